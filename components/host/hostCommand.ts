@@ -1,0 +1,84 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+import { type SshConnectionArgs, toRemoteConnection } from "./connection";
+import { shellQuote } from "./shellQuote";
+
+/** Where a command runs: this machine when `ssh` is absent, else the machine that it names. */
+export interface HostLocationArgs {
+  /**
+   * Absolute path of the folder on the host that holds everything a deployment leaves there; `directory` of a
+   * `TritonHost`.
+   */
+  directory: pulumi.Input<string>;
+  /** The machine, when it is not this one. */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+}
+
+export interface HostCommandArgs extends HostLocationArgs {
+  /**
+   * Program and arguments. Runs when the resource is created and again whenever a word of it or `stdin` changes,
+   * so it must be idempotent.
+   */
+  run: pulumi.Input<pulumi.Input<string>[]>;
+  /** Program and arguments that undo it. */
+  remove?: pulumi.Input<pulumi.Input<string>[]>;
+  /** Standard input of `run`. */
+  stdin?: pulumi.Input<string>;
+}
+
+/** A command that has run on a host. */
+export type HostCommand = command.local.Command | command.remote.Command;
+
+/**
+ * Runs a command on a host, the same way on this machine and over SSH. Standard output is the result; standard
+ * error is progress for the person who watches.
+ *
+ * Another folder or machine is another host: the command is then removed from the old one before it runs on the
+ * new one. No other change replaces it.
+ */
+export function hostCommand(
+  name: string,
+  args: HostCommandArgs,
+  opts: pulumi.CustomResourceOptions,
+): HostCommand {
+  const inputs = {
+    create: commandLine(args.run),
+    delete: args.remove && commandLine(args.remove),
+    stdin: args.stdin,
+    triggers: [args.directory],
+    addPreviousOutputInEnv: false,
+  };
+  const options = pulumi.mergeOptions(opts, { deleteBeforeReplace: true });
+  if (args.ssh === undefined) {
+    return new command.local.Command(
+      name,
+      { ...inputs, interpreter: ["/bin/bash", "-c"], logging: command.local.Logging.Stderr },
+      options,
+    );
+  }
+  const ssh = pulumi.output(args.ssh);
+  return new command.remote.Command(
+    name,
+    {
+      ...inputs,
+      connection: toRemoteConnection(ssh),
+      triggers: [args.directory, ssh.address, ssh.apply(({ port }) => port ?? 22)],
+      logging: command.remote.Logging.Stderr,
+    },
+    options,
+  );
+}
+
+/** Runs a script that `TritonHost` has installed, with the host's folder as its first argument. */
+export function scriptCommand(
+  location: HostLocationArgs,
+  script: string,
+  ...words: pulumi.Input<string>[]
+): pulumi.Input<string>[] {
+  return ["bash", pulumi.interpolate`${location.directory}/bin/${script}`, location.directory, ...words];
+}
+
+function commandLine(words: pulumi.Input<pulumi.Input<string>[]>): pulumi.Output<string> {
+  return pulumi.output(words).apply((resolved) => shellQuote(resolved));
+}

@@ -1,0 +1,107 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { type SshConnectionArgs } from "./connection";
+import { hostCommand } from "./hostCommand";
+import { scriptBundle } from "./scriptBundle";
+
+export interface TritonHostArgs {
+  /**
+   * Folder on the host for everything that a deployment leaves there; created, and removed with the host. A relative
+   * path starts at the working folder on this machine, at the user's home over SSH.
+   * @default ".xsched-triton"
+   */
+  directory?: pulumi.Input<string>;
+  /** The machine, when it is not this one. */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+}
+
+/** Where a host is and what it holds; no secret in it. */
+export interface HostLocation {
+  /** Absolute path of the host's folder. */
+  directory: string;
+  /** The machine, when it is not this one. */
+  ssh?: { address: string; port: number; user: string; hostKey: string };
+}
+
+/** What a host says of itself; printed by `probe-host.sh`. */
+interface HostFacts {
+  readonly gpus: readonly string[];
+  readonly docker: boolean;
+}
+
+/**
+ * A machine that can run Triton: this one, or one that is reached over SSH. Holds the folder and the scripts that
+ * everything after it uses.
+ */
+export class TritonHost extends pulumi.ComponentResource {
+  /** Absolute path of the host's folder. */
+  public readonly directory: pulumi.Output<string>;
+  /** Where the host is: all that `npm run status` needs beside the private key. */
+  public readonly location: pulumi.Output<HostLocation>;
+  /** Name of each NVIDIA GPU that the driver on the host shows; empty without one. */
+  public readonly gpus: pulumi.Output<string[]>;
+  /** Whether the user can run Docker containers on the host. */
+  public readonly docker: pulumi.Output<boolean>;
+
+  public constructor(name: string, args: TritonHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("xsched-triton:index:TritonHost", name, args, opts);
+    const configured = pulumi.output(args.directory ?? ".xsched-triton");
+    const wanted = args.ssh === undefined ? configured.apply((folder) => path.resolve(folder)) : configured;
+
+    // The folder is a resource of its own because its path must stay known while the scripts change.
+    const folder = hostCommand(
+      `${name}-directory`,
+      {
+        ssh: args.ssh,
+        directory: wanted,
+        run: ["bash", "-c", bootstrap("create-directory.sh"), "create-directory.sh", wanted],
+        remove: ["bash", "-c", bootstrap("remove-directory.sh"), "remove-directory.sh", wanted],
+      },
+      { parent: this },
+    );
+    this.directory = folder.stdout;
+
+    const scripts = hostCommand(
+      `${name}-scripts`,
+      {
+        ssh: args.ssh,
+        directory: this.directory,
+        run: ["bash", "-c", bootstrap("unpack-scripts.sh"), "unpack-scripts.sh", this.directory],
+        stdin: scriptBundle(),
+      },
+      { parent: this },
+    );
+    const facts = scripts.stdout.apply((text) => JSON.parse(text) as HostFacts);
+    this.gpus = facts.apply(({ gpus }) => [...gpus]);
+    this.docker = facts.apply(({ docker }) => docker);
+    this.location = pulumi.all([this.directory, withoutKey(args.ssh)]).apply(([known, machine]) => ({
+      directory: known,
+      ...(machine && { ssh: machine }),
+    }));
+    this.registerOutputs({
+      location: this.location,
+      directory: this.directory,
+      gpus: this.gpus,
+      docker: this.docker,
+    });
+  }
+}
+
+/** A connection's public part. */
+function withoutKey(ssh: pulumi.Input<SshConnectionArgs> | undefined): pulumi.Output<HostLocation["ssh"]> {
+  return pulumi.unsecret(
+    pulumi.output(ssh).apply((known) => {
+      if (known === undefined) return undefined;
+      const { address, port = 22, user = "root", hostKey } = known;
+      return { address, port, user, hostKey };
+    }),
+  );
+}
+
+/** The text of a script that runs before the host has any. */
+function bootstrap(script: string): string {
+  return fs.readFileSync(path.join(__dirname, script), "utf8");
+}

@@ -1,0 +1,12 @@
+// The public API of the package. Tokens of the components: xsched-triton:index:<name>.
+export { type HostLocation, type SshConnectionArgs, TritonHost, type TritonHostArgs } from "./host";
+export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredModel } from "./models";
+export {
+  type Endpoints,
+  LogLevel,
+  type ServedModelArgs,
+  type ServerOptionsArgs,
+  TritonServer,
+  type TritonServerArgs,
+} from "./server";
+export { TritonDeployment, type TritonDeploymentArgs } from "./tritonDeployment";

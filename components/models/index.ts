@@ -1,0 +1,7 @@
+export { modelArgs } from "./modelArgs";
+export {
+  type ModelArgs,
+  ModelRepository,
+  type ModelRepositoryArgs,
+  type StoredModel,
+} from "./modelRepository";

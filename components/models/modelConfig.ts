@@ -1,0 +1,14 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** The text of the `config.pbtxt` that a model's folder brings, or undefined if it brings none. */
+export function ownConfig(source: string): string | undefined {
+  const file = path.join(source, "config.pbtxt");
+  return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : undefined;
+}
+
+/** Names a configuration together with the files that it belongs to: 16 hexadecimal digits. */
+export function modelDigest(config: string, filesDigest: string): string {
+  return createHash("sha256").update(filesDigest).update("\0").update(config).digest("hex").slice(0, 16);
+}

@@ -1,0 +1,108 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as command from "@pulumi/command";
+
+import { type SshConnectionArgs, toRemoteConnection } from "../host/connection";
+import { hostCommand, type HostLocationArgs, scriptCommand } from "../host";
+import { digestDirectory } from "./digest";
+import { renderModelConfig } from "./config";
+import { modelDigest, ownConfig } from "./modelConfig";
+
+/** A model to serve. */
+export interface ModelArgs {
+  /** Name in the model repository and in requests. */
+  name: string;
+  /**
+   * Folder on this machine with the model as Triton lays it out: one numbered folder a version, and `config.pbtxt`
+   * unless `config` is given.
+   */
+  source: string;
+  /**
+   * How urgent the model's requests are: −255 to 255, larger first. Rendered into the configuration as Triton's
+   * `optimization.priority` and as the parameter `xsched_priority`.
+   * @default 0
+   */
+  priority?: pulumi.Input<number>;
+  /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
+  config?: pulumi.Input<string>;
+}
+
+/** A model that lies on the host, ready to be served. */
+export interface StoredModel {
+  readonly name: string;
+  /** Names the configuration and files that lie on the host; known when they do. */
+  readonly digest: pulumi.Output<string>;
+  readonly priority: pulumi.Output<number>;
+}
+
+export interface ModelRepositoryArgs {
+  /** Absolute path of the host's folder; `directory` of a `TritonHost`. */
+  directory: pulumi.Input<string>;
+  /** The host, when it is not this machine. */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+  /** The models; their names are unique. */
+  models: ModelArgs[];
+}
+
+/**
+ * Lays models out on a host: each a folder of its own that is complete before it gets its name, so that nobody ever
+ * reads half a model. A model that leaves the list is removed from the host.
+ */
+export class ModelRepository extends pulumi.ComponentResource {
+  /** The models as they lie on the host. */
+  public readonly models: readonly StoredModel[];
+
+  public constructor(name: string, args: ModelRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("xsched-triton:index:ModelRepository", name, {}, opts);
+    this.models = args.models.map((model) => this.store(name, args, model));
+    this.registerOutputs({});
+  }
+
+  private store(name: string, location: HostLocationArgs, model: ModelArgs): StoredModel {
+    const files = digestDirectory(model.source).digest;
+    const priority = pulumi.output(model.priority ?? 0);
+    const config = pulumi
+      .all([model.config ?? ownConfig(model.source), priority])
+      .apply(([text, level]) => renderModelConfig(text, { name: model.name, priority: level }));
+    const digest = config.apply((text) => modelDigest(text, files));
+    const { source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model, files);
+    const stored = hostCommand(
+      `${name}-${model.name}`,
+      {
+        ...location,
+        run: scriptCommand(location, "store-model.sh", model.name, digest, files, source),
+        remove: scriptCommand(location, "remove-model.sh", model.name),
+        stdin: config,
+      },
+      { parent: this, dependsOn },
+    );
+    return {
+      name: model.name,
+      priority,
+      digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
+    };
+  }
+
+  /** Brings a model's files to where the host can read them. */
+  private deliver(
+    name: string,
+    location: HostLocationArgs,
+    model: ModelArgs,
+    files: string,
+  ): { source: pulumi.Input<string>; dependsOn: pulumi.Resource[] } {
+    if (location.ssh === undefined) {
+      return { source: model.source, dependsOn: [] };
+    }
+    // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
+    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}-${files}`;
+    const upload = new command.remote.CopyToRemote(
+      `${name}-files`,
+      {
+        connection: toRemoteConnection(location.ssh),
+        source: new pulumi.asset.FileArchive(`${model.source}/`),
+        remotePath: source,
+      },
+      { parent: this },
+    );
+    return { source, dependsOn: [upload] };
+  }
+}

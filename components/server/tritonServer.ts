@@ -1,0 +1,139 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { type SshConnectionArgs } from "../host";
+import { hostCommand, scriptCommand } from "../host/hostCommand";
+import { LogLevel, renderServerOptions, SERVER_DEFAULTS, type ServerOptions } from "./serverArguments";
+
+/** A model on the host, as `ModelRepository` has stored it. */
+export interface ServedModelArgs {
+  /** Name of the model. */
+  name: string;
+  /** Which stored state of the model is served. */
+  digest: pulumi.Input<string>;
+}
+
+/** How Triton runs; the same for every component that starts one. */
+export interface ServerOptionsArgs {
+  /**
+   * Image to run Triton from, as `repository@sha256:…`. Without it Triton runs as a process of the host's user, on
+   * the CPU, from a package that is installed in the host's folder.
+   */
+  image?: pulumi.Input<string>;
+  /** TCP port for HTTP, 1 to 65535. @default 8000 */
+  httpPort?: pulumi.Input<number>;
+  /** TCP port for gRPC, 1 to 65535. @default 8001 */
+  grpcPort?: pulumi.Input<number>;
+  /** TCP port for Prometheus metrics, 1 to 65535. @default 8002 */
+  metricsPort?: pulumi.Input<number>;
+  /**
+   * Address on the host that the ports are opened on. Triton has no access control of its own: any other than a
+   * loopback address gives the models, and the power to unload them, to whoever reaches it.
+   * @default "127.0.0.1"
+   */
+  address?: pulumi.Input<string>;
+  /** How much Triton logs. @default LogLevel.Info */
+  logLevel?: pulumi.Input<LogLevel>;
+  /** Seconds that requests in flight get when Triton stops. @default 30 */
+  exitTimeoutSeconds?: pulumi.Input<number>;
+  /** Seconds that a model may take until it is ready. @default 300 */
+  loadTimeoutSeconds?: pulumi.Input<number>;
+  /** Megabytes (10⁶ bytes) that one log file may reach. @default 20 */
+  logMegabytes?: pulumi.Input<number>;
+  /** Further tritonserver flags, each `--name` or `--name=value`. @default [] */
+  extraFlags?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+export interface TritonServerArgs extends ServerOptionsArgs {
+  /** Absolute path of the host's folder; `directory` of a `TritonHost`. */
+  directory: pulumi.Input<string>;
+  /** The host, when it is not this machine. */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+  /** The models to serve; `models` of a `ModelRepository`. */
+  models: ServedModelArgs[];
+}
+
+/** Where a server answers; ports are on the host. */
+export interface Endpoints {
+  /** URL of the HTTP API. */
+  http: string;
+  /** `host:port` of the gRPC API. */
+  grpc: string;
+  /** URL of the Prometheus metrics. */
+  metrics: string;
+}
+
+/**
+ * An NVIDIA Triton Inference Server in explicit model-control mode, and the models that it serves. A model that
+ * changes is reloaded under traffic; another server setting restarts the process with all its models.
+ */
+export class TritonServer extends pulumi.ComponentResource {
+  /** Where the server answers. */
+  public readonly endpoints: pulumi.Output<Endpoints>;
+  /** Triton's own version. */
+  public readonly version: pulumi.Output<string>;
+
+  public constructor(name: string, args: TritonServerArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("xsched-triton:index:TritonServer", name, {}, opts);
+    const { directory, ssh, models, image, ...given } = args;
+    const location = { directory, ssh };
+    const options: pulumi.Output<ServerOptions> = pulumi.output(given).apply(withDefaults);
+
+    const runtime =
+      image === undefined
+        ? [
+            hostCommand(
+              `${name}-runtime`,
+              { ...location, run: scriptCommand(location, "install-triton.sh"), stdin: PROCESS_RUNTIME },
+              { parent: this },
+            ),
+          ]
+        : [];
+    const process = hostCommand(
+      `${name}-process`,
+      {
+        ...location,
+        run: scriptCommand(
+          location,
+          "start-server.sh",
+          ...(image === undefined ? ["process"] : ["container", image]),
+        ),
+        remove: scriptCommand(location, "stop-server.sh"),
+        stdin: options.apply((known) => renderServerOptions(known)),
+      },
+      { parent: this, dependsOn: runtime },
+    );
+    const served = models.map((model) =>
+      hostCommand(
+        `${name}-${model.name}`,
+        {
+          ...location,
+          run: scriptCommand(location, "activate-model.sh", model.name, model.digest),
+          remove: scriptCommand(location, "deactivate-model.sh", model.name),
+        },
+        { parent: this, dependsOn: process },
+      ),
+    );
+
+    this.version = process.stdout.apply((text) => (JSON.parse(text) as { version: string }).version);
+    this.endpoints = pulumi
+      .all([options, pulumi.all(served.map(({ stdout }) => stdout))])
+      .apply(([{ address, httpPort, grpcPort, metricsPort }]) => ({
+        http: `http://${address}:${httpPort}`,
+        grpc: `${address}:${grpcPort}`,
+        metrics: `http://${address}:${metricsPort}/metrics`,
+      }));
+    this.registerOutputs({ endpoints: this.endpoints, version: this.version });
+  }
+}
+
+/** The options that are given, and the defaults of the others. */
+function withDefaults(given: Partial<ServerOptions>): ServerOptions {
+  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...SERVER_DEFAULTS, ...(Object.fromEntries(present) as Partial<ServerOptions>) };
+}
+
+/** The package that the process runtime is installed from, as pip requirements with checksums. */
+const PROCESS_RUNTIME = fs.readFileSync(path.join(__dirname, "triton-requirements.txt"), "utf8");

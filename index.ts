@@ -1,0 +1,26 @@
+import { sshConnection, TritonHost } from "./components/host";
+import { modelArgs, ModelRepository } from "./components/models";
+import { serverArgs, TritonServer } from "./components/server";
+import { readSettings } from "./components/settings";
+
+const settings = readSettings();
+const ssh = sshConnection(settings.host);
+
+const triton = new TritonHost("host", { directory: settings.host.directory, ssh });
+
+const repository = new ModelRepository("models", {
+  directory: triton.directory,
+  ssh,
+  models: settings.models.map(modelArgs),
+});
+
+const server = new TritonServer("server", {
+  directory: triton.directory,
+  ssh,
+  models: [...repository.models],
+  ...serverArgs(settings),
+});
+
+export const host = triton.location;
+export const endpoints = server.endpoints;
+export const models = repository.models.map(({ name, priority }) => ({ name, priority }));

@@ -1,0 +1,113 @@
+// What `npm run up`, `preview`, `down` and `status` call: sets up whatever a fresh clone lacks, then runs the plain
+// Pulumi command. The stack `local` needs no account and no prompt; its state lies in .local/. Any other stack uses
+// the backend that the user is logged in to.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+
+import { installPackages } from "./packages.mjs";
+import { describeServer, printServer } from "./server-status.mjs";
+import { ensureTools } from "./toolchain.mjs";
+
+const ROOT = path.resolve(import.meta.dirname, "..");
+const LOCAL = path.join(ROOT, ".local");
+
+/** The Pulumi command of each of ours, and what it says when there is nobody to ask. */
+const COMMANDS = {
+  up: { pulumi: ["up"], unattended: ["--yes", "--skip-preview"] },
+  preview: { pulumi: ["preview"], unattended: [] },
+  down: { pulumi: ["destroy"], unattended: ["--yes", "--skip-preview"] },
+  status: { pulumi: undefined, unattended: [] },
+};
+
+class UsageError extends Error {}
+
+function parseArguments([command, ...rest]) {
+  if (!Object.hasOwn(COMMANDS, command)) {
+    throw new UsageError(`Unknown command "${command}". Use one of: ${Object.keys(COMMANDS).join(", ")}.`);
+  }
+  const named = rest[0] !== undefined && !rest[0].startsWith("-");
+  return { command, stack: named ? rest[0] : "local", flags: named ? rest.slice(1) : rest };
+}
+
+/** Environment of Pulumi for a stack. */
+function environmentFor(stack, toolPath) {
+  const environment = {
+    ...process.env,
+    PATH: [...toolPath, process.env.PATH].join(path.delimiter),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // Types are checked by `npm test`; checking them again in each run doubles the time of an `up` without changes.
+    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+  };
+  if (stack !== "local") return environment;
+  const state = path.join(LOCAL, "state");
+  fs.mkdirSync(state, { recursive: true });
+  return {
+    ...environment,
+    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_HOME: path.join(LOCAL, "pulumi"),
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    // The stack has no secrets to protect (refuseLocalSecrets), so the passphrase need not be one.
+    PULUMI_CONFIG_PASSPHRASE: "",
+  };
+}
+
+function run(program, words, environment) {
+  const { status, signal, error } = spawnSync(program, words, {
+    cwd: ROOT,
+    env: environment,
+    stdio: "inherit",
+  });
+  if (error) throw error;
+  return signal ? 1 : status;
+}
+
+/** The local stack's passphrase is known to everybody, so a secret in its config would not be one. */
+function refuseLocalSecrets() {
+  const file = path.join(ROOT, "Pulumi.local.yaml");
+  if (fs.existsSync(file) && /^\s*secure:/m.test(fs.readFileSync(file, "utf8"))) {
+    throw new UsageError(
+      'Pulumi.local.yaml holds a secret, but the stack "local" cannot keep one: its encryption passphrase is empty. ' +
+        "Make a stack of your own for hosts that need a key: pulumi stack init dev",
+    );
+  }
+}
+
+function createLocalStack(environment) {
+  const stackFile = path.join(LOCAL, "state", ".pulumi", "stacks", "xsched-triton", "local.json");
+  if (fs.existsSync(stackFile)) return;
+  const words = ["stack", "select", "--create", "local", "--non-interactive"];
+  const { status, stderr } = spawnSync("pulumi", words, { cwd: ROOT, env: environment, encoding: "utf8" });
+  if (status !== 0) throw new Error(`The stack "local" cannot be created:\n${stderr}`);
+}
+
+async function main(argv) {
+  const { command, stack, flags } = parseArguments(argv);
+  installPackages(ROOT);
+  const tools = await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"]);
+  const environment = environmentFor(stack, tools.path);
+  const local = stack === "local";
+  if (local) {
+    refuseLocalSecrets();
+    createLocalStack(environment);
+  }
+  const { pulumi, unattended } = COMMANDS[command];
+  if (pulumi) {
+    const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...flags];
+    const status = run("pulumi", words, environment);
+    if (status !== 0) return status;
+  }
+  if (command === "up" || command === "status") {
+    const description = describeServer({ stack, root: ROOT, environment });
+    printServer(description, stack);
+    return description.healthy ? 0 : 1;
+  }
+  return 0;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  console.error(error instanceof UsageError ? error.message : (error.stack ?? error));
+  process.exitCode = 1;
+}

@@ -1,0 +1,115 @@
+// What `npm test` calls: every check of the project in the order of their cost, then one table and one closing line.
+// A check that needs a program which this machine lacks says so and counts as skipped; under CI=true it fails.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+
+import { installPackages } from "./packages.mjs";
+import { ensureTools } from "./toolchain.mjs";
+
+const ROOT = path.resolve(import.meta.dirname, "..");
+const inCi = process.env.CI === "true";
+
+/** Files that git knows, or would know, and that end in `suffix`. */
+function projectFiles(suffix) {
+  const { stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard", `*${suffix}`], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  return stdout.split("\n").filter((file) => file !== "" && fs.existsSync(path.join(ROOT, file)));
+}
+
+function has(program) {
+  return spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined;
+}
+
+function bin(name) {
+  return path.join(ROOT, "node_modules", ".bin", name);
+}
+
+const goModulesWithTests = () => [
+  ...new Set(projectFiles("_test.go").map((file) => path.join(ROOT, path.dirname(file)))),
+];
+
+/** One entry a check: its title, the program that it needs, and how it runs. */
+const CHECKS = [
+  { title: "eslint", words: [bin("eslint"), "."] },
+  { title: "prettier", words: [bin("prettier"), "--check", "--log-level", "warn", "."] },
+  { title: "tsc", words: [bin("tsc"), "--noEmit"] },
+  {
+    title: "shellcheck",
+    needs: "shellcheck",
+    words: ["shellcheck", "-s", "bash", ...projectFiles(".sh"), ".ci/run"],
+  },
+  ...goModulesWithTests().map((folder) => ({
+    title: `go test ${path.relative(ROOT, folder)}`,
+    needs: "go",
+    words: ["go", "test", "./..."],
+    cwd: folder,
+  })),
+  { title: "unit tests", mocha: ["test/unit/**/*.test.ts"] },
+  { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },
+];
+
+function runMocha(words, environment) {
+  const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-test-")), "counts.json");
+  const { status } = spawnSync(bin("mocha"), ["--reporter", "test/counting-reporter.cjs", ...words], {
+    cwd: ROOT,
+    stdio: "inherit",
+    env: { ...environment, MOCHA_COUNTS_FILE: counts },
+  });
+  const result = fs.existsSync(counts)
+    ? JSON.parse(fs.readFileSync(counts, "utf8"))
+    : { passed: 0, failed: 1, skipped: 0 };
+  fs.rmSync(path.dirname(counts), { recursive: true });
+  // A run that ends badly without a failed test (a crash, no test found) is a failure, too.
+  if (status !== 0 && result.failed === 0) result.failed = 1;
+  if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0 };
+  return result;
+}
+
+async function runCheck(check) {
+  if (check.needs && !has(check.needs)) {
+    console.log(`${check.needs} is not installed.`);
+    return inCi ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
+  }
+  const tools = check.tools
+    ? await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"])
+    : undefined;
+  const environment = tools
+    ? {
+        ...process.env,
+        PATH: [...tools.path, process.env.PATH].join(path.delimiter),
+        XSCHED_TRITON_TOOLCHAIN: tools.cache,
+      }
+    : process.env;
+  if (check.mocha) return runMocha(check.mocha, environment);
+  const [program, ...words] = check.words;
+  const { status } = spawnSync(program, words, {
+    cwd: check.cwd ?? ROOT,
+    stdio: "inherit",
+    env: environment,
+  });
+  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+}
+
+installPackages(ROOT);
+const wanted = process.argv.slice(2);
+const total = { passed: 0, failed: 0, skipped: 0 };
+const lines = [];
+for (const check of CHECKS) {
+  if (wanted.length > 0 && !wanted.some((word) => check.title.startsWith(word))) continue;
+  console.log(`\n━━ ${check.title}`);
+  const started = Date.now();
+  const result = await runCheck(check);
+  for (const key of Object.keys(total)) total[key] += result[key];
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  const { passed, failed, skipped } = result;
+  lines.push(
+    `${failed > 0 ? "✗" : "✓"} ${check.title.padEnd(36)} ${seconds.padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped} skipped`,
+  );
+}
+console.log(`\n${lines.join("\n")}\n`);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;

@@ -1,0 +1,220 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { isMap, isSeq } from "yaml";
+
+import { TritonClient, underLoad } from "./triton";
+import { changesIn, freePorts, isFree, Workspace } from "./workspace";
+
+/** The models of Pulumi.local.yaml, and how Triton shows each one's priority. */
+const EXAMPLES = [
+  { name: "realtime", triton: "PRIORITY_MAX", xsched: "255" },
+  { name: "interactive", triton: "PRIORITY_MAX", xsched: "40" },
+  { name: "batch", triton: "PRIORITY_MIN", xsched: "-255" },
+] as const;
+
+const MODELS = EXAMPLES.map(({ name }) => name);
+
+/** Processes of this machine whose command line holds `text`, by process id. */
+function processesWith(text: string): number[] {
+  return fs
+    .readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
+    .filter((entry) => {
+      try {
+        return fs.readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(text);
+      } catch {
+        return false; // It has ended meanwhile.
+      }
+    })
+    .map(Number);
+}
+
+async function until(seconds: number, condition: () => Promise<boolean>): Promise<boolean> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
+    if (await condition()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return false;
+}
+
+describe("the local stack on the real engine", () => {
+  let workspace: Workspace;
+  let triton: TritonClient;
+  let ports: number[];
+
+  const serverProcess = (): number => {
+    const found = processesWith(workspace.file(".local")).filter((pid) =>
+      fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0]?.endsWith("/tritonserver"),
+    );
+    assert.equal(found.length, 1, `one tritonserver runs, not ${found.length}`);
+    return found[0] as number;
+  };
+
+  const setPriority = (model: string, priority: number | string): void => {
+    workspace.edit("local", (config) => {
+      const models = config.getIn(["config", "xsched-triton:models"]);
+      assert.ok(isSeq(models));
+      const entry = models.items.find((item) => isMap(item) && item.get("name") === model);
+      assert.ok(isMap(entry));
+      entry.set("priority", priority);
+    });
+  };
+
+  before(async () => {
+    workspace = await Workspace.create();
+    ports = await freePorts(3);
+    const [httpPort, grpcPort, metricsPort] = ports;
+    workspace.edit("local", (config) => {
+      config.setIn(["config", "xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+    });
+    triton = new TritonClient(httpPort as number);
+  });
+
+  after(async () => {
+    triton.close();
+    await workspace.npm("down");
+    workspace.remove();
+  });
+
+  it("`npm run up` serves every example model at the priority of Pulumi.local.yaml", async () => {
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await triton.isReady(name), `${name} is ready`);
+      assert.deepEqual(await triton.priority(name), priority);
+      const { status, body } = await triton.infer(name, await triton.exampleRequest(name));
+      assert.equal(status, 200, body);
+      assert.ok((JSON.parse(body) as { outputs: unknown[] }).outputs.length > 0);
+      assert.match(output, new RegExp(`^${name} +1 +${priority.xsched} +yes$`, "m"));
+    }
+    assert.match(output, /^ {2}curl .*\/v2\/models\/\w+\/infer/m);
+  });
+
+  it("the request that `up` prints works", async () => {
+    const { output } = await workspace.npm("status");
+    const request = /^ {2}(curl .*)$/m.exec(output)?.[1];
+    assert.ok(request, output);
+    const answer = await workspace.run("bash", ["-c", request]);
+    assert.equal(answer.code, 0, answer.output);
+    assert.match(answer.output, /"outputs":\[/);
+  });
+
+  it("`npm run up` again changes nothing", async () => {
+    const pid = serverProcess();
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+    assert.match(output, /Resources:\s+\d+ unchanged/);
+    assert.equal(serverProcess(), pid);
+  });
+
+  it("`npm run preview` of a changed priority names that model only and changes nothing", async () => {
+    setPriority("interactive", 90);
+    const { code, output } = await workspace.npm("preview");
+    assert.equal(code, 0, output);
+    const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
+    assert.deepEqual(touched.sort(), ["models-interactive", "server-interactive"]);
+    assert.equal((await triton.priority("interactive")).xsched, "40");
+  });
+
+  it("a changed priority reloads that model only, and no request fails meanwhile", async () => {
+    const pid = serverProcess();
+    const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
+    assert.equal(result.code, 0, result.output);
+    assert.deepEqual(
+      changesIn(result.output)
+        .map(({ name, done }) => `${name} ${done}`)
+        .sort(),
+      ["models-interactive updated", "server-interactive updated"],
+    );
+    for (const [model, { failures, rate, sent }] of reports) {
+      assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
+      assert.ok(rate >= 50, `${model}: ${rate.toFixed(0)} requests a second`);
+    }
+    assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
+    assert.equal(serverProcess(), pid);
+  });
+
+  it("a model that Triton refuses fails the `up` with Triton's reason, and the others keep serving", async () => {
+    const source = workspace.file("corrupt");
+    fs.cpSync(workspace.file("examples/models/batch"), source, { recursive: true });
+    fs.writeFileSync(`${source}/1/model.py`, "def initialize(self:\n");
+    const models = ["config", "xsched-triton:models"];
+    workspace.edit("local", (config) => {
+      config.addIn(models, config.createNode({ name: "corrupt", source: "corrupt" }));
+    });
+    const { result, reports } = await underLoad(triton, MODELS, 20, () => workspace.npm("up"));
+    assert.notEqual(result.code, 0);
+    assert.match(result.output, /SyntaxError/);
+    for (const [model, { failures }] of reports) assert.deepEqual(failures, [], model);
+
+    workspace.edit("local", (config) => {
+      config.deleteIn([...models, EXAMPLES.length]);
+    });
+    const repaired = await workspace.npm("up");
+    assert.equal(repaired.code, 0, repaired.output);
+    assert.ok(!fs.existsSync(workspace.file(".local/host/local/models/store/corrupt")));
+    const again = await workspace.npm("up");
+    assert.deepEqual(changesIn(again.output), []);
+  });
+
+  it("a change that breaks a serving model leaves it serving as it was", async () => {
+    const code = workspace.file("examples/models/batch/1/model.py");
+    const good = fs.readFileSync(code, "utf8");
+    fs.writeFileSync(code, "raise RuntimeError('the weights are torn')\n");
+    const broken = await workspace.npm("up");
+    assert.notEqual(broken.code, 0);
+    assert.match(broken.output, /the weights are torn/);
+    const { status, body } = await triton.infer("batch", await triton.exampleRequest("batch"));
+    assert.equal(status, 200, body);
+
+    fs.writeFileSync(code, good);
+    const repaired = await workspace.npm("up");
+    assert.equal(repaired.code, 0, repaired.output);
+    assert.deepEqual(changesIn((await workspace.npm("up")).output), []);
+  });
+
+  it("tritonserver serves the same again within 15 s after `kill -9`", async () => {
+    const pid = serverProcess();
+    process.kill(pid, "SIGKILL");
+    assert.ok(await until(15, async () => !(await triton.isReady("realtime")) || serverProcess() !== pid));
+    const back = await until(15, async () =>
+      (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean),
+    );
+    assert.ok(back, "all models are ready");
+    assert.equal((await triton.priority("interactive")).xsched, "90");
+    assert.equal((await triton.priority("realtime")).xsched, "255");
+    const { output } = await workspace.npm("up");
+    assert.deepEqual(changesIn(output), []);
+  });
+
+  it("a removed model leaves the host, and a changed server setting restarts with the others", async () => {
+    const pid = serverProcess();
+    const models = ["config", "xsched-triton:models"];
+    workspace.edit("local", (config) => {
+      config.deleteIn([...models, 1]);
+      config.setIn(["config", "xsched-triton:server", "logLevel"], "warning");
+    });
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(
+      changesIn(output)
+        .map(({ name, done }) => `${name} ${done}`)
+        .sort(),
+      ["models-interactive deleted", "server-interactive deleted", "server-process updated"],
+    );
+    assert.notEqual(serverProcess(), pid);
+    assert.equal(await triton.isReady("interactive"), false);
+    assert.ok(await triton.isReady("realtime"));
+    assert.ok(!fs.existsSync(workspace.file(".local/host/local/models/store/interactive")));
+  });
+
+  it("`npm run down` leaves no process, no port and no file of the host", async () => {
+    const { code, output } = await workspace.npm("down");
+    assert.equal(code, 0, output);
+    assert.deepEqual(processesWith(workspace.directory), []);
+    for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
+    assert.ok(!fs.existsSync(workspace.file(".local/host/local")));
+  });
+});

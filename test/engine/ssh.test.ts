@@ -1,0 +1,133 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { SshServer } from "./sshServer";
+import { TritonClient } from "./triton";
+import { changesIn, freePorts, Workspace } from "./workspace";
+
+const STACK = "edge";
+const MODELS = ["realtime", "interactive", "batch"];
+
+describe("a stack on an existing machine over SSH", function () {
+  let ssh: SshServer;
+  let workspace: Workspace;
+  let triton: TritonClient;
+
+  const up = () => workspace.npm("up", "--", STACK, "--yes", "--skip-preview", "--non-interactive");
+
+  before(async function () {
+    if (!SshServer.available) {
+      console.log("      sshd is not installed (Debian: openssh-server)");
+      this.skip();
+    }
+    ssh = await SshServer.start();
+    const [httpPort, grpcPort, metricsPort] = await freePorts(3);
+    triton = new TritonClient(httpPort as number);
+    workspace = await Workspace.create({ PULUMI_CONFIG_PASSPHRASE: "of the test" });
+    workspace.environment.PULUMI_BACKEND_URL = `file://${workspace.directory}`;
+    workspace.environment.PULUMI_HOME = workspace.file("home");
+    const local = fs.readFileSync(workspace.file("Pulumi.local.yaml"), "utf8");
+    fs.writeFileSync(workspace.file(`Pulumi.${STACK}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+      config.setIn(["config", "xsched-triton:host"], {
+        kind: "ssh",
+        address: "127.0.0.1",
+        port: ssh.port,
+        user: ssh.user,
+        hostKey: ssh.hostKey,
+        directory: workspace.file("remote host"),
+      });
+    });
+    for (const words of [
+      ["stack", "init", STACK],
+      [
+        "config",
+        "set",
+        "--stack",
+        STACK,
+        "--path",
+        "xsched-triton:host.privateKey",
+        "--secret",
+        "--",
+        ssh.privateKey,
+      ],
+    ]) {
+      const { code, output } = await workspace.run("pulumi", words);
+      assert.equal(code, 0, output);
+    }
+  });
+
+  after(async () => {
+    if (!SshServer.available) return;
+    triton.close();
+    await workspace.npm("down", "--", STACK, "--yes", "--skip-preview");
+    ssh.stop();
+    workspace.remove();
+  });
+
+  it("refuses a host whose key is not the pinned one, and says so", async () => {
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.otherHostKey);
+    });
+    const { code, output } = await up();
+    assert.notEqual(code, 0);
+    assert.match(output, /host key/i);
+    assert.ok(!output.includes(ssh.privateKey.split("\n")[1] as string), "the private key is not printed");
+    assert.ok(!fs.existsSync(workspace.file("remote host")));
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.hostKey);
+    });
+  });
+
+  it("serves every model, and prints the table", async () => {
+    const { code, output } = await up();
+    assert.equal(code, 0, output);
+    for (const model of MODELS) {
+      assert.ok(await triton.isReady(model));
+      const { status, body } = await triton.infer(model, await triton.exampleRequest(model));
+      assert.equal(status, 200, body);
+    }
+    assert.match(output, /^realtime +1 +255 +yes$/m);
+    assert.match(output, new RegExp(`ssh -p ${ssh.port} -N -L`));
+    const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
+    assert.ok(!state.output.includes("PRIVATE KEY"), "the state holds no key in clear");
+  });
+
+  it("changes nothing when nothing has changed", async () => {
+    const { code, output } = await up();
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+  });
+
+  it("touches only the model whose priority, or whose files, change", async () => {
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:models", 1, "priority"], -7);
+    });
+    const { output } = await up();
+    assert.deepEqual(
+      changesIn(output)
+        .map(({ name }) => name)
+        .sort(),
+      ["models-interactive", "server-interactive"],
+    );
+    assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MIN", xsched: "-7" });
+
+    fs.appendFileSync(workspace.file("examples/models/batch/1/model.py"), "\n# another state of the files\n");
+    const files = await up();
+    assert.deepEqual(
+      changesIn(files.output)
+        .map(({ name }) => name)
+        .sort(),
+      ["models-batch", "models-batch-files", "server-batch"],
+    );
+    assert.ok(await triton.isReady("batch"));
+  });
+
+  it("`npm run down` leaves nothing on the machine", async () => {
+    const { code, output } = await workspace.npm("down", "--", STACK, "--yes", "--skip-preview");
+    assert.equal(code, 0, output);
+    assert.equal(await triton.isReady("realtime"), false);
+    assert.ok(!fs.existsSync(workspace.file("remote host")));
+  });
+});

@@ -1,0 +1,91 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { freePorts } from "./workspace";
+
+const SSHD = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find((file) => fs.existsSync(file));
+
+/** A real sshd of our own on the loopback interface, with keys made for it. */
+export class SshServer {
+  /** Whether this machine has an sshd to start. */
+  public static readonly available = SSHD !== undefined;
+
+  private constructor(
+    private readonly folder: string,
+    private readonly daemon: ChildProcess,
+    public readonly port: number,
+  ) {}
+
+  public static async start(): Promise<SshServer> {
+    if (SSHD === undefined) throw new Error("no sshd");
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-sshd-"));
+    for (const key of ["host", "other", "user"]) {
+      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", path.join(folder, key)]);
+    }
+    fs.copyFileSync(path.join(folder, "user.pub"), path.join(folder, "authorized_keys"));
+    const [port = 0] = await freePorts(1);
+    const configuration = [
+      `Port ${port}`,
+      "ListenAddress 127.0.0.1",
+      `HostKey ${folder}/host`,
+      `AuthorizedKeysFile ${folder}/authorized_keys`,
+      `PidFile ${folder}/pid`,
+      "StrictModes no",
+      "UsePAM no",
+      "PasswordAuthentication no",
+      "PermitRootLogin prohibit-password",
+      "Subsystem sftp internal-sftp",
+    ];
+    fs.writeFileSync(path.join(folder, "sshd_config"), configuration.join("\n") + "\n");
+    // Debian's sshd wants its privilege-separation folder, which its service would make.
+    if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true });
+    const daemon = spawn(SSHD, ["-D", "-e", "-f", path.join(folder, "sshd_config")], {
+      stdio: ["ignore", "ignore", process.env.MOCHA_VERBOSE ? "inherit" : "ignore"],
+    });
+    const server = new SshServer(folder, daemon, port);
+    await server.untilItListens();
+    return server;
+  }
+
+  public get user(): string {
+    return os.userInfo().username;
+  }
+
+  public get privateKey(): string {
+    return fs.readFileSync(path.join(this.folder, "user"), "utf8");
+  }
+
+  public get hostKey(): string {
+    return fs.readFileSync(path.join(this.folder, "host.pub"), "utf8").trim();
+  }
+
+  /** A well-formed key that is not this server's. */
+  public get otherHostKey(): string {
+    return fs.readFileSync(path.join(this.folder, "other.pub"), "utf8").trim();
+  }
+
+  public stop(): void {
+    this.daemon.kill();
+    fs.rmSync(this.folder, { recursive: true });
+  }
+
+  private async untilItListens(): Promise<void> {
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const listens = await new Promise<boolean>((resolve) => {
+        const socket = net.connect(this.port, "127.0.0.1", () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.once("error", () => {
+          resolve(false);
+        });
+      });
+      if (listens) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("sshd does not listen");
+  }
+}

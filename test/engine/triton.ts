@@ -1,0 +1,140 @@
+import * as http from "node:http";
+
+interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
+
+interface Parameters {
+  readonly parameters?: Readonly<Record<string, { string_value: string } | undefined>>;
+  readonly optimization?: { readonly priority?: string };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/** Requests to a Triton on the loopback interface. */
+export class TritonClient {
+  private readonly agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+
+  public constructor(private readonly port: number) {}
+
+  public request(method: string, path: string, body?: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const options = { host: "127.0.0.1", port: this.port, method, path, agent: this.agent };
+      const request = http.request(options, (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (text += chunk));
+        response.on("end", () => {
+          resolve({ status: response.statusCode ?? 0, body: text });
+        });
+      });
+      request.on("error", reject);
+      request.setTimeout(10_000, () => request.destroy(new Error("no answer within 10 s")));
+      request.end(body);
+    });
+  }
+
+  public async isReady(model: string): Promise<boolean> {
+    try {
+      return (await this.request("GET", `/v2/models/${model}/ready`)).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The priority that Triton serves a model at, as Triton has it and as the scheduler has it. */
+  public async priority(model: string): Promise<{ triton: string | undefined; xsched: string | undefined }> {
+    const { body } = await this.request("GET", `/v2/models/${model}/config`);
+    const config = JSON.parse(body) as Parameters;
+    return {
+      triton: config.optimization?.priority,
+      xsched: config.parameters?.xsched_priority?.string_value,
+    };
+  }
+
+  /** A request that the model takes: every input filled with ones, one row where it batches. */
+  public async exampleRequest(model: string): Promise<string> {
+    const { body } = await this.request("GET", `/v2/models/${model}`);
+    const { inputs } = JSON.parse(body) as { inputs: readonly Tensor[] };
+    return JSON.stringify({
+      inputs: inputs.map(({ name, datatype, shape }) => {
+        const fixed = shape.map((size) => Math.max(size, 1));
+        const count = fixed.reduce((product, size) => product * size, 1);
+        return {
+          name,
+          datatype,
+          shape: fixed,
+          data: Array<number | string>(count).fill(datatype === "BYTES" ? "1" : 1),
+        };
+      }),
+    });
+  }
+
+  public infer(model: string, request: string): Promise<Answer> {
+    return this.request("POST", `/v2/models/${model}/infer`, request);
+  }
+
+  public close(): void {
+    this.agent.destroy();
+  }
+}
+
+/** What a load of requests has met. */
+export interface LoadReport {
+  readonly sent: number;
+  readonly failures: readonly string[];
+  /** Requests a second, from the first to the last. */
+  readonly rate: number;
+}
+
+/** Sends `rate` requests a second to each model until `work` has ended, whatever the answers are. */
+export async function underLoad<T>(
+  triton: TritonClient,
+  models: readonly string[],
+  rate: number,
+  work: () => Promise<T>,
+): Promise<{ result: T; reports: ReadonlyMap<string, LoadReport> }> {
+  const requests = new Map<string, string>();
+  for (const model of models) requests.set(model, await triton.exampleRequest(model));
+  const started = Date.now();
+  const running = models.map((model) => {
+    const pending = new Set<Promise<void>>();
+    const failures: string[] = [];
+    let sent = 0;
+    const send = async (): Promise<void> => {
+      try {
+        const { status, body } = await triton.infer(model, requests.get(model) ?? "");
+        if (status !== 200) failures.push(`${status}: ${body}`);
+      } catch (error) {
+        failures.push(String(error));
+      }
+    };
+    // Catches up after a busy moment of this process, so that the mean rate is what was asked for.
+    const timer = setInterval(() => {
+      for (const due = ((Date.now() - started) * rate) / 1000; sent < due; sent++) {
+        const request: Promise<void> = send().finally(() => pending.delete(request));
+        pending.add(request);
+      }
+    }, 1000 / rate);
+    return {
+      stop: async (): Promise<LoadReport> => {
+        clearInterval(timer);
+        await Promise.all(pending);
+        return { sent, failures, rate: sent / ((Date.now() - started) / 1000) };
+      },
+    };
+  });
+  let result: T;
+  let reports: LoadReport[] = [];
+  try {
+    result = await work();
+  } finally {
+    reports = await Promise.all(running.map(({ stop }) => stop()));
+  }
+  return { result, reports: new Map(models.map((model, index) => [model, reports[index] as LoadReport])) };
+}

@@ -1,0 +1,141 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { type Document, parseDocument } from "yaml";
+
+const PROJECT = path.resolve(__dirname, "../..");
+
+/** What a command has said and how it ended. */
+export interface Finished {
+  readonly code: number;
+  /** Standard output and standard error in the order in which they came. */
+  readonly output: string;
+}
+
+/** One line of Pulumi's own report: what was done to a resource. */
+export interface Change {
+  readonly type: string;
+  readonly name: string;
+  readonly done: string;
+}
+
+/** A clone of the project in a folder of its own, as a newcomer has it: nothing set up, nothing running. */
+export class Workspace {
+  public readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
+
+  private constructor(public readonly environment: NodeJS.ProcessEnv) {}
+
+  public static async create(environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
+    const workspace = new Workspace(environment);
+    const { output } = await execute("git", ["ls-files", "-coz", "--exclude-standard"], PROJECT);
+    for (const file of output.split("\0").filter((name) => name !== "")) {
+      const source = path.join(PROJECT, file);
+      if (!fs.existsSync(source)) continue;
+      const target = path.join(workspace.directory, file);
+      fs.mkdirSync(path.dirname(target), { recursive: true });
+      fs.copyFileSync(source, target);
+    }
+    return workspace;
+  }
+
+  public file(...parts: string[]): string {
+    return path.join(this.directory, ...parts);
+  }
+
+  /** Runs one of the project's commands: `npm run <words>`. */
+  public npm(...words: string[]): Promise<Finished> {
+    return execute("npm", ["run", "--silent", ...words], this.directory, this.environment);
+  }
+
+  /** Runs a program in the folder, with what `environment` adds. */
+  public run(
+    program: string,
+    words: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<Finished> {
+    return execute(program, words, this.directory, { ...this.environment, ...environment });
+  }
+
+  /** Edits a stack's config file and keeps its comments. */
+  public edit(stack: string, change: (config: Document) => void): void {
+    const file = this.file(`Pulumi.${stack}.yaml`);
+    const config = parseDocument(fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "config: {}\n");
+    change(config);
+    fs.writeFileSync(file, config.toString());
+  }
+
+  public remove(): void {
+    fs.rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Runs a program to its end; what it prints is shown when MOCHA_VERBOSE is set. */
+export async function execute(
+  program: string,
+  words: readonly string[],
+  directory: string,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<Finished> {
+  const child = spawn(program, words, {
+    cwd: directory,
+    env: { ...process.env, ...environment },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8");
+    stream.on("data", (text: string) => {
+      output += text;
+      if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
+    });
+  }
+  const code = await new Promise<number>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (status) => {
+      resolve(status ?? 1);
+    });
+  });
+  return { code, output };
+}
+
+/** The resources that an `up` or a `down` says it has touched. */
+export function changesIn(output: string): Change[] {
+  const line = /^\s*(?:[-+~]+|<=|>=)\s+(\S+:\S+:\S+)\s+(\S+)\s+(created|updated|deleted|replaced)\b/gm;
+  return [...output.matchAll(line)].map(([, type = "", name = "", done = ""]) => ({ type, name, done }));
+}
+
+/** TCP ports of the loopback interface that nobody uses now. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve) => {
+          const server = net.createServer();
+          server.listen(0, "127.0.0.1", () => {
+            resolve(server);
+          });
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+export async function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      server.close(() => {
+        resolve(true);
+      });
+    });
+  });
+}

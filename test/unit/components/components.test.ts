@@ -1,0 +1,125 @@
+import * as assert from "node:assert/strict";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import type * as components from "../../../components";
+
+const MODELS = path.resolve(__dirname, "../../../examples/models");
+
+interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+const SSH = { address: "gpu.example", privateKey: "the private key", hostKey: "ssh-ed25519 AAAA" };
+
+for (const preview of [true, false]) {
+  describe(`components, ${preview ? "in a preview" : "in an update"}`, () => {
+    let registered: Registered[];
+    let api: typeof components;
+
+    const named = (name: string): Registered => {
+      const found = registered.find((resource) => resource.name === name);
+      assert.ok(found, `${name} is registered`);
+      return found;
+    };
+
+    const deploy = async (
+      args: Partial<components.TritonDeploymentArgs> = {},
+    ): Promise<components.TritonDeployment> => {
+      registered = [];
+      await pulumi.runtime.setMocks(
+        {
+          newResource: ({ type, name, inputs }) => {
+            registered.push({ type, name, inputs: inputs as Record<string, unknown> });
+            const stdout = name.endsWith("-directory")
+              ? "/srv/triton"
+              : name.endsWith("-scripts")
+                ? `{"gpus":["NVIDIA T4"],"docker":true}`
+                : `{"version":"2.23.0"}`;
+            return { id: `${name}-id`, state: preview ? { ...inputs } : { ...inputs, stdout } };
+          },
+          call: ({ inputs }) => inputs as Record<string, unknown>,
+        },
+        "project",
+        "stack",
+        preview,
+      );
+      api = await import("../../../components");
+      const deployment = new api.TritonDeployment("edge", {
+        models: [
+          { name: "realtime", source: path.join(MODELS, "realtime"), priority: 200 },
+          { name: "batch", source: path.join(MODELS, "batch"), priority: pulumi.output(-100) },
+        ],
+        ...args,
+      });
+      await pulumi.runtime.disconnect();
+      return deployment;
+    };
+
+    it("name every child after its component, and parent it there", async () => {
+      await deploy();
+      const names = registered.map(({ name }) => name).sort();
+      assert.deepEqual(names, [
+        "edge",
+        "edge-host",
+        "edge-host-directory",
+        "edge-host-scripts",
+        "edge-models",
+        "edge-models-batch",
+        "edge-models-realtime",
+        "edge-server",
+        "edge-server-batch",
+        "edge-server-process",
+        "edge-server-realtime",
+        "edge-server-runtime",
+      ]);
+      const commands = registered.filter(({ type }) => type.startsWith("command:"));
+      assert.ok(commands.every(({ type }) => type === "command:local:Command"));
+    });
+
+    it("render a model's priority both ways", async () => {
+      await deploy();
+      const config = named("edge-models-batch").inputs.stdin as string;
+      assert.match(config, /priority: PRIORITY_MIN/);
+      assert.match(config, /key: "xsched_priority"\s*value:? \{ string_value: "-100" \}/);
+    });
+
+    it("never pass the previous output or a trigger that a priority is part of", async () => {
+      await deploy();
+      for (const { inputs } of registered.filter(({ type }) => type.startsWith("command:"))) {
+        assert.equal(inputs.addPreviousOutputInEnv, false);
+        assert.equal((inputs.triggers as unknown[]).length, 1);
+      }
+    });
+
+    it("reach another machine through SSH with a pinned host key, and keep the connection secret", async () => {
+      await deploy({ ssh: SSH });
+      const remote = registered.filter(({ type }) => type.startsWith("command:remote:"));
+      assert.equal(remote.length, registered.filter(({ type }) => type.startsWith("command:")).length);
+      for (const { inputs } of remote) {
+        const { value } = inputs.connection as { value?: Record<string, unknown> };
+        const connection = value ?? (inputs.connection as Record<string, unknown>);
+        assert.equal(connection.hostKey, SSH.hostKey);
+        assert.equal(connection.port, 22);
+        assert.equal(connection.user, "root");
+      }
+      assert.ok(
+        registered.some(
+          ({ type, name }) => type === "command:remote:CopyToRemote" && name === "edge-models-batch-files",
+        ),
+      );
+    });
+
+    it("run a container when an image is given, and install no process runtime then", async () => {
+      const image = `registry.example/triton@sha256:${"0".repeat(64)}`;
+      await deploy({ image });
+      assert.ok(!registered.some(({ name }) => name === "edge-server-runtime"));
+      if (!preview) {
+        assert.ok((named("edge-server-process").inputs.create as string).endsWith(` container ${image}`));
+      }
+    });
+  });
+}

@@ -1,0 +1,28 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+
+import * as fc from "fast-check";
+
+import { shellQuote } from "../../../components/host/shellQuote";
+
+describe("shellQuote", () => {
+  it("leaves plain words as they are and quotes the others", () => {
+    assert.equal(
+      shellQuote(["bash", "/opt/x y/run.sh", "a'b", "", "--k=v"]),
+      `bash '/opt/x y/run.sh' 'a'\\''b' '' --k=v`,
+    );
+  });
+
+  it("gives a shell exactly the words, whatever they hold", () => {
+    const word = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0"));
+    fc.assert(
+      fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), (words) => {
+        const printed = execFileSync("bash", ["-c", `printf '%s\\0' ${shellQuote(words)}`], {
+          encoding: "utf8",
+        });
+        assert.deepEqual(printed.split("\0").slice(0, -1), words);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});

@@ -1,0 +1,38 @@
+import * as assert from "node:assert/strict";
+
+import { LogLevel, renderServerOptions, SERVER_DEFAULTS } from "../../../components/server/serverArguments";
+
+describe("renderServerOptions", () => {
+  it("writes one value a line, then tritonserver's arguments", () => {
+    assert.equal(
+      renderServerOptions({ ...SERVER_DEFAULTS, extraFlags: ["--buffer-manager-thread-count=2"] }),
+      [
+        "httpPort 8000",
+        "grpcPort 8001",
+        "metricsPort 8002",
+        "address 127.0.0.1",
+        "exitTimeoutSeconds 30",
+        "loadTimeoutSeconds 300",
+        "logMegabytes 20",
+        "arg --log-error=true",
+        "arg --log-warning=true",
+        "arg --log-info=true",
+        "arg --buffer-manager-thread-count=2",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("turns a log level into Triton's flags", () => {
+    const flags = (logLevel: LogLevel) =>
+      renderServerOptions({ ...SERVER_DEFAULTS, logLevel })
+        .split("\n")
+        .filter((line) => line.startsWith("arg "));
+    assert.deepEqual(flags(LogLevel.Warning), [
+      "arg --log-error=true",
+      "arg --log-warning=true",
+      "arg --log-info=false",
+    ]);
+    assert.ok(flags(LogLevel.Verbose).includes("arg --log-verbose=1"));
+  });
+});
