@@ -31,8 +31,8 @@ export interface SshHostSettings {
   /** TCP port of the SSH server. */
   readonly port: number;
   readonly user: string;
-  /** Private key in PEM or OpenSSH form; a secret as soon as `readSettings` has read it. */
-  readonly privateKey: pulumi.Input<string>;
+  /** Private key in PEM or OpenSSH form; a secret. */
+  readonly privateKey: pulumi.Output<string>;
   /** The machine's public key, `ssh-ed25519 AAAA…`, without a comment. */
   readonly hostKey: string;
 }
