@@ -1,0 +1,17 @@
+/** What parsing needs to know beside the config values. */
+export interface SettingsContext {
+  readonly stack: string;
+  /** Absolute path of the folder that holds Pulumi.yaml; relative paths start here. */
+  readonly projectDirectory: string;
+  /** The top-level keys whose values hold something that the stack config keeps encrypted. */
+  readonly secretKeys: ReadonlySet<string>;
+  readonly files: FileProbe;
+}
+
+/** The questions that settings ask of this machine's file system. */
+export interface FileProbe {
+  /** What is at an absolute path, after symbolic links. */
+  kind(path: string): "folder" | "file" | "missing";
+  /** Names of what a folder holds, in no particular order; none if it cannot be read. */
+  entries(folder: string): readonly string[];
+}

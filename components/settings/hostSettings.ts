@@ -1,0 +1,169 @@
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { Read } from "./place";
+import { defaulted, defaultedBy, integer, mapped, required, Rule, text, variants } from "./rules";
+import { HostSettings } from "./types";
+
+const directory = text({
+  allowed: "the path of a folder that belongs to this deployment alone",
+  example: ".xsched-triton",
+  refuse(given) {
+    if (given.startsWith("~")) {
+      return "leave ~/ out: over SSH, a relative path starts at the user's home";
+    }
+    if (given.trim() !== given || given === "" || given.length > 1024 || /\p{Cc}/u.test(given)) {
+      return "give a path without control characters, for example .xsched-triton";
+    }
+    // The folder is removed with the host, so it must be one that can only be ours.
+    const normal = path.posix.normalize(`${given}/`);
+    return normal === "/" || normal === "./" || normal.startsWith("../") || /^\/[^/]+\/$/.test(normal)
+      ? "name a folder of its own inside, for example /var/lib/xsched-triton"
+      : undefined;
+  },
+});
+
+/** As `directory`, absolute, and away from the project's own files. */
+const localDirectory: Rule<string> = mapped(directory, (given, at) => {
+  const project = at.context.projectDirectory;
+  const absolute = path.resolve(project, given);
+  return `${project}/`.startsWith(`${absolute}/`)
+    ? at.fault(
+        given,
+        "a folder that does not hold the project itself",
+        "name a folder of its own, for example .local/host",
+      )
+    : absolute;
+});
+
+const address = text({
+  allowed: "a host name or an IP address",
+  example: "gpu1.example.com",
+  refuse(given) {
+    if (given.includes("@")) {
+      return "put the part before the @ into host.user";
+    }
+    if (/^[^:]+:\d+$/.test(given)) {
+      return "put the port into host.port";
+    }
+    return /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
+      ? undefined
+      : "give the name or the address alone, for example gpu1.example.com";
+  },
+});
+
+const user = text({
+  allowed: "the name of a user on the machine",
+  example: "root",
+  refuse: (given) =>
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(given) ? undefined : "give the login name, for example ubuntu",
+});
+
+/** Kinds of host key that the SSH client of the command provider checks. */
+const HOST_KEY_KINDS: readonly string[] = [
+  "ssh-ed25519",
+  "ecdsa-sha2-nistp256",
+  "ecdsa-sha2-nistp384",
+  "ecdsa-sha2-nistp521",
+  "ssh-rsa",
+];
+
+const hostKey = mapped(
+  text({
+    allowed: "the machine's public key as one line: ssh-ed25519 AAAA…",
+    example: "ssh-ed25519 AAAA…",
+    refuse(given) {
+      if (isHostKey(given)) {
+        return undefined;
+      }
+      const fields = given.split(" ");
+      return fields.length > 1 && isHostKey(fields.slice(1).join(" "))
+        ? "leave out the host name at the start of the line"
+        : "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub";
+    },
+  }),
+  (given) => given.split(" ").slice(0, 2).join(" "),
+);
+
+function isHostKey(line: string): boolean {
+  const match = /^([a-z0-9-]+) ([A-Za-z0-9+/]+={0,2})( [^\p{Cc}]*)?$/u.exec(line);
+  const kind = match?.[1] ?? "";
+  if (!HOST_KEY_KINDS.includes(kind)) {
+    return false;
+  }
+  // RFC 4253, 6.6: the key's bytes start with the length of the name of its kind, and the name.
+  const bytes = Buffer.from(match?.[2] ?? "", "base64");
+  const end = 4 + kind.length;
+  return (
+    bytes.length > end && bytes.readUInt32BE(0) === kind.length && bytes.toString("latin1", 4, end) === kind
+  );
+}
+
+const PRIVATE_KEY_FIX = "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE";
+
+/** The key itself must never reach a message. */
+const privateKey: Rule<pulumi.Output<string>> = {
+  type: "string",
+  allowed: "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+  example: "(secret)",
+  read(value, at): Read<pulumi.Output<string>> {
+    if (pulumi.Output.isInstance(value)) {
+      return pulumi.secret(value);
+    }
+    if (typeof value !== "string" || !/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) {
+      return at.faultShown("(secret)", this.allowed, PRIVATE_KEY_FIX);
+    }
+    if (value.includes("ENCRYPTED")) {
+      return at.faultShown(
+        "(a key with a passphrase)",
+        this.allowed,
+        `make one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
+      );
+    }
+    if (!at.context.secretKeys.has("host")) {
+      return at.faultShown("(a key in plain text)", this.allowed, PRIVATE_KEY_FIX);
+    }
+    return pulumi.secret(value);
+  },
+};
+
+/** The machine that Triton runs on. */
+export const hostRule: Rule<HostSettings> = variants(
+  "an object with the kind of host and what that kind needs",
+  {
+    local: {
+      description: "this machine",
+      fields: {
+        directory: defaultedBy(
+          localDirectory,
+          (stack) => `.local/hosts/${stack}`,
+          "Folder for everything that the deployment leaves on this machine; relative to the project. Removed with the deployment.",
+        ),
+      },
+    },
+    ssh: {
+      description: "a machine that exists, over SSH",
+      fields: {
+        address: required(address, "Host name or IP address."),
+        port: defaulted(integer(1, 65535, 22), 22, "TCP port of its SSH server."),
+        user: defaulted(
+          user,
+          "root",
+          "User to log in as; must be allowed to use Docker when the runtime is a container.",
+        ),
+        privateKey: required(privateKey, "Private key of the user. A secret."),
+        hostKey: required(
+          hostKey,
+          "Public key of the machine, as in a `known_hosts` file without the host name. A machine with another key is refused.",
+        ),
+        directory: defaultedBy(
+          directory,
+          (stack) => `.xsched-triton-${stack}`,
+          "Folder for everything that the deployment leaves on the machine; relative to the user's home. Removed with the deployment.",
+        ),
+      },
+    },
+  },
+  "local",
+);

@@ -1,0 +1,201 @@
+import { LOG_LEVELS, SCHEDULING_POLICIES } from "./allowedValues";
+import { extraFlag, limitsRate } from "./extraFlags";
+import { hostRule } from "./hostSettings";
+import { modelsRule } from "./modelSettings";
+import { INVALID, Place, Read } from "./place";
+import {
+  boolean,
+  choice,
+  defaulted,
+  integer,
+  list,
+  mapped,
+  object,
+  optional,
+  required,
+  Rule,
+  text,
+  Values,
+  variants,
+} from "./rules";
+import { RuntimeSettings, SchedulerRequirement, ServerSettings, Settings } from "./types";
+
+/** The namespace of all keys, whatever the name of the project. */
+export const NAMESPACE = "xsched-triton";
+
+const image = text({
+  allowed: "an image by digest: repository@sha256:<64 hexadecimal digits>",
+  example: `registry.example.com/triton@sha256:${"0123456789abcdef".repeat(4)}`,
+  refuse(given) {
+    if (/^[a-z0-9][A-Za-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64}$/.test(given)) {
+      return undefined;
+    }
+    return given.includes("@")
+      ? "give the digest as docker prints it: 64 hexadecimal digits in lower case after sha256:"
+      : "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE";
+  },
+});
+
+const runtimeRule: Rule<RuntimeSettings> = variants(
+  "an object with the kind of runtime and what that kind needs",
+  {
+    process: { description: "a tritonserver process, without Docker; CPU only", fields: {} },
+    container: {
+      description: "a Docker container",
+      fields: { image: required(image, "Triton's image, by digest.") },
+    },
+  },
+  "process",
+);
+
+const port = (usual: number): Rule<number> => integer(1, 65535, usual);
+
+const listenAddress = text({
+  allowed: "an IP address of the host, or a name for one",
+  example: "127.0.0.1",
+  refuse: (given) =>
+    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
+      ? undefined
+      : "give the address alone, without scheme and port, for example 127.0.0.1",
+});
+
+const PORTS = ["httpPort", "grpcPort", "metricsPort"] as const;
+
+const serverRule: Rule<ServerSettings> = object(
+  "an object with settings of tritonserver",
+  {
+    httpPort: defaulted(port(8000), 8000, "Port for inference and control over HTTP."),
+    grpcPort: defaulted(port(8001), 8001, "Port for inference over gRPC."),
+    metricsPort: defaulted(port(8002), 8002, "Port for metrics in Prometheus format."),
+    address: defaulted(
+      listenAddress,
+      "127.0.0.1",
+      "Address of the host that the ports are opened on. Triton has neither passwords nor TLS on HTTP: keep it private.",
+    ),
+    logLevel: defaulted(choice(LOG_LEVELS), "info", "What Triton writes to its log."),
+    exitTimeoutSeconds: defaulted(
+      integer(0, 3600, 30),
+      30,
+      "Seconds that requests in flight get to finish when Triton stops.",
+    ),
+    logMegabytes: defaulted(integer(1, 10000, 20), 20, "Size in megabytes at which a log file is rotated."),
+    loadTimeoutSeconds: defaulted(
+      integer(1, 86400, 300),
+      300,
+      "Seconds that a model may take until it is ready.",
+    ),
+    extraFlags: defaulted(
+      list(extraFlag, { allowed: "a list of tritonserver flags" }),
+      [],
+      "Further flags of tritonserver.",
+    ),
+  },
+  (server, at) => {
+    PORTS.forEach((name, index) => {
+      const given = server[name];
+      const other = PORTS.slice(0, index).find((earlier) => server[earlier] === given);
+      if (given !== INVALID && other !== undefined) {
+        const free = [8000, 8001, 8002].find((each) => !PORTS.some((taken) => server[taken] === each));
+        at.at(name).fault(
+          given,
+          `a port that ${at.path}.${other} does not use`,
+          `choose another, for example ${free ?? 8003}`,
+        );
+      }
+    });
+  },
+);
+
+const schedulerFields = {
+  required: optional(
+    boolean,
+    "Whether Triton must refuse to become ready when its models would run unscheduled.",
+    "true on a GPU host, false for the process runtime",
+  ),
+  policy: defaulted(
+    choice(SCHEDULING_POLICIES),
+    "HPF",
+    "How the scheduler picks: `HPF` is strict highest priority first.",
+  ),
+};
+
+/** A `required` that is undefined depends on the runtime, which settingsRule knows. */
+const schedulerRule = object("an object with settings of the scheduler", schedulerFields);
+
+const settingsFields = {
+  host: defaulted(hostRule, { kind: "local" }, "The machine that Triton runs on."),
+  runtime: defaulted(runtimeRule, { kind: "process" }, "What Triton runs in."),
+  server: defaulted(serverRule, {}, "Settings of tritonserver. A change restarts it."),
+  scheduler: defaulted(schedulerRule, {}, "Settings of the GPU scheduler."),
+  models: defaulted(modelsRule, [], "The models to serve. A change of one touches no other."),
+};
+
+type Parsed = Values<typeof settingsFields>;
+
+/** All keys of the stack config. */
+export const settingsRule: Rule<Settings> = mapped(
+  object("an object with the keys of the stack config", settingsFields, checkTogether),
+  (parsed): Settings =>
+    Object.freeze({
+      ...parsed,
+      scheduler: Object.freeze({
+        policy: parsed.scheduler.policy,
+        required: requirement(parsed.runtime, parsed.scheduler.required),
+      }),
+    }),
+);
+
+/** The top-level keys. */
+export const TOP_LEVEL_KEYS: typeof settingsFields = settingsFields;
+
+function requirement(runtime: RuntimeSettings, required: boolean | undefined): SchedulerRequirement {
+  switch (runtime.kind) {
+    case "process":
+      return "never";
+    case "container":
+      return required === undefined ? "onGpu" : required ? "always" : "never";
+    default:
+      return runtime satisfies never;
+  }
+}
+
+function checkTogether(settings: { readonly [Key in keyof Parsed]: Read<Parsed[Key]> }, at: Place): void {
+  const { runtime, scheduler, server, models } = settings;
+  const process = runtime !== INVALID && runtime.kind === "process";
+  if (process && scheduler !== INVALID && scheduler.required === true) {
+    at.at("scheduler")
+      .at("required")
+      .fault(
+        true,
+        "false with runtime process, which runs on the CPU only and cannot be scheduled",
+        "take it out, or set runtime.kind to container",
+      );
+  }
+  if (models === INVALID) {
+    return;
+  }
+  models.forEach((model, index) => {
+    (model.instanceGroups ?? []).forEach((group, groupIndex) => {
+      const place = at.at("models").at(index).at("instanceGroups").at(groupIndex);
+      if (process && (group.kind === "gpu" || group.gpus.length > 0)) {
+        const culprit = group.gpus.length > 0 ? "gpus" : "kind";
+        place
+          .at(culprit)
+          .fault(
+            group[culprit],
+            "instances on the CPU with runtime process, which has no GPU",
+            "set kind to cpu without gpus, or set runtime.kind to container",
+          );
+      }
+      if (group.rateLimiter !== undefined && server !== INVALID && !limitsRate(server.extraFlags)) {
+        place
+          .at("rateLimiter")
+          .fault(
+            group.rateLimiter,
+            "a rate limiter only where Triton heeds it",
+            'add "--rate-limit=execution_count" to server.extraFlags, or take rateLimiter out',
+          );
+      }
+    });
+  });
+}

@@ -1,0 +1,193 @@
+import * as pulumi from "@pulumi/pulumi";
+
+/*
+ * What a deployment is made of, after all checks: every value is present, in range and in the unit that its name
+ * says. The keys, defaults and ranges of the stack config stand in schema.ts.
+ */
+
+export interface Settings {
+  readonly host: HostSettings;
+  readonly runtime: RuntimeSettings;
+  readonly server: ServerSettings;
+  readonly scheduler: SchedulerSettings;
+  readonly models: readonly ModelSettings[];
+}
+
+/** The machine that Triton runs on. */
+export type HostSettings = LocalHostSettings | SshHostSettings;
+
+export interface LocalHostSettings {
+  readonly kind: "local";
+  /** Absolute path of the folder for everything that the deployment leaves on this machine. */
+  readonly directory: string;
+}
+
+export interface SshHostSettings {
+  readonly kind: "ssh";
+  /** Folder on the machine, absolute or relative to the user's home. */
+  readonly directory: string;
+  /** Host name or IP address. */
+  readonly address: string;
+  /** TCP port of the SSH server. */
+  readonly port: number;
+  readonly user: string;
+  /** Private key in PEM or OpenSSH form; a secret. */
+  readonly privateKey: pulumi.Output<string>;
+  /** The machine's public key, `ssh-ed25519 AAAA…`, without a comment. */
+  readonly hostKey: string;
+}
+
+/** What Triton runs in. */
+export type RuntimeSettings = ProcessRuntimeSettings | ContainerRuntimeSettings;
+
+/** A tritonserver process of the deploying user, without Docker and without a GPU. */
+export interface ProcessRuntimeSettings {
+  readonly kind: "process";
+}
+
+export interface ContainerRuntimeSettings {
+  readonly kind: "container";
+  /** `repository@sha256:…` */
+  readonly image: string;
+}
+
+export type LogLevel = "error" | "warning" | "info" | "verbose";
+
+export interface ServerSettings {
+  readonly httpPort: number;
+  readonly grpcPort: number;
+  readonly metricsPort: number;
+  /** Address of the host that the three ports are opened on. */
+  readonly address: string;
+  readonly logLevel: LogLevel;
+  /** Seconds that requests in flight get to finish when Triton stops. */
+  readonly exitTimeoutSeconds: number;
+  /** Megabytes (10⁶ bytes) that one log file may reach before it is rotated. */
+  readonly logMegabytes: number;
+  /** Seconds that a model may take until it is ready. */
+  readonly loadTimeoutSeconds: number;
+  /** Further arguments of tritonserver, each `--name` or `--name=value`. */
+  readonly extraFlags: readonly string[];
+}
+
+export type SchedulingPolicy = "HPF";
+
+/** When Triton must refuse to become ready because its models would run unscheduled. */
+export type SchedulerRequirement = "always" | "onGpu" | "never";
+
+export interface SchedulerSettings {
+  readonly required: SchedulerRequirement;
+  readonly policy: SchedulingPolicy;
+}
+
+/** One model of the repository. An option that is undefined leaves the model's own config.pbtxt alone. */
+export interface ModelSettings {
+  readonly name: string;
+  /** Absolute path of the model's folder on this machine. */
+  readonly source: string;
+  /** −255 to 255; a larger one is more urgent. */
+  readonly priority: number;
+  readonly versionPolicy: VersionPolicy | undefined;
+  readonly instanceGroups: readonly InstanceGroup[] | undefined;
+  readonly dynamicBatching: DynamicBatching | undefined;
+  readonly warmup: readonly WarmupSample[] | undefined;
+  /** Parameters for the model's backend, in the order of the stack config; keys are unique. */
+  readonly parameters: readonly ModelParameter[];
+}
+
+/** Which of a model's versions are served. */
+export type VersionPolicy =
+  | { readonly kind: "latest"; readonly count: number }
+  | { readonly kind: "all" }
+  | { readonly kind: "specific"; readonly versions: readonly number[] };
+
+export type InstanceKind = "auto" | "gpu" | "cpu" | "model";
+
+/** Copies of a model that run side by side. */
+export interface InstanceGroup {
+  readonly name: string | undefined;
+  readonly kind: InstanceKind;
+  /** Instances, per GPU where `gpus` are given. */
+  readonly count: number;
+  /** CUDA device indices; empty leaves the choice to Triton. */
+  readonly gpus: readonly number[];
+  readonly rateLimiter: RateLimiter | undefined;
+}
+
+/** Admission of executions; Triton heeds it with `--rate-limit=execution_count` only. */
+export interface RateLimiter {
+  readonly resources: readonly RateLimiterResource[];
+  /** Weight against other instances; one of priority 2 is admitted half as often as one of priority 1. */
+  readonly priority: number | undefined;
+}
+
+export interface RateLimiterResource {
+  readonly name: string;
+  /** Whether all devices share one pool of the resource. */
+  readonly global: boolean;
+  /** Units that one execution takes. */
+  readonly count: number;
+}
+
+export interface DynamicBatching {
+  readonly preferredBatchSizes: readonly number[];
+  readonly maxQueueDelayMicroseconds: number | undefined;
+  readonly preserveOrdering: boolean | undefined;
+  /** Levels 1 (most urgent) to this number, for requests within this one model. */
+  readonly priorityLevels: number | undefined;
+  readonly defaultPriorityLevel: number | undefined;
+  readonly queuePolicy: QueuePolicy | undefined;
+}
+
+export type TimeoutAction = "reject" | "delay";
+
+export interface QueuePolicy {
+  readonly timeoutAction: TimeoutAction | undefined;
+  readonly defaultTimeoutMicroseconds: number | undefined;
+  readonly allowTimeoutOverride: boolean | undefined;
+  /** Requests that may wait; undefined means no limit. */
+  readonly maxQueueSize: number | undefined;
+}
+
+/** A request that Triton runs before it calls the model ready. */
+export interface WarmupSample {
+  readonly name: string;
+  readonly batchSize: number | undefined;
+  readonly inputs: readonly WarmupInput[];
+}
+
+export interface WarmupInput {
+  readonly name: string;
+  readonly dataType: DataType;
+  /** Shape without the batch dimension. */
+  readonly dims: readonly number[];
+  readonly content: WarmupContent;
+}
+
+export type WarmupContent =
+  | { readonly kind: "zero" }
+  | { readonly kind: "random" }
+  /** A file in the model's `warmup` folder. */
+  | { readonly kind: "file"; readonly file: string };
+
+/** Triton's data types without their `TYPE_`. */
+export type DataType =
+  | "BOOL"
+  | "UINT8"
+  | "UINT16"
+  | "UINT32"
+  | "UINT64"
+  | "INT8"
+  | "INT16"
+  | "INT32"
+  | "INT64"
+  | "FP16"
+  | "FP32"
+  | "FP64"
+  | "STRING"
+  | "BF16";
+
+export interface ModelParameter {
+  readonly key: string;
+  readonly value: string;
+}
