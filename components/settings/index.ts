@@ -1,5 +1,5 @@
-export { FileProbe, SettingsContext } from "./context";
-export { Fault, SettingsError } from "./fault";
+export { type FileProbe, type SettingsContext } from "./context";
+export { type Fault, SettingsError } from "./fault";
 export { parseSettings } from "./parseSettings";
 export { readSettings } from "./readSettings";
 export * from "./types";
