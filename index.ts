@@ -3,7 +3,7 @@ import { modelArgs, ModelRepository } from "./components/models";
 import { serverArgs, TritonServer } from "./components/server";
 import { readSettings } from "./components/settings";
 
-const settings = readSettings();
+const settings = readSettings(__dirname);
 const ssh = sshConnection(settings.host);
 
 const triton = new TritonHost("host", { directory: settings.host.directory, ssh });

@@ -154,7 +154,7 @@ describe("the local stack on the real engine", () => {
     });
     const repaired = await workspace.npm("up");
     assert.equal(repaired.code, 0, repaired.output);
-    assert.ok(!fs.existsSync(workspace.file(".local/host/local/models/store/corrupt")));
+    assert.ok(!fs.existsSync(workspace.file(".local/hosts/local/models/store/corrupt")));
     const again = await workspace.npm("up");
     assert.deepEqual(changesIn(again.output), []);
   });
@@ -207,7 +207,7 @@ describe("the local stack on the real engine", () => {
     assert.notEqual(serverProcess(), pid);
     assert.equal(await triton.isReady("interactive"), false);
     assert.ok(await triton.isReady("realtime"));
-    assert.ok(!fs.existsSync(workspace.file(".local/host/local/models/store/interactive")));
+    assert.ok(!fs.existsSync(workspace.file(".local/hosts/local/models/store/interactive")));
   });
 
   it("`npm run down` leaves no process, no port and no file of the host", async () => {
@@ -215,6 +215,6 @@ describe("the local stack on the real engine", () => {
     assert.equal(code, 0, output);
     assert.deepEqual(processesWith(workspace.directory), []);
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
-    assert.ok(!fs.existsSync(workspace.file(".local/host/local")));
+    assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")));
   });
 });
