@@ -56,6 +56,6 @@ export const extraFlag: Rule<string> = text({
 });
 
 /** Whether the flags switch Triton's rate limiter on. */
-export function limitsRate(flags: readonly string[]): boolean {
+export function limitsRate(flags: readonly unknown[]): boolean {
   return flags.includes("--rate-limit=execution_count");
 }

@@ -16,6 +16,7 @@ import {
   defaulted,
   integer,
   isPlainObject,
+  keyOf,
   list,
   meant,
   object,
@@ -119,7 +120,7 @@ const versionPolicy: Rule<VersionPolicy> = variants(
 function refuseRepeats(items: readonly unknown[], at: Place): void {
   items.forEach((item, index) => {
     const first = items.indexOf(item);
-    if (item !== INVALID && first < index) {
+    if (first < index) {
       at.at(index).fault(item, `a value that [${first}] does not have`, "take it out");
     }
   });
@@ -290,36 +291,22 @@ const warmupSample = object("an object that describes one request", {
     list(warmupInput, {
       allowed: "a list of inputs, at least one, no name twice",
       minimum: 1,
-      check: refuseRepeatedNames("an input"),
+      check: refuseRepeatedNames,
     }),
     "Every input of the model.",
   ),
 });
 
-/** A function, since the rules are constants and the word for the thing differs. */
-function refuseRepeatedNames(
-  thing: string,
-): (items: readonly Read<{ readonly name: string }>[], at: Place) => void {
-  return (items, at) => {
-    const first = new Map<string, number>();
-    items.forEach((item, index) => {
-      if (item === INVALID) {
-        return;
-      }
-      const before = first.get(item.name);
-      if (before === undefined) {
-        first.set(item.name, index);
-        return;
-      }
+function refuseRepeatedNames(items: readonly unknown[], at: Place): void {
+  const names = items.map((item) => keyOf(item, "name"));
+  names.forEach((name, index) => {
+    const first = names.indexOf(name);
+    if (typeof name === "string" && first < index) {
       at.at(index)
         .at("name")
-        .fault(
-          item.name,
-          `a name that no other has; ${at.path}[${before}] has this one`,
-          `rename ${thing} of the two`,
-        );
-    });
-  };
+        .fault(name, `a name that no other has; ${at.path}[${first}] has this one`, "rename one of the two");
+    }
+  });
 }
 
 /** Longest text of a parameter; a megabyte of config would slow every reload. */
@@ -389,7 +376,7 @@ const modelRule: Rule<ModelSettings> = object("an object that describes one mode
   warmup: optional(
     list(warmupSample, {
       allowed: "a list of requests, no name twice",
-      check: refuseRepeatedNames("one"),
+      check: refuseRepeatedNames,
     }),
     "Requests that Triton runs before it calls the model ready.",
     "the model's own",
@@ -404,5 +391,5 @@ const modelRule: Rule<ModelSettings> = object("an object that describes one mode
 /** The models to serve. */
 export const modelsRule: Rule<readonly ModelSettings[]> = list(modelRule, {
   allowed: "a list of models, no name twice",
-  check: refuseRepeatedNames("one"),
+  check: refuseRepeatedNames,
 });

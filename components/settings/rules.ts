@@ -168,15 +168,15 @@ export function meant(value: unknown, known: readonly string[]): string | undefi
   return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
-export interface ListOptions<T> {
+export interface ListOptions {
   readonly allowed: string;
   /** Fewest items. */
   readonly minimum?: number;
-  /** Records faults between the items; those that have a fault of their own are INVALID. */
-  readonly check?: (items: readonly Read<T>[], at: Place) => void;
+  /** Records faults between the items; `raw` are those of the config, also where they have faults of their own. */
+  readonly check?: (raw: readonly unknown[], at: Place) => void;
 }
 
-export function list<T>(item: Rule<T>, options: ListOptions<T>): Rule<readonly T[]> {
+export function list<T>(item: Rule<T>, options: ListOptions): Rule<readonly T[]> {
   const { allowed, minimum = 0, check } = options;
   const example = `[${item.example}]`;
   return {
@@ -188,15 +188,19 @@ export function list<T>(item: Rule<T>, options: ListOptions<T>): Rule<readonly T
       if (!Array.isArray(value) || value.length < minimum) {
         return at.fault(value, allowed, `give a list, for example ${example}`);
       }
-      const items = Array.from(value as readonly unknown[], (each, index) => item.read(each, at.at(index)));
-      check?.(items, at);
+      const raw = Array.from(value as readonly unknown[]);
+      const items = raw.map((each, index) => item.read(each, at.at(index)));
+      check?.(raw, at);
       return items.includes(INVALID) ? INVALID : Object.freeze(items as readonly T[]);
     },
   };
 }
 
-/** Records faults between the keys of an object; a key that has a fault of its own is INVALID. */
-export type Check<T> = (values: { readonly [Key in keyof T]: Read<T[Key]> }, at: Place) => void;
+/**
+ * Records faults between the keys of an object. A value that has a fault somewhere inside is INVALID; `raw` is the
+ * object of the config, for a check that must see the rest of such a value.
+ */
+export type Check<T> = (values: { readonly [Key in keyof T]: Read<T[Key]> }, at: Place, raw: unknown) => void;
 
 export function object<F extends Fields>(
   allowed: string,
@@ -214,7 +218,7 @@ export function object<F extends Fields>(
       }
       refuseUnknownKeys(value, Object.keys(fields), at);
       const values = readFields(value, fields, at);
-      check?.(values as Parameters<Check<Values<F>>>[0], at);
+      check?.(values as Parameters<Check<Values<F>>>[0], at, value);
       return whole<Values<F>>(values);
     },
   };
@@ -239,7 +243,7 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
       if (!isPlainObject(value)) {
         return at.fault(value, allowed, `give an object, for example ${example}`);
       }
-      const given = Object.hasOwn(value, "kind") ? value.kind : undefined;
+      const given = keyOf(value, "kind");
       const kind = given === undefined ? usual : kindRule.read(given, at.at("kind"));
       if (kind === undefined) {
         return at.at("kind").fault(given, kindRule.allowed, `add kind: ${kindRule.example}`);
@@ -250,11 +254,18 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
         return INVALID;
       }
       const fields = table[kind]?.fields ?? {};
-      refuseUnknownKeys(value, ["kind", ...Object.keys(fields)], at, (key) => {
-        const owner = kinds.find((each) => Object.hasOwn(table[each]?.fields ?? {}, key));
-        return owner === undefined
-          ? undefined
-          : `${key} belongs to kind ${owner}: set ${at.path}.kind to ${owner}, or take ${key} out`;
+      const known = ["kind", ...Object.keys(fields)];
+      refuseUnknownKeys(value, known, at, (key) => {
+        if (nearest(key, known) !== undefined) {
+          return undefined;
+        }
+        for (const other of kinds) {
+          const owned = nearest(key, Object.keys(table[other]?.fields ?? {}));
+          if (owned !== undefined) {
+            return `${owned} belongs to kind ${other}: set ${at.path}.kind to ${other}, or take ${key} out`;
+          }
+        }
+        return undefined;
       });
       return whole<VariantValues<V>>({ kind, ...readFields(value, fields, at) });
     },
@@ -270,6 +281,16 @@ export function mapped<T, U>(rule: Rule<T>, map: (value: T, at: Place) => Read<U
       return read === INVALID ? INVALID : map(read, at);
     },
   };
+}
+
+/** The value of an object's own key, whatever the object turns out to be. */
+export function keyOf(value: unknown, key: string): unknown {
+  return isPlainObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+/** The items of a list; none of anything else. */
+export function itemsOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? Array.from(value as readonly unknown[]) : [];
 }
 
 /** An object of a literal or of JSON: nothing that a prototype brings along counts. */
@@ -298,7 +319,7 @@ function refuseUnknownKeys(
     if (known.includes(key)) {
       continue;
     }
-    const fix = explain(key) ?? meant(key, known) ?? `take it out`;
+    const fix = explain(key) ?? meant(key, known) ?? "take it out";
     // Not the value: under a mistyped key it may well be a secret.
     at.at(key).faultShown("(unknown key)", `the keys ${known.join(", ")}`, fix);
   }
@@ -310,8 +331,7 @@ function readFields(
   at: Place,
 ): Readonly<Record<string, Read<unknown>>> {
   const entries = Object.entries(fields).map(([key, field]) => {
-    const given = Object.hasOwn(value, key) ? value[key] : undefined;
-    return [key, readField(given, field, at.at(key))] as const;
+    return [key, readField(keyOf(value, key), field, at.at(key))] as const;
   });
   return Object.fromEntries(entries);
 }

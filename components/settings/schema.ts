@@ -8,6 +8,8 @@ import {
   choice,
   defaulted,
   integer,
+  itemsOf,
+  keyOf,
   list,
   mapped,
   object,
@@ -159,10 +161,15 @@ function requirement(runtime: RuntimeSettings, required: boolean | undefined): S
   }
 }
 
-function checkTogether(settings: { readonly [Key in keyof Parsed]: Read<Parsed[Key]> }, at: Place): void {
-  const { runtime, scheduler, server, models } = settings;
-  const process = runtime !== INVALID && runtime.kind === "process";
-  if (process && scheduler !== INVALID && scheduler.required === true) {
+/** Looks at the raw models, so that a fault in one of them hides no fault of another. */
+function checkTogether(
+  settings: { readonly [Key in keyof Parsed]: Read<Parsed[Key]> },
+  at: Place,
+  raw: unknown,
+): void {
+  const { runtime, scheduler } = settings;
+  const onCpu = runtime !== INVALID && runtime.kind === "process";
+  if (onCpu && scheduler !== INVALID && scheduler.required === true) {
     at.at("scheduler")
       .at("required")
       .fault(
@@ -171,31 +178,33 @@ function checkTogether(settings: { readonly [Key in keyof Parsed]: Read<Parsed[K
         "take it out, or set runtime.kind to container",
       );
   }
-  if (models === INVALID) {
-    return;
-  }
-  models.forEach((model, index) => {
-    (model.instanceGroups ?? []).forEach((group, groupIndex) => {
+  const rateLimited = limitsRate(itemsOf(keyOf(keyOf(raw, "server"), "extraFlags")));
+  itemsOf(keyOf(raw, "models")).forEach((model, index) => {
+    itemsOf(keyOf(model, "instanceGroups")).forEach((group, groupIndex) => {
       const place = at.at("models").at(index).at("instanceGroups").at(groupIndex);
-      if (process && (group.kind === "gpu" || group.gpus.length > 0)) {
-        const culprit = group.gpus.length > 0 ? "gpus" : "kind";
-        place
-          .at(culprit)
-          .fault(
-            group[culprit],
-            "instances on the CPU with runtime process, which has no GPU",
-            "set kind to cpu without gpus, or set runtime.kind to container",
-          );
+      if (onCpu) {
+        refuseGpus(group, place);
       }
-      if (group.rateLimiter !== undefined && server !== INVALID && !limitsRate(server.extraFlags)) {
+      if (keyOf(group, "rateLimiter") !== undefined && !rateLimited) {
         place
           .at("rateLimiter")
           .fault(
-            group.rateLimiter,
+            keyOf(group, "rateLimiter"),
             "a rate limiter only where Triton heeds it",
             'add "--rate-limit=execution_count" to server.extraFlags, or take rateLimiter out',
           );
       }
     });
   });
+}
+
+function refuseGpus(group: unknown, at: Place): void {
+  const allowed = "instances on the CPU with runtime process, which has no GPU";
+  const fix = "set kind to cpu without gpus, or set runtime.kind to container";
+  const gpus = keyOf(group, "gpus");
+  if (keyOf(group, "kind") === "gpu") {
+    at.at("kind").fault("gpu", allowed, fix);
+  } else if (itemsOf(gpus).length > 0) {
+    at.at("gpus").fault(gpus, allowed, fix);
+  }
 }
