@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# describe-server.sh DIR: what is deployed and what it serves, as one JSON document.
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=components/host/scripts/host-directory.sh
+. "$here/host-directory.sh"
+# shellcheck source=components/host/scripts/host-http.sh
+. "$here/host-http.sh"
+# shellcheck source=components/server/scripts/triton-api.sh
+. "$here/triton-api.sh"
+# shellcheck source=components/server/scripts/server-process.sh
+. "$here/server-process.sh"
+# shellcheck source=components/server/scripts/server-container.sh
+. "$here/server-container.sh"
+# shellcheck source=components/server/scripts/server-lifecycle.sh
+. "$here/server-lifecycle.sh"
+
+[ $# -eq 1 ] || die "describe-server.sh takes one argument, got $#" "describe-server.sh DIR"
+use_host_directory "$1"
+
+# describe_model NAME
+describe_model() {
+  local version="" priority=null ready=false reason=""
+  local pattern='"xsched_priority":\{"string_value":"(-?[0-9]+)"\}'
+  if [ "$running" = true ]; then
+    if triton_model_ready "$1"; then
+      ready=true
+      version=$(triton_model_version "$1") || true
+      if triton_request GET "/v2/models/$1/config" 10 && [[ $HTTP_BODY =~ $pattern ]]; then
+        priority=${BASH_REMATCH[1]}
+      fi
+    fi
+    # A model that serves has a reason, too, if its last reload failed.
+    reason=$(triton_model_reason "$1")
+  fi
+  printf '{"name":%s,"version":%s,"priority":%s,"ready":%s,"reason":%s}' \
+    "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")"
+}
+
+running=false pid=null version="" models=""
+if triton_address && triton_live; then
+  running=true
+  pid=$(server_pid)
+  version=$(triton_version)
+fi
+while IFS= read -r model; do
+  models+=${models:+,}$(describe_model "$model")
+done < <(repository_models)
+printf '{"running":%s,"pid":%s,"version":%s,"http":%s,"models":[%s]}\n' \
+  "$running" "${pid:-null}" "$(json_string "$version")" "$(json_string "$TRITON_ADDRESS")" "$models"

@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# The settings of a server, one "key value" a line, and the tritonserver arguments that follow from them.
+# Needs host-directory.sh. Sourced, never run.
+
+# read_settings: reads stdin into SETTING (by key) and EXTRA_ARGUMENTS (in order).
+declare -gA SETTING=()
+declare -ga EXTRA_ARGUMENTS=()
+read_settings() {
+  local key value
+  SETTING=() EXTRA_ARGUMENTS=()
+  while IFS=' ' read -r key value || [ -n "$key" ]; do
+    case $key in
+      '') ;;
+      arg) EXTRA_ARGUMENTS+=("$value") ;;
+      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | logMegabytes | loadTimeoutSeconds)
+        SETTING[$key]=$value
+        ;;
+      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds arg" ;;
+    esac
+  done
+  : "${SETTING[loadTimeoutSeconds]:=300}"
+  for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes; do
+    [ -n "${SETTING[$key]-}" ] || die "the server setting '$key' is missing" "pass '$key VALUE' on stdin"
+  done
+  for key in httpPort grpcPort metricsPort exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
+    [[ ${SETTING[$key]} =~ ^[0-9]{1,6}$ ]] || die "the server setting $key is '${SETTING[$key]}'" "use a whole number"
+  done
+}
+
+# write_settings: the same in one fixed form, so that two settings can be compared. How long to wait is left out:
+# it does not change the server.
+write_settings() {
+  local key
+  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes; do
+    [ -z "${SETTING[$key]-}" ] || printf '%s %s\n' "$key" "${SETTING[$key]}"
+  done
+  [ ${#EXTRA_ARGUMENTS[@]} -eq 0 ] || printf 'arg %s\n' "${EXTRA_ARGUMENTS[@]}"
+}
+
+# Where a client on this host reaches the server.
+settings_http_address() {
+  local address=${SETTING[address]}
+  case $address in
+    0.0.0.0) address=127.0.0.1 ;;
+    :: | '[::]') address='[::1]' ;;
+    *:*) address="[${address//[][]/}]" ;;
+  esac
+  printf '%s:%s' "$address" "${SETTING[httpPort]}"
+}
+
+# What both runtimes have in common. Explicit control lets one model change without the others. One bad model
+# must neither keep the others from serving nor make the whole server "not ready".
+common_arguments() {
+  arguments+=(
+    "--model-repository=$DIR/models/repository"
+    --model-control-mode=explicit
+    --exit-on-error=false
+    --strict-readiness=false
+    "--exit-timeout-secs=${SETTING[exitTimeoutSeconds]}"
+  )
+}
+
+# process_arguments: fills "arguments" for the process runtime, with the models that the repository links now.
+process_arguments() {
+  local model
+  common_arguments
+  while IFS= read -r model; do
+    arguments+=("--load-model=$model")
+  done < <(repository_models)
+  arguments+=(
+    "--backend-directory=$DIR/runtime/${SETTING[runtime]}/tritonserver/backends"
+    "--backend-config=python,shm-region-prefix-name=$(shared_memory_prefix)"
+    "--http-address=${SETTING[address]}" "--http-port=${SETTING[httpPort]}"
+    "--grpc-address=${SETTING[address]}" "--grpc-port=${SETTING[grpcPort]}"
+    "--metrics-address=${SETTING[address]}" "--metrics-port=${SETTING[metricsPort]}"
+    "${EXTRA_ARGUMENTS[@]}"
+  )
+}

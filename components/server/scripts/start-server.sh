@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# start-server.sh DIR process|container [IMAGE]: makes DIR's server run with the settings on stdin.
+# Does nothing if it does already. If it cannot be made to, the server that ran before runs again.
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=components/host/scripts/host-directory.sh
+. "$here/host-directory.sh"
+# shellcheck source=components/host/scripts/host-http.sh
+. "$here/host-http.sh"
+# shellcheck source=components/server/scripts/triton-api.sh
+. "$here/triton-api.sh"
+# shellcheck source=components/server/scripts/server-settings.sh
+. "$here/server-settings.sh"
+# shellcheck source=components/server/scripts/server-process.sh
+. "$here/server-process.sh"
+# shellcheck source=components/server/scripts/server-container.sh
+. "$here/server-container.sh"
+# shellcheck source=components/server/scripts/server-lifecycle.sh
+. "$here/server-lifecycle.sh"
+# shellcheck source=components/server/scripts/host-ports.sh
+. "$here/host-ports.sh"
+
+[ $# -ge 2 ] || die "start-server.sh takes two or three arguments, got $#" "start-server.sh DIR process|container [IMAGE]"
+use_host_directory "$1"
+read_settings
+SETTING[kind]=$2
+case $2 in
+  process)
+    SETTING[runtime]=$(readlink "$DIR/runtime/current") ||
+      die "Triton is not installed in $DIR" "run install-triton.sh first"
+    ;;
+  container)
+    SETTING[image]=${3-}
+    [[ ${SETTING[image]} == *@sha256:* ]] ||
+      die "the image '${SETTING[image]}' has no digest" "name it as repository@sha256:DIGEST"
+    ;;
+  *) die "'$2' is not a runtime" "use process or container" ;;
+esac
+
+mkdir -p "$DIR/models/repository" "$DIR/models/store"
+lock server
+wanted=$(write_settings)
+if server_running && [ "$wanted" = "$(<"$DIR/server/settings")" ] && wait_until_live; then
+  print_server '[]'
+  exit 0
+fi
+[ "${SETTING[kind]}" != process ] || require_free_ports
+
+serving_before=""
+previous=""
+if [ -r "$DIR/server/settings" ]; then
+  previous=$(<"$DIR/server/settings")
+  serving_before=$(ready_models)
+  progress "stopping the server to start it with new settings"
+  stop_server
+fi
+
+if launch_server "$wanted" && wait_until_live; then
+  missing=$(models_not_ready)
+  # Only a model that served until now is a reason to go back: one that was bad before waits for its own fix.
+  lost=$(comm -12 <(sort <<<"$missing") <(sort <<<"$serving_before") | sed '/^$/d')
+  if [ -z "$lost" ]; then
+    while IFS= read -r model; do
+      [ -z "$model" ] || progress "warning: the model $model is not ready: $(triton_model_reason "$model")"
+    done <<<"$missing"
+    remove_unused_runtimes
+    print_server "$(json_list "$missing")"
+    exit 0
+  fi
+  while IFS= read -r model; do
+    progress "the model $model does not load any more: $(triton_model_reason "$model")"
+  done <<<"$lost"
+  problem="with the new settings these models do not load: ${lost//$'\n'/, }"
+else
+  problem="Triton does not start with these settings (its last lines are above)"
+  server_log 25 >&2
+fi
+
+stop_server
+if [ -z "$previous" ]; then
+  rm -rf "$DIR/server"
+  die "$problem" "correct the settings and deploy again"
+fi
+progress "starting the server again with the settings that it had before"
+read_settings <<<"$previous"
+if launch_server "$previous" && wait_until_live; then
+  die "$problem; the server runs again with its previous settings" "correct the settings and deploy again"
+fi
+server_log 25 >&2
+die "$problem; the previous settings do not start either" "read the lines above and deploy again"
