@@ -62,18 +62,19 @@ export class TritonHost extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.directory = folder.stdout;
 
     const scripts = hostCommand(
       `${name}-scripts`,
       {
         ssh: args.ssh,
-        directory: this.directory,
-        run: ["bash", "-c", bootstrap("unpack-scripts.sh"), "unpack-scripts.sh", this.directory],
+        directory: folder.stdout,
+        run: ["bash", "-c", bootstrap("unpack-scripts.sh"), "unpack-scripts.sh", folder.stdout],
         stdin: scriptBundle(),
       },
       { parent: this },
     );
+    // Whoever uses the folder runs scripts in it, so it is known when they are there.
+    this.directory = pulumi.all([folder.stdout, scripts.id]).apply(([known]) => known);
     const facts = scripts.stdout.apply((text) => JSON.parse(text) as HostFacts);
     this.gpus = facts.apply(({ gpus }) => [...gpus]);
     this.docker = facts.apply(({ docker }) => docker);
