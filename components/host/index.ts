@@ -1,3 +1,3 @@
 export { sshConnection, type SshConnectionArgs } from "./connection";
 export { hostCommand, type HostLocationArgs, scriptCommand } from "./hostCommand";
-export { type HostLocation, TritonHost, type TritonHostArgs } from "./tritonHost";
+export { type HostLocation, type SshMachine, TritonHost, type TritonHostArgs } from "./tritonHost";

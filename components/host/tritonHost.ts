@@ -23,7 +23,19 @@ export interface HostLocation {
   /** Absolute path of the host's folder. */
   directory: string;
   /** The machine, when it is not this one. */
-  ssh?: { address: string; port: number; user: string; hostKey: string };
+  ssh?: SshMachine;
+}
+
+/** A machine that is reached over SSH. */
+export interface SshMachine {
+  /** Host name or IP address. */
+  address: string;
+  /** TCP port of the SSH server. */
+  port: number;
+  /** User to log in as. */
+  user: string;
+  /** The host's public key, `ssh-ed25519 AAAA…`. */
+  hostKey: string;
 }
 
 /** What a host says of itself; printed by `probe-host.sh`. */
@@ -92,7 +104,7 @@ export class TritonHost extends pulumi.ComponentResource {
 }
 
 /** A connection's public part. */
-function withoutKey(ssh: pulumi.Input<SshConnectionArgs> | undefined): pulumi.Output<HostLocation["ssh"]> {
+function withoutKey(ssh: pulumi.Input<SshConnectionArgs> | undefined): pulumi.Output<SshMachine | undefined> {
   return pulumi.unsecret(
     pulumi.output(ssh).apply((known) => {
       if (known === undefined) return undefined;

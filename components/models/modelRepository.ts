@@ -49,12 +49,12 @@ export interface ModelRepositoryArgs {
  */
 export class ModelRepository extends pulumi.ComponentResource {
   /** The models as they lie on the host. */
-  public readonly models: readonly StoredModel[];
+  public readonly models: StoredModel[];
 
   public constructor(name: string, args: ModelRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super("xsched-triton:index:ModelRepository", name, {}, opts);
     this.models = args.models.map((model) => this.store(name, args, model));
-    this.registerOutputs({});
+    this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: ModelArgs): StoredModel {
