@@ -1,0 +1,2 @@
+export { ModelConfigError } from "./modelConfigError";
+export { renderModelConfig } from "./renderModelConfig";

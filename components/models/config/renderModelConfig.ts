@@ -1,0 +1,147 @@
+import * as path from "node:path";
+
+import { ModelSettings } from "../../settings";
+import { messagesOf, named, TextDocument } from "./document";
+import { ModelConfigError } from "./modelConfigError";
+import { Field, MessageValue, ScalarValue } from "./parser";
+import { message, scalar } from "./printer";
+import { TextFormatError } from "./textFormatError";
+import {
+  dynamicBatchingField,
+  instanceGroupField,
+  modelPriority,
+  parameterEntry,
+  versionPolicyField,
+  warmupField,
+} from "./tritonFields";
+
+/** Parameter that the scheduler takes a model's priority from; Triton's own three names are too few. */
+const PRIORITY_PARAMETER = "xsched_priority";
+
+/** What `dynamic_batching` excludes: the other members of the oneof `scheduling_choice`. */
+const OTHER_SCHEDULING: readonly string[] = ["sequence_batching", "ensemble_scheduling"];
+
+/**
+ * The `config.pbtxt` that Triton gets: the model's own with its name, its priority and the options that the settings
+ * give. A given option replaces the model's own field; all else stays as it was written. Rendering its own result
+ * changes nothing.
+ *
+ * @param own text of the model's own config.pbtxt, if it brings one
+ * @throws ModelConfigError where the text is malformed or contradicts the settings
+ */
+export function renderModelConfig(own: string | undefined, model: ModelSettings): string {
+  const file = path.join(model.source, "config.pbtxt");
+  const document = open(own ?? "", file);
+  putName(document, model.name, file);
+  putPriority(document, model.priority, file);
+
+  if (model.versionPolicy !== undefined) {
+    document.put(versionPolicyField(model.versionPolicy));
+  }
+  if (model.instanceGroups !== undefined) {
+    document.put(instanceGroupField(model.instanceGroups));
+  }
+  if (model.dynamicBatching !== undefined) {
+    refuseOtherScheduling(document, file);
+    document.put(dynamicBatchingField(model.dynamicBatching));
+  }
+  if (model.warmup !== undefined) {
+    document.put(warmupField(model.warmup));
+  }
+  for (const { key, value } of model.parameters) {
+    putParameter(document, key, value);
+  }
+  putParameter(document, PRIORITY_PARAMETER, String(model.priority));
+  return document.toString();
+}
+
+function open(text: string, file: string): TextDocument {
+  try {
+    return new TextDocument(text);
+  } catch (error) {
+    if (error instanceof TextFormatError) {
+      throw new ModelConfigError(
+        `${file}:${error.line}:${error.column}`,
+        error.message,
+        "correct the file; its form is protobuf text format",
+      );
+    }
+    throw error;
+  }
+}
+
+function putName(document: TextDocument, name: string, file: string): void {
+  const field = single(document.fields, "name", file);
+  if (field === undefined) {
+    document.put({ name: "name", value: { kind: "scalar", value: name } });
+  } else if (field.value.kind !== "string" || field.value.text !== name) {
+    const given = field.value.kind === "string" ? JSON.stringify(field.value.text) : "no text";
+    throw new ModelConfigError(
+      file,
+      `name is ${given}, but the stack config calls this model ${JSON.stringify(name)}`,
+      "take name out of the file, or give both the same",
+    );
+  }
+}
+
+function putPriority(document: TextDocument, priority: number, file: string): void {
+  const value = modelPriority(priority);
+  const optimization = single(document.fields, "optimization", file);
+  if (optimization === undefined) {
+    document.append(message("optimization", scalar("priority", value)));
+    return;
+  }
+  if (optimization.value.kind !== "message") {
+    throw new ModelConfigError(file, "optimization is not a message", "write optimization { … }");
+  }
+  const field = single(optimization.value.fields, "priority", file);
+  if (field === undefined) {
+    document.insert(optimization.value, { name: "priority", value: { kind: "scalar", value } });
+  } else {
+    document.replaceValue(field.value, value);
+  }
+}
+
+/** Triton refuses a file that gives a single field twice; saying so here costs no deployment. */
+function single(fields: readonly Field[], name: string, file: string): Field | undefined {
+  const [first, second] = named(fields, name);
+  if (second !== undefined) {
+    throw new ModelConfigError(file, `${name} stands there twice`, `make one ${name} of them`);
+  }
+  return first;
+}
+
+function refuseOtherScheduling(document: TextDocument, file: string): void {
+  const other = OTHER_SCHEDULING.find((name) => document.named(name).length > 0);
+  if (other !== undefined) {
+    throw new ModelConfigError(
+      file,
+      `${other} excludes the dynamicBatching of the stack config`,
+      `take dynamicBatching out of the stack config, or ${other} out of the file`,
+    );
+  }
+}
+
+/** Every entry of the key gets the value, since the last one counts. */
+function putParameter(document: TextDocument, key: string, value: string): void {
+  const entries = messagesOf(document.named("parameters")).filter(
+    (entry): entry is MessageValue => entry.kind === "message" && textOf(entry, "key")?.text === key,
+  );
+  if (entries.length === 0) {
+    document.append(message("parameters", parameterEntry(key, value)));
+  }
+  for (const entry of entries) {
+    const holder = named(entry.fields, "value")[0]?.value;
+    const current = holder?.kind === "message" ? textOf(holder, "string_value") : undefined;
+    if (current !== undefined && holder?.kind === "message" && holder.fields.length === 1) {
+      document.replaceValue(current, value);
+    } else {
+      document.replaceMessage(entry, parameterEntry(key, value));
+    }
+  }
+}
+
+function textOf(holder: MessageValue, name: string): ScalarValue | undefined {
+  const value = named(holder.fields, name).at(-1)?.value;
+  return value?.kind === "string" ? value : undefined;
+}

@@ -1,0 +1,14 @@
+/** A text that is not in protobuf text format. */
+export class TextFormatError extends Error {
+  /** Both count from 1; the column counts characters. */
+  public readonly line: number;
+  public readonly column: number;
+
+  public constructor(text: string, position: number, expected: string, found: string) {
+    super(`expected ${expected}, found ${found}`);
+    this.name = "TextFormatError";
+    const before = text.slice(0, position).split("\n");
+    this.line = before.length;
+    this.column = Array.from(before.at(-1) ?? "").length + 1;
+  }
+}

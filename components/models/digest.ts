@@ -1,0 +1,117 @@
+import { createHash, Hash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+export interface DirectoryDigest {
+  /** First 16 hexadecimal digits of the SHA-256. */
+  readonly digest: string;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/** What comes and goes without a change of the model, at any depth. */
+const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git"]);
+
+/** Rendered anew for each deployment; at the top of the folder only. */
+const RENDERED = "config.pbtxt";
+
+const CHUNK_BYTES = 1 << 20;
+
+/**
+ * Digest over everything of a model's folder that reaches the host: relative paths, contents and whether a file is
+ * executable. Symbolic links count as what they lead to; times and owners do not count, nor do empty folders below
+ * the top (an ensemble's version folder is one) beyond their names.
+ *
+ * @throws RunError naming a file that cannot be read
+ */
+export function digestDirectory(directory: string): DirectoryDigest {
+  const walk: Walk = { hash: createHash("sha256"), files: 0, bytes: 0, chunk: Buffer.alloc(CHUNK_BYTES) };
+  digestEntries(directory, "", new Set(), walk);
+  return { digest: walk.hash.digest("hex").slice(0, 16), files: walk.files, bytes: walk.bytes };
+}
+
+interface Walk {
+  readonly hash: Hash;
+  readonly chunk: Buffer;
+  files: number;
+  bytes: number;
+}
+
+/** @param inside real paths of the folders that this one is inside of; a link to one of them would never end */
+function digestEntries(folder: string, prefix: string, inside: ReadonlySet<string>, walk: Walk): void {
+  const real = attempt(folder, () => fs.realpathSync(folder));
+  if (inside.has(real)) {
+    throw new pulumi.RunError(
+      `${folder}: this symbolic link leads back to a folder that it is in\n  fix: take it out`,
+    );
+  }
+  const names = attempt(folder, () => fs.readdirSync(folder))
+    .filter((name) => !IGNORED.has(name) && !(prefix === "" && name === RENDERED))
+    .sort(byBytes);
+  for (const name of names) {
+    const place = path.join(folder, name);
+    const relative = `${prefix}${name}`;
+    const status = attempt(place, () => fs.statSync(place));
+    if (status.isDirectory()) {
+      walk.hash.update(`folder ${frame(relative)}\n`);
+      digestEntries(place, `${relative}/`, new Set([...inside, real]), walk);
+    } else if (status.isFile()) {
+      digestFile(place, relative, (status.mode & 0o111) !== 0, walk);
+    } else {
+      throw new pulumi.RunError(
+        `${place}: neither a file nor a folder\n  fix: take it out of the model's folder`,
+      );
+    }
+  }
+}
+
+function digestFile(file: string, relative: string, executable: boolean, walk: Walk): void {
+  const contents = createHash("sha256");
+  attempt(file, () => {
+    const descriptor = fs.openSync(file, "r");
+    try {
+      for (let read; (read = fs.readSync(descriptor, walk.chunk)) > 0; walk.bytes += read) {
+        contents.update(walk.chunk.subarray(0, read));
+      }
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  });
+  walk.files += 1;
+  walk.hash.update(`${executable ? "program" : "file"} ${frame(relative)} ${contents.digest("hex")}\n`);
+}
+
+/** A path in a form in which no two entries together look like another one. */
+function frame(relative: string): string {
+  return JSON.stringify(relative);
+}
+
+/** The same order whatever the language of the machine. */
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+function attempt<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new pulumi.RunError(fault(place, error));
+  }
+}
+
+function fault(place: string, error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return `${place}: leads to nothing (a broken symbolic link, or just removed)\n  fix: restore what it leads to, or take it out`;
+    case "ELOOP":
+      return `${place}: this symbolic link leads to itself\n  fix: take it out`;
+    case "EACCES":
+    case "EPERM":
+      return `${place}: not readable for this user\n  fix: chmod -R u+rX ${path.dirname(place)}`;
+    default:
+      return `${place}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
