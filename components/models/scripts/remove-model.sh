@@ -14,4 +14,3 @@ lock "model-$model"
 [ ! -L "$DIR/models/repository/$model" ] ||
   die "the model $model is still active" "run deactivate-model.sh '$DIR' '$model' first"
 rm -rf "${DIR:?}/models/store/$model"
-rm -f "$DIR/locks/model-$model"

@@ -25,7 +25,7 @@ container_failed() {
 }
 
 launch_container() {
-  local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]}
+  local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
   ! timeout 20 nvidia-smi >/dev/null 2>&1 || options+=(--gpus all)
   common_arguments
@@ -43,7 +43,7 @@ launch_container() {
     --publish "$address:${SETTING[grpcPort]}:${SETTING[grpcPort]}" \
     --publish "$address:${SETTING[metricsPort]}:${SETTING[metricsPort]}" \
     --shm-size 1g --ulimit memlock=-1 --ulimit stack=67108864 \
-    --stop-timeout $((${SETTING[exitTimeoutSeconds]} + 10)) \
+    --stop-timeout "$((seconds + 10))" \
     --log-driver json-file --log-opt "max-size=$(((megabytes + 1) / 2))m" --log-opt max-file=2 \
     "${options[@]}" "${SETTING[image]}" tritonserver "${arguments[@]}" >/dev/null
 }

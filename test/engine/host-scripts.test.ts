@@ -1,0 +1,553 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const root = path.resolve(__dirname, "../..");
+const fixtures = path.join(root, "test/fixtures/models");
+
+interface Result {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface Described {
+  readonly running: boolean;
+  readonly pid: number | null;
+  readonly version: string;
+  readonly models: readonly {
+    readonly name: string;
+    readonly version: string;
+    readonly priority: number | null;
+    readonly ready: boolean;
+    readonly reason: string;
+  }[];
+}
+
+/** Runs a program to its end; resolves when all its output is closed, as an SSH session would. */
+function run(command: string, args: readonly string[], input = ""): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: "pipe" });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on("error", reject);
+    child.on("close", (status) => {
+      resolve({ status, stdout, stderr });
+    });
+    // A script that fails early does not read its input.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
+  });
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function until(what: string, seconds: number, condition: () => Promise<boolean> | boolean): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    assert.ok(Date.now() < end, `${what} within ${seconds} s`);
+    await sleep(100);
+  }
+}
+
+/** Ports that are free now, all held until all are known. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve) => {
+          const server = net.createServer();
+          server.listen(0, "127.0.0.1", () => {
+            resolve(server);
+          });
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** The pids of all processes whose executable lies below a folder. */
+function processesBelow(folder: string): number[] {
+  return fs.readdirSync("/proc").flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      return fs.readlinkSync(`/proc/${entry}/exe`).startsWith(`${folder}/`) ? [Number(entry)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function supervisorPid(directory: string): number {
+  return Number(fs.readFileSync(path.join(directory, "server/supervisor"), "utf8").split(" ")[0]);
+}
+
+function alive(pid: number): boolean {
+  return fs.existsSync(`/proc/${pid}`);
+}
+
+/** A host directory with the scripts in it, and short names for what the tests do with it. */
+class Host {
+  readonly directory: string;
+
+  constructor(
+    parent: string,
+    readonly ports: readonly number[],
+    private readonly launcher: readonly string[] = [],
+  ) {
+    // Spaces and quotes, because users have them.
+    this.directory = path.join(parent, "the host's directory");
+    fs.mkdirSync(path.join(this.directory, "bin"), { recursive: true });
+    for (const folder of ["host", "models", "server"]) {
+      const scripts = path.join(root, "components", folder, "scripts");
+      for (const file of fs.readdirSync(scripts)) {
+        fs.copyFileSync(path.join(scripts, file), path.join(this.directory, "bin", file));
+        fs.chmodSync(path.join(this.directory, "bin", file), 0o755);
+      }
+    }
+  }
+
+  script(name: string, args: readonly string[] = [], input = ""): Promise<Result> {
+    const [command = "", ...rest] = [
+      ...this.launcher,
+      path.join(this.directory, "bin", name),
+      this.directory,
+      ...args,
+    ];
+    return run(command, rest, input);
+  }
+
+  async succeed(name: string, args: readonly string[] = [], input = ""): Promise<string> {
+    const { status, stdout, stderr } = await this.script(name, args, input);
+    assert.equal(status, 0, `${name} ${args.join(" ")}: ${stderr}`);
+    return stdout;
+  }
+
+  async fail(name: string, args: readonly string[] = [], input = ""): Promise<string> {
+    const { status, stdout, stderr } = await this.script(name, args, input);
+    assert.notEqual(status, 0, `${name} ${args.join(" ")} should fail but printed ${stdout}`);
+    assert.match(stderr, /^error: .+$/m);
+    assert.match(stderr, /^fix: .+$/m);
+    return stderr;
+  }
+
+  settings(changes: Readonly<Record<string, string | number>> = {}, args: readonly string[] = []): string {
+    const [httpPort, grpcPort, metricsPort] = this.ports;
+    const values = {
+      ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1", exitTimeoutSeconds: 5, logMegabytes: 2 },
+      ...changes,
+    };
+    const lines = Object.entries(values).map(([key, value]) => `${key} ${String(value)}\n`);
+    return [...lines, ...args.map((arg) => `arg ${arg}\n`)].join("");
+  }
+
+  install(): Promise<string> {
+    return this.succeed("install-triton.sh", [], fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8"));
+  }
+
+  async start(changes: Readonly<Record<string, string | number>> = {}, args: readonly string[] = []): Promise<number> {
+    const answer = JSON.parse(await this.succeed("start-server.sh", ["process"], this.settings(changes, args))) as {
+      pid: number;
+      version: string;
+      notReady: string[];
+    };
+    assert.match(answer.version, /^\d+\.\d+\.\d+$/);
+    assert.deepEqual(answer.notReady, []);
+    return answer.pid;
+  }
+
+  /** Stores a variant of the test model. The digest only has to differ, so that the text itself can be read in it. */
+  store(model: string, digest: string, edit: (config: string) => string = (config) => config, source = "scale", files = source): Promise<string> {
+    const config = fs.readFileSync(path.join(fixtures, "scale/config.pbtxt"), "utf8").replace('"scale"', `"${model}"`);
+    return this.succeed("store-model.sh", [model, digest, files, path.isAbsolute(source) ? source : path.join(fixtures, source)], edit(config));
+  }
+
+  activate(model: string, digest: string): Promise<string> {
+    return this.succeed("activate-model.sh", [model, digest, "60"]);
+  }
+
+  async describe(): Promise<Described> {
+    return JSON.parse(await this.succeed("describe-server.sh")) as Described;
+  }
+
+  request(method: string, target: string, body?: unknown, agent?: http.Agent): Promise<{ status: number; body: string }> {
+    return new Promise((resolve, reject) => {
+      const request = http.request(
+        { host: "127.0.0.1", port: this.ports[0], method, path: target, ...(agent ? { agent } : {}) },
+        (response) => {
+          let text = "";
+          response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+          response.on("end", () => {
+            resolve({ status: response.statusCode ?? 0, body: text });
+          });
+          response.on("error", reject);
+        },
+      );
+      request.on("error", reject);
+      request.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  }
+
+  async infer(model: string, value: number, agent?: http.Agent): Promise<number> {
+    const { status, body } = await this.request(
+      "POST",
+      `/v2/models/${model}/infer`,
+      { inputs: [{ name: "INPUT", shape: [1, 1], datatype: "FP32", data: [value] }] },
+      agent,
+    );
+    assert.equal(status, 200, body);
+    return (JSON.parse(body) as { outputs: { data: number[] }[] }).outputs[0]?.data[0] ?? NaN;
+  }
+
+  async serves(model: string): Promise<boolean> {
+    try {
+      return (await this.request("GET", `/v2/models/${model}/ready`)).status === 200;
+    } catch {
+      return false;
+    }
+  }
+
+  sharedMemory(): string[] {
+    const prefix = /shm-region-prefix-name=([^\0]*)/.exec(
+      processesBelow(path.join(this.directory, "runtime"))
+        .map((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, "utf8"))
+        .join("\0"),
+    )?.[1];
+    assert.ok(prefix, "the server names its shared memory");
+    return fs.readdirSync("/dev/shm").filter((file) => file.startsWith(prefix));
+  }
+}
+
+const factor = (value: number) => (config: string) => config.replace('string_value: "2"', `string_value: "${value}"`);
+const priority = (value: number) => (config: string) => config.replace('string_value: "100"', `string_value: "${value}"`);
+
+describe("host scripts with a real Triton", function () {
+  this.timeout(120_000);
+  let parent: string;
+  let host: Host;
+  let runtime: string;
+
+  before(async () => {
+    parent = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-host-")));
+    fs.chmodSync(parent, 0o755);
+    host = new Host(parent, await freePorts(3));
+    runtime = path.join(host.directory, "runtime");
+    await host.install();
+    await host.start();
+  });
+
+  after(async () => {
+    await host.script("stop-server.sh");
+    fs.rmSync(parent, { recursive: true, force: true });
+  });
+
+  it("probes a host", async () => {
+    const { stdout } = await run(path.join(host.directory, "bin/probe-host.sh"), [host.directory]);
+    const probed = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(probed), ["directory", "os", "arch", "glibc", "gpus", "docker"]);
+    assert.equal(probed.directory, host.directory);
+    assert.equal(probed.arch, "x86_64");
+  });
+
+  it("installs nothing that is installed", async () => {
+    const before = fs.statSync(fs.realpathSync(path.join(runtime, "current"))).ctimeMs;
+    await host.install();
+    assert.equal(fs.statSync(fs.realpathSync(path.join(runtime, "current"))).ctimeMs, before);
+    assert.equal(fs.readdirSync(runtime).length, 2);
+  });
+
+  it("refuses packages with a wrong hash and leaves nothing of them", async () => {
+    const text = fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8");
+    const message = await host.fail("install-triton.sh", [], text.replace(/sha256:[0-9a-f]{8}/, "sha256:00000000"));
+    assert.match(message, /hash/i);
+    assert.equal(fs.readdirSync(runtime).length, 2);
+  });
+
+  it("starts a server in a session of its own, with no file of the caller open", () => {
+    const pid = supervisorPid(host.directory);
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
+    const [, parentPid, , session, terminal] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+    assert.deepEqual([parentPid, session, terminal], [1, pid, 0]);
+    for (const descriptor of fs.readdirSync(`/proc/${pid}/fd`)) {
+      const file = fs.readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+      assert.ok(file === "/dev/null" || file.startsWith(host.directory), `descriptor ${descriptor} is ${file}`);
+      assert.ok(!file.includes("/locks/"), file);
+    }
+  });
+
+  it("does nothing when the settings are the same", async () => {
+    const pid = (await host.describe()).pid;
+    assert.equal(await host.start(), pid);
+    assert.equal(await host.start({ loadTimeoutSeconds: 77 }), pid);
+  });
+
+  it("stores, activates and serves a model", async () => {
+    await host.store("scale", "v1");
+    assert.deepEqual(JSON.parse(await host.activate("scale", "v1")), { model: "scale", version: "1", ready: true });
+    assert.equal(await host.infer("scale", 21), 42);
+    const { models } = await host.describe();
+    assert.deepEqual(models, [{ name: "scale", version: "1", priority: 100, ready: true, reason: "" }]);
+    const entry = path.join(host.directory, "models/store/scale");
+    assert.equal(fs.readlinkSync(path.join(host.directory, "models/repository/scale")), "../store/scale/v1");
+    assert.equal(
+      fs.statSync(path.join(entry, "v1/1/model.py")).ino,
+      fs.statSync(path.join(entry, "files-scale/1/model.py")).ino,
+    );
+  });
+
+  it("does not reload a model that is active already", async () => {
+    const config = path.join(host.directory, "models/store/scale/v1/config.pbtxt");
+    const { mtimeMs } = fs.statSync(config);
+    await host.activate("scale", "v1");
+    assert.equal(fs.statSync(config).mtimeMs, mtimeMs);
+  });
+
+  it("removes what a crash left in the store and what no longer serves", async () => {
+    const store = path.join(host.directory, "models/store/scale");
+    fs.mkdirSync(path.join(store, ".staging-1/model"), { recursive: true });
+    await host.store("scale", "v2", priority(7));
+    assert.deepEqual(fs.readdirSync(store).sort(), ["files-scale", "v1", "v2"]);
+    await host.store("scale", "v3", priority(8));
+    assert.deepEqual(fs.readdirSync(store).sort(), ["files-scale", "v1", "v3"]);
+    await host.store("scale", "v1");
+  });
+
+  it("copies a source without what is not part of a model, and can be read by everyone", async () => {
+    const source = path.join(parent, "source");
+    fs.cpSync(path.join(fixtures, "scale"), source, { recursive: true });
+    fs.mkdirSync(path.join(source, "1/__pycache__"));
+    fs.mkdirSync(path.join(source, ".git"));
+    fs.symlinkSync(path.join(fixtures, "scale/1/model.py"), path.join(source, "1/linked.py"));
+    fs.chmodSync(path.join(source, "1/model.py"), 0o600);
+    await host.store("copied", "v1", undefined, source, "copied");
+    const stored = path.join(host.directory, "models/store/copied/v1");
+    assert.deepEqual(fs.readdirSync(stored).sort(), ["1", "config.pbtxt"]);
+    assert.deepEqual(fs.readdirSync(path.join(stored, "1")).sort(), ["linked.py", "model.py"]);
+    assert.ok(fs.lstatSync(path.join(stored, "1/linked.py")).isFile());
+    assert.equal(fs.statSync(path.join(stored, "1/model.py")).mode & 0o777, 0o644);
+    await host.succeed("remove-model.sh", ["copied"]);
+    assert.ok(!fs.existsSync(path.dirname(stored)));
+  });
+
+  it("leaves nothing of a model that it cannot store", async () => {
+    const message = await host.fail("store-model.sh", ["absent", "v1", "f1", path.join(parent, "nowhere")]);
+    assert.match(message, /not a folder: .*nowhere/);
+    assert.ok(!fs.existsSync(path.join(host.directory, "models/store/absent")));
+    assert.match(await host.fail("store-model.sh", ["../up", "v1", "f1", parent]), /'\.\.\/up' is not a model name/);
+  });
+
+  it("replaces a model under traffic without a failed request", async () => {
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 32 });
+    const failures: string[] = [];
+    const seen = new Set<number>();
+    const pending: Promise<void>[] = [];
+    const began = Date.now();
+    // An open loop: a slow answer does not lower the rate.
+    const timer = setInterval(() => {
+      pending.push(
+        host.infer("scale", 1, agent).then(
+          (answer) => void seen.add(answer),
+          (error: unknown) => void failures.push(String(error)),
+        ),
+      );
+    }, 5);
+    for (const value of [3, 4, 5, 6]) {
+      await host.store("scale", `factor${value}`, factor(value));
+      await host.activate("scale", `factor${value}`);
+      await sleep(200);
+    }
+    clearInterval(timer);
+    const seconds = (Date.now() - began) / 1000;
+    await Promise.all(pending);
+    agent.destroy();
+    assert.deepEqual(failures, []);
+    assert.deepEqual([...seen].sort(), [2, 3, 4, 5, 6]);
+    assert.ok(pending.length / seconds >= 100, `${pending.length} requests in ${seconds} s`);
+  });
+
+  const corrupt: readonly (readonly [string, (config: string) => string, string, RegExp])[] = [
+    ["code that does not compile", (config) => config, "class (\n", /SyntaxError: invalid syntax/],
+    ["a shape that is none", (config) => config.replace("dims: [ -1 ]", "dims: [ 0 ]"), "", /dims|dimension/],
+    ["a config that is none", () => "name: {{{", "", /failed to poll|parse|load/],
+  ];
+  for (const [what, edit, code, reason] of corrupt) {
+    it(`keeps what serves when the new version has ${what}`, async () => {
+      const source = path.join(parent, "bad");
+      fs.cpSync(path.join(fixtures, "scale"), source, { recursive: true });
+      if (code) fs.writeFileSync(path.join(source, "1/model.py"), code);
+      const link = path.join(host.directory, "models/repository/scale");
+      const previous = fs.readlinkSync(link);
+      const digest = `bad-${what.replaceAll(" ", "-")}`;
+      await host.store("scale", digest, edit, source, `files-${digest}`);
+      const message = await host.fail("activate-model.sh", ["scale", digest, "60"]);
+      assert.match(message, reason);
+      assert.match(message, /still serves/);
+      assert.equal(fs.readlinkSync(link), previous);
+      assert.equal(await host.infer("scale", 1), 6);
+
+      await host.store("fresh", digest, (config) => edit(config), source, `files-${digest}`);
+      assert.match(await host.fail("activate-model.sh", ["fresh", digest, "60"]), reason);
+      assert.ok(!fs.existsSync(path.join(host.directory, "models/repository/fresh")));
+      await host.succeed("remove-model.sh", ["fresh"]);
+      assert.equal((await host.request("GET", "/v2/health/ready")).status, 200);
+      assert.equal(await host.infer("scale", 1), 6);
+      assert.deepEqual(
+        (await host.describe()).models.map(({ name, ready }) => [name, ready]),
+        [["scale", true]],
+      );
+    });
+  }
+
+  it("serves a good version after a bad one", async () => {
+    await host.store("scale", "factor9", factor(9));
+    await host.activate("scale", "factor9");
+    assert.equal(await host.infer("scale", 1), 9);
+    assert.equal((await host.describe()).models[0]?.reason, "");
+  });
+
+  it("serves the same models within 15 s of a crash, however often", async () => {
+    await host.store("other", "v1", priority(-3));
+    await host.activate("other", "v1");
+    for (const round of [1, 2]) {
+      const pid = (await host.describe()).pid;
+      assert.ok(pid);
+      process.kill(pid, "SIGKILL");
+      await until(`serving after crash ${round}`, 15, async () => (await host.serves("scale")) && (await host.serves("other")));
+      assert.equal(await host.infer("scale", 1), 9);
+      assert.deepEqual(
+        (await host.describe()).models.map(({ name, priority: value }) => [name, value]),
+        [
+          ["other", -3],
+          ["scale", 100],
+        ],
+      );
+      // One region for each of the two models; the ones of the killed server are gone.
+      assert.equal(host.sharedMemory().length, 2);
+    }
+  });
+
+  it("deactivates and removes a model, and only that", async () => {
+    assert.match(await host.fail("remove-model.sh", ["other"]), /still active/);
+    await host.succeed("deactivate-model.sh", ["other"]);
+    await host.succeed("deactivate-model.sh", ["other"]);
+    assert.equal(await host.serves("other"), false);
+    await host.succeed("remove-model.sh", ["other"]);
+    await host.succeed("remove-model.sh", ["other"]);
+    assert.deepEqual(fs.readdirSync(path.join(host.directory, "models/store")), ["scale"]);
+    assert.equal(await host.infer("scale", 1), 9);
+  });
+
+  it("copes with a supervisor that was killed", async () => {
+    const { pid } = await host.describe();
+    process.kill(supervisorPid(host.directory), "SIGKILL");
+    await sleep(300);
+    assert.equal(await host.infer("scale", 1), 9);
+    const next = await host.start();
+    assert.notEqual(next, pid);
+    assert.equal(await host.infer("scale", 1), 9);
+    assert.equal(processesBelow(runtime).length, 2);
+  });
+
+  it("starts one server when two ask at the same time", async () => {
+    process.kill(supervisorPid(host.directory), "SIGKILL");
+    const pids = await Promise.all([host.start(), host.start(), host.start()]);
+    assert.equal(new Set(pids).size, 1);
+    assert.equal(processesBelow(runtime).length, 2);
+  });
+
+  it("restarts for a changed setting, with the models", async () => {
+    const { pid } = await host.describe();
+    assert.notEqual(await host.start({ exitTimeoutSeconds: 6 }), pid);
+    assert.equal(await host.infer("scale", 1), 9);
+  });
+
+  it("goes back to the previous settings when Triton refuses the new ones", async () => {
+    const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
+    assert.match(message, /no-such-flag/);
+    assert.match(message, /runs again with its previous settings/);
+    assert.equal(await host.infer("scale", 1), 9);
+    const { pid } = await host.describe();
+    assert.equal(await host.start({ exitTimeoutSeconds: 6 }), pid);
+  });
+
+  it("names the port and the program that holds it, and keeps serving", async () => {
+    const foreign = net.createServer();
+    await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+    const { port } = foreign.address() as net.AddressInfo;
+    const { pid } = await host.describe();
+    const message = await host.fail("start-server.sh", ["process"], host.settings({ grpcPort: port }));
+    assert.match(message, new RegExp(`port ${port} \\(grpcPort\\) is in use by process ${process.pid}: .*node`));
+    assert.equal((await host.describe()).pid, pid);
+    await new Promise((resolve) => foreign.close(resolve));
+  });
+
+  it("never takes a foreign process for its own", async () => {
+    const stranger = spawn("sleep", ["60"], { stdio: "ignore" });
+    const file = path.join(host.directory, "server/supervisor");
+    const real = fs.readFileSync(file, "utf8");
+    const [, start, boot] = real.trim().split(" ");
+    process.kill(supervisorPid(host.directory), "SIGKILL");
+    fs.writeFileSync(file, `${String(stranger.pid)} ${String(start)} ${String(boot)}\n`);
+    await host.start();
+    assert.ok(stranger.pid !== undefined && alive(stranger.pid));
+    stranger.kill();
+  });
+
+  it("keeps the log within its limit and the last lines in it", async () => {
+    await host.start({ logMegabytes: 1 }, ["--log-verbose=9"]);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+    const logs = path.join(host.directory, "server/logs");
+    await until("the log to be rotated", 60, async () => {
+      await Promise.all(Array.from({ length: 64 }, () => host.infer("scale", 1, agent)));
+      return fs.existsSync(path.join(logs, "triton.log.1"));
+    });
+    agent.destroy();
+    await sleep(2500);
+    assert.deepEqual(fs.readdirSync(logs).sort(), ["triton.log", "triton.log.1"]);
+    const size = fs.readdirSync(logs).reduce((sum, file) => sum + fs.statSync(path.join(logs, file)).size, 0);
+    assert.ok(size <= 1024 * 1024, `${size} bytes`);
+    await host.start();
+  });
+
+  it("stops without a trace, also after a failed reload", async () => {
+    const memory = host.sharedMemory();
+    assert.notEqual(memory.length, 0);
+    assert.match(await host.fail("remove-host.sh"), /still deployed/);
+    const pids = [supervisorPid(host.directory), ...processesBelow(runtime)];
+    await host.succeed("stop-server.sh");
+    await host.succeed("stop-server.sh");
+    assert.deepEqual(pids.filter(alive), []);
+    assert.deepEqual(
+      fs.readdirSync("/dev/shm").filter((file) => memory.includes(file)),
+      [],
+    );
+    assert.ok(!fs.existsSync(path.join(host.directory, "server")));
+    assert.equal((await host.describe()).running, false);
+  });
+
+  it("leaves nothing behind when a first start fails", async () => {
+    const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
+    assert.match(message, /does not start with these settings/);
+    assert.ok(!fs.existsSync(path.join(host.directory, "server")));
+    assert.deepEqual(processesBelow(runtime), []);
+  });
+
+  it("removes models while no server runs, and the host directory in the end", async () => {
+    await host.succeed("deactivate-model.sh", ["scale"]);
+    await host.succeed("remove-model.sh", ["scale"]);
+    fs.writeFileSync(path.join(host.directory, "notes.txt"), "the user's own");
+    await host.succeed("remove-host.sh");
+    assert.deepEqual(fs.readdirSync(host.directory), ["notes.txt"]);
+  });
+});
