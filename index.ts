@@ -5,13 +5,14 @@ import { readSettings } from "./components/settings";
 
 const settings = readSettings(__dirname);
 const ssh = sshConnection(settings.host);
+const given = settings.models.map(modelArgs);
 
 const triton = new TritonHost("host", { directory: settings.host.directory, ssh });
 
 const repository = new ModelRepository("models", {
   directory: triton.directory,
   ssh,
-  models: settings.models.map(modelArgs),
+  models: given,
 });
 
 const server = new TritonServer("server", {

@@ -1,5 +1,11 @@
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.
-export { type HostLocation, type SshConnectionArgs, type SshMachine, TritonHost, type TritonHostArgs } from "./host";
+export {
+  type HostLocation,
+  type SshConnectionArgs,
+  type SshMachine,
+  TritonHost,
+  type TritonHostArgs,
+} from "./host";
 export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredModel } from "./models";
 export {
   type Endpoints,

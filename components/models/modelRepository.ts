@@ -62,7 +62,9 @@ export class ModelRepository extends pulumi.ComponentResource {
     const priority = pulumi.output(model.priority ?? 0);
     const config = pulumi
       .all([model.config ?? ownConfig(model.source), priority])
-      .apply(([text, level]) => renderModelConfig(text, { name: model.name, priority: level }));
+      .apply(([text, level]) =>
+        renderModelConfig(text, { name: model.name, source: model.source, priority: level }),
+      );
     const digest = config.apply((text) => modelDigest(text, files));
     const { source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model, files);
     const stored = hostCommand(

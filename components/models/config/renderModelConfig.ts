@@ -21,6 +21,9 @@ const PRIORITY_PARAMETER = "xsched_priority";
 /** What `dynamic_batching` excludes: the other members of the oneof `scheduling_choice`. */
 const OTHER_SCHEDULING: readonly string[] = ["sequence_batching", "ensemble_scheduling"];
 
+/** What is set in a model's configuration: its name and priority, and the options that are given. */
+export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority"> & Partial<ModelSettings>;
+
 /**
  * The `config.pbtxt` that Triton gets: the model's own with its name, its priority and the options that the settings
  * give. A given option replaces the model's own field; all else stays as it was written. Rendering its own result
@@ -29,7 +32,7 @@ const OTHER_SCHEDULING: readonly string[] = ["sequence_batching", "ensemble_sche
  * @param own text of the model's own config.pbtxt, if it brings one
  * @throws ModelConfigError where the text is malformed or contradicts the settings
  */
-export function renderModelConfig(own: string | undefined, model: ModelSettings): string {
+export function renderModelConfig(own: string | undefined, model: RenderedSettings): string {
   const file = path.join(model.source, "config.pbtxt");
   const document = open(own ?? "", file);
   putName(document, model.name, file);
@@ -48,7 +51,7 @@ export function renderModelConfig(own: string | undefined, model: ModelSettings)
   if (model.warmup !== undefined) {
     document.put(warmupField(model.warmup));
   }
-  for (const { key, value } of model.parameters) {
+  for (const { key, value } of model.parameters ?? []) {
     putParameter(document, key, value);
   }
   putParameter(document, PRIORITY_PARAMETER, String(model.priority));
