@@ -8,19 +8,12 @@ import path from "node:path";
  * What serves on a stack's host, as `describe-server.sh` says it there, and the stack's outputs.
  * `healthy` is true when the server runs and every model of the stack is ready.
  */
-export function describeServer({ stack, root, environment }) {
-  const outputs = pulumiJson(["stack", "output", "--json", "--stack", stack], root, environment);
+export function describeServer(stack) {
+  const outputs = pulumiJson(["stack", "output", "--json", "--stack", stack.name], stack);
   if (outputs.host === undefined) {
     return { running: false, models: [], outputs, healthy: false };
   }
-  const { directory, ssh } = outputs.host;
-  const command = ["bash", `${directory}/bin/describe-server.sh`, directory];
-  const { status, stdout, stderr, error } = ssh
-    ? overSsh(ssh, command, stack, root, environment)
-    : spawnSync(command[0], command.slice(1), { encoding: "utf8" });
-  if (error) throw error;
-  if (status !== 0) throw new Error(`The host does not answer:\n${stderr}`);
-  const server = JSON.parse(stdout);
+  const server = JSON.parse(runOnHost("describe-server.sh", outputs.host, stack));
   const ready = new Set(server.models.filter((model) => model.ready).map((model) => model.name));
   return {
     ...server,
@@ -29,10 +22,23 @@ export function describeServer({ stack, root, environment }) {
   };
 }
 
+/**
+ * Starts the server again if it is deployed and does not run: a process does not survive a reboot of its host, and
+ * Pulumi, which compares the config with what it did last, sees nothing to do.
+ */
+export function resumeServer(server, stack) {
+  if (server.running || server.outputs.host === undefined) return server;
+  console.error("Triton is deployed but does not run. Starting it again …");
+  runOnHost("resume-server.sh", server.outputs.host, stack);
+  return describeServer(stack);
+}
+
 /** Prints the table of models and, when something serves, a request to try. */
-export function printServer(server, stack) {
+export function printServer(server, { name }) {
   if (!server.running) {
-    console.log(`\nNo Triton serves on the stack "${stack}". Start it: npm run up${suffix(stack)}`);
+    console.log(
+      `\nNo Triton serves on the stack "${name}". Start it: npm run up${name === "local" ? "" : ` -- ${name}`}`,
+    );
     return;
   }
   const rows = server.models.map(({ name, version, priority, ready, reason }) => [
@@ -49,12 +55,29 @@ export function printServer(server, stack) {
       `Reach it through a tunnel: ssh -p ${port} -N -L ${server.http}:${server.http} ${user}@${address}`,
     );
   }
-  if (server.outputs.example) console.log(`\nTry it:\n  ${server.outputs.example}`);
+  const request = exampleRequest(server);
+  if (request) console.log(`\nTry it:\n  ${request}`);
 }
 
-function suffix(stack) {
-  return stack === "local" ? "" : ` -- ${stack}`;
+/** A request for the model with the smallest inputs: every input filled with ones, one row where it batches. */
+function exampleRequest({ http, models }) {
+  const size = ({ shape }) => shape.reduce((product, extent) => product * Math.max(extent, 1), 1);
+  const total = (model) => model.inputs.reduce((sum, input) => sum + size(input), 0);
+  const [model] = models
+    .filter(({ ready, inputs }) => ready && inputs.length > 0)
+    .sort((a, b) => total(a) - total(b));
+  if (model === undefined) return undefined;
+  const inputs = model.inputs.map((input) => ({
+    name: input.name,
+    datatype: input.datatype,
+    shape: input.shape.map((extent) => Math.max(extent, 1)),
+    data: Array(size(input)).fill(ONES[input.datatype] ?? 1),
+  }));
+  return `curl -s http://${http}/v2/models/${model.name}/infer -d '${JSON.stringify({ inputs })}'`;
 }
+
+/** What stands for one in the data types that are no numbers. */
+const ONES = { BOOL: true, BYTES: "1" };
 
 /** Columns of equal width, a line under the head. */
 function table(head, rows) {
@@ -67,7 +90,7 @@ function table(head, rows) {
   return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)].join("\n");
 }
 
-function pulumiJson(words, root, environment) {
+function pulumiJson(words, { root, environment }) {
   const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
     cwd: root,
     env: environment,
@@ -78,18 +101,30 @@ function pulumiJson(words, root, environment) {
   return JSON.parse(stdout);
 }
 
+/** Runs one of the host's scripts and returns what it prints. */
+function runOnHost(script, { directory, ssh }, stack) {
+  const command = ["bash", `${directory}/bin/${script}`, directory];
+  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] };
+  const { status, stdout, error } = ssh
+    ? overSsh(ssh, command, stack, options)
+    : spawnSync(command[0], command.slice(1), options);
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${script} failed on the host; its reason is above.`);
+  return stdout;
+}
+
 /** Runs a command on an SSH host with the key from the stack's config and the host key that it pins. */
-function overSsh({ address, port, user, hostKey }, command, stack, root, environment) {
-  const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack], root, environment);
+function overSsh({ address, port, user, hostKey }, command, stack, options) {
+  const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
   const { objectValue } = config["xsched-triton:host"] ?? {};
   if (objectValue?.privateKey === undefined) throw new Error("The stack's config has no host.privateKey.");
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
   try {
     const keyFile = path.join(folder, "key");
     const knownHosts = path.join(folder, "known_hosts");
-    fs.writeFileSync(keyFile, objectValue.privateKey.trimEnd() + "\n", { mode: 0o600 });
+    fs.writeFileSync(keyFile, `${objectValue.privateKey.trimEnd()}\n`, { mode: 0o600 });
     fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
-    const options = [
+    const words = [
       `UserKnownHostsFile=${knownHosts}`,
       "StrictHostKeyChecking=yes",
       "IdentitiesOnly=yes",
@@ -99,10 +134,8 @@ function overSsh({ address, port, user, hostKey }, command, stack, root, environ
     const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
     return spawnSync(
       "ssh",
-      ["-F", "none", "-i", keyFile, "-p", String(port), ...options, `${user}@${address}`, quoted],
-      {
-        encoding: "utf8",
-      },
+      ["-F", "none", "-i", keyFile, "-p", port, ...words, `${user}@${address}`, quoted],
+      options,
     );
   } finally {
     fs.rmSync(folder, { recursive: true });

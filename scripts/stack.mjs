@@ -6,7 +6,7 @@ import fs from "node:fs";
 import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
-import { describeServer, printServer } from "./server-status.mjs";
+import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { ensureTools } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
@@ -98,9 +98,11 @@ async function main(argv) {
     if (status !== 0) return status;
   }
   if (command === "up" || command === "status") {
-    const description = describeServer({ stack, root: ROOT, environment });
-    printServer(description, stack);
-    return description.healthy ? 0 : 1;
+    const target = { name: stack, root: ROOT, environment };
+    const found = describeServer(target);
+    const server = command === "up" ? resumeServer(found, target) : found;
+    printServer(server, target);
+    return server.healthy ? 0 : 1;
   }
   return 0;
 }

@@ -110,7 +110,7 @@ export class TritonServer extends pulumi.ComponentResource {
         `${name}-${model.name}`,
         {
           ...location,
-          run: scriptCommand(location, "activate-model.sh", model.name, model.digest, "300"),
+          run: scriptCommand(location, "activate-model.sh", model.name, model.digest),
           remove: scriptCommand(location, "deactivate-model.sh", model.name),
         },
         { parent: this, dependsOn: process },

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# activate-model.sh DIR MODEL DIGEST TIMEOUT_SECONDS: makes the server serve the stored model DIGEST.
+# activate-model.sh DIR MODEL DIGEST: makes the server serve the stored model DIGEST.
 # A model that served before serves on without a failed request, and still does if the new one cannot be loaded.
 
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -10,18 +10,19 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/server/scripts/triton-api.sh
 . "$here/triton-api.sh"
 
-[ $# -eq 4 ] || die "activate-model.sh takes four arguments, got $#" "activate-model.sh DIR MODEL DIGEST TIMEOUT_SECONDS"
+[ $# -eq 3 ] || die "activate-model.sh takes three arguments, got $#" "activate-model.sh DIR MODEL DIGEST"
 use_host_directory "$1"
-model=$2 digest=$3 timeout=$4
+model=$2 digest=$3
 require_path_segment "model name" "$model"
 require_path_segment digest "$digest"
-[[ $timeout =~ ^[1-9][0-9]{0,5}$ ]] || die "the timeout '$timeout' is not a number of seconds" "use a whole number from 1"
 [ -d "$DIR/models/store/$model/$digest" ] || die "the model $model is not stored as $digest" "run store-model.sh first"
 
 # A restart of the server would read the links while they change; other models may be activated meanwhile.
 lock server shared
 lock "model-$model"
 triton_address || die "no Triton server is deployed in $DIR" "run start-server.sh first"
+# From the server's settings, not an argument: how long to wait is no property of a model.
+timeout=$(sed -n 's/^loadTimeoutSeconds //p' "$DIR/server/settings")
 
 link=$DIR/models/repository/$model
 previous=$(readlink "$link" 2>/dev/null) || previous=""

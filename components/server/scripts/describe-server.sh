@@ -20,8 +20,9 @@ use_host_directory "$1"
 
 # describe_model NAME
 describe_model() {
-  local version="" priority=null ready=false reason=""
+  local version="" priority=null ready=false reason="" inputs="[]"
   local pattern='"xsched_priority":\{"string_value":"(-?[0-9]+)"\}'
+  local inputs_pattern='"inputs":(\[.*\]),"outputs":'
   if [ "$running" = true ]; then
     if triton_model_ready "$1"; then
       ready=true
@@ -29,12 +30,15 @@ describe_model() {
       if triton_request GET "/v2/models/$1/config" 10 && [[ $HTTP_BODY =~ $pattern ]]; then
         priority=${BASH_REMATCH[1]}
       fi
+      if triton_request GET "/v2/models/$1" 10 && [[ $HTTP_BODY =~ $inputs_pattern ]]; then
+        inputs=${BASH_REMATCH[1]}
+      fi
     fi
     # A model that serves has a reason, too, if its last reload failed.
     reason=$(triton_model_reason "$1")
   fi
-  printf '{"name":%s,"version":%s,"priority":%s,"ready":%s,"reason":%s}' \
-    "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")"
+  printf '{"name":%s,"version":%s,"priority":%s,"ready":%s,"reason":%s,"inputs":%s}' \
+    "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")" "$inputs"
 }
 
 running=false pid=null version="" models=""

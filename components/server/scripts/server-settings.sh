@@ -18,8 +18,7 @@ read_settings() {
       *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds arg" ;;
     esac
   done
-  : "${SETTING[loadTimeoutSeconds]:=300}"
-  for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes; do
+  for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
     [ -n "${SETTING[$key]-}" ] || die "the server setting '$key' is missing" "pass '$key VALUE' on stdin"
   done
   for key in httpPort grpcPort metricsPort exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
@@ -27,14 +26,18 @@ read_settings() {
   done
 }
 
-# write_settings: the same in one fixed form, so that two settings can be compared. How long to wait is left out:
-# it does not change the server.
+# write_settings: the same in one fixed form, so that two settings can be compared.
 write_settings() {
   local key
-  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes; do
+  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
     [ -z "${SETTING[$key]-}" ] || printf '%s %s\n' "$key" "${SETTING[$key]}"
   done
   [ ${#EXTRA_ARGUMENTS[@]} -eq 0 ] || printf 'arg %s\n' "${EXTRA_ARGUMENTS[@]}"
+}
+
+# running_settings SETTINGS: the part that a server which runs depends on. How long to wait for it is none.
+running_settings() {
+  sed '/^loadTimeoutSeconds /d' <<<"$1"
 }
 
 # Where a client on this host reaches the server.

@@ -40,7 +40,9 @@ esac
 mkdir -p "$DIR/models/repository" "$DIR/models/store"
 lock server
 wanted=$(write_settings)
-if server_running && [ "$wanted" = "$(<"$DIR/server/settings")" ] && wait_until_live; then
+if server_running && [ "$(running_settings "$wanted")" = "$(running_settings "$(<"$DIR/server/settings")")" ] &&
+  wait_until_live; then
+  printf '%s\n' "$wanted" >"$DIR/server/settings"
   print_server '[]'
   exit 0
 fi
