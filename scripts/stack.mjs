@@ -14,7 +14,7 @@ const LOCAL = path.join(ROOT, ".local");
 
 /** The Pulumi command of each of ours, and what it says when there is nobody to ask. */
 const COMMANDS = {
-  up: { pulumi: ["up"], unattended: ["--yes", "--skip-preview"] },
+  up: { pulumi: ["up"], unattended: ["--yes", "--skip-preview", "--suppress-outputs"] },
   preview: { pulumi: ["preview"], unattended: [] },
   down: { pulumi: ["destroy"], unattended: ["--yes", "--skip-preview"] },
   status: { pulumi: undefined, unattended: [] },
@@ -30,11 +30,11 @@ function parseArguments([command, ...rest]) {
   return { command, stack: named ? rest[0] : "local", flags: named ? rest.slice(1) : rest };
 }
 
-/** Environment of Pulumi for a stack. */
-function environmentFor(stack, toolPath) {
+/** Environment of Pulumi for a stack; `tools` as `ensureTools` gives them. */
+function environmentFor(stack, tools) {
   const environment = {
     ...process.env,
-    PATH: [...toolPath, process.env.PATH].join(path.delimiter),
+    PATH: [...tools.path, process.env.PATH].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // Types are checked by `npm test`; checking them again in each run doubles the time of an `up` without changes.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
@@ -85,7 +85,7 @@ async function main(argv) {
   const { command, stack, flags } = parseArguments(argv);
   installPackages(ROOT);
   const tools = await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"]);
-  const environment = environmentFor(stack, tools.path);
+  const environment = environmentFor(stack, tools);
   const local = stack === "local";
   if (local) {
     refuseLocalSecrets();

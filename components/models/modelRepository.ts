@@ -95,7 +95,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       return { source: model.source, dependsOn: [] };
     }
     // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
-    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}-${files}`;
+    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${files}`;
     const upload = new command.remote.CopyToRemote(
       `${name}-files`,
       {

@@ -51,3 +51,7 @@ for entry in "$store"/*; do
     *) rm -rf "$entry" ;;
   esac
 done
+
+# What was uploaded for this model lies in the store now.
+rm -rf "${DIR:?}/uploads/$model"
+rmdir "$DIR/uploads" 2>/dev/null || true
