@@ -92,12 +92,22 @@ function isHostKey(line: string): boolean {
   if (!HOST_KEY_KINDS.includes(kind)) {
     return false;
   }
-  // RFC 4253, 6.6: the key's bytes start with the length of the name of its kind, and the name.
-  const bytes = Buffer.from(match?.[2] ?? "", "base64");
-  const end = 4 + kind.length;
-  return (
-    bytes.length > end && bytes.readUInt32BE(0) === kind.length && bytes.toString("latin1", 4, end) === kind
-  );
+  const [name, ...rest] = wireStrings(Buffer.from(match?.[2] ?? "", "base64"));
+  return name?.toString("latin1") === kind && rest.length > 0;
+}
+
+/** RFC 4253, 6.6: a key is a row of strings, each after its length; the first names the kind. None if malformed. */
+function wireStrings(bytes: Buffer): readonly Buffer[] {
+  const strings: Buffer[] = [];
+  for (let rest = bytes; rest.length > 0;) {
+    const end = rest.length < 4 ? Infinity : 4 + rest.readUInt32BE(0);
+    if (end > rest.length) {
+      return [];
+    }
+    strings.push(rest.subarray(4, end));
+    rest = rest.subarray(end);
+  }
+  return strings;
 }
 
 const PRIVATE_KEY_FIX = "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE";

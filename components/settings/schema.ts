@@ -27,7 +27,7 @@ export const NAMESPACE = "xsched-triton";
 
 const image = text({
   allowed: "an image by digest: repository@sha256:<64 hexadecimal digits>",
-  example: `registry.example.com/triton@sha256:${"0123456789abcdef".repeat(4)}`,
+  example: "registry.example.com/triton@sha256:…",
   refuse(given) {
     if (/^[a-z0-9][A-Za-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64}$/.test(given)) {
       return undefined;

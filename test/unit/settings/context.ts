@@ -1,0 +1,55 @@
+import * as path from "node:path";
+
+import { parseSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
+
+/** A machine whose file system holds `/project/models/<letter>/1` for each letter, and a file. */
+export const context: SettingsContext = {
+  stack: "dev",
+  projectDirectory: "/project",
+  secretKeys: new Set(["host"]),
+  files: {
+    kind: (place) =>
+      /^\/project\/models\/([a-z]|empty)(\/[1-9])?$/.test(place)
+        ? "folder"
+        : path.extname(place) === ".plan"
+          ? "file"
+          : "missing",
+    entries: (folder) =>
+      folder.endsWith("empty") ? ["config.pbtxt", "01", "latest"] : ["1", "config.pbtxt"],
+  },
+};
+
+export function parsed(raw: unknown): Settings {
+  return parseSettings(raw, context);
+}
+
+/** The error that the config ends in; anything else that is thrown is a crash. */
+export function refusal(raw: unknown): SettingsError {
+  try {
+    parseSettings(raw, context);
+  } catch (error) {
+    if (error instanceof SettingsError) {
+      return error;
+    }
+    throw error;
+  }
+  throw new Error("accepted");
+}
+
+/** A well-formed key of 32 zero bytes. */
+export const HOST_KEY = `ssh-ed25519 ${Buffer.concat([
+  Buffer.from([0, 0, 0, 11]),
+  Buffer.from("ssh-ed25519"),
+  Buffer.from([0, 0, 0, 32]),
+  Buffer.alloc(32),
+]).toString("base64")}`;
+
+export const PRIVATE_KEY = [
+  "-----BEGIN OPENSSH PRIVATE KEY-----",
+  "bm90IGEga2V5",
+  "-----END OPENSSH PRIVATE KEY-----",
+  "",
+].join("\n");
+
+export const SSH = { kind: "ssh", address: "gpu1", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
+export const IMAGE = `registry.example.com/triton@sha256:${"a".repeat(64)}`;

@@ -1,0 +1,338 @@
+import assert from "node:assert/strict";
+
+import { Fault } from "../../../components/settings";
+import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
+
+const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
+const a = { name: "a", source: "models/a" };
+
+/** Config, and the only fault that it has: path, value given, what is allowed, fix. */
+const cases: readonly (readonly [string, unknown, readonly [string, string, string, string]])[] = [
+  [
+    "an unknown top-level key",
+    { sever: {} },
+    ["sever", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean server?"],
+  ],
+  [
+    "an unknown key far from all known ones",
+    { scheduler: { zzz: 1 } },
+    ["scheduler.zzz", "(unknown key)", "the keys required, policy", "take it out"],
+  ],
+  [
+    "a key of another kind of host",
+    { host: { kind: "local", privateKey: PRIVATE_KEY } },
+    [
+      "host.privateKey",
+      "(unknown key)",
+      "the keys kind, directory",
+      "privateKey belongs to kind ssh: set host.kind to ssh, or take privateKey out",
+    ],
+  ],
+  [
+    "a priority above the range",
+    { models: [{ ...a, priority: 256 }] },
+    ["models[0].priority", "256", PRIORITIES, "give 255 (max), the most urgent, or less"],
+  ],
+  [
+    "a priority below the range",
+    { models: [{ ...a, priority: -256 }] },
+    ["models[0].priority", "-256", PRIORITIES, "give -255 (min), the least urgent, or more"],
+  ],
+  [
+    "a fractional priority",
+    { models: [{ ...a, priority: 2.5 }] },
+    ["models[0].priority", "2.5", PRIORITIES, "round it: 3"],
+  ],
+  [
+    "a mistyped priority",
+    { models: [{ ...a, priority: "maxx" }] },
+    ["models[0].priority", '"maxx"', PRIORITIES, "did you mean max?"],
+  ],
+  [
+    "a priority in quotes",
+    { models: [{ ...a, priority: "40" }] },
+    ["models[0].priority", '"40"', PRIORITIES, "write it without quotes: 40"],
+  ],
+  [
+    "a name that two models have",
+    { models: [a, { ...a, source: "models/b" }] },
+    ["models[1].name", '"a"', "a name that no other has; models[0] has this one", "rename one of the two"],
+  ],
+  [
+    "an illegal model name",
+    { models: [{ ...a, name: "../my model" }] },
+    [
+      "models[0].name",
+      '"../my model"',
+      "1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first (it is a folder name and part of Triton's URLs)",
+      "rename it, for example my-model",
+    ],
+  ],
+  [
+    "a missing source",
+    { models: [{ name: "a", source: "modles/a" }] },
+    [
+      "models[0].source",
+      '"modles/a"',
+      "a folder that exists",
+      "create /project/modles/a, or correct the path (relative to /project)",
+    ],
+  ],
+  [
+    "a source that is not given",
+    { models: [{ name: "a" }] },
+    ["models[0].source", "(not set)", "the path of a folder on this machine", "add source: models/my-model"],
+  ],
+  [
+    "a file for a source",
+    { models: [{ name: "a", source: "models/a/1/model.plan" }] },
+    [
+      "models[0].source",
+      '"models/a/1/model.plan"',
+      "a folder",
+      "give the folder that holds the version folders, such as 1/",
+    ],
+  ],
+  [
+    "a source without a version",
+    { models: [{ name: "a", source: "models/empty" }] },
+    [
+      "models[0].source",
+      '"models/empty"',
+      "a folder with at least one version folder: 1, 2, …",
+      "put the model's files into /project/models/empty/1",
+    ],
+  ],
+  [
+    "ports that clash",
+    { server: { httpPort: 8001 } },
+    [
+      "server.grpcPort",
+      "8001",
+      "a port that server.httpPort does not use",
+      "choose another, for example 8000",
+    ],
+  ],
+  [
+    "a port out of range",
+    { server: { metricsPort: 65536 } },
+    [
+      "server.metricsPort",
+      "65536",
+      "an integer from 1 to 65535",
+      "give an integer from 1 to 65535, for example 8002",
+    ],
+  ],
+  [
+    "ssh without an address",
+    { host: { ...SSH, address: undefined } },
+    ["host.address", "(not set)", "a host name or an IP address", "add address: gpu1.example.com"],
+  ],
+  [
+    "ssh with an empty key",
+    { host: { ...SSH, hostKey: null } },
+    [
+      "host.hostKey",
+      "null",
+      "the machine's public key as one line: ssh-ed25519 AAAA…",
+      "give a value, for example ssh-ed25519 AAAA…, or take hostKey out",
+    ],
+  ],
+  [
+    "a host key with the host's name",
+    { host: { ...SSH, hostKey: "gpu1 ssh-ed25519 AAAA" } },
+    [
+      "host.hostKey",
+      '"gpu1 ssh-ed25519 AAAA"',
+      "the machine's public key as one line: ssh-ed25519 AAAA…",
+      "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub",
+    ],
+  ],
+  [
+    "a known_hosts line",
+    { host: { ...SSH, hostKey: `gpu1 ${HOST_KEY}` } },
+    [
+      "host.hostKey",
+      "a string of 85 characters",
+      "the machine's public key as one line: ssh-ed25519 AAAA…",
+      "leave out the host name at the start of the line",
+    ],
+  ],
+  [
+    "a private key that is none",
+    { host: { ...SSH, privateKey: "hunter2" } },
+    [
+      "host.privateKey",
+      "(secret)",
+      "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+      "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE",
+    ],
+  ],
+  [
+    "a container without an image",
+    { runtime: { kind: "container" } },
+    [
+      "runtime.image",
+      "(not set)",
+      "an image by digest: repository@sha256:<64 hexadecimal digits>",
+      "add image: registry.example.com/triton@sha256:…",
+    ],
+  ],
+  [
+    "an image by tag",
+    { runtime: { kind: "container", image: "triton:latest" } },
+    [
+      "runtime.image",
+      '"triton:latest"',
+      "an image by digest: repository@sha256:<64 hexadecimal digits>",
+      "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE",
+    ],
+  ],
+  [
+    "a scheduled process",
+    { scheduler: { required: true } },
+    [
+      "scheduler.required",
+      "true",
+      "false with runtime process, which runs on the CPU only and cannot be scheduled",
+      "take it out, or set runtime.kind to container",
+    ],
+  ],
+  [
+    "a flag that a setting owns",
+    { server: { extraFlags: ["--http-port=9000"] } },
+    [
+      "server.extraFlags[0]",
+      '"--http-port=9000"',
+      "a tritonserver flag of the form --name or --name=value that no other setting owns",
+      "use the setting server.httpPort",
+    ],
+  ],
+  [
+    "a flag that deployments rely on",
+    { server: { extraFlags: ["--model-control-mode=poll"] } },
+    [
+      "server.extraFlags[0]",
+      '"--model-control-mode=poll"',
+      "a tritonserver flag of the form --name or --name=value that no other setting owns",
+      "take --model-control-mode out; deployments rely on its value",
+    ],
+  ],
+  [
+    "a flag of two lines",
+    { server: { extraFlags: ["--id=a\n--b"] } },
+    [
+      "server.extraFlags[0]",
+      '"--id=a\\n--b"',
+      "a tritonserver flag of the form --name or --name=value that no other setting owns",
+      "write --name=value in one line, one flag an item",
+    ],
+  ],
+  [
+    "the directory of the project",
+    { host: { directory: ".local/../../project" } },
+    [
+      "host.directory",
+      '".local/../../project"',
+      "the path of a folder that belongs to this deployment alone",
+      "name a folder of its own inside, for example /var/lib/xsched-triton",
+    ],
+  ],
+  [
+    "the priority as a parameter",
+    { models: [{ ...a, parameters: { xsched_priority: 1 } }] },
+    [
+      "models[0].parameters.xsched_priority",
+      "1",
+      "parameters that no setting owns",
+      "take it out, and set the model's priority",
+    ],
+  ],
+  [
+    "GPUs without a GPU",
+    { models: [{ ...a, instanceGroups: [{ kind: "gpu" }] }] },
+    [
+      "models[0].instanceGroups[0].kind",
+      '"gpu"',
+      "instances on the CPU with runtime process, which has no GPU",
+      "set kind to cpu without gpus, or set runtime.kind to container",
+    ],
+  ],
+  [
+    "a rate limiter that Triton would not heed",
+    { models: [{ ...a, instanceGroups: [{ rateLimiter: { priority: 1 } }] }] },
+    [
+      "models[0].instanceGroups[0].rateLimiter",
+      "an object",
+      "a rate limiter only where Triton heeds it",
+      'add "--rate-limit=execution_count" to server.extraFlags, or take rateLimiter out',
+    ],
+  ],
+  [
+    "models that are no list",
+    { models: { a } },
+    [
+      "models",
+      "an object",
+      "a list of models, no name twice",
+      "give a list, for example [{ name: my-model, source: models/my-model }]",
+    ],
+  ],
+];
+
+describe("faults of the settings", () => {
+  for (const [what, raw, [path, given, allowed, fix]] of cases) {
+    it(`reports ${what}`, () => {
+      const expected: Fault = { path, given, allowed, fix };
+      assert.deepEqual(refusal(raw).faults, [expected]);
+    });
+  }
+
+  it("come in one message", () => {
+    const raw = {
+      host: { ...SSH, user: "ro ot" },
+      runtime: { kind: "container", image: IMAGE },
+      models: [{ ...a, priority: 300 }, { name: "a" }],
+    };
+    assert.equal(
+      refusal(raw).message,
+      `4 faults in the settings of stack dev; nothing was deployed.
+
+  host.user: "ro ot"
+    allowed: the name of a user on the machine
+    fix: give the login name, for example ubuntu
+
+  models[0].priority: 300
+    allowed: an integer from -255 to 255, or one of max (255), default (0), min (-255)
+    fix: give 255 (max), the most urgent, or less
+
+  models[1].source: (not set)
+    allowed: the path of a folder on this machine
+    fix: add source: models/my-model
+
+  models[1].name: "a"
+    allowed: a name that no other has; models[0] has this one
+    fix: rename one of the two
+`,
+    );
+  });
+
+  it("never show a private key, wherever it was put", () => {
+    for (const raw of [
+      { host: PRIVATE_KEY },
+      { host: { ...SSH, address: PRIVATE_KEY } },
+      { host: { ...SSH, privatekey: PRIVATE_KEY } },
+      { host: { ...SSH, privateKey: { pem: PRIVATE_KEY } } },
+      { host: { ...SSH, hostKey: PRIVATE_KEY } },
+      { host: { ...SSH, user: "bm90IGEga2V5".repeat(10) } },
+      { server: { address: PRIVATE_KEY } },
+    ]) {
+      assert.doesNotMatch(refusal(raw).message, /bm90/);
+    }
+  });
+
+  it("shorten long values", () => {
+    const [fault] = refusal({ server: { logLevel: "x".repeat(1000) } }).faults;
+    assert.equal(fault?.given, `"${"x".repeat(60)}…" (1000 characters)`);
+  });
+});

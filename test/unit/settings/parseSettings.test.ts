@@ -1,0 +1,361 @@
+import assert from "node:assert/strict";
+
+import * as pulumi from "@pulumi/pulumi";
+import * as fc from "fast-check";
+
+import { DATA_TYPES, LOG_LEVELS } from "../../../components/settings/allowedValues";
+import { Fields, isPlainObject, Rule } from "../../../components/settings/rules";
+import { settingsRule, TOP_LEVEL_KEYS } from "../../../components/settings/schema";
+import { HOST_KEY, IMAGE, parsed, refusal, SSH } from "./context";
+
+describe("parseSettings", () => {
+  it("gives an empty config its defaults", () => {
+    assert.deepEqual(parsed({}), {
+      host: { kind: "local", directory: "/project/.local/hosts/dev" },
+      runtime: { kind: "process" },
+      server: {
+        httpPort: 8000,
+        grpcPort: 8001,
+        metricsPort: 8002,
+        address: "127.0.0.1",
+        logLevel: "info",
+        exitTimeoutSeconds: 30,
+        logMegabytes: 20,
+        loadTimeoutSeconds: 300,
+        extraFlags: [],
+      },
+      scheduler: { policy: "HPF", required: "never" },
+      models: [],
+    });
+  });
+
+  it("takes a host over SSH, its private key as a secret", async () => {
+    const { host } = parsed({ host: { ...SSH, hostKey: `${HOST_KEY} root@gpu1` } });
+    assert.ok(host.kind === "ssh");
+    assert.ok(await pulumi.isSecret(host.privateKey));
+    assert.deepEqual(
+      { ...host, privateKey: undefined },
+      {
+        kind: "ssh",
+        address: "gpu1",
+        port: 22,
+        user: "root",
+        directory: ".xsched-triton-dev",
+        hostKey: HOST_KEY,
+        privateKey: undefined,
+      },
+    );
+  });
+
+  it("requires the scheduler as the runtime allows", () => {
+    const container = { kind: "container", image: IMAGE };
+    assert.equal(parsed({ runtime: container }).scheduler.required, "onGpu");
+    assert.equal(parsed({ runtime: container, scheduler: { required: true } }).scheduler.required, "always");
+    assert.equal(parsed({ runtime: container, scheduler: { required: false } }).scheduler.required, "never");
+    assert.equal(parsed({ scheduler: { required: false } }).scheduler.required, "never");
+  });
+
+  it("takes priorities by number and by name", () => {
+    const priorities = ["max", 255, 40, 0, -0, "default", -255, "min"];
+    const models = priorities.map((priority, index) => ({ name: `m${index}`, source: "models/a", priority }));
+    assert.deepEqual(
+      parsed({ models }).models.map(({ priority }) => priority),
+      [255, 255, 40, 0, 0, 0, -255, -255],
+    );
+  });
+
+  it("takes every option of a model", () => {
+    const model = {
+      name: "resnet-50_v1.5",
+      source: "/project/models/r",
+      priority: 40,
+      versionPolicy: { kind: "specific", versions: [1, 3] },
+      instanceGroups: [
+        {
+          name: "fast",
+          kind: "gpu",
+          count: 2,
+          gpus: [0, 1],
+          rateLimiter: { resources: [{ name: "R", global: true, count: 4 }], priority: 2 },
+        },
+      ],
+      dynamicBatching: {
+        preferredBatchSizes: [4, 8],
+        maxQueueDelayMicroseconds: 100,
+        preserveOrdering: true,
+        priorityLevels: 2,
+        defaultPriorityLevel: 2,
+        queuePolicy: {
+          timeoutAction: "delay",
+          defaultTimeoutMicroseconds: 10,
+          allowTimeoutOverride: true,
+          maxQueueSize: 0,
+        },
+      },
+      warmup: [
+        {
+          name: "w",
+          batchSize: 1,
+          inputs: [
+            { name: "a", dataType: "FP32", dims: [3, 224], content: { kind: "random" } },
+            { name: "b", dataType: "STRING", dims: [1], content: { kind: "file", file: "b.bin" } },
+          ],
+        },
+      ],
+      parameters: { text: "x\ny", whole: 3, flag: false, ["__proto__"]: "odd" },
+    };
+    const { models } = parsed({
+      runtime: { kind: "container", image: IMAGE },
+      server: { extraFlags: ["--rate-limit=execution_count"] },
+      models: [model],
+    });
+    assert.deepEqual(models, [
+      {
+        ...model,
+        parameters: [
+          { key: "text", value: "x\ny" },
+          { key: "whole", value: "3" },
+          { key: "flag", value: "false" },
+          { key: "__proto__", value: "odd" },
+        ],
+      },
+    ]);
+  });
+
+  it("freezes what it gives", () => {
+    const settings = parsed({ models: [{ name: "a", source: "models/a", instanceGroups: [{ gpus: [] }] }] });
+    const everything: unknown[] = [settings];
+    for (const value of everything) {
+      if (typeof value === "object" && value !== null) {
+        assert.ok(Object.isFrozen(value));
+        everything.push(...(Object.values(value) as unknown[]));
+      }
+    }
+  });
+
+  describe("with generated config", () => {
+    const garbage = fc.oneof(
+      { weight: 3, arbitrary: fc.jsonValue({ maxDepth: 5 }) },
+      fc.anything({
+        withNullPrototype: true,
+        withDate: true,
+        withBigInt: true,
+        withSparseArray: true,
+        withMap: true,
+      }),
+    );
+
+    it("ends in settings or in the settings error, whatever it is", () => {
+      fc.assert(fc.property(garbage, endsWell), { numRuns: 500 });
+    });
+
+    it("ends in settings or in the settings error, when known keys hold garbage", () => {
+      const config = (rule: Rule<unknown>): fc.Arbitrary<unknown> => {
+        const { inside } = rule;
+        const like = ((): fc.Arbitrary<unknown> => {
+          switch (inside?.kind) {
+            case undefined:
+              return rule.type === "integer" ? fc.oneof(fc.integer(), fc.double()) : fc.string();
+            case "items":
+              return fc.array(config(inside.item), { maxLength: 3 });
+            case "fields":
+              return fields(inside.fields);
+            case "variants":
+              return fc.oneof(
+                ...Object.entries(inside.variants).map(([kind, variant]) =>
+                  fc
+                    .tuple(fc.constantFrom(kind, "kind", ""), fields(variant.fields))
+                    .map(([given, rest]) => ({
+                      kind: given,
+                      ...rest,
+                    })),
+                ),
+              );
+          }
+        })();
+        return fc.oneof(
+          { weight: 6, arbitrary: like },
+          { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 2 }) },
+        );
+      };
+      const fields = (table: Fields): fc.Arbitrary<object> =>
+        fc.record(
+          Object.fromEntries(Object.entries(table).map(([key, field]) => [key, config(field.rule)])),
+          {
+            requiredKeys: [],
+          },
+        );
+      fc.assert(fc.property(config(settingsRule as Rule<unknown>), endsWell), { numRuns: 1000 });
+    });
+
+    it("reports every unknown key at its place", () => {
+      const places: readonly (readonly [string, (extra: object) => unknown])[] = [
+        ["", (extra) => ({ ...extra })],
+        ["host.", (extra) => ({ host: extra })],
+        ["server.", (extra) => ({ server: extra })],
+        ["models[0].", (extra) => ({ models: [{ name: "a", source: "models/a", ...extra }] })],
+        [
+          "models[0].dynamicBatching.queuePolicy.",
+          (extra) => ({
+            models: [{ name: "a", source: "models/a", dynamicBatching: { queuePolicy: extra } }],
+          }),
+        ],
+      ];
+      const unknownKey = fc
+        .oneof(
+          fc.stringMatching(/^[a-z]{1,12}$/),
+          fc.constantFrom("constructor", "toString", "hasOwnProperty"),
+        )
+        .filter((key) => !["host", "kind", "name", "source", "models", "server"].includes(key))
+        .filter(
+          (key) =>
+            !(key in { user: 0, port: 0, address: 0, priority: 0, warmup: 0, runtime: 0, scheduler: 0 }),
+        )
+        .filter((key) => !["parameters", "directory"].includes(key));
+      fc.assert(
+        fc.property(fc.constantFrom(...places), unknownKey, garbage, ([prefix, config], key, value) => {
+          const { faults } = refusal(config({ [key]: value }));
+          assert.deepEqual(
+            faults.map(({ path, given }) => [path, given]),
+            [[`${prefix}${key}`, "(unknown key)"]],
+          );
+        }),
+      );
+    });
+
+    it("refuses keys that reach for a prototype", () => {
+      for (const text of ['{"__proto__":{"models":[]}}', '{"host":{"__proto__":{"kind":"ssh"}}}']) {
+        assert.match(refusal(JSON.parse(text)).message, /__proto__: \(unknown key\)/);
+      }
+      assert.equal(({} as { models?: unknown }).models, undefined);
+    });
+
+    it("reports every wrong number", () => {
+      const number = fc.oneof(
+        fc.double(),
+        fc.maxSafeInteger(),
+        fc.constantFrom(NaN, Infinity, -Infinity, -0, 1e300),
+      );
+      fc.assert(
+        fc.property(number, (value) => {
+          const raw = { models: [{ name: "a", source: "models/a", priority: value }] };
+          if (Number.isInteger(value) && Math.abs(value) <= 255) {
+            assert.equal(parsed(raw).models[0]?.priority, value + 0);
+          } else {
+            assert.equal(refusal(raw).faults[0]?.path, "models[0].priority");
+          }
+        }),
+      );
+    });
+
+    it("keeps every value that it accepts", () => {
+      const port = fc.integer({ min: 1, max: 65535 });
+      const server = fc
+        .record(
+          {
+            httpPort: port,
+            grpcPort: port,
+            metricsPort: port,
+            address: fc.oneof(fc.ipV4(), fc.ipV6()),
+            logLevel: fc.constantFrom(...Object.keys(LOG_LEVELS)),
+            exitTimeoutSeconds: fc.integer({ min: 0, max: 3600 }),
+            logMegabytes: fc.integer({ min: 1, max: 10000 }),
+            loadTimeoutSeconds: fc.integer({ min: 1, max: 86400 }),
+            extraFlags: fc.array(fc.stringMatching(/^--[a-z]{3}-x=[ -~]{0,20}$/), { maxLength: 3 }),
+          },
+          { requiredKeys: [] },
+        )
+        .filter(({ httpPort = 8000, grpcPort = 8001, metricsPort = 8002 }) =>
+          [httpPort, grpcPort, metricsPort].every((each, index, all) => all.indexOf(each) === index),
+        );
+      const count = fc.integer({ min: 1, max: 1000 });
+      const model = fc.record(
+        {
+          name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/),
+          source: fc.constantFrom("/project/models/a", "/project/models/b"),
+          priority: fc.integer({ min: -255, max: 255 }),
+          versionPolicy: fc.oneof(
+            fc.record({ kind: fc.constant("latest"), count }),
+            fc.record({ kind: fc.constant("all") }),
+            fc.record({
+              kind: fc.constant("specific"),
+              versions: fc.uniqueArray(count, { minLength: 1, maxLength: 4 }),
+            }),
+          ),
+          instanceGroups: fc.array(
+            fc.record({ kind: fc.constantFrom("cpu", "auto", "model"), count }, { requiredKeys: [] }),
+            { minLength: 1, maxLength: 3 },
+          ),
+          dynamicBatching: fc.record(
+            { maxQueueDelayMicroseconds: count, preserveOrdering: fc.boolean() },
+            { requiredKeys: [] },
+          ),
+          warmup: fc.uniqueArray(
+            fc.record({
+              name: fc.stringMatching(/^[a-z]{1,8}$/),
+              inputs: fc.tuple(
+                fc.record({
+                  name: fc.stringMatching(/^[A-Z]{1,8}$/),
+                  dataType: fc.constantFrom(...Object.keys(DATA_TYPES)),
+                  dims: fc.array(count, { maxLength: 4 }),
+                }),
+              ),
+            }),
+            { maxLength: 3, selector: ({ name }) => name },
+          ),
+        },
+        { requiredKeys: ["name", "source"] },
+      );
+      const config = fc.record(
+        { server, models: fc.uniqueArray(model, { maxLength: 4, selector: ({ name }) => name }) },
+        { requiredKeys: [] },
+      );
+      fc.assert(
+        fc.property(config, (raw) => {
+          assertHolds(parsed(raw), raw);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  });
+});
+
+function endsWell(raw: unknown): void {
+  let settings: unknown;
+  try {
+    settings = parsed(raw);
+  } catch (error) {
+    assert.ok(pulumi.RunError.isInstance(error), String(error));
+    const { faults } = error as unknown as ReturnType<typeof refusal>;
+    assert.ok(faults.length > 0);
+    for (const fault of faults) {
+      assert.ok(
+        Object.values(fault).every(
+          (text) => typeof text === "string" && (text !== "" || text === fault.path),
+        ),
+      );
+      assert.doesNotMatch(error.message, /undefined|\[object/);
+    }
+    return;
+  }
+  // What was accepted has no other keys than the known ones.
+  assert.ok(isPlainObject(raw));
+  assert.ok(Object.keys(raw).every((key) => Object.hasOwn(TOP_LEVEL_KEYS, key)));
+  assert.ok(settings);
+}
+
+/** Everything of the config is found in the settings, at the same place. */
+function assertHolds(actual: unknown, raw: unknown): void {
+  if (Array.isArray(raw)) {
+    assert.ok(Array.isArray(actual) && actual.length === raw.length);
+    raw.forEach((each, index) => {
+      assertHolds(actual[index], each);
+    });
+  } else if (typeof raw === "object" && raw !== null) {
+    for (const [key, value] of Object.entries(raw)) {
+      assertHolds((actual as Record<string, unknown>)[key], value);
+    }
+  } else {
+    assert.equal(actual, raw);
+  }
+}
