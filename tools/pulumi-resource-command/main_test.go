@@ -77,29 +77,6 @@ func TestLifeOfALocalCommand(t *testing.T) {
 	}
 }
 
-func TestTriggersReplace(t *testing.T) {
-	triggers := func(value string) property.Map {
-		return property.NewMap(map[string]property.Value{
-			"triggers": property.New([]property.Value{property.New(value)}),
-		})
-	}
-	difference, err := serve(t).Diff(provider.DiffRequest{
-		ID: "id", Urn: localCommand, OldInputs: triggers("a"), Inputs: triggers("b"),
-		State: triggers("a").Set("stdout", property.New("")).Set("stderr", property.New("")),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, change := range difference.DetailedDiff {
-		if !strings.HasSuffix(string(change.Kind), "&replace") {
-			t.Errorf("%s: %+v", name, change)
-		}
-	}
-	if len(difference.DetailedDiff) == 0 {
-		t.Error("no difference")
-	}
-}
-
 func TestUnknownPropertiesAreRefused(t *testing.T) {
 	response, err := serve(t).Check(provider.CheckRequest{Urn: localCommand, Inputs: text(map[string]string{"proxy": "x"})})
 	if err != nil || len(response.Failures) != 1 || !strings.Contains(response.Failures[0].Reason, "Pulumi's own plugin") {
