@@ -66,7 +66,9 @@ describe("the local stack on the real engine", () => {
     ports = await freePorts(3);
     const [httpPort, grpcPort, metricsPort] = ports;
     workspace.edit("local", (config) => {
-      config.setIn(["config", "xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+      for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+        config.setIn(["config", "xsched-triton:server", key], port);
+      }
     });
     triton = new TritonClient(httpPort as number);
   });

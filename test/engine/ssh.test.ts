@@ -29,7 +29,9 @@ describe("a stack on an existing machine over SSH", function () {
     const local = fs.readFileSync(workspace.file("Pulumi.local.yaml"), "utf8");
     fs.writeFileSync(workspace.file(`Pulumi.${STACK}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
     workspace.edit(STACK, (config) => {
-      config.setIn(["config", "xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+      for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+        config.setIn(["config", "xsched-triton:server", key], port);
+      }
       config.setIn(["config", "xsched-triton:host"], {
         kind: "ssh",
         address: "127.0.0.1",
