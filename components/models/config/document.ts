@@ -31,9 +31,8 @@ export class TextDocument {
       this.append(field);
       return;
     }
-    // What stands before it on its line may change, and must not change the indentation then.
-    const indent = this.startsLine(first.start) ? this.indentAt(first.start) : "";
-    this.splice(first, printField(field, this.newline, indent));
+    // Not indented as its line is: another edit may change what stands before it there.
+    this.splice(first, printField(field, this.newline));
     others.forEach((other) => {
       this.remove(other);
     });
