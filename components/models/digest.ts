@@ -20,9 +20,9 @@ const RENDERED = "config.pbtxt";
 const CHUNK_BYTES = 1 << 20;
 
 /**
- * Digest over everything of a model's folder that reaches the host: relative paths, contents and whether a file is
- * executable. Symbolic links count as what they lead to; times and owners do not count, nor do empty folders below
- * the top (an ensemble's version folder is one) beyond their names.
+ * Digest over everything of a model's folder that reaches the host: relative paths, contents, and whether a file is
+ * executable. Folders count by their names, also empty ones, since an ensemble's version folder is empty. Symbolic
+ * links count as what they lead to; times and owners do not count.
  *
  * @throws RunError naming a file that cannot be read
  */

@@ -1,4 +1,4 @@
-import { Absent, Field, Fields, Inside, Rule } from "./rules";
+import { Absent, Field, Fields, Inside } from "./rules";
 import { NAMESPACE, TOP_LEVEL_KEYS } from "./schema";
 
 interface Row {
@@ -29,7 +29,7 @@ function section(key: string, field: Field<unknown>): string {
   return [
     `## ${key}`,
     "",
-    `${field.description} Default: ${usual(field.absent, field.rule)}.`,
+    `${field.description} Default: ${usual(field.absent)}.`,
     "",
     // Aligned columns would change every line with each longer text.
     "<!-- prettier-ignore-start -->",
@@ -77,14 +77,14 @@ function fieldRows(fields: Fields, path: string): readonly Row[] {
     {
       key: `${path}.${key}`,
       type: cell(rule.allowed),
-      usual: usual(absent, rule),
+      usual: usual(absent),
       description: cell(description),
     },
     ...insideRows(rule.inside, `${path}.${key}`),
   ]);
 }
 
-function usual(absent: Absent, rule: Rule<unknown>): string {
+function usual(absent: Absent): string {
   switch (absent.kind) {
     case "required":
       return "required";

@@ -31,7 +31,7 @@ function message(stack: string, faults: readonly Fault[]): string {
   const blocks = faults.map(
     (fault) => `  ${fault.path}: ${fault.given}\n    allowed: ${fault.allowed}\n    fix: ${fault.fix}\n`,
   );
-  return `${count} in the settings of stack ${stack}; nothing was deployed.\n\n${blocks.join("\n")}`;
+  return `${count} in the settings of stack ${stack}; nothing was changed.\n\n${blocks.join("\n")}`;
 }
 
 /** Characters of a string that a message shows. */

@@ -16,7 +16,8 @@ export class TextDocument {
   /** @throws TextFormatError */
   public constructor(private readonly text: string) {
     this.fields = parseTextFormat(text);
-    this.newline = /\r?\n/.exec(text)?.[0] ?? "\n";
+    // Whatever the edits take away, a second look at the result comes to the same answer.
+    this.newline = text.includes("\r\n") && !/(?<!\r)\n/.test(text) ? "\r\n" : "\n";
   }
 
   public named(name: string): readonly Field[] {
@@ -30,9 +31,17 @@ export class TextDocument {
       this.append(field);
       return;
     }
-    this.splice(first, printField(field, this.newline, this.indentAt(first.start)));
+    // Not indented as its line is: another edit may change what stands before it there.
+    this.splice(first, printField(field, this.newline));
     others.forEach((other) => {
       this.remove(other);
+    });
+  }
+
+  /** Takes all fields of a name out. */
+  public drop(name: string): void {
+    this.named(name).forEach((field) => {
+      this.remove(field);
     });
   }
 
@@ -81,7 +90,7 @@ export class TextDocument {
   private remove(field: Field): void {
     const lineStart = this.lineStart(field.start);
     const rest = /^[ \t]*\r?\n/.exec(this.text.slice(field.separatorEnd))?.[0];
-    const alone = rest !== undefined && this.text.slice(lineStart, field.start).trim() === "";
+    const alone = rest !== undefined && this.startsLine(field.start);
     this.splice(
       alone
         ? { start: lineStart, end: field.separatorEnd + rest.length }
@@ -92,6 +101,10 @@ export class TextDocument {
 
   private splice({ start, end }: Span, text: string): void {
     this.splices.push({ start, end, text });
+  }
+
+  private startsLine(position: number): boolean {
+    return this.text.slice(this.lineStart(position), position).trim() === "";
   }
 
   private lineStart(position: number): number {

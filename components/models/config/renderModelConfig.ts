@@ -48,7 +48,9 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
     refuseOtherScheduling(document, file);
     document.put(dynamicBatchingField(model.dynamicBatching));
   }
-  if (model.warmup !== undefined) {
+  if (model.warmup?.length === 0) {
+    document.drop("model_warmup");
+  } else if (model.warmup !== undefined) {
     document.put(warmupField(model.warmup));
   }
   for (const { key, value } of model.parameters ?? []) {

@@ -15,7 +15,7 @@ import { EnumName, message, messages, NewField, NewMessage, scalar, scalars } fr
  * https://github.com/triton-inference-server/common/blob/r22.06/protobuf/model_config.proto
  */
 
-/** `ModelOptimizationPolicy.ModelPriority`. Triton's three names are CUDA stream priorities; see docs of `priority`. */
+/** `ModelOptimizationPolicy.ModelPriority`, which sets the priority of the model's CUDA streams. */
 export function modelPriority(priority: number): EnumName {
   return new EnumName(priority > 0 ? "PRIORITY_MAX" : priority < 0 ? "PRIORITY_MIN" : "PRIORITY_DEFAULT");
 }

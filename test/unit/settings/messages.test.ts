@@ -296,7 +296,7 @@ describe("faults of the settings", () => {
     };
     assert.equal(
       refusal(raw).message,
-      `4 faults in the settings of stack dev; nothing was deployed.
+      `4 faults in the settings of stack dev; nothing was changed.
 
   host.user: "ro ot"
     allowed: the name of a user on the machine

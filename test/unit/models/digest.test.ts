@@ -1,0 +1,135 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { digestDirectory } from "../../../components/models/digest";
+
+describe("digestDirectory", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "digest-"));
+    write("1/model.py", "print(1)\n");
+    write("1/weights.bin", "x".repeat(3_000_000));
+    write("labels.txt", "a\nb\n");
+  });
+  afterEach(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  function at(name: string): string {
+    return path.join(folder, name);
+  }
+  function write(name: string, contents: string): void {
+    fs.mkdirSync(path.dirname(at(name)), { recursive: true });
+    fs.writeFileSync(at(name), contents);
+  }
+  const digest = (): string => digestDirectory(folder).digest;
+
+  it("counts files and bytes", () => {
+    const { digest: text, files, bytes } = digestDirectory(folder);
+    assert.match(text, /^[0-9a-f]{16}$/);
+    assert.deepEqual([files, bytes], [3, 3_000_013]);
+  });
+
+  it("stays the same for a copy, other times and what does not belong to the model", () => {
+    const before = digest();
+    fs.utimesSync(at("labels.txt"), 1, 1);
+    write("config.pbtxt", "name: 'm'");
+    write("1/__pycache__/model.cpython-312.pyc", "compiled");
+    write(".git/HEAD", "ref");
+    assert.equal(digest(), before);
+    const copy = `${folder}-copy`;
+    fs.cpSync(folder, copy, { recursive: true });
+    try {
+      assert.equal(digestDirectory(copy).digest, before);
+    } finally {
+      fs.rmSync(copy, { recursive: true });
+    }
+  });
+
+  const changes: readonly (readonly [string, () => void])[] = [
+    [
+      "other contents",
+      () => {
+        write("1/model.py", "print(2)\n");
+      },
+    ],
+    [
+      "a new file",
+      () => {
+        write("1/more", "");
+      },
+    ],
+    [
+      "a new folder",
+      () => {
+        fs.mkdirSync(at("2"));
+      },
+    ],
+    [
+      "another name",
+      () => {
+        fs.renameSync(at("labels.txt"), at("label.txt"));
+      },
+    ],
+    [
+      "a file that became a program",
+      () => {
+        fs.chmodSync(at("1/model.py"), 0o755);
+      },
+    ],
+    [
+      "a config.pbtxt below the top",
+      () => {
+        write("1/config.pbtxt", "");
+      },
+    ],
+    [
+      "contents that move to the file beside",
+      () => {
+        write("1/model.py", "");
+        write("labels.txt", "print(1)\na\nb\n");
+      },
+    ],
+  ];
+  for (const [what, change] of changes) {
+    it(`sees ${what}`, () => {
+      const before = digest();
+      change();
+      assert.notEqual(digest(), before);
+    });
+  }
+
+  it("follows symbolic links", () => {
+    const before = digest();
+    const elsewhere = `${folder}-elsewhere`;
+    fs.renameSync(at("labels.txt"), elsewhere);
+    try {
+      fs.symlinkSync(elsewhere, at("labels.txt"));
+      assert.equal(digest(), before);
+    } finally {
+      fs.rmSync(elsewhere);
+    }
+  });
+
+  it("says what it cannot read", () => {
+    fs.symlinkSync("nowhere", at("1/broken"));
+    assert.throws(digest, isFault(`${at("1/broken")}: leads to nothing`));
+    fs.rmSync(at("1/broken"));
+    fs.symlinkSync("..", at("1/up"));
+    assert.throws(digest, isFault(`${at("1/up")}: this symbolic link leads back to a folder that it is in`));
+  });
+
+  function isFault(start: string): (error: unknown) => boolean {
+    return (error) => {
+      assert.ok(pulumi.RunError.isInstance(error));
+      assert.ok(error.message.startsWith(start), error.message);
+      assert.match(error.message, /\n {2}fix: /);
+      return true;
+    };
+  }
+});

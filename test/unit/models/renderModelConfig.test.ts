@@ -1,0 +1,422 @@
+import assert from "node:assert/strict";
+
+import * as pulumi from "@pulumi/pulumi";
+import * as fc from "fast-check";
+
+import { ModelConfigError, renderModelConfig } from "../../../components/models/config";
+import { named } from "../../../components/models/config/document";
+import { Field, parseTextFormat, Value } from "../../../components/models/config/parser";
+import { ModelSettings } from "../../../components/settings";
+import { document, FieldMeaning, meaningOf } from "./textFormatSamples";
+
+function model(options: Partial<ModelSettings> = {}): ModelSettings {
+  return {
+    name: "m",
+    source: "/models/m",
+    priority: 40,
+    versionPolicy: undefined,
+    instanceGroups: undefined,
+    dynamicBatching: undefined,
+    warmup: undefined,
+    parameters: [],
+    ...options,
+  };
+}
+
+const PRIORITY_BLOCK = `parameters {
+  key: "xsched_priority"
+  value {
+    string_value: "40"
+  }
+}
+`;
+
+describe("renderModelConfig", () => {
+  it("makes a whole config for a model that brings none", () => {
+    assert.equal(
+      renderModelConfig(undefined, model()),
+      `name: "m"\noptimization {\n  priority: PRIORITY_MAX\n}\n${PRIORITY_BLOCK}`,
+    );
+  });
+
+  it("names the priority as Triton does", () => {
+    const name = (priority: number): string | undefined =>
+      /PRIORITY_[A-Z]+/.exec(renderModelConfig(undefined, model({ priority })))?.[0];
+    assert.deepEqual([255, 1, 0, -1, -255].map(name), [
+      "PRIORITY_MAX",
+      "PRIORITY_MAX",
+      "PRIORITY_DEFAULT",
+      "PRIORITY_MIN",
+      "PRIORITY_MIN",
+    ]);
+  });
+
+  it("keeps what the user wrote", () => {
+    const own = `# Who: vision team
+name: 'm'   # fixed
+max_batch_size: 8
+optimization {
+    cuda { graphs: true }  # faster
+}
+parameters < key: "xsched" "_priority"; value: { string_value: '1' } > # ours
+`;
+    assert.equal(
+      renderModelConfig(own, model({ priority: -3 })),
+      `# Who: vision team
+name: 'm'   # fixed
+max_batch_size: 8
+optimization {
+    cuda { graphs: true }  # faster
+    priority: PRIORITY_MIN
+}
+parameters < key: "xsched" "_priority"; value: { string_value: "-3" } > # ours
+`,
+    );
+  });
+
+  it("keeps Windows line breaks and adds the one that is missing at the end", () => {
+    assert.equal(
+      renderModelConfig('name: "m"\r\noptimization { }\r\n# end', model({ priority: 0 })).replaceAll(
+        "\r\n",
+        "↵",
+      ),
+      'name: "m"↵optimization { priority: PRIORITY_DEFAULT }↵# end↵parameters {↵  key: "xsched_priority"↵  value {↵' +
+        '    string_value: "0"↵  }↵}↵',
+    );
+  });
+
+  const spellings = [
+    'parameters { key: "xsched_priority" value { string_value: "1" } }',
+    'parameters: { key: "xsched_priority", value: { string_value: "1" }, };',
+    'parameters < key: "xsched_priority" value < string_value: "1" > >',
+    'parameters [ { key: "other" value { string_value: "1" } }, { value { string_value: "1" } key: "xsched_priority" } ]',
+    'parameters: [ { key: "xsched_priority" } ]',
+    'parameters { key: "xsched_priority" value { } }',
+    'parameters { key: "xsched_priority" value: { string_value: "a" "b" # twice\n "c" } }',
+    'parameters { key: "\\x78sched_priority" value { string_value: "1" } }',
+    'parameters { key: "xsched_priority" } parameters { key: "xsched_priority" value { string_value: "2" } }',
+  ];
+  for (const spelling of spellings) {
+    it(`replaces ${JSON.stringify(spelling)}`, () => {
+      const rendered = renderModelConfig(spelling, model());
+      assert.deepEqual(parametersOf(rendered).get("xsched_priority"), "40");
+      assert.equal(parametersOf(rendered).get("other"), spelling.includes("other") ? "1" : undefined);
+      assert.equal(renderModelConfig(rendered, model()), rendered);
+    });
+  }
+
+  it("writes every option", () => {
+    const rendered = renderModelConfig(
+      "# mine\ninstance_group { kind: KIND_CPU }\ninstance_group { kind: KIND_GPU } # second\nmax_batch_size: 4\n",
+      model({
+        versionPolicy: { kind: "specific", versions: [1, 3] },
+        instanceGroups: [
+          {
+            name: undefined,
+            kind: "gpu",
+            count: 2,
+            gpus: [0, 1],
+            rateLimiter: { resources: [{ name: "R", global: false, count: 4 }], priority: 2 },
+          },
+          { name: "b", kind: "cpu", count: 1, gpus: [], rateLimiter: undefined },
+        ],
+        dynamicBatching: {
+          preferredBatchSizes: [4],
+          maxQueueDelayMicroseconds: 100,
+          preserveOrdering: undefined,
+          priorityLevels: undefined,
+          defaultPriorityLevel: undefined,
+          queuePolicy: {
+            timeoutAction: "delay",
+            defaultTimeoutMicroseconds: 9,
+            allowTimeoutOverride: true,
+            maxQueueSize: 5,
+          },
+        },
+        warmup: [
+          {
+            name: "w",
+            batchSize: 1,
+            inputs: [
+              { name: "x", dataType: "FP32", dims: [3], content: { kind: "zero" } },
+              { name: "y", dataType: "STRING", dims: [1], content: { kind: "file", file: "y.bin" } },
+            ],
+          },
+        ],
+        parameters: [{ key: "say", value: 'a "b"\nc' }],
+      }),
+    );
+    assert.equal(
+      rendered,
+      `# mine
+instance_group [
+  {
+    kind: KIND_GPU
+    count: 2
+    gpus: [ 0, 1 ]
+    rate_limiter {
+      resources [
+        {
+          name: "R"
+          global: false
+          count: 4
+        }
+      ]
+      priority: 2
+    }
+  },
+  {
+    name: "b"
+    kind: KIND_CPU
+    count: 1
+  }
+]
+ # second
+max_batch_size: 4
+name: "m"
+optimization {
+  priority: PRIORITY_MAX
+}
+version_policy {
+  specific {
+    versions: [ 1, 3 ]
+  }
+}
+dynamic_batching {
+  preferred_batch_size: [ 4 ]
+  max_queue_delay_microseconds: 100
+  default_queue_policy {
+    timeout_action: DELAY
+    default_timeout_microseconds: 9
+    allow_timeout_override: true
+    max_queue_size: 5
+  }
+}
+model_warmup [
+  {
+    name: "w"
+    batch_size: 1
+    inputs {
+      key: "x"
+      value {
+        data_type: TYPE_FP32
+        dims: [ 3 ]
+        zero_data: true
+      }
+    }
+    inputs {
+      key: "y"
+      value {
+        data_type: TYPE_STRING
+        dims: [ 1 ]
+        input_data_file: "y.bin"
+      }
+    }
+  }
+]
+parameters {
+  key: "say"
+  value {
+    string_value: "a \\"b\\"\\nc"
+  }
+}
+${PRIORITY_BLOCK}`,
+    );
+  });
+
+  const faults: readonly (readonly [string, Partial<ModelSettings>, string])[] = [
+    [
+      'max_batch_size: 8\ninput [ { name: "x" ]\n',
+      {},
+      "/models/m/config.pbtxt:2:21: expected a field name or }, found ]\n  fix: correct the file; its form is protobuf text format",
+    ],
+    [
+      'name: "other"',
+      {},
+      '/models/m/config.pbtxt: name is "other", but the stack config calls this model "m"\n  fix: take name out of the file, or give both the same',
+    ],
+    [
+      "optimization { }\noptimization { }",
+      {},
+      "/models/m/config.pbtxt: optimization stands there twice\n  fix: make one optimization of them",
+    ],
+    [
+      "optimization: [ { } ]",
+      {},
+      "/models/m/config.pbtxt: optimization is not a message\n  fix: write optimization { … }",
+    ],
+    [
+      "sequence_batching { }",
+      {
+        dynamicBatching: {
+          preferredBatchSizes: [],
+          maxQueueDelayMicroseconds: undefined,
+          preserveOrdering: undefined,
+          priorityLevels: undefined,
+          defaultPriorityLevel: undefined,
+          queuePolicy: undefined,
+        },
+      },
+      "/models/m/config.pbtxt: sequence_batching excludes the dynamicBatching of the stack config\n  fix: take dynamicBatching out of the stack config, or sequence_batching out of the file",
+    ],
+  ];
+  for (const [own, options, message] of faults) {
+    it(`refuses ${JSON.stringify(own)}`, () => {
+      assert.throws(
+        () => renderModelConfig(own, model(options)),
+        (error) => {
+          assert.ok(error instanceof ModelConfigError && pulumi.RunError.isInstance(error));
+          assert.equal(error.message, message);
+          return true;
+        },
+      );
+    });
+  }
+
+  describe("with generated files and options", () => {
+    const flags = fc.boolean();
+    const options = fc
+      .record({
+        priority: fc.integer({ min: -255, max: 255 }),
+        policy: flags,
+        groups: flags,
+        warmup: flags,
+        parameters: fc.uniqueArray(
+          fc.record({ key: fc.string({ minLength: 1 }), value: fc.string({ unit: "binary" }) }),
+          {
+            maxLength: 3,
+            selector: ({ key }) => key,
+          },
+        ),
+      })
+      .map(({ priority, policy, groups, warmup, parameters }) =>
+        model({
+          priority,
+          parameters,
+          ...(policy ? { versionPolicy: { kind: "all" } } : {}),
+          ...(groups
+            ? {
+                instanceGroups: [
+                  { name: undefined, kind: "cpu", count: 3, gpus: [], rateLimiter: undefined },
+                ],
+              }
+            : {}),
+          ...(warmup ? { warmup: [] } : {}),
+        }),
+      );
+
+    const TOUCHED: ReadonlySet<string> = new Set([
+      "name",
+      "optimization",
+      "parameters",
+      "version_policy",
+      "instance_group",
+      "model_warmup",
+    ]);
+    // Fields that are edited, in spellings that Triton takes, among any others.
+    const ours = fc.constantFrom(
+      'name: "m"',
+      "optimization { graph { level: 1 } }",
+      "optimization < priority: PRIORITY_MIN >,",
+      "optimization: {\n  # empty\n}",
+    );
+    const repeated = fc.constantFrom(
+      ...spellings,
+      'parameters { key: "own" value { string_value: "kept" } }',
+      "instance_group { kind: KIND_GPU }",
+      "instance_group [ { count: 1 }, { count: 2 } ];",
+      "model_warmup { name: 'x' }",
+      "input [ { name: 'in' dims: [ -1 ] } ] output { }",
+    );
+    const file = fc
+      .tuple(
+        document.filter(({ meaning }) => !meaning.some(([name]) => TOUCHED.has(name))),
+        fc.uniqueArray(ours, { maxLength: 2, selector: (text) => text.slice(0, 4) }),
+        fc.array(repeated, { maxLength: 4 }),
+        fc.constantFrom("\n", " ", "\r\n"),
+      )
+      .chain(([generated, single, others, space]) =>
+        fc
+          .shuffledSubarray([...single, ...others], { minLength: single.length + others.length })
+          .map((parts) => `${parts.join(space)}\n${generated.text}`),
+      );
+
+    it("gives what was asked for, keeps all other fields, and changes nothing the second time", () => {
+      fc.assert(
+        fc.property(file, options, (own, wanted) => {
+          const rendered = renderModelConfig(own, wanted);
+          const fields = parseTextFormat(rendered);
+
+          assert.deepEqual(meaningOf(named(fields, "name")), [["name", '"m"']]);
+          const optimization = named(fields, "optimization")[0]?.value;
+          assert.ok(optimization);
+          const level = wanted.priority > 0 ? "MAX" : wanted.priority < 0 ? "MIN" : "DEFAULT";
+          assert.equal(scalarOf(optimization, "priority"), `PRIORITY_${level}`);
+          const parameters = parametersOf(rendered);
+          assert.equal(parameters.get("xsched_priority"), String(wanted.priority));
+          wanted.parameters.forEach(({ key, value }) => {
+            assert.equal(parameters.get(key), value);
+          });
+          assert.equal(parameters.get("own"), ownParameter(own, wanted));
+          if (wanted.versionPolicy !== undefined) {
+            assert.equal(named(fields, "version_policy").length, 1);
+          }
+          if (wanted.instanceGroups !== undefined) {
+            assert.deepEqual(meaningOf(named(fields, "instance_group")), [
+              [
+                "instance_group",
+                [
+                  {
+                    fields: [
+                      ["kind", "KIND_CPU"],
+                      ["count", "3"],
+                    ],
+                  },
+                ],
+              ],
+            ]);
+          }
+
+          assert.deepEqual(untouched(fields), untouched(parseTextFormat(own)));
+          assert.equal(renderModelConfig(rendered, wanted), rendered);
+        }),
+        { numRuns: 400 },
+      );
+    });
+
+    function untouched(fields: readonly Field[]): readonly FieldMeaning[] {
+      return meaningOf(fields.filter(({ name }) => !TOUCHED.has(name)));
+    }
+
+    function ownParameter(own: string, wanted: ModelSettings): string | undefined {
+      return wanted.parameters.find(({ key }) => key === "own")?.value ?? parametersOf(own).get("own");
+    }
+  });
+});
+
+/** The map `parameters` as Triton reads it: the last entry of a key counts. */
+function parametersOf(text: string): ReadonlyMap<string, string | undefined> {
+  const entries = named(parseTextFormat(text), "parameters").flatMap(({ value }) =>
+    value.kind === "list" ? value.items : [value],
+  );
+  return new Map(
+    entries.map((entry) => {
+      const value = valueOf(entry, "value");
+      return [
+        scalarOf(entry, "key") ?? "",
+        value === undefined ? undefined : scalarOf(value, "string_value"),
+      ];
+    }),
+  );
+}
+
+function valueOf(value: Value, name: string): Value | undefined {
+  return value.kind === "message" ? named(value.fields, name).at(-1)?.value : undefined;
+}
+
+function scalarOf(value: Value, name: string): string | undefined {
+  const scalar = valueOf(value, name);
+  return scalar === undefined || scalar.kind === "message" || scalar.kind === "list"
+    ? undefined
+    : scalar.text;
+}
