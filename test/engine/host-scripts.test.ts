@@ -50,7 +50,11 @@ function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-async function until(what: string, seconds: number, condition: () => Promise<boolean> | boolean): Promise<void> {
+async function until(
+  what: string,
+  seconds: number,
+  condition: () => Promise<boolean> | boolean,
+): Promise<void> {
   const end = Date.now() + seconds * 1000;
   while (!(await condition())) {
     assert.ok(Date.now() < end, `${what} within ${seconds} s`);
@@ -153,11 +157,20 @@ class Host {
   }
 
   install(): Promise<string> {
-    return this.succeed("install-triton.sh", [], fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8"));
+    return this.succeed(
+      "install-triton.sh",
+      [],
+      fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8"),
+    );
   }
 
-  async start(changes: Readonly<Record<string, string | number>> = {}, args: readonly string[] = []): Promise<number> {
-    const answer = JSON.parse(await this.succeed("start-server.sh", ["process"], this.settings(changes, args))) as {
+  async start(
+    changes: Readonly<Record<string, string | number>> = {},
+    args: readonly string[] = [],
+  ): Promise<number> {
+    const answer = JSON.parse(
+      await this.succeed("start-server.sh", ["process"], this.settings(changes, args)),
+    ) as {
       pid: number;
       version: string;
       notReady: string[];
@@ -168,9 +181,21 @@ class Host {
   }
 
   /** Stores a variant of the test model. The digest only has to differ, so that the text itself can be read in it. */
-  store(model: string, digest: string, edit: (config: string) => string = (config) => config, source = "scale", files = source): Promise<string> {
-    const config = fs.readFileSync(path.join(fixtures, "scale/config.pbtxt"), "utf8").replace('"scale"', `"${model}"`);
-    return this.succeed("store-model.sh", [model, digest, files, path.isAbsolute(source) ? source : path.join(fixtures, source)], edit(config));
+  store(
+    model: string,
+    digest: string,
+    edit: (config: string) => string = (config) => config,
+    source = "scale",
+    files = source,
+  ): Promise<string> {
+    const config = fs
+      .readFileSync(path.join(fixtures, "scale/config.pbtxt"), "utf8")
+      .replace('"scale"', `"${model}"`);
+    return this.succeed(
+      "store-model.sh",
+      [model, digest, files, path.isAbsolute(source) ? source : path.join(fixtures, source)],
+      edit(config),
+    );
   }
 
   activate(model: string, digest: string): Promise<string> {
@@ -181,7 +206,12 @@ class Host {
     return JSON.parse(await this.succeed("describe-server.sh")) as Described;
   }
 
-  request(method: string, target: string, body?: unknown, agent?: http.Agent): Promise<{ status: number; body: string }> {
+  request(
+    method: string,
+    target: string,
+    body?: unknown,
+    agent?: http.Agent,
+  ): Promise<{ status: number; body: string }> {
     return new Promise((resolve, reject) => {
       const request = http.request(
         { host: "127.0.0.1", port: this.ports[0], method, path: target, ...(agent ? { agent } : {}) },
@@ -229,8 +259,10 @@ class Host {
   }
 }
 
-const factor = (value: number) => (config: string) => config.replace('string_value: "2"', `string_value: "${value}"`);
-const priority = (value: number) => (config: string) => config.replace('string_value: "100"', `string_value: "${value}"`);
+const factor = (value: number) => (config: string) =>
+  config.replace('string_value: "2"', `string_value: "${value}"`);
+const priority = (value: number) => (config: string) =>
+  config.replace('string_value: "100"', `string_value: "${value}"`);
 
 describe("host scripts with a real Triton", function () {
   this.timeout(120_000);
@@ -269,7 +301,11 @@ describe("host scripts with a real Triton", function () {
 
   it("refuses packages with a wrong hash and leaves nothing of them", async () => {
     const text = fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8");
-    const message = await host.fail("install-triton.sh", [], text.replace(/sha256:[0-9a-f]{8}/, "sha256:00000000"));
+    const message = await host.fail(
+      "install-triton.sh",
+      [],
+      text.replace(/sha256:[0-9a-f]{8}/, "sha256:00000000"),
+    );
     assert.match(message, /hash/i);
     assert.equal(fs.readdirSync(runtime).length, 2);
   });
@@ -277,11 +313,17 @@ describe("host scripts with a real Triton", function () {
   it("starts a server in a session of its own, with no file of the caller open", () => {
     const pid = supervisorPid(host.directory);
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-    const [, parentPid, , session, terminal] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);
+    const [, parentPid, , session, terminal] = stat
+      .slice(stat.lastIndexOf(")") + 2)
+      .split(" ")
+      .map(Number);
     assert.deepEqual([parentPid, session, terminal], [1, pid, 0]);
     for (const descriptor of fs.readdirSync(`/proc/${pid}/fd`)) {
       const file = fs.readlinkSync(`/proc/${pid}/fd/${descriptor}`);
-      assert.ok(file === "/dev/null" || file.startsWith(host.directory), `descriptor ${descriptor} is ${file}`);
+      assert.ok(
+        file === "/dev/null" || file.startsWith(host.directory),
+        `descriptor ${descriptor} is ${file}`,
+      );
       assert.ok(!file.includes("/locks/"), file);
     }
   });
@@ -294,7 +336,11 @@ describe("host scripts with a real Triton", function () {
 
   it("stores, activates and serves a model", async () => {
     await host.store("scale", "v1");
-    assert.deepEqual(JSON.parse(await host.activate("scale", "v1")), { model: "scale", version: "1", ready: true });
+    assert.deepEqual(JSON.parse(await host.activate("scale", "v1")), {
+      model: "scale",
+      version: "1",
+      ready: true,
+    });
     assert.equal(await host.infer("scale", 21), 42);
     const { models } = await host.describe();
     assert.deepEqual(models, [{ name: "scale", version: "1", priority: 100, ready: true, reason: "" }]);
@@ -344,7 +390,10 @@ describe("host scripts with a real Triton", function () {
     const message = await host.fail("store-model.sh", ["absent", "v1", "f1", path.join(parent, "nowhere")]);
     assert.match(message, /not a folder: .*nowhere/);
     assert.ok(!fs.existsSync(path.join(host.directory, "models/store/absent")));
-    assert.match(await host.fail("store-model.sh", ["../up", "v1", "f1", parent]), /'\.\.\/up' is not a model name/);
+    assert.match(
+      await host.fail("store-model.sh", ["../up", "v1", "f1", parent]),
+      /'\.\.\/up' is not a model name/,
+    );
   });
 
   it("replaces a model under traffic without a failed request", async () => {
@@ -423,7 +472,11 @@ describe("host scripts with a real Triton", function () {
       const pid = (await host.describe()).pid;
       assert.ok(pid);
       process.kill(pid, "SIGKILL");
-      await until(`serving after crash ${round}`, 15, async () => (await host.serves("scale")) && (await host.serves("other")));
+      await until(
+        `serving after crash ${round}`,
+        15,
+        async () => (await host.serves("scale")) && (await host.serves("other")),
+      );
       assert.equal(await host.infer("scale", 1), 9);
       assert.deepEqual(
         (await host.describe()).models.map(({ name, priority: value }) => [name, value]),
@@ -487,7 +540,10 @@ describe("host scripts with a real Triton", function () {
     const { port } = foreign.address() as net.AddressInfo;
     const { pid } = await host.describe();
     const message = await host.fail("start-server.sh", ["process"], host.settings({ grpcPort: port }));
-    assert.match(message, new RegExp(`port ${port} \\(grpcPort\\) is in use by process ${process.pid}: .*node`));
+    assert.match(
+      message,
+      new RegExp(`port ${port} \\(grpcPort\\) is in use by process ${process.pid}: .*node`),
+    );
     assert.equal((await host.describe()).pid, pid);
     await new Promise((resolve) => foreign.close(resolve));
   });

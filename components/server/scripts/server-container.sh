@@ -28,7 +28,7 @@ launch_container() {
   local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
   ! timeout 20 nvidia-smi >/dev/null 2>&1 || options+=(--gpus all)
-  common_arguments
+  common_arguments "$DIR"
   arguments+=(
     # The list of models is fixed when the container is made, but it must restart with the models of that time.
     '--load-model=*'

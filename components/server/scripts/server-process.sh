@@ -68,7 +68,7 @@ stop_process() {
   fi
   while pids=$(runtime_processes '*') && { [ -n "$pids" ] || { [ -n "$supervisor" ] && supervisor_pid >/dev/null; }; }; do
     if [ "$waited" -ge $((grace * 5)) ]; then
-      progress "Triton did not end within $grace s; killing it"
+      [ "$waited" -gt $((grace * 5)) ] || progress "Triton did not end within $grace s; killing it"
       process_signal KILL "$supervisor"
       process_signal KILL "$pids"
     elif [ $((waited % 25)) -eq 24 ]; then
