@@ -35,6 +35,7 @@ launch_container() {
     "--http-port=${SETTING[httpPort]}" "--grpc-port=${SETTING[grpcPort]}" "--metrics-port=${SETTING[metricsPort]}"
     "${EXTRA_ARGUMENTS[@]}"
   )
+  docker rm --force "$(container_name)" >/dev/null 2>&1 || true
   # The models are mounted where they are on the host, so that links and messages mean the same inside.
   docker run --detach --name "$(container_name)" --restart unless-stopped \
     --label "xsched-triton.directory=$DIR" \
