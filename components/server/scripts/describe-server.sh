@@ -29,9 +29,9 @@ describe_model() {
       if triton_request GET "/v2/models/$1/config" 10 && [[ $HTTP_BODY =~ $pattern ]]; then
         priority=${BASH_REMATCH[1]}
       fi
+    else
+      reason=$(triton_model_reason "$1")
     fi
-    # A model that serves has a reason, too, if its last reload failed.
-    reason=$(triton_model_reason "$1")
   fi
   printf '{"name":%s,"version":%s,"priority":%s,"ready":%s,"reason":%s}' \
     "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")"
