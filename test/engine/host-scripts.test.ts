@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import * as net from "node:net";
@@ -97,8 +97,13 @@ function supervisorPid(directory: string): number {
   return Number(fs.readFileSync(path.join(directory, "server/supervisor"), "utf8").split(" ")[0]);
 }
 
+/** Whether a process runs; one that has ended but was not collected by its parent does not. */
 function alive(pid: number): boolean {
-  return fs.existsSync(`/proc/${pid}`);
+  try {
+    return !/^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 /** A host directory with the scripts in it, and short names for what the tests do with it. */
@@ -280,7 +285,8 @@ describe("host scripts with a real Triton", function () {
   });
 
   after(async () => {
-    await host.script("stop-server.sh");
+    // The last test removes the scripts; a failure before it must not leave a server.
+    if (fs.existsSync(path.join(host.directory, "bin"))) await host.script("stop-server.sh");
     fs.rmSync(parent, { recursive: true, force: true });
   });
 
@@ -605,5 +611,51 @@ describe("host scripts with a real Triton", function () {
     fs.writeFileSync(path.join(host.directory, "notes.txt"), "the user's own");
     await host.succeed("remove-host.sh");
     assert.deepEqual(fs.readdirSync(host.directory), ["notes.txt"]);
+  });
+});
+
+describe("host scripts as a user without rights", function () {
+  this.timeout(120_000);
+
+  it("installs, serves and cleans up", async function () {
+    const asNobody = [
+      "setpriv",
+      "--reuid=65534",
+      "--regid=65534",
+      "--clear-groups",
+      "env",
+      "HOME=/nonexistent",
+    ];
+    // Only root can become somebody else; anybody else runs all of the tests above as a normal user anyway.
+    if (process.getuid?.() !== 0) this.skip();
+    const parent = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-nobody-")));
+    try {
+      fs.chmodSync(parent, 0o755);
+      const host = new Host(parent, await freePorts(3), asNobody);
+      for (const folder of [host.directory, path.join(host.directory, "bin")])
+        fs.chownSync(folder, 65534, 65534);
+      await host.install();
+      await host.start();
+      await host.store("scale", "v1");
+      await host.activate("scale", "v1");
+      assert.equal(await host.infer("scale", 2), 4);
+      const pid = (await host.describe()).pid ?? 0;
+      assert.match(fs.readFileSync(`/proc/${pid}/status`, "utf8"), /^Uid:\t65534\t/m);
+      // Another user's program on a port of ours can be seen, but not whose it is.
+      const foreign = net.createServer();
+      await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
+      const { port } = foreign.address() as net.AddressInfo;
+      assert.match(
+        await host.fail("start-server.sh", ["process"], host.settings({ httpPort: port })),
+        new RegExp(`port ${port} \\(httpPort\\) is in use by a process of another user`),
+      );
+      await new Promise((resolve) => foreign.close(resolve));
+      await host.succeed("stop-server.sh");
+      assert.deepEqual(processesBelow(host.directory), []);
+      await host.succeed("deactivate-model.sh", ["scale"]);
+      await host.succeed("remove-model.sh", ["scale"]);
+    } finally {
+      fs.rmSync(parent, { recursive: true, force: true });
+    }
   });
 });

@@ -33,9 +33,9 @@ describe_model() {
       if triton_request GET "/v2/models/$1" 10 && [[ $HTTP_BODY =~ $inputs_pattern ]]; then
         inputs=${BASH_REMATCH[1]}
       fi
+    else
+      reason=$(triton_model_reason "$1")
     fi
-    # A model that serves has a reason, too, if its last reload failed.
-    reason=$(triton_model_reason "$1")
   fi
   printf '{"name":%s,"version":%s,"priority":%s,"ready":%s,"reason":%s,"inputs":%s}' \
     "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")" "$inputs"

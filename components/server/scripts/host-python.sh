@@ -109,7 +109,7 @@ fetch_pip() {
 explain_missing_python() {
   local version=3
   [ "$1" = " " ] || { version=${1#* } && version=${version##*python} && version=${version%% *}; }
-  local install="sudo apt-get install python3-pip libpython3-dev python3"
+  local install="sudo apt-get install python3 libpython3-dev python3-pip"
   [[ ! $version =~ ^3\.[0-9]+$ ]] || install="sudo apt-get install python3 libpython$version python3-pip"
   die "this host has no Python $SUPPORTED_PYTHONS with its shared libpython and pip, and they cannot be fetched without root" \
     "$install"

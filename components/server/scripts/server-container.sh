@@ -28,13 +28,14 @@ launch_container() {
   local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
   ! timeout 20 nvidia-smi >/dev/null 2>&1 || options+=(--gpus all)
-  common_arguments
+  common_arguments "$DIR"
   arguments+=(
     # The list of models is fixed when the container is made, but it must restart with the models of that time.
     '--load-model=*'
     "--http-port=${SETTING[httpPort]}" "--grpc-port=${SETTING[grpcPort]}" "--metrics-port=${SETTING[metricsPort]}"
     "${EXTRA_ARGUMENTS[@]}"
   )
+  docker rm --force "$(container_name)" >/dev/null 2>&1 || true
   # The models are mounted where they are on the host, so that links and messages mean the same inside.
   docker run --detach --name "$(container_name)" --restart unless-stopped \
     --label "xsched-triton.directory=$DIR" \

@@ -46,8 +46,13 @@ stop_server() {
   local timeout
   timeout=$(sed -n 's/^exitTimeoutSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
   case $(deployed_kind) in
+    process) stop_process $((${timeout:-30} + 10)) ;;
     container) stop_container $((${timeout:-30} + 10)) ;;
-    *) stop_process $((${timeout:-30} + 10)) ;;
+    # The record is lost, for example with a disk that was full: whatever bears our name is ours.
+    *)
+      stop_process 40
+      ! command -v docker >/dev/null || stop_container 40
+      ;;
   esac
 }
 

@@ -22,6 +22,7 @@ triton_pid() {
 }
 
 # process_start PID: when it began, in clock ticks since boot; with the pid it names one process for certain.
+# Fails if it has ended, also if nobody has collected it yet, as happens where process 1 is no real init.
 process_start() {
   local stat
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
@@ -29,6 +30,7 @@ process_start() {
   stat=${stat##*) }
   # shellcheck disable=SC2086  # meant to be split
   set -- $stat
+  [ "$1" != Z ] || return 1
   printf '%s' "${20}"
 }
 
@@ -37,7 +39,8 @@ supervisor_pid() {
   local pid start boot
   [ -r "$DIR/server/supervisor" ] || return 1
   read -r pid start boot <"$DIR/server/supervisor" || return 1
-  [ "$boot" = "$(</proc/sys/kernel/random/boot_id)" ] && [ "$start" = "$(process_start "$pid")" ] || return 1
+  [ "$boot" = "$(</proc/sys/kernel/random/boot_id)" ] || return 1
+  [ "$start" = "$(process_start "$pid" || printf ended)" ] || return 1
   printf '%s' "$pid"
 }
 
@@ -68,7 +71,7 @@ stop_process() {
   fi
   while pids=$(runtime_processes '*') && { [ -n "$pids" ] || { [ -n "$supervisor" ] && supervisor_pid >/dev/null; }; }; do
     if [ "$waited" -ge $((grace * 5)) ]; then
-      progress "Triton did not end within $grace s; killing it"
+      [ "$waited" -gt $((grace * 5)) ] || progress "Triton did not end within $grace s; killing it"
       process_signal KILL "$supervisor"
       process_signal KILL "$pids"
     elif [ $((waited % 25)) -eq 24 ]; then
@@ -93,6 +96,7 @@ process_failed() {
   [ -e "$DIR/server/ended" ]
 }
 
+# process_log LINES: the last ones, without the pages of usage that Triton prints when it refuses an argument.
 process_log() {
-  tail -n "$1" "$DIR/server/logs/triton.log" 2>/dev/null || true
+  sed '/^Usage: tritonserver/,/ supervisor: /d' "$DIR/server/logs/triton.log" 2>/dev/null | tail -n "$1" || true
 }

@@ -51,11 +51,11 @@ settings_http_address() {
   printf '%s:%s' "$address" "${SETTING[httpPort]}"
 }
 
-# What both runtimes have in common. Explicit control lets one model change without the others. One bad model
+# What both runtimes have in common, given where the host directory is for tritonserver. Explicit control lets one model change without the others. One bad model
 # must neither keep the others from serving nor make the whole server "not ready".
 common_arguments() {
   arguments+=(
-    "--model-repository=$DIR/models/repository"
+    "--model-repository=$1/models/repository"
     --model-control-mode=explicit
     --exit-on-error=false
     --strict-readiness=false
@@ -63,15 +63,27 @@ common_arguments() {
   )
 }
 
+# plain_host_directory: the host directory as tritonserver is to see it, seen from the host directory itself.
+# Triton's Python backend pastes paths into a shell command without quotes, so one that needs quotes must not
+# appear; an absolute path is better where it can be had, since a model may change its working directory.
+plain_host_directory() {
+  if [[ $DIR =~ ^[A-Za-z0-9/_.,:+@-]+$ ]]; then
+    printf '%s' "$DIR"
+  else
+    printf .
+  fi
+}
+
 # process_arguments: fills "arguments" for the process runtime, with the models that the repository links now.
 process_arguments() {
-  local model
-  common_arguments
+  local model directory
+  directory=$(plain_host_directory)
+  common_arguments "$directory"
   while IFS= read -r model; do
     arguments+=("--load-model=$model")
   done < <(repository_models)
   arguments+=(
-    "--backend-directory=$DIR/runtime/${SETTING[runtime]}/tritonserver/backends"
+    "--backend-directory=$directory/runtime/${SETTING[runtime]}/tritonserver/backends"
     "--backend-config=python,shm-region-prefix-name=$(shared_memory_prefix)"
     "--http-address=${SETTING[address]}" "--http-port=${SETTING[httpPort]}"
     "--grpc-address=${SETTING[address]}" "--grpc-port=${SETTING[grpcPort]}"

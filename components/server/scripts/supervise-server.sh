@@ -15,7 +15,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/server-settings.sh"
 
 use_host_directory "$1"
-cd /
+# process_arguments may name paths from here.
+cd "$DIR"
 trap '' HUP INT
 
 # The caller's lock and pipes. 255 is where bash reads this script from.

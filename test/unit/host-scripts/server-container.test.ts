@@ -1,0 +1,110 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const root = path.resolve(__dirname, "../../..");
+
+describe("server-container.sh", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-container-"));
+    fs.mkdirSync(path.join(folder, "bin"));
+  });
+
+  afterEach(() => {
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** Runs bash with the container functions, on a PATH whose docker writes down how it is called. */
+  function calls(script: string, { gpu = false } = {}): string[][] {
+    const record = path.join(folder, "calls");
+    const program = (name: string, text: string) => {
+      fs.writeFileSync(path.join(folder, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    };
+    program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'`);
+    program("nvidia-smi", `exit ${gpu ? 0 : 9}`);
+    const load = [
+      "host/scripts/host-directory.sh",
+      "server/scripts/server-settings.sh",
+      "server/scripts/server-container.sh",
+    ]
+      .map((file) => `. "${path.join(root, "components", file)}"`)
+      .join("\n");
+    const settings = [
+      "kind container",
+      "image registry.example/triton@sha256:abc",
+      "httpPort 9000",
+      "grpcPort 9001",
+      "metricsPort 9002",
+      "address 127.0.0.1",
+      "exitTimeoutSeconds 30",
+      "logMegabytes 20",
+      "arg --log-verbose=1",
+    ].join("\n");
+    const { status, stderr } = spawnSync(
+      "bash",
+      ["-c", `${load}\nuse_host_directory '/srv/my models'\nread_settings\n${script}`],
+      {
+        encoding: "utf8",
+        input: settings,
+        env: { PATH: `${path.join(folder, "bin")}:${process.env.PATH ?? ""}` },
+      },
+    );
+    assert.equal(status, 0, stderr);
+    return fs
+      .readFileSync(record, "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split("\x1f").slice(0, -1));
+  }
+
+  it("runs the image with a restart policy, limited logs and private ports", () => {
+    const run = calls("launch_container").at(-1) ?? [];
+    const image = run.indexOf("registry.example/triton@sha256:abc");
+    assert.deepEqual(run.slice(0, 3), ["run", "--detach", "--name"]);
+    assert.match(run[3] ?? "", /^xsched-triton-[0-9a-f]{12}$/);
+    const options = run.slice(4, image);
+    const option = (name: string) =>
+      options.flatMap((value, index) => (value === name ? [options[index + 1]] : []));
+    assert.deepEqual(option("--restart"), ["unless-stopped"]);
+    assert.deepEqual(option("--publish"), [
+      "127.0.0.1:9000:9000",
+      "127.0.0.1:9001:9001",
+      "127.0.0.1:9002:9002",
+    ]);
+    assert.deepEqual(option("--mount"), [
+      "type=bind,source=/srv/my models/models,target=/srv/my models/models,readonly",
+    ]);
+    assert.deepEqual(option("--stop-timeout"), ["40"]);
+    assert.deepEqual(option("--shm-size"), ["1g"]);
+    assert.deepEqual(option("--log-opt"), ["max-size=10m", "max-file=2"]);
+    assert.deepEqual(option("--gpus"), []);
+    assert.deepEqual(run.slice(image + 1), [
+      "tritonserver",
+      "--model-repository=/srv/my models/models/repository",
+      "--model-control-mode=explicit",
+      "--exit-on-error=false",
+      "--strict-readiness=false",
+      "--exit-timeout-secs=30",
+      "--load-model=*",
+      "--http-port=9000",
+      "--grpc-port=9001",
+      "--metrics-port=9002",
+      "--log-verbose=1",
+    ]);
+  });
+
+  it("gives the container the GPUs where there are any", () => {
+    const run = calls("launch_container", { gpu: true }).at(-1) ?? [];
+    assert.equal(run[run.indexOf("--gpus") + 1], "all");
+  });
+
+  it("lets requests in flight end before it removes the container", () => {
+    const [stop, remove] = calls("stop_container 40");
+    assert.deepEqual(stop?.slice(0, 3), ["stop", "--time", "40"]);
+    assert.deepEqual(remove?.slice(0, 2), ["rm", "--force"]);
+  });
+});
