@@ -32,7 +32,7 @@ const tools = {
   "pulumi-language-nodejs": {
     kind: "host",
     version: cliVersion,
-    builds: "github.com/pulumi/pulumi/sdk/v3/nodejs/cmd/pulumi-language-nodejs",
+    builds: ".",
     stamps: {},
     minutes: 1,
   },
@@ -50,6 +50,14 @@ const tools = {
     builds: ".",
     stamps: {},
     minutes: 3,
+  },
+  "pulumi-resource-docker-build": {
+    kind: "provider",
+    provider: "docker-build",
+    version: "0.0.22",
+    builds: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
+    stamps: { "github.com/pulumi/pulumi-docker-build/provider.Version": "0.0.22" },
+    minutes: 6,
   },
 };
 
