@@ -100,6 +100,12 @@ export async function ensureTools(names = defaultTools, { log = () => {}, enviro
       for (const name of names) if (!readStamp(cache, name)) await search.find(name);
       return readStamps(cache, names);
     });
+    const changed = names.filter((name) => !found[name]);
+    if (changed.length > 0) {
+      throw new ToolchainError(
+        `tools/${changed.join(", tools/")} changed while it was built; fix: run this again`,
+      );
+    }
   }
   return { path: path.join(cache, "bin"), home: path.join(cache, "home"), tools: found };
 }
@@ -165,6 +171,7 @@ function readStamps(cache, names) {
  */
 async function install(cache, name, from, place) {
   const file = target(cache, name);
+  const source = key(name);
   const temporary = path.join(cache, "temporary", name);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.rmSync(stampFile(cache, name), { force: true });
@@ -173,7 +180,7 @@ async function install(cache, name, from, place) {
   fs.renameSync(temporary, file);
   const stamp = path.join(cache, "temporary", `${name}.json`);
   fs.mkdirSync(path.join(cache, "stamps"), { recursive: true });
-  fs.writeFileSync(stamp, `${JSON.stringify({ key: key(name), from })}\n`);
+  fs.writeFileSync(stamp, `${JSON.stringify({ key: source, from })}\n`);
   fs.renameSync(stamp, stampFile(cache, name));
 }
 
