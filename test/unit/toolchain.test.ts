@@ -1,0 +1,303 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const cliVersion = "3.259.0";
+const repository = path.resolve(__dirname, "../..");
+
+interface Found {
+  path: string;
+  home: string;
+  tools: Record<string, { file: string; version: string; from: string }>;
+}
+
+interface Run {
+  code: number | null;
+  stderr: string;
+  found: Found | undefined;
+}
+
+/** The script in a project of its own, on a machine that has nothing but what a test puts there. */
+class Machine {
+  readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "toolchain-"));
+  readonly project = path.join(this.folder, "project");
+  readonly bin = path.join(this.folder, "bin");
+  releases = "http://127.0.0.1:9"; // nothing listens on the discard port
+  private server: http.Server | undefined;
+  readonly requests: string[] = [];
+
+  constructor() {
+    fs.cpSync(
+      path.join(repository, "scripts/toolchain.mjs"),
+      path.join(this.project, "scripts/toolchain.mjs"),
+    );
+    for (const tool of [
+      "pulumi",
+      "pulumi-language-nodejs",
+      "pulumi-language-yaml",
+      "pulumi-resource-command",
+    ]) {
+      this.write(`project/tools/${tool}/go.mod`, `module ${tool}\n`);
+    }
+    fs.mkdirSync(this.bin);
+    for (const program of ["tar", "gzip", "sh", "cat", "sleep"]) {
+      const place = ["/bin", "/usr/bin"].map((folder) => path.join(folder, program)).find(fs.existsSync);
+      assert(place, program);
+      fs.symlinkSync(place, path.join(this.bin, program));
+    }
+  }
+
+  write(name: string, content: string, mode = 0o644): string {
+    const file = path.join(this.folder, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, content, { mode });
+    return file;
+  }
+
+  /** A CLI that says a version, and the host beside it. */
+  installCli(version: string): void {
+    this.write("opt/pulumi", `#!/bin/sh\necho v${version}\n`, 0o755);
+    this.write("opt/pulumi-language-nodejs", "#!/bin/sh\n", 0o755);
+    fs.symlinkSync(path.join(this.folder, "opt/pulumi"), path.join(this.bin, "pulumi"));
+  }
+
+  /** A `go` that writes down where it ran and makes the output, or fails. */
+  installGo(script = 'echo built-$(cat go.mod) > "$out"'): void {
+    this.write(
+      "bin/go",
+      [
+        "#!/bin/sh",
+        `echo "$PWD $*" >> ${this.folder}/go.log`,
+        'while [ "$1" != -o ]; do shift; done; out=$2',
+        script,
+      ].join("\n"),
+      0o755,
+    );
+  }
+
+  builds(): string[] {
+    const log = path.join(this.folder, "go.log");
+    if (!fs.existsSync(log)) return [];
+    return fs
+      .readFileSync(log, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => path.basename(line.split(" ")[0] ?? ""));
+  }
+
+  /** Serves archives made of the given files, by the path of their URL. */
+  async serve(archives: Record<string, Record<string, string>>): Promise<void> {
+    const bodies = new Map<string, Buffer>();
+    for (const [url, files] of Object.entries(archives)) {
+      const folder = fs.mkdtempSync(path.join(this.folder, "archive-"));
+      for (const [name, content] of Object.entries(files)) {
+        this.write(path.join(path.basename(folder), name), content, 0o755);
+      }
+      const archive = `${folder}.tar.gz`;
+      const { code } = await execute("tar", ["-czf", archive, "-C", folder, "."], process.env);
+      assert.equal(code, 0);
+      bodies.set(url, fs.readFileSync(archive));
+    }
+    await this.listen((request, response) => {
+      const body = bodies.get(request.url ?? "");
+      response.writeHead(body ? 200 : 404).end(body);
+    });
+  }
+
+  async listen(answer: http.RequestListener): Promise<void> {
+    const server = http.createServer((request, response) => {
+      this.requests.push(request.url ?? "");
+      answer(request, response);
+    });
+    this.server = server;
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    this.releases = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  async run(...names: string[]): Promise<Run> {
+    const { code, stdout, stderr } = await execute(
+      process.execPath,
+      [path.join(this.project, "scripts/toolchain.mjs"), ...names],
+      {
+        PATH: this.bin,
+        HOME: path.join(this.folder, "home"),
+        XSCHED_TRITON_PULUMI_RELEASES: this.releases,
+      },
+    );
+    return { code, stderr, found: code === 0 ? (JSON.parse(stdout) as Found) : undefined };
+  }
+
+  remove(): void {
+    this.server?.closeAllConnections();
+    this.server?.close();
+    fs.rmSync(this.folder, { recursive: true });
+  }
+}
+
+function execute(command: string, args: string[], env: NodeJS.ProcessEnv) {
+  return new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve, reject) => {
+    const child = spawn(command, args, { env });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      resolve({ code, stdout, stderr });
+    });
+  });
+}
+
+const platform = { linux: "linux", darwin: "darwin" }[process.platform as "linux" | "darwin"];
+const cliArchive = `/sdk/pulumi-v${cliVersion}-${platform}-${process.arch}.tar.gz`;
+const commandArchive = `/plugins/pulumi-resource-command-v1.2.1-${platform}-${process.arch === "x64" ? "amd64" : "arm64"}.tar.gz`;
+
+describe("toolchain", () => {
+  let machine: Machine;
+  beforeEach(() => {
+    machine = new Machine();
+  });
+  afterEach(() => {
+    machine.remove();
+  });
+
+  function content(run: Run, name: string): string {
+    const tool = run.found?.tools[name];
+    assert(tool, run.stderr);
+    return fs.readFileSync(tool.file, "utf8").trim();
+  }
+
+  it("takes what is installed, and the host that belongs to the CLI", async () => {
+    machine.installCli("3.300.1");
+    machine.write("home/.pulumi/plugins/resource-command-v1.2.1/pulumi-resource-command", "plugin", 0o755);
+    const run = await machine.run();
+    assert.equal(run.code, 0, run.stderr);
+    assert.match(content(run, "pulumi"), /3\.300\.1/);
+    assert.equal(
+      fs.realpathSync(run.found?.tools["pulumi-language-nodejs"]?.file ?? ""),
+      path.join(fs.realpathSync(machine.folder), "opt/pulumi-language-nodejs"),
+    );
+    assert.equal(content(run, "pulumi-resource-command"), "plugin");
+    assert.equal(
+      run.found?.tools["pulumi-resource-command"]?.file,
+      path.join(run.found?.home ?? "", "plugins/resource-command-v1.2.1/pulumi-resource-command"),
+    );
+    assert.deepEqual(machine.builds(), []);
+  });
+
+  it("downloads the vendor's, the CLI and its hosts at once, when what is installed is too old", async () => {
+    machine.installCli("3.200.0");
+    machine.installGo();
+    await machine.serve({
+      [cliArchive]: { "pulumi/pulumi": "cli", "pulumi/pulumi-language-nodejs": "host" },
+      [commandArchive]: { "pulumi-resource-command": "provider" },
+    });
+    const run = await machine.run();
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal(content(run, "pulumi"), "cli");
+    assert.equal(content(run, "pulumi-language-nodejs"), "host");
+    assert.equal(content(run, "pulumi-resource-command"), "provider");
+    assert.equal(run.found?.tools.pulumi?.from, machine.releases + cliArchive);
+    assert.deepEqual(machine.requests, [cliArchive, commandArchive]);
+    assert.deepEqual(machine.builds(), []);
+  });
+
+  it("builds what cannot be downloaded, and says that it does", async () => {
+    machine.installGo();
+    await machine.serve({
+      [cliArchive]: { "pulumi/pulumi": "cli", "pulumi/pulumi-language-nodejs": "host" },
+    });
+    const run = await machine.run();
+    assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
+    assert.deepEqual(machine.builds(), ["pulumi-resource-command"]);
+    assert.match(run.stderr, /building pulumi-resource-command with go/);
+  });
+
+  it("asks a server that is out of reach once, not for every tool", async () => {
+    machine.installGo();
+    await machine.listen(() => undefined); // never answers
+    const begin = Date.now();
+    const run = await machine.run();
+    assert.equal(run.code, 0, run.stderr);
+    assert.equal(machine.requests.length, 1);
+    assert(Date.now() - begin < 7000);
+    assert.deepEqual(machine.builds().sort(), [
+      "pulumi",
+      "pulumi-language-nodejs",
+      "pulumi-resource-command",
+    ]);
+  });
+
+  it("starts nothing when all is there, and works again on the one whose source has changed", async () => {
+    machine.installGo();
+    await machine.run();
+    const first = machine.builds().length;
+    fs.rmSync(path.join(machine.bin, "go"));
+    const begin = Date.now();
+    const again = await machine.run();
+    assert.equal(again.code, 0, again.stderr);
+    assert.equal(again.stderr, "");
+    assert(Date.now() - begin < 1000, `${Date.now() - begin} ms`);
+
+    machine.installGo();
+    machine.write("project/tools/pulumi-resource-command/go.mod", "changed\n");
+    const changed = await machine.run();
+    assert.equal(content(changed, "pulumi-resource-command"), "built-changed");
+    assert.deepEqual(machine.builds().slice(first), ["pulumi-resource-command"]);
+  });
+
+  it("looks again when an installed tool has gone or a stamp is damaged", async () => {
+    machine.installCli("3.259.0");
+    machine.installGo();
+    await machine.run();
+    fs.rmSync(path.join(machine.folder, "opt"), { recursive: true });
+    machine.write("project/.local/toolchain/stamps/pulumi-resource-command.json", "{");
+    const run = await machine.run();
+    assert.equal(content(run, "pulumi"), "built-module pulumi");
+    assert.equal(machine.builds().filter((name) => name === "pulumi-resource-command").length, 2);
+  });
+
+  it("builds once for runs at the same time", async () => {
+    machine.installGo('sleep 1; echo built-$(cat go.mod) > "$out"');
+    const runs = await Promise.all([1, 2, 3].map(() => machine.run("pulumi-resource-command")));
+    for (const run of runs)
+      assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
+    assert.equal(machine.builds().length, 1);
+    assert(!fs.existsSync(path.join(machine.project, ".local/toolchain/lock")));
+  });
+
+  it("takes over the lock of a run that was killed", async () => {
+    machine.installGo();
+    const dead = await new Promise<number>((resolve) => {
+      const child = spawn("true");
+      child.on("close", () => {
+        resolve(child.pid ?? 0);
+      });
+    });
+    machine.write("project/.local/toolchain/lock", String(dead));
+    const run = await machine.run("pulumi-resource-command");
+    assert.equal(run.code, 0, run.stderr);
+  });
+
+  it("says what is missing, what was tried and how to install it", async () => {
+    machine.installGo("echo 'module lookup: 403 Forbidden' >&2; exit 1");
+    const run = await machine.run("pulumi-resource-command");
+    assert.equal(run.code, 1);
+    const message = run.stderr.split("\n").slice(-8).join("\n");
+    assert.match(message, /^pulumi-resource-command 1\.2\.1 is missing\. Tried:$/m);
+    assert.match(message, /^ {2}installed: not on PATH, and no plugin command 1\.2\.1 in .*plugins$/m);
+    assert.match(message, /^ {2}download: http:\/\/127\.0\.0\.1:9 is out of reach: /m);
+    assert.match(message, /^ {2}build: go build in tools\/pulumi-resource-command fails:\n.*403 Forbidden$/m);
+    assert.match(message, /^fix: pulumi plugin install resource command 1\.2\.1, or install Go/m);
+  });
+
+  it("refuses a name that it does not know", async () => {
+    const run = await machine.run("pulmi");
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /^no such tool: pulmi; known: pulumi, /);
+  });
+});
