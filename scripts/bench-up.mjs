@@ -40,11 +40,11 @@ function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-const tools = await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"]);
+const tools = await ensureTools(undefined, { log: console.error });
 const state = fs.mkdtempSync(path.join(os.tmpdir(), "empty-state-"));
 const environment = {
   ...process.env,
-  PATH: [...tools.path, process.env.PATH].join(path.delimiter),
+  PATH: [tools.path, process.env.PATH].join(path.delimiter),
   PULUMI_BACKEND_URL: `file://${state}`,
   PULUMI_HOME: path.join(state, "home"),
   PULUMI_CONFIG_PASSPHRASE: "",

@@ -7,7 +7,7 @@ import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
-import { ensureTools } from "./toolchain.mjs";
+import { ensureTools, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
@@ -34,18 +34,24 @@ function parseArguments([command, ...rest]) {
 function environmentFor(stack, tools) {
   const environment = {
     ...process.env,
-    PATH: [...tools.path, process.env.PATH].join(path.delimiter),
+    PATH: [tools.path, process.env.PATH].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // Types are checked by `npm test`; checking them again in each run doubles the time of an `up` without changes.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
   };
-  if (stack !== "local") return environment;
+  if (stack !== "local") {
+    // The user's own PULUMI_HOME holds the log-in, so a provider that is not there is offered on PATH.
+    const providers = Object.values(tools.tools)
+      .filter(({ file, from }) => !file.startsWith(tools.path) && !from.startsWith("installed"))
+      .map(({ file }) => path.dirname(file));
+    return { ...environment, PATH: [environment.PATH, ...providers].join(path.delimiter) };
+  }
   const state = path.join(LOCAL, "state");
   fs.mkdirSync(state, { recursive: true });
   return {
     ...environment,
     PULUMI_BACKEND_URL: `file://${state}`,
-    PULUMI_HOME: path.join(LOCAL, "pulumi"),
+    PULUMI_HOME: tools.home,
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     // The stack has no secrets to protect (refuseLocalSecrets), so the passphrase need not be one.
     PULUMI_CONFIG_PASSPHRASE: "",
@@ -77,14 +83,19 @@ function createLocalStack(environment) {
   const stackFile = path.join(LOCAL, "state", ".pulumi", "stacks", "xsched-triton", "local.json");
   if (fs.existsSync(stackFile)) return;
   const words = ["stack", "select", "--create", "local", "--non-interactive"];
-  const { status, stderr } = spawnSync("pulumi", words, { cwd: ROOT, env: environment, encoding: "utf8" });
+  const { status, stderr, error } = spawnSync("pulumi", words, {
+    cwd: ROOT,
+    env: environment,
+    encoding: "utf8",
+  });
+  if (error) throw error;
   if (status !== 0) throw new Error(`The stack "local" cannot be created:\n${stderr}`);
 }
 
 async function main(argv) {
   const { command, stack, flags } = parseArguments(argv);
   installPackages(ROOT);
-  const tools = await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"]);
+  const tools = await ensureTools(undefined, { log: console.error });
   const environment = environmentFor(stack, tools);
   const local = stack === "local";
   if (local) {
@@ -110,6 +121,8 @@ async function main(argv) {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof UsageError ? error.message : (error.stack ?? error));
+  console.error(
+    error instanceof UsageError || error instanceof ToolchainError ? error.message : (error.stack ?? error),
+  );
   process.exitCode = 1;
 }

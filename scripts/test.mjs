@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
-import { ensureTools } from "./toolchain.mjs";
+import { defaultTools, ensureTools } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const inCi = process.env.CI === "true";
@@ -75,13 +75,14 @@ async function runCheck(check) {
     return inCi ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
   }
   const tools = check.tools
-    ? await ensureTools(["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"])
+    ? await ensureTools([...defaultTools, "pulumi-language-yaml"], { log: console.log })
     : undefined;
   const environment = tools
     ? {
         ...process.env,
-        PATH: [...tools.path, process.env.PATH].join(path.delimiter),
-        XSCHED_TRITON_TOOLCHAIN: tools.cache,
+        PATH: [tools.path, process.env.PATH].join(path.delimiter),
+        // The clones that the tests make find the tools where this run has found them.
+        XSCHED_TRITON_TOOLCHAIN: path.dirname(tools.path),
       }
     : process.env;
   if (check.mocha) return runMocha(check.mocha, environment);

@@ -204,7 +204,7 @@ class Host {
   }
 
   activate(model: string, digest: string): Promise<string> {
-    return this.succeed("activate-model.sh", [model, digest, "60"]);
+    return this.succeed("activate-model.sh", [model, digest]);
   }
 
   async describe(): Promise<Described> {
@@ -445,14 +445,14 @@ describe("host scripts with a real Triton", function () {
       const previous = fs.readlinkSync(link);
       const digest = `bad-${what.replaceAll(" ", "-")}`;
       await host.store("scale", digest, edit, source, `files-${digest}`);
-      const message = await host.fail("activate-model.sh", ["scale", digest, "60"]);
+      const message = await host.fail("activate-model.sh", ["scale", digest]);
       assert.match(message, reason);
       assert.match(message, /still serves/);
       assert.equal(fs.readlinkSync(link), previous);
       assert.equal(await host.infer("scale", 1), 6);
 
       await host.store("fresh", digest, (config) => edit(config), source, `files-${digest}`);
-      assert.match(await host.fail("activate-model.sh", ["fresh", digest, "60"]), reason);
+      assert.match(await host.fail("activate-model.sh", ["fresh", digest]), reason);
       assert.ok(!fs.existsSync(path.join(host.directory, "models/repository/fresh")));
       await host.succeed("remove-model.sh", ["fresh"]);
       assert.equal((await host.request("GET", "/v2/health/ready")).status, 200);
