@@ -46,7 +46,7 @@ export function hostCommand(
     create: commandLine(args.run),
     delete: args.remove && commandLine(args.remove),
     stdin: args.stdin,
-    triggers: [args.directory],
+    triggers: hostIdentity(args),
     addPreviousOutputInEnv: false,
   };
   const options = pulumi.mergeOptions(opts, { deleteBeforeReplace: true });
@@ -57,17 +57,21 @@ export function hostCommand(
       options,
     );
   }
-  const ssh = pulumi.output(args.ssh);
   return new command.remote.Command(
     name,
-    {
-      ...inputs,
-      connection: toRemoteConnection(ssh),
-      triggers: [args.directory, ssh.address, ssh.apply(({ port }) => port ?? 22)],
-      logging: command.remote.Logging.Stderr,
-    },
+    { ...inputs, connection: toRemoteConnection(args.ssh), logging: command.remote.Logging.Stderr },
     options,
   );
+}
+
+/**
+ * What makes a host another host. The rest of a connection, such as a new private key, is only another way to the
+ * same one.
+ */
+export function hostIdentity({ directory, ssh }: HostLocationArgs): pulumi.Input<string | number>[] {
+  if (ssh === undefined) return [directory];
+  const connection = pulumi.output(ssh);
+  return [directory, connection.address, connection.apply(({ port }) => port ?? 22)];
 }
 
 /** Runs a script that `TritonHost` has installed, with the host's folder as its first argument. */

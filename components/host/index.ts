@@ -1,3 +1,3 @@
-export { sshConnection, type SshConnectionArgs } from "./connection";
-export { hostCommand, type HostLocationArgs, scriptCommand } from "./hostCommand";
+export { sshConnection, type SshConnectionArgs, toRemoteConnection } from "./connection";
+export { hostCommand, hostIdentity, type HostLocationArgs, scriptCommand } from "./hostCommand";
 export { type HostLocation, type SshMachine, TritonHost, type TritonHostArgs } from "./tritonHost";

@@ -1,10 +1,16 @@
-import * as pulumi from "@pulumi/pulumi";
 import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
 
-import { type SshConnectionArgs, toRemoteConnection } from "../host/connection";
-import { hostCommand, type HostLocationArgs, scriptCommand } from "../host";
-import { digestDirectory } from "./digest";
+import {
+  hostCommand,
+  hostIdentity,
+  type HostLocationArgs,
+  scriptCommand,
+  type SshConnectionArgs,
+  toRemoteConnection,
+} from "../host";
 import { renderModelConfig } from "./config";
+import { digestDirectory } from "./digest";
 import { modelDigest, ownConfig } from "./modelConfig";
 
 /** A model to serve. */
@@ -102,8 +108,9 @@ export class ModelRepository extends pulumi.ComponentResource {
         connection: toRemoteConnection(location.ssh),
         source: new pulumi.asset.FileArchive(`${model.source}/`),
         remotePath: source,
+        triggers: hostIdentity(location),
       },
-      { parent: this },
+      { parent: this, deleteBeforeReplace: true },
     );
     return { source, dependsOn: [upload] };
   }

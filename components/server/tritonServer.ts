@@ -3,8 +3,7 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { type SshConnectionArgs } from "../host";
-import { hostCommand, scriptCommand } from "../host/hostCommand";
+import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
 import { LogLevel, renderServerOptions, SERVER_DEFAULTS, type ServerOptions } from "./serverArguments";
 
 /** A model on the host, as `ModelRepository` has stored it. */

@@ -154,7 +154,15 @@ class Host {
   settings(changes: Readonly<Record<string, string | number>> = {}, args: readonly string[] = []): string {
     const [httpPort, grpcPort, metricsPort] = this.ports;
     const values = {
-      ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1", exitTimeoutSeconds: 5, logMegabytes: 2 },
+      ...{
+        httpPort,
+        grpcPort,
+        metricsPort,
+        address: "127.0.0.1",
+        exitTimeoutSeconds: 5,
+        loadTimeoutSeconds: 60,
+        logMegabytes: 2,
+      },
       ...changes,
     };
     const lines = Object.entries(values).map(([key, value]) => `${key} ${String(value)}\n`);

@@ -42,6 +42,7 @@ describe("server-container.sh", () => {
       "address 127.0.0.1",
       "exitTimeoutSeconds 30",
       "logMegabytes 20",
+      "loadTimeoutSeconds 60",
       "arg --log-verbose=1",
     ].join("\n");
     const { status, stderr } = spawnSync(
