@@ -130,7 +130,7 @@ export class TritonServer extends pulumi.ComponentResource {
 
 /** The options that are given, and the defaults of the others. */
 function withDefaults(given: Partial<ServerOptions>): ServerOptions {
-  const present = Object.entries(given).filter(([, value]) => value !== undefined);
+  const present = Object.entries<unknown>(given).filter(([, value]) => value !== undefined);
   return { ...SERVER_DEFAULTS, ...(Object.fromEntries(present) as Partial<ServerOptions>) };
 }
 

@@ -48,7 +48,7 @@ describe("the local stack on the real engine", () => {
       fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")[0]?.endsWith("/tritonserver"),
     );
     assert.equal(found.length, 1, `one tritonserver runs, not ${found.length}`);
-    return found[0] as number;
+    return found[0]!;
   };
 
   const setPriority = (model: string, priority: number | string): void => {
@@ -70,7 +70,7 @@ describe("the local stack on the real engine", () => {
         config.setIn(["config", "xsched-triton:server", key], port);
       }
     });
-    triton = new TritonClient(httpPort as number);
+    triton = new TritonClient(httpPort!);
   });
 
   after(async () => {

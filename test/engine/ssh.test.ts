@@ -22,7 +22,7 @@ describe("a stack on an existing machine over SSH", function () {
     }
     ssh = await SshServer.start();
     const [httpPort, grpcPort, metricsPort] = await freePorts(3);
-    triton = new TritonClient(httpPort as number);
+    triton = new TritonClient(httpPort!);
     workspace = await Workspace.create({ PULUMI_CONFIG_PASSPHRASE: "of the test" });
     workspace.environment.PULUMI_BACKEND_URL = `file://${workspace.directory}`;
     workspace.environment.PULUMI_HOME = workspace.file("home");
@@ -75,7 +75,7 @@ describe("a stack on an existing machine over SSH", function () {
     const { code, output } = await up();
     assert.notEqual(code, 0);
     assert.match(output, /host key/i);
-    assert.ok(!output.includes(ssh.privateKey.split("\n")[1] as string), "the private key is not printed");
+    assert.ok(!output.includes(ssh.privateKey.split("\n")[1]!), "the private key is not printed");
     assert.ok(!fs.existsSync(workspace.file("remote host")));
     workspace.edit(STACK, (config) => {
       config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.hostKey);

@@ -136,5 +136,5 @@ export async function underLoad<T>(
   } finally {
     reports = await Promise.all(running.map(({ stop }) => stop()));
   }
-  return { result, reports: new Map(models.map((model, index) => [model, reports[index] as LoadReport])) };
+  return { result, reports: new Map(models.map((model, index) => [model, reports[index]!])) };
 }

@@ -39,7 +39,7 @@ for (const preview of [true, false]) {
               : name.endsWith("-scripts")
                 ? `{"gpus":["NVIDIA T4"],"docker":true}`
                 : `{"version":"2.23.0"}`;
-            return { id: `${name}-id`, state: preview ? { ...inputs } : { ...inputs, stdout } };
+            return { id: `${name}-id`, state: { ...(inputs as object), ...(!preview && { stdout }) } };
           },
           call: ({ inputs }) => inputs as Record<string, unknown>,
         },
@@ -84,7 +84,7 @@ for (const preview of [true, false]) {
       await deploy();
       const config = named("edge-models-batch").inputs.stdin as string;
       assert.match(config, /priority: PRIORITY_MIN/);
-      assert.match(config, /key: "xsched_priority"\s*value:? \{ string_value: "-100" \}/);
+      assert.match(config, /key: "xsched_priority"\s+value \{\s+string_value: "-100"\s+\}/);
     });
 
     it("never pass the previous output or a trigger that a priority is part of", async () => {

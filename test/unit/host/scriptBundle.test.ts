@@ -13,7 +13,7 @@ describe("the bundle of host scripts", () => {
     const names = scriptBundle()
       .trimEnd()
       .split("\n")
-      .map((line) => line.split(" ")[0] as string);
+      .map((line) => line.split(" ")[0]!);
     assert.deepEqual(names, [...new Set(names)].sort());
     for (const name of ["probe-host.sh", "store-model.sh", "activate-model.sh", "start-server.sh"]) {
       assert.ok(names.includes(name), name);
