@@ -10,6 +10,7 @@ export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredM
 export {
   type Endpoints,
   LogLevel,
+  SchedulerRequirement,
   type ServedModelArgs,
   type ServerOptionsArgs,
   TritonServer,

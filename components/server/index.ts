@@ -1,4 +1,4 @@
-export { LogLevel } from "./serverArguments";
+export { LogLevel, SchedulerRequirement } from "./serverArguments";
 export { serverArgs } from "./serverArgs";
 export {
   type Endpoints,

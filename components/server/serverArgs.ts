@@ -1,5 +1,5 @@
 import type { Settings } from "../settings";
-import { LogLevel } from "./serverArguments";
+import { LogLevel, SchedulerRequirement } from "./serverArguments";
 import type { ServerOptionsArgs } from "./tritonServer";
 
 const LOG_LEVELS: Readonly<Record<Settings["server"]["logLevel"], LogLevel>> = {
@@ -9,11 +9,18 @@ const LOG_LEVELS: Readonly<Record<Settings["server"]["logLevel"], LogLevel>> = {
   verbose: LogLevel.Verbose,
 };
 
+const REQUIREMENTS: Readonly<Record<Settings["scheduler"]["required"], SchedulerRequirement>> = {
+  always: SchedulerRequirement.Always,
+  onGpu: SchedulerRequirement.OnGpu,
+  never: SchedulerRequirement.Never,
+};
+
 /** How Triton runs, from the stack config. */
-export function serverArgs({ runtime, server }: Settings): ServerOptionsArgs {
+export function serverArgs({ runtime, scheduler, server }: Settings): ServerOptionsArgs {
   return {
     ...server,
     extraFlags: [...server.extraFlags],
+    schedulerRequired: REQUIREMENTS[scheduler.required],
     logLevel: LOG_LEVELS[server.logLevel],
     ...(runtime.kind === "container" && { image: runtime.image }),
   };

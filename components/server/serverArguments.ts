@@ -6,6 +6,16 @@ export enum LogLevel {
   Verbose = "verbose",
 }
 
+/** When Triton must refuse to serve because its models would run unscheduled. Only a container can be scheduled. */
+export enum SchedulerRequirement {
+  /** Always. */
+  Always = "always",
+  /** When the host has a GPU. */
+  OnGpu = "onGpu",
+  /** Never: models may run unscheduled. */
+  Never = "never",
+}
+
 /** What `start-server.sh` is told; all values are checked. */
 export interface ServerOptions {
   readonly httpPort: number;
@@ -16,6 +26,7 @@ export interface ServerOptions {
   readonly exitTimeoutSeconds: number;
   readonly loadTimeoutSeconds: number;
   readonly logMegabytes: number;
+  readonly schedulerRequired: SchedulerRequirement;
   readonly extraFlags: readonly string[];
 }
 
@@ -29,6 +40,7 @@ export const SERVER_DEFAULTS: ServerOptions = {
   exitTimeoutSeconds: 30,
   loadTimeoutSeconds: 300,
   logMegabytes: 20,
+  schedulerRequired: SchedulerRequirement.OnGpu,
   extraFlags: [],
 };
 

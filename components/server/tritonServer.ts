@@ -4,7 +4,13 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
-import { LogLevel, renderServerOptions, SERVER_DEFAULTS, type ServerOptions } from "./serverArguments";
+import {
+  LogLevel,
+  renderServerOptions,
+  SchedulerRequirement,
+  SERVER_DEFAULTS,
+  type ServerOptions,
+} from "./serverArguments";
 
 /** A model on the host, as `ModelRepository` has stored it. */
 export interface ServedModelArgs {
@@ -41,6 +47,12 @@ export interface ServerOptionsArgs {
   loadTimeoutSeconds?: pulumi.Input<number>;
   /** Megabytes (10⁶ bytes) that one log file may reach. @default 20 */
   logMegabytes?: pulumi.Input<number>;
+  /**
+   * When Triton must refuse to serve because its models would run unscheduled. Needs an image with the XSched core;
+   * a server without `image` runs on the CPU and has nothing to schedule.
+   * @default SchedulerRequirement.OnGpu
+   */
+  schedulerRequired?: pulumi.Input<SchedulerRequirement>;
   /** Further tritonserver flags, each `--name` or `--name=value`. @default [] */
   extraFlags?: pulumi.Input<pulumi.Input<string>[]>;
 }

@@ -357,7 +357,10 @@ describe("host scripts with a real Triton", function () {
     });
     assert.equal(await host.infer("scale", 21), 42);
     const { models } = await host.describe();
-    assert.deepEqual(models, [{ name: "scale", version: "1", priority: 100, ready: true, reason: "" }]);
+    const inputs = [{ name: "INPUT", datatype: "FP32", shape: [-1, -1] }];
+    assert.deepEqual(models, [
+      { name: "scale", version: "1", priority: 100, ready: true, reason: "", inputs },
+    ]);
     const entry = path.join(host.directory, "models/store/scale");
     assert.equal(fs.readlinkSync(path.join(host.directory, "models/repository/scale")), "../store/scale/v1");
     assert.equal(

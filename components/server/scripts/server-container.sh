@@ -24,10 +24,28 @@ container_failed() {
   [ "$restarts" -gt 0 ]
 }
 
+host_has_gpu() {
+  timeout 20 nvidia-smi >/dev/null 2>&1
+}
+
+# Whether the models of this container must not run unscheduled.
+scheduling_required() {
+  case ${SETTING[schedulerRequired]:-onGpu} in
+    always) return 0 ;;
+    onGpu) host_has_gpu ;;
+    *) return 1 ;;
+  esac
+}
+
+# XSched works through a libcuda.so.1 of its own, in a folder named xsched, which every process with a GPU maps.
+container_scheduled() {
+  docker exec "$(container_name)" sh -c 'cat /proc/[0-9]*/maps' 2>/dev/null | grep '/xsched/.*libcuda\.so\.1' >/dev/null
+}
+
 launch_container() {
   local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
-  ! timeout 20 nvidia-smi >/dev/null 2>&1 || options+=(--gpus all)
+  ! host_has_gpu || options+=(--gpus all)
   common_arguments "$DIR"
   arguments+=(
     # The list of models is fixed when the container is made, but it must restart with the models of that time.
@@ -38,6 +56,7 @@ launch_container() {
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
   # The models are mounted where they are on the host, so that links and messages mean the same inside.
   docker run --detach --name "$(container_name)" --restart unless-stopped \
+    --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" \
     --label "xsched-triton.directory=$DIR" \
     --mount "type=bind,source=$DIR/models,target=$DIR/models,readonly" \
     --publish "$address:${SETTING[httpPort]}:${SETTING[httpPort]}" \

@@ -63,6 +63,14 @@ server_failed() {
   esac
 }
 
+# Fails, and says why, if models would run on a GPU unscheduled although they must not.
+require_scheduling() {
+  if [ "${SETTING[kind]}" = container ] && scheduling_required && ! container_scheduled; then
+    progress "Triton has not mapped the XSched library: the models of ${SETTING[image]} would run unscheduled"
+    return 1
+  fi
+}
+
 # Triton opens its port only when the models that it starts with are loaded.
 wait_until_live() {
   local began=$SECONDS shown=0

@@ -12,10 +12,10 @@ read_settings() {
     case $key in
       '') ;;
       arg) EXTRA_ARGUMENTS+=("$value") ;;
-      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | logMegabytes | loadTimeoutSeconds)
+      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | logMegabytes | loadTimeoutSeconds | schedulerRequired | schedulerPolicy)
         SETTING[$key]=$value
         ;;
-      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds arg" ;;
+      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds schedulerRequired schedulerPolicy arg" ;;
     esac
   done
   for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
@@ -29,7 +29,8 @@ read_settings() {
 # write_settings: the same in one fixed form, so that two settings can be compared.
 write_settings() {
   local key
-  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
+  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds \
+    schedulerRequired schedulerPolicy; do
     [ -z "${SETTING[$key]-}" ] || printf '%s %s\n' "$key" "${SETTING[$key]}"
   done
   [ ${#EXTRA_ARGUMENTS[@]} -eq 0 ] || printf 'arg %s\n' "${EXTRA_ARGUMENTS[@]}"

@@ -57,7 +57,12 @@ if [ -r "$DIR/server/settings" ]; then
   stop_server
 fi
 
-if launch_server "$wanted" && wait_until_live; then
+if ! launch_server "$wanted" || ! wait_until_live; then
+  problem="Triton does not start with these settings (its last lines are above)"
+  server_log 25 >&2
+elif ! require_scheduling; then
+  problem="scheduling is required and not active; use an image with the XSched core, or set scheduler.required to false"
+else
   missing=$(models_not_ready)
   # Only a model that served until now is a reason to go back: one that was bad before waits for its own fix.
   lost=$(comm -12 <(sort <<<"$missing") <(sort <<<"$serving_before") | sed '/^$/d')
@@ -73,9 +78,6 @@ if launch_server "$wanted" && wait_until_live; then
     progress "the model $model does not load any more: $(triton_model_reason "$model")"
   done <<<"$lost"
   problem="with the new settings these models do not load: ${lost//$'\n'/, }"
-else
-  problem="Triton does not start with these settings (its last lines are above)"
-  server_log 25 >&2
 fi
 
 stop_server

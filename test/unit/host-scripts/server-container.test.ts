@@ -19,12 +19,12 @@ describe("server-container.sh", () => {
   });
 
   /** Runs bash with the container functions, on a PATH whose docker writes down how it is called. */
-  function calls(script: string, { gpu = false } = {}): string[][] {
+  function calls(script: string, { gpu = false, maps = "" } = {}): string[][] {
     const record = path.join(folder, "calls");
     const program = (name: string, text: string) => {
       fs.writeFileSync(path.join(folder, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     };
-    program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'`);
+    program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'; echo '${maps}'`);
     program("nvidia-smi", `exit ${gpu ? 0 : 9}`);
     const load = [
       "host/scripts/host-directory.sh",
@@ -82,6 +82,7 @@ describe("server-container.sh", () => {
     assert.deepEqual(option("--stop-timeout"), ["40"]);
     assert.deepEqual(option("--shm-size"), ["1g"]);
     assert.deepEqual(option("--log-opt"), ["max-size=10m", "max-file=2"]);
+    assert.deepEqual(option("--env"), ["XSCHED_POLICY=HPF"]);
     assert.deepEqual(option("--gpus"), []);
     assert.deepEqual(run.slice(image + 1), [
       "tritonserver",
@@ -107,5 +108,31 @@ describe("server-container.sh", () => {
     const [stop, remove] = calls("stop_container 40");
     assert.deepEqual(stop?.slice(0, 3), ["stop", "--time", "40"]);
     assert.deepEqual(remove?.slice(0, 2), ["rm", "--force"]);
+  });
+
+  it("counts as scheduled when Triton has mapped XSched's library, and not with the driver's alone", () => {
+    const verdict = (maps: string): string => {
+      calls("if container_scheduled; then docker yes; else docker no; fi", { maps });
+      return (
+        fs.readFileSync(path.join(folder, "calls"), "utf8").trimEnd().split("\n").at(-1)?.split("\x1f")[0] ??
+        ""
+      );
+    };
+    assert.equal(verdict("7f00-7f01 r-xp 0 08:01 1 /opt/xsched/lib/libcuda.so.1"), "yes");
+    assert.equal(verdict("7f00-7f01 r-xp 0 08:01 1 /usr/lib/x86_64-linux-gnu/libcuda.so.1"), "no");
+  });
+
+  it("requires scheduling always, on a GPU, or never, as it is told", () => {
+    const verdict = (required: string, gpu: boolean): string | undefined =>
+      calls(
+        `SETTING[schedulerRequired]=${required}; if scheduling_required; then docker yes; else docker no; fi`,
+        { gpu },
+      )
+        .at(-1)
+        ?.at(0);
+    assert.equal(verdict("always", false), "yes");
+    assert.equal(verdict("onGpu", true), "yes");
+    assert.equal(verdict("onGpu", false), "no");
+    assert.equal(verdict("never", true), "no");
   });
 });

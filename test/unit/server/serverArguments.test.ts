@@ -14,6 +14,7 @@ describe("renderServerOptions", () => {
         "exitTimeoutSeconds 30",
         "loadTimeoutSeconds 300",
         "logMegabytes 20",
+        "schedulerRequired onGpu",
         "arg --log-error=true",
         "arg --log-warning=true",
         "arg --log-info=true",
