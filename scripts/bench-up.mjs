@@ -1,5 +1,5 @@
-// How long `npm run up` takes with nothing to change, against `pulumi up` of an empty TypeScript program with the same
-// tools and kind of state backend, both without type checks, the two in turn. Run it after `npm run up`: npm run bench:up [-- PAIRS]
+// How long an `up` with nothing to change takes, plain and through npm, against `pulumi up` of an empty TypeScript program with the same
+// tools and kind of state backend, all without type checks, in turn. Run it after `npm run up`: npm run bench:up [-- ROUNDS]
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -8,7 +8,7 @@ import path from "node:path";
 import { ensureTools } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
-const pairs = Number(process.argv[2] ?? 7);
+const rounds = Number(process.argv[2] ?? 7);
 
 /** An empty program in a folder of its own, with the project's packages and a stack that has been brought up. */
 function emptyProgram(environment) {
@@ -53,25 +53,34 @@ const environment = {
   PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
   PULUMI_NODEJS_TRANSPILE_ONLY: "true",
 };
+const local = {
+  ...environment,
+  PULUMI_BACKEND_URL: `file://${path.join(ROOT, ".local", "state")}`,
+  PULUMI_HOME: tools.home,
+};
+const UP = ["up", "--yes", "--skip-preview", "--stack"];
 const empty = emptyProgram(environment);
-const upEmpty = () => seconds(["up", "--yes", "--skip-preview", "--stack", "empty"], empty, environment);
-const upOurs = () => seconds(["run", "--silent", "up"], ROOT, process.env, "npm");
+const candidates = {
+  empty: () => seconds([...UP, "empty"], empty, environment),
+  "pulumi up": () => seconds([...UP, "local"], ROOT, local),
+  "npm run up": () => seconds(["run", "--silent", "up"], ROOT, process.env, "npm"),
+};
 try {
-  upEmpty();
-  upOurs();
+  for (const up of Object.values(candidates)) up();
   const rows = [];
-  for (let pair = 1; pair <= pairs; pair++) {
-    const row = { empty: upEmpty(), ours: upOurs() };
+  for (let round = 1; round <= rounds; round++) {
+    const row = Object.fromEntries(Object.entries(candidates).map(([name, up]) => [name, up()]));
     rows.push(row);
+    const times = Object.entries(row).map(([name, time]) => `${name} ${time.toFixed(2)} s`);
+    console.log(`round ${round}: ${times.join(", ")}`);
+  }
+  for (const name of Object.keys(candidates)) {
+    const time = median(rows.map((row) => row[name]));
+    const ratio = median(rows.map((row) => row[name] / row.empty));
     console.log(
-      `pair ${pair}: empty ${row.empty.toFixed(2)} s, npm run up ${row.ours.toFixed(2)} s, ratio ${(row.ours / row.empty).toFixed(2)}`,
+      `median: ${name.padEnd(10)} ${time.toFixed(2)} s, ${ratio.toFixed(2)} times the empty program of its round`,
     );
   }
-  const [mine, theirs] = [median(rows.map(({ ours }) => ours)), median(rows.map((row) => row.empty))];
-  const ratio = median(rows.map((row) => row.ours / row.empty));
-  console.log(
-    `median: empty ${theirs.toFixed(2)} s, npm run up ${mine.toFixed(2)} s, ratio of pairs ${ratio.toFixed(2)}`,
-  );
 } finally {
   fs.rmSync(empty, { recursive: true });
   fs.rmSync(state, { recursive: true });

@@ -191,6 +191,16 @@ describe("the local stack on the real engine", () => {
     assert.deepEqual(changesIn(output), []);
   });
 
+  it("`npm run up` starts a server again that a reboot has ended", async () => {
+    for (const pid of processesWith(workspace.file(".local/hosts"))) process.kill(pid, "SIGKILL");
+    assert.ok(await until(15, async () => !(await triton.isReady("realtime"))));
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+    for (const model of MODELS) assert.ok(await triton.isReady(model));
+    assert.equal((await triton.priority("interactive")).xsched, "90");
+  });
+
   it("a removed model leaves the host, and a changed server setting restarts with the others", async () => {
     const pid = serverProcess();
     const models = ["config", "xsched-triton:models"];
