@@ -1,5 +1,7 @@
-// How long an `up` with nothing to change takes, plain and through npm, against `pulumi up` of an empty TypeScript program with the same
-// tools and kind of state backend, all without type checks, in turn. Run it after `npm run up`: npm run bench:up [-- ROUNDS]
+// How long an `up` with nothing to change takes, against an empty TypeScript program with the same tools and kind of
+// state backend: Pulumi's command against Pulumi's command, and `npm run up` (which also asks the server what it
+// serves) against an npm script that is just Pulumi's command. All without type checks, in turn.
+// Run it after `npm run up`: npm run bench:up [-- ROUNDS]
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -10,11 +12,14 @@ import { ensureTools } from "./toolchain.mjs";
 const ROOT = path.resolve(import.meta.dirname, "..");
 const rounds = Number(process.argv[2] ?? 7);
 
+const UP = ["up", "--yes", "--skip-preview", "--stack"];
+
 /** An empty program in a folder of its own, with the project's packages and a stack that has been brought up. */
 function emptyProgram(environment) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "empty-program-"));
   fs.writeFileSync(path.join(folder, "Pulumi.yaml"), "name: empty\nruntime: nodejs\n");
-  fs.writeFileSync(path.join(folder, "package.json"), '{"name":"empty","main":"index.ts"}\n');
+  const manifest = { name: "empty", main: "index.ts", scripts: { up: ["pulumi", ...UP, "empty"].join(" ") } };
+  fs.writeFileSync(path.join(folder, "package.json"), JSON.stringify(manifest));
   fs.writeFileSync(path.join(folder, "index.ts"), 'import "@pulumi/pulumi";\n');
   const compilerOptions = { strict: true, target: "es2020", module: "commonjs", moduleResolution: "node" };
   fs.writeFileSync(path.join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions }));
@@ -58,28 +63,30 @@ const local = {
   PULUMI_BACKEND_URL: `file://${path.join(ROOT, ".local", "state")}`,
   PULUMI_HOME: tools.home,
 };
-const UP = ["up", "--yes", "--skip-preview", "--stack"];
 const empty = emptyProgram(environment);
-const candidates = {
-  empty: () => seconds([...UP, "empty"], empty, environment),
-  "pulumi up": () => seconds([...UP, "local"], ROOT, local),
-  "npm run up": () => seconds(["run", "--silent", "up"], ROOT, process.env, "npm"),
+const NPM = ["run", "--silent", "up"];
+/** By command, the empty program's and ours. */
+const pairs = {
+  "pulumi up": [
+    () => seconds([...UP, "empty"], empty, environment),
+    () => seconds([...UP, "local"], ROOT, local),
+  ],
+  "npm run up": [() => seconds(NPM, empty, environment, "npm"), () => seconds(NPM, ROOT, process.env, "npm")],
 };
 try {
-  for (const up of Object.values(candidates)) up();
-  const rows = [];
+  for (const pair of Object.values(pairs)) for (const up of pair) up();
+  const times = Object.fromEntries(Object.keys(pairs).map((command) => [command, []]));
   for (let round = 1; round <= rounds; round++) {
-    const row = Object.fromEntries(Object.entries(candidates).map(([name, up]) => [name, up()]));
-    rows.push(row);
-    const times = Object.entries(row).map(([name, time]) => `${name} ${time.toFixed(2)} s`);
-    console.log(`round ${round}: ${times.join(", ")}`);
+    for (const [command, [theirs, ours]] of Object.entries(pairs)) {
+      const row = [theirs(), ours()];
+      times[command].push(row);
+      console.log(`${command}: empty ${row[0].toFixed(2)} s, local stack ${row[1].toFixed(2)} s`);
+    }
   }
-  for (const name of Object.keys(candidates)) {
-    const time = median(rows.map((row) => row[name]));
-    const ratio = median(rows.map((row) => row[name] / row.empty));
-    console.log(
-      `median: ${name.padEnd(10)} ${time.toFixed(2)} s, ${ratio.toFixed(2)} times the empty program of its round`,
-    );
+  for (const [command, rows] of Object.entries(times)) {
+    const [theirs, ours] = [0, 1].map((side) => median(rows.map((row) => row[side])).toFixed(2));
+    const ratio = median(rows.map(([empty, local]) => local / empty)).toFixed(2);
+    console.log(`median of ${rounds}, ${command}: empty ${theirs} s, local stack ${ours} s, ratio ${ratio}`);
   }
 } finally {
   fs.rmSync(empty, { recursive: true });
