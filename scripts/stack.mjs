@@ -3,6 +3,7 @@
 // the backend that the user is logged in to.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
+import os from "node:os";
 import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
@@ -40,10 +41,11 @@ function environmentFor(stack, tools) {
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
   };
   if (stack !== "local") {
-    // The user's own PULUMI_HOME holds the log-in, so a provider that is not there is offered on PATH.
+    // The user's own PULUMI_HOME holds the log-in, so a provider that is not in it is offered on PATH.
+    const plugins = path.join(process.env.PULUMI_HOME || path.join(os.homedir(), ".pulumi"), "plugins");
     const providers = Object.values(tools.tools)
-      .filter(({ file, from }) => !file.startsWith(tools.path) && !from.startsWith("installed"))
-      .map(({ file }) => path.dirname(file));
+      .map(({ file }) => path.dirname(file))
+      .filter((folder) => folder !== tools.path && !fs.existsSync(path.join(plugins, path.basename(folder))));
     return { ...environment, PATH: [environment.PATH, ...providers].join(path.delimiter) };
   }
   const state = path.join(LOCAL, "state");
