@@ -81,6 +81,30 @@ function refuseLocalSecrets() {
   }
 }
 
+/** An `up` that was killed leaves its lock behind; nobody but the stack's own user can hold it. */
+function removeStaleLocks() {
+  const locks = path.join(LOCAL, "state", ".pulumi", "locks");
+  if (!fs.existsSync(locks)) return;
+  for (const name of fs.readdirSync(locks, { recursive: true })) {
+    if (!name.endsWith(".json")) continue;
+    const file = path.join(locks, name);
+    const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8"));
+    if (hostname === os.hostname() && !isRunning(pid)) {
+      console.error(`Removing the lock of an update that ended without giving it back (process ${pid}).`);
+      fs.rmSync(file);
+    }
+  }
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
+
 function createLocalStack(environment) {
   const stackFile = path.join(LOCAL, "state", ".pulumi", "stacks", "xsched-triton", "local.json");
   if (fs.existsSync(stackFile)) return;
@@ -103,6 +127,7 @@ async function main(argv) {
   if (local) {
     refuseLocalSecrets();
     createLocalStack(environment);
+    removeStaleLocks();
   }
   const { pulumi, unattended } = COMMANDS[command];
   if (pulumi) {
@@ -120,6 +145,8 @@ async function main(argv) {
   return 0;
 }
 
+// Pulumi gets the same Ctrl-C and ends in order; this process waits for it.
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

@@ -201,6 +201,27 @@ describe("the local stack on the real engine", () => {
     assert.equal((await triton.priority("interactive")).xsched, "90");
   });
 
+  it("an `up` that is killed half way is repaired by the next one", async () => {
+    setPriority("batch", -100);
+    const running = workspace.npm("up");
+    const pulumi = (): number[] =>
+      processesWith("up\0--stack\0local").filter(
+        (pid) => fs.realpathSync(`/proc/${pid}/cwd`) === fs.realpathSync(workspace.directory),
+      );
+    // In the middle: the model is stored, its reload is under way.
+    const link = workspace.file(".local/hosts/local/models/repository/batch");
+    const before = fs.readlinkSync(link);
+    assert.ok(await until(30, () => Promise.resolve(fs.readlinkSync(link) !== before)));
+    for (const pid of pulumi()) process.kill(pid, "SIGKILL");
+    assert.notEqual((await running).code, 0);
+
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.match(output, /Removing the lock of an update/);
+    assert.equal((await triton.priority("batch")).xsched, "-100");
+    assert.deepEqual(changesIn((await workspace.npm("up")).output), []);
+  });
+
   it("a removed model leaves the host, and a changed server setting restarts with the others", async () => {
     const pid = serverProcess();
     const models = ["config", "xsched-triton:models"];
