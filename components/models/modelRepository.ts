@@ -36,9 +36,11 @@ export interface ModelArgs {
 
 /** A model that lies on the host, ready to be served. */
 export interface StoredModel {
+  /** Name in the model repository and in requests. */
   readonly name: string;
   /** Names the configuration and files that lie on the host; known when they do. */
   readonly digest: pulumi.Output<string>;
+  /** How urgent the model's requests are: −255 to 255, larger first. */
   readonly priority: pulumi.Output<number>;
 }
 
