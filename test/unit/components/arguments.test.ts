@@ -41,7 +41,7 @@ describe("arguments of the components", () => {
       new api.TritonDeployment("edge", args as components.TritonDeploymentArgs);
     } catch (error) {
       assert.ok(pulumi.RunError.isInstance(error));
-      return (error).message;
+      return error.message;
     }
     throw new Error("accepted");
   };
