@@ -66,7 +66,7 @@ describe("the components in a program of one's own, on the real engine", () => {
 
       const pulumi = (...words: string[]): Promise<Finished> =>
         execute("pulumi", [...words, "--non-interactive"], folder, {
-          PULUMI_BACKEND_URL: `file://${workspace.file("state")}`,
+          PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
           PULUMI_CONFIG_PASSPHRASE: "",
           PULUMI_HOME: path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home"),
           PULUMI_SKIP_UPDATE_CHECK: "true",
@@ -78,7 +78,7 @@ describe("the components in a program of one's own, on the real engine", () => {
       before(async () => {
         folder = workspace.file("examples", name);
         await prepare(workspace);
-        fs.mkdirSync(workspace.file("state"), { recursive: true });
+        fs.mkdirSync(path.join(folder, "state"));
         ports = await freePorts(3);
         const [httpPort = 0] = ports;
         triton = new TritonClient(httpPort);
