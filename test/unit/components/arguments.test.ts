@@ -59,7 +59,7 @@ describe("arguments of the components", () => {
       `8 faults in the arguments of TritonDeployment edge
 
   adress: (unknown key)
-    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, image
+    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, schedulerRequired, image
     fix: did you mean address?
 
   models[0].priority: 256
