@@ -1,3 +1,7 @@
+// A program or a plugin host that imports the sources compiles them by options of its own, which may know an older
+// library only.
+/// <reference lib="es2023" />
+
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.
 export {
   type HostLocation,

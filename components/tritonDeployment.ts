@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { ArgumentCheck, deploymentNow } from "./arguments";
 import { type SshConnectionArgs, TritonHost } from "./host";
 import { type ModelArgs, ModelRepository } from "./models";
 import { type Endpoints, type ServerOptionsArgs, TritonServer } from "./server";
@@ -7,7 +8,7 @@ import { type Endpoints, type ServerOptionsArgs, TritonServer } from "./server";
 export interface TritonDeploymentArgs extends ServerOptionsArgs {
   /**
    * Folder on the host for everything that the deployment leaves there; created, and removed with it. A relative path
-   * starts at the working folder on this machine, at the user's home over SSH.
+   * starts at the program's folder on this machine, at the user's home over SSH.
    * @default ".xsched-triton"
    */
   directory?: pulumi.Input<string>;
@@ -37,6 +38,8 @@ export class TritonDeployment extends pulumi.ComponentResource {
   public readonly directory: pulumi.Output<string>;
 
   public constructor(name: string, args: TritonDeploymentArgs, opts?: pulumi.ComponentResourceOptions) {
+    // The parts check again, and what is known later; here all faults come together, before anything is registered.
+    new ArgumentCheck("TritonDeployment", name).now(deploymentNow(args.ssh !== undefined), args);
     super("xsched-triton:index:TritonDeployment", name, {}, opts);
     const { directory, ssh, models, ...server } = args;
     const child = { parent: this };

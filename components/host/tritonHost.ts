@@ -3,6 +3,7 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
+import { ArgumentCheck, hostNow, sshArgument, wantedDirectory } from "../arguments";
 import { type SshConnectionArgs } from "./connection";
 import { hostCommand } from "./hostCommand";
 import { scriptBundle } from "./scriptBundle";
@@ -10,7 +11,7 @@ import { scriptBundle } from "./scriptBundle";
 export interface TritonHostArgs {
   /**
    * Folder on the host for everything that a deployment leaves there; created, and removed with the host. A relative
-   * path starts at the working folder on this machine, at the user's home over SSH.
+   * path starts at the program's folder on this machine, at the user's home over SSH.
    * @default ".xsched-triton"
    */
   directory?: pulumi.Input<string>;
@@ -59,15 +60,18 @@ export class TritonHost extends pulumi.ComponentResource {
   public readonly docker: pulumi.Output<boolean>;
 
   public constructor(name: string, args: TritonHostArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("xsched-triton:index:TritonHost", name, args, opts);
-    const configured = pulumi.output(args.directory ?? ".xsched-triton");
-    const wanted = args.ssh === undefined ? configured.apply((folder) => path.resolve(folder)) : configured;
+    const check = new ArgumentCheck("TritonHost", name);
+    const remote = args.ssh !== undefined;
+    check.now(hostNow(remote), args);
+    super("xsched-triton:index:TritonHost", name, {}, opts);
+    const ssh = remote ? check.whenKnown(sshArgument, args.ssh, "ssh") : undefined;
+    const wanted = check.whenKnown(wantedDirectory(remote), args.directory ?? ".xsched-triton", "directory");
 
     // The folder is a resource of its own because its path must stay known while the scripts change.
     const folder = hostCommand(
       `${name}-directory`,
       {
-        ssh: args.ssh,
+        ssh,
         directory: wanted,
         run: ["bash", "-c", bootstrap("create-directory.sh"), "create-directory.sh", wanted],
         remove: ["bash", "-c", bootstrap("remove-directory.sh"), "remove-directory.sh", wanted],
@@ -78,7 +82,7 @@ export class TritonHost extends pulumi.ComponentResource {
     const scripts = hostCommand(
       `${name}-scripts`,
       {
-        ssh: args.ssh,
+        ssh,
         directory: folder.stdout,
         run: ["bash", "-c", bootstrap("unpack-scripts.sh"), "unpack-scripts.sh", folder.stdout],
         stdin: scriptBundle(),
@@ -90,7 +94,7 @@ export class TritonHost extends pulumi.ComponentResource {
     const facts = scripts.stdout.apply((text) => JSON.parse(text) as HostFacts);
     this.gpus = facts.apply(({ gpus }) => [...gpus]);
     this.docker = facts.apply(({ docker }) => docker);
-    this.location = pulumi.all([this.directory, withoutKey(args.ssh)]).apply(([known, machine]) => ({
+    this.location = pulumi.all([this.directory, withoutKey(ssh)]).apply(([known, machine]) => ({
       directory: known,
       ...(machine && { ssh: machine }),
     }));

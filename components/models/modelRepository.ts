@@ -1,6 +1,7 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
+import { ArgumentCheck, hostDirectory, modelArgument, repositoryNow, sshArgument } from "../arguments";
 import {
   hostCommand,
   hostIdentity,
@@ -9,6 +10,7 @@ import {
   type SshConnectionArgs,
   toRemoteConnection,
 } from "../host";
+import type { ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
 import { modelDigest, ownConfig } from "./modelConfig";
@@ -19,7 +21,7 @@ export interface ModelArgs {
   name: string;
   /**
    * Folder on this machine with the model as Triton lays it out: one numbered folder a version, and `config.pbtxt`
-   * unless `config` is given.
+   * unless `config` is given. A relative path starts at the program's folder.
    */
   source: string;
   /**
@@ -34,9 +36,11 @@ export interface ModelArgs {
 
 /** A model that lies on the host, ready to be served. */
 export interface StoredModel {
+  /** Name in the model repository and in requests. */
   readonly name: string;
   /** Names the configuration and files that lie on the host; known when they do. */
   readonly digest: pulumi.Output<string>;
+  /** How urgent the model's requests are: −255 to 255, larger first. */
   readonly priority: pulumi.Output<number>;
 }
 
@@ -49,6 +53,14 @@ export interface ModelRepositoryArgs {
   models: ModelArgs[];
 }
 
+/** A model whose arguments have passed. */
+interface CheckedModel {
+  readonly name: string;
+  /** Absolute path of the model's folder on this machine. */
+  readonly source: string;
+  readonly settings: pulumi.Output<Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string }>;
+}
+
 /**
  * Lays models out on a host: each a folder of its own that is complete before it gets its name, so that nobody ever
  * reads half a model. A model that leaves the list is removed from the host.
@@ -58,19 +70,25 @@ export class ModelRepository extends pulumi.ComponentResource {
   public readonly models: StoredModel[];
 
   public constructor(name: string, args: ModelRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
+    const check = new ArgumentCheck("ModelRepository", name);
+    const { models } = check.now(repositoryNow, args);
     super("xsched-triton:index:ModelRepository", name, {}, opts);
-    this.models = args.models.map((model) => this.store(name, args, model));
+    const location = {
+      directory: check.whenKnown(hostDirectory, args.directory, "directory"),
+      ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
+    };
+    this.models = models.map(({ name: model, source }, index) => {
+      const settings = check.whenKnown(modelArgument, args.models[index], "models", index);
+      return this.store(name, location, { name: model, source, settings });
+    });
     this.registerOutputs({ models: this.models });
   }
 
-  private store(name: string, location: HostLocationArgs, model: ModelArgs): StoredModel {
+  private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
     const files = digestDirectory(model.source).digest;
-    const priority = pulumi.output(model.priority ?? 0);
-    const config = pulumi
-      .all([model.config ?? ownConfig(model.source), priority])
-      .apply(([text, level]) =>
-        renderModelConfig(text, { name: model.name, source: model.source, priority: level }),
-      );
+    const config = model.settings.apply(({ config: given, ...settings }) =>
+      renderModelConfig(given ?? ownConfig(model.source), settings),
+    );
     const digest = config.apply((text) => modelDigest(text, files));
     const { source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model, files);
     const stored = hostCommand(
@@ -85,7 +103,7 @@ export class ModelRepository extends pulumi.ComponentResource {
     );
     return {
       name: model.name,
-      priority,
+      priority: model.settings.priority,
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
     };
   }
@@ -94,7 +112,7 @@ export class ModelRepository extends pulumi.ComponentResource {
   private deliver(
     name: string,
     location: HostLocationArgs,
-    model: ModelArgs,
+    model: CheckedModel,
     files: string,
   ): { source: pulumi.Input<string>; dependsOn: pulumi.Resource[] } {
     if (location.ssh === undefined) {

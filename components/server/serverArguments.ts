@@ -1,3 +1,5 @@
+import type { ServerSettings, Settings } from "../settings";
+
 /** How much Triton writes to its log. */
 export enum LogLevel {
   Error = "error",
@@ -17,42 +19,19 @@ export enum SchedulerRequirement {
 }
 
 /** What `start-server.sh` is told; all values are checked. */
-export interface ServerOptions {
-  readonly httpPort: number;
-  readonly grpcPort: number;
-  readonly metricsPort: number;
-  readonly address: string;
-  readonly logLevel: LogLevel;
-  readonly exitTimeoutSeconds: number;
-  readonly loadTimeoutSeconds: number;
-  readonly logMegabytes: number;
-  readonly schedulerRequired: SchedulerRequirement;
-  readonly extraFlags: readonly string[];
+export interface ServerOptions extends ServerSettings {
+  readonly schedulerRequired: Settings["scheduler"]["required"];
 }
-
-/** Defaults of the options; the stack config has the same. */
-export const SERVER_DEFAULTS: ServerOptions = {
-  httpPort: 8000,
-  grpcPort: 8001,
-  metricsPort: 8002,
-  address: "127.0.0.1",
-  logLevel: LogLevel.Info,
-  exitTimeoutSeconds: 30,
-  loadTimeoutSeconds: 300,
-  logMegabytes: 20,
-  schedulerRequired: SchedulerRequirement.OnGpu,
-  extraFlags: [],
-};
 
 /**
  * Triton's flags for a log level. Each level includes the ones before it; `verbose` is Triton's level 1.
  * Source: `tritonserver --help`, section Logging.
  */
-const LOG_FLAGS: Readonly<Record<LogLevel, readonly string[]>> = {
-  [LogLevel.Error]: ["--log-error=true", "--log-warning=false", "--log-info=false"],
-  [LogLevel.Warning]: ["--log-error=true", "--log-warning=true", "--log-info=false"],
-  [LogLevel.Info]: ["--log-error=true", "--log-warning=true", "--log-info=true"],
-  [LogLevel.Verbose]: ["--log-error=true", "--log-warning=true", "--log-info=true", "--log-verbose=1"],
+const LOG_FLAGS: Readonly<Record<ServerSettings["logLevel"], readonly string[]>> = {
+  error: ["--log-error=true", "--log-warning=false", "--log-info=false"],
+  warning: ["--log-error=true", "--log-warning=true", "--log-info=false"],
+  info: ["--log-error=true", "--log-warning=true", "--log-info=true"],
+  verbose: ["--log-error=true", "--log-warning=true", "--log-info=true", "--log-verbose=1"],
 };
 
 /**

@@ -3,14 +3,17 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
 import {
-  LogLevel,
-  renderServerOptions,
-  SchedulerRequirement,
-  SERVER_DEFAULTS,
-  type ServerOptions,
-} from "./serverArguments";
+  ArgumentCheck,
+  hostDirectory,
+  imageArgument,
+  serverArgument,
+  serverNow,
+  sshArgument,
+  storedDigest,
+} from "../arguments";
+import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
+import { LogLevel, renderServerOptions, SchedulerRequirement } from "./serverArguments";
 
 /** A model on the host, as `ModelRepository` has stored it. */
 export interface ServedModelArgs {
@@ -87,10 +90,16 @@ export class TritonServer extends pulumi.ComponentResource {
   public readonly version: pulumi.Output<string>;
 
   public constructor(name: string, args: TritonServerArgs, opts?: pulumi.ComponentResourceOptions) {
+    const check = new ArgumentCheck("TritonServer", name);
+    const { models } = check.now(serverNow, args);
     super("xsched-triton:index:TritonServer", name, {}, opts);
-    const { directory, ssh, models, image, ...given } = args;
-    const location = { directory, ssh };
-    const options: pulumi.Output<ServerOptions> = pulumi.output(given).apply(withDefaults);
+    const { directory, ssh, models: given, image: wantedImage, ...wanted } = args;
+    const location = {
+      directory: check.whenKnown(hostDirectory, directory, "directory"),
+      ssh: ssh && check.whenKnown(sshArgument, ssh, "ssh"),
+    };
+    const image = wantedImage && check.whenKnown(imageArgument, wantedImage, "image");
+    const options = check.whenKnown(serverArgument, wanted);
 
     const runtime =
       image === undefined
@@ -116,17 +125,18 @@ export class TritonServer extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: runtime },
     );
-    const served = models.map((model) =>
-      hostCommand(
-        `${name}-${model.name}`,
+    const served = models.map(({ name: model }, index) => {
+      const digest = check.whenKnown(storedDigest, given[index]?.digest, "models", index, "digest");
+      return hostCommand(
+        `${name}-${model}`,
         {
           ...location,
-          run: scriptCommand(location, "activate-model.sh", model.name, model.digest),
-          remove: scriptCommand(location, "deactivate-model.sh", model.name),
+          run: scriptCommand(location, "activate-model.sh", model, digest),
+          remove: scriptCommand(location, "deactivate-model.sh", model),
         },
         { parent: this, dependsOn: process },
-      ),
-    );
+      );
+    });
 
     this.version = process.stdout.apply((text) => (JSON.parse(text) as { version: string }).version);
     this.endpoints = pulumi
@@ -138,12 +148,6 @@ export class TritonServer extends pulumi.ComponentResource {
       }));
     this.registerOutputs({ endpoints: this.endpoints, version: this.version });
   }
-}
-
-/** The options that are given, and the defaults of the others. */
-function withDefaults(given: Partial<ServerOptions>): ServerOptions {
-  const present = Object.entries<unknown>(given).filter(([, value]) => value !== undefined);
-  return { ...SERVER_DEFAULTS, ...(Object.fromEntries(present) as Partial<ServerOptions>) };
 }
 
 /** The package that the process runtime is installed from, as pip requirements with checksums. */

@@ -27,11 +27,19 @@ export class SettingsError extends pulumi.RunError {
 }
 
 function message(stack: string, faults: readonly Fault[]): string {
-  const count = faults.length === 1 ? "1 fault" : `${faults.length} faults`;
-  const blocks = faults.map(
-    (fault) => `  ${fault.path}: ${fault.given}\n    allowed: ${fault.allowed}\n    fix: ${fault.fix}\n`,
-  );
-  return `${count} in the settings of stack ${stack}; nothing was changed.\n\n${blocks.join("\n")}`;
+  return `${countFaults(faults)} in the settings of stack ${stack}; nothing was changed.\n\n${listFaults(faults)}`;
+}
+
+/** How many faults there are, in words. */
+export function countFaults(faults: readonly Fault[]): string {
+  return faults.length === 1 ? "1 fault" : `${faults.length} faults`;
+}
+
+/** Each fault as a block of lines. */
+export function listFaults(faults: readonly Fault[]): string {
+  return faults
+    .map((fault) => `  ${fault.path}: ${fault.given}\n    allowed: ${fault.allowed}\n    fix: ${fault.fix}\n`)
+    .join("\n");
 }
 
 /** Characters of a string that a message shows. */

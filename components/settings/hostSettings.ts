@@ -2,11 +2,11 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { Read } from "./place";
+import { INVALID, Read } from "./place";
 import { defaulted, defaultedBy, integer, mapped, required, Rule, text, variants } from "./rules";
 import { HostSettings } from "./types";
 
-const directory = text({
+export const directory = text({
   allowed: "the path of a folder that belongs to this deployment alone",
   example: ".xsched-triton",
   refuse(given) {
@@ -25,7 +25,7 @@ const directory = text({
 });
 
 /** As `directory`, absolute, and away from the project's own files. */
-const localDirectory: Rule<string> = mapped(directory, (given, at) => {
+export const localDirectory: Rule<string> = mapped(directory, (given, at) => {
   const project = at.context.projectDirectory;
   const absolute = path.resolve(project, given);
   return `${project}/`.startsWith(`${absolute}/`)
@@ -37,15 +37,15 @@ const localDirectory: Rule<string> = mapped(directory, (given, at) => {
     : absolute;
 });
 
-const address = text({
+export const address = text({
   allowed: "a host name or an IP address",
   example: "gpu1.example.com",
   refuse(given) {
     if (given.includes("@")) {
-      return "put the part before the @ into host.user";
+      return "put the part before the @ into user";
     }
     if (/^[^:]+:\d+$/.test(given)) {
-      return "put the port into host.port";
+      return "put the port into port";
     }
     return /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
       ? undefined
@@ -53,7 +53,7 @@ const address = text({
   },
 });
 
-const user = text({
+export const user = text({
   allowed: "the name of a user on the machine",
   example: "root",
   refuse: (given) =>
@@ -69,7 +69,7 @@ const HOST_KEY_KINDS: readonly string[] = [
   "ssh-rsa",
 ];
 
-const hostKey = mapped(
+export const hostKey = mapped(
   text({
     allowed: "the machine's public key as one line: ssh-ed25519 AAAA…",
     example: "ssh-ed25519 AAAA…",
@@ -110,31 +110,45 @@ function wireStrings(bytes: Buffer): readonly Buffer[] {
   return strings;
 }
 
+/** The text of a private key, which must never reach a message. */
+export function privateKeyText(allowed: string, fix: string): Rule<string> {
+  return {
+    type: "string",
+    allowed,
+    example: "(secret)",
+    read(value, at): Read<string> {
+      if (typeof value !== "string" || !/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) {
+        return at.faultShown("(secret)", allowed, fix);
+      }
+      return value.includes("ENCRYPTED")
+        ? at.faultShown(
+            "(a key with a passphrase)",
+            allowed,
+            `make one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
+          )
+        : value;
+    },
+  };
+}
+
 const PRIVATE_KEY_FIX = "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE";
 
-/** The key itself must never reach a message. */
+const privateKeyInConfig = privateKeyText(
+  "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+  PRIVATE_KEY_FIX,
+);
+
 const privateKey: Rule<pulumi.Output<string>> = {
-  type: "string",
-  allowed: "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
-  example: "(secret)",
+  ...privateKeyInConfig,
   read(value, at): Read<pulumi.Output<string>> {
     if (pulumi.Output.isInstance(value)) {
       return pulumi.secret(value);
     }
-    if (typeof value !== "string" || !/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) {
-      return at.faultShown("(secret)", this.allowed, PRIVATE_KEY_FIX);
-    }
-    if (value.includes("ENCRYPTED")) {
-      return at.faultShown(
-        "(a key with a passphrase)",
-        this.allowed,
-        `make one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
-      );
-    }
-    if (!at.context.secretKeys.has("host")) {
-      return at.faultShown("(a key in plain text)", this.allowed, PRIVATE_KEY_FIX);
-    }
-    return pulumi.secret(value);
+    const key = privateKeyInConfig.read(value, at);
+    if (key === INVALID) return INVALID;
+    return at.context.secretKeys.has("host")
+      ? pulumi.secret(key)
+      : at.faultShown("(a key in plain text)", this.allowed, PRIVATE_KEY_FIX);
   },
 };
 

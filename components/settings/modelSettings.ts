@@ -32,7 +32,7 @@ import { InstanceGroup, ModelParameter, ModelSettings, VersionPolicy, WarmupInpu
 /** Set by the model's priority alone. */
 const PRIORITY_PARAMETER = "xsched_priority";
 
-const modelName = text({
+export const modelName = text({
   allowed:
     "1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first (it is a folder name and part of Triton's URLs)",
   example: "my-model",
@@ -297,7 +297,7 @@ const warmupSample = object("an object that describes one request", {
   ),
 });
 
-function refuseRepeatedNames(items: readonly unknown[], at: Place): void {
+export function refuseRepeatedNames(items: readonly unknown[], at: Place): void {
   const names = items.map((item) => keyOf(item, "name"));
   names.forEach((name, index) => {
     const first = names.indexOf(name);

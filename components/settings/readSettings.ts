@@ -1,10 +1,8 @@
-import * as fs from "node:fs";
-
 import * as pulumi from "@pulumi/pulumi";
 
-import { FileProbe } from "./context";
 import { parseSettings } from "./parseSettings";
 import { NAMESPACE } from "./schema";
+import { thisMachine } from "./thisMachine";
 import { Settings } from "./types";
 
 /**
@@ -49,20 +47,3 @@ const runtime: typeof pulumi.runtime & { readonly isConfigSecret?: (key: string)
 function holdsSecret(key: string): boolean {
   return runtime.isConfigSecret?.(key) ?? true;
 }
-
-const thisMachine: FileProbe = {
-  kind(path) {
-    try {
-      return fs.statSync(path).isDirectory() ? "folder" : "file";
-    } catch {
-      return "missing";
-    }
-  },
-  entries(folder) {
-    try {
-      return fs.readdirSync(folder);
-    } catch {
-      return [];
-    }
-  },
-};

@@ -25,7 +25,7 @@ import { RuntimeSettings, SchedulerRequirement, ServerSettings, Settings } from 
 /** The namespace of all keys, whatever the name of the project. */
 export const NAMESPACE = "xsched-triton";
 
-const image = text({
+export const image = text({
   allowed: "an image by digest: repository@sha256:<64 hexadecimal digits>",
   example: "registry.example.com/triton@sha256:…",
   refuse(given) {
@@ -63,49 +63,54 @@ const listenAddress = text({
 
 const PORTS = ["httpPort", "grpcPort", "metricsPort"] as const;
 
+export const serverFields = {
+  httpPort: defaulted(port(8000), 8000, "Port for inference and control over HTTP."),
+  grpcPort: defaulted(port(8001), 8001, "Port for inference over gRPC."),
+  metricsPort: defaulted(port(8002), 8002, "Port for metrics in Prometheus format."),
+  address: defaulted(
+    listenAddress,
+    "127.0.0.1",
+    "Address of the host that the ports are opened on. Triton has neither passwords nor TLS on HTTP: keep it private.",
+  ),
+  logLevel: defaulted(choice(LOG_LEVELS), "info", "What Triton writes to its log."),
+  exitTimeoutSeconds: defaulted(
+    integer(0, 3600, 30),
+    30,
+    "Seconds that requests in flight get to finish when Triton stops.",
+  ),
+  logMegabytes: defaulted(integer(1, 10000, 20), 20, "Size in megabytes at which a log file is rotated."),
+  loadTimeoutSeconds: defaulted(
+    integer(1, 86400, 300),
+    300,
+    "Seconds that a model may take until it is ready.",
+  ),
+  extraFlags: defaulted(
+    list(extraFlag, { allowed: "a list of tritonserver flags" }),
+    [],
+    "Further flags of tritonserver.",
+  ),
+};
+
+/** Refuses a port that is given twice. */
+export function refusePortClash(server: Readonly<Record<(typeof PORTS)[number], unknown>>, at: Place): void {
+  PORTS.forEach((name, index) => {
+    const given = server[name];
+    const other = PORTS.slice(0, index).find((earlier) => server[earlier] === given);
+    if (typeof given === "number" && other !== undefined) {
+      const free = [8000, 8001, 8002].find((each) => !PORTS.some((taken) => server[taken] === each));
+      at.at(name).fault(
+        given,
+        `a port that ${at.at(other).path} does not use`,
+        `choose another, for example ${free ?? 8003}`,
+      );
+    }
+  });
+}
+
 const serverRule: Rule<ServerSettings> = object(
   "an object with settings of tritonserver",
-  {
-    httpPort: defaulted(port(8000), 8000, "Port for inference and control over HTTP."),
-    grpcPort: defaulted(port(8001), 8001, "Port for inference over gRPC."),
-    metricsPort: defaulted(port(8002), 8002, "Port for metrics in Prometheus format."),
-    address: defaulted(
-      listenAddress,
-      "127.0.0.1",
-      "Address of the host that the ports are opened on. Triton has neither passwords nor TLS on HTTP: keep it private.",
-    ),
-    logLevel: defaulted(choice(LOG_LEVELS), "info", "What Triton writes to its log."),
-    exitTimeoutSeconds: defaulted(
-      integer(0, 3600, 30),
-      30,
-      "Seconds that requests in flight get to finish when Triton stops.",
-    ),
-    logMegabytes: defaulted(integer(1, 10000, 20), 20, "Size in megabytes at which a log file is rotated."),
-    loadTimeoutSeconds: defaulted(
-      integer(1, 86400, 300),
-      300,
-      "Seconds that a model may take until it is ready.",
-    ),
-    extraFlags: defaulted(
-      list(extraFlag, { allowed: "a list of tritonserver flags" }),
-      [],
-      "Further flags of tritonserver.",
-    ),
-  },
-  (server, at) => {
-    PORTS.forEach((name, index) => {
-      const given = server[name];
-      const other = PORTS.slice(0, index).find((earlier) => server[earlier] === given);
-      if (given !== INVALID && other !== undefined) {
-        const free = [8000, 8001, 8002].find((each) => !PORTS.some((taken) => server[taken] === each));
-        at.at(name).fault(
-          given,
-          `a port that ${at.path}.${other} does not use`,
-          `choose another, for example ${free ?? 8003}`,
-        );
-      }
-    });
-  },
+  serverFields,
+  refusePortClash,
 );
 
 const schedulerFields = {

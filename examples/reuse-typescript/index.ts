@@ -1,19 +1,17 @@
-import * as path from "node:path";
-
 import * as pulumi from "@pulumi/pulumi";
 import { TritonDeployment } from "xsched-triton";
 
-const httpPort = new pulumi.Config().requireNumber("httpPort");
-const models = path.resolve(__dirname, "../models");
+const config = new pulumi.Config();
 
 const triton = new TritonDeployment("inference", {
+  // A relative path starts at this folder.
   models: [
-    { name: "realtime", source: path.join(models, "realtime"), priority: 200 },
-    { name: "batch", source: path.join(models, "batch"), priority: -100 },
+    { name: "realtime", source: "../models/realtime", priority: 200 },
+    { name: "batch", source: "../models/batch", priority: -100 },
   ],
-  httpPort,
-  grpcPort: httpPort + 1,
-  metricsPort: httpPort + 2,
+  httpPort: config.requireNumber("httpPort"),
+  grpcPort: config.requireNumber("grpcPort"),
+  metricsPort: config.requireNumber("metricsPort"),
 });
 
 export const endpoints = triton.endpoints;

@@ -4,6 +4,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import type * as components from "../../../components";
+import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 
 const MODELS = path.resolve(__dirname, "../../../examples/models");
 
@@ -13,7 +14,7 @@ interface Registered {
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
-const SSH = { address: "gpu.example", privateKey: "the private key", hostKey: "ssh-ed25519 AAAA" };
+const SSH = { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
 
 for (const preview of [true, false]) {
   describe(`components, ${preview ? "in a preview" : "in an update"}`, () => {

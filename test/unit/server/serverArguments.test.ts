@@ -1,6 +1,9 @@
 import * as assert from "node:assert/strict";
 
-import { LogLevel, renderServerOptions, SERVER_DEFAULTS } from "../../../components/server/serverArguments";
+import { LogLevel, renderServerOptions } from "../../../components/server/serverArguments";
+import { parsed } from "../settings/context";
+
+const SERVER_DEFAULTS = { ...parsed({}).server, schedulerRequired: "onGpu" } as const;
 
 describe("renderServerOptions", () => {
   it("writes one value a line, then tritonserver's arguments", () => {
@@ -12,8 +15,8 @@ describe("renderServerOptions", () => {
         "metricsPort 8002",
         "address 127.0.0.1",
         "exitTimeoutSeconds 30",
-        "loadTimeoutSeconds 300",
         "logMegabytes 20",
+        "loadTimeoutSeconds 300",
         "schedulerRequired onGpu",
         "arg --log-error=true",
         "arg --log-warning=true",

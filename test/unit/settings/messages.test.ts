@@ -205,7 +205,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "server.extraFlags[0]",
       '"--http-port=9000"',
       "a tritonserver flag of the form --name or --name=value that no other setting owns",
-      "use the setting server.httpPort",
+      "use the setting httpPort",
     ],
   ],
   [

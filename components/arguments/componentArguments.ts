@@ -1,0 +1,41 @@
+import { object, required } from "../settings/rules";
+import { refusePortClash } from "../settings/schema";
+import { hostFieldsNow, locationFieldsNow } from "./hostArguments";
+import { modelsNow, servedModelsNow } from "./modelArguments";
+import { serverFieldsNow } from "./serverArguments";
+
+/*
+ * What each component takes, in the form that is checked when it is constructed. An input that is an output reads as
+ * LATER there, and is checked by the rule of its own when it is known.
+ */
+
+/** @param remote whether the host is another machine */
+export const hostNow = (remote: boolean) =>
+  object("an object with the arguments of a host", hostFieldsNow(remote));
+
+export const repositoryNow = object("an object with the arguments of a model repository", {
+  ...locationFieldsNow,
+  models: required(modelsNow, "The models."),
+});
+
+export const serverNow = object(
+  "an object with the arguments of a server",
+  {
+    ...locationFieldsNow,
+    ...serverFieldsNow,
+    models: required(servedModelsNow, "The models to serve."),
+  },
+  refusePortClash,
+);
+
+/** @param remote whether the host is another machine */
+export const deploymentNow = (remote: boolean) =>
+  object(
+    "an object with the arguments of a deployment",
+    {
+      ...hostFieldsNow(remote),
+      models: required(modelsNow, "The models."),
+      ...serverFieldsNow,
+    },
+    refusePortClash,
+  );

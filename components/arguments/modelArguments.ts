@@ -1,0 +1,60 @@
+import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "../settings/allowedValues";
+import { modelName, refuseRepeatedNames } from "../settings/modelSettings";
+import { modelSource } from "../settings/modelSource";
+import { defaulted, integer, list, object, optional, required, Rule, text } from "../settings/rules";
+import { orLater, orLaterFields } from "./later";
+
+const config = text({
+  allowed: "the text of a config.pbtxt",
+  example: '"max_batch_size: 8"',
+  refuse: () => undefined,
+});
+
+/** Of a kind that its user does not care for. */
+const anything: Rule<unknown> = {
+  type: "object",
+  allowed: "anything",
+  example: "0",
+  read: (value) => value,
+};
+
+const plainFields = {
+  name: required(modelName, "Name that clients use."),
+  source: required(modelSource, "Folder with the model."),
+};
+
+const inputFields = {
+  priority: defaulted(integer(LOWEST_PRIORITY, HIGHEST_PRIORITY, 0), 0, "How urgent its requests are."),
+  config: optional(config, "Its configuration.", "the file in the folder"),
+};
+
+const MODEL = "an object that describes one model";
+
+/** A model to store. */
+export const modelArgument = object(MODEL, { ...plainFields, ...inputFields });
+
+/** Models to store; their names and sources are known from the start. */
+export const modelsNow = list(object(MODEL, { ...plainFields, ...orLaterFields(inputFields) }), {
+  allowed: "a list of models, no name twice",
+  check: refuseRepeatedNames,
+});
+
+/** Which stored state of a model is served. */
+export const storedDigest = text({
+  allowed: "digest of a model that a ModelRepository has stored: 16 hexadecimal digits",
+  example: "0123456789abcdef",
+  refuse: (given) => (/^[0-9a-f]{16}$/.test(given) ? undefined : "give models of the ModelRepository"),
+});
+
+const servedFields = {
+  name: required(modelName, "Name of the model."),
+  digest: required(orLater(storedDigest), "Which stored state of it is served."),
+  // What else a StoredModel carries.
+  priority: optional(anything, "Not used.", "not used"),
+};
+
+/** Models to serve; `models` of a `ModelRepository`. */
+export const servedModelsNow = list(object("a model of a ModelRepository", servedFields), {
+  allowed: "the list models of a ModelRepository, no name twice",
+  check: refuseRepeatedNames,
+});

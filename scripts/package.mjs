@@ -1,0 +1,35 @@
+// Builds the npm package of the components for programs outside this repository: dist/xsched-triton-<version>.tgz.
+// Here the sources are used as they are; in another program's node_modules nobody compiles TypeScript.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+
+const ROOT = path.resolve(import.meta.dirname, "..");
+const SOURCE = path.join(ROOT, "components");
+const TARGET = path.join(ROOT, "dist", "package");
+
+function run(program, words, cwd) {
+  const { status, error } = spawnSync(program, words, { cwd, stdio: ["ignore", "inherit", "inherit"] });
+  if (error) throw error;
+  if (status !== 0) process.exit(status ?? 1);
+}
+
+fs.rmSync(TARGET, { recursive: true, force: true });
+run(
+  path.join(ROOT, "node_modules/.bin/tsc"),
+  ["--project", path.join(SOURCE, "tsconfig.build.json"), "--outDir", TARGET],
+  ROOT,
+);
+// What the components read beside their own code: the scripts for hosts, and what Triton is installed from.
+fs.cpSync(SOURCE, TARGET, {
+  recursive: true,
+  filter: (file) =>
+    path.basename(file) !== "node_modules" && (fs.statSync(file).isDirectory() || /\.(sh|txt)$/.test(file)),
+});
+fs.copyFileSync(path.join(ROOT, "LICENSE"), path.join(TARGET, "LICENSE"));
+const description = JSON.parse(fs.readFileSync(path.join(SOURCE, "package.json"), "utf8"));
+fs.writeFileSync(
+  path.join(TARGET, "package.json"),
+  `${JSON.stringify({ ...description, main: "index.js", types: "index.d.ts" }, undefined, 2)}\n`,
+);
+run("npm", ["pack", "--silent", "--pack-destination", path.dirname(TARGET)], TARGET);

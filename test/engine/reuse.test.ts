@@ -1,0 +1,162 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { TritonClient } from "./triton";
+import { changesIn, execute, type Finished, freePorts, isFree, Workspace } from "./workspace";
+
+/** What the examples deploy, and how Triton shows each model's priority. */
+const MODELS = [
+  { name: "realtime", triton: "PRIORITY_MAX", xsched: "200" },
+  { name: "batch", triton: "PRIORITY_MIN", xsched: "-100" },
+] as const;
+
+interface Example {
+  readonly folder: string;
+  /** The file that says what is deployed. */
+  readonly program: string;
+  /** Makes the folder ready, as examples/README.md says. */
+  readonly prepare: (workspace: Workspace) => Promise<void>;
+}
+
+const EXAMPLES: Readonly<Record<string, Example>> = {
+  "a TypeScript program that depends on the folder": {
+    folder: "reuse-typescript",
+    program: "index.ts",
+    prepare: (workspace) => npm(workspace.file("examples/reuse-typescript"), "install"),
+  },
+  "a TypeScript program that depends on the packed package": {
+    folder: "reuse-package",
+    program: "index.ts",
+    async prepare(workspace) {
+      const folder = workspace.file("examples/reuse-package");
+      for (const file of ["index.ts", "package.json", "Pulumi.yaml"]) {
+        fs.mkdirSync(folder, { recursive: true });
+        fs.copyFileSync(workspace.file("examples/reuse-typescript", file), path.join(folder, file));
+      }
+      await npm(workspace.directory, "run", "package");
+      const [tarball] = fs.readdirSync(workspace.file("dist")).filter((name) => name.endsWith(".tgz"));
+      await npm(folder, "install", workspace.file("dist", tarball ?? ""));
+    },
+  },
+  "a YAML program": {
+    folder: "reuse-yaml",
+    program: "Pulumi.yaml",
+    prepare: () => Promise.resolve(),
+  },
+};
+
+describe("the components in a program of one's own, on the real engine", () => {
+  let workspace: Workspace;
+
+  before(async () => {
+    workspace = await Workspace.create();
+    await npm(workspace.directory, "ci");
+  });
+
+  after(() => {
+    workspace.remove();
+  });
+
+  for (const [title, { folder: name, program, prepare }] of Object.entries(EXAMPLES)) {
+    describe(title, () => {
+      let ports: number[];
+      let triton: TritonClient;
+      let folder: string;
+
+      const pulumi = (...words: string[]): Promise<Finished> =>
+        execute("pulumi", [...words, "--non-interactive"], folder, {
+          PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
+          PULUMI_CONFIG_PASSPHRASE: "",
+          PULUMI_HOME: path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home"),
+          PULUMI_SKIP_UPDATE_CHECK: "true",
+          PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+        });
+
+      const up = (): Promise<Finished> => pulumi("up", "--yes", "--skip-preview");
+
+      before(async () => {
+        folder = workspace.file("examples", name);
+        await prepare(workspace);
+        fs.mkdirSync(path.join(folder, "state"));
+        ports = await freePorts(3);
+        const [httpPort = 0] = ports;
+        triton = new TritonClient(httpPort);
+        const { code, output } = await pulumi("stack", "init", "dev");
+        assert.equal(code, 0, output);
+        const values = ["httpPort", "grpcPort", "metricsPort"].flatMap((key, index) => [
+          "--plaintext",
+          `${key}=${ports[index] ?? 0}`,
+        ]);
+        await pulumi("config", "set-all", ...values);
+      });
+
+      after(async () => {
+        triton.close();
+        await pulumi("destroy", "--yes", "--skip-preview");
+      });
+
+      it("reports bad arguments in one clear error, and makes nothing", async () => {
+        const file = path.join(folder, program);
+        const good = fs.readFileSync(file, "utf8");
+        fs.writeFileSync(
+          file,
+          good.replace("priority: 200", "priority: 2000").replace("models/batch", "models/bach"),
+        );
+        const { code, output } = await pulumi("preview");
+        fs.writeFileSync(file, good);
+        assert.notEqual(code, 0);
+        const shown = output.slice(output.lastIndexOf("error:")).replaceAll(/^ {4}/gm, "");
+        assert.ok(
+          shown.includes(
+            `2 faults in the arguments of TritonDeployment inference
+
+  models[0].priority: 2000
+    allowed: an integer from -255 to 255
+    fix: give an integer from -255 to 255, for example 0
+
+  models[1].source: "../models/bach"
+    allowed: a folder that exists
+    fix: create ${workspace.file("examples/models/bach")}, or correct the path (relative to ${folder})
+`,
+          ),
+          output,
+        );
+        assert.doesNotMatch(output, /command:local:Command| at .*\.[jt]s:\d/);
+      });
+
+      it("serves its models at their priorities", async () => {
+        const { code, output } = await up();
+        assert.equal(code, 0, output);
+        for (const { name, ...priority } of MODELS) {
+          assert.ok(await triton.isReady(name), `${name} is ready`);
+          assert.deepEqual(await triton.priority(name), priority);
+        }
+      });
+
+      it("changes nothing when nothing has changed", async () => {
+        const { code, output } = await up();
+        assert.equal(code, 0, output);
+        assert.deepEqual(changesIn(output), []);
+        assert.match(output, /Resources:\s+\d+ unchanged/);
+      });
+
+      it("is gone without trace after `pulumi destroy`", async () => {
+        triton.close();
+        const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
+        assert.equal(code, 0, output);
+        assert.ok(!fs.existsSync(path.join(folder, ".xsched-triton")));
+        for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
+      });
+    });
+  }
+});
+
+async function npm(folder: string, ...words: string[]): Promise<void> {
+  const { code, output } = await execute(
+    "npm",
+    [...words, "--ignore-scripts", "--no-audit", "--no-fund"],
+    folder,
+  );
+  assert.equal(code, 0, output);
+}

@@ -1,0 +1,77 @@
+import * as assert from "node:assert/strict";
+import * as path from "node:path";
+
+import { ComponentProvider } from "@pulumi/pulumi/provider/experimental/provider";
+
+import * as components from "../../../components";
+
+const PACKAGE = path.resolve(__dirname, "../../../components");
+
+interface Property {
+  readonly description?: string;
+}
+
+interface ObjectType {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, Property>>;
+}
+
+interface Schema {
+  readonly name: string;
+  readonly resources: Readonly<
+    Record<
+      string,
+      ObjectType & {
+        readonly inputProperties: Readonly<Record<string, Property>>;
+        readonly requiredInputs?: readonly string[];
+      }
+    >
+  >;
+  readonly types: Readonly<
+    Record<string, ObjectType & { readonly enum?: readonly { readonly value: string }[] }>
+  >;
+}
+
+describe("the package as other languages see it", () => {
+  let schema: Schema;
+
+  before(async function () {
+    this.timeout(60_000);
+    const classes = Object.values(components).filter((each) => typeof each === "function");
+    const provider = new ComponentProvider({ components: classes, dirname: PACKAGE, name: "xsched-triton" });
+    schema = JSON.parse(await provider.getSchema()) as Schema;
+  });
+
+  it("has each component, with what it requires", () => {
+    const required = Object.entries(schema.resources).map(
+      ([token, { requiredInputs = [] }]) => `${token}: ${[...requiredInputs].sort().join(", ")}`,
+    );
+    assert.deepEqual(required.sort(), [
+      "xsched-triton:index:ModelRepository: directory, models",
+      "xsched-triton:index:TritonDeployment: models",
+      "xsched-triton:index:TritonHost: ",
+      "xsched-triton:index:TritonServer: directory, models",
+    ]);
+  });
+
+  it("describes each component, input, output and property of a type", () => {
+    const silent: string[] = [];
+    const look = (place: string, properties: Readonly<Record<string, Property>> = {}): void => {
+      for (const [name, { description }] of Object.entries(properties)) {
+        if (!description) silent.push(`${place}.${name}`);
+      }
+    };
+    for (const [token, resource] of Object.entries(schema.resources)) {
+      if (!resource.description) silent.push(token);
+      look(`${token} input`, resource.inputProperties);
+      look(token, resource.properties);
+    }
+    for (const [token, { properties }] of Object.entries(schema.types)) look(token, properties);
+    assert.deepEqual(silent, []);
+  });
+
+  it("has the log levels as an enumeration", () => {
+    const values = schema.types["xsched-triton:index:LogLevel"]?.enum?.map(({ value }) => value);
+    assert.deepEqual(values, ["error", "warning", "info", "verbose"]);
+  });
+});
