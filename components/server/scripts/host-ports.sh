@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Whether the server's ports are free, told from /proc/net, which every Linux has. Needs server-process.sh.
-# Sourced, never run.
+# Whether the server's ports are free, told from /proc/net, which every Linux has. Needs server-process.sh and
+# server-lifecycle.sh. Sourced, never run.
 
 # listening_inodes PORT: the sockets that listen on a port.
 listening_inodes() {
@@ -17,11 +17,18 @@ socket_holder() {
   printf '%s' "${link%%/*}"
 }
 
+# The ports that our container has. It is Docker that listens there, so its processes do not tell.
+container_ports() {
+  [ "$(deployed_kind)" != container ] || sed -n 's/^\(http\|grpc\|metrics\)Port //p' "$DIR/server/settings"
+}
+
 # Dies if another program has one of the ports of SETTING. Our own server's do not count: it is about to stop.
 require_free_ports() {
-  local key inode holder ours
+  local key inode holder ours published
   ours=" $(runtime_processes '*' | tr '\n' ' ')"
+  published=" $(container_ports | tr '\n' ' ')"
   for key in httpPort grpcPort metricsPort; do
+    [[ $published != *" ${SETTING[$key]} "* ]] || continue
     while IFS= read -r inode; do
       [ -n "$inode" ] || continue
       holder=$(socket_holder "$inode")

@@ -1,27 +1,79 @@
 # shellcheck shell=bash
 # The container of the container runtime. Needs host-directory.sh and server-settings.sh. Sourced, never run.
 
+# Where the container has the models, whatever the host directory is called: Triton's Python backend pastes paths
+# into a shell command without quotes.
+CONTAINER_DIRECTORY=/xsched-triton
+
 container_name() {
   printf 'xsched-triton-%s' "$(host_identity)"
 }
 
+# How often Docker had restarted the container when we began to watch it.
+CONTAINER_RESTARTS=0
+
+# Also true while Docker restarts it.
 container_running() {
-  [ "$(docker inspect --format '{{.State.Running}}' "$(container_name)" 2>/dev/null)" = true ]
+  local state
+  state=$(docker inspect --format '{{.State.Running}} {{.RestartCount}}' "$(container_name)" 2>/dev/null) || return 1
+  CONTAINER_RESTARTS=${state#* }
+  [ "${state% *}" = true ]
 }
 
 container_pid() {
   docker inspect --format '{{.State.Pid}}' "$(container_name)"
 }
 
+# container_log LINES: the last ones, without the pages of usage that Triton prints when it refuses an argument.
 container_log() {
-  docker logs --tail "$1" "$(container_name)" 2>&1 || true
+  docker logs "$(container_name)" 2>&1 | sed '/^Usage: tritonserver/,$d' | tail -n "$1" || true
 }
 
-# Docker restarts it, so a server that keeps ending is seen by its restarts.
+# A server that ends is seen by its restarts, since Docker leaves it no time to be seen as ended.
 container_failed() {
   local restarts
   restarts=$(docker inspect --format '{{.RestartCount}}' "$(container_name)" 2>/dev/null) || return 0
-  [ "$restarts" -gt 0 ]
+  [ "$restarts" -gt "$CONTAINER_RESTARTS" ]
+}
+
+# await_job PID DESCRIBE: waits for a child and, every five seconds, says what DESCRIBE SECONDS prints.
+await_job() {
+  local began=$SECONDS shown=0
+  while kill -0 "$1" 2>/dev/null; do
+    sleep 0.2
+    if [ $((SECONDS - began - shown)) -ge 5 ]; then
+      shown=$((SECONDS - began))
+      progress "$("$2" "$shown")"
+    fi
+  done
+  wait "$1"
+}
+
+describe_pull() {
+  local layers
+  # Docker draws its progress bars on a terminal only; without one it names each layer at each of its stages.
+  layers=$(grep -c ': Pulling fs layer$' "$PULL_LOG") || true
+  printf 'pulling the image (%s s; %s of %s layers)' "$1" "$(grep -cE ': (Pull complete|Already exists)$' "$PULL_LOG")" \
+    "$((layers + $(grep -c ': Already exists$' "$PULL_LOG" || true)))"
+}
+
+# require_image IMAGE: dies unless Docker works here and has the image. Nothing that runs is touched until then.
+require_image() {
+  local message
+  command -v docker >/dev/null || die "Docker is not installed on this host" "install Docker, or use the process runtime"
+  message=$(docker version --format '{{.Server.Version}}' 2>&1) ||
+    die "Docker does not answer: $message" "start Docker, and let $(id -un) use it (group docker)"
+  ! docker image inspect "$1" >/dev/null 2>&1 || return 0
+  progress "pulling the image $1"
+  PULL_LOG=$(mktemp)
+  docker pull "$1" >"$PULL_LOG" 2>&1 &
+  if ! await_job $! describe_pull; then
+    message=$(tail -n 1 "$PULL_LOG")
+    rm -f "$PULL_LOG"
+    die "Docker cannot pull the image $1: $message" \
+      "check its name and digest, and whether this host reaches its registry and is logged in to it (docker login)"
+  fi
+  rm -f "$PULL_LOG"
 }
 
 host_has_gpu() {
@@ -45,8 +97,10 @@ container_scheduled() {
 launch_container() {
   local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
-  ! host_has_gpu || options+=(--gpus all)
-  common_arguments "$DIR"
+  # The limits are those that NVIDIA advises for its images. A Docker that runs in a container itself, as on CI
+  # machines, may not set them.
+  ! host_has_gpu || options+=(--gpus all --ulimit memlock=-1 --ulimit stack=67108864)
+  common_arguments "$CONTAINER_DIRECTORY"
   arguments+=(
     # The list of models is fixed when the container is made, but it must restart with the models of that time.
     '--load-model=*'
@@ -54,22 +108,35 @@ launch_container() {
     "${EXTRA_ARGUMENTS[@]}"
   )
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
-  # The models are mounted where they are on the host, so that links and messages mean the same inside.
+  CONTAINER_RESTARTS=0
   docker run --detach --name "$(container_name)" --restart unless-stopped \
     --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" \
     --label "xsched-triton.directory=$DIR" \
-    --mount "type=bind,source=$DIR/models,target=$DIR/models,readonly" \
+    --mount "type=bind,\"source=${DIR//\"/\"\"}/models\",target=$CONTAINER_DIRECTORY/models,readonly" \
     --publish "$address:${SETTING[httpPort]}:${SETTING[httpPort]}" \
     --publish "$address:${SETTING[grpcPort]}:${SETTING[grpcPort]}" \
     --publish "$address:${SETTING[metricsPort]}:${SETTING[metricsPort]}" \
-    --shm-size 1g --ulimit memlock=-1 --ulimit stack=67108864 \
+    --shm-size 1g \
     --stop-timeout "$((seconds + 10))" \
     --log-driver json-file --log-opt "max-size=$(((megabytes + 1) / 2))m" --log-opt max-file=2 \
     "${options[@]}" "${SETTING[image]}" tritonserver "${arguments[@]}" >/dev/null
 }
 
+describe_stop() {
+  printf 'waiting for requests in flight (%s s)' "$1"
+}
+
+# Whether Docker says so itself: one that does not answer may yet bring the container back.
+container_gone() {
+  local found
+  found=$(docker ps --all --quiet --filter "name=^/$(container_name)\$" 2>/dev/null) && [ -z "$found" ]
+}
+
 # stop_container GRACE_SECONDS
 stop_container() {
-  docker stop --time "$1" "$(container_name)" >/dev/null 2>&1 || true
+  ! container_gone || return 0
+  docker stop -t "$1" "$(container_name)" >/dev/null 2>&1 &
+  await_job $! describe_stop || true
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
+  container_gone
 }

@@ -47,11 +47,14 @@ stop_server() {
   timeout=$(sed -n 's/^exitTimeoutSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
   case $(deployed_kind) in
     process) stop_process $((${timeout:-30} + 10)) ;;
-    container) stop_container $((${timeout:-30} + 10)) ;;
+    container)
+      stop_container $((${timeout:-30} + 10)) ||
+        die "Docker does not remove the container $(container_name)" "see 'docker ps' on the host, start Docker and deploy again"
+      ;;
     # The record is lost, for example with a disk that was full: whatever bears our name is ours.
     *)
       stop_process 40
-      ! command -v docker >/dev/null || stop_container 40
+      ! command -v docker >/dev/null || stop_container 40 || true
       ;;
   esac
 }

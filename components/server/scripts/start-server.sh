@@ -33,6 +33,7 @@ case $2 in
     SETTING[image]=${3-}
     [[ ${SETTING[image]} == *@sha256:* ]] ||
       die "the image '${SETTING[image]}' has no digest" "name it as repository@sha256:DIGEST"
+    require_image "${SETTING[image]}"
     ;;
   *) die "'$2' is not a runtime" "use process or container" ;;
 esac
@@ -46,7 +47,7 @@ if server_running && [ "$(running_settings "$wanted")" = "$(running_settings "$(
   print_server '[]'
   exit 0
 fi
-[ "${SETTING[kind]}" != process ] || require_free_ports
+require_free_ports
 
 serving_before=""
 previous=""
@@ -57,7 +58,9 @@ if [ -r "$DIR/server/settings" ]; then
   stop_server
 fi
 
-if ! launch_server "$wanted" || ! wait_until_live; then
+if ! launch_server "$wanted"; then
+  problem="Triton cannot be started (the reason is above)"
+elif ! wait_until_live; then
   problem="Triton does not start with these settings (its last lines are above)"
   server_log 25 >&2
 elif ! require_scheduling; then

@@ -6,6 +6,12 @@ import * as path from "node:path";
 
 const root = path.resolve(__dirname, "../../..");
 
+/** A Docker that has one container until it is told to remove it. */
+const LISTS_UNTIL_REMOVED = `case "$1" in
+  ps) [ -e "$0.removed" ] || echo 0123456789ab ;;
+  rm) touch "$0.removed" ;;
+esac`;
+
 describe("server-container.sh", () => {
   let folder: string;
 
@@ -19,12 +25,12 @@ describe("server-container.sh", () => {
   });
 
   /** Runs bash with the container functions, on a PATH whose docker writes down how it is called. */
-  function calls(script: string, { gpu = false, maps = "" } = {}): string[][] {
+  function calls(script: string, { gpu = false, docker = "" } = {}): string[][] {
     const record = path.join(folder, "calls");
     const program = (name: string, text: string) => {
       fs.writeFileSync(path.join(folder, "bin", name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     };
-    program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'; echo '${maps}'`);
+    program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'\n${docker}`);
     program("nvidia-smi", `exit ${gpu ? 0 : 9}`);
     const load = [
       "host/scripts/host-directory.sh",
@@ -47,7 +53,7 @@ describe("server-container.sh", () => {
     ].join("\n");
     const { status, stderr } = spawnSync(
       "bash",
-      ["-c", `${load}\nuse_host_directory '/srv/my models'\nread_settings\n${script}`],
+      ["-c", `${load}\nuse_host_directory '/srv/my "models"'\nread_settings\n${script}`],
       {
         encoding: "utf8",
         input: settings,
@@ -77,16 +83,16 @@ describe("server-container.sh", () => {
       "127.0.0.1:9002:9002",
     ]);
     assert.deepEqual(option("--mount"), [
-      "type=bind,source=/srv/my models/models,target=/srv/my models/models,readonly",
+      'type=bind,"source=/srv/my ""models""/models",target=/xsched-triton/models,readonly',
     ]);
     assert.deepEqual(option("--stop-timeout"), ["40"]);
     assert.deepEqual(option("--shm-size"), ["1g"]);
     assert.deepEqual(option("--log-opt"), ["max-size=10m", "max-file=2"]);
     assert.deepEqual(option("--env"), ["XSCHED_POLICY=HPF"]);
-    assert.deepEqual(option("--gpus"), []);
+    assert.deepEqual([...option("--gpus"), ...option("--ulimit")], []);
     assert.deepEqual(run.slice(image + 1), [
       "tritonserver",
-      "--model-repository=/srv/my models/models/repository",
+      "--model-repository=/xsched-triton/models/repository",
       "--model-control-mode=explicit",
       "--exit-on-error=false",
       "--strict-readiness=false",
@@ -99,20 +105,61 @@ describe("server-container.sh", () => {
     ]);
   });
 
-  it("gives the container the GPUs where there are any", () => {
+  it("gives the container the GPUs where there are any, and the limits that NVIDIA advises", () => {
     const run = calls("launch_container", { gpu: true }).at(-1) ?? [];
-    assert.equal(run[run.indexOf("--gpus") + 1], "all");
+    const given = run.slice(run.indexOf("--gpus"), run.indexOf("registry.example/triton@sha256:abc"));
+    assert.deepEqual(given, ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]);
   });
 
-  it("lets requests in flight end before it removes the container", () => {
-    const [stop, remove] = calls("stop_container 40");
-    assert.deepEqual(stop?.slice(0, 3), ["stop", "--time", "40"]);
-    assert.deepEqual(remove?.slice(0, 2), ["rm", "--force"]);
+  it("lets requests in flight end before it removes the container, and sees that it is gone", () => {
+    const stop = calls("stop_container 40", { docker: LISTS_UNTIL_REMOVED });
+    assert.deepEqual(
+      stop.map(([command, ...words]) => [command, ...words.slice(0, 2)]),
+      [
+        ["ps", "--all", "--quiet"],
+        ["stop", "-t", "40"],
+        ["rm", "--force", stop[2]?.at(-1)],
+        ["ps", "--all", "--quiet"],
+      ],
+    );
+  });
+
+  it("does not take a container for removed because Docker does not answer", () => {
+    const last = calls("if stop_container 40; then docker yes; else docker no; fi || true", {
+      docker: "exit 1",
+    }).at(-1);
+    assert.deepEqual(last, ["no"]);
+  });
+
+  it("pulls an image that is not there, and says why it cannot", () => {
+    const absent = 'case "$1" in image) exit 1 ;; esac';
+    const pull = calls("require_image registry.example/triton@sha256:abc", { docker: absent });
+    assert.deepEqual(pull.at(-1), ["pull", "registry.example/triton@sha256:abc"]);
+    const there = calls("require_image registry.example/triton@sha256:abc");
+    assert.ok(!there.slice(pull.length).some(([command]) => command === "pull"));
+    const refused = `${absent}\n[ "$1" != pull ] || { echo 'abc: Pulling fs layer'; echo 'denied: log in'; exit 1; }`;
+    const message = "error: Docker cannot pull the image registry.example/triton@sha256:abc: denied: log in";
+    calls(
+      `message=$( (require_image registry.example/triton@sha256:abc) 2>&1) || true; [[ $message == *"${message}"* ]]`,
+      {
+        docker: refused,
+      },
+    );
+  });
+
+  it("counts a container as failed when it restarts while we watch, whatever happened before", () => {
+    const restarts = 'case "$3" in *Running*) echo "true 1" ;; *) echo 2 ;; esac';
+    const verdict = (before: string): string | undefined =>
+      calls(`${before}; if container_failed; then docker yes; else docker no; fi`, { docker: restarts })
+        .at(-1)
+        ?.at(0);
+    assert.equal(verdict("CONTAINER_RESTARTS=2"), "no");
+    assert.equal(verdict("container_running"), "yes");
   });
 
   it("counts as scheduled when Triton has mapped XSched's library, and not with the driver's alone", () => {
     const verdict = (maps: string): string => {
-      calls("if container_scheduled; then docker yes; else docker no; fi", { maps });
+      calls("if container_scheduled; then docker yes; else docker no; fi", { docker: `echo '${maps}'` });
       return (
         fs.readFileSync(path.join(folder, "calls"), "utf8").trimEnd().split("\n").at(-1)?.split("\x1f")[0] ??
         ""

@@ -1,0 +1,220 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { isMap, isSeq } from "yaml";
+
+import { DockerEngine } from "./dockerEngine";
+import { StandInImages } from "./standInImage";
+import { TritonClient, underLoad } from "./triton";
+import { changesIn, freePorts, isFree, Workspace } from "./workspace";
+
+const EXAMPLES = [
+  { name: "realtime", triton: "PRIORITY_MAX", xsched: "255" },
+  { name: "interactive", triton: "PRIORITY_MAX", xsched: "40" },
+  { name: "batch", triton: "PRIORITY_MIN", xsched: "-255" },
+] as const;
+
+const MODELS = EXAMPLES.map(({ name }) => name);
+
+describe("the container runtime on a real Docker", function () {
+  let engine: DockerEngine | undefined;
+  let images: StandInImages;
+  let workspace: Workspace;
+  let directory: string;
+  let triton: TritonClient;
+  let ports: number[];
+
+  const docker = (): DockerEngine => {
+    assert.ok(engine);
+    return engine;
+  };
+
+  /** Every container of this host directory, running or not. */
+  const containers = async (): Promise<string[]> =>
+    (await docker().ask("ps", "--all", "--quiet", "--filter", `label=xsched-triton.directory=${directory}`))
+      .split("\n")
+      .filter((id) => id !== "");
+
+  const inspect = async (format: string): Promise<string> => {
+    const [container = ""] = await containers();
+    return docker().ask("inspect", "--format", format, container);
+  };
+
+  const set = (where: readonly string[], value: unknown): void => {
+    workspace.edit("local", (config) => {
+      config.setIn(["config", ...where], value);
+    });
+  };
+
+  const everyModelServes = async (): Promise<boolean> =>
+    (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean);
+
+  const changed = (output: string): string[] =>
+    changesIn(output)
+      .map(({ name, done }) => `${name} ${done}`)
+      .sort();
+
+  before(async function () {
+    const missing = DockerEngine.missing ?? StandInImages.missing;
+    if (missing !== undefined) {
+      console.log(`      ${missing}`);
+      this.skip();
+    }
+    engine = await DockerEngine.start();
+    images = await StandInImages.serve(engine);
+    workspace = await Workspace.create(engine.environment);
+    // Everything that a path may hold and that Docker, Triton or a shell could take for something else.
+    directory = workspace.file('the host\'s "models", $HOME');
+    ports = await freePorts(3);
+    const [httpPort, grpcPort, metricsPort] = ports;
+    triton = new TritonClient(httpPort!);
+    for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+      set(["xsched-triton:server", key], port);
+    }
+    set(["xsched-triton:host"], { kind: "local", directory });
+    set(["xsched-triton:runtime"], { kind: "container", image: images.image("1") });
+  });
+
+  after(async () => {
+    if (engine === undefined) return;
+    triton.close();
+    await workspace.npm("down");
+    for (const version of ["1", "2"] as const) await engine.docker("image", "rm", images.image(version));
+    await images.stop();
+    await engine.stop();
+    workspace.remove();
+  });
+
+  it("pulls the image and serves every example model at its priority", async () => {
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.match(output, /pulling the image/);
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await triton.isReady(name), `${name} is ready`);
+      assert.deepEqual(await triton.priority(name), priority);
+      const { status, body } = await triton.infer(name, await triton.exampleRequest(name));
+      assert.equal(status, 200, body);
+    }
+    assert.equal((await containers()).length, 1);
+    const bindings = await inspect("{{range .HostConfig.PortBindings}}{{range .}}{{.HostIp}} {{end}}{{end}}");
+    assert.deepEqual(bindings.trim().split(" "), ["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
+  });
+
+  it("changes nothing when nothing has changed", async () => {
+    const before = await inspect("{{.Id}} {{.State.StartedAt}}");
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+    assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
+  });
+
+  it("reloads only the model whose priority changes, and no request fails meanwhile", async () => {
+    const before = await inspect("{{.Id}} {{.State.StartedAt}}");
+    workspace.edit("local", (config) => {
+      const models = config.getIn(["config", "xsched-triton:models"]);
+      assert.ok(isSeq(models));
+      const entry = models.items.find((item) => isMap(item) && item.get("name") === "interactive");
+      assert.ok(isMap(entry));
+      entry.set("priority", 90);
+    });
+    const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
+    assert.equal(result.code, 0, result.output);
+    assert.deepEqual(changed(result.output), ["models-interactive updated", "server-interactive updated"]);
+    for (const [model, { failures, rate, sent }] of reports) {
+      assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
+      assert.ok(rate >= 50, `${model}: ${rate.toFixed(0)} requests a second`);
+    }
+    assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
+    assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
+  });
+
+  it("serves the same models again after a crash", async () => {
+    const [container, pid] = (await inspect("{{.Id}} {{.State.Pid}}")).split(" ");
+    // `docker kill` would count as stopped by hand, and a container cannot kill its own first process.
+    const killer = ["--rm", "--pid", "host", "--network", "none", images.image("1")];
+    await docker().ask("run", ...killer, "bash", "-c", 'kill -9 "$0"', pid ?? "");
+    const end = Date.now() + 30_000;
+    while (
+      Date.now() < end &&
+      !((await inspect("{{.RestartCount}}")) === "1" && (await everyModelServes()))
+    ) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(await everyModelServes());
+    assert.equal((await triton.priority("interactive")).xsched, "90");
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+    assert.equal(await inspect("{{.Id}}"), container);
+  });
+
+  it("replaces only the container when the image changes", async () => {
+    const before = await inspect("{{.Id}}");
+    set(["xsched-triton:runtime", "image"], images.image("2"));
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changed(output), ["server-process updated"]);
+    assert.notEqual(await inspect("{{.Id}}"), before);
+    assert.equal(await inspect('{{index .Config.Labels "version"}}'), "2");
+    assert.ok(await everyModelServes());
+    assert.equal((await triton.priority("interactive")).xsched, "90");
+  });
+
+  it("does not touch the server when the new image cannot be pulled", async () => {
+    const before = await inspect("{{.Id}} {{.State.StartedAt}}");
+    const absent = `${images.repository}@sha256:${"0".repeat(64)}`;
+    set(["xsched-triton:runtime", "image"], absent);
+    const { result, reports } = await underLoad(triton, MODELS, 20, () => workspace.npm("up"));
+    assert.notEqual(result.code, 0);
+    assert.ok(result.output.includes(`error: Docker cannot pull the image ${absent}: `), result.output);
+    assert.match(result.output, /manifest unknown/);
+    for (const [model, { failures }] of reports) assert.deepEqual(failures, [], model);
+    assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
+    set(["xsched-triton:runtime", "image"], images.image("2"));
+  });
+
+  it("says which program has a port, and leaves the server alone", async () => {
+    const before = await inspect("{{.Id}} {{.State.StartedAt}}");
+    const registry = Number(/:(\d+)\//.exec(images.repository)?.[1]);
+    set(["xsched-triton:server", "metricsPort"], registry);
+    const { code, output } = await workspace.npm("up");
+    assert.notEqual(code, 0);
+    assert.match(output, new RegExp(`the port ${registry} \\(metricsPort\\) is in use by .*docker-registry`));
+    assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
+    set(["xsched-triton:server", "metricsPort"], ports[2]);
+  });
+
+  it("goes back to the previous server when Triton refuses the new settings", async () => {
+    set(["xsched-triton:server", "extraFlags"], ["--no-such-flag"]);
+    const { code, output } = await workspace.npm("up");
+    assert.notEqual(code, 0);
+    assert.match(output, /unrecognized option '--no-such-flag'/);
+    assert.match(output, /the server runs again with its previous settings/);
+    assert.equal((await containers()).length, 1);
+    assert.ok(await everyModelServes());
+    set(["xsched-triton:server", "extraFlags"], []);
+  });
+
+  it("goes back to the previous server when scheduling is required and the image has none", async () => {
+    set(["xsched-triton:scheduler"], { required: true });
+    const { code, output } = await workspace.npm("up");
+    assert.notEqual(code, 0);
+    assert.match(output, /scheduling is required and not active; use an image with the XSched core/);
+    assert.equal((await containers()).length, 1);
+    assert.ok(await everyModelServes());
+    workspace.edit("local", (config) => {
+      config.deleteIn(["config", "xsched-triton:scheduler"]);
+    });
+    const repaired = await workspace.npm("up");
+    assert.equal(repaired.code, 0, repaired.output);
+    assert.deepEqual(changesIn(repaired.output), []);
+  });
+
+  it("`npm run down` leaves no container, no port and no file of the host", async () => {
+    const { code, output } = await workspace.npm("down");
+    assert.equal(code, 0, output);
+    assert.deepEqual(await containers(), []);
+    for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
+    assert.ok(!fs.existsSync(directory));
+  });
+});

@@ -1,0 +1,101 @@
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { execute, type Finished } from "./workspace";
+
+const SYSTEM_PATH = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
+const BRIDGE = "docker0";
+
+/** Whether this machine has a program, also where only root's PATH finds it. */
+export function hasProgram(name: string): boolean {
+  return SYSTEM_PATH.split(":").some((folder) => fs.existsSync(path.join(folder, name)));
+}
+
+/** Starts a daemon that ends with `stopDaemon`; what it says is shown when MOCHA_VERBOSE is set. */
+export function startDaemon(program: string, words: readonly string[]): ChildProcess {
+  const output = process.env.MOCHA_VERBOSE ? "inherit" : "ignore";
+  return spawn(program, words, {
+    stdio: ["ignore", output, output],
+    env: { ...process.env, PATH: SYSTEM_PATH },
+  });
+}
+
+export async function stopDaemon(daemon: ChildProcess): Promise<void> {
+  if (daemon.exitCode !== null || daemon.signalCode !== null) return;
+  const ended = new Promise((resolve) => daemon.once("exit", resolve));
+  daemon.kill();
+  await ended;
+}
+
+/** The user's Docker if it runs; otherwise one of our own, which leaves nothing behind. */
+export class DockerEngine {
+  private constructor(
+    /** What programs need to reach it. */
+    public readonly environment: NodeJS.ProcessEnv,
+    private readonly own?: { folder: string; daemon: ChildProcess; bridge: boolean },
+  ) {}
+
+  private static get runs(): boolean {
+    return spawnSync("docker", ["info"], { stdio: "ignore" }).status === 0;
+  }
+
+  /** What this machine lacks. */
+  public static get missing(): string | undefined {
+    if (!hasProgram("docker")) return "Docker is not installed (Debian: docker.io)";
+    if (DockerEngine.runs) return undefined;
+    if (process.getuid?.() !== 0) return "Docker does not run, and only root can start it";
+    return hasProgram("dockerd") ? undefined : "dockerd is not installed (Debian: docker.io)";
+  }
+
+  public static async start(): Promise<DockerEngine> {
+    if (DockerEngine.runs) return new DockerEngine({});
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-docker-"));
+    const bridge = !fs.existsSync(`/sys/class/net/${BRIDGE}`);
+    fs.writeFileSync(path.join(folder, "daemon.json"), "{}\n");
+    const socket = `unix://${folder}/docker.sock`;
+    const daemon = startDaemon("dockerd", [
+      ...["--config-file", `${folder}/daemon.json`],
+      ...["--data-root", `${folder}/data`],
+      ...["--exec-root", `${folder}/exec`],
+      ...["--pidfile", `${folder}/pid`],
+      ...["--host", socket],
+      // Its proxy serves the published ports on the loopback interface; rules would stay behind on this machine.
+      ...["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"],
+    ]);
+    const engine = new DockerEngine({ DOCKER_HOST: socket }, { folder, daemon, bridge });
+    for (let attempt = 0; attempt < 300 && daemon.exitCode === null; attempt++) {
+      if ((await engine.docker("version")).code === 0) return engine;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await engine.stop();
+    throw new Error("dockerd does not start; MOCHA_VERBOSE=1 shows why");
+  }
+
+  public docker(...words: string[]): Promise<Finished> {
+    return execute("docker", words, os.tmpdir(), this.environment);
+  }
+
+  /** Runs docker, which must succeed, and gives what it says. */
+  public async ask(...words: string[]): Promise<string> {
+    const { code, output } = await this.docker(...words);
+    if (code !== 0) throw new Error(`docker ${words[0]}: ${output}`);
+    return output.trim();
+  }
+
+  public async stop(): Promise<void> {
+    if (this.own === undefined) return;
+    const { folder, daemon, bridge } = this.own;
+    await stopDaemon(daemon);
+    const mounts = fs
+      .readFileSync("/proc/self/mounts", "utf8")
+      .split("\n")
+      .map((line) => line.split(" ")[1] ?? "");
+    for (const mount of mounts.filter((point) => point.startsWith(`${folder}/`)).reverse()) {
+      spawnSync("umount", [mount]);
+    }
+    fs.rmSync(folder, { recursive: true, force: true });
+    if (bridge) spawnSync("ip", ["link", "delete", BRIDGE], { env: { PATH: SYSTEM_PATH } });
+  }
+}
