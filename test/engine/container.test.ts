@@ -89,6 +89,7 @@ describe("the container runtime on a real Docker", function () {
     const { code, output } = await workspace.npm("up");
     assert.equal(code, 0, output);
     assert.match(output, /pulling the image/);
+    assert.doesNotMatch(output, /\.sh: line \d+:/);
     for (const { name, ...priority } of EXAMPLES) {
       assert.ok(await triton.isReady(name), `${name} is ready`);
       assert.deepEqual(await triton.priority(name), priority);

@@ -17,7 +17,8 @@ http_request() {
     exec {connection}>&-
     return 1
   fi
-  until IFS= read -r -t 5 -u "$connection" line; do
+  # Docker accepts a connection before its container listens, and then resets it: bash reports that on stderr.
+  until IFS= read -r -t 5 -u "$connection" line 2>/dev/null; do
     # A status above 128 says that the time is over, anything else that the peer hung up.
     if [ $? -le 128 ] || [ "$((waited += 5))" -ge "$timeout" ]; then
       exec {connection}>&-
@@ -25,13 +26,13 @@ http_request() {
     fi
     http_waiting "$waited"
   done
-  while IFS= read -r -t 10 -u "$connection" header && [ "${header%$'\r'}" != "" ]; do
+  while IFS= read -r -t 10 -u "$connection" header 2>/dev/null && [ "${header%$'\r'}" != "" ]; do
     case ${header,,} in
       content-length:*) length=${header#*:} length=${length//[^0-9]/} ;;
     esac
   done
   if [ "$length" -gt 0 ]; then
-    IFS= read -r -t 10 -N "$length" -u "$connection" HTTP_BODY || true
+    IFS= read -r -t 10 -N "$length" -u "$connection" HTTP_BODY 2>/dev/null || true
   fi
   exec {connection}>&-
   line=${line#* }
