@@ -28,9 +28,13 @@ function bin(name) {
   return path.join(ROOT, "node_modules", ".bin", name);
 }
 
-const goModulesWithTests = () => [
-  ...new Set(projectFiles("_test.go").map((file) => path.join(ROOT, path.dirname(file)))),
-];
+/** Folders of the Go modules that have tests. */
+function goModulesWithTests() {
+  const tests = projectFiles("_test.go");
+  return projectFiles("go.mod")
+    .map((file) => path.dirname(file))
+    .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
+}
 
 /** One entry a check: its title, the program that it needs, and how it runs. */
 const CHECKS = [
@@ -43,10 +47,10 @@ const CHECKS = [
     words: ["shellcheck", "-s", "bash", ...projectFiles(".sh"), ".ci/run"],
   },
   ...goModulesWithTests().map((folder) => ({
-    title: `go test ${path.relative(ROOT, folder)}`,
+    title: `go test ${folder}`,
     needs: "go",
     words: ["go", "test", "./..."],
-    cwd: folder,
+    cwd: path.join(ROOT, folder),
   })),
   { title: "unit tests", mocha: ["test/unit/**/*.test.ts"] },
   { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },
