@@ -8,7 +8,7 @@ import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
-import { ensureTools, ToolchainError } from "./toolchain.mjs";
+import { ensureTools, isRunning, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
@@ -93,15 +93,6 @@ function removeStaleLocks() {
       console.error(`Removing the lock of an update that ended without giving it back (process ${pid}).`);
       fs.rmSync(file);
     }
-  }
-}
-
-function isRunning(pid) {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error.code === "EPERM";
   }
 }
 

@@ -227,7 +227,8 @@ function takeLock(lock) {
   return false;
 }
 
-function isRunning(pid) {
+/** Whether a process of this machine runs. */
+export function isRunning(pid) {
   try {
     process.kill(pid, 0);
     return true;

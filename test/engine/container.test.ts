@@ -5,16 +5,10 @@ import { isMap, isSeq } from "yaml";
 
 import { DockerEngine } from "./dockerEngine";
 import { StandInImages } from "./standInImage";
+import { EXAMPLES, MODELS } from "./examples";
 import { TritonClient, underLoad } from "./triton";
-import { changesIn, freePorts, isFree, Workspace } from "./workspace";
-
-const EXAMPLES = [
-  { name: "realtime", triton: "PRIORITY_MAX", xsched: "255" },
-  { name: "interactive", triton: "PRIORITY_MAX", xsched: "40" },
-  { name: "batch", triton: "PRIORITY_MIN", xsched: "-255" },
-] as const;
-
-const MODELS = EXAMPLES.map(({ name }) => name);
+import { freePorts, isFree } from "./ports";
+import { changesIn, Workspace } from "./workspace";
 
 describe("the container runtime on a real Docker", function () {
   let engine: DockerEngine | undefined;

@@ -6,6 +6,8 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { freePorts } from "./ports";
+
 const root = path.resolve(__dirname, "../..");
 const fixtures = path.join(root, "test/fixtures/models");
 
@@ -60,25 +62,6 @@ async function until(
     assert.ok(Date.now() < end, `${what} within ${seconds} s`);
     await sleep(100);
   }
-}
-
-/** Ports that are free now, all held until all are known. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<net.Server>((resolve) => {
-          const server = net.createServer();
-          server.listen(0, "127.0.0.1", () => {
-            resolve(server);
-          });
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** The pids of all processes whose executable lies below a folder. */

@@ -3,17 +3,10 @@ import * as fs from "node:fs";
 
 import { isMap, isSeq } from "yaml";
 
+import { EXAMPLES, MODELS } from "./examples";
 import { TritonClient, underLoad } from "./triton";
-import { changesIn, freePorts, isFree, Workspace } from "./workspace";
-
-/** The models of Pulumi.local.yaml, and how Triton shows each one's priority. */
-const EXAMPLES = [
-  { name: "realtime", triton: "PRIORITY_MAX", xsched: "255" },
-  { name: "interactive", triton: "PRIORITY_MAX", xsched: "40" },
-  { name: "batch", triton: "PRIORITY_MIN", xsched: "-255" },
-] as const;
-
-const MODELS = EXAMPLES.map(({ name }) => name);
+import { freePorts, isFree } from "./ports";
+import { changesIn, Workspace } from "./workspace";
 
 /** Processes of this machine whose command line holds `text`, by process id. */
 function processesWith(text: string): number[] {

@@ -3,7 +3,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { TritonClient } from "./triton";
-import { changesIn, execute, type Finished, freePorts, isFree, Workspace } from "./workspace";
+import { freePorts, isFree } from "./ports";
+import { changesIn, execute, type Finished, Workspace } from "./workspace";
 
 /** What the examples deploy, and how Triton shows each model's priority. */
 const MODELS = [

@@ -1,12 +1,13 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 
+import { MODELS } from "./examples";
 import { SshServer } from "./sshServer";
 import { TritonClient } from "./triton";
-import { changesIn, freePorts, Workspace } from "./workspace";
+import { freePorts } from "./ports";
+import { changesIn, Workspace } from "./workspace";
 
 const STACK = "edge";
-const MODELS = ["realtime", "interactive", "batch"];
 
 describe("a stack on an existing machine over SSH", function () {
   let ssh: SshServer;

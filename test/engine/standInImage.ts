@@ -5,7 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import { type DockerEngine, hasProgram, startDaemon, stopDaemon } from "./dockerEngine";
-import { freePorts } from "./workspace";
+import { freePorts } from "./ports";
 
 const PROJECT = path.resolve(__dirname, "../..");
 const MAKE_ROOT = "test/fixtures/standInImage/make-root.sh";
