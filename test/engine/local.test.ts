@@ -1,4 +1,5 @@
 import * as assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 
 import { isMap, isSeq } from "yaml";
@@ -21,6 +22,12 @@ function processesWith(text: string): number[] {
       }
     })
     .map(Number);
+}
+
+/** Shared memory that Triton's Python backend holds for a host's folder; `host_identity` names it. */
+function sharedMemory(folder: string): string[] {
+  const identity = createHash("sha256").update(folder).digest("hex").slice(0, 12);
+  return fs.readdirSync("/dev/shm").filter((name) => name.startsWith(`xsched-triton-${identity}-`));
 }
 
 async function until(seconds: number, condition: () => Promise<boolean>): Promise<boolean> {
@@ -237,10 +244,13 @@ describe("the local stack on the real engine", () => {
   });
 
   it("`npm run down` leaves no process, no port and no file of the host", async () => {
+    const folder = fs.realpathSync(workspace.file(".local/hosts/local"));
+    assert.notDeepEqual(sharedMemory(folder), []);
     const { code, output } = await workspace.npm("down");
     assert.equal(code, 0, output);
     assert.deepEqual(processesWith(workspace.directory), []);
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")));
+    assert.deepEqual(sharedMemory(folder), []);
   });
 });
