@@ -12,6 +12,9 @@ import { ensureTools, isRunning, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
+const LOCAL_STATE = path.join(LOCAL, "state");
+/** Where Pulumi's file backend keeps the stack "local". */
+const LOCAL_STATE_FILE = path.join(LOCAL_STATE, ".pulumi", "stacks", "xsched-triton", "local.json");
 
 /** The Pulumi command of each of ours, and what it says when there is nobody to ask. */
 const COMMANDS = {
@@ -48,11 +51,10 @@ function environmentFor(stack, tools) {
       .filter((folder) => folder !== tools.path && !fs.existsSync(path.join(plugins, path.basename(folder))));
     return { ...environment, PATH: [environment.PATH, ...providers].join(path.delimiter) };
   }
-  const state = path.join(LOCAL, "state");
-  fs.mkdirSync(state, { recursive: true });
+  fs.mkdirSync(LOCAL_STATE, { recursive: true });
   return {
     ...environment,
-    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_BACKEND_URL: `file://${LOCAL_STATE}`,
     PULUMI_HOME: tools.home,
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     // The stack has no secrets to protect (refuseLocalSecrets), so the passphrase need not be one.
@@ -83,7 +85,7 @@ function refuseLocalSecrets() {
 
 /** An `up` that was killed leaves its lock behind; nobody but the stack's own user can hold it. */
 function removeStaleLocks() {
-  const locks = path.join(LOCAL, "state", ".pulumi", "locks");
+  const locks = path.join(LOCAL_STATE, ".pulumi", "locks");
   if (!fs.existsSync(locks)) return;
   for (const name of fs.readdirSync(locks, { recursive: true })) {
     if (!name.endsWith(".json")) continue;
@@ -97,8 +99,7 @@ function removeStaleLocks() {
 }
 
 function createLocalStack(environment) {
-  const stackFile = path.join(LOCAL, "state", ".pulumi", "stacks", "xsched-triton", "local.json");
-  if (fs.existsSync(stackFile)) return;
+  if (fs.existsSync(LOCAL_STATE_FILE)) return;
   const words = ["stack", "select", "--create", "local", "--non-interactive"];
   const { status, stderr, error } = spawnSync("pulumi", words, {
     cwd: ROOT,
@@ -127,7 +128,7 @@ async function main(argv) {
     if (status !== 0) return status;
   }
   if (command === "up" || command === "status") {
-    const target = { name: stack, root: ROOT, environment };
+    const target = { name: stack, root: ROOT, environment, stateFile: local ? LOCAL_STATE_FILE : undefined };
     const found = describeServer(target);
     const server = command === "up" ? resumeServer(found, target) : found;
     printServer(server, target);
