@@ -528,24 +528,51 @@ describe("host scripts with a real Triton", function () {
   it("goes back to the previous settings when Triton refuses the new ones", async () => {
     const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
     assert.match(message, /no-such-flag/);
+    // The last lines of the server that was stopped would hide the reason.
+    assert.doesNotMatch(message, /Signal \(15\)|supervisor: stopped/);
     assert.match(message, /runs again with its previous settings/);
     assert.equal(await host.infer("scale", 1), 9);
     const { pid } = await host.describe();
     assert.equal(await host.start({ exitTimeoutSeconds: 6 }), pid);
   });
 
-  it("names the port and the program that holds it, and keeps serving", async () => {
-    const foreign = net.createServer();
-    await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
-    const { port } = foreign.address() as net.AddressInfo;
+  it("names each port that is taken and the program that holds it, and keeps serving", async () => {
+    const listen = async () => {
+      const server = net.createServer();
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      return { server, port: (server.address() as net.AddressInfo).port };
+    };
+    const foreign = [await listen(), await listen()] as const;
+    const [grpcPort, metricsPort] = [foreign[0].port, foreign[1].port];
     const { pid } = await host.describe();
-    const message = await host.fail("start-server.sh", ["process"], host.settings({ grpcPort: port }));
+    const message = await host.fail("start-server.sh", ["process"], host.settings({ grpcPort, metricsPort }));
+    const taken = (port: number, key: string) =>
+      `the port ${port} \\(${key}\\) is in use by process ${process.pid}: \\S*node[^;\n]{0,120}`;
     assert.match(
       message,
-      new RegExp(`port ${port} \\(grpcPort\\) is in use by process ${process.pid}: .*node`),
+      new RegExp(`^error: ${taken(grpcPort, "grpcPort")}; ${taken(metricsPort, "metricsPort")}$`, "m"),
     );
+    assert.match(message, /choose free ports: server\.grpcPort, server\.metricsPort$/m);
     assert.equal((await host.describe()).pid, pid);
-    await new Promise((resolve) => foreign.close(resolve));
+    for (const { server } of foreign) await new Promise((resolve) => server.close(resolve));
+  });
+
+  it("never takes another server at its address for its own", async () => {
+    const { pid } = await host.describe();
+    process.kill(supervisorPid(host.directory), "SIGKILL");
+    process.kill(Number(pid), "SIGKILL");
+    const stranger = http.createServer((_, response) => response.end("{}"));
+    await until("the port to be free", 10, async () => {
+      await new Promise((resolve) => {
+        stranger.once("error", resolve).listen(host.ports[0], "127.0.0.1", () => {
+          resolve(undefined);
+        });
+      });
+      return stranger.listening;
+    });
+    assert.equal((await host.describe()).running, false);
+    await new Promise((resolve) => stranger.close(resolve));
+    await host.start();
   });
 
   it("never takes a foreign process for its own", async () => {

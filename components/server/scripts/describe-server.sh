@@ -41,11 +41,14 @@ describe_model() {
     "$(json_string "$1")" "$(json_string "$version")" "$priority" "$ready" "$(json_string "$reason")" "$inputs"
 }
 
-running=false pid=null version="" models=""
-if triton_address && triton_live; then
+running=false pid="" version="" models=""
+# Whoever answers at the address may be another server that took the port while ours was down, with models of the
+# same names.
+if triton_address && pid=$(server_pid 2>/dev/null) && [ "${pid:-0}" -gt 0 ] && triton_live; then
   running=true
-  pid=$(server_pid)
   version=$(triton_version)
+else
+  pid=""
 fi
 while IFS= read -r model; do
   models+=${models:+,}$(describe_model "$model")

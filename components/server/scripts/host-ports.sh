@@ -22,9 +22,24 @@ container_ports() {
   [ "$(deployed_kind)" != container ] || sed -n 's/^\(http\|grpc\|metrics\)Port //p' "$DIR/server/settings"
 }
 
-# Dies if another program has one of the ports of SETTING. Our own server's do not count: it is about to stop.
+# holder_description PID: who holds a port, so that a person recognizes it; a whole command line would fill the screen.
+holder_description() {
+  local command
+  if [ -z "$1" ]; then
+    printf 'a process of another user'
+    return
+  fi
+  # It may have ended meanwhile.
+  command=$(tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline") || true
+  command=${command% }
+  [ "${#command}" -le 120 ] || command="${command:0:119}…"
+  printf 'process %s: %s' "$1" "$command"
+}
+
+# Dies if other programs have ports of SETTING, and names all of them. Our own server's do not count: it is about to
+# stop.
 require_free_ports() {
-  local key inode holder ours published
+  local key inode holder ours published taken=() keys=()
   ours=" $(runtime_processes '*' | tr '\n' ' ')"
   published=" $(container_ports | tr '\n' ' ')"
   for key in httpPort grpcPort metricsPort; do
@@ -33,8 +48,18 @@ require_free_ports() {
       [ -n "$inode" ] || continue
       holder=$(socket_holder "$inode")
       [ -z "$holder" ] || [[ $ours != *" $holder "* ]] || continue
-      die "the port ${SETTING[$key]} ($key) is in use by ${holder:+process $holder: $(tr '\0' ' ' <"/proc/$holder/cmdline")}${holder:-a process of another user}" \
-        "stop that program, or set server.$key to a free port"
+      taken+=("the port ${SETTING[$key]} ($key) is in use by $(holder_description "$holder")")
+      keys+=("server.$key")
+      break
     done < <(listening_inodes "${SETTING[$key]}")
   done
+  [ "${#taken[@]}" -gt 0 ] || return 0
+  die "$(join_words '; ' "${taken[@]}")" "stop what uses them, or choose free ports: $(join_words ', ' "${keys[@]}")"
+}
+
+# join_words SEPARATOR WORD…
+join_words() {
+  local separator=$1 joined=$2
+  shift 2
+  printf '%s' "$joined" "${@/#/$separator}"
 }

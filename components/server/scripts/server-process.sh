@@ -96,7 +96,9 @@ process_failed() {
   [ -e "$DIR/server/ended" ]
 }
 
-# process_log LINES: the last ones, without the pages of usage that Triton prints when it refuses an argument.
+# process_log LINES: the last ones of the server that was launched last, not of the one that was stopped for it, and
+# without the pages of usage that Triton prints when it refuses an argument.
 process_log() {
-  sed '/^Usage: tritonserver/,/ supervisor: /d' "$DIR/server/logs/triton.log" 2>/dev/null | tail -n "$1" || true
+  tac "$DIR/server/logs/triton.log" 2>/dev/null | sed '/ supervisor: stopped$/Q' | tac |
+    sed '/^Usage: tritonserver/,/ supervisor: /d' | tail -n "$1" || true
 }
