@@ -13,11 +13,19 @@ export function nearest(word: string, candidates: readonly string[]): string | u
     if (Math.abs(candidate.length - word.length) >= bestDistance) {
       continue;
     }
-    const edits = distance(word.toLowerCase(), candidate.toLowerCase());
-    if (edits < bestDistance) {
+    const count = edits(word.toLowerCase(), candidate.toLowerCase());
+    if (count < bestDistance) {
       best = candidate;
-      bestDistance = edits;
+      bestDistance = count;
     }
   }
   return best ?? candidates.find((candidate) => word.length >= 3 && candidate.startsWith(word));
+}
+
+/** The Levenshtein distance, but two neighbouring letters that changed places count as one mistake. */
+function edits(a: string, b: string): number {
+  const swapped = Array.from({ length: Math.max(0, a.length - 1) }, (_, at) => at).some(
+    (at) => a.slice(0, at) + a.charAt(at + 1) + a.charAt(at) + a.slice(at + 2) === b,
+  );
+  return swapped ? 1 : distance(a, b);
 }

@@ -14,6 +14,11 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ["sever", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean server?"],
   ],
   [
+    "a key with two letters swapped",
+    { hots: {} },
+    ["hots", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean host?"],
+  ],
+  [
     "an unknown key far from all known ones",
     { scheduler: { zzz: 1 } },
     ["scheduler.zzz", "(unknown key)", "the keys required, policy", "take it out"],
