@@ -48,7 +48,7 @@ export interface ServerOptionsArgs {
   exitTimeoutSeconds?: pulumi.Input<number>;
   /** Seconds that a model may take until it is ready. @default 300 */
   loadTimeoutSeconds?: pulumi.Input<number>;
-  /** Megabytes (10⁶ bytes) that one log file may reach. @default 20 */
+  /** Mebibytes that the log may take; older lines are dropped. @default 20 */
   logMegabytes?: pulumi.Input<number>;
   /**
    * When Triton must refuse to serve because its models would run unscheduled. Needs an image with the XSched core;

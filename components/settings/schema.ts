@@ -78,7 +78,11 @@ export const serverFields = {
     30,
     "Seconds that requests in flight get to finish when Triton stops.",
   ),
-  logMegabytes: defaulted(integer(1, 10000, 20), 20, "Size in megabytes at which a log file is rotated."),
+  logMegabytes: defaulted(
+    integer(1, 10000, 20),
+    20,
+    "Mebibytes that the log may take; older lines are dropped.",
+  ),
   loadTimeoutSeconds: defaulted(
     integer(1, 86400, 300),
     300,

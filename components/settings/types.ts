@@ -62,7 +62,7 @@ export interface ServerSettings {
   readonly logLevel: LogLevel;
   /** Seconds that requests in flight get to finish when Triton stops. */
   readonly exitTimeoutSeconds: number;
-  /** Megabytes (10⁶ bytes) that one log file may reach before it is rotated. */
+  /** Mebibytes that the log may take; older lines are dropped. */
   readonly logMegabytes: number;
   /** Seconds that a model may take until it is ready. */
   readonly loadTimeoutSeconds: number;
