@@ -26,9 +26,10 @@ const COMMANDS = {
 
 class UsageError extends Error {}
 
-function parseArguments([command, ...rest]) {
+function parseArguments([command = "", ...rest]) {
   if (!Object.hasOwn(COMMANDS, command)) {
-    throw new UsageError(`Unknown command "${command}". Use one of: ${Object.keys(COMMANDS).join(", ")}.`);
+    const problem = command === "" ? "No command given." : `Unknown command "${command}".`;
+    throw new UsageError(`${problem} Use one of: ${Object.keys(COMMANDS).join(", ")}.`);
   }
   const named = rest[0] !== undefined && !rest[0].startsWith("-");
   return { command, stack: named ? rest[0] : "local", flags: named ? rest.slice(1) : rest };
