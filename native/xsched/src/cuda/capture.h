@@ -1,0 +1,55 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CUDA_CAPTURE_H_
+#define XSCHED_CUDA_CAPTURE_H_
+
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "cuda/abi.h"
+#include "preempt/export.h"
+
+namespace xsched {
+
+// Which streams are being captured. What happens to a stream then becomes
+// part of a graph and does not run; asking such a stream whether it is done
+// would break the capture.
+class XSCHED_INTERNAL Captures {
+ public:
+  static Captures& Get();
+
+  // Around the driver's begin of a capture: no query of the scheduler is
+  // under way when it happens.
+  void BeforeBegin();
+  void AfterBegin(CUstream stream, CUresult result);
+  void AfterEnd(CUstream stream, CUresult result);
+  void ForgetStream(CUstream stream);
+
+  // Whether launches into 'stream' are being captured, also if it joined the
+  // capture through an event.
+  bool
+  Includes(CUstream stream) const
+  {
+    // Relaxed: a thread that captures sees its own begin.
+    return count_.load(std::memory_order_relaxed) != 0 && Asks(stream);
+  }
+
+  // True if streams may be queried now; LeaveQuery must follow.
+  bool EnterQuery();
+  void LeaveQuery();
+
+ private:
+  static bool Asks(CUstream stream);
+  void Prune();
+
+  std::atomic<int> count_{0};
+  std::atomic<int> queries_{0};
+  std::mutex mutex_;
+  std::vector<CUstream> streams_;  // those that a capture began with
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_CUDA_CAPTURE_H_

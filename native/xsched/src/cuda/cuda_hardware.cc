@@ -1,0 +1,140 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cuda/cuda_hardware.h"
+
+#include "cuda/capture.h"
+#include "cuda/functions.h"
+
+namespace xsched {
+namespace {
+
+CUstream
+AsStream(uint64_t stream)
+{
+  return reinterpret_cast<CUstream>(stream);
+}
+
+Progress
+AsProgress(CUresult result)
+{
+  return result == kCudaSuccess
+             ? Progress::kDone
+             : result == kCudaErrorNotReady ? Progress::kBusy
+                                            : Progress::kFailed;
+}
+
+// Makes a context current for a while, if it is not.
+class ContextScope {
+ public:
+  explicit ContextScope(uint64_t context)
+  {
+    CUcontext wanted = reinterpret_cast<CUcontext>(context);
+    CUcontext current = nullptr;
+    if (real::cuCtxGetCurrent(&current) == kCudaSuccess && current != wanted) {
+      pushed_ = real::cuCtxPushCurrent_v2(wanted) == kCudaSuccess;
+    }
+  }
+  ~ContextScope()
+  {
+    CUcontext popped = nullptr;
+    if (pushed_) {
+      real::cuCtxPopCurrent_v2(&popped);
+    }
+  }
+  ContextScope(const ContextScope&) = delete;
+  ContextScope& operator=(const ContextScope&) = delete;
+
+ private:
+  bool pushed_ = false;
+};
+
+}  // namespace
+
+CudaHardware*
+CudaHardware::Get()
+{
+  static CudaHardware* hardware = new CudaHardware;
+  return hardware;
+}
+
+Progress
+CudaHardware::QueryStream(uint64_t stream, uint64_t context)
+{
+  Captures& captures = Captures::Get();
+  if (!captures.EnterQuery()) {
+    return Progress::kBusy;
+  }
+  CUresult result = kCudaSuccess;
+  {
+    ContextScope scope(context);
+    result = real::cuStreamQuery(AsStream(stream));
+  }
+  captures.LeaveQuery();
+  return AsProgress(result);
+}
+
+bool
+CudaHardware::Synchronize(uint64_t stream, uint64_t context)
+{
+  ContextScope scope(context);
+  return real::cuStreamSynchronize(AsStream(stream)) == kCudaSuccess;
+}
+
+void*
+CudaHardware::CreateEvent()
+{
+  CUevent event = nullptr;
+  constexpr unsigned int kWithTiming = 0;
+  return real::cuEventCreate(&event, kWithTiming) == kCudaSuccess ? event
+                                                                  : nullptr;
+}
+
+void
+CudaHardware::DestroyEvent(void* event)
+{
+  real::cuEventDestroy_v2(static_cast<CUevent>(event));
+}
+
+bool
+CudaHardware::RecordEvent(void* event, uint64_t stream)
+{
+  return real::cuEventRecord(
+             static_cast<CUevent>(event), AsStream(stream)) == kCudaSuccess;
+}
+
+Progress
+CudaHardware::QueryEvent(void* event)
+{
+  return AsProgress(real::cuEventQuery(static_cast<CUevent>(event)));
+}
+
+int64_t
+CudaHardware::ElapsedNs(void* from, void* to)
+{
+  float milliseconds = -1;
+  if (real::cuEventElapsedTime(
+          &milliseconds, static_cast<CUevent>(from),
+          static_cast<CUevent>(to)) != kCudaSuccess) {
+    return -1;
+  }
+  return static_cast<int64_t>(static_cast<double>(milliseconds) * 1e6);
+}
+
+int
+CudaHardware::EnterWait()
+{
+  int mode = kCaptureModeRelaxed;
+  return real::cuThreadExchangeStreamCaptureMode(&mode) == kCudaSuccess ? mode
+                                                                       : -1;
+}
+
+void
+CudaHardware::LeaveWait(int state)
+{
+  if (state >= 0) {
+    real::cuThreadExchangeStreamCaptureMode(&state);
+  }
+}
+
+}  // namespace xsched

@@ -1,0 +1,31 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CUDA_CUDA_HARDWARE_H_
+#define XSCHED_CUDA_CUDA_HARDWARE_H_
+
+#include "cuda/abi.h"
+#include "preempt/export.h"
+#include "preempt/hardware.h"
+
+namespace xsched {
+
+// CUDA devices.
+class XSCHED_INTERNAL CudaHardware final : public Hardware {
+ public:
+  static CudaHardware* Get();
+
+  Progress QueryStream(uint64_t stream, uint64_t context) override;
+  bool Synchronize(uint64_t stream, uint64_t context) override;
+  void* CreateEvent() override;
+  void DestroyEvent(void* event) override;
+  bool RecordEvent(void* event, uint64_t stream) override;
+  Progress QueryEvent(void* event) override;
+  int64_t ElapsedNs(void* from, void* to) override;
+  int EnterWait() override;
+  void LeaveWait(int state) override;
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_CUDA_CUDA_HARDWARE_H_

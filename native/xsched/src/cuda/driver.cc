@@ -1,0 +1,121 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "cuda/driver.h"
+
+#include <dlfcn.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "preempt/log.h"
+
+namespace xsched {
+namespace {
+
+constexpr const char* kName = "libcuda.so.1";
+
+// Where drivers are: the compatibility libraries of containers first, as the
+// loader's configuration there has them.
+constexpr const char* kDirectories[] = {
+    "/usr/local/cuda/compat/lib.real",
+    "/usr/local/cuda/compat/lib",
+    "/usr/local/cuda/compat",
+    "/usr/local/nvidia/lib64",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib64",
+    "/usr/lib64/nvidia",
+    "/usr/lib/x86_64-linux-gnu/nvidia/current",
+    "/usr/lib/wsl/lib",
+    "/run/opengl-driver/lib",
+    "/usr/lib",
+    "/usr/local/lib",
+};
+
+// Marks the stand-in; the driver has no such symbol.
+constexpr const char* kOwnMark = "xsched_shim_version";
+
+std::vector<std::string>
+SearchPath()
+{
+  std::vector<std::string> directories;
+  const char* value = getenv("LD_LIBRARY_PATH");
+  std::string list = value == nullptr ? "" : value;
+  for (size_t begin = 0; begin < list.size();) {
+    size_t end = list.find_first_of(":;", begin);
+    end = end == std::string::npos ? list.size() : end;
+    if (end > begin) {
+      directories.push_back(list.substr(begin, end - begin));
+    }
+    begin = end + 1;
+  }
+  directories.insert(
+      directories.end(), std::begin(kDirectories), std::end(kDirectories));
+  return directories;
+}
+
+}  // namespace
+
+DriverLibrary&
+DriverLibrary::Get()
+{
+  // Never destroyed: calls may come while the process exits.
+  static DriverLibrary* library = new DriverLibrary;
+  return *library;
+}
+
+DriverLibrary::DriverLibrary()
+{
+  const char* given = getenv("XSCHED_CUDA_LIB");
+  if (given != nullptr && *given != '\0') {
+    if (!Open(given)) {
+      Log(LogLevel::kError,
+          "XSCHED_CUDA_LIB=%s is not a CUDA driver library that can be loaded",
+          given);
+    }
+    return;
+  }
+  for (const std::string& directory : SearchPath()) {
+    if (Open(directory + "/" + kName)) {
+      return;
+    }
+  }
+  Log(LogLevel::kError,
+      "no %s but this package's own was found; set XSCHED_CUDA_LIB to the "
+      "driver's",
+      kName);
+}
+
+bool
+DriverLibrary::Open(const std::string& path)
+{
+  struct stat file;
+  if (stat(path.c_str(), &file) != 0) {
+    return false;
+  }
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    Log(LogLevel::kWarning, "%s cannot be loaded: %s", path.c_str(), dlerror());
+    return false;
+  }
+  // The loader knows files by device and inode, so this also recognises the
+  // stand-in under another name. A copy of it has the mark as well.
+  if (dlsym(handle, kOwnMark) != nullptr || dlsym(handle, "cuInit") == nullptr) {
+    dlclose(handle);
+    return false;
+  }
+  handle_ = handle;
+  path_ = path;
+  return true;
+}
+
+void*
+DriverLibrary::Find(const char* symbol) const
+{
+  return handle_ == nullptr ? nullptr : dlsym(handle_, symbol);
+}
+
+}  // namespace xsched

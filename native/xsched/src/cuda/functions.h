@@ -1,0 +1,35 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The driver's functions that the scheduler itself calls.
+
+#ifndef XSCHED_CUDA_FUNCTIONS_H_
+#define XSCHED_CUDA_FUNCTIONS_H_
+
+#include "cuda/driver.h"
+
+namespace xsched {
+namespace real {
+
+XSCHED_DRIVER_FUNCTION(cuCtxGetCurrent, CUresult(CUcontext*));
+XSCHED_DRIVER_FUNCTION(cuCtxGetDevice, CUresult(CUdevice*));
+XSCHED_DRIVER_FUNCTION(cuCtxPushCurrent_v2, CUresult(CUcontext));
+XSCHED_DRIVER_FUNCTION(cuCtxPopCurrent_v2, CUresult(CUcontext*));
+XSCHED_DRIVER_FUNCTION(cuCtxGetStreamPriorityRange, CUresult(int*, int*));
+XSCHED_DRIVER_FUNCTION(cuStreamGetPriority, CUresult(CUstream, int*));
+XSCHED_DRIVER_FUNCTION(cuStreamQuery, CUresult(CUstream));
+XSCHED_DRIVER_FUNCTION(cuStreamSynchronize, CUresult(CUstream));
+// Since CUDA 10.0 and 10.1.
+XSCHED_DRIVER_FUNCTION(cuStreamIsCapturing, CUresult(CUstream, int*));
+XSCHED_DRIVER_FUNCTION(cuThreadExchangeStreamCaptureMode, CUresult(int*));
+XSCHED_DRIVER_FUNCTION(cuEventCreate, CUresult(CUevent*, unsigned int));
+XSCHED_DRIVER_FUNCTION(cuEventDestroy_v2, CUresult(CUevent));
+XSCHED_DRIVER_FUNCTION(cuEventRecord, CUresult(CUevent, CUstream));
+XSCHED_DRIVER_FUNCTION(cuEventQuery, CUresult(CUevent));
+XSCHED_DRIVER_FUNCTION(
+    cuEventElapsedTime, CUresult(float*, CUevent, CUevent));
+
+}  // namespace real
+}  // namespace xsched
+
+#endif  // XSCHED_CUDA_FUNCTIONS_H_

@@ -1,0 +1,114 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preempt/device.h"
+
+#include <algorithm>
+
+#include "preempt/futex.h"
+
+namespace xsched {
+
+void
+ChangeGate(Queue* queue, uint32_t clear, uint32_t set)
+{
+  uint32_t old = queue->gate.load(std::memory_order_relaxed);
+  uint32_t next = 0;
+  do {
+    next = (old & ~clear) | set;
+    if (next == old) {
+      return;
+    }
+    // Sequentially consistent, as is 'sleepers': either a launch that goes
+    // to sleep sees the new gate, or this thread sees the sleeper.
+  } while (!queue->gate.compare_exchange_weak(
+      old, next, std::memory_order_seq_cst, std::memory_order_relaxed));
+  if (queue->sleepers.load(std::memory_order_seq_cst) != 0) {
+    FutexWakeAll(&queue->gate);
+  }
+}
+
+Durations*
+Device::GetDurations()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (durations_ == nullptr) {
+    durations_ = std::make_unique<Durations>();
+  }
+  return durations_.get();
+}
+
+void
+Device::Add(Queue* queue, const Policy& policy)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  queues_.push_back(queue);
+  Apply(policy, queue);
+}
+
+void
+Device::Remove(Queue* queue, const Policy& policy)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  queues_.erase(
+      std::remove(queues_.begin(), queues_.end(), queue), queues_.end());
+  ChangeGate(queue, ~0u, 0);
+  Apply(policy, nullptr);
+}
+
+void
+Device::Change(
+    const Policy& policy, Queue* cause, const std::function<void()>& change)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  change();
+  Apply(policy, cause);
+}
+
+void
+Device::Blockers(
+    const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers)
+{
+  blockers->clear();
+  const Priority own = queue.priority.load(std::memory_order_relaxed);
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Queue* other : queues_) {
+    if (other != &queue && other->ready.load(std::memory_order_relaxed) &&
+        policy.Blocks(
+            other->priority.load(std::memory_order_relaxed), own)) {
+      blockers->push_back(other);
+    }
+  }
+}
+
+void
+Device::Apply(const Policy& policy, Queue* cause)
+{
+  candidates_.clear();
+  for (Queue* queue : queues_) {
+    candidates_.push_back(
+        {queue->priority.load(std::memory_order_relaxed),
+         queue->ready.load(std::memory_order_relaxed), true, false});
+  }
+  policy.Decide(candidates_.data(), candidates_.size());
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    Queue* queue = queues_[i];
+    const Candidate& decided = candidates_[i];
+    const uint32_t old = queue->gate.load(std::memory_order_relaxed);
+    uint32_t set = 0;
+    set |= decided.may_launch ? 0u : kGateClosed;
+    set |= decided.bounded ? kGateBounded : 0u;
+    set |= decided.priority == PRIORITY_NO_EXECUTE ? kGateHeld : 0u;
+    if (!decided.may_launch && (old & kGateClosed) == 0 && decided.ready &&
+        cause != nullptr && cause != queue) {
+      cause->preemptions.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (decided.bounded && (old & kGateBounded) == 0 && decided.ready) {
+      queue->uncounted.store(true, std::memory_order_relaxed);
+    }
+    ChangeGate(
+        queue, (kGateClosed | kGateBounded | kGateHeld) & ~set, set);
+  }
+}
+
+}  // namespace xsched

@@ -1,0 +1,55 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_DEVICE_H_
+#define XSCHED_PREEMPT_DEVICE_H_
+
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "preempt/durations.h"
+#include "preempt/policy.h"
+#include "preempt/queue.h"
+
+namespace xsched {
+
+// The queues that compete for one device, and what the policy decided for
+// each: it stands in the queue's gate, so that a launch need not ask.
+class Device {
+ public:
+  explicit Device(int id) : id_(id) {}
+
+  int Id() const { return id_; }
+  // Made on first use: only queues that can be preempted need it.
+  Durations* GetDurations();
+
+  void Add(Queue* queue, const Policy& policy);
+  void Remove(Queue* queue, const Policy& policy);
+  // Runs 'change' on the state that the policy looks at, then the policy.
+  // 'cause' is blamed for the queues that have to stop.
+  void Change(
+      const Policy& policy, Queue* cause, const std::function<void()>& change);
+  // The ready queues that keep 'queue' from launching.
+  void Blockers(
+      const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers);
+
+  std::mutex& Lock() { return mutex_; }
+
+ private:
+  void Apply(const Policy& policy, Queue* cause);
+
+  const int id_;
+  std::mutex mutex_;
+  std::vector<Queue*> queues_;
+  std::vector<Candidate> candidates_;
+  std::unique_ptr<Durations> durations_;
+};
+
+// Sets and clears bits of a queue's gate, and wakes its launches if that lets
+// them go.
+void ChangeGate(Queue* queue, uint32_t clear, uint32_t set);
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_DEVICE_H_

@@ -1,0 +1,56 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_DURATIONS_H_
+#define XSCHED_PREEMPT_DURATIONS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace xsched {
+
+// What is launched: a kernel or a graph, and its grid and block sizes. The
+// same kernel with another grid may take much longer.
+struct LaunchKey {
+  uint64_t function;
+  uint64_t shape;
+};
+
+// The learned time of one kernel in one shape, or of a kernel in any shape.
+struct Duration {
+  std::atomic<uint64_t> key{0};
+  // 0: not measured yet. Relaxed throughout: a single number that a racing
+  // update may lose one sample of.
+  std::atomic<uint32_t> ns{0};
+  // The same kernel in any shape; null in that entry itself.
+  std::atomic<Duration*> any_shape{nullptr};
+
+  // The best estimate there is; 0 if there is none.
+  int64_t EstimateNs() const;
+  // Takes a measured time into the estimate.
+  void Learn(int64_t measured_ns);
+};
+
+// The learned times of a device. Entries are never removed, so pointers stay
+// valid; lookups take no lock.
+class Durations {
+ public:
+  Durations() : entries_(kCapacity) {}
+  Duration* Find(const LaunchKey& key);
+
+ private:
+  static constexpr size_t kCapacity = 8192;
+  static constexpr size_t kProbes = 32;
+
+  Duration* FindHash(uint64_t hash);
+
+  std::vector<Duration> entries_;
+  // What finds no place shares one estimate.
+  Duration others_;
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_DURATIONS_H_

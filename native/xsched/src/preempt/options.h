@@ -1,0 +1,44 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_OPTIONS_H_
+#define XSCHED_PREEMPT_OPTIONS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "preempt/export.h"
+#include "xsched/types.h"
+
+namespace xsched {
+
+// What the environment says, read once. A value that cannot be used is
+// reported in the log and replaced by the default.
+struct Options {
+  // XSCHED_SCHEDULER=APP leaves scheduling to the application.
+  XSchedulerType scheduler = kSchedulerLocal;
+  // XSCHED_POLICY
+  XPolicyType policy = kPolicyHighestPriorityFirst;
+  // XSCHED_AUTO_XQUEUE: every stream becomes an XQueue.
+  bool auto_xqueue = false;
+  // XSCHED_AUTO_XQUEUE_PRIORITY; without it, after the stream's priority.
+  bool has_auto_priority = false;
+  Priority auto_priority = PRIORITY_DEFAULT;
+  // XSCHED_AUTO_XQUEUE_THRESHOLD, _BATCH_SIZE; 0: no cap.
+  int64_t auto_threshold = 0;
+  int64_t auto_batch_size = 0;
+  // XSCHED_INFLIGHT_US, in nanoseconds: the GPU time that a queue which can
+  // be preempted may have in flight.
+  int64_t inflight_ns = 150000;
+  // XSCHED_CONTROL_SOCKET: path of the control socket; "off" for none.
+  std::string control_socket;
+  // XSCHED_METRICS_FILE, XSCHED_METRICS_INTERVAL_MS
+  std::string metrics_file;
+  int64_t metrics_interval_ms = 5000;
+};
+
+XSCHED_INTERNAL const Options& GetOptions();
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_OPTIONS_H_

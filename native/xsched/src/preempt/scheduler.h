@@ -1,0 +1,148 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_SCHEDULER_H_
+#define XSCHED_PREEMPT_SCHEDULER_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "preempt/device.h"
+#include "preempt/durations.h"
+#include "preempt/export.h"
+#include "preempt/policy.h"
+#include "preempt/queue.h"
+#include "preempt/table.h"
+#include "xsched/ext.h"
+#include "xsched/types.h"
+
+namespace xsched {
+
+// What a person sees of a queue.
+struct QueueReport {
+  XQueueHandle handle;
+  uint64_t stream;
+  int device;
+  bool ready;
+  bool waiting;
+  std::string name;
+  XQueueStats stats;
+};
+
+// The queues of the process and the gate that their launches pass. One
+// instance, never destroyed.
+//
+// Locks: registry_mutex_ before a device's lock; nothing calls the driver or
+// waits with either held.
+class XSCHED_INTERNAL Scheduler {
+ public:
+  static Scheduler& Get();
+
+  // --- hardware queues and XQueues -------------------------------------
+  XResult CreateHwQueue(
+      Hardware* hardware, int device, uint64_t context, uint64_t stream,
+      HwQueueHandle* handle);
+  XResult FindHwQueue(uint64_t stream, HwQueueHandle* handle);
+  XResult DestroyHwQueue(HwQueueHandle handle);
+  XResult SynchronizeHwQueue(HwQueueHandle handle);
+  XResult CreateQueue(HwQueueHandle hwq, XQueueHandle* handle);
+  XResult FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle);
+  XResult DestroyQueue(XQueueHandle handle);
+
+  XResult SetLimits(XQueueHandle handle, int64_t launches, int64_t segment);
+  XResult SetPriority(XQueueHandle handle, Priority priority);
+  XResult SetName(XQueueHandle handle, const std::string& name);
+  XResult Suspend(XQueueHandle handle, bool wait);
+  XResult Resume(XQueueHandle handle);
+  XResult WaitAll(XQueueHandle handle);
+  XResult QueryState(XQueueHandle handle, XQueueState* state);
+  XResult Report(XQueueHandle handle, QueueReport* report);
+  std::vector<QueueReport> ReportAll();
+
+  XResult SetPolicy(XSchedulerType scheduler, XPolicyType type);
+  const char* PolicyName() const;
+
+  // --- called around the driver's functions ----------------------------
+  // The queue of a stream; null if it has none.
+  Queue* Find(uint64_t stream) const;
+  // The queue that the calling thread works for in this context, or null.
+  Queue* CurrentOfThread(uint64_t context) const;
+  // Whether there is any queue at all.
+  bool
+  Active() const
+  {
+    // Relaxed: a thread that creates a queue and then launches sees its own
+    // write; other threads have no order to rely on.
+    return scheduled_.load(std::memory_order_relaxed) != 0;
+  }
+
+  // Waits until the queue may launch. AfterLaunch must follow.
+  void BeforeLaunch(Queue* queue, uint64_t stream, const LaunchKey& key);
+  void AfterLaunch(Queue* queue);
+  // A copy or another operation that is work, but never waits.
+  void BeforeWork(Queue* queue);
+  void AfterWork(Queue* queue);
+
+  // The number to pass to Finished if a synchronisation that begins now
+  // succeeds.
+  uint64_t
+  Launched(const Queue* queue) const
+  {
+    // Acquire: work counted here was given to the driver before.
+    return queue->launched.load(std::memory_order_acquire);
+  }
+  void Finished(Queue* queue, uint64_t launched);
+  // Everything that was launched in a context before a call has finished.
+  std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
+
+  void RecordedEvent(uint64_t event, Queue* queue);
+  void ForgetEvent(uint64_t event) { events_.Remove(event); }
+  void FinishedEvent(uint64_t event);
+  void ForgetStream(uint64_t stream);
+  void ForgetContext(uint64_t context);
+
+  // After fork: the child has no GPU, and no lock may be taken.
+  void Disable();
+
+ private:
+  static constexpr uint32_t kChunk = 64;
+  static constexpr uint32_t kMaxQueues = 16384;
+
+  Scheduler();
+
+  Queue* Resolve(uint64_t handle, uint64_t tag) const;
+  static uint64_t Handle(const Queue* queue, uint64_t tag);
+  Device* GetDevice(int id);
+
+  void MarkReady(Queue* queue);
+  void MarkIdle(Queue* queue, uint64_t launched);
+  // Waits until both the turn and the room are there.
+  void Pass(Queue* queue, uint64_t stream);
+  // False if the launch is to go ahead although it is not its turn.
+  bool WaitForTurn(Queue* queue);
+  // False if the turn ended meanwhile.
+  bool WaitForRoom(Queue* queue, uint64_t stream);
+  void Poll(Queue* queue);
+  void AddForeign(Queue* queue, uint64_t stream);
+  bool ForeignDone(Queue* queue);
+
+  std::atomic<uint32_t> scheduled_{0};
+  std::atomic<bool> disabled_{false};
+  std::atomic<const Policy*> policy_;
+  Table streams_;
+  Table events_;
+
+  mutable std::mutex registry_mutex_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<uint32_t> free_slots_;
+  uint32_t slot_count_ = 0;
+  std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_SCHEDULER_H_

@@ -1,0 +1,51 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The driver's functions as the tests call them.
+
+#ifndef XSCHED_TESTS_DRIVER_INTERFACE_H_
+#define XSCHED_TESTS_DRIVER_INTERFACE_H_
+
+#include <cstddef>
+
+#include "cuda/abi.h"
+
+extern "C" {
+CUresult cuInit(unsigned int);
+CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
+CUresult cuCtxDestroy_v2(CUcontext);
+CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuCtxSynchronize();
+CUresult cuStreamCreate(CUstream*, unsigned int);
+CUresult cuStreamCreateWithPriority(CUstream*, unsigned int, int);
+CUresult cuStreamDestroy_v2(CUstream);
+CUresult cuStreamSynchronize(CUstream);
+CUresult cuStreamQuery(CUstream);
+CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned int);
+CUresult cuStreamBeginCapture_v2(CUstream, int);
+CUresult cuStreamEndCapture(CUstream, CUgraph*);
+CUresult cuEventCreate(CUevent*, unsigned int);
+CUresult cuEventDestroy_v2(CUevent);
+CUresult cuEventRecord(CUevent, CUstream);
+CUresult cuEventSynchronize(CUevent);
+CUresult cuEventQuery(CUevent);
+CUresult cuLaunchKernel(
+    CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+    unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
+CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuGetProcAddress(const char*, void**, int, cuuint64_t);
+CUresult cuGetProcAddress_v2(const char*, void**, int, cuuint64_t, int*);
+CUresult cuTexRefSetMipmapLevelBias(void*, float);
+CUresult cuModuleLoadDataEx(void*, void*, unsigned int, void*, void*);
+CUresult cuMulticastCreate(void*, const void*);
+}
+
+inline CUresult
+LaunchOn(CUstream stream, CUfunction function)
+{
+  return cuLaunchKernel(
+      function, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr);
+}
+
+#endif  // XSCHED_TESTS_DRIVER_INTERFACE_H_

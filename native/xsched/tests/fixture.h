@@ -1,0 +1,83 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_TESTS_FIXTURE_H_
+#define XSCHED_TESTS_FIXTURE_H_
+
+#include <gtest/gtest.h>
+
+#include "driver_interface.h"
+#include "simulated_driver/simulated_driver.h"
+#include "xsched/cuda/hal.h"
+#include "xsched/ext.h"
+#include "xsched/xsched.h"
+
+// A context that is current in the test's thread.
+class DriverTest : public testing::Test {
+ protected:
+  void
+  SetUp() override
+  {
+    ASSERT_EQ(cuInit(0), 0);
+    ASSERT_EQ(cuCtxCreate_v2(&context_, 0, 0), 0);
+    simulated::TakeRuns();
+  }
+
+  void
+  TearDown() override
+  {
+    simulated::SetError(0);
+    simulated::Hold(false);
+    cuCtxSynchronize();
+    EXPECT_EQ(cuCtxDestroy_v2(context_), 0);
+  }
+
+  CUcontext context_ = nullptr;
+};
+
+// A stream, and its XQueue if it is given a priority.
+class TestStream {
+ public:
+  TestStream() { EXPECT_EQ(cuStreamCreate(&stream_, 0), 0); }
+
+  explicit TestStream(Priority priority) : TestStream()
+  {
+    EXPECT_EQ(CudaQueueCreate(&hwq_, stream_), kXSchedSuccess);
+    EXPECT_EQ(
+        XQueueCreate(&xq_, hwq_, kPreemptLevelDeactivate, 0), kXSchedSuccess);
+    EXPECT_EQ(XHintPriority(xq_, priority), kXSchedSuccess);
+  }
+
+  ~TestStream()
+  {
+    if (xq_ != 0) {
+      EXPECT_EQ(XQueueDestroy(xq_), kXSchedSuccess);
+      EXPECT_EQ(HwQueueDestroy(hwq_), kXSchedSuccess);
+    }
+    cuStreamSynchronize(stream_);
+    EXPECT_EQ(cuStreamDestroy_v2(stream_), 0);
+  }
+
+  TestStream(const TestStream&) = delete;
+  TestStream& operator=(const TestStream&) = delete;
+
+  CUstream Get() const { return stream_; }
+  XQueueHandle Queue() const { return xq_; }
+  CUresult Launch(CUfunction kernel) { return LaunchOn(stream_, kernel); }
+  CUresult Synchronize() { return cuStreamSynchronize(stream_); }
+
+  XQueueStats
+  Stats() const
+  {
+    XQueueStats stats = {};
+    EXPECT_EQ(XQueueGetStats(xq_, &stats), kXSchedSuccess);
+    return stats;
+  }
+
+ private:
+  CUstream stream_ = nullptr;
+  HwQueueHandle hwq_ = 0;
+  XQueueHandle xq_ = 0;
+};
+
+#endif  // XSCHED_TESTS_FIXTURE_H_

@@ -1,0 +1,14 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+int
+main(int argc, char** argv)
+{
+  setenv("XSCHED_CUDA_LIB", SIMULATED_DRIVER, 1);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
