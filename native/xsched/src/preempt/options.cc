@@ -83,15 +83,6 @@ ReadOptions()
   if (ReadInteger("XSCHED_INFLIGHT_US", 1, 1000000, &value)) {
     options.inflight_ns = value * 1000;
   }
-  if (const char* path = getenv("XSCHED_CONTROL_SOCKET")) {
-    options.control_socket = path;
-  }
-  if (const char* path = getenv("XSCHED_METRICS_FILE")) {
-    options.metrics_file = path;
-  }
-  ReadInteger(
-      "XSCHED_METRICS_INTERVAL_MS", 10, 3600000,
-      &options.metrics_interval_ms);
   return options;
 }
 

@@ -5,7 +5,6 @@
 #define XSCHED_PREEMPT_OPTIONS_H_
 
 #include <cstdint>
-#include <string>
 
 #include "preempt/export.h"
 #include "xsched/types.h"
@@ -30,11 +29,6 @@ struct Options {
   // XSCHED_INFLIGHT_US, in nanoseconds: the GPU time that a queue which can
   // be preempted may have in flight.
   int64_t inflight_ns = 150000;
-  // XSCHED_CONTROL_SOCKET: path of the control socket; "off" for none.
-  std::string control_socket;
-  // XSCHED_METRICS_FILE, XSCHED_METRICS_INTERVAL_MS
-  std::string metrics_file;
-  int64_t metrics_interval_ms = 5000;
 };
 
 XSCHED_INTERNAL const Options& GetOptions();

@@ -3,6 +3,8 @@
 
 #include "preempt/scheduler.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -107,6 +109,15 @@ class WaitScope {
   Hardware* const hardware_;
   const int state_;
 };
+
+// Waits until no thread asks the driver about the queue any more.
+void
+AwaitPoll(Queue* queue)
+{
+  while (queue->being_polled.load(std::memory_order_seq_cst)) {
+    sched_yield();
+  }
+}
 
 // Sleeps while the gate holds 'gate', at most 'timeout_ns'.
 void
@@ -312,7 +323,7 @@ Scheduler::DestroyQueue(XQueueHandle handle)
     std::lock_guard<std::mutex> lock(registry_mutex_);
     queue = Resolve(handle, kXqTag);
     if (queue == nullptr ||
-        !queue->scheduled.exchange(false, std::memory_order_acq_rel)) {
+        !queue->scheduled.exchange(false, std::memory_order_seq_cst)) {
       return kXSchedErrorNotFound;
     }
     scheduled_.fetch_sub(1, std::memory_order_relaxed);
@@ -322,6 +333,7 @@ Scheduler::DestroyQueue(XQueueHandle handle)
       foreign.store(0, std::memory_order_relaxed);
     }
   }
+  AwaitPoll(queue);
   queue->flight->Clear();
   return kXSchedSuccess;
 }
@@ -758,8 +770,14 @@ Scheduler::Finished(Queue* queue, uint64_t launched)
 void
 Scheduler::Poll(Queue* queue)
 {
-  // One thread at a time asks the driver about a queue.
-  if (queue->being_polled.exchange(true, std::memory_order_acquire)) {
+  // One thread at a time asks the driver about a queue. Sequentially
+  // consistent with AwaitPoll: either this thread sees that the queue or its
+  // stream is gone, or the one that destroys it waits for this one.
+  if (queue->being_polled.exchange(true, std::memory_order_seq_cst)) {
+    return;
+  }
+  if (!queue->scheduled.load(std::memory_order_seq_cst)) {
+    queue->being_polled.store(false, std::memory_order_release);
     return;
   }
   const int64_t now_ns = NowNs();
@@ -774,7 +792,7 @@ Scheduler::Poll(Queue* queue)
       now_ns - queue->polled_since_ns.load(std::memory_order_relaxed) >=
           quiet_ns &&
       queue->submitted.load(std::memory_order_relaxed) == launched) {
-    const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
+    const uint64_t stream = queue->stream.load(std::memory_order_seq_cst);
     const Progress progress =
         stream == 0 ? Progress::kDone
                     : queue->hardware->QueryStream(stream, queue->context);
@@ -809,7 +827,7 @@ bool
 Scheduler::ForeignDone(Queue* queue)
 {
   for (auto& foreign : queue->foreign) {
-    uint64_t stream = foreign.load(std::memory_order_relaxed);
+    uint64_t stream = foreign.load(std::memory_order_seq_cst);
     if (stream == 0) {
       continue;
     }
@@ -876,7 +894,7 @@ Scheduler::ForgetStream(uint64_t stream)
     if (const uint64_t found = streams_.Find(stream)) {
       streams_.Remove(stream);
       Queue* queue = reinterpret_cast<Queue*>(found);
-      queue->stream.store(0, std::memory_order_relaxed);
+      queue->stream.store(0, std::memory_order_seq_cst);
       owners.push_back(queue);
     }
     for (uint32_t slot = 0; slot < slot_count_; ++slot) {
@@ -885,13 +903,14 @@ Scheduler::ForgetStream(uint64_t stream)
       for (auto& foreign : queue->foreign) {
         uint64_t expected = stream;
         if (foreign.compare_exchange_strong(
-                expected, 0, std::memory_order_relaxed)) {
+                expected, 0, std::memory_order_seq_cst)) {
           owners.push_back(queue);
         }
       }
     }
   }
   for (Queue* queue : owners) {
+    AwaitPoll(queue);
     if (queue->flight != nullptr) {
       queue->flight->DropStream(stream);
     }
