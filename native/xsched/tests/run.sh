@@ -37,3 +37,15 @@ for kind in "${kinds[@]}"; do
     grep -E '^\[ +(PASSED) +\]' "$test.log"
   done
 done
+
+# The installed package, moved elsewhere, as an integration uses it.
+rm -rf build/package build/moved build/integration
+{
+  cmake -S . -B build/package -DCMAKE_INSTALL_PREFIX="$PWD/build/package/installed" &&
+    cmake --build build/package --parallel && cmake --install build/package &&
+    mv build/package/installed build/moved &&
+    cmake -S tests/integration -B build/integration -DCMAKE_PREFIX_PATH="$PWD/build/moved" &&
+    cmake --build build/integration
+} >build/integration.log 2>&1 || { cat build/integration.log >&2; exit 1; }
+build/integration/integration
+printf 'package: found, linked and called from another project\n'
