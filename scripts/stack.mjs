@@ -56,11 +56,25 @@ function environmentFor(stack, tools) {
   return {
     ...environment,
     PULUMI_BACKEND_URL: `file://${LOCAL_STATE}`,
-    PULUMI_HOME: tools.home,
+    PULUMI_HOME: pulumiHome(tools),
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     // The stack has no secrets to protect (refuseLocalSecrets), so the passphrase need not be one.
     PULUMI_CONFIG_PASSPHRASE: "",
   };
+}
+
+/** A home of this clone's own with the toolchain's plugins: Pulumi writes into its home, and clones share a toolchain. */
+function pulumiHome(tools) {
+  const home = path.join(LOCAL, "pulumi");
+  const plugins = path.join(home, "plugins");
+  const shared = path.join(tools.home, "plugins");
+  fs.mkdirSync(home, { recursive: true });
+  const present = fs.lstatSync(plugins, { throwIfNoEntry: false });
+  if (!present?.isSymbolicLink() || fs.readlinkSync(plugins) !== shared) {
+    fs.rmSync(plugins, { recursive: true, force: true });
+    fs.symlinkSync(shared, plugins);
+  }
+  return home;
 }
 
 function run(program, words, environment) {
@@ -84,18 +98,38 @@ function refuseLocalSecrets() {
   }
 }
 
-/** An `up` that was killed leaves its lock behind; nobody but the stack's own user can hold it. */
-function removeStaleLocks() {
+/** Waits for nobody: an update that runs is named, and the lock of one that was killed is removed. */
+function checkLocks() {
   const locks = path.join(LOCAL_STATE, ".pulumi", "locks");
   if (!fs.existsSync(locks)) return;
   for (const name of fs.readdirSync(locks, { recursive: true })) {
     if (!name.endsWith(".json")) continue;
     const file = path.join(locks, name);
     const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8"));
-    if (hostname === os.hostname() && !isRunning(pid)) {
-      console.error(`Removing the lock of an update that ended without giving it back (process ${pid}).`);
-      fs.rmSync(file);
+    if (hostname !== os.hostname() || isRunning(pid)) {
+      throw new UsageError(
+        `Another update of the stack "local" is under way (process ${pid} on ${hostname}). Run this again when it has ended.`,
+      );
     }
+    console.error(`Removing the lock of an update that ended without giving it back (process ${pid}).`);
+    fs.rmSync(file);
+  }
+}
+
+/** Other stacks are the user's: says what is missing before Pulumi asks or fails half way. */
+function requireStack(stack, environment) {
+  const words = ["stack", "--show-name", "--stack", stack, "--non-interactive"];
+  const { status, stderr, error } = spawnSync("pulumi", words, {
+    cwd: ROOT,
+    env: environment,
+    encoding: "utf8",
+  });
+  if (error) throw error;
+  if (status !== 0) {
+    throw new UsageError(
+      `The stack "${stack}" cannot be used: ${stderr.trim().replace(/^error: /, "")}\n` +
+        `fix: pulumi login, then pulumi stack init ${stack}`,
+    );
   }
 }
 
@@ -120,7 +154,9 @@ async function main(argv) {
   if (local) {
     refuseLocalSecrets();
     createLocalStack(environment);
-    removeStaleLocks();
+    if (command === "up" || command === "down") checkLocks();
+  } else {
+    requireStack(stack, environment);
   }
   const { pulumi, unattended } = COMMANDS[command];
   if (pulumi) {

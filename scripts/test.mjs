@@ -52,6 +52,7 @@ const CHECKS = [
     words: ["go", "test", "./..."],
     cwd: path.join(ROOT, folder),
   })),
+  { title: "native core", needs: "cmake", words: ["bash", "native/xsched/tests/run.sh"] },
   { title: "unit tests", mocha: ["test/unit/**/*.test.ts"] },
   { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },
 ];
