@@ -3,7 +3,7 @@ import globals from "globals";
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["**/node_modules/", ".local/", "**/dist/"] },
+  { ignores: ["**/node_modules/", ".local/", "**/dist/", "native/"] },
   eslint.configs.recommended,
   {
     files: ["**/*.ts"],
