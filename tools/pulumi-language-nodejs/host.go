@@ -31,7 +31,7 @@ func (h *host) Handshake(
 	_ context.Context, request *pulumirpc.LanguageHandshakeRequest,
 ) (*pulumirpc.LanguageHandshakeResponse, error) {
 	h.engine = request.GetEngineAddress()
-	if err := rpcutil.Healthcheck(h.stopped, h.engine, missingEngine, h.stop); err != nil {
+	if err := rpcutil.Healthcheck(h.stopped, h.engine, engineCheckInterval, h.stop); err != nil {
 		return nil, fmt.Errorf("cannot watch the engine at %s: %w", h.engine, err)
 	}
 	return &pulumirpc.LanguageHandshakeResponse{}, nil

@@ -18,8 +18,8 @@ import (
 	"google.golang.org/grpc"
 )
 
-// missingEngine is how long the engine may not answer before the host takes it for dead and ends.
-const missingEngine = 5 * time.Minute
+// engineCheckInterval is how often the host asks whether the engine is still there; it ends with an engine that was killed.
+const engineCheckInterval = 5 * time.Second
 
 func main() {
 	if err := serve(); err != nil {
@@ -35,7 +35,7 @@ func serve() error {
 	engine := ""
 	if len(os.Args) > 1 {
 		engine = os.Args[len(os.Args)-1]
-		if err := rpcutil.Healthcheck(ctx, engine, missingEngine, cancel); err != nil {
+		if err := rpcutil.Healthcheck(ctx, engine, engineCheckInterval, cancel); err != nil {
 			return fmt.Errorf("cannot watch the engine at %s: %w", engine, err)
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	provider "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -45,7 +47,37 @@ func newProvider() provider.Provider {
 		}
 		return response, err
 	}
+	endWithEngine(&implementation)
 	return implementation
+}
+
+// endWithEngine ends this process when the engine that started it is gone, which a killed engine cannot say. Commands
+// that still run come to their end first: they write into pipes of this process.
+func endWithEngine(implementation *provider.Provider) {
+	var running atomic.Int64
+	create, update, remove := implementation.Create, implementation.Update, implementation.Delete
+	implementation.Create = func(ctx context.Context, request provider.CreateRequest) (provider.CreateResponse, error) {
+		defer running.Add(-1)
+		running.Add(1)
+		return create(ctx, request)
+	}
+	implementation.Update = func(ctx context.Context, request provider.UpdateRequest) (provider.UpdateResponse, error) {
+		defer running.Add(-1)
+		running.Add(1)
+		return update(ctx, request)
+	}
+	implementation.Delete = func(ctx context.Context, request provider.DeleteRequest) error {
+		defer running.Add(-1)
+		running.Add(1)
+		return remove(ctx, request)
+	}
+	engine := os.Getppid()
+	go func() {
+		for os.Getppid() == engine || running.Load() > 0 {
+			time.Sleep(time.Second)
+		}
+		os.Exit(1)
+	}()
 }
 
 // explainUnknown says why a property that the vendor's documentation has may be refused here.
