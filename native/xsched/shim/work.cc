@@ -62,9 +62,9 @@ Launch(CUstream stream, bool per_thread, const KeyFunction& key, const Call& cal
       Captures::Get().Includes(reinterpret_cast<CUstream>(handle))) {
     return call();
   }
-  scheduler.BeforeLaunch(queue, handle, key());
+  const LaunchTicket ticket = scheduler.BeforeLaunch(queue, handle, key);
   const CUresult result = call();
-  scheduler.AfterLaunch(queue);
+  scheduler.AfterLaunch(queue, handle, ticket, result == kCudaSuccess);
   return result;
 }
 

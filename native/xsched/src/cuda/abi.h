@@ -50,6 +50,8 @@ constexpr CUresult kCudaErrorCaptureWrongThread = 908;
 
 constexpr uint64_t kStreamLegacy = 1;
 constexpr uint64_t kStreamPerThread = 2;
+constexpr unsigned int kEventDefault = 0;
+constexpr unsigned int kEventDisableTiming = 2;
 constexpr int kCaptureNone = 0;
 constexpr int kCaptureModeRelaxed = 2;
 constexpr cuuint64_t kProcPerThreadStream = 2;
