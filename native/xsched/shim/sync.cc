@@ -100,7 +100,7 @@ Record(CUevent event, CUstream stream, Function& function, More... more)
   if (scheduler.Active()) {
     Queue* queue = QueueOf(scheduler, stream);
     // An event of a capture says nothing about the stream's progress.
-    if (queue != nullptr && Captures::Get().Includes(stream)) {
+    if (queue != nullptr && Captures::Includes(stream)) {
       queue = nullptr;
     }
     scheduler.RecordedEvent(Number(event), queue);

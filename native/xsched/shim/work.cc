@@ -52,14 +52,14 @@ template <typename KeyFunction, typename Call>
 inline CUresult
 Launch(CUstream stream, bool per_thread, const KeyFunction& key, const Call& call)
 {
-  Scheduler& scheduler = Scheduler::Get();
-  if (!scheduler.Active()) {
+  if (!Scheduler::Active()) {
     return call();
   }
+  Scheduler& scheduler = Scheduler::Get();
   const uint64_t handle = StreamOf(stream, per_thread);
   Queue* queue = OwnerOf(scheduler, handle);
   if (queue == nullptr ||
-      Captures::Get().Includes(reinterpret_cast<CUstream>(handle))) {
+      Captures::Includes(reinterpret_cast<CUstream>(handle))) {
     return call();
   }
   const LaunchTicket ticket = scheduler.BeforeLaunch(queue, handle, key);
@@ -72,14 +72,14 @@ template <typename Call>
 inline CUresult
 Copy(CUstream stream, bool per_thread, const Call& call)
 {
-  Scheduler& scheduler = Scheduler::Get();
-  if (!scheduler.Active()) {
+  if (!Scheduler::Active()) {
     return call();
   }
+  Scheduler& scheduler = Scheduler::Get();
   const uint64_t handle = StreamOf(stream, per_thread);
   Queue* queue = handle > kStreamPerThread ? scheduler.Find(handle) : nullptr;
   if (queue == nullptr ||
-      Captures::Get().Includes(reinterpret_cast<CUstream>(handle))) {
+      Captures::Includes(reinterpret_cast<CUstream>(handle))) {
     return call();
   }
   scheduler.BeforeWork(queue);

@@ -11,6 +11,8 @@
 
 namespace xsched {
 
+std::atomic<int> Captures::count_{0};
+
 Captures&
 Captures::Get()
 {

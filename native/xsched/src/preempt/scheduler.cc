@@ -25,6 +25,9 @@ AwaitPoll(Queue* queue)
 
 }  // namespace
 
+std::atomic<uint32_t> Scheduler::scheduled_{0};
+std::atomic<bool> Scheduler::disabled_{false};
+
 Scheduler&
 Scheduler::Get()
 {
@@ -128,6 +131,7 @@ Scheduler::CreateHwQueue(
   queue->context = context;
   queue->hardware = hardware;
   queue->device = GetDevice(device);
+  queue->durations = queue->device->GetDurations();
   queue->events = GetEvents(hardware, context);
   queue->flight.Attach(queue->events);
   queue->alive.store(true, std::memory_order_release);

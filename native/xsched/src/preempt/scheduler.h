@@ -78,8 +78,8 @@ class XSCHED_INTERNAL Scheduler {
   // The queue that the calling thread works for in this context, or null.
   Queue* CurrentOfThread(uint64_t context) const;
   // Whether there is any queue at all.
-  bool
-  Active() const
+  static bool
+  Active()
   {
     // Relaxed: a thread that creates a queue and then launches sees its own
     // write; other threads have no order to rely on.
@@ -162,8 +162,11 @@ class XSCHED_INTERNAL Scheduler {
   void AddForeign(Queue* queue, uint64_t stream);
   bool ForeignDone(Queue* queue);
 
-  std::atomic<uint32_t> scheduled_{0};
-  std::atomic<bool> disabled_{false};
+  // Number of XQueues. Static: where there are none, a launch looks at this
+  // and at nothing else.
+  static std::atomic<uint32_t> scheduled_;
+  static std::atomic<bool> disabled_;
+
   std::atomic<const Policy*> policy_;
   Table streams_;
   Table events_;
