@@ -21,7 +21,7 @@ constexpr int64_t kMaxLookNs = 100000;
 // What must be left on the device when a thread is to launch a long kernel: it
 // takes some 20 us to wake up and be back with it.
 constexpr int64_t kWakeUpNs = 40000;
-constexpr int kMaxExtensions = 4;
+constexpr int kMaxExtensions = 2;
 
 int64_t
 Clamp(int64_t value, int64_t low, int64_t high)
@@ -99,6 +99,13 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
   // With a cap on their number, each launch asks.
   Grant(limits.launches != 0 ? 0 : limits.ns - remaining_ns - cost_ns);
   return 0;
+}
+
+void
+Flight::RequireEvent()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  open_extensions_ = kMaxExtensions;
 }
 
 void

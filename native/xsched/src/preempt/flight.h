@@ -61,6 +61,9 @@ class Flight {
   int64_t Admit(
       const Duration& duration, uint64_t stream, const Limits& limits);
 
+  // The queue did not have the device for itself: only an event can say what
+  // has finished.
+  void RequireEvent();
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);

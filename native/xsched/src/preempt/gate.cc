@@ -97,6 +97,7 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
       if (!WaitForTurn(queue)) {
         break;
       }
+      queue->flight.RequireEvent();
     } else if ((gate & kGateBounded) != 0) {
       counted = WaitForRoom(queue, stream, *duration);
     } else {
