@@ -3,34 +3,30 @@
 
 #include "xsched_priority.h"
 
+#include <cstdlib>
+
 #include "triton/backend/backend_common.h"
 
 namespace triton { namespace backend { namespace tensorrt {
 
 namespace {
 
-// Whether 'text' is a decimal integer that a priority can be: an
-// optional minus and digits, nothing else.
+// Whether 'text' is the decimal integer of a priority: an optional minus
+// and digits, nothing else.
 bool
-ParsePriorityNumber(const std::string& text, ::Priority* number)
+ParsePriorityNumber(const std::string& text, ::Priority* priority)
 {
-  const bool negative = !text.empty() && text[0] == '-';
-  const size_t first = negative ? 1 : 0;
-  if (first == text.size()) {
+  const char* begin = text.c_str();
+  const char first_digit = (*begin == '-') ? begin[1] : begin[0];
+  // Far too large numbers become LONG_MIN or LONG_MAX.
+  char* end = nullptr;
+  const long number = strtol(begin, &end, 10);
+  if (first_digit < '0' || first_digit > '9' || end != begin + text.size() ||
+      number < PRIORITY_MIN || number > PRIORITY_MAX) {
     return false;
   }
-  int magnitude = 0;
-  for (size_t i = first; i < text.size(); ++i) {
-    if (text[i] < '0' || text[i] > '9') {
-      return false;
-    }
-    magnitude = magnitude * 10 + (text[i] - '0');
-    if (magnitude > PRIORITY_MAX && magnitude > -PRIORITY_MIN) {
-      return false;
-    }
-  }
-  *number = negative ? -magnitude : magnitude;
-  return *number >= PRIORITY_MIN && *number <= PRIORITY_MAX;
+  *priority = number;
+  return true;
 }
 
 }  // namespace
