@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# entrypoint.sh COMMAND [ARGUMENT…]: what the image runs. tritonserver runs under XSched, and not at all if it must be
+# scheduled and cannot be. Any other command runs as in the base image, without XSched.
+#
+#   XSCHED_REQUIRED               ON: refuse to serve unscheduled; OFF: serve anyhow; unset: ON if there is a GPU
+#   XSCHED_TRITON_DRAIN_SECONDS   how long the health check fails, and Triton still serves, before Triton is stopped
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# What healthcheck.sh reads.
+state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}
+base_entrypoint=${XSCHED_TRITON_BASE_ENTRYPOINT:-/opt/nvidia/nvidia_entrypoint.sh}
+# Compute capabilities that TensorRT 8.2.5 makes engines for, as far as NVIDIA's images of 22.06 run on them: T4 (7.5),
+# V100 (7.0), A100 (8.0), A10G (8.6). https://github.com/NVIDIA/TensorRT/issues/2727
+tensorrt_capabilities="7.0 7.5 8.0 8.6"
+
+problems=() fixes=()
+problem() {
+  problems+=("$1")
+  fixes+=("$2")
+}
+
+die() {
+  printf 'error: %s\nfix: %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+# gpu_property NAME…: of each GPU that the container sees, one line.
+gpu_property() {
+  timeout 20 nvidia-smi "--query-gpu=$(IFS=, && printf '%s' "$*")" --format=csv,noheader 2>/dev/null
+}
+
+library_path() {
+  printf '%s' "$root/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+}
+
+# Which file the loader takes for libcuda.so.1 in tritonserver, also if something else is loaded before.
+cuda_library() {
+  LD_LIBRARY_PATH=$(library_path) LD_PRELOAD="${LD_PRELOAD:+$LD_PRELOAD:}libcuda.so.1" LD_TRACE_LOADED_OBJECTS=1 \
+    /bin/sleep 0 2>/dev/null | sed -nE 's/^[[:space:]]*(libcuda\.so\.1 => )?(\/.*\/libcuda\.so[^ ]*) .*$/\2/p' | head -n 1
+}
+
+check_library() {
+  local found
+  found=$(cuda_library) || true
+  [ "$found" = "$root/lib/libcuda.so.1" ] || problem \
+    "CUDA would use ${found:-no libcuda.so.1 at all} in place of $root/lib/libcuda.so.1" \
+    "take LD_PRELOAD out of the container's environment, and build the image again if the file is missing"
+}
+
+check_policy() {
+  [ "${XSCHED_POLICY:-HPF}" = HPF ] || problem \
+    "XSCHED_POLICY is '$XSCHED_POLICY', which schedules no models" "set it to HPF, or leave it out"
+  [ "${XSCHED_SCHEDULER:-LCL}" = LCL ] || problem \
+    "XSCHED_SCHEDULER is '$XSCHED_SCHEDULER', which leaves scheduling to the application" "set it to LCL, or leave it out"
+}
+
+check_gpus() {
+  local line
+  if ! gpu_property name >/dev/null; then
+    problem "no GPU is visible in the container" \
+      "run it with --gpus all on a host with an NVIDIA driver and the NVIDIA container toolkit, NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+    return
+  fi
+  [ "${XSCHED_TRITON_VARIANT-}" = patched ] || return 0
+  # Drivers before 510 do not tell; those GPUs are old enough.
+  while IFS= read -r line; do
+    [ -z "$line" ] || [[ " $tensorrt_capabilities " == *" ${line##*, } "* ]] || problem \
+      "this image's TensorRT 8.2.5 knows no GPU like ${line%, *} (compute capability ${line##*, })" \
+      "use a GPU of compute capability ${tensorrt_capabilities// /, }, or build the variant transparent on a newer Triton"
+  done < <(gpu_property name compute_cap || true)
+}
+
+# Sets "required"; dies if Triton must be scheduled and cannot be.
+check_scheduling() {
+  local index
+  case ${XSCHED_REQUIRED-} in
+    [Oo][Nn] | 1) required=ON ;;
+    [Oo][Ff][Ff] | 0) required=OFF ;;
+    '') if gpu_property name >/dev/null; then required=ON; else required=OFF; fi ;;
+    *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or leave it out" ;;
+  esac
+  check_library
+  check_policy
+  check_gpus
+  for index in "${!problems[@]}"; do
+    if [ "$required" = ON ]; then
+      printf 'error: models cannot be scheduled: %s\nfix: %s\n' "${problems[index]}" "${fixes[index]}" >&2
+    else
+      printf 'warning: models run unscheduled: %s\n' "${problems[index]}" >&2
+    fi
+  done
+  if [ "$required" = ON ] && [ "${#problems[@]}" -gt 0 ]; then
+    printf 'Triton is not started, because XSCHED_REQUIRED is %s (scheduler.required in the settings of the stack).\n' \
+      "${XSCHED_REQUIRED:-ON by default on a GPU}" >&2
+    exit 1
+  fi
+}
+
+# http_address ARGUMENT…: where this tritonserver is reached over HTTP inside the container.
+http_address() {
+  local address=127.0.0.1 port=8000
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --http-address=*) address=${1#*=} ;;
+      --http-port=*) port=${1#*=} ;;
+      --http-address) address=${2-} ;;
+      --http-port) port=${2-} ;;
+    esac
+    shift
+  done
+  [ "$address" != 0.0.0.0 ] || address=127.0.0.1
+  printf '%s %s' "$address" "$port"
+}
+
+# Triton refuses requests from the moment on at which it gets the signal. Only the first one counts: another would make
+# it drop the requests that it still works on.
+# shellcheck disable=SC2317  # called by a signal
+drain_and_stop() {
+  interrupted=yes
+  # Too early: it is called again.
+  [ -n "$server" ] || return 0
+  trap '' TERM INT
+  touch "$state/draining" 2>/dev/null || true
+  if [ "$drain" -gt 0 ]; then
+    printf 'entrypoint: serving for another %s s, reported as unhealthy\n' "$drain" >&2
+    sleep "$drain" &
+    # Triton may end by itself meanwhile.
+    wait -n "$!" "$server" || true
+  fi
+  kill -TERM "$server" 2>/dev/null || true
+}
+
+run_tritonserver() {
+  local environment status=0
+  environment=(
+    "LD_LIBRARY_PATH=$(library_path)"
+    "XSCHED_POLICY=${XSCHED_POLICY:-HPF}"
+    # The patched backend reads it, too.
+    "XSCHED_REQUIRED=$required"
+  )
+  [ "${XSCHED_TRITON_VARIANT-}" != transparent ] || environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}")
+
+  mkdir -p "$state"
+  rm -f "$state/draining" "$state/server"
+  server="" interrupted=""
+  trap drain_and_stop TERM INT
+  env "${environment[@]}" "$@" &
+  server=$!
+  [ -z "$interrupted" ] || drain_and_stop
+  printf '%s\n' "$server" "$(http_address "$@")" "$required" >"$state/server"
+  while :; do
+    interrupted=""
+    status=0
+    wait "$server" || status=$?
+    [ -n "$interrupted" ] || break
+  done
+  exit "$status"
+}
+
+[ $# -gt 0 ] || die "no command was given" "docker run … IMAGE tritonserver --model-repository=/models"
+# The base's own entrypoint, which sets up the driver, and then comes back here.
+if [ -z "${XSCHED_TRITON_ENTERED-}" ] && [ -x "$base_entrypoint" ]; then
+  XSCHED_TRITON_ENTERED=yes exec "$base_entrypoint" "${BASH_SOURCE[0]}" "$@"
+fi
+unset XSCHED_TRITON_ENTERED
+[ "${1##*/}" = tritonserver ] || exec "$@"
+
+drain=${XSCHED_TRITON_DRAIN_SECONDS:-0}
+[[ $drain =~ ^[0-9]{1,4}$ ]] ||
+  die "XSCHED_TRITON_DRAIN_SECONDS is '$drain'" "give a whole number of seconds from 0 to 9999"
+check_scheduling
+run_tritonserver "$@"
