@@ -1,4 +1,5 @@
 import { sshConnection, TritonHost } from "./components/host";
+import { runtimeImage } from "./components/image";
 import { modelArgs, ModelRepository } from "./components/models";
 import { serverArgs, TritonServer } from "./components/server";
 import { readSettings } from "./components/settings";
@@ -8,6 +9,8 @@ const ssh = sshConnection(settings.host);
 const given = settings.models.map(modelArgs);
 
 const triton = new TritonHost("host", { directory: settings.host.directory, ssh });
+
+const image = runtimeImage("image", settings.runtime);
 
 const repository = new ModelRepository("models", {
   directory: triton.directory,
@@ -19,7 +22,7 @@ const server = new TritonServer("server", {
   directory: triton.directory,
   ssh,
   models: [...repository.models],
-  ...serverArgs(settings),
+  ...serverArgs(settings, image),
 });
 
 export const host = triton.location;

@@ -10,6 +10,13 @@ export {
   TritonHost,
   type TritonHostArgs,
 } from "./host";
+export {
+  type ImageBuildArgs,
+  ImageVariant,
+  type RegistryLoginArgs,
+  TritonImage,
+  type TritonImageArgs,
+} from "./image";
 export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredModel } from "./models";
 export {
   type Endpoints,

@@ -8,7 +8,7 @@ import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
-import { ensureTools, isRunning, ToolchainError } from "./toolchain.mjs";
+import { defaultTools, ensureTools, isRunning, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
@@ -33,6 +33,13 @@ function parseArguments([command = "", ...rest]) {
   }
   const named = rest[0] !== undefined && !rest[0].startsWith("-");
   return { command, stack: named ? rest[0] : "local", flags: named ? rest.slice(1) : rest };
+}
+
+/** What a stack needs: the provider that builds images only if its config names a build. */
+function toolsFor(stack) {
+  const file = path.join(ROOT, `Pulumi.${stack}.yaml`);
+  const builds = fs.existsSync(file) && /\bbuild["']?\s*:/.test(fs.readFileSync(file, "utf8"));
+  return builds ? [...defaultTools, "pulumi-resource-docker-build"] : defaultTools;
 }
 
 /** Environment of Pulumi for a stack; `tools` as `ensureTools` gives them. */
@@ -148,7 +155,7 @@ function createLocalStack(environment) {
 async function main(argv) {
   const { command, stack, flags } = parseArguments(argv);
   installPackages(ROOT);
-  const tools = await ensureTools(undefined, { log: console.error });
+  const tools = await ensureTools(toolsFor(stack), { log: console.error });
   const environment = environmentFor(stack, tools);
   const local = stack === "local";
   if (local) {

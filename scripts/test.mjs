@@ -36,6 +36,9 @@ function goModulesWithTests() {
     .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
 }
 
+/** What the engine tests need beside what `npm run up` does. */
+const testTools = ["pulumi-language-yaml", "pulumi-resource-docker-build", "buildkitd"];
+
 /** One entry a check: its title, the program that it needs, and how it runs. */
 const CHECKS = [
   { title: "eslint", words: [bin("eslint"), "."] },
@@ -81,7 +84,7 @@ async function runCheck(check) {
     return inCi ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
   }
   const tools = check.tools
-    ? await ensureTools([...defaultTools, "pulumi-language-yaml"], { log: console.log })
+    ? await ensureTools([...defaultTools, ...testTools], { log: console.log })
     : undefined;
   const environment = tools
     ? {

@@ -19,7 +19,7 @@ const cliVersion = "3.259.0";
 /**
  * What can be asked for. `version` is the vendor's release that is looked for and downloaded; `builds` is the Go
  * package that the module in `tools/<name>/` builds instead, and `minutes` how long that takes on two cores.
- * The language hosts belong to the CLI: they lie beside it, in the same download.
+ * The language hosts belong to the CLI: they lie beside it, in the same download. A daemon is one that tests start.
  */
 const tools = {
   pulumi: {
@@ -58,6 +58,13 @@ const tools = {
     builds: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
     stamps: { "github.com/pulumi/pulumi-docker-build/provider.Version": "0.0.22" },
     minutes: 6,
+  },
+  buildkitd: {
+    kind: "daemon",
+    version: "0.31.0",
+    builds: "github.com/moby/buildkit/cmd/buildkitd",
+    stamps: { "github.com/moby/buildkit/version.Version": "v0.31.0" },
+    minutes: 2,
   },
 };
 
@@ -113,7 +120,7 @@ export async function ensureTools(names = defaultTools, { log = () => {}, enviro
 export class ToolchainError extends Error {}
 
 // ---------------------------------------------------------------------------------------------------------------
-// The cache: <cache>/bin/<CLI and hosts>, <cache>/home/plugins/resource-<provider>-v<version>/<provider binary>, and
+// The cache: <cache>/bin/<CLI, hosts and daemons>, <cache>/home/plugins/resource-<provider>-v<version>/<provider binary>, and
 // <cache>/stamps/<tool>.json, which is written last and says that the tool is complete.
 
 function target(cache, name) {
@@ -279,10 +286,25 @@ class Search {
   // Installed -------------------------------------------------------------------------------------------------
 
   async installed(name) {
-    const tool = tools[name];
-    const file =
-      tool.kind === "provider" ? this.installedProvider(name) : await this.installedBesideCli(name);
+    const file = await this.installedFile(name);
     await install(this.cache, name, `installed at ${file}`, (link) => fs.symlinkSync(file, link));
+  }
+
+  async installedFile(name) {
+    switch (tools[name].kind) {
+      case "provider":
+        return this.installedProvider(name);
+      case "daemon":
+        return this.installedOnPath(name);
+      default:
+        return this.installedBesideCli(name);
+    }
+  }
+
+  installedOnPath(name) {
+    const file = this.onPath(name);
+    if (file) return file;
+    throw new NotThisWay("not on PATH");
   }
 
   installedProvider(name) {
@@ -336,6 +358,7 @@ class Search {
 
   async downloaded(name) {
     const { kind, provider, version } = tools[name];
+    if (kind === "daemon") throw new NotThisWay("only tests need it");
     const system = { linux: "linux", darwin: "darwin" }[process.platform];
     const machine = { x64: "amd64", arm64: "arm64" }[process.arch];
     if (!system || !machine)
@@ -440,6 +463,7 @@ class NotThisWay extends Error {}
 
 function howToInstall(name) {
   const { kind, provider, version } = tools[name];
+  if (kind === "daemon") return `install ${name}, or Go 1.25 or newer`;
   if (kind !== "provider") {
     return `install the Pulumi CLI ${version} or newer (https://www.pulumi.com/docs/install/), or Go 1.25 or newer`;
   }

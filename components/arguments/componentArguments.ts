@@ -1,8 +1,7 @@
 import { object, required } from "../settings/rules";
-import { refusePortClash } from "../settings/schema";
 import { hostFieldsNow, locationFieldsNow } from "./hostArguments";
 import { modelsNow, servedModelsNow } from "./modelArguments";
-import { serverFieldsNow } from "./serverArguments";
+import { refuseServerClash, serverFieldsNow } from "./serverArguments";
 
 /*
  * What each component takes, in the form that is checked when it is constructed. An input that is an output reads as
@@ -25,7 +24,7 @@ export const serverNow = object(
     ...serverFieldsNow,
     models: required(servedModelsNow, "The models to serve."),
   },
-  refusePortClash,
+  refuseServerClash,
 );
 
 /** @param remote whether the host is another machine */
@@ -37,5 +36,5 @@ export const deploymentNow = (remote: boolean) =>
       models: required(modelsNow, "The models."),
       ...serverFieldsNow,
     },
-    refusePortClash,
+    refuseServerClash,
   );

@@ -2,5 +2,12 @@ export { ArgumentCheck } from "./argumentCheck";
 export { ArgumentsError } from "./argumentsError";
 export { deploymentNow, hostNow, repositoryNow, serverNow } from "./componentArguments";
 export { hostDirectory, sshArgument, wantedDirectory } from "./hostArguments";
+export {
+  anyImageArgument,
+  buildArgument,
+  imageArgument,
+  loginArgument,
+  tritonImageNow,
+} from "./imageArguments";
 export { modelArgument, storedDigest } from "./modelArguments";
-export { imageArgument, serverArgument } from "./serverArguments";
+export { serverArgument } from "./serverArguments";

@@ -1,6 +1,9 @@
-import { choice, defaulted, object, optional } from "../settings/rules";
-import { image, refusePortClash, serverFields } from "../settings/schema";
+import { choice, defaulted, keyOf, object, optional } from "../settings/rules";
+import { drainSeconds, imageByDigest } from "../settings/runtimeSettings";
+import { refusePortClash, serverFields } from "../settings/schema";
 import type { SchedulerRequirement } from "../settings/types";
+import type { Place } from "../settings/place";
+import { loginNow } from "./imageArguments";
 import { orLaterFields } from "./later";
 
 const SERVER = "an object with options of tritonserver";
@@ -13,6 +16,7 @@ const schedulerRequired = choice<SchedulerRequirement>({
 
 const optionFields = {
   ...serverFields,
+  drainSeconds,
   schedulerRequired: defaulted(
     schedulerRequired,
     "onGpu",
@@ -20,13 +24,29 @@ const optionFields = {
   ),
 };
 
-const imageFields = { image: optional(image, "Triton's image, by digest.", "a process without Docker") };
-
-/** An image to run Triton from. */
-export const imageArgument = image;
+const imageFields = {
+  image: optional(imageByDigest, "Triton's image, by digest.", "a process without Docker"),
+};
 
 /** How Triton runs, without its image. */
 export const serverArgument = object(SERVER, optionFields, refusePortClash);
 
 /** How Triton runs, where an option may be an output. */
-export const serverFieldsNow = { ...orLaterFields(optionFields), ...orLaterFields(imageFields) };
+export const serverFieldsNow = {
+  ...orLaterFields(optionFields),
+  ...orLaterFields(imageFields),
+  registry: loginNow,
+};
+
+/** Refuses what does not go together. */
+export function refuseServerClash(
+  server: Parameters<typeof refusePortClash>[0] & { readonly drainSeconds?: unknown },
+  at: Place,
+  raw: unknown,
+): void {
+  refusePortClash(server, at);
+  const { drainSeconds: given } = server;
+  if (typeof given === "number" && given > 0 && keyOf(raw, "image") === undefined) {
+    at.at("drainSeconds").fault(given, "0 without an image: a process has no health check", "take it out");
+  }
+}

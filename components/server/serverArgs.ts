@@ -1,3 +1,4 @@
+import type { TritonImage } from "../image";
 import type { Settings } from "../settings";
 import { LogLevel, SchedulerRequirement } from "./serverArguments";
 import type { ServerOptionsArgs } from "./tritonServer";
@@ -15,13 +16,21 @@ const REQUIREMENTS: Readonly<Record<Settings["scheduler"]["required"], Scheduler
   never: SchedulerRequirement.Never,
 };
 
-/** How Triton runs, from the stack config. */
-export function serverArgs({ runtime, scheduler, server }: Settings): ServerOptionsArgs {
+/**
+ * How Triton runs, from the stack config.
+ *
+ * @param image of the runtime, if it is a container
+ */
+export function serverArgs({ runtime, scheduler, server }: Settings, image?: TritonImage): ServerOptionsArgs {
   return {
     ...server,
     extraFlags: [...server.extraFlags],
     schedulerRequired: REQUIREMENTS[scheduler.required],
     logLevel: LOG_LEVELS[server.logLevel],
-    ...(runtime.kind === "container" && { image: runtime.image }),
+    ...(runtime.kind === "container" && {
+      image: image?.reference,
+      registry: runtime.registry,
+      drainSeconds: runtime.drainSeconds,
+    }),
   };
 }

@@ -20,6 +20,8 @@ export enum SchedulerRequirement {
 
 /** What `start-server.sh` is told; all values are checked. */
 export interface ServerOptions extends ServerSettings {
+  /** Seconds for which a container serves on before it stops. */
+  readonly drainSeconds: number;
   readonly schedulerRequired: Settings["scheduler"]["required"];
 }
 
@@ -39,9 +41,11 @@ const LOG_FLAGS: Readonly<Record<ServerSettings["logLevel"], readonly string[]>>
  * tritonserver gets beside the flags that the script owns (ports, address, repository, model control).
  */
 export function renderServerOptions(options: ServerOptions): string {
-  const { logLevel, extraFlags, ...values } = options;
+  const { logLevel, extraFlags, drainSeconds, ...values } = options;
   const lines = [
     ...Object.entries(values).map(([key, value]) => `${key} ${value}`),
+    // A process knows no such thing.
+    ...(drainSeconds > 0 ? [`drainSeconds ${drainSeconds}`] : []),
     ...[...LOG_FLAGS[logLevel], ...extraFlags].map((flag) => `arg ${flag}`),
   ];
   return lines.map((line) => `${line}\n`).join("");

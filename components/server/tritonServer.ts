@@ -7,12 +7,14 @@ import {
   ArgumentCheck,
   hostDirectory,
   imageArgument,
+  loginArgument,
   serverArgument,
   serverNow,
   sshArgument,
   storedDigest,
 } from "../arguments";
-import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
+import { hostCommand, type HostLocationArgs, scriptCommand, type SshConnectionArgs } from "../host";
+import type { RegistryLoginArgs } from "../image";
 import { LogLevel, renderServerOptions, SchedulerRequirement } from "./serverArguments";
 
 /** A model on the host, as `ModelRepository` has stored it. */
@@ -26,10 +28,18 @@ export interface ServedModelArgs {
 /** How Triton runs; the same for every component that starts one. */
 export interface ServerOptionsArgs {
   /**
-   * Image to run Triton from, as `repository@sha256:…`. Without it Triton runs as a process of the host's user, on
+   * Image to run Triton from, as `repository@sha256:…`; `reference` of a `TritonImage`. Without it Triton runs as a process of the host's user, on
    * the CPU, from a package that is installed in the host's folder.
    */
   image?: pulumi.Input<string>;
+  /** How the host logs in to the image's registry. @default Docker's own log-in on the host */
+  registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * Seconds for which the container serves on before it stops, while Docker shows it as unhealthy: for a load balancer
+   * that follows that. Adds to the time of every change that restarts it. Needs `image`.
+   * @default 0
+   */
+  drainSeconds?: pulumi.Input<number>;
   /** TCP port for HTTP, 1 to 65535. @default 8000 */
   httpPort?: pulumi.Input<number>;
   /** TCP port for gRPC, 1 to 65535. @default 8001 */
@@ -93,24 +103,24 @@ export class TritonServer extends pulumi.ComponentResource {
     const check = new ArgumentCheck("TritonServer", name);
     const { models } = check.now(serverNow, args);
     super("xsched-triton:index:TritonServer", name, {}, opts);
-    const { directory, ssh, models: given, image: wantedImage, ...wanted } = args;
+    const { directory, ssh, models: given, image: wantedImage, registry, ...wanted } = args;
     const location = {
       directory: check.whenKnown(hostDirectory, directory, "directory"),
       ssh: ssh && check.whenKnown(sshArgument, ssh, "ssh"),
     };
-    const image = wantedImage && check.whenKnown(imageArgument, wantedImage, "image");
+    const image =
+      wantedImage === undefined ? undefined : check.whenKnown(imageArgument, wantedImage, "image");
     const options = check.whenKnown(serverArgument, wanted);
 
+    const login = registry && check.whenKnown(loginArgument, registry, "registry");
     const runtime =
       image === undefined
-        ? [
-            hostCommand(
-              `${name}-runtime`,
-              { ...location, run: scriptCommand(location, "install-triton.sh"), stdin: PROCESS_RUNTIME },
-              { parent: this },
-            ),
-          ]
-        : [];
+        ? hostCommand(
+            `${name}-runtime`,
+            { ...location, run: scriptCommand(location, "install-triton.sh"), stdin: PROCESS_RUNTIME },
+            { parent: this },
+          )
+        : this.pull(`${name}-image`, location, image, login);
     const process = hostCommand(
       `${name}-process`,
       {
@@ -147,6 +157,25 @@ export class TritonServer extends pulumi.ComponentResource {
         metrics: `http://${address}:${metricsPort}/metrics`,
       }));
     this.registerOutputs({ endpoints: this.endpoints, version: this.version });
+  }
+
+  /** Brings an image to the host; what runs there is touched only when it is there. */
+  private pull(
+    name: string,
+    location: HostLocationArgs,
+    image: pulumi.Output<string>,
+    login: pulumi.Output<{ username: string; password: string }> | undefined,
+  ): pulumi.Resource {
+    return hostCommand(
+      name,
+      {
+        ...location,
+        run: scriptCommand(location, "pull-image.sh", image, ...(login ? [login.username] : [])),
+        remove: scriptCommand(location, "remove-images.sh"),
+        stdin: login && pulumi.secret(login.password),
+      },
+      { parent: this },
+    );
   }
 }
 

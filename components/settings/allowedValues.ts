@@ -1,4 +1,4 @@
-import { DataType, InstanceKind, LogLevel, SchedulingPolicy, TimeoutAction } from "./types";
+import { DataType, ImageVariant, InstanceKind, LogLevel, SchedulingPolicy, TimeoutAction } from "./types";
 
 /*
  * Names that a key takes, with what each means. What Triton defines was read in model_config.proto of the release
@@ -25,6 +25,11 @@ export const LOG_LEVELS: Readonly<Record<LogLevel, string>> = {
 
 export const SCHEDULING_POLICIES: Readonly<Record<SchedulingPolicy, string>> = {
   HPF: "highest priority first",
+};
+
+export const IMAGE_VARIANTS: Readonly<Record<ImageVariant, string>> = {
+  patched: "Triton's TensorRT backend schedules each model at its priority",
+  transparent: "any Triton, scheduled by the CUDA priority of its streams",
 };
 
 /** `ModelInstanceGroup.Kind` */

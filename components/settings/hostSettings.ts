@@ -1,8 +1,7 @@
 import * as path from "node:path";
 
-import * as pulumi from "@pulumi/pulumi";
-
-import { INVALID, Read } from "./place";
+import { encrypted } from "./encrypted";
+import { Read } from "./place";
 import { defaulted, defaultedBy, integer, mapped, required, Rule, text, variants } from "./rules";
 import { HostSettings } from "./types";
 
@@ -138,19 +137,7 @@ const privateKeyInConfig = privateKeyText(
   PRIVATE_KEY_FIX,
 );
 
-const privateKey: Rule<pulumi.Output<string>> = {
-  ...privateKeyInConfig,
-  read(value, at): Read<pulumi.Output<string>> {
-    if (pulumi.Output.isInstance(value)) {
-      return pulumi.secret(value);
-    }
-    const key = privateKeyInConfig.read(value, at);
-    if (key === INVALID) return INVALID;
-    return at.context.secretKeys.has("host")
-      ? pulumi.secret(key)
-      : at.faultShown("(a key in plain text)", this.allowed, PRIVATE_KEY_FIX);
-  },
-};
+const privateKey = encrypted(privateKeyInConfig, "a key", PRIVATE_KEY_FIX);
 
 /** The machine that Triton runs on. */
 export const hostRule: Rule<HostSettings> = variants(

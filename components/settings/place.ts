@@ -37,9 +37,13 @@ export class Place {
     return typeof last === "string" ? last : "it";
   }
 
+  /** Whether the stack config keeps the value encrypted, or something beside it. */
+  public get encrypted(): boolean {
+    return this.context.secretKeys.has(String(this.steps[0]));
+  }
+
   public fault(given: unknown, allowed: string, fix: string): typeof INVALID {
-    const guarded = this.context.secretKeys.has(String(this.steps[0]));
-    return this.faultShown(show(given, guarded), allowed, fix);
+    return this.faultShown(show(given, this.encrypted), allowed, fix);
   }
 
   /** As `fault`, with a text of its own in the place of the value. */

@@ -3,6 +3,7 @@ import { extraFlag, limitsRate } from "./extraFlags";
 import { hostRule } from "./hostSettings";
 import { modelsRule } from "./modelSettings";
 import { INVALID, Place, Read } from "./place";
+import { runtimeRule } from "./runtimeSettings";
 import {
   boolean,
   choice,
@@ -14,41 +15,14 @@ import {
   mapped,
   object,
   optional,
-  required,
   Rule,
   text,
   Values,
-  variants,
 } from "./rules";
 import { RuntimeSettings, SchedulerRequirement, ServerSettings, Settings } from "./types";
 
 /** The namespace of all keys, whatever the name of the project. */
 export const NAMESPACE = "xsched-triton";
-
-export const image = text({
-  allowed: "an image by digest: repository@sha256:<64 hexadecimal digits>",
-  example: "registry.example.com/triton@sha256:…",
-  refuse(given) {
-    if (/^[a-z0-9][A-Za-z0-9._:/-]{0,254}@sha256:[0-9a-f]{64}$/.test(given)) {
-      return undefined;
-    }
-    return given.includes("@")
-      ? "give the digest as docker prints it: 64 hexadecimal digits in lower case after sha256:"
-      : "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE";
-  },
-});
-
-const runtimeRule: Rule<RuntimeSettings> = variants(
-  "an object with the kind of runtime and what that kind needs",
-  {
-    process: { description: "a tritonserver process, without Docker; CPU only", fields: {} },
-    container: {
-      description: "a Docker container",
-      fields: { image: required(image, "Triton's image, by digest.") },
-    },
-  },
-  "process",
-);
 
 const port = (usual: number): Rule<number> => integer(1, 65535, usual);
 

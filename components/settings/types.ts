@@ -45,10 +45,35 @@ export interface ProcessRuntimeSettings {
   readonly kind: "process";
 }
 
+/** A container of an image that exists, or of one that is built; exactly one of the two is there. */
 export interface ContainerRuntimeSettings {
   readonly kind: "container";
-  /** `repository@sha256:…` */
-  readonly image: string;
+  /** `repository@sha256:…` or `repository:tag` */
+  readonly image: string | undefined;
+  readonly build: ImageBuildSettings | undefined;
+  readonly registry: RegistryLogin | undefined;
+  /** Seconds for which the container serves on before it stops. */
+  readonly drainSeconds: number;
+}
+
+/** How models are scheduled: by their own priority, or by the CUDA priority of their streams. */
+export type ImageVariant = "patched" | "transparent";
+
+export interface ImageBuildSettings {
+  /** With the registry's address, without a tag. */
+  readonly repository: string;
+  readonly variant: ImageVariant;
+  /** Image of Triton that is added to. */
+  readonly base: string;
+  /** Image to compile in; the variant's own if undefined. */
+  readonly builder: string | undefined;
+}
+
+/** How to log in to a registry. */
+export interface RegistryLogin {
+  readonly username: string;
+  /** A secret. */
+  readonly password: pulumi.Output<string>;
 }
 
 export type LogLevel = "error" | "warning" | "info" | "verbose";

@@ -24,41 +24,24 @@ describe("a stack on an existing machine over SSH", function () {
     ssh = await SshServer.start();
     const [httpPort, grpcPort, metricsPort] = await freePorts(3);
     triton = new TritonClient(httpPort!);
-    workspace = await Workspace.create({ PULUMI_CONFIG_PASSPHRASE: "of the test" });
-    workspace.environment.PULUMI_BACKEND_URL = `file://${workspace.directory}`;
-    workspace.environment.PULUMI_HOME = workspace.file("home");
-    const local = fs.readFileSync(workspace.file("Pulumi.local.yaml"), "utf8");
-    fs.writeFileSync(workspace.file(`Pulumi.${STACK}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
+    workspace = await Workspace.create();
+    await workspace.initStack(STACK, { "xsched-triton:host.privateKey": ssh.privateKey });
     workspace.edit(STACK, (config) => {
       for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
         config.setIn(["config", "xsched-triton:server", key], port);
       }
-      config.setIn(["config", "xsched-triton:host"], {
+      const host = {
         kind: "ssh",
         address: "127.0.0.1",
         port: ssh.port,
         user: ssh.user,
         hostKey: ssh.hostKey,
         directory: workspace.file("remote host"),
-      });
+      };
+      for (const [key, value] of Object.entries(host)) {
+        config.setIn(["config", "xsched-triton:host", key], value);
+      }
     });
-    for (const words of [
-      ["stack", "init", STACK],
-      [
-        "config",
-        "set",
-        "--stack",
-        STACK,
-        "--path",
-        "xsched-triton:host.privateKey",
-        "--secret",
-        "--",
-        ssh.privateKey,
-      ],
-    ]) {
-      const { code, output } = await workspace.run("pulumi", words);
-      assert.equal(code, 0, output);
-    }
   });
 
   after(async () => {

@@ -1,11 +1,11 @@
-import { type ChildProcess, execFileSync } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { type DockerEngine, hasProgram, startDaemon, stopDaemon } from "./dockerEngine";
-import { freePorts } from "./ports";
+import { type DockerEngine, hasProgram } from "./dockerEngine";
+import { Registry } from "./registry";
 
 const PROJECT = path.resolve(__dirname, "../..");
 const MAKE_ROOT = "test/fixtures/standInImage/make-root.sh";
@@ -35,14 +35,13 @@ type Version = (typeof VERSIONS)[number];
  */
 export class StandInImages {
   private constructor(
-    private readonly port: number,
-    private readonly daemon: ChildProcess,
+    private readonly registry: Registry,
     private readonly digests: Readonly<Record<Version, string>>,
   ) {}
 
   /** What this machine lacks. */
   public static get missing(): string | undefined {
-    if (!hasProgram("docker-registry")) return "docker-registry is not installed (Debian: docker-registry)";
+    if (Registry.missing !== undefined) return Registry.missing;
     if (fs.existsSync(path.join(cacheFolder(), "digests.json"))) return undefined;
     if (process.getuid?.() !== 0) return "only root can make the stand-in image for the first time";
     return hasProgram("debootstrap") ? undefined : "debootstrap is not installed (Debian: debootstrap)";
@@ -51,28 +50,27 @@ export class StandInImages {
   public static async serve(engine: DockerEngine): Promise<StandInImages> {
     const folder = cacheFolder();
     const record = path.join(folder, "digests.json");
-    const [port = 0] = await freePorts(1);
     const made = fs.existsSync(record);
     if (!made) {
       fs.rmSync(path.dirname(folder), { recursive: true, force: true });
       fs.mkdirSync(folder, { recursive: true });
     }
-    const daemon = await startRegistry(folder, port);
+    const registry = await Registry.open(folder);
     try {
       if (!made) {
-        const digests = await makeImages(engine, `127.0.0.1:${port}/${REPOSITORY}`);
+        const digests = await makeImages(engine, `${registry.address}/${REPOSITORY}`);
         fs.writeFileSync(record, JSON.stringify(digests));
       }
       const digests = JSON.parse(fs.readFileSync(record, "utf8")) as Record<Version, string>;
-      return new StandInImages(port, daemon, digests);
+      return new StandInImages(registry, digests);
     } catch (error) {
-      await stopDaemon(daemon);
+      await registry.stop();
       throw error;
     }
   }
 
   public get repository(): string {
-    return `127.0.0.1:${this.port}/${REPOSITORY}`;
+    return `${this.registry.address}/${REPOSITORY}`;
   }
 
   /** The image as `repository@sha256:…`. */
@@ -81,7 +79,7 @@ export class StandInImages {
   }
 
   public async stop(): Promise<void> {
-    await stopDaemon(this.daemon);
+    await this.registry.stop();
   }
 }
 
@@ -90,25 +88,6 @@ function cacheFolder(): string {
   for (const file of INGREDIENTS) digest.update(fs.readFileSync(path.join(PROJECT, file)));
   const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache");
   return path.join(cache, "xsched-triton", "stand-in-image", digest.digest("hex").slice(0, 16));
-}
-
-async function startRegistry(folder: string, port: number): Promise<ChildProcess> {
-  const configuration = path.join(folder, "registry.yml");
-  const settings = {
-    version: 0.1,
-    log: { level: "warn" },
-    storage: { filesystem: { rootdirectory: path.join(folder, "registry") } },
-    http: { addr: `127.0.0.1:${port}` },
-  };
-  fs.writeFileSync(configuration, JSON.stringify(settings));
-  const daemon = startDaemon("docker-registry", ["serve", configuration]);
-  for (let attempt = 0; attempt < 100 && daemon.exitCode === null; attempt++) {
-    const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
-    if (answer?.ok) return daemon;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  await stopDaemon(daemon);
-  throw new Error("docker-registry does not start; MOCHA_VERBOSE=1 shows why");
 }
 
 /** Makes the images, pushes them and forgets them; gives their digests in the registry. */

@@ -58,6 +58,28 @@ export class Workspace {
     return execute(program, words, this.directory, { ...this.environment, ...environment });
   }
 
+  /**
+   * Makes a stack beside `local`, with the same config, in a backend of the workspace's own. It can keep secrets.
+   *
+   * @param secrets values by their paths in the config
+   */
+  public async initStack(stack: string, secrets: Readonly<Record<string, string>>): Promise<void> {
+    this.environment.PULUMI_CONFIG_PASSPHRASE = "of the test";
+    this.environment.PULUMI_BACKEND_URL = `file://${this.directory}`;
+    this.environment.PULUMI_HOME = this.file("home");
+    const local = fs.readFileSync(this.file("Pulumi.local.yaml"), "utf8");
+    fs.writeFileSync(this.file(`Pulumi.${stack}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
+    await this.pulumi("stack", "init", stack);
+    for (const [place, secret] of Object.entries(secrets)) {
+      await this.pulumi("config", "set", "--stack", stack, "--path", place, "--secret", "--", secret);
+    }
+  }
+
+  private async pulumi(...words: string[]): Promise<void> {
+    const { code, output } = await this.run("pulumi", words);
+    if (code !== 0) throw new Error(`pulumi ${words[0]}: ${output}`);
+  }
+
   /** Edits a stack's config file and keeps its comments. */
   public edit(stack: string, change: (config: Document) => void): void {
     const file = this.file(`Pulumi.${stack}.yaml`);

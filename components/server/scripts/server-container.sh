@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The container of the container runtime. Needs host-directory.sh and server-settings.sh. Sourced, never run.
+# The container of the container runtime. Needs host-directory.sh, host-images.sh and server-settings.sh. Sourced, never
+# run.
 
 # Where the container has the models, whatever the host directory is called: Triton's Python backend pastes paths
 # into a shell command without quotes.
@@ -74,6 +75,7 @@ require_image() {
       "check its name and digest, and whether this host reaches its registry and is logged in to it (docker login)"
   fi
   rm -f "$PULL_LOG"
+  record_pulled_image "$1"
 }
 
 host_has_gpu() {
@@ -89,17 +91,24 @@ scheduling_required() {
   esac
 }
 
-# XSched works through a libcuda.so.1 of its own, in a folder named xsched, which every process with a GPU maps.
+# Asks the image itself, which asks the scheduler inside tritonserver (images/triton/healthcheck.sh).
 container_scheduled() {
-  docker exec "$(container_name)" sh -c 'cat /proc/[0-9]*/maps' 2>/dev/null | grep '/xsched/.*libcuda\.so\.1' >/dev/null
+  local message
+  if ! message=$(docker exec "$(container_name)" /opt/xsched/bin/healthcheck.sh scheduler 2>&1); then
+    progress "${message:-the image has no XSched}"
+    return 1
+  fi
 }
 
 launch_container() {
-  local arguments=() options=() address=${SETTING[address]} megabytes=${SETTING[logMegabytes]} seconds=${SETTING[exitTimeoutSeconds]}
+  local arguments=() options=() required=OFF
+  local address=${SETTING[address]} megabytes=${SETTING[logMegabytes]}
+  local seconds=${SETTING[exitTimeoutSeconds]} drain=${SETTING[drainSeconds]:-0}
   case $address in *:*) address="[${address//[][]/}]" ;; esac
   # The limits are those that NVIDIA advises for its images. A Docker that runs in a container itself, as on CI
   # machines, may not set them.
   ! host_has_gpu || options+=(--gpus all --ulimit memlock=-1 --ulimit stack=67108864)
+  ! scheduling_required || required=ON
   common_arguments "$CONTAINER_DIRECTORY"
   arguments+=(
     # The list of models is fixed when the container is made, but it must restart with the models of that time.
@@ -110,14 +119,15 @@ launch_container() {
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
   CONTAINER_RESTARTS=0
   docker run --detach --name "$(container_name)" --restart unless-stopped \
-    --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" \
+    --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" --env "XSCHED_REQUIRED=$required" \
+    --env "XSCHED_TRITON_DRAIN_SECONDS=$drain" \
     --label "xsched-triton.directory=$DIR" \
     --mount "type=bind,\"source=${DIR//\"/\"\"}/models\",target=$CONTAINER_DIRECTORY/models,readonly" \
     --publish "$address:${SETTING[httpPort]}:${SETTING[httpPort]}" \
     --publish "$address:${SETTING[grpcPort]}:${SETTING[grpcPort]}" \
     --publish "$address:${SETTING[metricsPort]}:${SETTING[metricsPort]}" \
     --shm-size 1g \
-    --stop-timeout "$((seconds + 10))" \
+    --stop-timeout "$((seconds + drain + 10))" \
     --log-driver json-file --log-opt "max-size=$(((megabytes + 1) / 2))m" --log-opt max-file=2 \
     "${options[@]}" "${SETTING[image]}" tritonserver "${arguments[@]}" >/dev/null
 }

@@ -43,12 +43,13 @@ launch_server() {
 
 # stop_server: ends what is deployed and leaves its settings in place.
 stop_server() {
-  local timeout
+  local timeout drain
   timeout=$(sed -n 's/^exitTimeoutSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
+  drain=$(sed -n 's/^drainSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
   case $(deployed_kind) in
     process) stop_process $((${timeout:-30} + 10)) ;;
     container)
-      stop_container $((${timeout:-30} + 10)) ||
+      stop_container $((${timeout:-30} + ${drain:-0} + 10)) ||
         die "Docker does not remove the container $(container_name)" "see 'docker ps' on the host, start Docker and deploy again"
       ;;
     # The record is lost, for example with a disk that was full: whatever bears our name is ours.
@@ -69,7 +70,7 @@ server_failed() {
 # Fails, and says why, if models would run on a GPU unscheduled although they must not.
 require_scheduling() {
   if [ "${SETTING[kind]}" = container ] && scheduling_required && ! container_scheduled; then
-    progress "Triton has not mapped the XSched library: the models of ${SETTING[image]} would run unscheduled"
+    progress "the models of ${SETTING[image]} would run unscheduled"
     return 1
   fi
 }
@@ -118,9 +119,10 @@ print_server() {
   printf '{"pid":%s,"version":%s,"notReady":%s}\n' "$(server_pid)" "$(json_string "$(triton_version)")" "$1"
 }
 
-# An upgrade leaves the runtime that it replaced.
+# An upgrade leaves what it replaced, be it an image or an installation.
 remove_unused_runtimes() {
   local folder current
+  [ "${SETTING[kind]}" != container ] || keep_image "${SETTING[image]}"
   current=$(readlink "$DIR/runtime/current") || return 0
   for folder in "$DIR"/runtime/triton-*; do
     [ "${folder##*/}" = "$current" ] || rm -rf "$folder"

@@ -12,24 +12,24 @@ read_settings() {
     case $key in
       '') ;;
       arg) EXTRA_ARGUMENTS+=("$value") ;;
-      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | logMegabytes | loadTimeoutSeconds | schedulerRequired | schedulerPolicy)
+      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | drainSeconds | logMegabytes | loadTimeoutSeconds | schedulerRequired | schedulerPolicy)
         SETTING[$key]=$value
         ;;
-      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds schedulerRequired schedulerPolicy arg" ;;
+      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds schedulerRequired schedulerPolicy arg" ;;
     esac
   done
   for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
     [ -n "${SETTING[$key]-}" ] || die "the server setting '$key' is missing" "pass '$key VALUE' on stdin"
   done
-  for key in httpPort grpcPort metricsPort exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
-    [[ ${SETTING[$key]} =~ ^[0-9]{1,6}$ ]] || die "the server setting $key is '${SETTING[$key]}'" "use a whole number"
+  for key in httpPort grpcPort metricsPort exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds; do
+    [[ ${SETTING[$key]-0} =~ ^[0-9]{1,6}$ ]] || die "the server setting $key is '${SETTING[$key]}'" "use a whole number"
   done
 }
 
 # write_settings: the same in one fixed form, so that two settings can be compared.
 write_settings() {
   local key
-  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds \
+  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds \
     schedulerRequired schedulerPolicy; do
     [ -z "${SETTING[$key]-}" ] || printf '%s %s\n' "$key" "${SETTING[$key]}"
   done

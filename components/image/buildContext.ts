@@ -1,0 +1,100 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import type { ImageVariant } from "../settings";
+
+const DOCKERFILE = "images/triton/Dockerfile";
+
+/** What the variant `transparent` has nothing of. */
+const PATCHED_ONLY = "native/tensorrt_backend/";
+
+/** Where contexts are staged, in the program's folder: a path that is the same on every machine. */
+const STAGED = ".local/xsched-triton-image";
+
+/** A folder with just what an image is made of. */
+export interface BuildContext {
+  /** Relative to the program's folder. */
+  readonly location: string;
+  /** Relative to the program's folder. */
+  readonly dockerfile: string;
+  /** SHA-256 of all that is in it. */
+  readonly revision: string;
+}
+
+/**
+ * Copies what a variant is made of into a folder of its own. Whatever else lies around, and whatever the permissions
+ * of a checkout, equal sources give an equal folder; Docker's provider counts both.
+ *
+ * @param programDirectory absolute path of the program's folder
+ * @throws RunError naming a file that cannot be read or written
+ */
+export function stageBuildContext(variant: ImageVariant, programDirectory: string): BuildContext {
+  const sources = sourceFolder();
+  const location = path.posix.join(STAGED, variant);
+  const target = path.join(programDirectory, location);
+  const files = [DOCKERFILE, ...contextFiles(sources, variant)];
+  const hash = createHash("sha256");
+  try {
+    removeOthers(target, new Set(files));
+    for (const file of files) {
+      const text = fs.readFileSync(path.join(sources, file));
+      hash.update(`${file}\0${text.length}\0`).update(text);
+      write(path.join(target, file), text);
+    }
+    // Nobody is to commit it, whatever the program's own .gitignore says.
+    write(path.join(programDirectory, STAGED, ".gitignore"), Buffer.from("*\n"));
+  } catch (error) {
+    throw new pulumi.RunError(
+      `cannot stage the sources of the image: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  return { location, dockerfile: path.posix.join(location, DOCKERFILE), revision: hash.digest("hex") };
+}
+
+/** The folder that the paths in the ignore file start at: in the package, a copy of them lies beside this file. */
+function sourceFolder(): string {
+  const packaged = path.join(__dirname, "sources");
+  return fs.existsSync(packaged) ? packaged : path.resolve(__dirname, "../..");
+}
+
+/** The files that the Dockerfile's ignore file lets in, sorted. */
+function contextFiles(sources: string, variant: ImageVariant): readonly string[] {
+  return fs
+    .readFileSync(path.join(sources, `${DOCKERFILE}.dockerignore`), "utf8")
+    .split("\n")
+    .filter((line) => line.startsWith("!"))
+    .map((line) => line.slice(1))
+    .filter((place) => variant === "patched" || !place.startsWith(PATCHED_ONLY))
+    .flatMap((place) => filesIn(sources, place))
+    .sort();
+}
+
+/** A file itself, or all files in a folder. */
+function filesIn(sources: string, place: string): readonly string[] {
+  const absolute = path.join(sources, place);
+  if (!fs.statSync(absolute).isDirectory()) return [place];
+  return fs.readdirSync(absolute).flatMap((name) => filesIn(sources, path.posix.join(place, name)));
+}
+
+/** Removes what an earlier state of the sources has left. */
+function removeOthers(target: string, files: ReadonlySet<string>): void {
+  if (!fs.existsSync(target)) return;
+  for (const entry of fs.readdirSync(target, { recursive: true, withFileTypes: true })) {
+    const place = path.join(entry.parentPath, entry.name);
+    if (!entry.isDirectory() && !files.has(path.relative(target, place))) fs.rmSync(place);
+  }
+}
+
+/** A file that has the right text stays as it is: another run may just be reading it. */
+function write(file: string, text: Buffer): void {
+  if (!fs.existsSync(file) || !fs.readFileSync(file).equals(text)) {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const temporary = `${file}.${process.pid}`;
+    fs.writeFileSync(temporary, text);
+    fs.renameSync(temporary, file);
+  }
+  if ((fs.statSync(file).mode & 0o777) !== 0o644) fs.chmodSync(file, 0o644);
+}

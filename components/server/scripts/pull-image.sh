@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# pull-image.sh DIR IMAGE [USERNAME]: brings an image to this host, if it is not there, and touches nothing that runs.
+# With USERNAME it logs in to the image's registry for this pull alone, with the password on stdin.
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=components/host/scripts/host-directory.sh
+. "$here/host-directory.sh"
+# shellcheck source=components/server/scripts/host-images.sh
+. "$here/host-images.sh"
+# shellcheck source=components/server/scripts/docker-login.sh
+. "$here/docker-login.sh"
+# shellcheck source=components/server/scripts/server-container.sh
+. "$here/server-container.sh"
+
+[ $# -ge 2 ] || die "pull-image.sh takes two or three arguments, got $#" "pull-image.sh DIR IMAGE [USERNAME]"
+use_host_directory "$1"
+image=$2
+[[ $image == *@sha256:* ]] || die "the image '$image' has no digest" "name it as repository@sha256:DIGEST"
+if [ $# -gt 2 ]; then
+  IFS= read -r password || [ -n "$password" ] || die "no password was given for $3" "pass it on stdin"
+  docker_login "$image" "$3" "$password"
+fi
+require_image "$image"
