@@ -30,6 +30,11 @@ gpu_property() {
   timeout 20 nvidia-smi "--query-gpu=$(IFS=, && printf '%s' "$*")" --format=csv,noheader 2>/dev/null
 }
 
+# nvidia-smi is missing where NVIDIA_DRIVER_CAPABILITIES leaves it out; the devices are there nevertheless.
+gpu_visible() {
+  gpu_property name >/dev/null || [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]
+}
+
 library_path() {
   printf '%s' "$root/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
@@ -57,9 +62,9 @@ check_policy() {
 
 check_gpus() {
   local line
-  if ! gpu_property name >/dev/null; then
+  if ! gpu_visible; then
     problem "no GPU is visible in the container" \
-      "run it with --gpus all on a host with an NVIDIA driver and the NVIDIA container toolkit, NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+      "run it with --gpus all on a host with an NVIDIA driver and the NVIDIA container toolkit"
     return
   fi
   [ "${XSCHED_TRITON_VARIANT-}" = patched ] || return 0
@@ -77,7 +82,7 @@ check_scheduling() {
   case ${XSCHED_REQUIRED-} in
     [Oo][Nn] | 1) required=ON ;;
     [Oo][Ff][Ff] | 0) required=OFF ;;
-    '') if gpu_property name >/dev/null; then required=ON; else required=OFF; fi ;;
+    '') if gpu_visible; then required=ON; else required=OFF; fi ;;
     *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or leave it out" ;;
   esac
   check_library
@@ -133,13 +138,13 @@ drain_and_stop() {
 
 run_tritonserver() {
   local environment status=0
-  environment=(
-    "LD_LIBRARY_PATH=$(library_path)"
-    "XSCHED_POLICY=${XSCHED_POLICY:-HPF}"
-    # The patched backend reads it, too.
-    "XSCHED_REQUIRED=$required"
-  )
-  [ "${XSCHED_TRITON_VARIANT-}" != transparent ] || environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}")
+  # The patched backend reads it, too.
+  environment=("XSCHED_REQUIRED=$required")
+  # Without a driver the core could but complain, in each process.
+  if gpu_visible; then
+    environment+=("LD_LIBRARY_PATH=$(library_path)" "XSCHED_POLICY=${XSCHED_POLICY:-HPF}")
+    [ "${XSCHED_TRITON_VARIANT-}" != transparent ] || environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}")
+  fi
 
   mkdir -p "$state"
   rm -f "$state/draining" "$state/server"

@@ -71,8 +71,12 @@ export class Workspace {
     fs.writeFileSync(this.file(`Pulumi.${stack}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
     await this.pulumi("stack", "init", stack);
     for (const [place, secret] of Object.entries(secrets)) {
-      await this.pulumi("config", "set", "--stack", stack, "--path", place, "--secret", "--", secret);
+      await this.setSecret(stack, place, secret);
     }
+  }
+
+  public setSecret(stack: string, place: string, secret: string): Promise<void> {
+    return this.pulumi("config", "set", "--stack", stack, "--path", place, "--secret", "--", secret);
   }
 
   private async pulumi(...words: string[]): Promise<void> {

@@ -1,0 +1,315 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { isMap, isSeq } from "yaml";
+
+import { BuildKit } from "./buildKit";
+import { DockerEngine } from "./dockerEngine";
+import { EXAMPLES, MODELS } from "./examples";
+import { freePorts } from "./ports";
+import { Registry } from "./registry";
+import { StandInImages } from "./standInImage";
+import { TritonClient } from "./triton";
+import { changesIn, type Finished, Workspace } from "./workspace";
+
+const STACK = "built";
+const REPOSITORY = "team/triton";
+const PASSWORD = "xsched-triton:runtime.registry.password";
+/** What the image may add to its base. */
+const MOST_MEGABYTES = 30;
+
+/** Docker's build provider, where `npm test` has put it. */
+const PROVIDER = path.join(
+  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
+  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
+);
+
+function whatIsMissing(): string | undefined {
+  if (!fs.existsSync(PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
+  return BuildKit.missing ?? DockerEngine.missing ?? Registry.missing ?? StandInImages.missing;
+}
+
+describe("an image that the stack builds, on a real Docker and BuildKit", function () {
+  let engine: DockerEngine | undefined;
+  let kit: BuildKit;
+  let images: StandInImages;
+  let registry: Registry;
+  let workspace: Workspace;
+  let directory: string;
+  let triton: TritonClient;
+
+  const docker = (...words: string[]): Promise<string> => {
+    assert.ok(engine);
+    return engine.ask(...words);
+  };
+
+  const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+  const npm = (command: string): Promise<Finished> =>
+    workspace.npm(command, "--", STACK, "--yes", "--skip-preview", "--non-interactive");
+
+  const containers = async (): Promise<string[]> =>
+    lines(await docker("ps", "--all", "--quiet", "--filter", `label=xsched-triton.directory=${directory}`));
+
+  const inspect = async (format: string): Promise<string> => {
+    const [container = ""] = await containers();
+    return docker("inspect", "--format", format, container);
+  };
+
+  const running = (): Promise<string> => inspect("{{.Id}} {{.State.StartedAt}}");
+
+  /** Digests of the built images that the host has. */
+  const onHost = async (): Promise<string[]> =>
+    lines(
+      await docker("images", "--digests", "--format", "{{.Digest}}", `${registry.address}/${REPOSITORY}`),
+    );
+
+  const pushedTags = async (): Promise<readonly string[]> => {
+    const { tags } = (await registry.ask(`${REPOSITORY}/tags/list`)) as { tags: string[] | null };
+    return tags ?? [];
+  };
+
+  const set = (where: readonly string[], value: unknown): void => {
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", ...where], value);
+    });
+  };
+
+  const append = (file: string, text: string): void => {
+    fs.appendFileSync(workspace.file(file), text);
+  };
+
+  /** Pulumi shows a line again when more of the provider's messages come in. */
+  const changed = (output: string): string[] =>
+    [...new Set(changesIn(output).map(({ name, done }) => `${name} ${done}`))].sort();
+
+  const everyModelServes = async (): Promise<boolean> =>
+    (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean);
+
+  before(async function () {
+    const missing = whatIsMissing();
+    if (missing !== undefined) {
+      console.log(`      ${missing}`);
+      this.skip();
+    }
+    engine = await DockerEngine.start();
+    kit = await BuildKit.start();
+    images = await StandInImages.serve(engine);
+    registry = await Registry.withLogin();
+    workspace = await Workspace.create({ ...engine.environment, ...kit.environment });
+    await workspace.initStack(STACK, { [PASSWORD]: Registry.login.password });
+    directory = workspace.file("host");
+    const [httpPort, grpcPort, metricsPort] = await freePorts(3);
+    triton = new TritonClient(httpPort!);
+    for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+      set(["xsched-triton:server", key], port);
+    }
+    set(["xsched-triton:host"], { kind: "local", directory });
+    set(["xsched-triton:runtime", "kind"], "container");
+    set(["xsched-triton:runtime", "registry", "username"], Registry.login.username);
+    set(["xsched-triton:runtime", "build"], {
+      repository: `${registry.address}/${REPOSITORY}`,
+      variant: "transparent",
+      base: images.image("1"),
+      builder: images.image("1"),
+    });
+  });
+
+  after(async () => {
+    if (engine === undefined) return;
+    triton.close();
+    await npm("down");
+    await engine.docker("image", "rm", images.image("1"));
+    await registry.stop();
+    await images.stop();
+    await kit.stop();
+    await engine.stop();
+    workspace.remove();
+  });
+
+  it("is built, pushed, pulled by its digest, and serves every example model", async () => {
+    const { code, output } = await npm("up");
+    assert.equal(code, 0, output);
+    assert.doesNotMatch(output, /\.sh: line \d+:/);
+    assert.ok(!output.includes(Registry.login.password), "the password is not printed");
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await triton.isReady(name), `${name} is ready`);
+      assert.deepEqual(await triton.priority(name), priority);
+      const { status, body } = await triton.infer(name, await triton.exampleRequest(name));
+      assert.equal(status, 200, body);
+    }
+    const [digest] = await onHost();
+    assert.equal(await inspect("{{.Config.Image}}"), `${registry.address}/${REPOSITORY}@${digest}`);
+    assert.equal((await pushedTags()).length, 1);
+  });
+
+  it("runs as Triton's own user, and Docker sees that it is healthy", async () => {
+    assert.equal(await inspect("{{.Config.User}}"), "triton-server");
+    const end = Date.now() + 60_000;
+    while (Date.now() < end && (await inspect("{{.State.Health.Status}}")) !== "healthy") {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    assert.equal(await inspect("{{.State.Health.Status}}"), "healthy");
+  });
+
+  it("adds little to its base: no compiler, no source, and labels that say what it is", async () => {
+    const built = await inspect("{{.Image}}");
+    await docker("pull", images.image("1"));
+    const size = async (image: string): Promise<number> =>
+      Number(await docker("image", "inspect", "--format", "{{.Size}}", image));
+    const added = ((await size(built)) - (await size(images.image("1")))) / 1e6;
+    console.log(`      ${added.toFixed(2)} MB`);
+    assert.ok(added < MOST_MEGABYTES, `${added} MB`);
+    const label = (name: string): Promise<string> =>
+      docker("image", "inspect", "--format", `{{index .Config.Labels "${name}"}}`, built);
+    assert.equal(await label("xsched-triton.variant"), "transparent");
+    assert.equal(await label("org.opencontainers.image.base.name"), images.image("1"));
+    assert.match(await label("org.opencontainers.image.revision"), /^[0-9a-f]{64}$/);
+    // Not tritonserver, so that it runs as in the base.
+    const found = await docker(
+      ...["run", "--rm", "--network", "none", built],
+      ...["sh", "-c", "command -v g++ cmake make; ls -d /source /build; env"],
+    ).catch(String);
+    assert.doesNotMatch(found, /^\/(usr|opt|source|build)/m);
+    assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
+  });
+
+  it("is not built again when nothing of it has changed", async () => {
+    const before = await running();
+    append("native/xsched/README.md", "\n");
+    append("native/xsched/tests/main.cc", "// changed\n");
+    append("native/tensorrt_backend/src/stream_xqueue.h", "// not of this variant\n");
+    append("images/triton/README.md", "\n");
+    fs.writeFileSync(workspace.file("native/xsched/src/left.orig.md"), "");
+    fs.rmSync(workspace.file("native/xsched/src/left.orig.md"));
+    fs.chmodSync(workspace.file("native/xsched/Makefile"), 0o775);
+    const { code, output } = await npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changesIn(output), []);
+    assert.match(output, /Resources:\s+\d+ unchanged/);
+    assert.equal((await pushedTags()).length, 1);
+    assert.equal(await running(), before);
+  });
+
+  it("is built once more when a source changes, and only the container is replaced", async () => {
+    const before = await running();
+    append("native/xsched/src/preempt/clock.h", "// changed\n");
+    const { code, output } = await npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changed(output), [
+      "image-build updated",
+      "server-image updated",
+      "server-process updated",
+    ]);
+    assert.equal((await pushedTags()).length, 2);
+    assert.notEqual(await running(), before);
+    assert.ok(await everyModelServes());
+    assert.equal((await onHost()).length, 2);
+  });
+
+  it("stays as it is when a model's priority changes", async () => {
+    const before = await running();
+    workspace.edit(STACK, (config) => {
+      const models = config.getIn(["config", "xsched-triton:models"]);
+      assert.ok(isSeq(models));
+      const entry = models.items.find((item) => isMap(item) && item.get("name") === "interactive");
+      assert.ok(isMap(entry));
+      entry.set("priority", 90);
+    });
+    const { code, output } = await npm("up");
+    assert.equal(code, 0, output);
+    assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
+    assert.equal(await running(), before);
+  });
+
+  describe("when it cannot be had", () => {
+    let server: string;
+    let tags: readonly string[];
+
+    /** An `up` that must fail with one error of its own, and touch nothing. */
+    const failure = async (): Promise<string> => {
+      const { code, output } = await npm("up");
+      assert.notEqual(code, 0, output);
+      const errors = [...output.matchAll(/^ {4}error: (.*)$/gm)].map(([, text = ""]) => text);
+      const [error = "", ...others] = errors.filter((text) => text !== "update failed");
+      assert.deepEqual(others, [], output);
+      assert.deepEqual(changesIn(output), []);
+      assert.equal(await running(), server);
+      assert.ok(await everyModelServes());
+      assert.deepEqual(await pushedTags(), tags);
+      return error;
+    };
+
+    before(async () => {
+      // Something new to build, each time.
+      append("native/xsched/src/preempt/clock.h", "// changed again\n");
+      server = await running();
+      tags = await pushedTags();
+    });
+
+    it("says that the base image cannot be pulled", async () => {
+      const absent = `${images.repository}:absent`;
+      set(["xsched-triton:runtime", "build", "base"], absent);
+      const error = await failure();
+      assert.match(error, /failed to resolve source metadata/);
+      assert.ok(error.includes(`${absent}: not found`), error);
+      set(["xsched-triton:runtime", "build", "base"], images.image("1"));
+    });
+
+    it("says that the registry does not let us in", async () => {
+      await workspace.setSecret(STACK, PASSWORD, "another one");
+      const error = await failure();
+      assert.ok(error.includes(`failed to push ${registry.address}/${REPOSITORY}`), error);
+      assert.match(error, /401 Unauthorized/);
+      assert.doesNotMatch(error, /another one/);
+      await workspace.setSecret(STACK, PASSWORD, Registry.login.password);
+    });
+
+    it("says that the disk is full", async () => {
+      const small = await BuildKit.start(150);
+      try {
+        Object.assign(workspace.environment, small.environment);
+        assert.match(await failure(), /no space left on device/);
+      } finally {
+        Object.assign(workspace.environment, kit.environment);
+        await small.stop();
+      }
+    });
+
+    it("says that no Docker engine answers", async () => {
+      // Without a builder of its own, the provider starts one in Docker.
+      const { DOCKER_HOST, BUILDX_CONFIG } = workspace.environment;
+      const nowhere = workspace.file("nowhere.sock");
+      workspace.environment.DOCKER_HOST = `unix://${nowhere}`;
+      workspace.environment.BUILDX_CONFIG = workspace.file("buildx");
+      const error = await failure();
+      assert.ok(error.includes(`failed to connect to the docker API at unix://${nowhere}`), error);
+      workspace.environment.BUILDX_CONFIG = BUILDX_CONFIG;
+      if (DOCKER_HOST === undefined) delete workspace.environment.DOCKER_HOST;
+      else workspace.environment.DOCKER_HOST = DOCKER_HOST;
+    });
+
+    it("is there with the next `up`, and the host keeps the image before it", async () => {
+      const [, previous] = (await inspect("{{.Config.Image}}")).split("@");
+      const { code, output } = await npm("up");
+      assert.equal(code, 0, output);
+      const [, digest] = (await inspect("{{.Config.Image}}")).split("@");
+      assert.deepEqual((await onHost()).sort(), [previous, digest].sort());
+      assert.equal((await pushedTags()).length, 3);
+      assert.ok(await everyModelServes());
+    });
+  });
+
+  // After what the suite before it leaves.
+  describe("in the end", () => {
+    it("leaves the host with `npm run down`, and stays in the registry", async () => {
+      const { code, output } = await npm("down");
+      assert.equal(code, 0, output);
+      assert.deepEqual(await containers(), []);
+      assert.deepEqual(await onHost(), []);
+      assert.ok(!fs.existsSync(directory));
+      assert.equal((await pushedTags()).length, 3);
+    });
+  });
+});
