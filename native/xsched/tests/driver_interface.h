@@ -10,12 +10,28 @@
 
 #include "cuda/abi.h"
 
+// The names of cuda.h.
+using xsched::CUDA_LAUNCH_PARAMS;
+using xsched::CUcontext;
+using xsched::CUdevice;
+using xsched::CUdeviceptr;
+using xsched::CUevent;
+using xsched::CUfunction;
+using xsched::CUgraph;
+using xsched::CUgraphExec;
+using xsched::CUgreenCtx;
+using xsched::CUlaunchConfig;
+using xsched::CUresult;
+using xsched::CUstream;
+using xsched::cuuint64_t;
+
 extern "C" {
 CUresult cuInit(unsigned int);
 CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
 CUresult cuCtxDestroy_v2(CUcontext);
 CUresult cuCtxSetCurrent(CUcontext);
 CUresult cuCtxSynchronize();
+CUresult cuCtxSynchronize_v2(CUcontext);
 CUresult cuStreamCreate(CUstream*, unsigned int);
 CUresult cuStreamCreateWithPriority(CUstream*, unsigned int, int);
 CUresult cuStreamDestroy_v2(CUstream);
@@ -34,10 +50,19 @@ CUresult cuLaunchKernel(
     unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuMemcpyBatchAsync(
+    CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
+    size_t*, CUstream);
+CUresult cuMemcpyBatchAsync_v2_ptsz(
+    CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
+    CUstream);
 CUresult cuGetProcAddress(const char*, void**, int, cuuint64_t);
 CUresult cuGetProcAddress_v2(const char*, void**, int, cuuint64_t, int*);
+CUresult cuGetExportTable(const void**, const void*);
 CUresult cuTexRefSetMipmapLevelBias(void*, float);
-CUresult cuModuleLoadDataEx(void*, void*, unsigned int, void*, void*);
+CUresult cuTensorMapEncodeTiled(
+    void*, int, unsigned int, void*, const cuuint64_t*, const cuuint64_t*,
+    const unsigned int*, const unsigned int*, int, int, int, int);
 CUresult cuMulticastCreate(void*, const void*);
 }
 
