@@ -30,12 +30,18 @@ CUresult cuInit(unsigned int);
 CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
 CUresult cuCtxDestroy_v2(CUcontext);
 CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuDeviceGetCount(int*);
+CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice);
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice);
+CUresult cuGreenCtxStreamCreate(CUstream*, CUgreenCtx, unsigned int, int);
 CUresult cuCtxSynchronize();
 CUresult cuCtxSynchronize_v2(CUcontext);
 CUresult cuStreamCreate(CUstream*, unsigned int);
 CUresult cuStreamCreateWithPriority(CUstream*, unsigned int, int);
 CUresult cuStreamDestroy_v2(CUstream);
 CUresult cuStreamSynchronize(CUstream);
+CUresult cuStreamSynchronize_ptsz(CUstream);
 CUresult cuStreamQuery(CUstream);
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned int);
 CUresult cuStreamBeginCapture_v2(CUstream, int);
@@ -48,8 +54,14 @@ CUresult cuEventQuery(CUevent);
 CUresult cuLaunchKernel(
     CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
     unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+CUresult cuLaunchKernel_ptsz(
+    CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+    unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+CUresult cuLaunchCooperativeKernelMultiDevice(
+    CUDA_LAUNCH_PARAMS*, unsigned int, unsigned int);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuMemFreeAsync(CUdeviceptr, CUstream);
 CUresult cuMemcpyBatchAsync(
     CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
     size_t*, CUstream);

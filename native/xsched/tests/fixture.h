@@ -88,7 +88,15 @@ class TestStream {
     return stats;
   }
 
-  // Until some launch into the queue waits or has waited.
+  bool
+  IsReady() const
+  {
+    XQueueState state = kQueueStateUnknown;
+    EXPECT_EQ(XQueueQuery(xq_, &state), kXSchedSuccess);
+    return state == kQueueStateReady;
+  }
+
+  // Until a launch into the queue waits that did not at the last call.
   void
   AwaitBlocked() const
   {
