@@ -1,203 +1,62 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// One run of an arm of the contention benchmark: a foreground thread that
-// infers every PERIOD milliseconds, a background thread that infers back to
-// back, each on a stream of its own. An inference has the shape of BERT-large
-// at sequence 384 in fp16: 24 layers of ten kernels, GEMMs through cuBLAS.
+// The contention benchmark: a foreground thread that infers every PERIOD
+// milliseconds, a background thread that infers back to back (bert_shape.cuh).
 //
-//   contention --foreground BATCH --background BATCH --seconds S
-//              [--period MS] [--priority] [--churn]
+//   contention --background BATCH [--period MS] [--cycles N] PHASE=SECONDS...
 //
-// A batch of 0 leaves a side out. --priority gives the foreground the greatest
-// CUDA stream priority. --churn allocates, frees and makes events within each
-// foreground request. Prints one line of JSON: foreground latencies in
-// milliseconds from the intended start, background requests per second.
+// Phases run one after the other, N times, all in this process, since one
+// process differs from the next by more than what is measured:
+//
+//   alone            the foreground alone, no XQueue
+//   background       the background alone, no XQueue
+//   native           both, no XQueue
+//   priority         both, no XQueue, the foreground at the greatest CUDA priority
+//   xsched           both, each with an XQueue
+//   queue            the foreground alone, with an XQueue
+//   bounded          the background alone, with an XQueue that could be preempted
+//   churn            the foreground alone, no XQueue; it allocates, frees and
+//                    makes events within each request
+//   xsched-churn     both, each with an XQueue, and the same
+//   back-to-back     the foreground alone without a pause, no XQueue
+//   back-to-back-queue  the same with an XQueue
+//
+// Those with an XQueue need the shim (LD_LIBRARY_PATH). Prints a line of JSON
+// for each: foreground latencies in microseconds from the intended start,
+// inferences per second, the share of a CPU that the background thread used,
+// and the share of this machine's processors that others took meanwhile.
 
-#include <cublas_v2.h>
-#include <cuda_fp16.h>
 #include <cuda_runtime.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
+
+#include "bert_shape.cuh"
+#include "xsched/cuda/hal.h"
+#include "xsched/ext.h"
+#include "xsched/xsched.h"
 
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kLayers = 24;
-constexpr int kHidden = 1024;
-constexpr int kFeedForward = 4096;
-constexpr int kHeads = 16;
-constexpr int kSequence = 384;
+constexpr int kForegroundBatch = 1;
 
-void
-Check(bool ok, const char* what)
-{
-  if (!ok) {
-    std::fprintf(stderr, "contention: %s failed\n", what);
-    std::exit(1);
-  }
-}
-
-#define CUDA_CHECK(call) Check((call) == cudaSuccess, #call)
-#define CUBLAS_CHECK(call) Check((call) == CUBLAS_STATUS_SUCCESS, #call)
-
-__global__ void
-Gelu(__half* values, int count)
-{
-  const int index = blockIdx.x * blockDim.x + threadIdx.x;
-  if (index < count) {
-    const float x = __half2float(values[index]);
-    values[index] =
-        __float2half(0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x))));
-  }
-}
-
-__global__ void
-AddScaled(__half* sum, const __half* term, int count)
-{
-  const int index = blockIdx.x * blockDim.x + threadIdx.x;
-  if (index < count) {
-    sum[index] = __hmul(__hadd(sum[index], term[index]), __float2half(0.5f));
-  }
-}
-
-__global__ void
-SoftmaxRow(__half* scores, int columns)
-{
-  __shared__ float partial[128];
-  __half* row = scores + static_cast<size_t>(blockIdx.x) * columns;
-  float sum = 0.0f;
-  for (int column = threadIdx.x; column < columns; column += blockDim.x) {
-    sum += __expf(__half2float(row[column]));
-  }
-  partial[threadIdx.x] = sum;
-  __syncthreads();
-  for (int width = 64; width > 0; width /= 2) {
-    if (threadIdx.x < width) {
-      partial[threadIdx.x] += partial[threadIdx.x + width];
-    }
-    __syncthreads();
-  }
-  const float total = partial[0];
-  for (int column = threadIdx.x; column < columns; column += blockDim.x) {
-    row[column] = __float2half(__expf(__half2float(row[column])) / total);
-  }
-}
-
-// A model of its own weights and activations on a stream of its own.
-class Model {
- public:
-  Model(int batch, int priority) : rows_(batch * kSequence), batch_(batch)
-  {
-    CUDA_CHECK(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, priority));
-    CUBLAS_CHECK(cublasCreate(&blas_));
-    CUBLAS_CHECK(cublasSetStream(blas_, stream_));
-    CUDA_CHECK(cudaMalloc(&workspace_, kWorkspace));
-    CUBLAS_CHECK(cublasSetWorkspace(blas_, workspace_, kWorkspace));
-    hidden_ = Random(static_cast<size_t>(rows_) * kHidden);
-    qkv_ = Random(static_cast<size_t>(rows_) * 3 * kHidden);
-    scores_ = Random(static_cast<size_t>(batch_) * kHeads * kSequence * kSequence);
-    context_ = Random(static_cast<size_t>(rows_) * kHidden);
-    inner_ = Random(static_cast<size_t>(rows_) * kFeedForward);
-    qkv_weight_ = Random(static_cast<size_t>(kHidden) * 3 * kHidden);
-    out_weight_ = Random(static_cast<size_t>(kHidden) * kHidden);
-    up_weight_ = Random(static_cast<size_t>(kHidden) * kFeedForward);
-    down_weight_ = Random(static_cast<size_t>(kHidden) * kFeedForward);
-  }
-
-  // Launches one inference: 240 kernels.
-  void
-  Launch()
-  {
-    for (int layer = 0; layer < kLayers; ++layer) {
-      Gemm(hidden_, qkv_weight_, qkv_, 3 * kHidden, kHidden);
-      Attention(false);
-      SoftmaxRow<<<batch_ * kHeads * kSequence, 128, 0, stream_>>>(scores_, kSequence);
-      Attention(true);
-      Gemm(context_, out_weight_, inner_, kHidden, kHidden);
-      Add(hidden_, inner_, rows_ * kHidden);
-      Gemm(hidden_, up_weight_, inner_, kFeedForward, kHidden);
-      Gelu<<<(rows_ * kFeedForward + 255) / 256, 256, 0, stream_>>>(inner_, rows_ * kFeedForward);
-      Gemm(inner_, down_weight_, context_, kHidden, kFeedForward);
-      Add(hidden_, context_, rows_ * kHidden);
-    }
-    CUDA_CHECK(cudaGetLastError());
-  }
-
-  void Wait() { CUDA_CHECK(cudaStreamSynchronize(stream_)); }
-
-  cudaStream_t stream() const { return stream_; }
-
- private:
-  static constexpr size_t kWorkspace = 32u << 20;
-
-  static __half*
-  Random(size_t count)
-  {
-    std::vector<__half> values(count);
-    unsigned state = 12345u + static_cast<unsigned>(count);
-    for (__half& value : values) {
-      state = state * 1664525u + 1013904223u;
-      value = __float2half((static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.05f);
-    }
-    __half* device = nullptr;
-    CUDA_CHECK(cudaMalloc(&device, count * sizeof(__half)));
-    CUDA_CHECK(cudaMemcpy(device, values.data(), count * sizeof(__half), cudaMemcpyHostToDevice));
-    return device;
-  }
-
-  void
-  Gemm(const __half* in, const __half* weight, __half* out, int columns, int inner)
-  {
-    const __half one = __float2half(1.0f), zero = __float2half(0.0f);
-    CUBLAS_CHECK(cublasHgemm(
-        blas_, CUBLAS_OP_N, CUBLAS_OP_N, columns, rows_, inner, &one, weight, columns, in, inner,
-        &zero, out, columns));
-  }
-
-  // Scores from the queries and keys in qkv_, or the context from the scores.
-  void
-  Attention(bool weigh)
-  {
-    const __half one = __float2half(1.0f), zero = __float2half(0.0f);
-    const int width = kHidden / kHeads;
-    const long long square = static_cast<long long>(kSequence) * kSequence;
-    const long long slice = static_cast<long long>(kSequence) * width;
-    const int count = batch_ * kHeads;
-    if (weigh) {
-      CUBLAS_CHECK(cublasHgemmStridedBatched(
-          blas_, CUBLAS_OP_N, CUBLAS_OP_N, width, kSequence, kSequence, &one, qkv_, width, slice,
-          scores_, kSequence, square, &zero, context_, width, slice, count));
-    } else {
-      CUBLAS_CHECK(cublasHgemmStridedBatched(
-          blas_, CUBLAS_OP_T, CUBLAS_OP_N, kSequence, kSequence, width, &one, qkv_, width, slice,
-          qkv_ + slice * count, width, slice, &zero, scores_, kSequence, square, count));
-    }
-  }
-
-  void
-  Add(__half* sum, const __half* term, int count)
-  {
-    AddScaled<<<(count + 255) / 256, 256, 0, stream_>>>(sum, term, count);
-  }
-
-  int rows_;
-  int batch_;
-  cudaStream_t stream_ = nullptr;
-  cublasHandle_t blas_ = nullptr;
-  void* workspace_ = nullptr;
-  __half *hidden_, *qkv_, *scores_, *context_, *inner_;
-  __half *qkv_weight_, *out_weight_, *up_weight_, *down_weight_;
-};
+#define XSCHED_CHECK(call) Check((call) == kXSchedSuccess, #call)
 
 // What a framework may do within a request beside its kernels.
 void
@@ -213,9 +72,295 @@ Churn(cudaStream_t stream)
 }
 
 double
-Milliseconds(Clock::duration time)
+Seconds(Clock::duration time)
 {
-  return std::chrono::duration<double, std::milli>(time).count();
+  return std::chrono::duration<double>(time).count();
+}
+
+// XSched's functions as the shim has brought them into the process.
+class XSched {
+ public:
+  XSched()
+  {
+    // Found where LD_LIBRARY_PATH leads; no other copy of it can be there.
+    void* library = dlopen("libhalcuda.so", RTLD_NOW);
+    Check(
+        library != nullptr && dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD) != nullptr &&
+            dlsym(dlopen("libcuda.so.1", RTLD_NOW), "xsched_shim_version") != nullptr,
+        "running under the shim (LD_LIBRARY_PATH)");
+    Load(library, "CudaQueueCreate", &cuda_queue_create);
+    Load(library, "HwQueueDestroy", &hw_queue_destroy);
+    Load(library, "XQueueCreate", &queue_create);
+    Load(library, "XQueueDestroy", &queue_destroy);
+    Load(library, "XQueueGetStats", &get_stats);
+    Load(library, "XHintPriority", &set_priority);
+  }
+
+  decltype(&CudaQueueCreate) cuda_queue_create;
+  decltype(&HwQueueDestroy) hw_queue_destroy;
+  decltype(&XQueueCreate) queue_create;
+  decltype(&XQueueDestroy) queue_destroy;
+  decltype(&XQueueGetStats) get_stats;
+  decltype(&XHintPriority) set_priority;
+
+ private:
+  template <typename Function>
+  static void
+  Load(void* library, const char* name, Function* function)
+  {
+    *function = reinterpret_cast<Function>(dlsym(library, name));
+    Check(*function != nullptr, name);
+  }
+};
+
+// A stream's XQueue for the length of a phase.
+class ScopedQueue {
+ public:
+  ScopedQueue(cudaStream_t stream, Priority priority)
+  {
+    XSCHED_CHECK(Api().cuda_queue_create(&hwq_, stream));
+    XSCHED_CHECK(
+        Api().queue_create(&queue_, hwq_, kPreemptLevelDeactivate, kQueueCreateFlagNone));
+    XSCHED_CHECK(Api().set_priority(queue_, priority));
+  }
+  ~ScopedQueue()
+  {
+    XSCHED_CHECK(Api().queue_destroy(queue_));
+    XSCHED_CHECK(Api().hw_queue_destroy(hwq_));
+  }
+  ScopedQueue(const ScopedQueue&) = delete;
+  ScopedQueue& operator=(const ScopedQueue&) = delete;
+
+  XQueueStats
+  Stats() const
+  {
+    XQueueStats stats = {};
+    XSCHED_CHECK(Api().get_stats(queue_, &stats));
+    return stats;
+  }
+
+ private:
+  static XSched&
+  Api()
+  {
+    static XSched api;
+    return api;
+  }
+
+  HwQueueHandle hwq_ = 0;
+  XQueueHandle queue_ = 0;
+};
+
+struct Phase {
+  const char* name;
+  bool foreground;
+  bool background;
+  bool queues;
+  bool urgent;
+  bool churn;
+  bool back_to_back;
+};
+
+constexpr Phase kPhases[] = {
+    {"alone", true, false, false, true, false, false},
+    {"background", false, true, false, false, false, false},
+    {"native", true, true, false, false, false, false},
+    {"priority", true, true, false, true, false, false},
+    {"xsched", true, true, true, true, false, false},
+    {"queue", true, false, true, true, false, false},
+    {"bounded", false, true, true, true, false, false},
+    {"churn", true, false, false, true, true, false},
+    {"xsched-churn", true, true, true, true, true, false},
+    {"back-to-back", true, false, false, true, false, true},
+    {"back-to-back-queue", true, false, true, true, false, true},
+};
+
+// Processor time that others took from this machine and all of its processor time, in ticks.
+std::pair<double, double>
+StolenAndAll()
+{
+  std::ifstream file("/proc/stat");
+  std::string word;
+  file >> word;
+  double stolen = 0, all = 0, ticks = 0;
+  for (int column = 0; column < 8 && file >> ticks; ++column) {
+    all += ticks;
+    stolen = column == 7 ? ticks : 0;
+  }
+  return {stolen, all};
+}
+
+// Two processors of different cores, so that the threads disturb each other as
+// little as the machine allows.
+std::pair<int, int>
+TwoCores()
+{
+  const unsigned count = std::thread::hardware_concurrency();
+  std::string first_siblings;
+  int first = -1;
+  for (unsigned cpu = 1; cpu < count; ++cpu) {
+    std::ifstream file(
+        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+    std::string siblings = std::to_string(cpu);
+    std::getline(file, siblings);
+    if (first < 0) {
+      first = static_cast<int>(cpu);
+      first_siblings = siblings;
+    } else if (siblings != first_siblings) {
+      return {first, static_cast<int>(cpu)};
+    }
+  }
+  return {-1, -1};
+}
+
+void
+PinThisThread(int cpu)
+{
+  if (cpu >= 0) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+  }
+}
+
+// One inference after the other until it is told to stop.
+class Background {
+ public:
+  Background(Model* model, int cpu)
+      : thread_([this, model, cpu] {
+          PinThisThread(cpu);
+          while (!stop_.load(std::memory_order_relaxed)) {
+            model->Launch();
+            model->Wait();
+            completions_.push_back(Clock::now());
+          }
+        })
+  {
+    pthread_getcpuclockid(thread_.native_handle(), &cpu_clock_);
+  }
+
+  double
+  CpuSeconds() const
+  {
+    struct timespec time;
+    clock_gettime(cpu_clock_, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  }
+
+  // Ends the thread; returns inferences per second from 'begin' to 'end', from completion to
+  // completion.
+  double
+  Stop(Clock::time_point begin, Clock::time_point end)
+  {
+    stop_.store(true);
+    thread_.join();
+    const auto first = std::lower_bound(completions_.begin(), completions_.end(), begin);
+    const auto last = std::upper_bound(completions_.begin(), completions_.end(), end);
+    return last - first < 2
+               ? 0.0
+               : static_cast<double>(last - first - 1) / Seconds(*(last - 1) - *first);
+  }
+
+ private:
+  std::atomic<bool> stop_{false};
+  std::vector<Clock::time_point> completions_;
+  clockid_t cpu_clock_;
+  std::thread thread_;
+};
+
+struct Result {
+  std::vector<double> latencies_us;
+  double foreground_per_second = 0;
+};
+
+// Requests from now on until 'seconds' have passed. Those that are still due then are dropped, as
+// where the device cannot keep up with them.
+Result
+RunForeground(Model* model, const Phase& phase, double seconds, double period_ms)
+{
+  constexpr int kWarmUp = 5;
+  Result result;
+  const auto step = std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double, std::milli>(period_ms));
+  const auto begin = Clock::now();
+  const auto end = begin + std::chrono::duration_cast<Clock::duration>(
+                               std::chrono::duration<double>(seconds));
+  long served = 0;
+  for (auto due = begin; due < end && Clock::now() < end; due += step) {
+    if (!phase.back_to_back) {
+      std::this_thread::sleep_until(due - std::chrono::microseconds(200));
+      while (Clock::now() < due) {
+      }
+    }
+    const auto start = phase.back_to_back ? (due = Clock::now()) : due;
+    if (phase.churn) {
+      Churn(model->stream());
+    }
+    model->Launch();
+    if (phase.churn) {
+      Churn(model->stream());
+    }
+    model->Wait();
+    if (++served > kWarmUp) {
+      result.latencies_us.push_back(1e6 * Seconds(Clock::now() - start));
+    }
+  }
+  result.foreground_per_second = static_cast<double>(served) / Seconds(Clock::now() - begin);
+  return result;
+}
+
+void
+RunPhase(
+    const Phase& phase, double seconds, double period_ms, Model* foreground, Model* background,
+    std::pair<int, int> cores)
+{
+  foreground->Use(phase.urgent);
+  std::unique_ptr<ScopedQueue> high, low;
+  if (phase.queues) {
+    high = std::make_unique<ScopedQueue>(foreground->stream(), PRIORITY_MAX);
+    low = std::make_unique<ScopedQueue>(background->stream(), PRIORITY_MIN);
+  }
+  std::unique_ptr<Background> load;
+  if (phase.background) {
+    load = std::make_unique<Background>(background, cores.second);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  const double cpu_before = load ? load->CpuSeconds() : 0;
+  const std::pair<double, double> ticks_before = StolenAndAll();
+  const auto begin = Clock::now();
+  Result result;
+  if (phase.foreground) {
+    std::thread([&] {
+      PinThisThread(cores.first);
+      result = RunForeground(foreground, phase, seconds, period_ms);
+    }).join();
+  } else {
+    std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
+  }
+  const auto end = Clock::now();
+  const std::pair<double, double> ticks = StolenAndAll();
+  const double stolen = (ticks.first - ticks_before.first) /
+                        std::max(1.0, ticks.second - ticks_before.second);
+  const double cpu = load ? (load->CpuSeconds() - cpu_before) / Seconds(end - begin) : 0;
+  const double background_per_second = load ? load->Stop(begin, end) : 0;
+
+  std::printf(
+      "{\"phase\": \"%s\", \"foreground_per_s\": %.3f, \"background_per_s\": %.4f, "
+      "\"background_cpu\": %.3f, \"stolen\": %.4f, ",
+      phase.name, result.foreground_per_second, background_per_second, cpu, stolen);
+  if (low != nullptr) {
+    const XQueueStats stats = low->Stats();
+    std::printf(
+        "\"blocked\": %lld, \"blocked_ms\": %.1f, ", static_cast<long long>(stats.blocked),
+        static_cast<double>(stats.blocked_ns) * 1e-6);
+  }
+  std::printf("\"latencies_us\": [");
+  for (size_t i = 0; i < result.latencies_us.size(); ++i) {
+    std::printf("%s%.1f", i == 0 ? "" : ", ", result.latencies_us[i]);
+  }
+  std::printf("]}\n");
+  std::fflush(stdout);
 }
 
 }  // namespace
@@ -223,100 +368,41 @@ Milliseconds(Clock::duration time)
 int
 main(int argc, char** argv)
 {
-  int foreground = 1, background = 0;
-  double seconds = 10.0, period = 10.0;
-  bool priority = false, churn = false;
+  int batch = 8, cycles = 1;
+  double period = 10.0;
+  std::vector<std::pair<const Phase*, double>> plan;
   for (int index = 1; index < argc; ++index) {
     const std::string word = argv[index];
-    const char* value = index + 1 < argc ? argv[index + 1] : "";
-    if (word == "--foreground") { foreground = std::atoi(value); ++index; }
-    else if (word == "--background") { background = std::atoi(value); ++index; }
-    else if (word == "--seconds") { seconds = std::atof(value); ++index; }
-    else if (word == "--period") { period = std::atof(value); ++index; }
-    else if (word == "--priority") { priority = true; }
-    else if (word == "--churn") { churn = true; }
-    else { std::fprintf(stderr, "contention: unknown argument %s\n", word.c_str()); return 2; }
+    const size_t equals = word.find('=');
+    const Phase* phase = std::find_if(
+        std::begin(kPhases), std::end(kPhases),
+        [&](const Phase& each) { return word.substr(0, equals) == each.name; });
+    if (phase != std::end(kPhases) && equals != std::string::npos) {
+      plan.emplace_back(phase, std::atof(word.c_str() + equals + 1));
+    } else if (index + 1 < argc && word == "--background") {
+      batch = std::atoi(argv[++index]);
+    } else if (index + 1 < argc && word == "--period") {
+      period = std::atof(argv[++index]);
+    } else if (index + 1 < argc && word == "--cycles") {
+      cycles = std::atoi(argv[++index]);
+    } else {
+      std::fprintf(stderr, "contention: unknown argument %s\n", word.c_str());
+      return 2;
+    }
   }
-
-  int least = 0, greatest = 0;
-  CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
-  std::atomic<bool> stop{false};
-  std::atomic<long> completed{0};
-  std::atomic<int> ready{0};
-  const int sides = (foreground > 0) + (background > 0);
-
-  std::thread low([&] {
-    if (background == 0) {
-      return;
+  Model foreground(kForegroundBatch), background(batch);
+  for (int warm = 0; warm < 20; ++warm) {
+    for (Model* model : {&foreground, &background}) {
+      model->Launch();
+      model->Wait();
     }
-    Model model(background, least);
-    for (int warm = 0; warm < 20; ++warm) {
-      model.Launch();
-      model.Wait();
-    }
-    ready.fetch_add(1);
-    while (ready.load() < sides) {
-    }
-    while (!stop.load(std::memory_order_relaxed)) {
-      model.Launch();
-      model.Wait();
-      completed.fetch_add(1, std::memory_order_relaxed);
-    }
-  });
-
-  std::vector<double> latencies;
-  double throughput = 0.0;
-  {
-    std::thread high([&] {
-      Model* model = nullptr;
-      if (foreground > 0) {
-        model = new Model(foreground, priority ? greatest : least);
-        for (int warm = 0; warm < 50; ++warm) {
-          model->Launch();
-          model->Wait();
-        }
-        ready.fetch_add(1);
-      }
-      while (ready.load() < sides) {
-      }
-      const long before = completed.load();
-      const auto begin = Clock::now();
-      const auto step = std::chrono::duration_cast<Clock::duration>(
-          std::chrono::duration<double, std::milli>(period));
-      const int requests = static_cast<int>(seconds * 1000.0 / period);
-      for (int request = 0; request < requests; ++request) {
-        const auto due = begin + step * (request + 1);
-        std::this_thread::sleep_until(due - std::chrono::microseconds(200));
-        while (Clock::now() < due) {
-        }
-        if (model != nullptr) {
-          if (churn) {
-            Churn(model->stream());
-          }
-          model->Launch();
-          if (churn) {
-            Churn(model->stream());
-          }
-          model->Wait();
-          latencies.push_back(Milliseconds(Clock::now() - due));
-        }
-      }
-      throughput = (completed.load() - before) / (Milliseconds(Clock::now() - begin) / 1000.0);
-      stop.store(true);
-    });
-    high.join();
   }
-  low.join();
-
-  std::sort(latencies.begin(), latencies.end());
-  auto percentile = [&](double share) {
-    return latencies.empty()
-               ? 0.0
-               : latencies[std::min(latencies.size() - 1, static_cast<size_t>(share * latencies.size()))];
-  };
-  std::printf(
-      "{\"samples\": %zu, \"p50\": %.4f, \"p90\": %.4f, \"p99\": %.4f, \"background\": %.3f}\n",
-      latencies.size(), percentile(0.5), percentile(0.9), percentile(0.99), throughput);
+  const std::pair<int, int> cores = TwoCores();
+  for (int cycle = 0; cycle < cycles; ++cycle) {
+    for (const auto& [phase, seconds] : plan) {
+      RunPhase(*phase, seconds, period, &foreground, &background, cores);
+    }
+  }
   std::fflush(stdout);
   std::_Exit(0);
 }

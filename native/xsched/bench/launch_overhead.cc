@@ -1,44 +1,173 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a launch costs on the CPU, on the simulated driver: straight to it,
-// through the shim without any XQueue, and into a lone XQueue.
+// What a launch costs on the CPU: straight to the driver, through the shim
+// without any XQueue, into a lone XQueue, and into one that could be preempted
+// and is therefore counted. On a GPU, or on the simulated driver (which takes
+// too long over events for the last one).
 
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
 
-#include "driver_interface.h"
+#include "cuda/abi.h"
 #include "preempt/clock.h"
-#include "simulated_driver/simulated_driver.h"
 #include "xsched/cuda/hal.h"
 #include "xsched/xsched.h"
+#if defined(SIMULATED_DRIVER)
+#include "simulated_driver/simulated_driver.h"
+#endif
+
+using xsched::CUcontext;
+using xsched::CUdevice;
+using xsched::CUfunction;
+using xsched::CUresult;
+using xsched::NowNs;
+
+extern "C" {
+CUresult cuInit(unsigned int);
+CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
+CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
+CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuModuleLoadData(void**, const void*);
+CUresult cuModuleGetFunction(CUfunction*, void*, const char*);
+CUresult cuStreamCreate(CUstream*, unsigned int);
+CUresult cuStreamSynchronize(CUstream);
+CUresult cuLaunchKernel(
+    CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+    unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+}
 
 namespace {
 
-constexpr int kLaunches = 20000;
-constexpr int kRepeats = 15;
+constexpr int kLaunches = 2000;
+constexpr int kRepeats = 101;
 
-// The best of several repeats: the machine's other work only adds.
-template <typename Launch>
-double
-BestNs(CUstream stream, Launch launch)
+void
+Check(bool ok, const char* what)
 {
-  double best = 1e9;
-  for (int repeat = 0; repeat < kRepeats; ++repeat) {
-    simulated::FailLaunches(kLaunches, 1);  // counted, but nothing to run
-    const int64_t from = xsched::NowNs();
-    for (int i = 0; i < kLaunches; ++i) {
-      launch(
-          simulated::Kernel(0), 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr);
-    }
-    best = std::min(
-        best, static_cast<double>(xsched::NowNs() - from) / kLaunches);
-    cuStreamSynchronize(stream);
+  if (!ok) {
+    fprintf(stderr, "launch_overhead: %s failed\n", what);
+    _Exit(1);
   }
-  return best;
+}
+
+#if defined(SIMULATED_DRIVER)
+
+CUfunction
+EmptyKernel()
+{
+  CUcontext context = nullptr;
+  Check(cuCtxCreate_v2(&context, 0, 0) == 0, "cuCtxCreate");
+  return simulated::Kernel(0);
+}
+
+std::string
+DriverPath()
+{
+  return SIMULATED_DRIVER;
+}
+
+void
+Prepare()
+{
+  simulated::FailLaunches(kLaunches, 1);  // counted, but nothing to run
+}
+
+constexpr bool kOnGpu = false;
+
+#else
+
+CUfunction
+EmptyKernel()
+{
+  static const char kPtx[] =
+      ".version 6.4\n.target sm_70\n.address_size 64\n"
+      ".visible .entry empty() { ret; }\n";
+  CUcontext context = nullptr;
+  void* module = nullptr;
+  CUfunction function = nullptr;
+  Check(cuDevicePrimaryCtxRetain(&context, 0) == 0, "cuDevicePrimaryCtxRetain");
+  Check(cuCtxSetCurrent(context) == 0, "cuCtxSetCurrent");
+  Check(cuModuleLoadData(&module, kPtx) == 0, "cuModuleLoadData");
+  Check(cuModuleGetFunction(&function, module, "empty") == 0, "empty kernel");
+  return function;
+}
+
+// The driver's library: of those mapped, the one that is not the shim.
+std::string
+DriverPath()
+{
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const size_t path = line.find('/');
+    if (path != std::string::npos &&
+        line.find("/libcuda.so.", path) != std::string::npos) {
+      void* library = dlopen(line.c_str() + path, RTLD_NOW | RTLD_NOLOAD);
+      if (library != nullptr &&
+          dlsym(library, "xsched_shim_version") == nullptr) {
+        return line.substr(path);
+      }
+    }
+  }
+  return "";
+}
+
+void
+Prepare()
+{
+}
+
+constexpr bool kOnGpu = true;
+
+#endif
+
+using Launch = decltype(&cuLaunchKernel);
+
+double
+NsPerLaunch(CUfunction kernel, CUstream stream, Launch launch)
+{
+  Prepare();
+  const int64_t from_ns = NowNs();
+  for (int i = 0; i < kLaunches; ++i) {
+    launch(kernel, 1, 1, 1, 32, 1, 1, 0, stream, nullptr, nullptr);
+  }
+  const int64_t to_ns = NowNs();
+  cuStreamSynchronize(stream);
+  return static_cast<double>(to_ns - from_ns) / kLaunches;
+}
+
+struct Queue {
+  Queue(CUstream stream, Priority priority)
+  {
+    Check(CudaQueueCreate(&hwq, stream) == kXSchedSuccess, "CudaQueueCreate");
+    Check(
+        XQueueCreate(&xq, hwq, kPreemptLevelBlock, kQueueCreateFlagNone) ==
+            kXSchedSuccess,
+        "XQueueCreate");
+    Check(XHintPriority(xq, priority) == kXSchedSuccess, "XHintPriority");
+  }
+  ~Queue()
+  {
+    XQueueDestroy(xq);
+    HwQueueDestroy(hwq);
+  }
+
+  HwQueueHandle hwq = 0;
+  XQueueHandle xq = 0;
+};
+
+double
+Median(std::vector<double> values)
+{
+  std::nth_element(
+      values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
 }
 
 }  // namespace
@@ -46,26 +175,40 @@ BestNs(CUstream stream, Launch launch)
 int
 main()
 {
+#if defined(SIMULATED_DRIVER)
   setenv("XSCHED_CUDA_LIB", SIMULATED_DRIVER, 1);
-  CUcontext context = nullptr;
+#endif
+  Check(cuInit(0) == 0, "cuInit");
+  const CUfunction kernel = EmptyKernel();
   CUstream stream = nullptr;
-  HwQueueHandle hwq = 0;
-  XQueueHandle xq = 0;
-  cuInit(0);
-  cuCtxCreate_v2(&context, 0, 0);
-  cuStreamCreate(&stream, 0);
-  void* driver = dlopen(SIMULATED_DRIVER, RTLD_NOW | RTLD_NOLOAD);
-  auto* direct = reinterpret_cast<decltype(&cuLaunchKernel)>(
-      dlsym(driver, "cuLaunchKernel"));
-  const double direct_ns = BestNs(stream, direct);
-  const double shim_ns = BestNs(stream, &cuLaunchKernel);
-  CudaQueueCreate(&hwq, stream);
-  XQueueCreate(&xq, hwq, kPreemptLevelBlock, kQueueCreateFlagNone);
-  const double queue_ns = BestNs(stream, &cuLaunchKernel);
+  CUstream other = nullptr;
+  constexpr unsigned int kNonBlocking = 1;
+  cuStreamCreate(&stream, kNonBlocking);
+  cuStreamCreate(&other, kNonBlocking);
+  void* driver = dlopen(DriverPath().c_str(), RTLD_NOW | RTLD_NOLOAD);
+  Check(driver != nullptr, "finding the driver");
+  const Launch direct =
+      reinterpret_cast<Launch>(dlsym(driver, "cuLaunchKernel"));
+  std::vector<double> driver_ns, shim_ns, queue_ns, counted_ns;
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
+    const double base = NsPerLaunch(kernel, stream, direct);
+    driver_ns.push_back(base);
+    shim_ns.push_back(NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
+    Queue queue(stream, PRIORITY_MIN);
+    queue_ns.push_back(NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
+    if (kOnGpu) {
+      Queue higher(other, PRIORITY_MAX);
+      NsPerLaunch(kernel, stream, &cuLaunchKernel);  // the kernel's time
+      counted_ns.push_back(
+          NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
+    }
+  }
   printf(
-      "ns per launch: driver %.1f, shim +%.1f, one queue +%.1f\n", direct_ns,
-      shim_ns - direct_ns, queue_ns - direct_ns);
-  XQueueDestroy(xq);
-  HwQueueDestroy(hwq);
+      "ns per launch: driver %.1f, shim %+.1f, lone queue %+.1f",
+      Median(driver_ns), Median(shim_ns), Median(queue_ns));
+  if (kOnGpu) {
+    printf(", counted queue %+.1f", Median(counted_ns));
+  }
+  printf("\n");
   return 0;
 }

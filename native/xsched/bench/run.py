@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the core and the contention benchmark, runs every arm several times in turn and prints a table.
+"""Builds the core and the benchmarks, runs them on a GPU and prints tables in Markdown.
 
-Needs a GPU, nvcc with cuBLAS, CMake. Usage: run.py [--repeats N] [--seconds S] [--build FOLDER]
+Needs a GPU, nvcc with cuBLAS, CMake, a C++ compiler; PyTorch, JAX and CuPy where they are to run.
+
+usage: run.py [--cycles N] [--only PART ...] [--build FOLDER] [--raw FOLDER]
+  PART: contention, overhead, frameworks (all of them by default)
+  --raw keeps what every phase measured, one line of JSON each
 """
 
 import argparse
@@ -12,90 +16,187 @@ import os
 import pathlib
 import statistics
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+CORE = HERE.parent
 BATCHES = (1, 8, 32)
 PERIOD_MS = 10.0
+PARTS = ("contention", "overhead", "frameworks")
 
 
 def run(words, **options):
-    subprocess.run([str(word) for word in words], check=True, **options)
+    return subprocess.run([str(word) for word in words], check=True, **options)
 
 
 def build(folder):
-    """Returns the benchmark and the folder of the shim."""
+    """Returns the folder of the shim; the programs lie in 'folder'."""
     folder.mkdir(parents=True, exist_ok=True)
-    run(["cmake", "-S", HERE.parent, "-B", folder / "core", "-DCMAKE_BUILD_TYPE=Release"], stdout=subprocess.DEVNULL)
-    run(["cmake", "--build", folder / "core", "-j", os.cpu_count() or 1], stdout=subprocess.DEVNULL)
-    program = folder / "contention"
-    run(["nvcc", "-O3", "-std=c++17", "-cudart=shared", "-o", program, HERE / "contention.cu", "-lcublas"])
-    return program, folder / "core"
+    core = folder / "core"
+    jobs = str(os.cpu_count() or 1)
+    run(["cmake", "-S", CORE, "-B", core, "-DCMAKE_BUILD_TYPE=Release"], stdout=subprocess.DEVNULL)
+    run(["cmake", "--build", core, "-j", jobs], stdout=subprocess.DEVNULL)
+    include = ["-I", CORE / "include"]
+    run(["nvcc", "-O3", "-std=c++17", "-cudart=shared", "-arch=native", *include, "-o", folder / "contention",
+         HERE / "contention.cu", "-lcublasLt", "-ldl"])
+    run(["g++", "-O2", "-std=c++17", *include, "-I", CORE / "src", "-o", folder / "launch_overhead",
+         HERE / "launch_overhead.cc", "-L", core, "-l:libcuda.so.1", "-lhalcuda", "-lpreempt", "-ldl"])
+    return core
 
 
-def measure(program, words, shim=None, **settings):
-    environment = dict(os.environ, **settings)
-    if shim:
-        environment["LD_LIBRARY_PATH"] = f"{shim}:{environment.get('LD_LIBRARY_PATH', '')}"
-    result = subprocess.run(
-        [str(program), *map(str, words)], env=environment, capture_output=True, text=True, timeout=120
-    )
+def with_shim(shim, **settings):
+    path = f"{shim}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+    return dict(os.environ, LD_LIBRARY_PATH=path, XSCHED_LOG_LEVEL="WARN", **settings)
+
+
+def measure(words, environment, raw=None):
+    """Runs a program that prints lines of JSON; returns them by phase."""
+    result = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, timeout=590)
+    if raw:
+        raw.write_text(result.stdout)
     if result.returncode != 0:
-        raise SystemExit(f"{words} failed:\n{result.stdout}{result.stderr}")
-    return json.loads(result.stdout.strip().splitlines()[-1])
+        sys.exit(f"{words} failed:\n{result.stdout[-2000:]}{result.stderr}")
+    phases = {}
+    for line in result.stdout.splitlines():
+        row = json.loads(line)
+        phases.setdefault(row["phase"], []).append(row)
+    return phases
 
 
-def median(rows, key):
+def percentile(rows, share):
+    """Of the latencies of all cycles together."""
+    values = sorted(value for row in rows for value in row["latencies_us"])
+    return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
+
+
+def median_of(rows, key):
     return statistics.median(row[key] for row in rows)
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |")
+    print("|" + " --- |" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print(flush=True)
+
+
+def contention(folder, shim, cycles, raw):
+    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in one process.\n")
+    for batch in BATCHES:
+        plan = ["alone=0.4", "xsched=0.5", "background=0.3", "priority=0.2", "bounded=0.2"]
+        if batch == 8:
+            plan += ["churn=0.4", "xsched-churn=0.5"]
+        if batch != 32:  # there it can't keep up with the period
+            plan += ["native=0.2"]
+        words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, "--cycles", cycles, *plan]
+        phases = measure(words, with_shim(shim), raw and raw / f"contention-{batch}.jsonl")
+        alone = phases["alone"]
+        free = 1 - percentile(alone, 0.5) / 1000 / PERIOD_MS
+        bound = median_of(phases["background"], "background_per_s") * free
+        rows = []
+        for name in ("alone", "background", "bounded", "native", "priority", "xsched", "churn", "xsched-churn"):
+            if name not in phases:
+                continue
+            found = phases[name]
+            base = phases["churn"] if "churn" in name else alone
+            row = [name, "–", "–", "–", "–", "–", "–", "–", "–"]
+            if found[0]["latencies_us"]:
+                row[1] = str(sum(len(each["latencies_us"]) for each in found))
+                row[2] = f"{percentile(found, 0.5) / 1000:.3f}"
+                row[3:6] = [f"{percentile(found, share) / percentile(base, share):.2f}" for share in (0.5, 0.9, 0.99)]
+            if found[0]["background_per_s"]:
+                per_second = median_of(found, "background_per_s")
+                row[6] = f"{per_second:.1f}"
+                if found[0]["latencies_us"] and "churn" not in name:
+                    row[7] = f"{100 * per_second / bound:.0f} %"
+                row[8] = f"{100 * median_of(found, 'background_cpu'):.0f} %"
+            rows.append(row)
+        print(f"Background batch {batch}; others took {100 * median_of(alone, 'stolen'):.1f} % of the processors.\n")
+        table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
+
+
+def overhead(folder, shim, cycles, raw):
+    result = run([folder / "launch_overhead"], env=with_shim(shim), capture_output=True, text=True)
+    print(result.stdout)
+    pair = ["back-to-back=0.2", "back-to-back-queue=0.2"]
+    words = [folder / "contention", "--background", 1, "--cycles"]
+    phases = measure([*words, 2 * cycles, *pair], with_shim(shim), raw and raw / "overhead.jsonl")
+    ratios = [
+        without["foreground_per_s"] / queued["foreground_per_s"]
+        for without, queued in zip(phases["back-to-back"], phases["back-to-back-queue"])
+    ]
+    # Processes in turn, for what the shim costs a program without XQueues.
+    shimmed, plain = [], []
+    for _ in range(max(3, cycles // 2)):
+        for environment, results in ((with_shim(shim), shimmed), (dict(os.environ), plain)):
+            phases = measure([*words, 3, pair[0]], environment)
+            results.append(median_of(phases["back-to-back"], "foreground_per_s"))
+    table(
+        ["back to back, time of an inference", "ratio", "runs"],
+        [
+            ["one XQueue, against none in the same process", f"{statistics.median(ratios):.4f}", str(len(ratios))],
+            ["shim without XQueues, against no shim (processes in turn)",
+             f"{statistics.median(a / b for a, b in zip(plain, shimmed)):.4f}", str(len(plain))],
+        ],
+    )
+
+
+def frameworks(folder, shim, cycles, raw):
+    program = HERE / "frameworks.py"
+    rows = []
+    for name in ("torch", "jax", "cupy"):
+        words = [sys.executable, program, name]
+        plain = subprocess.run(words, capture_output=True, text=True)
+        shimmed = subprocess.run(
+            words, capture_output=True, text=True, env=with_shim(shim, XSCHED_AUTO_XQUEUE="ON", EXPECT_SHIM="1")
+        )
+        same = "same" if plain.stdout == shimmed.stdout and plain.stdout else "DIFFERENT"
+        if plain.returncode != 0 or shimmed.returncode != 0:
+            same = f"failed: {(plain.stderr + shimmed.stderr)[-300:]}"
+        rows.append([name, plain.stdout.strip().replace("\n", "; "), same])
+    table(["framework", "results without the shim", "under it, every stream an XQueue"], rows)
+
+    phases = {}
+    for cycle in range(max(3, cycles // 3)):
+        for mode in ("alone", "background", "native", "priority", "xsched"):
+            environment = (
+                with_shim(shim, XSCHED_AUTO_XQUEUE="ON") if mode == "xsched" else dict(os.environ)
+            )
+            found = measure([sys.executable, HERE / "pytorch_contention.py", mode], environment,
+                            raw and raw / f"pytorch-{mode}-{cycle}.jsonl")
+            for name, results in found.items():
+                phases.setdefault(name, []).extend(results)
+    free = 1 - percentile(phases["alone"], 0.5) / phases["alone"][0]["period_us"]
+    bound = median_of(phases["background"], "background_per_s") * free
+    rows = []
+    for name, found in phases.items():
+        row = [name, "–", "–", "–", "–", "–"]
+        if found[0]["latencies_us"]:
+            row[1] = f"{percentile(found, 0.5) / 1000:.3f}"
+            row[2:4] = [f"{percentile(found, share) / percentile(phases['alone'], share):.2f}" for share in (0.5, 0.9)]
+        if found[0]["background_per_s"]:
+            row[4] = f"{median_of(found, 'background_per_s'):.2f}"
+            row[5] = f"{100 * median_of(found, 'background_per_s') / bound:.0f} %" if name != "background" else "–"
+        rows.append(row)
+    table(["PyTorch, two models in two threads", "P50 ms", "P50", "P90", "background /s", "of the bound"], rows)
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=7.0)
+    parser.add_argument("--cycles", type=int, default=50)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--build", type=pathlib.Path, default=HERE / "build")
+    parser.add_argument("--raw", type=pathlib.Path)
     options = parser.parse_args()
-    program, shim = build(options.build)
-    names = subprocess.run(
-        ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"], capture_output=True, text=True
-    ).stdout.strip()
-    print(f"{names}; foreground batch 1 every {PERIOD_MS:g} ms; medians of {options.repeats} runs of {options.seconds:g} s")
-
-    seconds = ["--seconds", options.seconds, "--period", PERIOD_MS]
-    scheduled = {"shim": shim, "XSCHED_AUTO_XQUEUE": "ON", "XSCHED_POLICY": "HPF"}
-    one, none = ["--foreground", 1], ["--foreground", 0]
-    results = {}
-
-    def arm(name, words, **settings):
-        results.setdefault(name, []).append(measure(program, [*words, *seconds], **settings))
-
-    for _ in range(options.repeats):
-        arm("alone", one)
-        arm("alone, shim without queues", one, shim=shim)
-        arm("alone, one queue", [*one, "--priority"], **scheduled)
-        for batch in BATCHES:
-            pair = [*one, "--background", batch]
-            arm(f"background {batch} alone", [*none, "--background", batch])
-            arm(f"native {batch}", pair)
-            arm(f"stream priority {batch}", [*pair, "--priority"])
-            arm(f"xsched {batch}", [*pair, "--priority"], **scheduled)
-        arm("xsched 8, churn", [*one, "--background", 8, "--priority", "--churn"], **scheduled)
-        arm("alone, churn", [*one, "--churn"])
-
-    alone = {key: median(results["alone"], key) for key in ("p50", "p90", "p99")}
-    print(f"| arm | samples | P50 ms | P50 | P90 | P99 | background /s | of the bound |")
-    print("|---|---|---|---|---|---|---|---|")
-    for name, rows in results.items():
-        base = alone if "churn" not in name else {key: median(results["alone, churn"], key) for key in alone}
-        batch = next((word for word in name.replace(",", "").split() if word.isdigit()), None)
-        row = [name, sum(each["samples"] for each in rows), f"{median(rows, 'p50'):.3f}"]
-        row += [f"{median(rows, key) / base[key]:.2f}" if rows[0]["samples"] else "–" for key in ("p50", "p90", "p99")]
-        background = median(rows, "background")
-        bound = ""
-        if batch and "alone" not in name:
-            possible = median(results[f"background {batch} alone"], "background") * (1 - base["p50"] / PERIOD_MS)
-            bound = f"{100 * background / possible:.0f} %"
-        row += [f"{background:.2f}" if background else "–", bound]
-        print("| " + " | ".join(map(str, row)) + " |", flush=True)
+    shim = build(options.build)
+    if options.raw:
+        options.raw.mkdir(parents=True, exist_ok=True)
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    print(run(query, capture_output=True, text=True).stdout)
+    for part in PARTS:
+        if part in options.only:
+            globals()[part](options.build, shim, options.cycles, options.raw)
 
 
 if __name__ == "__main__":

@@ -97,9 +97,11 @@ Launch(const Call& call, CUstream stream, const Grid& grid)
   if (queue == nullptr) {
     return call();
   }
-  scheduler.BeforeLaunch(queue, Number(meant), grid());
+  const LaunchTicket ticket =
+      scheduler.BeforeLaunch(queue, Number(meant), grid);
   const CUresult result = call();
-  scheduler.AfterLaunch(queue);
+  scheduler.AfterLaunch(
+      queue, Number(meant), ticket, result == kCudaSuccess);
   return result;
 }
 

@@ -82,25 +82,25 @@ CudaHardware::Synchronize(uint64_t stream, uint64_t context)
 }
 
 void*
-CudaHardware::CreateEvent()
+CudaHardware::CreateEvent(EventKind kind, uint64_t context)
 {
   CUevent event = nullptr;
-  constexpr unsigned int kWithTiming = 0;
-  return real::cuEventCreate(&event, kWithTiming) == kCudaSuccess ? event
-                                                                  : nullptr;
-}
-
-void
-CudaHardware::DestroyEvent(void* event)
-{
-  real::cuEventDestroy_v2(static_cast<CUevent>(event));
+  ContextScope scope(context);
+  return real::cuEventCreate(
+             &event, kind == EventKind::kTimed ? kEventDefault
+                                               : kEventDisableTiming) ==
+                 kCudaSuccess
+             ? event
+             : nullptr;
 }
 
 bool
 CudaHardware::RecordEvent(void* event, uint64_t stream)
 {
-  return real::cuEventRecord(
-             static_cast<CUevent>(event), AsStream(stream)) == kCudaSuccess;
+  // In a capture it would become part of the graph.
+  return !Captures::Get().Includes(AsStream(stream)) &&
+         real::cuEventRecord(static_cast<CUevent>(event), AsStream(stream)) ==
+             kCudaSuccess;
 }
 
 Progress
@@ -122,7 +122,7 @@ CudaHardware::ElapsedNs(void* from, void* to)
 }
 
 int
-CudaHardware::EnterWait()
+CudaHardware::EnterCalls()
 {
   int mode = kCaptureModeRelaxed;
   return real::cuThreadExchangeStreamCaptureMode(&mode) == kCudaSuccess ? mode
@@ -130,7 +130,7 @@ CudaHardware::EnterWait()
 }
 
 void
-CudaHardware::LeaveWait(int state)
+CudaHardware::LeaveCalls(int state)
 {
   if (state >= 0) {
     real::cuThreadExchangeStreamCaptureMode(&state);

@@ -17,13 +17,12 @@ class XSCHED_INTERNAL CudaHardware final : public Hardware {
 
   Progress QueryStream(uint64_t stream, uint64_t context) override;
   bool Synchronize(uint64_t stream, uint64_t context) override;
-  void* CreateEvent() override;
-  void DestroyEvent(void* event) override;
+  void* CreateEvent(EventKind kind, uint64_t context) override;
   bool RecordEvent(void* event, uint64_t stream) override;
   Progress QueryEvent(void* event) override;
   int64_t ElapsedNs(void* from, void* to) override;
-  int EnterWait() override;
-  void LeaveWait(int state) override;
+  int EnterCalls() override;
+  void LeaveCalls(int state) override;
 };
 
 }  // namespace xsched

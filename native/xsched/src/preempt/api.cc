@@ -83,8 +83,8 @@ XQueueSetLaunchConfig(XQueueHandle xq, int64_t threshold, int64_t batch_size)
     return kXSchedErrorInvalidValue;
   }
   return Guard([&] {
-    return Scheduler::Get().SetLimits(
-        xq, threshold == -1 ? 0 : threshold, batch_size == -1 ? 0 : batch_size);
+    return Scheduler::Get().SetMaxLaunches(
+        xq, threshold == -1 ? 0 : threshold);
   });
 }
 

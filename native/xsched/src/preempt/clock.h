@@ -19,14 +19,6 @@ NowNs()
   return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-inline void
-SpinPause()
-{
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
-}
-
 }  // namespace xsched
 
 #endif  // XSCHED_PREEMPT_CLOCK_H_

@@ -5,9 +5,16 @@
 
 #include <algorithm>
 
-#include "preempt/futex.h"
+#include "preempt/wait.h"
 
 namespace xsched {
+namespace {
+
+// However many queues share the limit, each may keep its part of the device
+// busy.
+constexpr int kMaxSharers = 8;
+
+}  // namespace
 
 void
 ChangeGate(Queue* queue, uint32_t clear, uint32_t set)
@@ -28,16 +35,6 @@ ChangeGate(Queue* queue, uint32_t clear, uint32_t set)
   }
 }
 
-Durations*
-Device::GetDurations()
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (durations_ == nullptr) {
-    durations_ = std::make_unique<Durations>();
-  }
-  return durations_.get();
-}
-
 void
 Device::Add(Queue* queue, const Policy& policy)
 {
@@ -54,15 +51,6 @@ Device::Remove(Queue* queue, const Policy& policy)
       std::remove(queues_.begin(), queues_.end(), queue), queues_.end());
   ChangeGate(queue, ~0u, 0);
   Apply(policy, nullptr);
-}
-
-void
-Device::Change(
-    const Policy& policy, Queue* cause, const std::function<void()>& change)
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  change();
-  Apply(policy, cause);
 }
 
 void
@@ -91,6 +79,7 @@ Device::Apply(const Policy& policy, Queue* cause)
          queue->ready.load(std::memory_order_relaxed), true, false});
   }
   policy.Decide(candidates_.data(), candidates_.size());
+  int sharers = 0;
   for (size_t i = 0; i < queues_.size(); ++i) {
     Queue* queue = queues_[i];
     const Candidate& decided = candidates_[i];
@@ -106,9 +95,18 @@ Device::Apply(const Policy& policy, Queue* cause)
     if (decided.bounded && (old & kGateBounded) == 0 && decided.ready) {
       queue->uncounted.store(true, std::memory_order_relaxed);
     }
+    if (!decided.may_launch && (old & kGateClosed) == 0) {
+      queue->closures.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (decided.bounded && decided.may_launch && decided.ready &&
+        queue->shares_limit.load(std::memory_order_relaxed)) {
+      ++sharers;
+    }
     ChangeGate(
         queue, (kGateClosed | kGateBounded | kGateHeld) & ~set, set);
   }
+  sharers_.store(
+      std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
 }
 
 }  // namespace xsched

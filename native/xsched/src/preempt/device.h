@@ -4,7 +4,7 @@
 #ifndef XSCHED_PREEMPT_DEVICE_H_
 #define XSCHED_PREEMPT_DEVICE_H_
 
-#include <functional>
+#include <atomic>
 #include <mutex>
 #include <vector>
 
@@ -21,15 +21,29 @@ class Device {
   explicit Device(int id) : id_(id) {}
 
   int Id() const { return id_; }
-  // Made on first use: only queues that can be preempted need it.
-  Durations* GetDurations();
+  Durations& GetDurations() { return durations_; }
+  // The part of the limit in flight that each of the queues gets that may
+  // launch now under it: all of them together delay a queue of higher
+  // priority.
+  int64_t
+  ShareOf(int64_t limit_ns) const
+  {
+    // Relaxed: a share is right soon after it changes.
+    return limit_ns / sharers_.load(std::memory_order_relaxed);
+  }
 
   void Add(Queue* queue, const Policy& policy);
   void Remove(Queue* queue, const Policy& policy);
   // Runs 'change' on the state that the policy looks at, then the policy.
   // 'cause' is blamed for the queues that have to stop.
-  void Change(
-      const Policy& policy, Queue* cause, const std::function<void()>& change);
+  template <typename Function>
+  void
+  Change(const Policy& policy, Queue* cause, const Function& change)
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    change();
+    Apply(policy, cause);
+  }
   // The ready queues that keep 'queue' from launching.
   void Blockers(
       const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers);
@@ -43,7 +57,8 @@ class Device {
   std::mutex mutex_;
   std::vector<Queue*> queues_;
   std::vector<Candidate> candidates_;
-  std::unique_ptr<Durations> durations_;
+  std::atomic<int> sharers_{1};
+  Durations durations_;
 };
 
 // Sets and clears bits of a queue's gate, and wakes its launches if that lets

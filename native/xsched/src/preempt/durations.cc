@@ -22,17 +22,30 @@ Duration::EstimateNs() const
 }
 
 void
-Duration::Learn(int64_t measured_ns)
+Duration::Learn(int64_t measured_ns, bool exact)
+{
+  Update(measured_ns, exact);
+  // Acquire: pairs with the release in Find.
+  Duration* parent = any_shape.load(std::memory_order_acquire);
+  if (parent != nullptr) {
+    parent->Update(measured_ns, exact);
+  }
+}
+
+void
+Duration::Update(int64_t measured_ns, bool exact)
 {
   const int64_t sample =
       std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
   const int64_t old = ns.load(std::memory_order_relaxed);
-  const int64_t next = old == 0 ? sample : old + (sample - old) / 4;
-  ns.store(static_cast<uint32_t>(next), std::memory_order_relaxed);
-  Duration* parent = any_shape.load(std::memory_order_acquire);
-  if (parent != nullptr) {
-    parent->Learn(measured_ns);
+  if (old == 0 || (!exact && sample < old)) {
+    ns.store(static_cast<uint32_t>(sample), std::memory_order_relaxed);
+  } else if (exact) {
+    ns.store(
+        static_cast<uint32_t>(old + (sample - old) / 4),
+        std::memory_order_relaxed);
   }
+  samples.fetch_add(1, std::memory_order_relaxed);
 }
 
 Duration*

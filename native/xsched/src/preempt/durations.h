@@ -19,18 +19,35 @@ struct LaunchKey {
 };
 
 // The learned time of one kernel in one shape, or of a kernel in any shape.
+// Relaxed throughout: single numbers that a racing update may lose one sample
+// of.
 struct Duration {
   std::atomic<uint64_t> key{0};
-  // 0: not measured yet. Relaxed throughout: a single number that a racing
-  // update may lose one sample of.
+  // 0: not measured yet.
   std::atomic<uint32_t> ns{0};
+  std::atomic<uint32_t> samples{0};
   // The same kernel in any shape; null in that entry itself.
   std::atomic<Duration*> any_shape{nullptr};
 
   // The best estimate there is; 0 if there is none.
   int64_t EstimateNs() const;
-  // Takes a measured time into the estimate.
-  void Learn(int64_t measured_ns);
+
+  // Whether the estimate comes from enough samples of this very shape to be
+  // taken without another look.
+  bool
+  Known() const
+  {
+    return samples.load(std::memory_order_relaxed) >= kEnoughSamples;
+  }
+
+  // Takes a measured time into the estimate. One that is not exact may be too
+  // long, because the device had to wait for the launch: it only lowers it.
+  void Learn(int64_t measured_ns, bool exact);
+
+ private:
+  static constexpr uint32_t kEnoughSamples = 2;
+
+  void Update(int64_t measured_ns, bool exact);
 };
 
 // The learned times of a device. Entries are never removed, so pointers stay

@@ -4,306 +4,290 @@
 #include "preempt/flight.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "preempt/clock.h"
 
 namespace xsched {
+namespace {
 
-Flight::~Flight()
+// A segment that takes more than twice its estimate and this has been
+// misjudged, or shares the device: nothing is admitted before it ends.
+constexpr int64_t kGraceNs = 20000;
+// How soon to look again at something that should have ended already, as a
+// part of the time that it has taken so far.
+constexpr int64_t kOverrunPart = 8;
+constexpr int64_t kMinLookNs = 10000;
+constexpr int64_t kMaxLookNs = 100000;
+
+int64_t
+Clamp(int64_t value, int64_t low, int64_t high)
+{
+  return std::min(std::max(value, low), std::max(low, high));
+}
+
+}  // namespace
+
+void
+Flight::Attach(EventPool* pool)
 {
   Clear();
-  for (void* event : free_events_) {
-    hardware_->DestroyEvent(event);
-  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  pool_ = pool;
 }
 
 int64_t
-Flight::Admit(int64_t limit_ns, int64_t max_launches)
+Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
 {
-  std::unique_lock<std::mutex> lock(mutex_);
-  for (;;) {
-    const bool has_time = closed_ns_ + open_.estimate_ns < limit_ns;
-    const bool has_place =
-        max_launches == 0 || closed_launches_ + open_.launches < max_launches;
-    if (has_time && has_place) {
-      return 0;
-    }
-    if (closed_.empty()) {
-      if (open_.launches == 0) {
-        // Another thread is just recording the event of a segment.
-        return closed_ns_ == 0 && closed_launches_ == 0 ? 0 : 1;
-      }
-      Close(&lock);
-      continue;
-    }
-    const uint64_t id = closed_.front().id;
-    void* end = closed_.front().end;
-    lock.unlock();
-    const Progress progress = hardware_->QueryEvent(end);
-    lock.lock();
-    if (closed_.empty() || closed_.front().id != id) {
-      continue;  // another thread was faster
-    }
-    if (progress == Progress::kBusy) {
-      const Segment& front = closed_.front();
-      return std::max<int64_t>(
-          1, front.since_ns + front.estimate_ns - NowNs());
-    }
-    if (progress == Progress::kFailed) {
-      lock.unlock();
-      Clear();  // the launch itself will report the error
-      return 0;
-    }
-    Retire(&lock);
-  }
-}
-
-void
-Flight::Begin(const Launch& launch, int64_t limit_ns)
-{
-  const int64_t known_ns = launch.duration->EstimateNs();
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (open_.launches > 0 &&
-      (open_.stream != launch.stream || known_ns == 0 || open_.alone ||
-       open_.launches == kMaxLaunches)) {
-    Close(&lock);
-  }
-  if (open_.launches == 0) {
-    // If the device is still at work on the segment before, this one begins
-    // when that one ends. Otherwise it needs an event of its own to tell.
-    bool follows = false;
-    if (!closed_.empty() && closed_.back().stream == launch.stream) {
-      void* end = closed_.back().end;
-      lock.unlock();
-      follows = hardware_->QueryEvent(end) == Progress::kBusy;
-      lock.lock();
-    }
-    void* start = nullptr;
-    if (!follows) {
-      start = TakeEvent(&lock);
-      lock.unlock();
-      const bool recorded =
-          start != nullptr && hardware_->RecordEvent(start, launch.stream);
-      lock.lock();
-      if (!recorded && start != nullptr) {
-        free_events_.push_back(start);
-        start = nullptr;
-      }
-    }
-    if (open_.launches == 0) {  // no other thread began one meanwhile
-      open_.id = next_id_++;
-      open_.stream = launch.stream;
-      open_.start = start;
-      open_.teaches = follows || start != nullptr;
-      open_.alone = known_ns == 0;
-      open_.since_ns = NowNs();
-    } else {
-      open_.teaches = false;
-      if (start != nullptr) {
-        free_events_.push_back(start);
-      }
-    }
-  }
-  if (open_.launches < kMaxLaunches) {
-    open_.durations[open_.launches++] = launch.duration;
-  }
   // A kernel that is not known counts as half the limit: two at a time until
   // the first has been measured.
-  open_.estimate_ns += known_ns == 0 ? (limit_ns + 1) / 2 : known_ns;
+  const int64_t known_ns = duration.EstimateNs();
+  const int64_t cost_ns = known_ns == 0 ? (limits.ns + 1) / 2 : known_ns;
+  Lock lock(mutex_);
+  const int64_t left_ns = Settle();
+  if (left_ns > 0 && limits.launches == 0 && AddLaunch(cost_ns, stream)) {
+    Grant(left_ns - cost_ns);
+    return 0;
+  }
+  if (open_ns_ > 0) {
+    Close(&lock, false);
+  }
+  Collect(&lock);
+  if (open_ns_ > 0) {
+    return 1;  // another thread was faster
+  }
+  const int64_t now_ns = NowNs();
+  int64_t remaining_ns = 0;
+  if (!closed_.empty()) {
+    if (FrontOverruns(now_ns)) {
+      return Clamp(
+          (now_ns - front_since_ns_) / kOverrunPart, kMinLookNs, kMaxLookNs);
+    }
+    remaining_ns = RemainingNs(now_ns);
+    // Half the limit is enough to keep the device busy until the thread is
+    // back, and makes the segments, and the sleeps between them, longer.
+    const int64_t low_ns = limits.ns / 2;
+    if (remaining_ns > low_ns) {
+      return std::min(remaining_ns - low_ns, kMaxLookNs);
+    }
+    if (limits.launches != 0 && closed_launches_ >= limits.launches) {
+      return Clamp(
+          front_since_ns_ + closed_.front().ns - now_ns, 1, kMaxLookNs);
+    }
+  }
+  open_since_ns_ = now_ns;
+  AddLaunch(cost_ns, stream);
+  // With a cap on their number, each launch asks.
+  Grant(limits.launches != 0 ? 0 : limits.ns - remaining_ns - cost_ns);
+  return 0;
 }
 
 void
-Flight::End(int64_t limit_ns, int64_t max_segment)
+Flight::AddUncounted(uint64_t stream)
 {
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (open_.launches == 0) {
-    return;  // another thread has closed the segment
+  Lock lock(mutex_);
+  Settle();
+  if (open_ns_ > 0) {
+    Close(&lock, false);
   }
-  if (open_.alone || open_.estimate_ns * 2 >= limit_ns ||
-      open_.launches == kMaxLaunches ||
-      (max_segment != 0 && open_.launches >= max_segment)) {
-    Close(&lock);
+  if (open_ns_ > 0) {
+    return;  // another thread launches already
   }
-}
-
-void
-Flight::Disturb()
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  open_.teaches = false;
-  for (Segment& segment : closed_) {
-    segment.teaches = false;
-  }
-}
-
-void
-Flight::Finished()
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  // Closed segments stay until their times have been read. An open one must
-  // not: it would come to include the time until the next launch.
-  Reclaim(&open_);
+  open_since_ns_ = NowNs();
+  AddLaunch(1, stream);
+  Close(&lock, true);
 }
 
 void
 Flight::Clear()
 {
   std::lock_guard<std::mutex> lock(mutex_);
+  Settle();
+  open_ns_ = 0;
+  open_launches_ = 0;
+  open_stream_count_ = 0;
   for (Segment& segment : closed_) {
-    Reclaim(&segment);
+    GiveBack(pool_, &segment);
   }
   closed_.clear();
   closed_ns_ = 0;
   closed_launches_ = 0;
   ++clears_;
-  Reclaim(&open_);
-  if (last_end_ != nullptr) {
-    free_events_.push_back(last_end_);
-    last_end_ = nullptr;
-  }
+  // Relaxed: only says that something has happened.
+  completions_.fetch_add(1, std::memory_order_relaxed);
 }
 
 void
 Flight::DropStream(uint64_t stream)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (open_.stream == stream) {
-    Reclaim(&open_);
+  Settle();
+  const auto begin = open_streams_.begin();
+  const auto end = std::remove(begin, begin + open_stream_count_, stream);
+  open_stream_count_ = static_cast<size_t>(end - begin);
+  if (open_stream_count_ == 0) {
+    open_ns_ = 0;
+    open_launches_ = 0;
   }
-}
-
-void
-Flight::AddUnknown(uint64_t stream, int64_t limit_ns)
-{
-  std::unique_lock<std::mutex> lock(mutex_);
-  if (open_.launches > 0) {
-    Close(&lock);
-  }
-  if (open_.launches > 0) {
-    return;
-  }
-  open_.id = next_id_++;
-  open_.stream = stream;
-  open_.teaches = false;
-  open_.since_ns = NowNs();
-  open_.estimate_ns = limit_ns;
-  Close(&lock);
+  stream_.store(0, std::memory_order_relaxed);
 }
 
 int64_t
 Flight::InFlightNs() const
 {
+  const int64_t now_ns = NowNs();
   std::lock_guard<std::mutex> lock(mutex_);
-  return closed_ns_ + open_.estimate_ns;
+  const int64_t spent_ns =
+      open_grant_ns_ - granted_ns_.load(std::memory_order_relaxed);
+  return RemainingNs(now_ns) + open_ns_ + std::max<int64_t>(spent_ns, 0);
 }
 
-void*
-Flight::TakeEvent(std::unique_lock<std::mutex>* lock)
+int64_t
+Flight::Settle()
 {
-  if (!free_events_.empty()) {
-    void* event = free_events_.back();
-    free_events_.pop_back();
-    return event;
+  const int64_t left_ns = granted_ns_.exchange(0, std::memory_order_relaxed);
+  open_ns_ += std::max<int64_t>(open_grant_ns_ - left_ns, 0);
+  open_grant_ns_ = 0;
+  return left_ns;
+}
+
+// False if the open segment has no place for another stream.
+bool
+Flight::AddLaunch(int64_t cost_ns, uint64_t stream)
+{
+  const auto begin = open_streams_.begin();
+  const auto end = begin + open_stream_count_;
+  if (std::find(begin, end, stream) == end) {
+    if (open_stream_count_ == kMaxStreams) {
+      return false;
+    }
+    open_streams_[open_stream_count_++] = stream;
   }
-  lock->unlock();
-  void* event = hardware_->CreateEvent();
-  lock->lock();
-  return event;
+  open_ns_ += cost_ns;
+  ++open_launches_;
+  stream_.store(stream, std::memory_order_relaxed);
+  return true;
 }
 
 void
-Flight::Close(std::unique_lock<std::mutex>* lock)
+Flight::Grant(int64_t granted_ns)
 {
-  Segment segment = open_;
-  open_ = Segment();
+  open_grant_ns_ = std::max<int64_t>(granted_ns, 0);
+  granted_ns_.store(open_grant_ns_, std::memory_order_relaxed);
+}
+
+void
+Flight::Close(Lock* lock, bool uncounted)
+{
+  Segment segment;
+  segment.id = next_id_++;
+  segment.ns = open_ns_;
+  segment.launches = open_launches_;
+  segment.since_ns = open_since_ns_;
+  segment.uncounted = uncounted;
+  const std::array<uint64_t, kMaxStreams> streams = open_streams_;
+  const size_t count = open_stream_count_;
+  open_ns_ = 0;
+  open_launches_ = 0;
+  open_stream_count_ = 0;
   // Counted before the lock is let go: no other thread may see room that is
   // not there.
-  closed_ns_ += segment.estimate_ns;
+  closed_ns_ += segment.ns;
   closed_launches_ += segment.launches;
   const uint64_t clears = clears_;
-  segment.end = TakeEvent(lock);
+  EventPool* pool = pool_;
   lock->unlock();
-  const bool recorded =
-      segment.end != nullptr &&
-      hardware_->RecordEvent(segment.end, segment.stream);
-  lock->lock();
-  if (recorded && clears == clears_) {
-    closed_.push_back(segment);
-    return;
-  }
-  // No event, or Clear came between: there is nothing to wait for.
-  if (clears == clears_) {
-    closed_ns_ -= segment.estimate_ns;
-    closed_launches_ -= segment.launches;
-  }
-  Reclaim(&segment);
-}
-
-void
-Flight::Retire(std::unique_lock<std::mutex>* lock)
-{
-  Segment segment = closed_.front();
-  closed_.pop_front();
-  closed_ns_ -= segment.estimate_ns;
-  closed_launches_ -= segment.launches;
-  if (!closed_.empty()) {
-    closed_.front().since_ns = NowNs();
-  }
-  // Taken out while it is read: another thread must not record it again.
-  void* before = std::exchange(last_end_, nullptr);
-  void* from = segment.start != nullptr ? segment.start : before;
-  if (segment.teaches && from != nullptr) {
-    lock->unlock();
-    Teach(segment, hardware_->ElapsedNs(from, segment.end));
-    lock->lock();
-  }
-  if (before != nullptr) {
-    free_events_.push_back(before);
-  }
-  if (segment.start != nullptr) {
-    free_events_.push_back(segment.start);
-  }
-  if (last_end_ != nullptr) {
-    free_events_.push_back(last_end_);
-  }
-  last_end_ = segment.end;
-}
-
-void
-Flight::Reclaim(Segment* segment)
-{
-  if (segment->start != nullptr) {
-    free_events_.push_back(segment->start);
-  }
-  if (segment->end != nullptr) {
-    free_events_.push_back(segment->end);
-  }
-  *segment = Segment();
-}
-
-void
-Flight::Teach(const Segment& segment, int64_t elapsed_ns)
-{
-  if (elapsed_ns <= 0 || segment.launches == 0) {
-    return;
-  }
-  // What the segment as a whole was off by is shared in proportion; over
-  // segments of different make-up the single durations come out.
-  for (uint32_t i = 0; i < segment.launches; ++i) {
-    Duration* duration = segment.durations[i];
-    const auto begin = segment.durations.begin();
-    if (std::find(begin, begin + i, duration) != begin + i) {
-      continue;
+  for (size_t i = 0; i < count; ++i) {
+    void* event = pool->Take(EventKind::kPlain);
+    if (event == nullptr) {
+      continue;  // without an event there is nothing to wait for
     }
-    const int64_t old_ns = duration->EstimateNs();
-    duration->Learn(
-        segment.alone || old_ns == 0 || segment.estimate_ns == 0
-            ? elapsed_ns / segment.launches
-            : static_cast<int64_t>(
-                  static_cast<double>(old_ns) * elapsed_ns /
-                  segment.estimate_ns));
+    segment.ends[segment.end_count++] = event;
+    if (!pool->GetHardware()->RecordEvent(event, streams[i])) {
+      pool->Give(EventKind::kPlain, event);
+      --segment.end_count;
+    }
   }
+  lock->lock();
+  if (clears != clears_ || segment.end_count == 0) {
+    if (clears == clears_) {
+      closed_ns_ -= segment.ns;
+      closed_launches_ -= segment.launches;
+    }
+    GiveBack(pool, &segment);
+    return;
+  }
+  if (closed_.empty()) {
+    front_since_ns_ = segment.since_ns;
+    front_busy_ns_ = segment.since_ns;
+  }
+  closed_.push_back(segment);
+}
+
+void
+Flight::Collect(Lock* lock)
+{
+  while (!closed_.empty()) {
+    const Segment front = closed_.front();
+    Hardware* hardware = pool_->GetHardware();
+    lock->unlock();
+    Progress progress = Progress::kDone;
+    for (size_t i = 0; i < front.end_count && progress == Progress::kDone;
+         ++i) {
+      progress = hardware->QueryEvent(front.ends[i]);
+    }
+    const int64_t now_ns = NowNs();
+    lock->lock();
+    if (closed_.empty() || closed_.front().id != front.id) {
+      continue;  // another thread was faster
+    }
+    if (progress == Progress::kBusy) {
+      front_busy_ns_ = now_ns;
+      return;
+    }
+    // A device that fails will not say when it is done: the launch itself
+    // reports the error.
+    // It ended between the last look and this one, if the estimate is right
+    // when expected.
+    const int64_t ended_ns =
+        Clamp(front_since_ns_ + front.ns, front_busy_ns_, now_ns);
+    closed_ns_ -= front.ns;
+    closed_launches_ -= front.launches;
+    GiveBack(pool_, &closed_.front());
+    closed_.pop_front();
+    if (!closed_.empty()) {
+      front_since_ns_ = std::max(ended_ns, closed_.front().since_ns);
+      front_busy_ns_ = front_since_ns_;
+    }
+    completions_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+int64_t
+Flight::RemainingNs(int64_t now_ns) const
+{
+  if (closed_.empty()) {
+    // Another thread may just be closing a segment.
+    return closed_ns_;
+  }
+  return closed_ns_ -
+         Clamp(now_ns - front_since_ns_, 0, closed_.front().ns);
+}
+
+bool
+Flight::FrontOverruns(int64_t now_ns) const
+{
+  const Segment& front = closed_.front();
+  return front.uncounted ||
+         now_ns - front_since_ns_ > 2 * front.ns + kGraceNs;
+}
+
+void
+Flight::GiveBack(EventPool* pool, Segment* segment)
+{
+  for (size_t i = 0; i < segment->end_count; ++i) {
+    pool->Give(EventKind::kPlain, segment->ends[i]);
+  }
+  segment->end_count = 0;
 }
 
 }  // namespace xsched

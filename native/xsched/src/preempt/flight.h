@@ -5,98 +5,133 @@
 #define XSCHED_PREEMPT_FLIGHT_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <mutex>
-#include <vector>
 
 #include "preempt/durations.h"
-#include "preempt/hardware.h"
+#include "preempt/event_pool.h"
 
 namespace xsched {
 
-// What one queue has in flight, in estimated GPU time.
+// What one queue has on the device, in estimated GPU time that is still to
+// come.
 //
-// Launches are gathered into segments. A segment ends with an event, so that
-// its completion can be seen, when it is worth half the limit: two segments
-// then keep the device fed while one of them is waited for. Short kernels
-// thus share an event, and long ones have one each. The time between two
-// events teaches the durations.
+// Launches are counted in segments. The open one takes launches until the
+// time granted to it is spent; then an event ends it, so that its completion
+// can be seen, and the next one is granted the time that fits under the limit.
+// Short kernels thus share an event, and long ones have one each. A launch
+// that is granted already takes no lock and calls no driver.
 //
-// Protocol for a launch: Admit until it lets the launch pass, Begin, the
-// driver's launch, End. The driver is never called with the lock held.
+// Protocol for a launch: Take; if that says no, Admit until it says 0. Then
+// the driver's launch. No method calls the driver with the lock held.
 class Flight {
  public:
-  struct Launch {
-    Duration* duration;
-    uint64_t stream;
+  struct Limits {
+    int64_t ns;
+    int64_t launches;  // 0: no cap
   };
 
-  explicit Flight(Hardware* hardware) : hardware_(hardware) {}
-  ~Flight();
-  Flight(const Flight&) = delete;
-  Flight& operator=(const Flight&) = delete;
+  // For a queue of another context, while nothing launches into it.
+  void Attach(EventPool* pool);
 
-  // How long what is in flight is expected to need until there is room: 0 if
-  // there is room now. Looks at the events, takes finished segments out.
-  // 'max_launches' of 0 is no cap.
-  int64_t Admit(int64_t limit_ns, int64_t max_launches);
+  // The fast path: takes the launch out of what is granted, if its time is
+  // known and it goes where the last one went.
+  bool
+  Take(const Duration& duration, uint64_t stream)
+  {
+    // Relaxed: an estimate, corrected by every event.
+    if (!duration.Known() ||
+        stream_.load(std::memory_order_relaxed) != stream) {
+      return false;
+    }
+    const int64_t cost_ns = duration.EstimateNs();
+    if (granted_ns_.fetch_sub(cost_ns, std::memory_order_relaxed) > 0) {
+      return true;
+    }
+    granted_ns_.fetch_add(cost_ns, std::memory_order_relaxed);
+    return false;
+  }
 
-  // Notes a launch that is about to happen.
-  void Begin(const Launch& launch, int64_t limit_ns);
-  // Notes that it happened. Ends the segment if it is worth half the limit or
-  // has 'max_segment' launches; 0 is no cap.
-  void End(int64_t limit_ns, int64_t max_segment);
+  // 0: the launch may happen, and is counted. Otherwise when to ask again, in
+  // nanoseconds from now.
+  int64_t Admit(
+      const Duration& duration, uint64_t stream, const Limits& limits);
 
-  // The queue did not have the device for itself: what is in flight now
-  // teaches nothing.
-  void Disturb();
-  // The device has finished all of it, as far as the application knows.
-  void Finished();
-  // Forgets everything.
+  // Work that was never counted is in 'stream': it ends before anything else
+  // is admitted.
+  void AddUncounted(uint64_t stream);
+  // The device has finished all of it.
   void Clear();
   // 'stream' is about to be destroyed.
   void DropStream(uint64_t stream);
-  // Work that was never counted is in flight in 'stream'.
-  void AddUnknown(uint64_t stream, int64_t limit_ns);
 
   int64_t InFlightNs() const;
+  // Grows whenever the device is seen to have finished something.
+  uint64_t
+  Completions() const
+  {
+    return completions_.load(std::memory_order_relaxed);
+  }
 
  private:
-  static constexpr size_t kMaxLaunches = 64;
+  static constexpr size_t kMaxStreams = 4;
 
   struct Segment {
     uint64_t id = 0;
-    uint64_t stream = 0;
-    void* start = nullptr;  // only if the segment before was finished
-    void* end = nullptr;
-    int64_t estimate_ns = 0;
-    uint32_t launches = 0;
-    bool teaches = true;
-    bool alone = false;  // a kernel whose duration is not known yet
-    int64_t since_ns = 0;  // when the device can have begun with it
-    std::array<Duration*, kMaxLaunches> durations;
+    // Events of the streams that it launched into.
+    std::array<void*, kMaxStreams> ends = {};
+    size_t end_count = 0;
+    int64_t ns = 0;
+    int64_t launches = 0;
+    int64_t since_ns = 0;  // when its first launch came
+    // Its time is not known: it counts in full until it has ended.
+    bool uncounted = false;
   };
 
-  // These three let go of the lock while they call the driver.
-  void* TakeEvent(std::unique_lock<std::mutex>* lock);
-  void Close(std::unique_lock<std::mutex>* lock);
-  void Retire(std::unique_lock<std::mutex>* lock);
-  void Reclaim(Segment* segment);
-  static void Teach(const Segment& segment, int64_t elapsed_ns);
+  using Lock = std::unique_lock<std::mutex>;
 
-  Hardware* const hardware_;
+  // Adds what was spent of the grant to the open segment; returns what was
+  // left of it.
+  int64_t Settle();
+  bool AddLaunch(int64_t cost_ns, uint64_t stream);
+  void Grant(int64_t granted_ns);
+  // These let go of the lock while they call the driver.
+  void Close(Lock* lock, bool uncounted);
+  void Collect(Lock* lock);
+  // What is still to come of the closed segments.
+  int64_t RemainingNs(int64_t now_ns) const;
+  bool FrontOverruns(int64_t now_ns) const;
+  static void GiveBack(EventPool* pool, Segment* segment);
+
+  EventPool* pool_ = nullptr;
+
+  // Of the open segment: what is left of the grant, and the stream that the
+  // last launch went to.
+  std::atomic<int64_t> granted_ns_{0};
+  std::atomic<uint64_t> stream_{0};
+  std::atomic<uint64_t> completions_{0};
+
   mutable std::mutex mutex_;
-  // Closed segments, oldest first.
+  // Of the open segment. Its time is 'open_ns_' and what is spent of the
+  // 'open_grant_ns_'.
+  int64_t open_ns_ = 0;
+  int64_t open_grant_ns_ = 0;
+  int64_t open_since_ns_ = 0;
+  int64_t open_launches_ = 0;
+  std::array<uint64_t, kMaxStreams> open_streams_ = {};
+  size_t open_stream_count_ = 0;
+  // Closed segments, the oldest first.
   std::deque<Segment> closed_;
-  Segment open_;
-  // The end of the last segment that finished.
-  void* last_end_ = nullptr;
   int64_t closed_ns_ = 0;
   int64_t closed_launches_ = 0;
+  // When the device can have begun with the oldest, and when it was last seen
+  // to be at it.
+  int64_t front_since_ns_ = 0;
+  int64_t front_busy_ns_ = 0;
   uint64_t next_id_ = 1;
   uint64_t clears_ = 0;
-  std::vector<void*> free_events_;
 };
 
 }  // namespace xsched

@@ -10,6 +10,9 @@ namespace xsched {
 
 enum class Progress { kDone, kBusy, kFailed };
 
+// Only a timed event can be asked for the time since another one.
+enum class EventKind { kPlain, kTimed };
+
 // What the scheduler needs of a kind of device. Streams, contexts and events
 // are opaque. Implementations are called from any thread and never with a
 // lock of the scheduler held, because a driver call may take long.
@@ -23,18 +26,33 @@ class Hardware {
   // Blocks until it has. False on an error of the device.
   virtual bool Synchronize(uint64_t stream, uint64_t context) = 0;
 
-  // An event with timing in the current context; null if there is none.
-  virtual void* CreateEvent() = 0;
-  virtual void DestroyEvent(void* event) = 0;
+  // Null if the driver gives none. Events end with their context.
+  virtual void* CreateEvent(EventKind kind, uint64_t context) = 0;
   virtual bool RecordEvent(void* event, uint64_t stream) = 0;
   virtual Progress QueryEvent(void* event) = 0;
-  // Time between two finished events; negative if it is not known.
+  // Time between two timed events that are done; negative if not known.
   virtual int64_t ElapsedNs(void* from, void* to) = 0;
 
-  // Brackets a thread's wait: while it waits, its queries must not count as
-  // unsafe calls in some other thread's capture.
-  virtual int EnterWait() = 0;
-  virtual void LeaveWait(int state) = 0;
+  // Brackets calls of the scheduler's own: they must not count as unsafe
+  // ones in some other thread's capture.
+  virtual int EnterCalls() = 0;
+  virtual void LeaveCalls(int state) = 0;
+};
+
+// Such a bracket.
+class CallScope {
+ public:
+  explicit CallScope(Hardware* hardware)
+      : hardware_(hardware), state_(hardware->EnterCalls())
+  {
+  }
+  ~CallScope() { hardware_->LeaveCalls(state_); }
+  CallScope(const CallScope&) = delete;
+  CallScope& operator=(const CallScope&) = delete;
+
+ private:
+  Hardware* const hardware_;
+  const int state_;
 };
 
 }  // namespace xsched

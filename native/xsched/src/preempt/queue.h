@@ -6,12 +6,11 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "preempt/flight.h"
 #include "preempt/hardware.h"
+#include "preempt/kernel_timer.h"
 #include "xsched/types.h"
 
 namespace xsched {
@@ -52,6 +51,7 @@ struct Queue {
   uint64_t context = 0;
   Hardware* hardware = nullptr;
   Device* device = nullptr;
+  EventPool* events = nullptr;
   uint32_t slot = 0;
   std::atomic<uint32_t> generation{0};
   std::atomic<bool> alive{false};      // the hardware queue exists
@@ -62,7 +62,6 @@ struct Queue {
 
   std::atomic<Priority> priority{PRIORITY_DEFAULT};
   std::atomic<int64_t> max_launches{0};
-  std::atomic<int64_t> max_segment{0};
   std::atomic<uint64_t> suspender{0};
   // Work is in flight that was launched while no limit applied.
   std::atomic<bool> uncounted{false};
@@ -75,7 +74,14 @@ struct Queue {
   std::atomic<uint64_t> polled_launches{0};
   std::atomic<int64_t> polled_since_ns{0};
 
-  std::unique_ptr<Flight> flight;  // guarded by nothing: made once
+  // Of a queue that the limit in flight applies to.
+  Flight flight;
+  KernelTimer timer;
+  std::atomic<uint32_t> slow_passes{0};
+  // The gate has closed this many times, in all lives.
+  std::atomic<uint64_t> closures{0};
+  // It has launched kernels while the limit applied: it takes a share of it.
+  std::atomic<bool> shares_limit{false};
 
   // Counters, relaxed: read only for people.
   std::atomic<uint64_t> launches_before{0};  // of earlier lives

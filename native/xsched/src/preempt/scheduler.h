@@ -13,6 +13,7 @@
 
 #include "preempt/device.h"
 #include "preempt/durations.h"
+#include "preempt/event_pool.h"
 #include "preempt/export.h"
 #include "preempt/policy.h"
 #include "preempt/queue.h"
@@ -31,6 +32,11 @@ struct QueueReport {
   bool waiting;
   std::string name;
   XQueueStats stats;
+};
+
+// What BeforeLaunch tells AfterLaunch.
+struct LaunchTicket {
+  bool timed = false;
 };
 
 // The queues of the process and the gate that their launches pass. One
@@ -53,7 +59,7 @@ class XSCHED_INTERNAL Scheduler {
   XResult FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle);
   XResult DestroyQueue(XQueueHandle handle);
 
-  XResult SetLimits(XQueueHandle handle, int64_t launches, int64_t segment);
+  XResult SetMaxLaunches(XQueueHandle handle, int64_t launches);
   XResult SetPriority(XQueueHandle handle, Priority priority);
   XResult SetName(XQueueHandle handle, const std::string& name);
   XResult Suspend(XQueueHandle handle, bool wait);
@@ -80,12 +86,38 @@ class XSCHED_INTERNAL Scheduler {
     return scheduled_.load(std::memory_order_relaxed) != 0;
   }
 
-  // Waits until the queue may launch. AfterLaunch must follow.
-  void BeforeLaunch(Queue* queue, uint64_t stream, const LaunchKey& key);
-  void AfterLaunch(Queue* queue);
+  // Waits until the queue may launch what 'key' gives. AfterLaunch must
+  // follow.
+  template <typename Key>
+  LaunchTicket
+  BeforeLaunch(Queue* queue, uint64_t stream, const Key& key)
+  {
+    BeforeWork(queue);
+    if (stream != queue->stream.load(std::memory_order_relaxed)) {
+      AddForeign(queue, stream);
+    }
+    // Acquire: what the thread that opened the gate did comes before.
+    return queue->gate.load(std::memory_order_acquire) == 0
+               ? LaunchTicket()
+               : Pass(queue, stream, key());
+  }
+  void
+  AfterLaunch(
+      Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
+  {
+    AfterWork(queue);
+    if (ticket.timed) {
+      AfterTimedLaunch(queue, stream, launched);
+    }
+  }
   // A copy or another operation that is work, but never waits.
   void BeforeWork(Queue* queue);
-  void AfterWork(Queue* queue);
+  void
+  AfterWork(Queue* queue)
+  {
+    // Release: see Launched.
+    queue->launched.fetch_add(1, std::memory_order_release);
+  }
 
   // The number to pass to Finished if a synchronisation that begins now
   // succeeds.
@@ -117,15 +149,15 @@ class XSCHED_INTERNAL Scheduler {
   Queue* Resolve(uint64_t handle, uint64_t tag) const;
   static uint64_t Handle(const Queue* queue, uint64_t tag);
   Device* GetDevice(int id);
+  EventPool* GetEvents(Hardware* hardware, uint64_t context);
 
   void MarkReady(Queue* queue);
   void MarkIdle(Queue* queue, uint64_t launched);
-  // Waits until both the turn and the room are there.
-  void Pass(Queue* queue, uint64_t stream);
-  // False if the launch is to go ahead although it is not its turn.
+  LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
+  LaunchTicket PassSlowly(Queue* queue, uint64_t stream, Duration* duration);
+  void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);
   bool WaitForTurn(Queue* queue);
-  // False if the turn ended meanwhile.
-  bool WaitForRoom(Queue* queue, uint64_t stream);
+  bool WaitForRoom(Queue* queue, uint64_t stream, const Duration& duration);
   void Poll(Queue* queue);
   void AddForeign(Queue* queue, uint64_t stream);
   bool ForeignDone(Queue* queue);
@@ -138,6 +170,7 @@ class XSCHED_INTERNAL Scheduler {
 
   mutable std::mutex registry_mutex_;
   std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<std::unique_ptr<EventPool>> events_of_contexts_;
   std::vector<uint32_t> free_slots_;
   uint32_t slot_count_ = 0;
   std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};

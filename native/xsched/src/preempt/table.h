@@ -20,7 +20,8 @@ namespace xsched {
 // that is never freed.
 class Table {
  public:
-  explicit Table(size_t capacity) : slots_(capacity) {}
+  // 'capacity' is a power of two.
+  explicit Table(size_t capacity) : slots_(capacity), mask_(capacity - 1) {}
 
   // The value of 'key', 0 if there is none.
   uint64_t
@@ -31,7 +32,7 @@ class Table {
       return 0;
     }
     for (size_t i = Mix(key), n = 0; n < slots_.size(); ++i, ++n) {
-      const Slot& slot = slots_[i % slots_.size()];
+      const Slot& slot = slots_[i & mask_];
       // Acquire: pairs with the release in Insert, so that what the value
       // refers to is complete.
       const uint64_t found = slot.key.load(std::memory_order_acquire);
@@ -52,7 +53,7 @@ class Table {
     std::lock_guard<std::mutex> lock(mutex_);
     Slot* place = nullptr;
     for (size_t i = Mix(key), n = 0; n < slots_.size(); ++i, ++n) {
-      Slot& slot = slots_[i % slots_.size()];
+      Slot& slot = slots_[i & mask_];
       const uint64_t found = slot.key.load(std::memory_order_relaxed);
       if (found == key) {
         slot.value.store(value, std::memory_order_release);
@@ -83,7 +84,7 @@ class Table {
     }
     std::lock_guard<std::mutex> lock(mutex_);
     for (size_t i = Mix(key), n = 0; n < slots_.size(); ++i, ++n) {
-      Slot& slot = slots_[i % slots_.size()];
+      Slot& slot = slots_[i & mask_];
       const uint64_t found = slot.key.load(std::memory_order_relaxed);
       if (found == kFree) {
         return;
@@ -96,12 +97,12 @@ class Table {
       size_.fetch_sub(1, std::memory_order_relaxed);
       // A removed slot before a free one is free as well: without this,
       // every lookup that fails would come to walk the whole table.
-      for (size_t j = i; slots_[(j + 1) % slots_.size()].key.load(
+      for (size_t j = i; slots_[(j + 1) & mask_].key.load(
                              std::memory_order_relaxed) == kFree &&
-                         slots_[j % slots_.size()].key.load(
+                         slots_[j & mask_].key.load(
                              std::memory_order_relaxed) == kRemoved;
            --j) {
-        slots_[j % slots_.size()].key.store(
+        slots_[j & mask_].key.store(
             kFree, std::memory_order_release);
       }
       return;
@@ -118,6 +119,7 @@ class Table {
   };
 
   std::vector<Slot> slots_;
+  const size_t mask_;
   std::atomic<size_t> size_{0};
   std::mutex mutex_;
 };

@@ -1,0 +1,91 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preempt/kernel_timer.h"
+
+namespace xsched {
+
+bool
+KernelTimer::Enter(State from)
+{
+  int expected = from;
+  return state_.compare_exchange_strong(
+      expected, kBusy, std::memory_order_acquire, std::memory_order_relaxed);
+}
+
+void
+KernelTimer::Reset()
+{
+  for (void** event : {&start_, &end_}) {
+    if (*event != nullptr) {
+      pool_->Give(EventKind::kTimed, *event);
+      *event = nullptr;
+    }
+  }
+  state_.store(kIdle, std::memory_order_release);
+}
+
+bool
+KernelTimer::Begin(
+    EventPool* pool, Duration* duration, uint64_t stream, uint64_t closures)
+{
+  if (!Enter(kIdle)) {
+    return false;
+  }
+  pool_ = pool;
+  duration_ = duration;
+  closures_ = closures;
+  start_ = pool->Take(EventKind::kTimed);
+  end_ = pool->Take(EventKind::kTimed);
+  if (start_ == nullptr || end_ == nullptr ||
+      !pool->GetHardware()->RecordEvent(start_, stream)) {
+    Reset();
+    return false;
+  }
+  return true;
+}
+
+void
+KernelTimer::End(uint64_t stream, bool launched)
+{
+  Hardware* hardware = pool_->GetHardware();
+  // If the device has not come to the start yet, the kernel was there before
+  // the device wanted it: the time is the kernel's alone.
+  exact_ = hardware->QueryEvent(start_) == Progress::kBusy;
+  if (!launched || !hardware->RecordEvent(end_, stream)) {
+    Reset();
+    return;
+  }
+  state_.store(kPending, std::memory_order_release);
+}
+
+void
+KernelTimer::Read(uint64_t closures)
+{
+  if (!Enter(kPending)) {
+    return;
+  }
+  Hardware* hardware = pool_->GetHardware();
+  const Progress progress = hardware->QueryEvent(end_);
+  if (progress == Progress::kBusy) {
+    state_.store(kPending, std::memory_order_release);
+    return;
+  }
+  if (progress == Progress::kDone && closures == closures_) {
+    const int64_t elapsed_ns = hardware->ElapsedNs(start_, end_);
+    if (elapsed_ns > 0) {
+      duration_->Learn(elapsed_ns, exact_);
+    }
+  }
+  Reset();
+}
+
+void
+KernelTimer::Cancel()
+{
+  if (Enter(kPending)) {
+    Reset();
+  }
+}
+
+}  // namespace xsched

@@ -1,0 +1,53 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_KERNEL_TIMER_H_
+#define XSCHED_PREEMPT_KERNEL_TIMER_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "preempt/durations.h"
+#include "preempt/event_pool.h"
+
+namespace xsched {
+
+// Times one launch of a queue now and then. An event with timing costs the
+// device about 2 us and one without nothing (H100, driver 580), so only
+// samples are timed.
+//
+// Protocol: Begin; if it was true, the driver's launch, then End. Read later,
+// from any thread, takes the time in once it is known. Each calls the driver.
+class KernelTimer {
+ public:
+  // False if another sample is under way. 'closures' is the number of times
+  // that the queue's gate has closed.
+  bool Begin(
+      EventPool* pool, Duration* duration, uint64_t stream, uint64_t closures);
+  void End(uint64_t stream, bool launched);
+  // A sample during which the gate closed says nothing: the kernel shared the
+  // device with those of another queue.
+  void Read(uint64_t closures);
+  // Gives a sample up that has not been read.
+  void Cancel();
+
+ private:
+  enum State : int { kIdle, kBusy, kPending };
+
+  bool Enter(State from);
+  void Reset();
+
+  // A thread that takes the state to kBusy owns what is below until it sets
+  // another one (acquire and release).
+  std::atomic<int> state_{kIdle};
+  EventPool* pool_ = nullptr;
+  Duration* duration_ = nullptr;
+  uint64_t closures_ = 0;
+  bool exact_ = false;
+  void* start_ = nullptr;
+  void* end_ = nullptr;
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_KERNEL_TIMER_H_

@@ -1,0 +1,79 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preempt/thread_work.h"
+
+namespace xsched {
+namespace {
+
+struct Worked {
+  const Queue* queue;
+  uint64_t epoch;
+};
+
+// What the calling thread has launched into, most recent first by 'next'.
+struct ThreadState {
+  static constexpr int kCount = 8;
+  Worked worked[kCount];
+  uint32_t next;
+  Queue* current;
+  uint32_t generation;
+};
+
+thread_local ThreadState this_thread = {};
+
+}  // namespace
+
+void
+RememberWork(Queue* queue)
+{
+  const uint64_t epoch = queue->epoch.load(std::memory_order_relaxed);
+  ThreadState& state = this_thread;
+  const Worked& last =
+      state.worked[(state.next + ThreadState::kCount - 1) %
+                   ThreadState::kCount];
+  if (last.queue == queue && last.epoch == epoch) {
+    return;
+  }
+  state.current = queue;
+  state.generation = queue->generation.load(std::memory_order_relaxed);
+  for (Worked& worked : state.worked) {
+    if (worked.queue == queue) {
+      worked.epoch = epoch;
+      return;
+    }
+  }
+  state.worked[state.next % ThreadState::kCount] = {queue, epoch};
+  ++state.next;
+}
+
+bool
+HasOwnWork(const Queue& queue)
+{
+  const uint64_t epoch = queue.epoch.load(std::memory_order_relaxed);
+  for (const Worked& worked : this_thread.worked) {
+    if (worked.queue == &queue && worked.epoch == epoch) {
+      return true;
+    }
+  }
+  return false;
+}
+
+uint64_t
+ThreadId()
+{
+  return reinterpret_cast<uint64_t>(&this_thread);
+}
+
+Queue*
+LastQueueOfThread()
+{
+  Queue* queue = this_thread.current;
+  return queue != nullptr &&
+                 queue->generation.load(std::memory_order_relaxed) ==
+                     this_thread.generation
+             ? queue
+             : nullptr;
+}
+
+}  // namespace xsched

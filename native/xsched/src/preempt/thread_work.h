@@ -1,0 +1,26 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_THREAD_WORK_H_
+#define XSCHED_PREEMPT_THREAD_WORK_H_
+
+#include <cstdint>
+
+#include "preempt/queue.h"
+
+namespace xsched {
+
+// What the calling thread has launched, and for which queue it works.
+
+void RememberWork(Queue* queue);
+// Whether the calling thread has launched some of what keeps 'queue' ready.
+bool HasOwnWork(const Queue& queue);
+// The queue that the thread launched into last, if it still is the same one;
+// otherwise null.
+Queue* LastQueueOfThread();
+// Differs between threads that live at the same time.
+uint64_t ThreadId();
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_THREAD_WORK_H_
