@@ -29,4 +29,7 @@
   XSCHED_INTERCEPT(symbol, since, false, __VA_ARGS__) \
   XSCHED_INTERCEPT(symbol##_ptds, twin_since, true, __VA_ARGS__)
 
+// In a row: what is only computed if it is needed.
+#define XSCHED_LAZY(...) [&] { return __VA_ARGS__; }
+
 #endif  // XSCHED_SHIM_TABLE_H_

@@ -15,33 +15,20 @@
 namespace xsched {
 
 // What is launched, in the shape that it is launched in.
-class Grid {
- public:
-  explicit Grid(
-      const void* function, unsigned int gx = 1, unsigned int gy = 1,
-      unsigned int gz = 1, unsigned int bx = 1, unsigned int by = 1,
-      unsigned int bz = 1)
-      : function_(function), gx_(gx), gy_(gy), gz_(gz), bx_(bx), by_(by),
-        bz_(bz)
-  {
-  }
-
-  LaunchKey
-  operator()() const
-  {
-    uint64_t shape = Mix(gx_ | static_cast<uint64_t>(gy_) << 32);
-    shape = Mix(shape ^ (gz_ | static_cast<uint64_t>(bx_) << 32));
-    shape = Mix(shape ^ (by_ | static_cast<uint64_t>(bz_) << 32));
-    return {Number(function_), shape};
-  }
-
- private:
-  const void* function_;
-  unsigned int gx_, gy_, gz_, bx_, by_, bz_;
-};
+inline LaunchKey
+Grid(
+    const void* function, unsigned int gx = 1, unsigned int gy = 1,
+    unsigned int gz = 1, unsigned int bx = 1, unsigned int by = 1,
+    unsigned int bz = 1)
+{
+  uint64_t shape = Mix(gx | static_cast<uint64_t>(gy) << 32);
+  shape = Mix(shape ^ (gz | static_cast<uint64_t>(bx) << 32));
+  shape = Mix(shape ^ (by | static_cast<uint64_t>(bz) << 32));
+  return {Number(function), shape};
+}
 
 // The driver says what is wrong with a null configuration.
-inline Grid
+inline LaunchKey
 GridOf(const CUlaunchConfig* config, CUfunction function)
 {
   return config == nullptr
@@ -71,27 +58,32 @@ CurrentQueue(const Scheduler& scheduler)
 // The queue that work in a stream belongs to: the stream's own, or the one
 // that this thread works for, because libraries launch into streams of their
 // own, and programs into the default streams, on behalf of the stream they
-// were given. Null if there is none, or if the work is being captured.
+// were given.
+inline Queue*
+OwnerOf(const Scheduler& scheduler, CUstream stream)
+{
+  Queue* queue =
+      IsDefaultStream(stream) ? nullptr : scheduler.Find(Number(stream));
+  return queue != nullptr ? queue : CurrentQueue(scheduler);
+}
+
+// Null if it has none, or if the work is being captured and does not run.
 inline Queue*
 QueueOfWork(const Scheduler& scheduler, CUstream stream)
 {
-  if (!scheduler.Active()) {
-    return nullptr;
-  }
-  Queue* queue =
-      IsDefaultStream(stream) ? nullptr : scheduler.Find(Number(stream));
-  if (queue == nullptr) {
-    queue = CurrentQueue(scheduler);
-  }
+  Queue* queue = OwnerOf(scheduler, stream);
   return queue == nullptr || Captures::Get().Includes(stream) ? nullptr
                                                               : queue;
 }
 
-template <typename Call>
+template <typename Call, typename LazyGrid>
 CUresult
-Launch(const Call& call, CUstream stream, const Grid& grid)
+Launch(const Call& call, CUstream stream, const LazyGrid& grid)
 {
   Scheduler& scheduler = Scheduler::Get();
+  if (!scheduler.Active()) {
+    return call();
+  }
   const CUstream meant = Call::Meant(stream);
   Queue* queue = QueueOfWork(scheduler, meant);
   if (queue == nullptr) {
@@ -110,7 +102,9 @@ CUresult
 Work(const Call& call, CUstream stream)
 {
   Scheduler& scheduler = Scheduler::Get();
-  Queue* queue = QueueOfWork(scheduler, Call::Meant(stream));
+  Queue* queue = scheduler.Active()
+                     ? QueueOfWork(scheduler, Call::Meant(stream))
+                     : nullptr;
   if (queue == nullptr) {
     return call();
   }
@@ -132,8 +126,9 @@ LaunchTogether(
   Scheduler& scheduler = Scheduler::Get();
   Queue* queues[kMaxDevices];
   unsigned int known = 0;
-  for (unsigned int i = 0;
-       launches != nullptr && i < count && known < kMaxDevices; ++i) {
+  for (unsigned int i = 0; scheduler.Active() && launches != nullptr &&
+                           i < count && known < kMaxDevices;
+       ++i) {
     if (Queue* queue =
             QueueOfWork(scheduler, Call::Meant(launches[i].hStream))) {
       scheduler.BeforeWork(queue);

@@ -379,19 +379,17 @@ struct Call {
 };
 
 // The kernel; a graph is one kernel whose duration is in its handle.
-struct Grid {
-  template <typename Function, typename... Shape>
-  explicit Grid(Function function, Shape...)
-      : kernel(reinterpret_cast<CUfunction>(function))
-  {
-  }
-  CUfunction kernel;
-};
+template <typename Function, typename... Shape>
+CUfunction
+Grid(Function function, Shape...)
+{
+  return reinterpret_cast<CUfunction>(function);
+}
 
-Grid
+CUfunction
 GridOf(const CUlaunchConfig*, CUfunction function)
 {
-  return Grid(function);
+  return function;
 }
 
 CUstream
@@ -400,10 +398,11 @@ StreamOf(const CUlaunchConfig* config)
   return config->hStream;
 }
 
+template <typename LazyGrid>
 CUresult
-Launch(const Call& call, CUstream stream, const Grid& grid)
+Launch(const Call& call, CUstream stream, const LazyGrid& grid)
 {
-  return Machine::Get().Launch(Resolve(stream, call.per_thread), grid.kernel);
+  return Machine::Get().Launch(Resolve(stream, call.per_thread), grid());
 }
 
 CUresult
