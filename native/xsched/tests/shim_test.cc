@@ -242,6 +242,25 @@ TEST_F(ShimTest, CaptureWhileAnotherThreadIsBlocked)
   EXPECT_EQ(simulated::BrokenCaptures(), 0);
 }
 
+// Nobody but the thread itself can ask whether its stream is captured.
+TEST_F(ShimTest, CaptureOfAPerThreadStreamWhileAnotherThreadIsBlocked)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  CUgraph graph = nullptr;
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+  low.AwaitBlocked();
+  ASSERT_EQ(cuStreamBeginCapture_v2_ptsz(nullptr, 0), 0);
+  simulated::Hold(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_EQ(cuStreamEndCapture_ptsz(nullptr, &graph), 0);
+  other.join();
+  EXPECT_EQ(simulated::BrokenCaptures(), 0);
+}
+
 // TensorRT: the engine's own streams fork from the stream it was given and
 // join it again, all on one thread.
 TEST_F(ShimTest, StreamsWithoutQueueBelongToTheirThreadsQueue)

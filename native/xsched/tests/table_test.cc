@@ -237,4 +237,17 @@ TEST_F(TableTest, LowerQueuesWaitForACallThatWaitsForTheDevice)
   }
 }
 
+TEST_F(TableTest, IdleQueueIsIdleAfterACallThatWaitsForTheDevice)
+{
+  TestStream stream(0);
+  for (const Function& function : kFunctions) {
+    if (function.Is("WaitForDevice")) {
+      ASSERT_EQ(stream.Launch(Kernel(1)), 0);
+      ASSERT_EQ(stream.Synchronize(), 0);
+      EXPECT_EQ(function.run(function.symbol, nullptr), 0) << function.symbol;
+      EXPECT_FALSE(stream.IsReady()) << function.symbol;
+    }
+  }
+}
+
 }  // namespace

@@ -294,6 +294,20 @@ Machine::Submit(Stream* stream, Operation operation)
   return kCudaSuccess;
 }
 
+bool
+Machine::BreaksCapture(const Stream& stream, CUstream handle)
+{
+  if (stream.capture != 0) {
+    return true;
+  }
+  const auto legacy = default_streams_.find({stream.context, nullptr});
+  return legacy != default_streams_.end() && legacy->second == handle &&
+         std::any_of(streams_.begin(), streams_.end(), [&](auto& entry) {
+           return entry.second.context == stream.context &&
+                  entry.second.capture != 0;
+         });
+}
+
 CUresult
 Machine::Launch(CUstream handle, CUfunction kernel)
 {
@@ -311,7 +325,7 @@ Machine::SynchronizeStream(CUstream handle)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(stream, handle);
-  if (stream->capture != 0) {
+  if (BreaksCapture(*stream, handle)) {
     ++broken_captures_;
     return kCudaErrorCaptureUnsupported;
   }
@@ -326,7 +340,7 @@ Machine::QueryStream(CUstream handle)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(stream, handle);
-  if (stream->capture != 0) {
+  if (BreaksCapture(*stream, handle)) {
     ++broken_captures_;
     return kCudaErrorCaptureUnsupported;
   }

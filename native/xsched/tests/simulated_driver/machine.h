@@ -131,6 +131,9 @@ class Machine {
   std::shared_ptr<Event> Find(CUevent event);
   CUresult EndContext(CUcontext context);
   CUstream AddStream(CUcontext context, int priority);
+  // Whether to ask a stream for its progress would break a capture: its own,
+  // or, if it is the legacy stream, that of any other of its context.
+  bool BreaksCapture(const Stream& stream, CUstream handle);
   CUresult Submit(Stream* stream, Operation operation);
   template <typename Condition>
   CUresult WaitUntil(

@@ -44,7 +44,7 @@ SIMULATED_EXPORT void FailLaunches(int count, xsched::CUresult error);
 SIMULATED_EXPORT void Hold(bool hold, int device = 0);
 // How many events exist.
 SIMULATED_EXPORT int LiveEvents();
-// Queries of streams under capture: each would have broken it.
+// Questions to streams that broke a capture.
 SIMULATED_EXPORT int BrokenCaptures();
 // Uses of streams, events and contexts that are no more: a real driver may
 // crash.
