@@ -243,6 +243,8 @@ TEST_F(PrimaryContextTest, QueuesEndWithTheLastRelease)
 TEST_F(PrimaryContextTest, QueuesEndWithAReset)
 {
   EXPECT_EQ(cuDevicePrimaryCtxReset_v2(0), 0);
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
 }
 
 }  // namespace

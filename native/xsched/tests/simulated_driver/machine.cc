@@ -179,10 +179,11 @@ Machine::RetainPrimary(int device, CUcontext* context)
     return kCudaErrorInvalidDevice;
   }
   Primary& primary = primaries_[device];
-  if (primary.retained++ == 0) {
+  ++primary.retained;
+  if (primary.context == nullptr) {
     primary.context = NewHandle<CUcontext>();
-    contexts_[primary.context] = {device};
   }
+  contexts_[primary.context] = {device};
   *context = primary.context;
   return kCudaSuccess;
 }
@@ -195,23 +196,24 @@ Machine::ReleasePrimary(int device)
   if (primary.retained == 0) {
     return kCudaErrorInvalidContext;
   }
-  return --primary.retained == 0 ? EndContext(primary.context) : kCudaSuccess;
+  return --primary.retained == 0 && contexts_.count(primary.context) != 0
+             ? EndContext(primary.context)
+             : kCudaSuccess;
 }
 
 CUresult
 Machine::ResetPrimary(int device)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  return std::exchange(primaries_[device].retained, 0) == 0
-             ? kCudaSuccess
-             : EndContext(primaries_[device].context);
+  const CUcontext context = primaries_[device].context;
+  return contexts_.count(context) == 0 ? kCudaSuccess : EndContext(context);
 }
 
 CUresult
 Machine::IsPrimaryActive(int device, int* active)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  *active = primaries_[device].retained > 0 ? 1 : 0;
+  *active = contexts_.count(primaries_[device].context) != 0 ? 1 : 0;
   return kCudaSuccess;
 }
 

@@ -117,6 +117,8 @@ class Machine {
     bool held = false;
   };
 
+  // Keeps its handle through all its lives, and its count through a reset, as
+  // the driver 580 does.
   struct Primary {
     CUcontext context = nullptr;
     int retained = 0;
