@@ -110,6 +110,8 @@ Scheduler::CreateHwQueue(
     if (slot_count_ == kMaxQueues) {
       return kXSchedErrorNotAllowed;
     }
+    // Whatever fails for want of memory fails before anything changes.
+    free_slots_.reserve(slot_count_ + kChunk);
     Queue* chunk = new Queue[kChunk];
     for (uint32_t i = 0; i < kChunk; ++i) {
       chunk[i].slot = slot_count_ + i;
@@ -119,6 +121,8 @@ Scheduler::CreateHwQueue(
     chunks_[slot_count_ / kChunk].store(chunk, std::memory_order_release);
     slot_count_ += kChunk;
   }
+  Device* const of_device = GetDevice(device);
+  EventPool* const events = GetEvents(hardware, context);
   const uint32_t slot = free_slots_.back();
   Queue* queue = &chunks_[slot / kChunk].load(
       std::memory_order_relaxed)[slot % kChunk];
@@ -130,10 +134,10 @@ Scheduler::CreateHwQueue(
   queue->stream.store(stream, std::memory_order_relaxed);
   queue->context = context;
   queue->hardware = hardware;
-  queue->device = GetDevice(device);
-  queue->durations = queue->device->GetDurations();
-  queue->events = GetEvents(hardware, context);
-  queue->flight.Attach(queue->events);
+  queue->device = of_device;
+  queue->durations = of_device->GetDurations();
+  queue->events = events;
+  queue->flight.Attach(events);
   queue->alive.store(true, std::memory_order_release);
   *handle = Handle(queue, kHwTag);
   return kXSchedSuccess;
@@ -186,8 +190,8 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
-  *handle = Handle(queue, kXqTag);
   if (queue->scheduled.load(std::memory_order_relaxed)) {
+    *handle = Handle(queue, kXqTag);
     return kXSchedSuccess;
   }
   queue->gate.store(0, std::memory_order_relaxed);
@@ -206,10 +210,11 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   queue->blocked_ns.store(0, std::memory_order_relaxed);
   queue->preemptions.store(0, std::memory_order_relaxed);
   queue->name.clear();
+  queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
   // Release: all of the above before a launch takes the queue seriously.
   queue->scheduled.store(true, std::memory_order_release);
   scheduled_.fetch_add(1, std::memory_order_relaxed);
-  queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
+  *handle = Handle(queue, kXqTag);
   return kXSchedSuccess;
 }
 
