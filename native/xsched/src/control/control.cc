@@ -144,13 +144,16 @@ Control::StartThread()
       },
       this);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return result == 0;
+  if (result != 0) {
+    return false;
+  }
+  pthread_setname_np(thread_, "xsched-control");
+  return true;
 }
 
 void
 Control::Run()
 {
-  pthread_setname_np(pthread_self(), "xsched-control");
   for (;;) {
     polled_.clear();
     int64_t until_ns = next_metrics_ns_;

@@ -101,6 +101,12 @@ SocketDirectory::SocketDirectory(std::string path, FileDescriptor directory)
 {
 }
 
+SocketDirectory::~SocketDirectory()
+{
+  // Closing would not be enough if a child was forked meanwhile.
+  flock(directory_.Get(), LOCK_UN);
+}
+
 std::unique_ptr<SocketDirectory>
 SocketDirectory::Open(
     const std::string& given, Missing missing, std::string* error)

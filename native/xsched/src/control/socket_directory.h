@@ -38,6 +38,9 @@ class SocketDirectory {
   // only reason is that it does not exist.
   static std::unique_ptr<SocketDirectory> Open(
       const std::string& path, Missing missing, std::string* error);
+  ~SocketDirectory();
+  SocketDirectory(const SocketDirectory&) = delete;
+  SocketDirectory& operator=(const SocketDirectory&) = delete;
 
   const std::string& Path() const { return path_; }
   std::string SocketPath(pid_t pid) const;

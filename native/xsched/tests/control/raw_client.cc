@@ -13,8 +13,15 @@
 #include <cstring>
 #include <utility>
 
-RawClient::RawClient(const std::string& path)
-    : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0))
+RawClient::RawClient() : fd_(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {}
+
+RawClient::RawClient(const std::string& socket) : RawClient()
+{
+  Connect(socket);
+}
+
+void
+RawClient::Connect(const std::string& path)
 {
   struct sockaddr_un address = {};
   address.sun_family = AF_UNIX;

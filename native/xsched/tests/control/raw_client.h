@@ -10,13 +10,15 @@
 // A client of a control socket that keeps to no protocol.
 class RawClient {
  public:
-  // Connects; waits while too many others do.
+  RawClient();
   explicit RawClient(const std::string& socket);
   ~RawClient();
   RawClient(RawClient&& other) noexcept;
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
+  // Waits while too many others want to.
+  void Connect(const std::string& socket);
   bool Connected() const { return fd_ >= 0; }
   // False if the other side has closed.
   bool Send(const std::string& bytes);
