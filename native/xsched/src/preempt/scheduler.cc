@@ -5,6 +5,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
