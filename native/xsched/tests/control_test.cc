@@ -42,8 +42,9 @@ Folder()
 }
 
 // Before anything reads the environment.
-const int kEnvironment = setenv("XSCHED_CONTROL", "ON", 1) |
-                         setenv("XSCHED_CONTROL_DIR", Folder().Path().c_str(), 1);
+const int kEnvironment =
+    setenv("XSCHED_CONTROL", "ON", 1) |
+    setenv("XSCHED_CONTROL_DIR", Folder().Path().c_str(), 1);
 
 class ControlTest : public DriverTest {
  protected:
@@ -285,7 +286,9 @@ TEST_F(ControlTest, NumberThatIsIdAndNameIsRefused)
 
 TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
 {
-  EXPECT_EQ(Error("priority bert 5"), "there is no queue \"bert\"; there are none");
+  EXPECT_EQ(
+      Error("priority bert 5"),
+      "there is no queue \"bert\"; there are none");
   const NamedStream queue(3, "resnet/0");
   const std::string id = IdOf("resnet/0");
   EXPECT_EQ(
