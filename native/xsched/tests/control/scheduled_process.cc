@@ -8,7 +8,8 @@
 //   wait    nothing
 //   churn   makes and destroys queues, and launches
 //   fork    has a child that ends normally before "ready"
-//   orphan  has a child, whose number it writes, that ends with standard input
+//   orphan  has a child that writes its number, and ends when its standard
+//           input does
 
 #include <pthread.h>
 #include <signal.h>
@@ -127,10 +128,13 @@ main(int argc, char** argv)
   } else if (way == "orphan") {
     const pid_t child = fork();
     if (child == 0) {
+      // Itself: fork has come to its end here by now.
+      Say(std::to_string(getpid()));
       AwaitEndOfInput();
       _exit(0);
     }
-    Say(std::to_string(child));
+    AwaitEndOfInput();
+    return 0;
   }
   Say("ready");
   AwaitEndOfInput();
