@@ -5,6 +5,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -209,6 +212,7 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   queue->blocked.store(0, std::memory_order_relaxed);
   queue->blocked_ns.store(0, std::memory_order_relaxed);
   queue->preemptions.store(0, std::memory_order_relaxed);
+  queue->id = ++last_id_;
   queue->name.clear();
   queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
   // Release: all of the above before a launch takes the queue seriously.
@@ -273,6 +277,8 @@ Scheduler::SetMaxLaunches(XQueueHandle handle, int64_t launches)
 XResult
 Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 {
+  // Locked, so that the queue does not end and begin another life meanwhile.
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
   queue->device->Change(
       *policy_.load(std::memory_order_acquire), queue, [queue, priority] {
@@ -284,8 +290,8 @@ Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 XResult
 Scheduler::SetName(XQueueHandle handle, const std::string& name)
 {
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
-  std::lock_guard<std::mutex> lock(queue->device->Lock());
   queue->name = name;
   return kXSchedSuccess;
 }
@@ -343,14 +349,20 @@ Scheduler::QueryState(XQueueHandle handle, XQueueState* state)
 XResult
 Scheduler::Report(XQueueHandle handle, QueueReport* report)
 {
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
   report->handle = handle;
+  report->id = queue->id;
   report->stream = queue->stream.load(std::memory_order_relaxed);
   report->device = queue->device->Id();
   report->ready = queue->ready.load(std::memory_order_relaxed);
   const uint64_t launched = queue->launched.load(std::memory_order_relaxed);
   report->waiting =
       queue->submitted.load(std::memory_order_relaxed) != launched;
+  const uint32_t gate = queue->gate.load(std::memory_order_relaxed);
+  report->blocked =
+      report->waiting && (gate & (kGateClosed | kGateHeld)) != 0;
+  report->suspended = (gate & kGateSuspended) != 0;
   report->stats.launches = static_cast<int64_t>(
       launched - queue->launches_before.load(std::memory_order_relaxed));
   report->stats.blocked = queue->blocked.load(std::memory_order_relaxed);
@@ -359,7 +371,6 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
       queue->preemptions.load(std::memory_order_relaxed);
   report->stats.in_flight_ns = queue->flight.InFlightNs();
   report->stats.priority = queue->priority.load(std::memory_order_relaxed);
-  std::lock_guard<std::mutex> lock(queue->device->Lock());
   report->name = queue->name;
   return kXSchedSuccess;
 }
@@ -381,13 +392,16 @@ Scheduler::ReportAll()
   std::vector<QueueReport> reports;
   for (const XQueueHandle handle : handles) {
     QueueReport report;
-    XQueueState state;
     // A queue that is destroyed meanwhile is left out.
-    if (QueryState(handle, &state) == kXSchedSuccess &&
-        Report(handle, &report) == kXSchedSuccess) {
-      reports.push_back(report);
+    if (Report(handle, &report) == kXSchedSuccess) {
+      reports.push_back(std::move(report));
     }
   }
+  std::sort(
+      reports.begin(), reports.end(),
+      [](const QueueReport& one, const QueueReport& other) {
+        return one.id < other.id;
+      });
   return reports;
 }
 
@@ -410,6 +424,12 @@ const char*
 Scheduler::PolicyName() const
 {
   return policy_.load(std::memory_order_acquire)->Name();
+}
+
+bool
+Scheduler::AppSchedules() const
+{
+  return policy_.load(std::memory_order_acquire) == AppManaged();
 }
 
 Queue*
