@@ -2,14 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // An inference in the shape of BERT-large at sequence 384 in fp16: 24 layers of
-// ten kernels, GEMMs through cuBLAS. Their algorithms are chosen once, as
-// TensorRT chooses its tactics; otherwise choosing costs the CPU more than the
-// GPU needs for the kernel, and a loaded CPU is what is measured.
+// ten kernels, GEMMs through cuBLAS in one of two ways. cuBLAS chooses an
+// algorithm at each call; at batch 1 the CPU then takes longer than the GPU.
+// Or the algorithms are planned, chosen once, as TensorRT chooses its tactics.
 
 #ifndef XSCHED_BENCH_BERT_SHAPE_CUH_
 #define XSCHED_BENCH_BERT_SHAPE_CUH_
 
 #include <cublasLt.h>
+#include <cublas_v2.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
@@ -91,7 +92,13 @@ FillRandom(__half* values, size_t count, unsigned seed)
   }
 }
 
-// A matrix product with its algorithm: out = in × weight, row by row, 'count' of them.
+// Where a product is computed: a stream, and the handle that leads cuBLAS there.
+struct Lane {
+  cudaStream_t stream = nullptr;
+  cublasHandle_t blas = nullptr;
+};
+
+// A matrix product: out = in × weight, row by row, 'count' of them.
 class Product {
  public:
   struct Shape {
@@ -100,8 +107,45 @@ class Product {
     int count;
   };
 
-  Product(cublasLtHandle_t blas, const Shape& shape) : blas_(blas)
+  Product(cublasLtHandle_t planner, const Shape& shape) : planner_(planner), shape_(shape)
   {
+    if (planner_ != nullptr) {
+      Plan();
+    }
+  }
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+  void
+  Launch(const __half* in, const __half* weight, __half* out, const Lane& lane) const
+  {
+    if (planner_ != nullptr) {
+      const float one = 1.0f, zero = 0.0f;
+      CUBLAS_CHECK(cublasLtMatmul(
+          planner_, product_, &one, weight, weight_, in, in_, &zero, out, out_, out, out_,
+          &algorithm_, nullptr, 0, lane.stream));
+      return;
+    }
+    const __half one = __float2half(1.0f), zero = __float2half(0.0f);
+    const cublasOperation_t operation = shape_.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const int stride = shape_.transposed ? shape_.inner : shape_.columns;
+    const int m = shape_.columns, n = shape_.rows, k = shape_.inner;
+    if (shape_.count == 1) {
+      CUBLAS_CHECK(cublasHgemm(
+          lane.blas, operation, CUBLAS_OP_N, m, n, k, &one, weight, stride, in, k, &zero, out, m));
+    } else {
+      CUBLAS_CHECK(cublasHgemmStridedBatched(
+          lane.blas, operation, CUBLAS_OP_N, m, n, k, &one, weight, stride,
+          static_cast<long long>(m) * k, in, k, static_cast<long long>(k) * n, &zero, out, m,
+          static_cast<long long>(m) * n, shape_.count));
+    }
+  }
+
+ private:
+  void
+  Plan()
+  {
+    const Shape& shape = shape_;
     // cuBLAS counts columns first: what is a row here is a column there.
     const auto weight_shape = shape.transposed ? std::make_pair(shape.inner, shape.columns)
                                                : std::make_pair(shape.columns, shape.inner);
@@ -122,24 +166,12 @@ class Product {
     cublasLtMatmulHeuristicResult_t found;
     int count = 0;
     CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(
-        blas_, product_, weight_, in_, out_, out_, preference, 1, &found, &count));
+        planner_, product_, weight_, in_, out_, out_, preference, 1, &found, &count));
     Check(count == 1, "finding an algorithm");
     algorithm_ = found.algo;
     CUBLAS_CHECK(cublasLtMatmulPreferenceDestroy(preference));
   }
-  Product(const Product&) = delete;
-  Product& operator=(const Product&) = delete;
 
-  void
-  Launch(const __half* in, const __half* weight, __half* out, cudaStream_t stream) const
-  {
-    const float one = 1.0f, zero = 0.0f;
-    CUBLAS_CHECK(cublasLtMatmul(
-        blas_, product_, &one, weight, weight_, in, in_, &zero, out, out_, out, out_, &algorithm_,
-        nullptr, 0, stream));
-  }
-
- private:
   static cublasLtMatrixLayout_t
   Layout(int columns, int rows, int count)
   {
@@ -153,39 +185,41 @@ class Product {
     return layout;
   }
 
-  cublasLtHandle_t blas_;
+  const cublasLtHandle_t planner_;
+  const Shape shape_;
   cublasLtMatmulDesc_t product_ = nullptr;
   cublasLtMatrixLayout_t weight_ = nullptr, in_ = nullptr, out_ = nullptr;
   cublasLtMatmulAlgo_t algorithm_;
 };
 
 inline cublasLtHandle_t
-Blas()
+Planner()
 {
-  static cublasLtHandle_t blas = [] {
+  static cublasLtHandle_t planner = [] {
     cublasLtHandle_t handle = nullptr;
     CUBLAS_CHECK(cublasLtCreate(&handle));
     return handle;
   }();
-  return blas;
+  return planner;
 }
 
 // A model of its own weights and activations, and the streams that it can run in.
 class Model {
  public:
-  explicit Model(int batch)
+  Model(int batch, bool planned)
       : rows_(batch * kSequence), heads_(batch * kHeads),
-        to_qkv_(Blas(), {rows_, 3 * kHidden, kHidden, false, 1}),
-        to_scores_(Blas(), {kSequence, kSequence, kHeadSize, true, heads_}),
-        to_context_(Blas(), {kSequence, kHeadSize, kSequence, false, heads_}),
-        to_hidden_(Blas(), {rows_, kHidden, kHidden, false, 1}),
-        up_(Blas(), {rows_, kFeedForward, kHidden, false, 1}),
-        down_(Blas(), {rows_, kHidden, kFeedForward, false, 1})
+        planner_(planned ? Planner() : nullptr),
+        to_qkv_(planner_, {rows_, 3 * kHidden, kHidden, false, 1}),
+        to_scores_(planner_, {kSequence, kSequence, kHeadSize, true, heads_}),
+        to_context_(planner_, {kSequence, kHeadSize, kSequence, false, heads_}),
+        to_hidden_(planner_, {rows_, kHidden, kHidden, false, 1}),
+        up_(planner_, {rows_, kFeedForward, kHidden, false, 1}),
+        down_(planner_, {rows_, kHidden, kFeedForward, false, 1})
   {
     int least = 0, greatest = 0;
     CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
-    CUDA_CHECK(cudaStreamCreateWithPriority(&usual_, cudaStreamNonBlocking, least));
-    CUDA_CHECK(cudaStreamCreateWithPriority(&urgent_, cudaStreamNonBlocking, greatest));
+    usual_ = MakeLane(least);
+    urgent_ = MakeLane(greatest);
     Use(false);
     const size_t rows = static_cast<size_t>(rows_);
     input_ = Random(rows * kHidden);
@@ -201,38 +235,62 @@ class Model {
   }
 
   // Which of its streams the model runs in: the one of the greatest CUDA priority or the other.
-  void Use(bool urgent) { stream_ = urgent ? urgent_ : usual_; }
+  void Use(bool urgent) { lane_ = urgent ? urgent_ : usual_; }
 
-  // Launches one inference: 240 kernels.
+  // Launches one inference: 240 kernels. Calls 'between' twice among them.
+  template <typename Between>
   void
-  Launch()
+  Launch(const Between& between)
   {
     // Each starts from the same input: values that only ever went through the layers again would
     // become zero, which the device computes faster.
     const __half* input = input_;
     const size_t keys = static_cast<size_t>(rows_) * kHidden;
     for (int layer = 0; layer < kLayers; ++layer) {
-      to_qkv_.Launch(input, qkv_weight_, qkv_, stream_);
-      to_scores_.Launch(qkv_, qkv_ + keys, scores_, stream_);
-      SoftmaxRow<<<heads_ * kSequence, 128, 0, stream_>>>(scores_, kSequence);
-      to_context_.Launch(scores_, qkv_ + 2 * keys, context_, stream_);
-      to_hidden_.Launch(context_, out_weight_, inner_, stream_);
+      to_qkv_.Launch(input, qkv_weight_, qkv_, lane_);
+      to_scores_.Launch(qkv_, qkv_ + keys, scores_, lane_);
+      SoftmaxRow<<<heads_ * kSequence, 128, 0, lane_.stream>>>(scores_, kSequence);
+      to_context_.Launch(scores_, qkv_ + 2 * keys, context_, lane_);
+      to_hidden_.Launch(context_, out_weight_, inner_, lane_);
       Add(hidden_, input, inner_);
-      up_.Launch(hidden_, up_weight_, inner_, stream_);
-      Gelu<<<(rows_ * kFeedForward + 255) / 256, 256, 0, stream_>>>(inner_, rows_ * kFeedForward);
-      down_.Launch(inner_, down_weight_, context_, stream_);
+      up_.Launch(hidden_, up_weight_, inner_, lane_);
+      Gelu<<<(rows_ * kFeedForward + 255) / 256, 256, 0, lane_.stream>>>(inner_, rows_ * kFeedForward);
+      down_.Launch(inner_, down_weight_, context_, lane_);
       Add(hidden_, hidden_, context_);
       input = hidden_;
+      if (layer == kLayers / 3 || layer == 2 * kLayers / 3) {
+        between();
+      }
     }
     CUDA_CHECK(cudaGetLastError());
   }
 
-  void Wait() { CUDA_CHECK(cudaStreamSynchronize(stream_)); }
+  void
+  Launch()
+  {
+    Launch([] {});
+  }
 
-  cudaStream_t stream() const { return stream_; }
+  void Wait() { CUDA_CHECK(cudaStreamSynchronize(lane_.stream)); }
+
+  cudaStream_t stream() const { return lane_.stream; }
 
  private:
   static constexpr int kHeadSize = kHidden / kHeads;
+
+  static Lane
+  MakeLane(int priority)
+  {
+    constexpr size_t kWorkspace = 32u << 20;
+    Lane lane;
+    void* workspace = nullptr;
+    CUDA_CHECK(cudaStreamCreateWithPriority(&lane.stream, cudaStreamNonBlocking, priority));
+    CUBLAS_CHECK(cublasCreate(&lane.blas));
+    CUBLAS_CHECK(cublasSetStream(lane.blas, lane.stream));
+    CUDA_CHECK(cudaMalloc(&workspace, kWorkspace));
+    CUBLAS_CHECK(cublasSetWorkspace(lane.blas, workspace, kWorkspace));
+    return lane;
+  }
 
   static __half*
   Random(size_t count)
@@ -248,15 +306,14 @@ class Model {
   Add(__half* sum, const __half* one, const __half* other)
   {
     const int count = rows_ * kHidden;
-    AddScaled<<<(count + 255) / 256, 256, 0, stream_>>>(sum, one, other, count);
+    AddScaled<<<(count + 255) / 256, 256, 0, lane_.stream>>>(sum, one, other, count);
   }
 
   int rows_;
   int heads_;
+  cublasLtHandle_t planner_;
   Product to_qkv_, to_scores_, to_context_, to_hidden_, up_, down_;
-  cudaStream_t usual_ = nullptr;
-  cudaStream_t urgent_ = nullptr;
-  cudaStream_t stream_ = nullptr;
+  Lane usual_, urgent_, lane_;
   __half *input_, *hidden_, *qkv_, *scores_, *context_, *inner_;
   __half *qkv_weight_, *out_weight_, *up_weight_, *down_weight_;
 };

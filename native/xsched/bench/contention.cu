@@ -4,7 +4,8 @@
 // The contention benchmark: a foreground thread that infers every PERIOD
 // milliseconds, a background thread that infers back to back (bert_shape.cuh).
 //
-//   contention --background BATCH [--period MS] [--cycles N] PHASE=SECONDS...
+//   contention --background BATCH [--planned] [--period MS] [--cycles N]
+//              PHASE=SECONDS...
 //
 // Phases run one after the other, N times, all in this process, since one
 // process differs from the next by more than what is measured:
@@ -17,8 +18,11 @@
 //   queue            the foreground alone, with an XQueue
 //   bounded          the background alone, with an XQueue that could be preempted
 //   churn            the foreground alone, no XQueue; it allocates, frees and
-//                    makes events within each request
+//                    makes events twice within each request
 //   xsched-churn     both, each with an XQueue, and the same
+//   early-churn      as churn, but before the request's first kernel, and
+//   xsched-early-churn  with XQueues: freeing memory waits for what the device
+//                    has in flight
 //   back-to-back     the foreground alone without a pause, no XQueue
 //   back-to-back-queue  the same with an XQueue
 //
@@ -151,28 +155,32 @@ class ScopedQueue {
   XQueueHandle queue_ = 0;
 };
 
+enum class Churning { kNever, kWithin, kEarly };
+
 struct Phase {
   const char* name;
   bool foreground;
   bool background;
   bool queues;
   bool urgent;
-  bool churn;
+  Churning churning;
   bool back_to_back;
 };
 
 constexpr Phase kPhases[] = {
-    {"alone", true, false, false, true, false, false},
-    {"background", false, true, false, false, false, false},
-    {"native", true, true, false, false, false, false},
-    {"priority", true, true, false, true, false, false},
-    {"xsched", true, true, true, true, false, false},
-    {"queue", true, false, true, true, false, false},
-    {"bounded", false, true, true, true, false, false},
-    {"churn", true, false, false, true, true, false},
-    {"xsched-churn", true, true, true, true, true, false},
-    {"back-to-back", true, false, false, true, false, true},
-    {"back-to-back-queue", true, false, true, true, false, true},
+    {"alone", true, false, false, true, Churning::kNever, false},
+    {"background", false, true, false, false, Churning::kNever, false},
+    {"native", true, true, false, false, Churning::kNever, false},
+    {"priority", true, true, false, true, Churning::kNever, false},
+    {"xsched", true, true, true, true, Churning::kNever, false},
+    {"queue", true, false, true, true, Churning::kNever, false},
+    {"bounded", false, true, true, true, Churning::kNever, false},
+    {"churn", true, false, false, true, Churning::kWithin, false},
+    {"xsched-churn", true, true, true, true, Churning::kWithin, false},
+    {"early-churn", true, false, false, true, Churning::kEarly, false},
+    {"xsched-early-churn", true, true, true, true, Churning::kEarly, false},
+    {"back-to-back", true, false, false, true, Churning::kNever, true},
+    {"back-to-back-queue", true, false, true, true, Churning::kNever, true},
 };
 
 // Processor time that others took from this machine and all of its processor time, in ticks.
@@ -269,8 +277,19 @@ class Background {
   std::thread thread_;
 };
 
+double
+Median(std::vector<double> values)
+{
+  if (values.empty()) {
+    return 0;
+  }
+  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  return values[values.size() / 2];
+}
+
 struct Result {
   std::vector<double> latencies_us;
+  std::vector<double> launches_us;  // how long the CPU took to launch
   double foreground_per_second = 0;
 };
 
@@ -279,7 +298,7 @@ struct Result {
 Result
 RunForeground(Model* model, const Phase& phase, double seconds, double period_ms)
 {
-  constexpr int kWarmUp = 5;
+  constexpr int kWarmUp = 2;
   Result result;
   const auto step = std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double, std::milli>(period_ms));
@@ -294,15 +313,19 @@ RunForeground(Model* model, const Phase& phase, double seconds, double period_ms
       }
     }
     const auto start = phase.back_to_back ? (due = Clock::now()) : due;
-    if (phase.churn) {
+    const auto launch = Clock::now();
+    if (phase.churning == Churning::kEarly) {
       Churn(model->stream());
     }
-    model->Launch();
-    if (phase.churn) {
-      Churn(model->stream());
-    }
+    model->Launch([&] {
+      if (phase.churning == Churning::kWithin) {
+        Churn(model->stream());
+      }
+    });
+    const auto launched = Clock::now();
     model->Wait();
     if (++served > kWarmUp) {
+      result.launches_us.push_back(1e6 * Seconds(launched - launch));
       result.latencies_us.push_back(1e6 * Seconds(Clock::now() - start));
     }
   }
@@ -355,7 +378,7 @@ RunPhase(
         "\"blocked\": %lld, \"blocked_ms\": %.1f, ", static_cast<long long>(stats.blocked),
         static_cast<double>(stats.blocked_ns) * 1e-6);
   }
-  std::printf("\"latencies_us\": [");
+  std::printf("\"launch_us\": %.1f, \"latencies_us\": [", Median(result.launches_us));
   for (size_t i = 0; i < result.latencies_us.size(); ++i) {
     std::printf("%s%.1f", i == 0 ? "" : ", ", result.latencies_us[i]);
   }
@@ -370,6 +393,7 @@ main(int argc, char** argv)
 {
   int batch = 8, cycles = 1;
   double period = 10.0;
+  bool planned = false;
   std::vector<std::pair<const Phase*, double>> plan;
   for (int index = 1; index < argc; ++index) {
     const std::string word = argv[index];
@@ -381,6 +405,8 @@ main(int argc, char** argv)
       plan.emplace_back(phase, std::atof(word.c_str() + equals + 1));
     } else if (index + 1 < argc && word == "--background") {
       batch = std::atoi(argv[++index]);
+    } else if (word == "--planned") {
+      planned = true;
     } else if (index + 1 < argc && word == "--period") {
       period = std::atof(argv[++index]);
     } else if (index + 1 < argc && word == "--cycles") {
@@ -390,7 +416,7 @@ main(int argc, char** argv)
       return 2;
     }
   }
-  Model foreground(kForegroundBatch), background(batch);
+  Model foreground(kForegroundBatch, planned), background(batch, planned);
   for (int warm = 0; warm < 20; ++warm) {
     for (Model* model : {&foreground, &background}) {
       model->Launch();

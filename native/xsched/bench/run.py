@@ -38,7 +38,7 @@ def build(folder):
     run(["cmake", "--build", core, "-j", jobs], stdout=subprocess.DEVNULL)
     include = ["-I", CORE / "include"]
     run(["nvcc", "-O3", "-std=c++17", "-cudart=shared", "-arch=native", *include, "-o", folder / "contention",
-         HERE / "contention.cu", "-lcublasLt", "-ldl"])
+         HERE / "contention.cu", "-lcublas", "-lcublasLt", "-ldl"])
     run(["g++", "-O2", "-std=c++17", *include, "-I", CORE / "src", "-o", folder / "launch_overhead",
          HERE / "launch_overhead.cc", "-L", core, "-l:libcuda.so.1", "-lhalcuda", "-lpreempt", "-ldl"])
     return core
@@ -81,39 +81,60 @@ def table(head, rows):
     print(flush=True)
 
 
+def paired(rows, base, value):
+    """Median over the cycles of a value against the same value of another phase in the same cycle."""
+    return statistics.median(value(one) / value(other) for one, other in zip(rows, base))
+
+
+def latency(share):
+    return lambda row: percentile([row], share)
+
+
 def contention(folder, shim, cycles, raw):
-    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in one process.\n")
+    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in one process; a quarter of that where planned.")
+    print("P50, P90 and the bound: medians over the cycles, each against its own cycle; P99 over all samples.\n")
     for batch in BATCHES:
-        plan = ["alone=0.4", "xsched=0.5", "background=0.3", "priority=0.2", "bounded=0.2"]
-        if batch == 8:
-            plan += ["churn=0.4", "xsched-churn=0.5"]
-        if batch != 32:  # there it can't keep up with the period
-            plan += ["native=0.2"]
-        words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, "--cycles", cycles, *plan]
-        phases = measure(words, with_shim(shim), raw and raw / f"contention-{batch}.jsonl")
-        alone = phases["alone"]
-        free = 1 - percentile(alone, 0.5) / 1000 / PERIOD_MS
-        bound = median_of(phases["background"], "background_per_s") * free
-        rows = []
-        for name in ("alone", "background", "bounded", "native", "priority", "xsched", "churn", "xsched-churn"):
-            if name not in phases:
-                continue
-            found = phases[name]
-            base = phases["churn"] if "churn" in name else alone
-            row = [name, "–", "–", "–", "–", "–", "–", "–", "–"]
-            if found[0]["latencies_us"]:
-                row[1] = str(sum(len(each["latencies_us"]) for each in found))
-                row[2] = f"{percentile(found, 0.5) / 1000:.3f}"
-                row[3:6] = [f"{percentile(found, share) / percentile(base, share):.2f}" for share in (0.5, 0.9, 0.99)]
-            if found[0]["background_per_s"]:
-                per_second = median_of(found, "background_per_s")
-                row[6] = f"{per_second:.1f}"
-                if found[0]["latencies_us"] and "churn" not in name:
-                    row[7] = f"{100 * per_second / bound:.0f} %"
-                row[8] = f"{100 * median_of(found, 'background_cpu'):.0f} %"
-            rows.append(row)
-        print(f"Background batch {batch}; others took {100 * median_of(alone, 'stolen'):.1f} % of the processors.\n")
-        table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
+        contention_with(folder, shim, cycles, raw, batch, False)
+    for batch in BATCHES:
+        contention_with(folder, shim, max(6, cycles // 4), raw, batch, True)
+
+
+def contention_with(folder, shim, cycles, raw, batch, planned):
+    plan = ["alone=0.3", "xsched=0.52", "background=0.25", "bounded=0.2", "priority=0.15"]
+    if batch == 8:
+        plan += ["churn=0.25", "xsched-churn=0.3", "early-churn=0.15", "xsched-early-churn=0.15"]
+    if batch != 32:  # there it can't keep up with the period
+        plan += ["native=0.15"]
+    words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, "--cycles", cycles, *plan]
+    name = f"contention-{batch}{'-planned' if planned else ''}"
+    phases = measure(words + ["--planned"] * planned, with_shim(shim), raw and raw / f"{name}.jsonl")
+    alone, background = phases["alone"], phases["background"]
+    bounds = [
+        load["background_per_s"] * (1 - percentile([request], 0.5) / 1000 / PERIOD_MS)
+        for load, request in zip(background, alone)
+    ]
+    rows = []
+    for phase, found in phases.items():
+        base = phases[phase.replace("xsched-", "")] if "churn" in phase else alone
+        row = [phase] + ["–"] * 8
+        if found[0]["latencies_us"]:
+            row[1] = str(sum(len(each["latencies_us"]) for each in found))
+            row[2] = f"{percentile(found, 0.5) / 1000:.3f}"
+            row[3:5] = [f"{paired(found, base, latency(share)):.2f}" for share in (0.5, 0.9)]
+            row[5] = f"{percentile(found, 0.99) / percentile(base, 0.99):.2f}"
+        if found[0]["background_per_s"]:
+            row[6] = f"{median_of(found, 'background_per_s'):.1f}"
+            row[8] = f"{100 * median_of(found, 'background_cpu'):.0f} %"
+            if phase == "bounded":
+                row[7] = f"{100 * paired(found, background, lambda each: each['background_per_s']):.0f} % of alone"
+            elif found[0]["latencies_us"] and "churn" not in phase:
+                shares = [each["background_per_s"] / bound for each, bound in zip(found, bounds)]
+                row[7] = f"{100 * statistics.median(shares):.0f} %"
+        rows.append(row)
+    launch = median_of(alone, "launch_us") / 1000
+    print(f"Background batch {batch}, {'planned' if planned else 'cuBLAS chooses at each call'};", end=" ")
+    print(f"the CPU launches an inference of the foreground in {launch:.3f} ms.\n")
+    table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
 
 
 def overhead(folder, shim, cycles, raw):
@@ -128,7 +149,7 @@ def overhead(folder, shim, cycles, raw):
     ]
     # Processes in turn, for what the shim costs a program without XQueues.
     shimmed, plain = [], []
-    for _ in range(max(3, cycles // 2)):
+    for _ in range(max(3, cycles // 7)):
         for environment, results in ((with_shim(shim), shimmed), (dict(os.environ), plain)):
             phases = measure([*words, 3, pair[0]], environment)
             results.append(median_of(phases["back-to-back"], "foreground_per_s"))
@@ -158,7 +179,7 @@ def frameworks(folder, shim, cycles, raw):
     table(["framework", "results without the shim", "under it, every stream an XQueue"], rows)
 
     phases = {}
-    for cycle in range(max(3, cycles // 3)):
+    for cycle in range(max(2, cycles // 20)):
         for mode in ("alone", "background", "native", "priority", "xsched"):
             environment = (
                 with_shim(shim, XSCHED_AUTO_XQUEUE="ON") if mode == "xsched" else dict(os.environ)
@@ -184,7 +205,7 @@ def frameworks(folder, shim, cycles, raw):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cycles", type=int, default=50)
+    parser.add_argument("--cycles", type=int, default=42)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--build", type=pathlib.Path, default=HERE / "build")
     parser.add_argument("--raw", type=pathlib.Path)

@@ -6,7 +6,9 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <string>
 
+#include "control/control.h"
 #include "cuda/driver.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
@@ -24,12 +26,16 @@ AnnounceOnce()
   pthread_atfork(nullptr, nullptr, [] { Scheduler::Get().Disable(); });
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
+  const std::string socket = StartControl(
+      {XSCHED_VERSION, driver.Loaded() ? driver.Path() : ""});
   Log(LogLevel::kInfo,
-      "version %s, driver %s, policy %s, mode %s, in flight at most %lld us",
+      "version %s, driver %s, policy %s, mode %s, in flight at most %lld us, "
+      "control %s",
       XSCHED_VERSION, driver.Loaded() ? driver.Path().c_str() : "(none)",
       Scheduler::Get().PolicyName(),
       options.auto_xqueue ? "transparent" : "explicit",
-      static_cast<long long>(options.inflight_ns / 1000));
+      static_cast<long long>(options.inflight_ns / 1000),
+      socket.empty() ? "off" : socket.c_str());
 }
 
 }  // namespace xsched

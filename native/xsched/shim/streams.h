@@ -19,7 +19,7 @@ namespace xsched {
 inline Queue*
 OwnQueue(const Scheduler& scheduler, CUstream stream)
 {
-  return !scheduler.Active() || IsDefaultStream(stream)
+  return !Scheduler::Active() || IsDefaultStream(stream)
              ? nullptr
              : scheduler.Find(Number(stream));
 }
@@ -82,11 +82,11 @@ template <typename Call>
 CUresult
 RecordEvent(const Call& call, CUevent event, CUstream stream)
 {
-  Scheduler& scheduler = Scheduler::Get();
-  if (scheduler.Active()) {
+  if (Scheduler::Active()) {
+    Scheduler& scheduler = Scheduler::Get();
     Queue* queue = OwnQueue(scheduler, stream);
     // An event of a capture says nothing about the stream's progress.
-    if (queue != nullptr && Captures::Get().Includes(stream)) {
+    if (queue != nullptr && Captures::Includes(stream)) {
       queue = nullptr;
     }
     scheduler.RecordedEvent(Number(event), queue);
@@ -99,9 +99,8 @@ CUresult
 ObserveEvent(const Call& call, CUevent event)
 {
   const CUresult result = call();
-  Scheduler& scheduler = Scheduler::Get();
-  if (result == kCudaSuccess && scheduler.Active()) {
-    scheduler.FinishedEvent(Number(event));
+  if (result == kCudaSuccess && Scheduler::Active()) {
+    Scheduler::Get().FinishedEvent(Number(event));
   }
   return result;
 }
@@ -122,12 +121,12 @@ template <typename Call>
 CUresult
 ObserveContext(const Call& call, CUcontext context)
 {
-  Scheduler& scheduler = Scheduler::Get();
-  if (!scheduler.Active() ||
+  if (!Scheduler::Active() ||
       (context == nullptr &&
        real::cuCtxGetCurrent(&context) != kCudaSuccess)) {
     return call();
   }
+  Scheduler& scheduler = Scheduler::Get();
   const auto launched = scheduler.LaunchedIn(Number(context));
   const CUresult result = call();
   if (result == kCudaSuccess) {
@@ -156,7 +155,7 @@ template <typename Call>
 CUresult
 ReleasePrimary(const Call& call, CUdevice device)
 {
-  if (!Scheduler::Get().Active()) {
+  if (!Scheduler::Active()) {
     return call();
   }
   const CUcontext context = ActivePrimary(device);

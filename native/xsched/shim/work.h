@@ -72,7 +72,7 @@ inline Queue*
 QueueOfWork(const Scheduler& scheduler, CUstream stream)
 {
   Queue* queue = OwnerOf(scheduler, stream);
-  return queue == nullptr || Captures::Get().Includes(stream) ? nullptr
+  return queue == nullptr || Captures::Includes(stream) ? nullptr
                                                               : queue;
 }
 
@@ -80,10 +80,10 @@ template <typename Call, typename LazyGrid>
 CUresult
 Launch(const Call& call, CUstream stream, const LazyGrid& grid)
 {
-  Scheduler& scheduler = Scheduler::Get();
-  if (!scheduler.Active()) {
+  if (!Scheduler::Active()) {
     return call();
   }
+  Scheduler& scheduler = Scheduler::Get();
   const CUstream meant = Call::Meant(stream);
   Queue* queue = QueueOfWork(scheduler, meant);
   if (queue == nullptr) {
@@ -101,10 +101,11 @@ template <typename Call>
 CUresult
 Work(const Call& call, CUstream stream)
 {
+  if (!Scheduler::Active()) {
+    return call();
+  }
   Scheduler& scheduler = Scheduler::Get();
-  Queue* queue = scheduler.Active()
-                     ? QueueOfWork(scheduler, Call::Meant(stream))
-                     : nullptr;
+  Queue* queue = QueueOfWork(scheduler, Call::Meant(stream));
   if (queue == nullptr) {
     return call();
   }
@@ -123,12 +124,14 @@ LaunchTogether(
     const Call& call, const CUDA_LAUNCH_PARAMS* launches, unsigned int count)
 {
   constexpr unsigned int kMaxDevices = 64;
+  if (!Scheduler::Active()) {
+    return call();
+  }
   Scheduler& scheduler = Scheduler::Get();
   Queue* queues[kMaxDevices];
   unsigned int known = 0;
-  for (unsigned int i = 0; scheduler.Active() && launches != nullptr &&
-                           i < count && known < kMaxDevices;
-       ++i) {
+  for (unsigned int i = 0;
+       launches != nullptr && i < count && known < kMaxDevices; ++i) {
     if (Queue* queue =
             QueueOfWork(scheduler, Call::Meant(launches[i].hStream))) {
       scheduler.BeforeWork(queue);
@@ -149,8 +152,11 @@ template <typename Call>
 CUresult
 WaitForDevice(const Call& call)
 {
+  if (!Scheduler::Active()) {
+    return call();
+  }
   Scheduler& scheduler = Scheduler::Get();
-  Queue* queue = scheduler.Active() ? CurrentQueue(scheduler) : nullptr;
+  Queue* queue = CurrentQueue(scheduler);
   if (queue == nullptr) {
     return call();
   }

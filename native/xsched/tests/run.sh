@@ -49,5 +49,6 @@ rm -rf build/package build/moved build/integration
     cmake --build build/integration
 } >build/integration.log 2>&1 || { cat build/integration.log >&2; exit 1; }
 build/integration/integration
+build/moved/bin/xsched-ctl --version
 printf 'package: found, linked and called from another project\n'
 bash tests/headers/run.sh build/moved/lib/libcuda.so.1

@@ -11,6 +11,8 @@
 
 namespace xsched {
 
+std::atomic<int> Captures::pauses_{0};
+
 Captures&
 Captures::Get()
 {

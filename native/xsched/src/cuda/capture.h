@@ -32,8 +32,8 @@ class XSCHED_INTERNAL Captures {
 
   // Whether launches into 'stream' are being captured, also if it joined the
   // capture through an event.
-  bool
-  Includes(CUstream stream) const
+  static bool
+  Includes(CUstream stream)
   {
     // Relaxed: a thread that captures sees its own begin.
     return pauses_.load(std::memory_order_relaxed) != 0 && Asks(stream);
@@ -47,7 +47,8 @@ class XSCHED_INTERNAL Captures {
   static bool Asks(CUstream stream);
   void Prune();
 
-  std::atomic<int> pauses_{0};
+  // Static, so that a launch finds it at once.
+  static std::atomic<int> pauses_;
   std::atomic<int> queries_{0};
   std::mutex mutex_;
   std::vector<CUstream> streams_;  // those that a capture began with

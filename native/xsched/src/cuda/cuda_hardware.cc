@@ -98,7 +98,7 @@ bool
 CudaHardware::RecordEvent(void* event, uint64_t stream)
 {
   // In a capture it would become part of the graph.
-  return !Captures::Get().Includes(AsStream(stream)) &&
+  return !Captures::Includes(AsStream(stream)) &&
          real::cuEventRecord(static_cast<CUevent>(event), AsStream(stream)) ==
              kCudaSuccess;
 }

@@ -21,7 +21,7 @@ class Device {
   explicit Device(int id) : id_(id) {}
 
   int Id() const { return id_; }
-  Durations& GetDurations() { return durations_; }
+  Durations* GetDurations() { return &durations_; }
   // The part of the limit in flight that each of the queues gets that may
   // launch now under it: all of them together delay a queue of higher
   // priority.
@@ -47,8 +47,6 @@ class Device {
   // The ready queues that keep 'queue' from launching.
   void Blockers(
       const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers);
-
-  std::mutex& Lock() { return mutex_; }
 
  private:
   void Apply(const Policy& policy, Queue* cause);

@@ -22,28 +22,29 @@ Duration::EstimateNs() const
 }
 
 void
-Duration::Learn(int64_t measured_ns, bool exact)
+Duration::Learn(int64_t measured_ns, bool is_exact)
 {
-  Update(measured_ns, exact);
+  Update(measured_ns, is_exact);
   // Acquire: pairs with the release in Find.
   Duration* parent = any_shape.load(std::memory_order_acquire);
   if (parent != nullptr) {
-    parent->Update(measured_ns, exact);
+    parent->Update(measured_ns, is_exact);
   }
 }
 
 void
-Duration::Update(int64_t measured_ns, bool exact)
+Duration::Update(int64_t measured_ns, bool is_exact)
 {
   const int64_t sample =
       std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
-  const int64_t old = ns.load(std::memory_order_relaxed);
-  if (old == 0 || (!exact && sample < old)) {
-    ns.store(static_cast<uint32_t>(sample), std::memory_order_relaxed);
-  } else if (exact) {
+  const bool had_exact = exact.load(std::memory_order_relaxed);
+  if (is_exact || !had_exact) {
+    const int64_t old = ns.load(std::memory_order_relaxed);
+    const bool first = old == 0 || is_exact != had_exact;
     ns.store(
-        static_cast<uint32_t>(old + (sample - old) / 4),
+        static_cast<uint32_t>(first ? sample : old + (sample - old) / 4),
         std::memory_order_relaxed);
+    exact.store(is_exact, std::memory_order_relaxed);
   }
   samples.fetch_add(1, std::memory_order_relaxed);
 }

@@ -4,10 +4,10 @@
 #ifndef XSCHED_PREEMPT_DURATIONS_H_
 #define XSCHED_PREEMPT_DURATIONS_H_
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace xsched {
 
@@ -26,6 +26,7 @@ struct Duration {
   // 0: not measured yet.
   std::atomic<uint32_t> ns{0};
   std::atomic<uint32_t> samples{0};
+  std::atomic<bool> exact{false};
   // The same kernel in any shape; null in that entry itself.
   std::atomic<Duration*> any_shape{nullptr};
 
@@ -40,21 +41,20 @@ struct Duration {
     return samples.load(std::memory_order_relaxed) >= kEnoughSamples;
   }
 
-  // Takes a measured time into the estimate. One that is not exact may be too
-  // long, because the device had to wait for the launch: it only lowers it.
-  void Learn(int64_t measured_ns, bool exact);
+  // Takes a measured time into the estimate. One that is not exact counts only
+  // until there is one that is.
+  void Learn(int64_t measured_ns, bool is_exact);
 
  private:
   static constexpr uint32_t kEnoughSamples = 2;
 
-  void Update(int64_t measured_ns, bool exact);
+  void Update(int64_t measured_ns, bool is_exact);
 };
 
 // The learned times of a device. Entries are never removed, so pointers stay
 // valid; lookups take no lock.
 class Durations {
  public:
-  Durations() : entries_(kCapacity) {}
   Duration* Find(const LaunchKey& key);
 
  private:
@@ -63,7 +63,7 @@ class Durations {
 
   Duration* FindHash(uint64_t hash);
 
-  std::vector<Duration> entries_;
+  std::array<Duration, kCapacity> entries_;
   // What finds no place shares one estimate.
   Duration others_;
 };

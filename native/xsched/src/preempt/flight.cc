@@ -14,10 +14,14 @@ namespace {
 // misjudged, or shares the device: nothing is admitted before it ends.
 constexpr int64_t kGraceNs = 20000;
 // How soon to look again at something that should have ended already, as a
-// part of the time that it has taken so far.
-constexpr int64_t kOverrunPart = 8;
+// part of the time by which it is late.
+constexpr int64_t kLatePart = 8;
 constexpr int64_t kMinLookNs = 10000;
 constexpr int64_t kMaxLookNs = 100000;
+// What must be left on the device when a thread is to launch a long kernel: it
+// takes some 20 us to wake up and be back with it.
+constexpr int64_t kWakeUpNs = 40000;
+constexpr int kMaxExtensions = 2;
 
 int64_t
 Clamp(int64_t value, int64_t low, int64_t high)
@@ -48,37 +52,60 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
     Grant(left_ns - cost_ns);
     return 0;
   }
+  if (!closed_.empty()) {
+    Collect(&lock);
+  }
+  int64_t now_ns = NowNs();
   if (open_ns_ > 0) {
+    if (closed_.empty() && limits.launches == 0 &&
+        open_extensions_ < kMaxExtensions &&
+        now_ns - open_since_ns_ > open_ns_ && AddLaunch(cost_ns, stream)) {
+      // The device has had the time for all of it.
+      ++open_extensions_;
+      open_ns_ = cost_ns;
+      open_since_ns_ = now_ns;
+      Grant(limits.ns - cost_ns);
+      return 0;
+    }
     Close(&lock, false);
+    Collect(&lock);
+    if (open_ns_ > 0) {
+      return 1;  // another thread was faster
+    }
+    now_ns = NowNs();
   }
-  Collect(&lock);
-  if (open_ns_ > 0) {
-    return 1;  // another thread was faster
-  }
-  const int64_t now_ns = NowNs();
   int64_t remaining_ns = 0;
   if (!closed_.empty()) {
     if (FrontOverruns(now_ns)) {
       return Clamp(
-          (now_ns - front_since_ns_) / kOverrunPart, kMinLookNs, kMaxLookNs);
+          (now_ns - front_due_ns_) / kLatePart, kMinLookNs, kMaxLookNs);
     }
     remaining_ns = RemainingNs(now_ns);
-    // Half the limit is enough to keep the device busy until the thread is
-    // back, and makes the segments, and the sleeps between them, longer.
-    const int64_t low_ns = limits.ns / 2;
+    // A third of the limit keeps the device busy until the thread is back; to
+    // wait for that much makes the segments, and the sleeps between them,
+    // longer.
+    const int64_t low_ns = std::min(
+        limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
       return std::min(remaining_ns - low_ns, kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
-      return Clamp(
-          front_since_ns_ + closed_.front().ns - now_ns, 1, kMaxLookNs);
+      return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
     }
   }
   open_since_ns_ = now_ns;
+  open_extensions_ = 0;
   AddLaunch(cost_ns, stream);
   // With a cap on their number, each launch asks.
   Grant(limits.launches != 0 ? 0 : limits.ns - remaining_ns - cost_ns);
   return 0;
+}
+
+void
+Flight::RequireEvent()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  open_extensions_ = kMaxExtensions;
 }
 
 void
@@ -183,6 +210,7 @@ Flight::Close(Lock* lock, bool uncounted)
   segment.ns = open_ns_;
   segment.launches = open_launches_;
   segment.since_ns = open_since_ns_;
+  segment.closed_ns = NowNs();
   segment.uncounted = uncounted;
   const std::array<uint64_t, kMaxStreams> streams = open_streams_;
   const size_t count = open_stream_count_;
@@ -216,11 +244,21 @@ Flight::Close(Lock* lock, bool uncounted)
     GiveBack(pool, &segment);
     return;
   }
-  if (closed_.empty()) {
-    front_since_ns_ = segment.since_ns;
-    front_busy_ns_ = segment.since_ns;
-  }
   closed_.push_back(segment);
+  if (closed_.size() == 1) {
+    StartFront(segment.since_ns);
+  }
+}
+
+void
+Flight::StartFront(int64_t now_ns)
+{
+  const Segment& front = closed_.front();
+  const int64_t began_ns = std::max(now_ns, front.since_ns);
+  // Where the thread is the slower one, the device ends soon after the last
+  // launch.
+  front_due_ns_ = std::max(began_ns + front.ns, front.closed_ns);
+  front_busy_ns_ = began_ns;
 }
 
 void
@@ -244,19 +282,16 @@ Flight::Collect(Lock* lock)
       front_busy_ns_ = now_ns;
       return;
     }
-    // A device that fails will not say when it is done: the launch itself
-    // reports the error.
-    // It ended between the last look and this one, if the estimate is right
-    // when expected.
-    const int64_t ended_ns =
-        Clamp(front_since_ns_ + front.ns, front_busy_ns_, now_ns);
+    // A device that fails never finishes: the launch itself reports the error.
+    // It ended between the last look and this one, and when it should have,
+    // if the estimate is right.
+    const int64_t ended_ns = Clamp(front_due_ns_, front_busy_ns_, now_ns);
     closed_ns_ -= front.ns;
     closed_launches_ -= front.launches;
     GiveBack(pool_, &closed_.front());
     closed_.pop_front();
     if (!closed_.empty()) {
-      front_since_ns_ = std::max(ended_ns, closed_.front().since_ns);
-      front_busy_ns_ = front_since_ns_;
+      StartFront(ended_ns);
     }
     completions_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -269,16 +304,15 @@ Flight::RemainingNs(int64_t now_ns) const
     // Another thread may just be closing a segment.
     return closed_ns_;
   }
-  return closed_ns_ -
-         Clamp(now_ns - front_since_ns_, 0, closed_.front().ns);
+  const int64_t front_ns = closed_.front().ns;
+  return closed_ns_ - front_ns + Clamp(front_due_ns_ - now_ns, 0, front_ns);
 }
 
 bool
 Flight::FrontOverruns(int64_t now_ns) const
 {
   const Segment& front = closed_.front();
-  return front.uncounted ||
-         now_ns - front_since_ns_ > 2 * front.ns + kGraceNs;
+  return front.uncounted || now_ns - front_due_ns_ > front.ns + kGraceNs;
 }
 
 void

@@ -22,7 +22,9 @@ namespace xsched {
 // time granted to it is spent; then an event ends it, so that its completion
 // can be seen, and the next one is granted the time that fits under the limit.
 // Short kernels thus share an event, and long ones have one each. A launch
-// that is granted already takes no lock and calls no driver.
+// that is granted already takes no lock and calls no driver. Where the thread
+// is slower than the device, a segment is granted more time a few times before
+// an event must show that the device keeps up.
 //
 // Protocol for a launch: Take; if that says no, Admit until it says 0. Then
 // the driver's launch. No method calls the driver with the lock held.
@@ -59,6 +61,9 @@ class Flight {
   int64_t Admit(
       const Duration& duration, uint64_t stream, const Limits& limits);
 
+  // The queue did not have the device for itself: only an event can say what
+  // has finished.
+  void RequireEvent();
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);
@@ -85,7 +90,8 @@ class Flight {
     size_t end_count = 0;
     int64_t ns = 0;
     int64_t launches = 0;
-    int64_t since_ns = 0;  // when its first launch came
+    int64_t since_ns = 0;   // when its first launch came
+    int64_t closed_ns = 0;  // when its last launch had come
     // Its time is not known: it counts in full until it has ended.
     bool uncounted = false;
   };
@@ -100,6 +106,8 @@ class Flight {
   // These let go of the lock while they call the driver.
   void Close(Lock* lock, bool uncounted);
   void Collect(Lock* lock);
+  // Makes the oldest segment the one that the device is at.
+  void StartFront(int64_t now_ns);
   // What is still to come of the closed segments.
   int64_t RemainingNs(int64_t now_ns) const;
   bool FrontOverruns(int64_t now_ns) const;
@@ -120,15 +128,15 @@ class Flight {
   int64_t open_grant_ns_ = 0;
   int64_t open_since_ns_ = 0;
   int64_t open_launches_ = 0;
+  int open_extensions_ = 0;
   std::array<uint64_t, kMaxStreams> open_streams_ = {};
   size_t open_stream_count_ = 0;
   // Closed segments, the oldest first.
   std::deque<Segment> closed_;
   int64_t closed_ns_ = 0;
   int64_t closed_launches_ = 0;
-  // When the device can have begun with the oldest, and when it was last seen
-  // to be at it.
-  int64_t front_since_ns_ = 0;
+  // When the oldest should end, and when it was last seen not to have ended.
+  int64_t front_due_ns_ = 0;
   int64_t front_busy_ns_ = 0;
   uint64_t next_id_ = 1;
   uint64_t clears_ = 0;

@@ -66,7 +66,7 @@ Scheduler::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
   if (disabled_.load(std::memory_order_relaxed)) {
     return LaunchTicket();
   }
-  Duration* duration = queue->device->GetDurations().Find(key);
+  Duration* duration = queue->durations->Find(key);
   const uint32_t gate = queue->gate.load(std::memory_order_acquire);
   if (gate == kGateBounded &&
       !queue->uncounted.load(std::memory_order_relaxed) &&
@@ -97,6 +97,7 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
       if (!WaitForTurn(queue)) {
         break;
       }
+      queue->flight.RequireEvent();
     } else if ((gate & kGateBounded) != 0) {
       counted = WaitForRoom(queue, stream, *duration);
     } else {

@@ -3,6 +3,10 @@
 
 #include "preempt/kernel_timer.h"
 
+#include <algorithm>
+
+#include "preempt/clock.h"
+
 namespace xsched {
 
 bool
@@ -42,12 +46,14 @@ KernelTimer::Begin(
     Reset();
     return false;
   }
+  launch_ns_ = NowNs();
   return true;
 }
 
 void
 KernelTimer::End(uint64_t stream, bool launched)
 {
+  launch_ns_ = NowNs() - launch_ns_;
   Hardware* hardware = pool_->GetHardware();
   // If the device has not come to the start yet, the kernel was there before
   // the device wanted it: the time is the kernel's alone.
@@ -74,7 +80,10 @@ KernelTimer::Read(uint64_t closures)
   if (progress == Progress::kDone && closures == closures_) {
     const int64_t elapsed_ns = hardware->ElapsedNs(start_, end_);
     if (elapsed_ns > 0) {
-      duration_->Learn(elapsed_ns, exact_);
+      duration_->Learn(
+          exact_ ? elapsed_ns
+                 : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
+          exact_);
     }
   }
   Reset();

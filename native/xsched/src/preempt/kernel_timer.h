@@ -43,7 +43,10 @@ class KernelTimer {
   EventPool* pool_ = nullptr;
   Duration* duration_ = nullptr;
   uint64_t closures_ = 0;
+  // Between the start and the kernel the device may have had to wait for this
+  // thread to launch it, no longer than the launch took.
   bool exact_ = false;
+  int64_t launch_ns_ = 0;
   void* start_ = nullptr;
   void* end_ = nullptr;
 };

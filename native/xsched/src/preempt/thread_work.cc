@@ -11,13 +11,16 @@ struct Worked {
   uint64_t epoch;
 };
 
-// What the calling thread has launched into, most recent first by 'next'.
+// What the calling thread has launched into.
 struct ThreadState {
   static constexpr int kCount = 8;
-  Worked worked[kCount];
-  uint32_t next;
+  // The last one; what every launch looks at.
   Queue* current;
+  uint64_t epoch;
   uint32_t generation;
+  // The last few, in a ring.
+  uint32_t next;
+  Worked worked[kCount];
 };
 
 thread_local ThreadState this_thread = {};
@@ -29,13 +32,11 @@ RememberWork(Queue* queue)
 {
   const uint64_t epoch = queue->epoch.load(std::memory_order_relaxed);
   ThreadState& state = this_thread;
-  const Worked& last =
-      state.worked[(state.next + ThreadState::kCount - 1) %
-                   ThreadState::kCount];
-  if (last.queue == queue && last.epoch == epoch) {
+  if (state.current == queue && state.epoch == epoch) {
     return;
   }
   state.current = queue;
+  state.epoch = epoch;
   state.generation = queue->generation.load(std::memory_order_relaxed);
   for (Worked& worked : state.worked) {
     if (worked.queue == queue) {

@@ -1,0 +1,35 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+#include <vector>
+
+#include "stream_xqueue.h"
+#include "triton/core/tritonserver.h"
+#include "xsched/types.h"
+
+namespace triton { namespace backend { namespace tensorrt {
+
+// Create the XQueues of a model instance, one for each of its CUDA
+// streams, all with the model's priority. Streams that are nullptr are
+// left out. The device of the streams must be the current one.
+//
+// What happens if the streams can't be scheduled is for the environment
+// variable XSCHED_REQUIRED to say: with ON this is an error; with OFF,
+// or unset, 'xqueues' stays empty and a warning gives the reason.
+TRITONSERVER_Error* CreateInstanceXQueues(
+    const std::string& model_name, const std::string& instance_name,
+    const ::Priority priority, const std::vector<cudaStream_t>& streams,
+    std::vector<StreamXQueue>* xqueues);
+
+// The name of an instance's XQueues, '<model>/<instance>'. If that is
+// longer than XSched allows, the instance loses its beginning, which
+// usually repeats the model's name, and only then the model its end.
+std::string XQueueName(
+    const std::string& model_name, const std::string& instance_name);
+
+}}}  // namespace triton::backend::tensorrt

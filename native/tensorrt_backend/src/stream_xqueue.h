@@ -1,0 +1,50 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <string>
+
+#include "triton/core/tritonserver.h"
+#include "xsched/types.h"
+
+namespace triton { namespace backend { namespace tensorrt {
+
+//
+// StreamXQueue
+//
+// The XQueue of one CUDA stream: while it exists XSched schedules the
+// stream. The stream itself belongs to somebody else, who must not
+// destroy it before the XQueue, since XSched asks the driver about it
+// until then.
+//
+class StreamXQueue {
+ public:
+  // Create the XQueue of 'stream', whose device must be the current
+  // one. An XQueue that the stream has already, in XSched's
+  // transparent mode, is taken over. On error nothing is left behind
+  // and 'xqueue' stays as it was.
+  static TRITONSERVER_Error* Create(
+      cudaStream_t stream, const ::Priority priority, const std::string& name,
+      StreamXQueue* xqueue);
+
+  StreamXQueue() : hw_queue_(0), xqueue_(0) {}
+
+  // Launches that wait in the XQueue go ahead. Work that is on the
+  // device is not waited for.
+  ~StreamXQueue();
+
+  StreamXQueue(StreamXQueue&& rhs) noexcept;
+  StreamXQueue& operator=(StreamXQueue&& rhs) noexcept;
+  StreamXQueue(const StreamXQueue&) = delete;
+  StreamXQueue& operator=(const StreamXQueue&) = delete;
+
+ private:
+  // 0 if there is none.
+  HwQueueHandle hw_queue_;
+  XQueueHandle xqueue_;
+};
+
+}}}  // namespace triton::backend::tensorrt

@@ -1,0 +1,32 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The tests' stand-in for the server: what it has been told.
+
+#ifndef XSCHED_BACKEND_TESTS_TRITONSERVER_H_
+#define XSCHED_BACKEND_TESTS_TRITONSERVER_H_
+
+#include <string>
+#include <vector>
+
+#include "triton/core/tritonserver.h"
+
+namespace server {
+
+struct LogLine {
+  TRITONSERVER_LogLevel level;
+  std::string text;
+};
+
+// The lines logged since the last call.
+std::vector<LogLine> TakeLog();
+
+// How many errors exist that nobody has deleted.
+int LiveErrors();
+
+// The message of 'error', which is deleted; "" for success.
+std::string MessageOf(TRITONSERVER_Error* error);
+
+}  // namespace server
+
+#endif  // XSCHED_BACKEND_TESTS_TRITONSERVER_H_

@@ -1,0 +1,96 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "xsched_priority.h"
+
+#include <gtest/gtest.h>
+
+#include "tritonserver.h"
+
+namespace {
+
+using triton::backend::tensorrt::ParseXSchedPriority;
+using triton::backend::tensorrt::TensorRTModel;
+using triton::backend::tensorrt::ToXSchedPriority;
+
+TEST(XSchedPriorityTest, TritonsThreeLevelsDiffer)
+{
+  EXPECT_EQ(ToXSchedPriority(TensorRTModel::Priority::MAX), 255);
+  EXPECT_EQ(ToXSchedPriority(TensorRTModel::Priority::DEFAULT), 0);
+  EXPECT_EQ(ToXSchedPriority(TensorRTModel::Priority::MIN), -255);
+}
+
+TEST(XSchedPriorityTest, GoodValues)
+{
+  const struct {
+    const char* value;
+    Priority priority;
+  } kGood[] = {
+      {"40", 40},   {"0", 0},       {"-0", 0},     {"255", 255},
+      {"-1", -1},   {"-255", -255}, {"007", 7},    {"0000000000000255", 255},
+      {"max", 255}, {"default", 0}, {"min", -255},
+  };
+  for (const auto& good : kGood) {
+    Priority priority = 99;
+    EXPECT_EQ(
+        server::MessageOf(ParseXSchedPriority(good.value, &priority)), "");
+    EXPECT_EQ(priority, good.priority) << good.value;
+  }
+}
+
+TEST(XSchedPriorityTest, BadValues)
+{
+  const std::string kBad[] = {
+      "",
+      "-",
+      "--1",
+      "+1",
+      "256",
+      "-256",
+      "4294967296",
+      "-4294967041",
+      "99999999999999999999999999",
+      "1.0",
+      "1e2",
+      "0x10",
+      " 1",
+      "1 ",
+      "4 0",
+      "MAX",
+      "Max",
+      "maximum",
+      "high",
+      "PRIORITY_MAX",
+      "none",
+      "1\n",
+      "٤",
+      std::string("1\0", 2)};
+  for (const std::string& bad : kBad) {
+    Priority priority = 99;
+    TRITONSERVER_Error* error = ParseXSchedPriority(bad, &priority);
+    ASSERT_NE(error, nullptr) << bad;
+    EXPECT_EQ(TRITONSERVER_ErrorCode(error), TRITONSERVER_ERROR_INVALID_ARG);
+    EXPECT_EQ(
+        server::MessageOf(error),
+        "model parameter 'xsched_priority' is '" + std::string(bad.c_str()) +
+            (bad.find('\0') == std::string::npos
+                 ? "', but must be an integer from -255 to 255, 'max', "
+                   "'default' or 'min'"
+                 : ""));
+    EXPECT_EQ(priority, 99);
+  }
+}
+
+TEST(XSchedPriorityTest, EveryPriority)
+{
+  for (int value = -300; value <= 300; ++value) {
+    Priority priority = 99;
+    const bool good =
+        server::MessageOf(ParseXSchedPriority(std::to_string(value), &priority))
+            .empty();
+    EXPECT_EQ(good, value >= PRIORITY_MIN && value <= PRIORITY_MAX) << value;
+    EXPECT_EQ(priority, good ? value : 99);
+  }
+}
+
+}  // namespace
