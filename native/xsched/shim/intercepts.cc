@@ -43,7 +43,9 @@ GetProcAddress(
       parameters                                                            \
   {                                                                         \
     static DriverFunction<CUresult parameters> driver(#symbol);             \
-    const auto forward = [&] { return driver arguments; };                  \
+    const auto forward = [&]() __attribute__((always_inline)) {             \
+      return driver arguments;                                              \
+    };                                                                      \
     const auto call = MakeCall<per_thread>(forward);                        \
     return behaviour;                                                       \
   }

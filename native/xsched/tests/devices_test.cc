@@ -189,6 +189,40 @@ TEST_F(DevicesTest, QueueThatIsUsedAgainKeepsNothingOfItsOldContext)
   EXPECT_EQ(simulated::StaleUses(), stale);
 }
 
+// The driver gives a primary context the same handle in each of its lives.
+TEST_F(DevicesTest, PrimaryContextThatIsUsedAgainHasNothingOfItsOldLife)
+{
+  const int stale = simulated::StaleUses();
+  for (int round = 0; round < 10; ++round) {
+    CUcontext primary = nullptr;
+    ASSERT_EQ(cuDevicePrimaryCtxRetain(&primary, 0), 0);
+    ASSERT_EQ(cuCtxSetCurrent(primary), 0);
+    CUstream streams[2] = {};
+    HwQueueHandle hwqs[2] = {};
+    XQueueHandle queues[2] = {};
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_EQ(cuStreamCreate(&streams[i], 0), 0);
+      ASSERT_EQ(CudaQueueCreate(&hwqs[i], streams[i]), kXSchedSuccess);
+      ASSERT_EQ(XQueueCreate(&queues[i], hwqs[i], 1, 0), kXSchedSuccess);
+      ASSERT_EQ(XHintPriority(queues[i], i), kXSchedSuccess);
+    }
+    for (int i = 0; i < 50; ++i) {
+      EXPECT_EQ(LaunchOn(streams[0], Kernel(100)), 0);
+    }
+    // With work in flight.
+    if (round % 2 == 0) {
+      ASSERT_EQ(cuDevicePrimaryCtxReset_v2(0), 0);
+    }
+    ASSERT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(XQueueDestroy(queues[i]), kXSchedSuccess);
+      EXPECT_EQ(HwQueueDestroy(hwqs[i]), kXSchedSuccess);
+    }
+  }
+  EXPECT_EQ(simulated::StaleUses(), stale);
+}
+
 class PrimaryContextTest : public DevicesTest {
  protected:
   void
