@@ -70,6 +70,7 @@ const CHECKS = [
     cwd: path.join(ROOT, folder),
   })),
   { title: "native core", needs: "cmake", words: ["bash", "native/xsched/tests/run.sh"] },
+  { title: "native core, compilers", needs: "cmake", words: ["bash", "native/xsched/tests/compilers.sh"] },
   { title: "TensorRT backend", needs: "cmake", words: ["bash", "native/tensorrt_backend/tests/run.sh"] },
   { title: "unit tests", mocha: ["test/unit/**/*.test.ts"] },
   { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },

@@ -23,6 +23,10 @@
 #include "simulated_driver/simulated_driver.h"
 #endif
 
+using xsched::CUcontext;
+using xsched::CUdevice;
+using xsched::CUfunction;
+using xsched::CUresult;
 using xsched::NowNs;
 
 extern "C" {

@@ -91,19 +91,20 @@ def latency(share):
 
 
 def contention(folder, shim, cycles, raw):
-    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in one process.")
+    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in one process; a quarter of that where planned.")
     print("P50, P90 and the bound: medians over the cycles, each against its own cycle; P99 over all samples.\n")
-    for planned in (False, True):
-        for batch in BATCHES:
-            contention_with(folder, shim, cycles, raw, batch, planned)
+    for batch in BATCHES:
+        contention_with(folder, shim, cycles, raw, batch, False)
+    for batch in BATCHES:
+        contention_with(folder, shim, max(6, cycles // 4), raw, batch, True)
 
 
 def contention_with(folder, shim, cycles, raw, batch, planned):
-    plan = ["alone=0.3", "xsched=0.4", "background=0.25", "bounded=0.25", "priority=0.2"]
+    plan = ["alone=0.3", "xsched=0.52", "background=0.25", "bounded=0.2", "priority=0.15"]
     if batch == 8:
-        plan += ["churn=0.3", "xsched-churn=0.4", "early-churn=0.2", "xsched-early-churn=0.2"]
+        plan += ["churn=0.25", "xsched-churn=0.3", "early-churn=0.15", "xsched-early-churn=0.15"]
     if batch != 32:  # there it can't keep up with the period
-        plan += ["native=0.2"]
+        plan += ["native=0.15"]
     words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, "--cycles", cycles, *plan]
     name = f"contention-{batch}{'-planned' if planned else ''}"
     phases = measure(words + ["--planned"] * planned, with_shim(shim), raw and raw / f"{name}.jsonl")
@@ -148,7 +149,7 @@ def overhead(folder, shim, cycles, raw):
     ]
     # Processes in turn, for what the shim costs a program without XQueues.
     shimmed, plain = [], []
-    for _ in range(max(3, cycles // 2)):
+    for _ in range(max(3, cycles // 7)):
         for environment, results in ((with_shim(shim), shimmed), (dict(os.environ), plain)):
             phases = measure([*words, 3, pair[0]], environment)
             results.append(median_of(phases["back-to-back"], "foreground_per_s"))
@@ -178,7 +179,7 @@ def frameworks(folder, shim, cycles, raw):
     table(["framework", "results without the shim", "under it, every stream an XQueue"], rows)
 
     phases = {}
-    for cycle in range(max(3, cycles // 3)):
+    for cycle in range(max(2, cycles // 20)):
         for mode in ("alone", "background", "native", "priority", "xsched"):
             environment = (
                 with_shim(shim, XSCHED_AUTO_XQUEUE="ON") if mode == "xsched" else dict(os.environ)
@@ -204,7 +205,7 @@ def frameworks(folder, shim, cycles, raw):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cycles", type=int, default=50)
+    parser.add_argument("--cycles", type=int, default=42)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--build", type=pathlib.Path, default=HERE / "build")
     parser.add_argument("--raw", type=pathlib.Path)

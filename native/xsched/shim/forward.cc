@@ -20,7 +20,7 @@ __attribute__((visibility("hidden"))) void* XschedResolve(uint64_t index);
 
 namespace {
 
-CUresult
+xsched::CUresult
 NotFound()
 {
   return xsched::kCudaErrorNotFound;

@@ -3,16 +3,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes the assembly that forwards the driver's functions.
 
-Every symbol of symbols.txt that intercepts.def does not name becomes a
-function of that name that jumps through a slot. The slot first leads to code
-that looks the driver's function up; from then on it leads there directly. No
-argument is touched, so no signature need be known.
+Every symbol of symbols.txt that no table intercepts becomes a function of
+that name that jumps through a slot. The slot first leads to code that looks
+the driver's function up; from then on it leads there directly. No argument is
+touched, so no signature need be known.
 
-usage: generate.py SYMBOLS INTERCEPTS OUTPUT
+usage: generate.py OUTPUT
 """
 
-import re
 import sys
+
+import rows
 
 HEADER = """\
 /* Made by generate.py; not to be edited. */
@@ -84,22 +85,13 @@ xsched_first_call:
 """
 
 
-def read_forwarded(symbols_path, intercepts_path):
-    with open(symbols_path, encoding="utf-8") as file:
-        symbols = file.read().split()
-    with open(intercepts_path, encoding="utf-8") as file:
-        intercepts = re.findall(r"^XSCHED_INTERCEPT\((\w+),", file.read(), re.M)
-    if symbols != sorted(set(symbols)):
-        sys.exit(f"{symbols_path}: not sorted, or a symbol is there twice")
-    unknown = sorted(set(intercepts) - set(symbols))
-    if unknown:
-        sys.exit(f"{intercepts_path}: not in {symbols_path}: {unknown}")
-    return [symbol for symbol in symbols if symbol not in set(intercepts)]
-
-
 def main():
-    symbols_path, intercepts_path, output = sys.argv[1:]
-    names = read_forwarded(symbols_path, intercepts_path)
+    (output,) = sys.argv[1:]
+    try:
+        intercepted = {row.symbol for row in rows.read_rows()}
+        names = [symbol for symbol in rows.read_symbols() if symbol not in intercepted]
+    except rows.TableError as error:
+        sys.exit(str(error))
     parts = [HEADER]
     for index, name in enumerate(names):
         parts.append(FORWARD.format(name=name, index=index, offset=index * 8))

@@ -10,20 +10,44 @@
 
 #include "cuda/abi.h"
 
+// The names of cuda.h.
+using xsched::CUDA_LAUNCH_PARAMS;
+using xsched::CUcontext;
+using xsched::CUdevice;
+using xsched::CUdeviceptr;
+using xsched::CUevent;
+using xsched::CUfunction;
+using xsched::CUgraph;
+using xsched::CUgraphExec;
+using xsched::CUgreenCtx;
+using xsched::CUlaunchConfig;
+using xsched::CUresult;
+using xsched::CUstream;
+using xsched::cuuint64_t;
+
 extern "C" {
 CUresult cuInit(unsigned int);
 CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
 CUresult cuCtxDestroy_v2(CUcontext);
 CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuDeviceGetCount(int*);
+CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
+CUresult cuDevicePrimaryCtxRelease_v2(CUdevice);
+CUresult cuDevicePrimaryCtxReset_v2(CUdevice);
+CUresult cuGreenCtxStreamCreate(CUstream*, CUgreenCtx, unsigned int, int);
 CUresult cuCtxSynchronize();
+CUresult cuCtxSynchronize_v2(CUcontext);
 CUresult cuStreamCreate(CUstream*, unsigned int);
 CUresult cuStreamCreateWithPriority(CUstream*, unsigned int, int);
 CUresult cuStreamDestroy_v2(CUstream);
 CUresult cuStreamSynchronize(CUstream);
+CUresult cuStreamSynchronize_ptsz(CUstream);
 CUresult cuStreamQuery(CUstream);
 CUresult cuStreamWaitEvent(CUstream, CUevent, unsigned int);
 CUresult cuStreamBeginCapture_v2(CUstream, int);
+CUresult cuStreamBeginCapture_v2_ptsz(CUstream, int);
 CUresult cuStreamEndCapture(CUstream, CUgraph*);
+CUresult cuStreamEndCapture_ptsz(CUstream, CUgraph*);
 CUresult cuEventCreate(CUevent*, unsigned int);
 CUresult cuEventDestroy_v2(CUevent);
 CUresult cuEventRecord(CUevent, CUstream);
@@ -32,12 +56,27 @@ CUresult cuEventQuery(CUevent);
 CUresult cuLaunchKernel(
     CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
     unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+CUresult cuLaunchKernel_ptsz(
+    CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+    unsigned int, unsigned int, unsigned int, CUstream, void**, void**);
+CUresult cuLaunchCooperativeKernelMultiDevice(
+    CUDA_LAUNCH_PARAMS*, unsigned int, unsigned int);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuMemFreeAsync(CUdeviceptr, CUstream);
+CUresult cuMemcpyBatchAsync(
+    CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
+    size_t*, CUstream);
+CUresult cuMemcpyBatchAsync_v2_ptsz(
+    CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
+    CUstream);
 CUresult cuGetProcAddress(const char*, void**, int, cuuint64_t);
 CUresult cuGetProcAddress_v2(const char*, void**, int, cuuint64_t, int*);
+CUresult cuGetExportTable(const void**, const void*);
 CUresult cuTexRefSetMipmapLevelBias(void*, float);
-CUresult cuModuleLoadDataEx(void*, void*, unsigned int, void*, void*);
+CUresult cuTensorMapEncodeTiled(
+    void*, int, unsigned int, void*, const cuuint64_t*, const cuuint64_t*,
+    const unsigned int*, const unsigned int*, int, int, int, int);
 CUresult cuMulticastCreate(void*, const void*);
 }
 

@@ -6,6 +6,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "driver_interface.h"
 #include "simulated_driver/simulated_driver.h"
 #include "xsched/cuda/hal.h"
@@ -30,6 +33,17 @@ class DriverTest : public testing::Test {
     simulated::Hold(false);
     cuCtxSynchronize();
     EXPECT_EQ(cuCtxDestroy_v2(context_), 0);
+  }
+
+  // A thread in which the context is current as well.
+  template <typename Body>
+  std::thread
+  InContext(const Body& body)
+  {
+    return std::thread([context = context_, body] {
+      cuCtxSetCurrent(context);
+      body();
+    });
   }
 
   CUcontext context_ = nullptr;
@@ -74,7 +88,26 @@ class TestStream {
     return stats;
   }
 
+  bool
+  IsReady() const
+  {
+    XQueueState state = kQueueStateUnknown;
+    EXPECT_EQ(XQueueQuery(xq_, &state), kXSchedSuccess);
+    return state == kQueueStateReady;
+  }
+
+  // Until a launch into the queue waits that did not at the last call.
+  void
+  AwaitBlocked() const
+  {
+    const int64_t before = blocked_;
+    while ((blocked_ = Stats().blocked) == before) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
  private:
+  mutable int64_t blocked_ = 0;
   CUstream stream_ = nullptr;
   HwQueueHandle hwq_ = 0;
   XQueueHandle xq_ = 0;

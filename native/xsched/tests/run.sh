@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the XSched core and runs its tests on the simulated driver: plain,
-# under ThreadSanitizer, and under AddressSanitizer with UBSan.
+# under ThreadSanitizer, and under AddressSanitizer with UBSan. Then tests the
+# installed package, and compares the shim with the toolkits' headers.
 #   usage: run.sh [plain|thread|address]...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -48,4 +49,6 @@ rm -rf build/package build/moved build/integration
     cmake --build build/integration
 } >build/integration.log 2>&1 || { cat build/integration.log >&2; exit 1; }
 build/integration/integration
+build/moved/bin/xsched-ctl --version
 printf 'package: found, linked and called from another project\n'
+bash tests/headers/run.sh build/moved/lib/libcuda.so.1

@@ -1,11 +1,15 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include <dlfcn.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <chrono>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "fixture.h"
 
@@ -17,14 +21,23 @@ class ShimTest : public DriverTest {};
 
 TEST_F(ShimTest, ForwardingKeepsEveryArgument)
 {
+  const auto pointer = [](uint64_t value) {
+    return reinterpret_cast<uint64_t*>(value);
+  };
+  const auto word = [](uint64_t value) {
+    return reinterpret_cast<unsigned int*>(value);
+  };
+  CUresult expected = 0;
+  for (int value = 1; value <= 12; ++value) {
+    expected = expected * 3 + value;
+  }
   for (int call = 0; call < 2; ++call) {  // the first one looks it up
     EXPECT_EQ(
-        cuModuleLoadDataEx(
-            reinterpret_cast<void*>(1), reinterpret_cast<void*>(2), 3,
-            reinterpret_cast<void*>(4), reinterpret_cast<void*>(5)),
-        12345);
-    EXPECT_EQ(
-        cuTexRefSetMipmapLevelBias(reinterpret_cast<void*>(10), 1.25f), 15);
+        cuTensorMapEncodeTiled(
+            pointer(1), 2, 3, pointer(4), pointer(5), pointer(6), word(7),
+            word(8), 9, 10, 11, 12),
+        expected);
+    EXPECT_EQ(cuTexRefSetMipmapLevelBias(pointer(10), 1.25f), 15);
   }
 }
 
@@ -48,11 +61,71 @@ TEST_F(ShimTest, ProcAddressGivesTheShimsFunctions)
       cuGetProcAddress_v2("cuLaunchKernel", &function, 12000, 2, &status), 0);
   EXPECT_NE(function, reinterpret_cast<void*>(&cuLaunchKernel));
   ASSERT_EQ(
-      cuGetProcAddress_v2("cuModuleLoadDataEx", &function, 12000, 0, &status),
+      cuGetProcAddress_v2("cuGetExportTable", &function, 12000, 0, &status),
       0);
   EXPECT_NE(function, nullptr);
   EXPECT_EQ(
       cuGetProcAddress_v2("cuNoSuchThing", &function, 12000, 0, &status), 500);
+}
+
+TEST_F(ShimTest, ProcAddressFollowsTheVersion)
+{
+  void* function = nullptr;
+  ASSERT_EQ(cuGetProcAddress("cuCtxSynchronize", &function, 12090, 0), 0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuCtxSynchronize));
+  ASSERT_EQ(cuGetProcAddress("cuCtxSynchronize", &function, 13000, 0), 0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuCtxSynchronize_v2));
+  ASSERT_EQ(cuGetProcAddress("cuMemcpyBatchAsync", &function, 12080, 0), 0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuMemcpyBatchAsync));
+  ASSERT_EQ(cuGetProcAddress("cuMemcpyBatchAsync", &function, 13000, 2), 0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuMemcpyBatchAsync_v2_ptsz));
+}
+
+// The shim must not put a function in the place of one that takes other
+// arguments.
+TEST_F(ShimTest, ProcAddressLeavesALaterVersionOfAFunctionAlone)
+{
+  void* function = nullptr;
+  ASSERT_EQ(
+      cuGetProcAddress(
+          "cuStreamQuery", &function, simulated::kUnknownVersion, 0),
+      0);
+  EXPECT_NE(function, nullptr);
+  EXPECT_NE(function, reinterpret_cast<void*>(&cuStreamQuery));
+  ASSERT_EQ(cuGetProcAddress("cuStreamQuery", &function, 13000, 0), 0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuStreamQuery));
+}
+
+TEST_F(ShimTest, ProcAddressKnowsFunctionsThatTheDriverDoesNotExport)
+{
+  void* function = nullptr;
+  ASSERT_EQ(
+      cuGetProcAddress(
+          "cuEventQuery", &function, simulated::kUnexportedVersion, 0),
+      0);
+  EXPECT_EQ(function, reinterpret_cast<void*>(&cuEventQuery));
+}
+
+// Libraries of CUDA reach undocumented functions through it.
+TEST_F(ShimTest, ExportTableIsReachable)
+{
+  const char id[16] = {1};
+  std::vector<decltype(&cuGetExportTable)> ways = {&cuGetExportTable};
+  void* function = nullptr;
+  ASSERT_EQ(cuGetProcAddress("cuGetExportTable", &function, 11070, 0), 0);
+  ways.push_back(reinterpret_cast<decltype(&cuGetExportTable)>(function));
+  void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  ASSERT_NE(library, nullptr);
+  ways.push_back(reinterpret_cast<decltype(&cuGetExportTable)>(
+      dlsym(library, "cuGetExportTable")));
+  dlclose(library);
+  for (const auto way : ways) {
+    ASSERT_NE(way, nullptr);
+    const void* table = nullptr;
+    EXPECT_EQ(way(&table, id), 0);
+    EXPECT_STREQ(*static_cast<const char* const*>(table), "export table");
+    EXPECT_NE(way(&table, nullptr), 0);
+  }
 }
 
 TEST_F(ShimTest, ErrorsOfTheDriverReachTheCaller)
@@ -65,21 +138,35 @@ TEST_F(ShimTest, ErrorsOfTheDriverReachTheCaller)
   EXPECT_EQ(low.Synchronize(), 0);
 }
 
-TEST_F(ShimTest, LostContextEndsWaiting)
+TEST_F(ShimTest, LostContextEndsEveryWait)
 {
-  TestStream low(PRIORITY_MIN);
+  constexpr int kThreads = 16;
   TestStream high(PRIORITY_MAX);
+  std::vector<std::unique_ptr<TestStream>> low;
+  for (int i = 0; i < kThreads; ++i) {
+    low.push_back(std::make_unique<TestStream>(i % 3));
+  }
   simulated::Hold(true);
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
-  CUresult result = 0;
-  std::thread other([&] {
-    cuCtxSetCurrent(context_);
-    result = low.Launch(Kernel(1));
-  });
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.push_back(InContext([&, i] {
+      CUresult result = 0;
+      while (result == 0) {
+        result = low[i]->Launch(Kernel(1));
+      }
+      EXPECT_EQ(result, 700);
+      EXPECT_EQ(low[i]->Launch(Kernel(1)), 700);
+      EXPECT_EQ(low[i]->Synchronize(), 700);
+    }));
+  }
+  for (const auto& stream : low) {
+    stream->AwaitBlocked();
+  }
   simulated::SetError(700);
-  other.join();
-  EXPECT_EQ(result, 700);
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
   EXPECT_EQ(high.Synchronize(), 700);
   simulated::SetError(0);
   simulated::Hold(false);
@@ -91,8 +178,7 @@ TEST_F(ShimTest, CapturePassesThrough)
   TestStream high(PRIORITY_MAX);
   simulated::Hold(true);
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
-  std::thread other([&] {
-    cuCtxSetCurrent(context_);
+  std::thread other = InContext([&] {
     CUgraph graph = nullptr;
     ASSERT_EQ(cuStreamBeginCapture_v2(low.Get(), 0), 0);
     for (int i = 0; i < 100; ++i) {
@@ -103,6 +189,75 @@ TEST_F(ShimTest, CapturePassesThrough)
   other.join();
   simulated::Hold(false);
   EXPECT_EQ(low.Stats().launches, 0);
+  EXPECT_EQ(simulated::BrokenCaptures(), 0);
+}
+
+TEST_F(ShimTest, StreamThatJoinsACaptureIsPartOfIt)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream joined(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  CUevent event = nullptr;
+  CUgraph graph = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  InContext([&] {
+    EXPECT_EQ(cuStreamBeginCapture_v2(low.Get(), 0), 0);
+    EXPECT_EQ(cuEventRecord(event, low.Get()), 0);
+    EXPECT_EQ(cuStreamWaitEvent(joined.Get(), event, 0), 0);
+    EXPECT_EQ(joined.Launch(Kernel(1)), 0);  // does not wait for high
+    EXPECT_EQ(cuStreamEndCapture(low.Get(), &graph), 0);
+  }).join();
+  simulated::Hold(false);
+  EXPECT_EQ(joined.Stats().launches, 0);
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
+}
+
+// A launch that waits asks the driver about the queue that it waits for. That
+// must not break a capture, of this or another stream; and when the capture
+// has ended, the wait must end.
+TEST_F(ShimTest, CaptureWhileAnotherThreadIsBlocked)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  TestStream third;
+  for (CUstream captured : {high.Get(), third.Get()}) {
+    simulated::Hold(true);
+    ASSERT_EQ(high.Launch(Kernel(1)), 0);
+    std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+    low.AwaitBlocked();
+    CUgraph graph = nullptr;
+    ASSERT_EQ(cuStreamBeginCapture_v2(captured, 0), 0);
+    simulated::Hold(false);
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(LaunchOn(captured, Kernel(1)), 0);
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    }
+    ASSERT_EQ(cuStreamEndCapture(captured, &graph), 0);
+    other.join();
+    EXPECT_EQ(low.Synchronize(), 0);
+    EXPECT_EQ(high.Synchronize(), 0);
+  }
+  EXPECT_EQ(simulated::BrokenCaptures(), 0);
+}
+
+// Nobody but the thread itself can ask whether its stream is captured.
+TEST_F(ShimTest, CaptureOfAPerThreadStreamWhileAnotherThreadIsBlocked)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  CUgraph graph = nullptr;
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+  low.AwaitBlocked();
+  ASSERT_EQ(cuStreamBeginCapture_v2_ptsz(nullptr, 0), 0);
+  simulated::Hold(false);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  ASSERT_EQ(cuStreamEndCapture_ptsz(nullptr, &graph), 0);
+  other.join();
   EXPECT_EQ(simulated::BrokenCaptures(), 0);
 }
 
@@ -130,8 +285,7 @@ TEST_F(ShimTest, StreamsWithoutQueueBelongToTheirThreadsQueue)
     EXPECT_EQ(stream->Launch(Kernel(20)), 0);
     EXPECT_EQ(stream->Synchronize(), 0);
   };
-  std::thread requests([&] {
-    cuCtxSetCurrent(context_);
+  std::thread requests = InContext([&] {
     for (int i = 0; i < 20; ++i) {
       for (int k = 0; k < 5; ++k) {
         EXPECT_EQ(high.Launch(Kernel(50)), 0);
@@ -184,6 +338,47 @@ TEST_F(ShimTest, ChildOfForkDoesNotHang)
   int status = -1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status));
+}
+
+// Run by the next test, in a process of its own.
+TEST_F(ShimTest, DISABLED_WaitForEver)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  std::thread other = InContext([&] { low.Launch(Kernel(1)); });
+  low.AwaitBlocked();
+  ASSERT_EQ(write(STDOUT_FILENO, "@", 1), 1);
+  other.join();
+}
+
+TEST_F(ShimTest, ProcessEndsBySignalsWhileItIsBlocked)
+{
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      execl(
+          "/proc/self/exe", "shim_test", "--gtest_also_run_disabled_tests",
+          "--gtest_filter=*WaitForEver", static_cast<char*>(nullptr));
+      _exit(1);
+    }
+    close(ends[1]);
+    char letter = 0;
+    while (letter != '@') {
+      ASSERT_EQ(read(ends[0], &letter, 1), 1);
+    }
+    close(ends[0]);
+    ASSERT_EQ(kill(child, signal), 0);
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status));
+    EXPECT_EQ(WTERMSIG(status), signal);
+  }
 }
 #endif
 

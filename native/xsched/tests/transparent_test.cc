@@ -34,4 +34,32 @@ TEST_F(TransparentTest, PriorityFollowsTheStreams)
   }
 }
 
+// Such a stream may be created while another context is current.
+TEST_F(TransparentTest, StreamOfAGreenContextBelongsToThatContext)
+{
+  CUcontext green = nullptr;
+  ASSERT_EQ(cuCtxCreate_v2(&green, 0, 1), 0);
+  ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+  CUstream stream = nullptr;
+  HwQueueHandle hwq = 0;
+  XQueueHandle xq = 0;
+  XQueueStats stats = {};
+  ASSERT_EQ(
+      cuGreenCtxStreamCreate(
+          &stream, reinterpret_cast<CUgreenCtx>(green), 0, -3),
+      0);
+  ASSERT_EQ(CudaQueueGet(&hwq, stream), kXSchedSuccess);
+  ASSERT_EQ(XQueueGet(&xq, hwq), kXSchedSuccess);
+  ASSERT_EQ(cuCtxSetCurrent(green), 0);
+  EXPECT_EQ(LaunchOn(stream, simulated::Kernel(1)), 0);
+  EXPECT_EQ(LaunchOn(nullptr, simulated::Kernel(1)), 0);
+  ASSERT_EQ(XQueueGetStats(xq, &stats), kXSchedSuccess);
+  EXPECT_EQ(stats.priority, 3);
+  EXPECT_EQ(stats.launches, 2);
+  EXPECT_EQ(cuCtxSynchronize(), 0);
+  EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
+  EXPECT_EQ(cuCtxDestroy_v2(green), 0);
+  EXPECT_EQ(cuCtxSetCurrent(context_), 0);
+}
+
 }  // namespace

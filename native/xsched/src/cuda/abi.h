@@ -2,27 +2,47 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The part of the CUDA driver's binary interface that is used here, declared
-// so that no toolkit is needed and one build serves every driver. Not yet
-// compared with the toolkits' headers by a test.
+// so that no toolkit is needed and one build serves every driver. Enumerations
+// are int, and pointers to structures that nobody here looks into are void*.
+// tests/headers compares it with the toolkits' cuda.h.
 
 #ifndef XSCHED_CUDA_ABI_H_
 #define XSCHED_CUDA_ABI_H_
 
+#include <cstddef>
 #include <cstdint>
 
-extern "C" {
-
+// The driver's names of what its handles point to.
+struct CUarray_st;
+struct CUctx_st;
+struct CUevent_st;
+struct CUfunc_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
+struct CUgreenCtx_st;
+struct CUmemPoolHandle_st;
 struct CUstream_st;
-typedef CUstream_st* CUstream;
-typedef struct CUctx_st* CUcontext;
-typedef struct CUevent_st* CUevent;
-typedef struct CUfunc_st* CUfunction;
-typedef struct CUgraphExec_st* CUgraphExec;
-typedef struct CUgraph_st* CUgraph;
-typedef int CUresult;
-typedef int CUdevice;
-typedef uint64_t cuuint64_t;
-typedef unsigned long long CUdeviceptr;
+
+namespace xsched {
+
+using CUarray = CUarray_st*;
+using CUcontext = CUctx_st*;
+using CUevent = CUevent_st*;
+using CUfunction = CUfunc_st*;
+using CUgraph = CUgraph_st*;
+using CUgraphExec = CUgraphExec_st*;
+using CUgreenCtx = CUgreenCtx_st*;
+using CUmemoryPool = CUmemPoolHandle_st*;
+using CUstream = CUstream_st*;
+using CUresult = int;
+using CUdevice = int;
+using CUdeviceptr = unsigned long long;
+using cuuint64_t = uint64_t;
+
+struct CUmemLocation {
+  int type;
+  int id;
+};
 
 struct CUlaunchConfig {
   unsigned int gridDimX, gridDimY, gridDimZ;
@@ -33,18 +53,23 @@ struct CUlaunchConfig {
   unsigned int numAttrs;
 };
 
-}  // extern "C"
-
-namespace xsched {
+struct CUDA_LAUNCH_PARAMS {
+  CUfunction function;
+  unsigned int gridDimX, gridDimY, gridDimZ;
+  unsigned int blockDimX, blockDimY, blockDimZ;
+  unsigned int sharedMemBytes;
+  CUstream hStream;
+  void** kernelParams;
+};
 
 constexpr CUresult kCudaSuccess = 0;
-constexpr CUresult kCudaErrorNotInitialized = 3;
-constexpr CUresult kCudaErrorDeinitialized = 4;
-constexpr CUresult kCudaErrorNoDevice = 100;
+constexpr CUresult kCudaErrorInvalidValue = 1;
+constexpr CUresult kCudaErrorInvalidDevice = 101;
 constexpr CUresult kCudaErrorInvalidContext = 201;
 constexpr CUresult kCudaErrorInvalidHandle = 400;
 constexpr CUresult kCudaErrorNotFound = 500;
 constexpr CUresult kCudaErrorNotReady = 600;
+constexpr CUresult kCudaErrorCaptureUnsupported = 900;
 constexpr CUresult kCudaErrorCaptureUnmatched = 903;
 constexpr CUresult kCudaErrorCaptureWrongThread = 908;
 

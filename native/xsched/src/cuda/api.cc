@@ -6,6 +6,8 @@
 #include "preempt/scheduler.h"
 #include "xsched/cuda/hal.h"
 
+using xsched::CUcontext;
+using xsched::CUdevice;
 using xsched::CudaHardware;
 using xsched::Scheduler;
 

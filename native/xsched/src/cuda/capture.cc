@@ -11,7 +11,7 @@
 
 namespace xsched {
 
-std::atomic<int> Captures::count_{0};
+std::atomic<int> Captures::pauses_{0};
 
 Captures&
 Captures::Get()
@@ -21,29 +21,31 @@ Captures::Get()
 }
 
 void
-Captures::BeforeBegin()
+Captures::PauseQueries()
 {
   // Sequentially consistent with EnterQuery: either the query sees the
-  // capture, or this thread sees the query and lets it end.
-  count_.fetch_add(1, std::memory_order_seq_cst);
+  // pause, or this thread sees the query and lets it end.
+  pauses_.fetch_add(1, std::memory_order_seq_cst);
   while (queries_.load(std::memory_order_seq_cst) != 0) {
     sched_yield();
   }
 }
 
 void
-Captures::AfterBegin(CUstream stream, CUresult result)
+Captures::ResumeQueries()
 {
-  if (result != kCudaSuccess) {
-    count_.fetch_sub(1, std::memory_order_relaxed);
-    return;
-  }
+  pauses_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void
+Captures::Began(CUstream stream)
+{
   std::lock_guard<std::mutex> lock(mutex_);
   streams_.push_back(stream);
 }
 
 void
-Captures::AfterEnd(CUstream stream, CUresult result)
+Captures::Ended(CUstream stream, CUresult result)
 {
   // These two leave the capture going.
   if (result != kCudaErrorCaptureUnmatched &&
@@ -55,14 +57,14 @@ Captures::AfterEnd(CUstream stream, CUresult result)
 void
 Captures::ForgetStream(CUstream stream)
 {
-  if (count_.load(std::memory_order_relaxed) == 0) {
+  if (pauses_.load(std::memory_order_relaxed) == 0) {
     return;
   }
   std::lock_guard<std::mutex> lock(mutex_);
   const auto found = std::find(streams_.begin(), streams_.end(), stream);
   if (found != streams_.end()) {
     streams_.erase(found);
-    count_.fetch_sub(1, std::memory_order_relaxed);
+    ResumeQueries();
   }
 }
 
@@ -70,7 +72,7 @@ bool
 Captures::EnterQuery()
 {
   queries_.fetch_add(1, std::memory_order_seq_cst);
-  if (count_.load(std::memory_order_seq_cst) == 0) {
+  if (pauses_.load(std::memory_order_seq_cst) == 0) {
     return true;
   }
   LeaveQuery();
@@ -103,7 +105,9 @@ Captures::Prune()
     streams = streams_;
   }
   for (CUstream stream : streams) {
-    if (!Asks(stream)) {
+    // A per-thread stream can only be asked by its own thread.
+    if (reinterpret_cast<uint64_t>(stream) > kStreamPerThread &&
+        !Asks(stream)) {
       ForgetStream(stream);
     }
   }

@@ -20,11 +20,14 @@ class XSCHED_INTERNAL Captures {
  public:
   static Captures& Get();
 
-  // Around the driver's begin of a capture: no query of the scheduler is
-  // under way when it happens.
-  void BeforeBegin();
-  void AfterBegin(CUstream stream, CUresult result);
-  void AfterEnd(CUstream stream, CUresult result);
+  // From here until as many resumes the scheduler asks no stream anything,
+  // and no question of it is under way.
+  void PauseQueries();
+  void ResumeQueries();
+
+  // A capture began while queries were paused: it resumes them when it ends.
+  void Began(CUstream stream);
+  void Ended(CUstream stream, CUresult result);
   void ForgetStream(CUstream stream);
 
   // Whether launches into 'stream' are being captured, also if it joined the
@@ -33,7 +36,7 @@ class XSCHED_INTERNAL Captures {
   Includes(CUstream stream)
   {
     // Relaxed: a thread that captures sees its own begin.
-    return count_.load(std::memory_order_relaxed) != 0 && Asks(stream);
+    return pauses_.load(std::memory_order_relaxed) != 0 && Asks(stream);
   }
 
   // True if streams may be queried now; LeaveQuery must follow.
@@ -45,7 +48,7 @@ class XSCHED_INTERNAL Captures {
   void Prune();
 
   // Static, so that a launch finds it at once.
-  static std::atomic<int> count_;
+  static std::atomic<int> pauses_;
   std::atomic<int> queries_{0};
   std::mutex mutex_;
   std::vector<CUstream> streams_;  // those that a capture began with

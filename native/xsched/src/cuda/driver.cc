@@ -38,6 +38,9 @@ constexpr const char* kDirectories[] = {
 // Marks the stand-in; the driver has no such symbol.
 constexpr const char* kOwnMark = "xsched_shim_version";
 
+constexpr const char* kNoFile = "there is no such file";
+constexpr const char* kOwn = "it is this package's own stand-in";
+
 std::vector<std::string>
 SearchPath()
 {
@@ -71,51 +74,66 @@ DriverLibrary::DriverLibrary()
 {
   const char* given = getenv("XSCHED_CUDA_LIB");
   if (given != nullptr && *given != '\0') {
-    if (!Open(given)) {
+    const std::string fault = Open(given);
+    if (!fault.empty()) {
       Log(LogLevel::kError,
-          "XSCHED_CUDA_LIB=%s is not a CUDA driver library that can be loaded",
-          given);
+          "XSCHED_CUDA_LIB=%s is not the CUDA driver's library: %s", given,
+          fault.c_str());
     }
     return;
   }
+  // The first that is there but of no use, for the log.
+  std::string faults;
   for (const std::string& directory : SearchPath()) {
-    if (Open(directory + "/" + kName)) {
+    const std::string path = directory + "/" + kName;
+    const std::string fault = Open(path);
+    if (fault.empty()) {
       return;
+    }
+    if (fault != kNoFile && fault != kOwn && faults.empty()) {
+      faults = "; " + path + ": " + fault;
     }
   }
   Log(LogLevel::kError,
       "no %s but this package's own was found; set XSCHED_CUDA_LIB to the "
-      "driver's",
-      kName);
+      "driver's%s",
+      kName, faults.c_str());
 }
 
-bool
+std::string
 DriverLibrary::Open(const std::string& path)
 {
   struct stat file;
   if (stat(path.c_str(), &file) != 0) {
-    return false;
+    return kNoFile;
   }
   void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle == nullptr) {
-    Log(LogLevel::kWarning, "%s cannot be loaded: %s", path.c_str(), dlerror());
-    return false;
+    return dlerror();
   }
   // The loader knows files by device and inode, so this also recognises the
   // stand-in under another name. A copy of it has the mark as well.
-  if (dlsym(handle, kOwnMark) != nullptr || dlsym(handle, "cuInit") == nullptr) {
+  const bool is_own = dlsym(handle, kOwnMark) != nullptr;
+  if (is_own || dlsym(handle, "cuInit") == nullptr) {
     dlclose(handle);
-    return false;
+    return is_own ? kOwn : "it has no cuInit";
   }
   handle_ = handle;
   path_ = path;
-  return true;
+  return "";
 }
 
 void*
 DriverLibrary::Find(const char* symbol) const
 {
   return handle_ == nullptr ? nullptr : dlsym(handle_, symbol);
+}
+
+bool
+DriverLibrary::Exports(const void* address) const
+{
+  Dl_info info;
+  return dladdr(address, &info) != 0 && info.dli_saddr == address;
 }
 
 }  // namespace xsched

@@ -23,12 +23,15 @@ class XSCHED_INTERNAL DriverLibrary {
 
   // The driver's own function; null if it has none of that name.
   void* Find(const char* symbol) const;
+  // Whether an address is that of one of the driver's symbols.
+  bool Exports(const void* address) const;
   const std::string& Path() const { return path_; }
   bool Loaded() const { return handle_ != nullptr; }
 
  private:
   DriverLibrary();
-  bool Open(const std::string& path);
+  // What is wrong with the file, in words; empty if it is the driver's.
+  std::string Open(const std::string& path);
 
   void* handle_ = nullptr;
   std::string path_;

@@ -16,7 +16,15 @@ XSCHED_DRIVER_FUNCTION(cuCtxGetDevice, CUresult(CUdevice*));
 XSCHED_DRIVER_FUNCTION(cuCtxPushCurrent_v2, CUresult(CUcontext));
 XSCHED_DRIVER_FUNCTION(cuCtxPopCurrent_v2, CUresult(CUcontext*));
 XSCHED_DRIVER_FUNCTION(cuCtxGetStreamPriorityRange, CUresult(int*, int*));
+XSCHED_DRIVER_FUNCTION(
+    cuDevicePrimaryCtxGetState, CUresult(CUdevice, unsigned int*, int*));
+XSCHED_DRIVER_FUNCTION(
+    cuDevicePrimaryCtxRetain, CUresult(CUcontext*, CUdevice));
+// Since CUDA 11.0.
+XSCHED_DRIVER_FUNCTION(cuDevicePrimaryCtxRelease_v2, CUresult(CUdevice));
 XSCHED_DRIVER_FUNCTION(cuStreamGetPriority, CUresult(CUstream, int*));
+// Since CUDA 9.2.
+XSCHED_DRIVER_FUNCTION(cuStreamGetCtx, CUresult(CUstream, CUcontext*));
 XSCHED_DRIVER_FUNCTION(cuStreamQuery, CUresult(CUstream));
 XSCHED_DRIVER_FUNCTION(cuStreamSynchronize, CUresult(CUstream));
 // Since CUDA 10.0 and 10.1.

@@ -39,6 +39,7 @@ void
 Device::Add(Queue* queue, const Policy& policy)
 {
   std::lock_guard<std::mutex> lock(mutex_);
+  candidates_.reserve(queues_.size() + 1);  // so that Apply never fails
   queues_.push_back(queue);
   Apply(policy, queue);
 }

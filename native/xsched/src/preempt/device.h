@@ -48,8 +48,6 @@ class Device {
   void Blockers(
       const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers);
 
-  std::mutex& Lock() { return mutex_; }
-
  private:
   void Apply(const Policy& policy, Queue* cause);
 

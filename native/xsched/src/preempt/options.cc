@@ -35,18 +35,27 @@ ReadInteger(const char* name, int64_t least, int64_t greatest, int64_t* out)
 }
 
 bool
-ReadSwitch(const char* name)
+ReadSwitch(const char* name, bool otherwise)
 {
   const char* text = getenv(name);
-  if (text == nullptr || *text == '\0' || strcasecmp(text, "OFF") == 0 ||
-      strcmp(text, "0") == 0) {
+  if (text == nullptr || *text == '\0') {
+    return otherwise;
+  }
+  if (strcasecmp(text, "OFF") == 0 || strcmp(text, "0") == 0) {
     return false;
   }
   if (strcasecmp(text, "ON") == 0 || strcmp(text, "1") == 0) {
     return true;
   }
   Log(LogLevel::kWarning, "%s=%s is neither ON nor OFF; ignored", name, text);
-  return false;
+  return otherwise;
+}
+
+std::string
+ReadText(const char* name)
+{
+  const char* text = getenv(name);
+  return text == nullptr ? "" : text;
 }
 
 Options
@@ -68,7 +77,7 @@ ReadOptions()
     Log(LogLevel::kWarning,
         "XSCHED_POLICY=%s is not supported (HPF); using HPF", policy);
   }
-  options.auto_xqueue = ReadSwitch("XSCHED_AUTO_XQUEUE");
+  options.auto_xqueue = ReadSwitch("XSCHED_AUTO_XQUEUE", false);
   int64_t value = 0;
   if (ReadInteger(
           "XSCHED_AUTO_XQUEUE_PRIORITY", PRIORITY_NO_EXECUTE, PRIORITY_MAX,
@@ -82,6 +91,12 @@ ReadOptions()
       "XSCHED_AUTO_XQUEUE_BATCH_SIZE", 1, INT64_MAX, &options.auto_batch_size);
   if (ReadInteger("XSCHED_INFLIGHT_US", 1, 1000000, &value)) {
     options.inflight_ns = value * 1000;
+  }
+  options.control = ReadSwitch("XSCHED_CONTROL", true);
+  options.control_directory = ReadText("XSCHED_CONTROL_DIR");
+  options.metrics_file = ReadText("XSCHED_METRICS_FILE");
+  if (ReadInteger("XSCHED_METRICS_INTERVAL_MS", 100, 3600000, &value)) {
+    options.metrics_interval_ns = value * 1000000;
   }
   return options;
 }

@@ -5,6 +5,7 @@
 #define XSCHED_PREEMPT_OPTIONS_H_
 
 #include <cstdint>
+#include <string>
 
 #include "preempt/export.h"
 #include "xsched/types.h"
@@ -29,6 +30,14 @@ struct Options {
   // XSCHED_INFLIGHT_US, in nanoseconds: the GPU time that a queue which can
   // be preempted may have in flight.
   int64_t inflight_ns = 150000;
+  // XSCHED_CONTROL=OFF: no control socket.
+  bool control = true;
+  // XSCHED_CONTROL_DIR: where the socket is; empty: see ControlDirectories.
+  std::string control_directory;
+  // XSCHED_METRICS_FILE: no metrics are written if it is empty.
+  std::string metrics_file;
+  // XSCHED_METRICS_INTERVAL_MS, in nanoseconds.
+  int64_t metrics_interval_ns = INT64_C(5000000000);
 };
 
 XSCHED_INTERNAL const Options& GetOptions();

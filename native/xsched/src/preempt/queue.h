@@ -92,7 +92,9 @@ struct alignas(64) Queue {
   std::atomic<int64_t> blocked_ns{0};
   std::atomic<int64_t> preemptions{0};
 
-  std::string name;  // guarded by the device's lock
+  // For people; guarded by the registry's lock.
+  uint64_t id = 0;
+  std::string name;
 };
 
 }  // namespace xsched

@@ -5,6 +5,9 @@
 
 #include <sched.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -110,6 +113,8 @@ Scheduler::CreateHwQueue(
     if (slot_count_ == kMaxQueues) {
       return kXSchedErrorNotAllowed;
     }
+    // Whatever fails for want of memory fails before anything changes.
+    free_slots_.reserve(slot_count_ + kChunk);
     Queue* chunk = new Queue[kChunk];
     for (uint32_t i = 0; i < kChunk; ++i) {
       chunk[i].slot = slot_count_ + i;
@@ -119,6 +124,8 @@ Scheduler::CreateHwQueue(
     chunks_[slot_count_ / kChunk].store(chunk, std::memory_order_release);
     slot_count_ += kChunk;
   }
+  Device* const of_device = GetDevice(device);
+  EventPool* const events = GetEvents(hardware, context);
   const uint32_t slot = free_slots_.back();
   Queue* queue = &chunks_[slot / kChunk].load(
       std::memory_order_relaxed)[slot % kChunk];
@@ -130,10 +137,10 @@ Scheduler::CreateHwQueue(
   queue->stream.store(stream, std::memory_order_relaxed);
   queue->context = context;
   queue->hardware = hardware;
-  queue->device = GetDevice(device);
-  queue->durations = queue->device->GetDurations();
-  queue->events = GetEvents(hardware, context);
-  queue->flight.Attach(queue->events);
+  queue->device = of_device;
+  queue->durations = of_device->GetDurations();
+  queue->events = events;
+  queue->flight.Attach(events);
   queue->alive.store(true, std::memory_order_release);
   *handle = Handle(queue, kHwTag);
   return kXSchedSuccess;
@@ -186,8 +193,8 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
-  *handle = Handle(queue, kXqTag);
   if (queue->scheduled.load(std::memory_order_relaxed)) {
+    *handle = Handle(queue, kXqTag);
     return kXSchedSuccess;
   }
   queue->gate.store(0, std::memory_order_relaxed);
@@ -205,11 +212,13 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   queue->blocked.store(0, std::memory_order_relaxed);
   queue->blocked_ns.store(0, std::memory_order_relaxed);
   queue->preemptions.store(0, std::memory_order_relaxed);
+  queue->id = ++last_id_;
   queue->name.clear();
+  queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
   // Release: all of the above before a launch takes the queue seriously.
   queue->scheduled.store(true, std::memory_order_release);
   scheduled_.fetch_add(1, std::memory_order_relaxed);
-  queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
+  *handle = Handle(queue, kXqTag);
   return kXSchedSuccess;
 }
 
@@ -268,6 +277,8 @@ Scheduler::SetMaxLaunches(XQueueHandle handle, int64_t launches)
 XResult
 Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 {
+  // Locked, so that the queue does not end and begin another life meanwhile.
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
   queue->device->Change(
       *policy_.load(std::memory_order_acquire), queue, [queue, priority] {
@@ -279,8 +290,8 @@ Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 XResult
 Scheduler::SetName(XQueueHandle handle, const std::string& name)
 {
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
-  std::lock_guard<std::mutex> lock(queue->device->Lock());
   queue->name = name;
   return kXSchedSuccess;
 }
@@ -338,14 +349,20 @@ Scheduler::QueryState(XQueueHandle handle, XQueueState* state)
 XResult
 Scheduler::Report(XQueueHandle handle, QueueReport* report)
 {
+  std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
   report->handle = handle;
+  report->id = queue->id;
   report->stream = queue->stream.load(std::memory_order_relaxed);
   report->device = queue->device->Id();
   report->ready = queue->ready.load(std::memory_order_relaxed);
   const uint64_t launched = queue->launched.load(std::memory_order_relaxed);
   report->waiting =
       queue->submitted.load(std::memory_order_relaxed) != launched;
+  const uint32_t gate = queue->gate.load(std::memory_order_relaxed);
+  report->blocked =
+      report->waiting && (gate & (kGateClosed | kGateHeld)) != 0;
+  report->suspended = (gate & kGateSuspended) != 0;
   report->stats.launches = static_cast<int64_t>(
       launched - queue->launches_before.load(std::memory_order_relaxed));
   report->stats.blocked = queue->blocked.load(std::memory_order_relaxed);
@@ -354,7 +371,6 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
       queue->preemptions.load(std::memory_order_relaxed);
   report->stats.in_flight_ns = queue->flight.InFlightNs();
   report->stats.priority = queue->priority.load(std::memory_order_relaxed);
-  std::lock_guard<std::mutex> lock(queue->device->Lock());
   report->name = queue->name;
   return kXSchedSuccess;
 }
@@ -376,13 +392,16 @@ Scheduler::ReportAll()
   std::vector<QueueReport> reports;
   for (const XQueueHandle handle : handles) {
     QueueReport report;
-    XQueueState state;
     // A queue that is destroyed meanwhile is left out.
-    if (QueryState(handle, &state) == kXSchedSuccess &&
-        Report(handle, &report) == kXSchedSuccess) {
-      reports.push_back(report);
+    if (Report(handle, &report) == kXSchedSuccess) {
+      reports.push_back(std::move(report));
     }
   }
+  std::sort(
+      reports.begin(), reports.end(),
+      [](const QueueReport& one, const QueueReport& other) {
+        return one.id < other.id;
+      });
   return reports;
 }
 
@@ -405,6 +424,12 @@ const char*
 Scheduler::PolicyName() const
 {
   return policy_.load(std::memory_order_acquire)->Name();
+}
+
+bool
+Scheduler::AppSchedules() const
+{
+  return policy_.load(std::memory_order_acquire) == AppManaged();
 }
 
 Queue*

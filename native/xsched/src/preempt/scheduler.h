@@ -26,10 +26,13 @@ namespace xsched {
 // What a person sees of a queue.
 struct QueueReport {
   XQueueHandle handle;
+  uint64_t id;  // counts up from 1, is never used again
   uint64_t stream;
   int device;
   bool ready;
-  bool waiting;
+  bool waiting;  // a launch has not returned from the driver yet
+  bool blocked;  // and that is because of the policy or the priority
+  bool suspended;
   std::string name;
   XQueueStats stats;
 };
@@ -67,10 +70,14 @@ class XSCHED_INTERNAL Scheduler {
   XResult WaitAll(XQueueHandle handle);
   XResult QueryState(XQueueHandle handle, XQueueState* state);
   XResult Report(XQueueHandle handle, QueueReport* report);
+  // All queues, in the order of their ids. Calls no driver: what nobody has
+  // noticed yet is not in it.
   std::vector<QueueReport> ReportAll();
 
   XResult SetPolicy(XSchedulerType scheduler, XPolicyType type);
   const char* PolicyName() const;
+  // Whether scheduling is left to the application.
+  bool AppSchedules() const;
 
   // --- called around the driver's functions ----------------------------
   // The queue of a stream; null if it has none.
@@ -175,6 +182,7 @@ class XSCHED_INTERNAL Scheduler {
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<std::unique_ptr<EventPool>> events_of_contexts_;
   std::vector<uint32_t> free_slots_;
+  uint64_t last_id_ = 0;
   uint32_t slot_count_ = 0;
   std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};
 };

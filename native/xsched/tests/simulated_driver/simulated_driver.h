@@ -1,10 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// A driver without a device, for tests: it keeps streams, events and captures
-// as CUDA does, and "runs" one kernel after the other in real time, taking
-// the stream of the highest priority that has one, the oldest first. These
-// functions control it; the driver's own are in cuda/abi.h's terms.
+// A driver without a device, for tests: machine.h says what it models. These
+// functions control it; the driver's own are in functions.cc.
 
 #ifndef XSCHED_TESTS_SIMULATED_DRIVER_H_
 #define XSCHED_TESTS_SIMULATED_DRIVER_H_
@@ -18,33 +16,44 @@ namespace simulated {
 
 #define SIMULATED_EXPORT __attribute__((visibility("default")))
 
+constexpr int kDevices = 2;
+
 // A kernel that takes 'microseconds'; 'id' tells it from others that do.
-inline CUfunction
+inline xsched::CUfunction
 Kernel(uint64_t microseconds, uint64_t id = 1)
 {
-  return reinterpret_cast<CUfunction>((id << 32) | microseconds);
+  return reinterpret_cast<xsched::CUfunction>((id << 32) | microseconds);
 }
 
 // One kernel that ran: the stream, and when it was given to the driver and
-// when it began, in the driver's own order of events.
+// when it began, in the driver's own order of events. Default streams appear
+// under handles of their own.
 struct Execution {
-  CUstream stream;
-  CUfunction function;
+  xsched::CUstream stream;
+  xsched::CUfunction function;
   uint64_t submitted;
   uint64_t began;
 };
 
 SIMULATED_EXPORT std::vector<Execution> TakeRuns();
 // Every call fails with 'error' from now on; 0 ends that.
-SIMULATED_EXPORT void SetError(CUresult error);
+SIMULATED_EXPORT void SetError(xsched::CUresult error);
 // The next 'count' launches fail with 'error'.
-SIMULATED_EXPORT void FailLaunches(int count, CUresult error);
+SIMULATED_EXPORT void FailLaunches(int count, xsched::CUresult error);
 // Kernels neither begin nor end while the device is held.
-SIMULATED_EXPORT void Hold(bool hold);
+SIMULATED_EXPORT void Hold(bool hold, int device = 0);
 // How many events exist.
 SIMULATED_EXPORT int LiveEvents();
-// Queries of streams under capture: each would have broken it.
+// Questions to streams that broke a capture.
 SIMULATED_EXPORT int BrokenCaptures();
+// Uses of streams, events and contexts that are no more: a real driver may
+// crash.
+SIMULATED_EXPORT int StaleUses();
+
+// cuGetProcAddress gives a function that it does not export for the first
+// version, and one that no table knows for the second.
+constexpr int kUnexportedVersion = 98000;
+constexpr int kUnknownVersion = 99000;
 
 }  // namespace simulated
 

@@ -1,0 +1,298 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/commands.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <vector>
+
+#include "control/protocol.h"
+#include "ctl/connection.h"
+#include "ctl/json.h"
+#include "ctl/table.h"
+#include "preempt/clock.h"
+
+namespace xsched {
+namespace {
+
+struct QueueRow {
+  int64_t id;
+  std::string name;
+  int64_t device;
+  int64_t priority;
+  std::string state;
+  int64_t launches;
+  int64_t blocked;
+  int64_t blocked_ns;
+  int64_t preemptions;
+  int64_t in_flight_ns;
+};
+
+ExitCode
+AskForQueues(const std::string& socket, std::vector<QueueRow>* queues)
+{
+  AnswerTable answer({});
+  const ExitCode code = Ask(socket, "queues", &answer);
+  queues->clear();
+  for (size_t row = 0; row < answer.Rows(); ++row) {
+    const auto number = [&](const char* column) -> int64_t {
+      return strtoll(answer.Field(row, column).c_str(), nullptr, 10);
+    };
+    queues->push_back(
+        {number("id"), answer.Field(row, "name"), number("device"),
+         number("priority"), answer.Field(row, "state"), number("launches"),
+         number("blocked"), number("blocked_ns"), number("preemptions"),
+         number("in_flight_ns")});
+  }
+  return code;
+}
+
+std::string
+Shown(const std::string& name)
+{
+  return name.empty() ? "-" : name;
+}
+
+std::string
+Fixed(double value, int digits, const char* unit)
+{
+  char text[64];
+  snprintf(text, sizeof(text), "%.*f%s", digits, value, unit);
+  return text;
+}
+
+std::string
+Microseconds(int64_t ns)
+{
+  return Fixed(static_cast<double>(ns) / 1e3, 0, " us");
+}
+
+void
+Print(const std::string& text)
+{
+  fputs(text.c_str(), stdout);
+  fflush(stdout);
+}
+
+// Rates between two samples; what was not there before has none yet.
+void
+PrintRates(
+    const std::map<int64_t, QueueRow>& before,
+    const std::vector<QueueRow>& now, double seconds)
+{
+  std::vector<std::vector<std::string>> rows;
+  for (const QueueRow& queue : now) {
+    const auto old = before.find(queue.id);
+    const auto rate = [&](int64_t QueueRow::*counter, double unit, int digits,
+                          const char* suffix) {
+      return old == before.end()
+                 ? std::string("-")
+                 : Fixed(
+                       static_cast<double>(
+                           queue.*counter - old->second.*counter) /
+                           unit / seconds,
+                       digits, suffix);
+    };
+    rows.push_back(
+        {std::to_string(queue.id), Shown(queue.name),
+         std::to_string(queue.priority), queue.state,
+         rate(&QueueRow::launches, 1, 0, ""),
+         rate(&QueueRow::blocked, 1, 0, ""),
+         rate(&QueueRow::blocked_ns, 1e9, 3, ""),
+         rate(&QueueRow::preemptions, 1, 0, ""),
+         Microseconds(queue.in_flight_ns)});
+  }
+  Print(FormatTable(
+      {{"ID", Align::kRight},
+       {"NAME", Align::kLeft},
+       {"PRIORITY", Align::kRight},
+       {"STATE", Align::kLeft},
+       {"LAUNCHES/S", Align::kRight},
+       {"BLOCKED/S", Align::kRight},
+       {"BLOCKED S/S", Align::kRight},
+       {"PREEMPTIONS/S", Align::kRight},
+       {"IN FLIGHT", Align::kRight}},
+      rows));
+}
+
+void
+PrintJson(const std::vector<QueueRow>& queues)
+{
+  std::string text = "{\"queues\": [";
+  for (size_t i = 0; i < queues.size(); ++i) {
+    const QueueRow& queue = queues[i];
+    text += i == 0 ? "\n" : ",\n";
+    text += "  {\"id\": " + std::to_string(queue.id) +
+            ", \"name\": " + JsonString(queue.name) +
+            ", \"device\": " + std::to_string(queue.device) +
+            ", \"priority\": " + std::to_string(queue.priority) +
+            ", \"state\": " + JsonString(queue.state) +
+            ", \"launches\": " + std::to_string(queue.launches) +
+            ", \"blocked\": " + std::to_string(queue.blocked) +
+            ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
+            ", \"preemptions\": " + std::to_string(queue.preemptions) +
+            ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) + "}";
+  }
+  Print(text + (queues.empty() ? "]}\n" : "\n]}\n"));
+}
+
+void
+Sleep(int64_t ns)
+{
+  struct timespec rest = {ns / 1000000000, ns % 1000000000};
+  nanosleep(&rest, nullptr);
+}
+
+}  // namespace
+
+ExitCode
+ListQueues(const std::string& socket)
+{
+  std::vector<QueueRow> queues;
+  const ExitCode code = AskForQueues(socket, &queues);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const QueueRow& queue : queues) {
+    rows.push_back(
+        {std::to_string(queue.id), Shown(queue.name),
+         std::to_string(queue.device), std::to_string(queue.priority),
+         queue.state, std::to_string(queue.launches),
+         Microseconds(queue.in_flight_ns)});
+  }
+  Print(FormatTable(
+      {{"ID", Align::kRight},
+       {"NAME", Align::kLeft},
+       {"DEVICE", Align::kRight},
+       {"PRIORITY", Align::kRight},
+       {"STATE", Align::kLeft},
+       {"LAUNCHES", Align::kRight},
+       {"IN FLIGHT", Align::kRight}},
+      rows));
+  return kExitSuccess;
+}
+
+ExitCode
+ChangePriority(
+    const std::string& socket, const std::string& queue,
+    const std::string& priority)
+{
+  AnswerTable answer({});
+  const ExitCode code =
+      Ask(socket, "priority " + queue + " " + priority, &answer);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (size_t row = 0; row < answer.Rows(); ++row) {
+    rows.push_back(
+        {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
+         answer.Field(row, "previous"), answer.Field(row, "priority")});
+  }
+  Print(
+      std::to_string(rows.size()) +
+      (rows.size() == 1 ? " queue changed\n" : " queues changed\n") +
+      FormatTable(
+          {{"ID", Align::kRight},
+           {"NAME", Align::kLeft},
+           {"PREVIOUS", Align::kRight},
+           {"PRIORITY", Align::kRight}},
+          rows));
+  return kExitSuccess;
+}
+
+ExitCode
+ShowStats(const std::string& socket, bool as_json)
+{
+  std::vector<QueueRow> queues;
+  const ExitCode code = AskForQueues(socket, &queues);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  if (as_json) {
+    PrintJson(queues);
+    return kExitSuccess;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const QueueRow& queue : queues) {
+    rows.push_back(
+        {std::to_string(queue.id), Shown(queue.name),
+         std::to_string(queue.priority), std::to_string(queue.launches),
+         std::to_string(queue.blocked),
+         Fixed(static_cast<double>(queue.blocked_ns) / 1e9, 3, " s"),
+         std::to_string(queue.preemptions), Microseconds(queue.in_flight_ns)});
+  }
+  Print(FormatTable(
+      {{"ID", Align::kRight},
+       {"NAME", Align::kLeft},
+       {"PRIORITY", Align::kRight},
+       {"LAUNCHES", Align::kRight},
+       {"BLOCKED", Align::kRight},
+       {"BLOCKED TIME", Align::kRight},
+       {"PREEMPTIONS", Align::kRight},
+       {"IN FLIGHT", Align::kRight}},
+      rows));
+  return kExitSuccess;
+}
+
+ExitCode
+Watch(const std::string& socket, int64_t interval_ns)
+{
+  std::vector<QueueRow> queues;
+  std::map<int64_t, QueueRow> before;
+  int64_t before_ns = 0;
+  const bool terminal = isatty(STDOUT_FILENO) != 0;
+  for (;;) {
+    const ExitCode code = AskForQueues(socket, &queues);
+    if (code != kExitSuccess) {
+      return code;
+    }
+    const int64_t now_ns = NowNs();
+    if (before_ns != 0) {
+      // On a terminal each table takes the place of the one before.
+      Print(terminal ? "\033[H\033[J" : "");
+      PrintRates(
+          before, queues, static_cast<double>(now_ns - before_ns) / 1e9);
+      Print(terminal ? "" : "\n");
+    }
+    before.clear();
+    for (const QueueRow& queue : queues) {
+      before.emplace(queue.id, queue);
+    }
+    before_ns = now_ns;
+    Sleep(interval_ns);
+  }
+}
+
+ExitCode
+ShowStatus(const std::string& socket)
+{
+  AnswerTable answer({});
+  const ExitCode code = Ask(socket, "status", &answer);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  const std::string& driver = answer.Field(0, "driver");
+  // Only a clear yes is one: this is what health checks rely on.
+  const bool scheduled = answer.Field(0, "scheduled") == "yes";
+  Print(
+      "version    " + answer.Field(0, "version") + "\n" +
+      "pid        " + answer.Field(0, "pid") + "\n" +
+      "driver     " + (driver.empty() ? "(none)" : driver) + "\n" +
+      "policy     " + answer.Field(0, "policy") + "\n" +
+      "scheduler  " + answer.Field(0, "scheduler") + "\n" +
+      "mode       " + answer.Field(0, "mode") + "\n" +
+      "in flight  at most " + answer.Field(0, "in_flight_limit_us") + " us\n" +
+      "queues     " + answer.Field(0, "queues") + "\n" +
+      "scheduled  " +
+      (scheduled ? "yes" : "no: " + answer.Field(0, "problem")) + "\n");
+  return scheduled ? kExitSuccess : kExitRefused;
+}
+
+}  // namespace xsched

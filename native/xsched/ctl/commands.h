@@ -1,0 +1,28 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What xsched-ctl can do with the process behind a socket.
+
+#ifndef XSCHED_CTL_COMMANDS_H_
+#define XSCHED_CTL_COMMANDS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "ctl/exit_code.h"
+
+namespace xsched {
+
+ExitCode ListQueues(const std::string& socket);
+// 'priority' has been checked.
+ExitCode ChangePriority(
+    const std::string& socket, const std::string& queue,
+    const std::string& priority);
+ExitCode ShowStats(const std::string& socket, bool as_json);
+// Until the process ends or the user interrupts.
+ExitCode Watch(const std::string& socket, int64_t interval_ns);
+ExitCode ShowStatus(const std::string& socket);
+
+}  // namespace xsched
+
+#endif  // XSCHED_CTL_COMMANDS_H_

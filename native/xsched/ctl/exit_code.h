@@ -1,0 +1,19 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CTL_EXIT_CODE_H_
+#define XSCHED_CTL_EXIT_CODE_H_
+
+namespace xsched {
+
+// What the caller's shell or health check gets.
+enum ExitCode {
+  kExitSuccess = 0,   // for status: the process is scheduled
+  kExitRefused = 1,   // the process answered, but no; for status: it is not
+  kExitUsage = 2,     // the command line is wrong or leaves a choice
+  kExitNoAnswer = 3,  // no process was found, or it does not answer
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_CTL_EXIT_CODE_H_

@@ -1,0 +1,213 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// xsched-ctl: looks at a scheduled process and changes its priorities.
+
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "control/protocol.h"
+#include "ctl/commands.h"
+#include "ctl/exit_code.h"
+#include "ctl/processes.h"
+
+namespace {
+
+using namespace xsched;
+
+constexpr const char* kHelp =
+    R"(usage: xsched-ctl [--pid PID | --socket PATH] COMMAND
+
+Looks at a process that runs under XSched, and changes its priorities. Without
+an option it takes the only such process of this user.
+
+commands:
+  status                 what the process runs with; the health check
+  list                   the queues
+  priority QUEUE N       gives QUEUE the priority N: -255 to 255, max (255),
+                         default (0) or min (-255); larger is more urgent.
+                         QUEUE is an id, a name, or the part of names before
+                         the first slash: a model's name means all its queues
+  stats [--json]         the queues' counters
+  watch [SECONDS]        the same as rates, every SECONDS (0.1 to 3600,
+                         default 1), until interrupted
+
+options:
+  --pid PID              the process
+  --socket PATH          its control socket, as the first line of its log says
+  --help, --version
+
+The sockets are in XSCHED_CONTROL_DIR; without it in $XDG_RUNTIME_DIR/xsched
+or /tmp/xsched-<uid>.
+
+exit code:
+  0  done; status: the process is scheduled
+  1  refused; status: the process answers, but nothing is scheduled
+  2  wrong usage, or several processes and no choice
+  3  no process was found, or it does not answer
+)";
+
+ExitCode
+WrongUsage(const std::string& message)
+{
+  fprintf(
+      stderr, "xsched-ctl: %s; see xsched-ctl --help\n",
+      OneLine(message).c_str());
+  return kExitUsage;
+}
+
+// Which process is meant.
+struct Target {
+  pid_t pid = 0;
+  std::string socket;
+};
+
+// Runs 'command' on the socket of the target.
+template <typename Command>
+ExitCode
+WithSocket(const Target& target, const Command& command)
+{
+  std::string socket = target.socket;
+  if (socket.empty()) {
+    const ExitCode code = FindProcess(target.pid, &socket);
+    if (code != kExitSuccess) {
+      return code;
+    }
+  }
+  return command(socket);
+}
+
+ExitCode
+RunPriority(const Target& target, const std::vector<std::string>& arguments)
+{
+  if (arguments.size() != 2 || arguments[0].empty()) {
+    return WrongUsage("priority needs a queue and a priority");
+  }
+  const std::string& queue = arguments[0];
+  if (OneLine(queue) != queue) {
+    return WrongUsage(
+        "the queue \"" + queue + "\" contains control characters, which no "
+        "queue's name does");
+  }
+  Priority priority = PRIORITY_DEFAULT;
+  std::string error;
+  if (!ParsePriority(arguments[1], &priority, &error)) {
+    return WrongUsage(error);
+  }
+  return WithSocket(target, [&](const std::string& socket) {
+    return ChangePriority(socket, queue, std::to_string(priority));
+  });
+}
+
+ExitCode
+RunStats(const Target& target, const std::vector<std::string>& arguments)
+{
+  if (arguments.size() > 1 ||
+      (arguments.size() == 1 && arguments[0] != "--json")) {
+    return WrongUsage("stats takes nothing but --json");
+  }
+  return WithSocket(target, [&](const std::string& socket) {
+    return ShowStats(socket, !arguments.empty());
+  });
+}
+
+ExitCode
+RunWatch(const Target& target, const std::vector<std::string>& arguments)
+{
+  double seconds = 1;
+  if (!arguments.empty()) {
+    char* end = nullptr;
+    seconds = strtod(arguments[0].c_str(), &end);
+    if (arguments.size() > 1 || arguments[0].empty() || *end != '\0' ||
+        !(seconds >= 0.1 && seconds <= 3600)) {
+      return WrongUsage(
+          "watch takes one number of seconds from 0.1 to 3600, not \"" +
+          arguments[0] + "\"");
+    }
+  }
+  return WithSocket(target, [&](const std::string& socket) {
+    return Watch(socket, std::llround(seconds * 1e9));
+  });
+}
+
+ExitCode
+RunCommand(
+    const Target& target, const std::string& command,
+    const std::vector<std::string>& arguments)
+{
+  if (command == "priority") {
+    return RunPriority(target, arguments);
+  }
+  if (command == "stats") {
+    return RunStats(target, arguments);
+  }
+  if (command == "watch") {
+    return RunWatch(target, arguments);
+  }
+  if (command != "status" && command != "list") {
+    return WrongUsage(
+        "unknown command \"" + command +
+        "\"; there are status, list, priority, stats and watch");
+  }
+  if (!arguments.empty()) {
+    return WrongUsage(
+        command + " takes no arguments; options come before it");
+  }
+  return WithSocket(target, command == "status" ? ShowStatus : ListQueues);
+}
+
+ExitCode
+Run(const std::vector<std::string>& words)
+{
+  Target target;
+  size_t next = 0;
+  for (; next < words.size() && words[next][0] == '-'; ++next) {
+    const std::string& option = words[next];
+    if (option == "--help" || option == "-h") {
+      fputs(kHelp, stdout);
+      return kExitSuccess;
+    }
+    if (option == "--version") {
+      puts("xsched-ctl " XSCHED_VERSION);
+      return kExitSuccess;
+    }
+    if (option != "--pid" && option != "--socket") {
+      return WrongUsage("unknown option \"" + option + "\"");
+    }
+    if (++next == words.size() || words[next].empty()) {
+      return WrongUsage(option + " needs a value");
+    }
+    const std::string& value = words[next];
+    if (option == "--socket") {
+      target.socket = value;
+      continue;
+    }
+    const char* end = value.data() + value.size();
+    const auto result = std::from_chars(value.data(), end, target.pid);
+    if (result.ec != std::errc() || result.ptr != end || target.pid <= 0) {
+      return WrongUsage("\"" + value + "\" is no process id");
+    }
+  }
+  if (target.pid != 0 && !target.socket.empty()) {
+    return WrongUsage("give --pid or --socket, not both");
+  }
+  if (next == words.size()) {
+    return WrongUsage("no command was given");
+  }
+  return RunCommand(
+      target, words[next],
+      std::vector<std::string>(words.begin() + next + 1, words.end()));
+}
+
+}  // namespace
+
+int
+main(int argc, char** argv)
+{
+  return Run(std::vector<std::string>(argv + (argc > 0), argv + argc));
+}

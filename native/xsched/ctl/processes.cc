@@ -1,0 +1,91 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "ctl/processes.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "control/socket_directory.h"
+
+namespace xsched {
+namespace {
+
+// A process that starts has the lock for an instant only.
+constexpr int64_t kLockNs = 200000000;
+
+struct Process {
+  pid_t pid;
+  std::string socket;
+};
+
+std::vector<Process>
+FindAll(const std::vector<std::string>& directories)
+{
+  std::vector<Process> processes;
+  for (const std::string& path : directories) {
+    std::string error;
+    const auto directory = SocketDirectory::Open(
+        path, SocketDirectory::Missing::kFail, &error);
+    if (directory == nullptr) {
+      if (!error.empty()) {
+        fprintf(stderr, "xsched-ctl: %s\n", error.c_str());
+      }
+      continue;
+    }
+    for (const pid_t pid : directory->Lock(kLockNs) ? directory->RemoveStale()
+                                                    : directory->List()) {
+      processes.push_back({pid, directory->SocketPath(pid)});
+    }
+  }
+  return processes;
+}
+
+}  // namespace
+
+ExitCode
+FindProcess(pid_t pid, std::string* socket)
+{
+  const char* given = getenv("XSCHED_CONTROL_DIR");
+  const std::vector<std::string> directories =
+      ControlDirectories(given == nullptr ? "" : given);
+  std::vector<Process> found;
+  for (Process& process : FindAll(directories)) {
+    if (pid == 0 || process.pid == pid) {
+      found.push_back(std::move(process));
+    }
+  }
+  if (found.size() == 1) {
+    *socket = found[0].socket;
+    return kExitSuccess;
+  }
+  if (!found.empty()) {
+    fprintf(
+        stderr, "xsched-ctl: there are several processes; choose one with "
+                "%s:\n",
+        pid == 0 ? "--pid" : "--socket");
+    for (const Process& process : found) {
+      fprintf(
+          stderr, "  %d  %s\n", static_cast<int>(process.pid),
+          process.socket.c_str());
+    }
+    return kExitUsage;
+  }
+  std::string searched;
+  for (const std::string& directory : directories) {
+    searched += (searched.empty() ? "" : " and ") + directory;
+  }
+  const std::string which =
+      pid == 0 ? "no process" : "no process " + std::to_string(pid);
+  fprintf(
+      stderr,
+      "xsched-ctl: %s with a control socket was found in %s; the first line "
+      "of its log names the socket: run as the same user and set "
+      "XSCHED_CONTROL_DIR, or give --socket\n",
+      which.c_str(), searched.c_str());
+  return kExitNoAnswer;
+}
+
+}  // namespace xsched

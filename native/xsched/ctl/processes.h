@@ -1,0 +1,22 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CTL_PROCESSES_H_
+#define XSCHED_CTL_PROCESSES_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "ctl/exit_code.h"
+
+namespace xsched {
+
+// Finds the control socket of the process 'pid', or, if that is 0, of the only
+// process that there is. If there is none, or there are several, it says so
+// on standard error. Sockets that ended processes left are removed.
+ExitCode FindProcess(pid_t pid, std::string* socket);
+
+}  // namespace xsched
+
+#endif  // XSCHED_CTL_PROCESSES_H_

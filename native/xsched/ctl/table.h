@@ -1,0 +1,26 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CTL_TABLE_H_
+#define XSCHED_CTL_TABLE_H_
+
+#include <string>
+#include <vector>
+
+namespace xsched {
+
+enum class Align { kLeft, kRight };
+
+struct Column {
+  std::string title;
+  Align align;
+};
+
+// Rows for people to read on a terminal, with titles.
+std::string FormatTable(
+    const std::vector<Column>& columns,
+    const std::vector<std::vector<std::string>>& rows);
+
+}  // namespace xsched
+
+#endif  // XSCHED_CTL_TABLE_H_

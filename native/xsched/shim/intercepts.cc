@@ -1,0 +1,116 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Defines the functions of work.def and streams.def, and leads to them those
+// who ask the driver for a function by its name.
+
+#include <cstring>
+
+#include "cuda/driver.h"
+#include "shim/call.h"
+#include "shim/streams.h"
+#include "shim/table.h"
+#include "shim/work.h"
+
+namespace xsched {
+namespace {
+
+void* FindIntercept(
+    const char* name, void* found, int version, cuuint64_t flags);
+
+// The driver's answer, or the shim's function in its place.
+template <typename Call>
+CUresult
+GetProcAddress(
+    const Call& call, const char* name, void** function, int version,
+    cuuint64_t flags)
+{
+  const CUresult result = call();
+  if (result == kCudaSuccess && name != nullptr && function != nullptr &&
+      *function != nullptr) {
+    if (void* own = FindIntercept(name, *function, version, flags)) {
+      *function = own;
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+#define XSCHED_INTERCEPT(                                                   \
+    symbol, since, per_thread, behaviour, parameters, arguments)            \
+  extern "C" __attribute__((visibility("default"))) CUresult symbol         \
+      parameters                                                            \
+  {                                                                         \
+    static DriverFunction<CUresult parameters> driver(#symbol);             \
+    const auto forward = [&]() __attribute__((always_inline)) {             \
+      return driver arguments;                                              \
+    };                                                                      \
+    const auto call = MakeCall<per_thread>(forward);                        \
+    return behaviour;                                                       \
+  }
+#include "shim/streams.def"
+#include "shim/work.def"
+#undef XSCHED_INTERCEPT
+
+namespace {
+
+struct Intercept {
+  const char* symbol;
+  int since;
+  bool per_thread;
+  void* address;
+};
+
+const Intercept kIntercepts[] = {
+#define XSCHED_INTERCEPT(symbol, since, per_thread, ...) \
+  {#symbol, since, per_thread, reinterpret_cast<void*>(&symbol)},
+#include "shim/streams.def"
+#include "shim/work.def"
+#undef XSCHED_INTERCEPT
+};
+
+// Whether a symbol is a version or a variant of a function of that name.
+bool
+IsOf(const char* symbol, const char* name)
+{
+  const size_t length = strlen(name);
+  return strncmp(symbol, name, length) == 0 &&
+         (symbol[length] == '\0' || strncmp(symbol + length, "_v", 2) == 0 ||
+          strncmp(symbol + length, "_pt", 3) == 0);
+}
+
+// The shim's function for what the driver found under a name; null if it has
+// none.
+void*
+FindIntercept(const char* name, void* found, int version, cuuint64_t flags)
+{
+  const DriverLibrary& driver = DriverLibrary::Get();
+  const bool wants_per_thread = (flags & kProcPerThreadStream) != 0;
+  const Intercept* common = nullptr;
+  const Intercept* own = nullptr;
+  for (const Intercept& intercept : kIntercepts) {
+    if (!IsOf(intercept.symbol, name)) {
+      continue;
+    }
+    // Drivers answer with the address of one of their symbols.
+    if (driver.Find(intercept.symbol) == found) {
+      return intercept.address;
+    }
+    const Intercept*& best = intercept.per_thread ? own : common;
+    if (intercept.since <= version &&
+        (best == nullptr || best->since < intercept.since)) {
+      best = &intercept;
+    }
+  }
+  // A later version of the function, with other parameters perhaps.
+  if (driver.Exports(found)) {
+    return nullptr;
+  }
+  // Functions that take no stream have one variant for both.
+  const Intercept* best = wants_per_thread && own != nullptr ? own : common;
+  return best == nullptr ? nullptr : best->address;
+}
+
+}  // namespace
+}  // namespace xsched

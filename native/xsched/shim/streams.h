@@ -1,0 +1,199 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What streams.def asks for: the scheduler learns of streams and contexts
+// that end, of captures, and of what the application learns about progress.
+
+#ifndef XSCHED_SHIM_STREAMS_H_
+#define XSCHED_SHIM_STREAMS_H_
+
+#include "cuda/capture.h"
+#include "cuda/functions.h"
+#include "preempt/scheduler.h"
+#include "shim/call.h"
+#include "shim/process.h"
+#include "shim/transparent.h"
+
+namespace xsched {
+
+inline Queue*
+OwnQueue(const Scheduler& scheduler, CUstream stream)
+{
+  return !Scheduler::Active() || IsDefaultStream(stream)
+             ? nullptr
+             : scheduler.Find(Number(stream));
+}
+
+// --- the process ---
+
+template <typename Call>
+CUresult
+Announce(const Call& call)
+{
+  AnnounceOnce();
+  return call();
+}
+
+// --- streams ---
+
+template <typename Call>
+CUresult
+CreateStream(const Call& call, const CUstream* stream)
+{
+  const CUresult result = call();
+  if (result == kCudaSuccess) {
+    AdoptStream(*stream);
+  }
+  return result;
+}
+
+template <typename Call>
+CUresult
+DestroyStream(const Call& call, CUstream stream)
+{
+  Captures::Get().ForgetStream(stream);
+  ReleaseStream(stream);
+  // Before the driver frees the handle: it may give it to a new stream.
+  Scheduler::Get().ForgetStream(Number(stream));
+  return call();
+}
+
+// A call that succeeds when a stream has nothing left to do.
+template <typename Call>
+CUresult
+ObserveStream(const Call& call, CUstream stream)
+{
+  Scheduler& scheduler = Scheduler::Get();
+  Queue* queue = OwnQueue(scheduler, stream);
+  if (queue == nullptr) {
+    return call();
+  }
+  const uint64_t launched = scheduler.Launched(queue);
+  const CUresult result = call();
+  if (result == kCudaSuccess) {
+    scheduler.Finished(queue, launched);
+  }
+  return result;
+}
+
+// --- events ---
+
+template <typename Call>
+CUresult
+RecordEvent(const Call& call, CUevent event, CUstream stream)
+{
+  if (Scheduler::Active()) {
+    Scheduler& scheduler = Scheduler::Get();
+    Queue* queue = OwnQueue(scheduler, stream);
+    // An event of a capture says nothing about the stream's progress.
+    if (queue != nullptr && Captures::Includes(stream)) {
+      queue = nullptr;
+    }
+    scheduler.RecordedEvent(Number(event), queue);
+  }
+  return call();
+}
+
+template <typename Call>
+CUresult
+ObserveEvent(const Call& call, CUevent event)
+{
+  const CUresult result = call();
+  if (result == kCudaSuccess && Scheduler::Active()) {
+    Scheduler::Get().FinishedEvent(Number(event));
+  }
+  return result;
+}
+
+template <typename Call>
+CUresult
+DestroyEvent(const Call& call, CUevent event)
+{
+  Scheduler::Get().ForgetEvent(Number(event));
+  return call();
+}
+
+// --- contexts ---
+
+// A call that succeeds when a context has nothing left to do; null is the
+// current one.
+template <typename Call>
+CUresult
+ObserveContext(const Call& call, CUcontext context)
+{
+  if (!Scheduler::Active() ||
+      (context == nullptr &&
+       real::cuCtxGetCurrent(&context) != kCudaSuccess)) {
+    return call();
+  }
+  Scheduler& scheduler = Scheduler::Get();
+  const auto launched = scheduler.LaunchedIn(Number(context));
+  const CUresult result = call();
+  if (result == kCudaSuccess) {
+    for (const auto& entry : launched) {
+      scheduler.Finished(entry.first, entry.second);
+    }
+  }
+  return result;
+}
+
+// The primary context of a device; null if it has none at present.
+CUcontext ActivePrimary(CUdevice device);
+
+template <typename Call>
+CUresult
+DestroyContext(const Call& call, CUcontext context)
+{
+  Scheduler::Get().ForgetContext(Number(context));
+  return call();
+}
+
+// A device's primary context ends with its last release, and only the driver
+// counts them. So the queues are forgotten afterwards, and until then nobody
+// may ask for their streams.
+template <typename Call>
+CUresult
+ReleasePrimary(const Call& call, CUdevice device)
+{
+  if (!Scheduler::Active()) {
+    return call();
+  }
+  const CUcontext context = ActivePrimary(device);
+  Captures::Get().PauseQueries();
+  const CUresult result = call();
+  if (context != nullptr && ActivePrimary(device) == nullptr) {
+    Scheduler::Get().ForgetContext(Number(context));
+  }
+  Captures::Get().ResumeQueries();
+  return result;
+}
+
+// --- captures ---
+
+template <typename Call>
+CUresult
+BeginCapture(const Call& call, CUstream stream)
+{
+  Captures& captures = Captures::Get();
+  captures.PauseQueries();
+  const CUresult result = call();
+  if (result == kCudaSuccess) {
+    captures.Began(Call::Meant(stream));
+  } else {
+    captures.ResumeQueries();
+  }
+  return result;
+}
+
+template <typename Call>
+CUresult
+EndCapture(const Call& call, CUstream stream)
+{
+  const CUresult result = call();
+  Captures::Get().Ended(Call::Meant(stream), result);
+  return result;
+}
+
+}  // namespace xsched
+
+#endif  // XSCHED_SHIM_STREAMS_H_

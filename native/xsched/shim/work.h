@@ -1,0 +1,177 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What work.def asks for: launches pass the gate, other work only makes its
+// queue ready.
+
+#ifndef XSCHED_SHIM_WORK_H_
+#define XSCHED_SHIM_WORK_H_
+
+#include "cuda/capture.h"
+#include "cuda/functions.h"
+#include "preempt/scheduler.h"
+#include "shim/call.h"
+
+namespace xsched {
+
+// What is launched, in the shape that it is launched in.
+inline LaunchKey
+Grid(
+    const void* function, unsigned int gx = 1, unsigned int gy = 1,
+    unsigned int gz = 1, unsigned int bx = 1, unsigned int by = 1,
+    unsigned int bz = 1)
+{
+  uint64_t shape = Mix(gx | static_cast<uint64_t>(gy) << 32);
+  shape = Mix(shape ^ (gz | static_cast<uint64_t>(bx) << 32));
+  shape = Mix(shape ^ (by | static_cast<uint64_t>(bz) << 32));
+  return {Number(function), shape};
+}
+
+// The driver says what is wrong with a null configuration.
+inline LaunchKey
+GridOf(const CUlaunchConfig* config, CUfunction function)
+{
+  return config == nullptr
+             ? Grid(function)
+             : Grid(
+                   function, config->gridDimX, config->gridDimY,
+                   config->gridDimZ, config->blockDimX, config->blockDimY,
+                   config->blockDimZ);
+}
+
+inline CUstream
+StreamOf(const CUlaunchConfig* config)
+{
+  return config == nullptr ? nullptr : config->hStream;
+}
+
+// The queue that the calling thread works for in the current context.
+inline Queue*
+CurrentQueue(const Scheduler& scheduler)
+{
+  CUcontext context = nullptr;
+  return real::cuCtxGetCurrent(&context) == kCudaSuccess
+             ? scheduler.CurrentOfThread(Number(context))
+             : nullptr;
+}
+
+// The queue that work in a stream belongs to: the stream's own, or the one
+// that this thread works for, because libraries launch into streams of their
+// own, and programs into the default streams, on behalf of the stream they
+// were given.
+inline Queue*
+OwnerOf(const Scheduler& scheduler, CUstream stream)
+{
+  Queue* queue =
+      IsDefaultStream(stream) ? nullptr : scheduler.Find(Number(stream));
+  return queue != nullptr ? queue : CurrentQueue(scheduler);
+}
+
+// Null if it has none, or if the work is being captured and does not run.
+inline Queue*
+QueueOfWork(const Scheduler& scheduler, CUstream stream)
+{
+  Queue* queue = OwnerOf(scheduler, stream);
+  return queue == nullptr || Captures::Includes(stream) ? nullptr
+                                                              : queue;
+}
+
+template <typename Call, typename LazyGrid>
+CUresult
+Launch(const Call& call, CUstream stream, const LazyGrid& grid)
+{
+  if (!Scheduler::Active()) {
+    return call();
+  }
+  Scheduler& scheduler = Scheduler::Get();
+  const CUstream meant = Call::Meant(stream);
+  Queue* queue = QueueOfWork(scheduler, meant);
+  if (queue == nullptr) {
+    return call();
+  }
+  const LaunchTicket ticket =
+      scheduler.BeforeLaunch(queue, Number(meant), grid);
+  const CUresult result = call();
+  scheduler.AfterLaunch(
+      queue, Number(meant), ticket, result == kCudaSuccess);
+  return result;
+}
+
+template <typename Call>
+CUresult
+Work(const Call& call, CUstream stream)
+{
+  if (!Scheduler::Active()) {
+    return call();
+  }
+  Scheduler& scheduler = Scheduler::Get();
+  Queue* queue = QueueOfWork(scheduler, Call::Meant(stream));
+  if (queue == nullptr) {
+    return call();
+  }
+  scheduler.BeforeWork(queue);
+  const CUresult result = call();
+  scheduler.AfterWork(queue);
+  return result;
+}
+
+// One kernel on several devices: all of it must be launched, or the part that
+// is never ends. Waiting at one gate with work behind another could thus wait
+// for itself, so it does not wait at all.
+template <typename Call>
+CUresult
+LaunchTogether(
+    const Call& call, const CUDA_LAUNCH_PARAMS* launches, unsigned int count)
+{
+  constexpr unsigned int kMaxDevices = 64;
+  if (!Scheduler::Active()) {
+    return call();
+  }
+  Scheduler& scheduler = Scheduler::Get();
+  Queue* queues[kMaxDevices];
+  unsigned int known = 0;
+  for (unsigned int i = 0;
+       launches != nullptr && i < count && known < kMaxDevices; ++i) {
+    if (Queue* queue =
+            QueueOfWork(scheduler, Call::Meant(launches[i].hStream))) {
+      scheduler.BeforeWork(queue);
+      queues[known++] = queue;
+    }
+  }
+  const CUresult result = call();
+  for (unsigned int i = 0; i < known; ++i) {
+    scheduler.AfterWork(queues[i]);
+  }
+  return result;
+}
+
+// A call in which the driver may wait until the device has nothing to do. The
+// thread's queue counts as having work meanwhile: if those below it went on,
+// the call would wait behind them.
+template <typename Call>
+CUresult
+WaitForDevice(const Call& call)
+{
+  if (!Scheduler::Active()) {
+    return call();
+  }
+  Scheduler& scheduler = Scheduler::Get();
+  Queue* queue = CurrentQueue(scheduler);
+  if (queue == nullptr) {
+    return call();
+  }
+  const bool idle = !queue->ready.load(std::memory_order_relaxed);
+  const uint64_t launched = scheduler.Launched(queue);
+  scheduler.BeforeWork(queue);
+  const CUresult result = call();
+  scheduler.AfterWork(queue);
+  if (idle) {
+    // Nothing of it is left on the device, unless others have launched.
+    scheduler.Finished(queue, launched + 1);
+  }
+  return result;
+}
+
+}  // namespace xsched
+
+#endif  // XSCHED_SHIM_WORK_H_

@@ -1,0 +1,215 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/metrics.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "control/file_descriptor.h"
+#include "control/utf8.h"
+#include "preempt/log.h"
+
+namespace xsched {
+namespace {
+
+std::string
+LabelValue(const std::string& text)
+{
+  std::string value = "\"";
+  for (const char c : ValidUtf8(text)) {
+    if (c == '\\' || c == '"') {
+      value += '\\';
+    }
+    if (c == '\n') {
+      value += "\\n";
+    } else {
+      value += c;
+    }
+  }
+  return value + '"';
+}
+
+// Decimal, whatever the application's locale is.
+std::string
+Seconds(int64_t ns)
+{
+  ns = std::max<int64_t>(ns, 0);
+  const std::string fraction = std::to_string(ns % 1000000000);
+  return std::to_string(ns / 1000000000) + "." +
+         std::string(9 - fraction.size(), '0') + fraction;
+}
+
+struct Metric {
+  const char* name;
+  const char* type;
+  const char* help;
+  std::string (*value)(const QueueReport& queue);
+};
+
+const Metric kMetrics[] = {
+    {"xsched_queue_launches_total", "counter",
+     "Launches that reached the driver.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.stats.launches);
+     }},
+    {"xsched_queue_blocked_total", "counter",
+     "Launches that had to wait for other queues.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.stats.blocked);
+     }},
+    {"xsched_queue_blocked_seconds_total", "counter",
+     "Time that launches waited for other queues; counted when a wait ends.",
+     [](const QueueReport& queue) { return Seconds(queue.stats.blocked_ns); }},
+    {"xsched_queue_preemptions_total", "counter",
+     "Times that this queue made another one stop.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.stats.preemptions);
+     }},
+    {"xsched_queue_in_flight_seconds", "gauge",
+     "Estimated GPU time on the device, of queues that can be preempted.",
+     [](const QueueReport& queue) {
+       return Seconds(queue.stats.in_flight_ns);
+     }},
+    {"xsched_queue_priority", "gauge", "Priority; larger is more urgent.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.stats.priority);
+     }},
+    {"xsched_queue_ready", "gauge",
+     "1 while the queue has work that the device has not finished.",
+     [](const QueueReport& queue) {
+       return std::string(queue.ready ? "1" : "0");
+     }},
+    {"xsched_queue_waiting", "gauge",
+     "1 while a launch waits for other queues.",
+     [](const QueueReport& queue) {
+       return std::string(queue.blocked ? "1" : "0");
+     }},
+};
+
+void
+AppendHead(
+    const char* name, const char* type, const char* help, std::string* text)
+{
+  *text += std::string("# HELP ") + name + " " + help + "\n# TYPE " + name +
+           " " + type + "\n";
+}
+
+std::string
+ExpandPid(std::string path, pid_t pid)
+{
+  const std::string digits = std::to_string(pid);
+  for (size_t at = path.find("%p"); at != std::string::npos;
+       at = path.find("%p", at + digits.size())) {
+    path.replace(at, 2, digits);
+  }
+  return path;
+}
+
+// Not to depend on a directory that the application may change.
+std::string
+Absolute(const std::string& path)
+{
+  char current[4096];
+  if (path.empty() || path[0] == '/' ||
+      getcwd(current, sizeof(current)) == nullptr) {
+    return path;
+  }
+  return std::string(current) + "/" + path;
+}
+
+}  // namespace
+
+std::string
+RenderMetrics(
+    const ProcessStatus& status, const std::vector<QueueReport>& queues)
+{
+  // Of several processes' files in one scrape no two series may be the same.
+  const std::string pid = "pid=" + LabelValue(std::to_string(status.pid));
+  std::string text;
+  AppendHead(
+      "xsched_info", "gauge", "What the process runs with; always 1.", &text);
+  text += "xsched_info{" + pid +
+          ",version=" + LabelValue(status.shim.version) +
+          ",driver=" + LabelValue(status.shim.driver) +
+          ",policy=" + LabelValue(status.policy) +
+          ",scheduler=" + LabelValue(status.scheduler) +
+          ",mode=" + LabelValue(status.mode) + "} 1\n";
+  for (const Metric& metric : kMetrics) {
+    AppendHead(metric.name, metric.type, metric.help, &text);
+    for (const QueueReport& queue : queues) {
+      text += std::string(metric.name) + "{" + pid +
+              ",queue=" + LabelValue(std::to_string(queue.id)) +
+              ",name=" + LabelValue(queue.name) +
+              ",device=" + LabelValue(std::to_string(queue.device)) + "} " +
+              metric.value(queue) + "\n";
+    }
+  }
+  return text;
+}
+
+MetricsFile::MetricsFile(const std::string& path, pid_t pid)
+    : path_(Absolute(ExpandPid(path, pid))),
+      // With the pid: another process may have been given the same file.
+      temporary_(path_ + "." + std::to_string(pid) + ".tmp")
+{
+}
+
+void
+MetricsFile::Write(const std::string& text)
+{
+  if (TryWrite(text)) {
+    written_ = true;
+    failing_ = false;
+    return;
+  }
+  if (!failing_) {
+    Log(LogLevel::kWarning,
+        "metrics cannot be written to %s: %s; correct XSCHED_METRICS_FILE or "
+        "its folder (this is said once)",
+        path_.c_str(), strerror(errno));
+  }
+  failing_ = true;
+}
+
+bool
+MetricsFile::TryWrite(const std::string& text) const
+{
+  // A process of the same pid may have been killed in the middle.
+  unlink(temporary_.c_str());
+  const FileDescriptor file(open(
+      temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+      0644));
+  if (!file.IsOpen()) {
+    return false;
+  }
+  // Readable for the one that collects, whatever the umask is.
+  bool good = fchmod(file.Get(), 0644) == 0;
+  for (size_t done = 0; good && done < text.size();) {
+    const ssize_t count =
+        write(file.Get(), text.data() + done, text.size() - done);
+    good = count > 0 || (count < 0 && errno == EINTR);
+    done += count > 0 ? count : 0;
+  }
+  if (good && rename(temporary_.c_str(), path_.c_str()) == 0) {
+    return true;
+  }
+  const int reason = errno;
+  unlink(temporary_.c_str());
+  errno = reason;
+  return false;
+}
+
+void
+MetricsFile::Remove() const
+{
+  if (written_) {
+    unlink(path_.c_str());
+  }
+}
+
+}  // namespace xsched

@@ -1,0 +1,36 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/process_status.h"
+
+#include <unistd.h>
+
+#include "preempt/options.h"
+#include "preempt/scheduler.h"
+
+namespace xsched {
+
+ProcessStatus
+GetProcessStatus(const ShimDescription& shim)
+{
+  const Options& options = GetOptions();
+  const Scheduler& scheduler = Scheduler::Get();
+  ProcessStatus status;
+  status.shim = shim;
+  status.pid = getpid();
+  status.policy = scheduler.PolicyName();
+  status.scheduler = scheduler.AppSchedules() ? "APP" : "LCL";
+  status.mode = options.auto_xqueue ? "transparent" : "explicit";
+  status.in_flight_limit_ns = options.inflight_ns;
+  if (shim.driver.empty()) {
+    status.problem =
+        "no CUDA driver was found; set XSCHED_CUDA_LIB to its libcuda.so.1";
+  } else if (scheduler.AppSchedules()) {
+    status.problem =
+        "scheduling is left to the application, by XSCHED_SCHEDULER=APP or "
+        "XHintSetScheduler";
+  }
+  return status;
+}
+
+}  // namespace xsched

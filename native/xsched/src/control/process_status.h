@@ -1,0 +1,35 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_CONTROL_PROCESS_STATUS_H_
+#define XSCHED_CONTROL_PROCESS_STATUS_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace xsched {
+
+// What the scheduler, which knows no kind of device, cannot say itself.
+struct ShimDescription {
+  std::string version;
+  std::string driver;  // the path of its library; empty if there is none
+};
+
+// What this process runs with, now.
+struct ProcessStatus {
+  ShimDescription shim;
+  pid_t pid;
+  std::string policy;
+  std::string scheduler;  // LCL or APP
+  std::string mode;       // explicit or transparent
+  int64_t in_flight_limit_ns;
+  std::string problem;  // why nothing is scheduled; empty if it is
+};
+
+ProcessStatus GetProcessStatus(const ShimDescription& shim);
+
+}  // namespace xsched
+
+#endif  // XSCHED_CONTROL_PROCESS_STATUS_H_

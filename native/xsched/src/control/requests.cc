@@ -1,0 +1,169 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "control/requests.h"
+
+#include <algorithm>
+#include <charconv>
+#include <vector>
+
+#include "control/protocol.h"
+#include "preempt/scheduler.h"
+
+namespace xsched {
+namespace {
+
+// The most queues that an error lists.
+constexpr size_t kMaxListed = 20;
+
+const char*
+StateOf(const QueueReport& queue)
+{
+  return queue.suspended ? "suspended"
+         : queue.blocked ? "blocked"
+         : queue.ready   ? "ready"
+                         : "idle";
+}
+
+std::string
+Label(const QueueReport& queue)
+{
+  return std::to_string(queue.id) +
+         (queue.name.empty() ? "" : " (" + queue.name + ")");
+}
+
+std::string
+Labels(const std::vector<QueueReport>& queues)
+{
+  std::string text;
+  for (size_t i = 0; i < queues.size() && i < kMaxListed; ++i) {
+    text += (i == 0 ? "" : ", ") + Label(queues[i]);
+  }
+  if (queues.size() > kMaxListed) {
+    text += " and " + std::to_string(queues.size() - kMaxListed) + " more";
+  }
+  return text;
+}
+
+std::string
+AnswerStatus(const ShimDescription& shim)
+{
+  const ProcessStatus status = GetProcessStatus(shim);
+  AnswerTable table(
+      {"version", "pid", "driver", "policy", "scheduler", "mode",
+       "in_flight_limit_us", "queues", "scheduled", "problem"});
+  table.AddRow(
+      {status.shim.version, std::to_string(status.pid), status.shim.driver,
+       status.policy, status.scheduler, status.mode,
+       std::to_string(status.in_flight_limit_ns / 1000),
+       std::to_string(Scheduler::Get().ReportAll().size()),
+       status.problem.empty() ? "yes" : "no", status.problem});
+  return table.ToAnswer();
+}
+
+std::string
+AnswerQueues()
+{
+  AnswerTable table(
+      {"id", "name", "device", "priority", "state", "launches", "blocked",
+       "blocked_ns", "preemptions", "in_flight_ns"});
+  for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+    const XQueueStats& stats = queue.stats;
+    table.AddRow(
+        {std::to_string(queue.id), queue.name, std::to_string(queue.device),
+         std::to_string(stats.priority), StateOf(queue),
+         std::to_string(stats.launches), std::to_string(stats.blocked),
+         std::to_string(stats.blocked_ns), std::to_string(stats.preemptions),
+         std::to_string(stats.in_flight_ns)});
+  }
+  return table.ToAnswer();
+}
+
+// The queues that a person means; none, and why, if that is not certain.
+std::vector<QueueReport>
+FindQueues(const std::string& meant, std::string* error)
+{
+  std::vector<QueueReport> all = Scheduler::Get().ReportAll();
+  std::vector<QueueReport> with_id;
+  std::vector<QueueReport> named;
+  for (const QueueReport& queue : all) {
+    if (meant == std::to_string(queue.id)) {
+      with_id.push_back(queue);
+    } else if (queue.name == meant || ModelOf(queue.name) == meant) {
+      named.push_back(queue);
+    }
+  }
+  const std::string quoted = "\"" + meant + "\"";
+  if (!with_id.empty() && !named.empty()) {
+    *error = quoted + " is the id of the queue " + Label(with_id[0]) +
+             " and the name of others: " + Labels(named) +
+             "; use the name of the one or the ids of the others";
+    return {};
+  }
+  if (with_id.empty() && named.empty()) {
+    *error = "there is no queue " + quoted + "; " +
+             (all.empty() ? "there are none" : "there are: " + Labels(all));
+  }
+  return with_id.empty() ? named : with_id;
+}
+
+std::string
+AnswerPriority(const std::string& arguments)
+{
+  const size_t space = arguments.rfind(' ');
+  const std::string meant =
+      arguments.substr(0, space == std::string::npos ? 0 : space);
+  if (meant.empty()) {
+    return ErrorAnswer("give a queue and a priority: priority QUEUE N");
+  }
+  std::string error;
+  Priority priority = PRIORITY_DEFAULT;
+  if (!ParsePriority(arguments.substr(space + 1), &priority, &error)) {
+    return ErrorAnswer(error);
+  }
+  const std::vector<QueueReport> queues = FindQueues(meant, &error);
+  if (queues.empty()) {
+    return ErrorAnswer(error);
+  }
+  AnswerTable table({"id", "name", "previous", "priority"});
+  for (const QueueReport& queue : queues) {
+    // One that was destroyed just now is left out.
+    if (Scheduler::Get().SetPriority(queue.handle, priority) ==
+        kXSchedSuccess) {
+      table.AddRow(
+          {std::to_string(queue.id), queue.name,
+           std::to_string(queue.stats.priority), std::to_string(priority)});
+    }
+  }
+  return table.ToAnswer();
+}
+
+}  // namespace
+
+std::string
+AnswerRequest(const ShimDescription& shim, const std::string& request)
+{
+  if (request.size() > kMaxRequest) {
+    return ErrorAnswer(
+        "the request is longer than " + std::to_string(kMaxRequest) +
+        " bytes");
+  }
+  if (OneLine(request) != request) {
+    return ErrorAnswer("the request contains control characters");
+  }
+  if (request == "status") {
+    return AnswerStatus(shim);
+  }
+  if (request == "queues") {
+    return AnswerQueues();
+  }
+  constexpr const char kPriority[] = "priority ";
+  if (request.compare(0, sizeof(kPriority) - 1, kPriority) == 0) {
+    return AnswerPriority(request.substr(sizeof(kPriority) - 1));
+  }
+  return ErrorAnswer(
+      "unknown request \"" + request.substr(0, 64) +
+      "\"; there are: status, queues, priority QUEUE N");
+}
+
+}  // namespace xsched

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Copyright 2026 the xsched-triton authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds the libraries with every GCC (9 or later) and Clang that it finds,
+# warnings being errors, and loads what came out. One line for each compiler.
+#   usage: compilers.sh [COMPILER]... (others than those on the PATH)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Each compiler once, under the first of its names.
+compilers() {
+  local folder name
+  for name in g++ clang++ "$@"; do
+    command -v "$name" || true
+  done
+  for folder in ${PATH//:/ }; do
+    find "$folder" -maxdepth 1 -regextype posix-extended -regex '.*/(g|clang)\+\+-[0-9]+' 2>/dev/null || true
+  done | sort -V
+}
+
+failed=0
+declare -A seen=()
+while IFS= read -r compiler; do
+  program=$(realpath "$compiler")
+  [ -z "${seen[$program]:-}" ] || continue
+  seen[$program]=yes
+  version=$("$compiler" --version | head -n 1)
+  case $program in
+    *clang*) ;;
+    *) [ "$("$compiler" -dumpversion | cut -d. -f1)" -ge 9 ] || continue ;;
+  esac
+  directory=build/compiler-$(printf %s "$program" | sha256sum | cut -c 1-8)
+  rm -rf "$directory"
+  if cmake -S . -B "$directory" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" \
+    >"$directory.log" 2>&1 && cmake --build "$directory" --parallel 2 >>"$directory.log" 2>&1 &&
+    python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1]).cuInit' "$directory/libshimcuda.so" \
+      >>"$directory.log" 2>&1; then
+    printf 'compilers: %s: built without a warning\n' "$version"
+  else
+    failed=1
+    printf 'compilers: %s: failed\n' "$version"
+    cat "$directory.log" >&2
+  fi
+done < <(compilers "$@")
+if [ ${#seen[@]} -eq 0 ]; then
+  printf 'compilers: neither g++ nor clang++ was found\n' >&2
+  exit 1
+fi
+exit $failed

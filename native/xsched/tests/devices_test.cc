@@ -1,0 +1,284 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several devices, and contexts that come and go.
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "fixture.h"
+
+namespace {
+
+using simulated::Kernel;
+
+// A context on each of two devices, the first one current.
+class DevicesTest : public DriverTest {
+ protected:
+  void
+  SetUp() override
+  {
+    DriverTest::SetUp();
+    ASSERT_EQ(cuCtxCreate_v2(&second_, 0, 1), 0);
+    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+  }
+
+  void
+  TearDown() override
+  {
+    simulated::Hold(false, 1);
+    EXPECT_EQ(cuCtxSetCurrent(second_), 0);
+    EXPECT_EQ(cuCtxSynchronize(), 0);
+    EXPECT_EQ(cuCtxSetCurrent(context_), 0);
+    EXPECT_EQ(cuCtxDestroy_v2(second_), 0);
+    DriverTest::TearDown();
+  }
+
+  std::unique_ptr<TestStream>
+  StreamOn(CUcontext context, Priority priority)
+  {
+    EXPECT_EQ(cuCtxSetCurrent(context), 0);
+    auto stream = std::make_unique<TestStream>(priority);
+    EXPECT_EQ(cuCtxSetCurrent(context_), 0);
+    return stream;
+  }
+
+  CUcontext second_ = nullptr;
+};
+
+TEST_F(DevicesTest, ReadyQueueHoldsBackItsOwnDeviceOnly)
+{
+  const auto high = StreamOn(context_, PRIORITY_MAX);
+  const auto low = StreamOn(context_, PRIORITY_MIN);
+  const auto other_low = StreamOn(second_, PRIORITY_MIN);
+  simulated::Hold(true);
+  ASSERT_EQ(high->Launch(Kernel(1)), 0);
+  std::thread waiting =
+      InContext([&] { EXPECT_EQ(low->Launch(Kernel(1)), 0); });
+  low->AwaitBlocked();
+  std::thread running([&] {
+    cuCtxSetCurrent(second_);
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(other_low->Launch(Kernel(5)), 0);
+    }
+    EXPECT_EQ(other_low->Synchronize(), 0);
+  });
+  running.join();
+  EXPECT_EQ(other_low->Stats().blocked, 0);
+  EXPECT_EQ(low->Stats().launches, 0);
+  simulated::Hold(false);
+  waiting.join();
+}
+
+TEST_F(DevicesTest, EachDeviceIsScheduledAtTheSameTime)
+{
+  struct Load {
+    CUcontext context;
+    std::unique_ptr<TestStream> low;
+    std::unique_ptr<TestStream> high;
+  };
+  std::vector<Load> loads;
+  for (CUcontext context : {context_, second_}) {
+    loads.push_back(
+        {context, StreamOn(context, PRIORITY_MIN),
+         StreamOn(context, PRIORITY_MAX)});
+  }
+  std::vector<std::thread> threads;
+  for (const Load& load : loads) {
+    threads.emplace_back([&load] {
+      cuCtxSetCurrent(load.context);
+      for (int i = 0; i < 300; ++i) {
+        EXPECT_EQ(load.low->Launch(Kernel(10)), 0);
+      }
+    });
+    threads.emplace_back([&load] {
+      cuCtxSetCurrent(load.context);
+      for (int request = 0; request < 20; ++request) {
+        for (int i = 0; i < 5; ++i) {
+          EXPECT_EQ(load.high->Launch(Kernel(20)), 0);
+        }
+        EXPECT_EQ(load.high->Synchronize(), 0);
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (const Load& load : loads) {
+    EXPECT_EQ(load.low->Stats().launches, 300);
+    EXPECT_EQ(load.high->Stats().blocked, 0);
+  }
+}
+
+// A thread works for another queue on each device.
+TEST_F(DevicesTest, DefaultStreamsFollowTheCurrentContext)
+{
+  const auto first = StreamOn(context_, 1);
+  const auto second = StreamOn(second_, 1);
+  ASSERT_EQ(first->Launch(Kernel(1)), 0);
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  EXPECT_EQ(first->Stats().launches, 2);
+  ASSERT_EQ(cuCtxSetCurrent(second_), 0);
+  // Not for the queue of the other context.
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  EXPECT_EQ(first->Stats().launches, 2);
+  EXPECT_EQ(second->Stats().launches, 0);
+  ASSERT_EQ(second->Launch(Kernel(1)), 0);
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  EXPECT_EQ(second->Stats().launches, 2);
+  ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+}
+
+// A kernel on both devices at once: waiting for its turn on one while it
+// counts as ready on the other could wait for itself.
+TEST_F(DevicesTest, OneKernelOnSeveralDevicesDoesNotWait)
+{
+  const auto high = StreamOn(context_, PRIORITY_MAX);
+  const auto first = StreamOn(context_, PRIORITY_MIN);
+  const auto second = StreamOn(second_, PRIORITY_MIN);
+  simulated::Hold(true);
+  ASSERT_EQ(high->Launch(Kernel(1)), 0);
+  InContext([&] {
+    CUDA_LAUNCH_PARAMS launches[2] = {};
+    launches[0].hStream = first->Get();
+    launches[1].hStream = second->Get();
+    EXPECT_EQ(cuLaunchCooperativeKernelMultiDevice(launches, 2, 0), 0);
+  }).join();
+  EXPECT_EQ(first->Stats().launches, 1);
+  EXPECT_EQ(second->Stats().launches, 1);
+  simulated::Hold(false);
+}
+
+TEST_F(DevicesTest, ContextSynchronisationShowsThatItsQueuesAreIdle)
+{
+  const auto first = StreamOn(context_, 1);
+  const auto second = StreamOn(second_, 1);
+  simulated::Hold(true, 1);
+  ASSERT_EQ(first->Launch(Kernel(1)), 0);
+  ASSERT_EQ(cuCtxSetCurrent(second_), 0);
+  ASSERT_EQ(second->Launch(Kernel(1)), 0);
+  ASSERT_EQ(cuCtxSynchronize_v2(context_), 0);
+  EXPECT_FALSE(first->IsReady());
+  EXPECT_TRUE(second->IsReady());
+  simulated::Hold(false, 1);
+  ASSERT_EQ(cuCtxSynchronize_v2(nullptr), 0);
+  EXPECT_FALSE(second->IsReady());
+  ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+}
+
+// Queues are used again, by streams of other contexts and devices: what they
+// keep must not outlive the context it came from.
+TEST_F(DevicesTest, QueueThatIsUsedAgainKeepsNothingOfItsOldContext)
+{
+  const int stale = simulated::StaleUses();
+  for (int round = 0; round < 10; ++round) {
+    CUcontext context = nullptr;
+    ASSERT_EQ(cuCtxCreate_v2(&context, 0, round % 2), 0);
+    {
+      TestStream low(PRIORITY_MIN);
+      TestStream high(PRIORITY_MAX);
+      for (int i = 0; i < 50; ++i) {
+        EXPECT_EQ(low.Launch(Kernel(100)), 0);
+      }
+      EXPECT_EQ(low.Synchronize(), 0);
+    }
+    ASSERT_EQ(cuCtxDestroy_v2(context), 0);
+    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+  }
+  EXPECT_EQ(simulated::StaleUses(), stale);
+}
+
+// The driver gives a primary context the same handle in each of its lives.
+TEST_F(DevicesTest, PrimaryContextThatIsUsedAgainHasNothingOfItsOldLife)
+{
+  const int stale = simulated::StaleUses();
+  for (int round = 0; round < 10; ++round) {
+    CUcontext primary = nullptr;
+    ASSERT_EQ(cuDevicePrimaryCtxRetain(&primary, 0), 0);
+    ASSERT_EQ(cuCtxSetCurrent(primary), 0);
+    CUstream streams[2] = {};
+    HwQueueHandle hwqs[2] = {};
+    XQueueHandle queues[2] = {};
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_EQ(cuStreamCreate(&streams[i], 0), 0);
+      ASSERT_EQ(CudaQueueCreate(&hwqs[i], streams[i]), kXSchedSuccess);
+      ASSERT_EQ(XQueueCreate(&queues[i], hwqs[i], 1, 0), kXSchedSuccess);
+      ASSERT_EQ(XHintPriority(queues[i], i), kXSchedSuccess);
+    }
+    for (int i = 0; i < 50; ++i) {
+      EXPECT_EQ(LaunchOn(streams[0], Kernel(100)), 0);
+    }
+    // With work in flight.
+    if (round % 2 == 0) {
+      ASSERT_EQ(cuDevicePrimaryCtxReset_v2(0), 0);
+    }
+    ASSERT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+    for (int i = 0; i < 2; ++i) {
+      EXPECT_EQ(XQueueDestroy(queues[i]), kXSchedSuccess);
+      EXPECT_EQ(HwQueueDestroy(hwqs[i]), kXSchedSuccess);
+    }
+  }
+  EXPECT_EQ(simulated::StaleUses(), stale);
+}
+
+class PrimaryContextTest : public DevicesTest {
+ protected:
+  void
+  SetUp() override
+  {
+    DevicesTest::SetUp();
+    ASSERT_EQ(cuDevicePrimaryCtxRetain(&primary_, 0), 0);
+    ASSERT_EQ(cuDevicePrimaryCtxRetain(&primary_, 0), 0);
+    ASSERT_EQ(cuCtxSetCurrent(primary_), 0);
+    ASSERT_EQ(cuStreamCreate(&stream_, 0), 0);
+    ASSERT_EQ(CudaQueueCreate(&hwq_, stream_), kXSchedSuccess);
+    ASSERT_EQ(XQueueCreate(&xq_, hwq_, 1, 0), kXSchedSuccess);
+    ASSERT_EQ(XHintPriority(xq_, PRIORITY_MAX), kXSchedSuccess);
+    simulated::Hold(true);
+    ASSERT_EQ(LaunchOn(stream_, Kernel(1)), 0);
+    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+    low_ = std::make_unique<TestStream>(PRIORITY_MIN);
+    waiting_ = InContext([&] { EXPECT_EQ(low_->Launch(Kernel(1)), 0); });
+    low_->AwaitBlocked();
+    stale_ = simulated::StaleUses();
+  }
+
+  void
+  TearDown() override
+  {
+    waiting_.join();  // the queue above it has ended with its context
+    EXPECT_EQ(simulated::StaleUses(), stale_);
+    simulated::Hold(false);
+    EXPECT_EQ(XQueueDestroy(xq_), kXSchedSuccess);
+    EXPECT_EQ(HwQueueDestroy(hwq_), kXSchedSuccess);
+    low_.reset();
+    DevicesTest::TearDown();
+  }
+
+  CUcontext primary_ = nullptr;
+  CUstream stream_ = nullptr;
+  HwQueueHandle hwq_ = 0;
+  XQueueHandle xq_ = 0;
+  std::unique_ptr<TestStream> low_;
+  std::thread waiting_;
+  int stale_ = 0;
+};
+
+TEST_F(PrimaryContextTest, QueuesEndWithTheLastRelease)
+{
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(low_->Stats().launches, 0);  // it is still retained
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+}
+
+TEST_F(PrimaryContextTest, QueuesEndWithAReset)
+{
+  EXPECT_EQ(cuDevicePrimaryCtxReset_v2(0), 0);
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+  EXPECT_EQ(cuDevicePrimaryCtxRelease_v2(0), 0);
+}
+
+}  // namespace

@@ -1,0 +1,589 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// The driver's functions, on the machine that machine.h models. What is work
+// is defined after the shim's own table, so that no row of it goes untested.
+
+#include <dlfcn.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "shim/table.h"
+#include "simulated_driver/machine.h"
+
+#define DRIVER \
+  extern "C" __attribute__((visibility("default"))) xsched::CUresult
+
+namespace simulated {
+
+using xsched::CUarray;
+using xsched::CUDA_LAUNCH_PARAMS;
+using xsched::CUdevice;
+using xsched::CUdeviceptr;
+using xsched::CUgraph;
+using xsched::CUgraphExec;
+using xsched::CUgreenCtx;
+using xsched::CUlaunchConfig;
+using xsched::CUmemLocation;
+using xsched::CUmemoryPool;
+using xsched::cuuint64_t;
+using xsched::kCudaErrorInvalidContext;
+using xsched::kCudaErrorInvalidValue;
+using xsched::kCudaErrorNotFound;
+using xsched::kCudaSuccess;
+
+namespace {
+
+thread_local std::vector<CUcontext> context_stack;
+thread_local int capture_mode = 0;
+
+CUcontext
+Current()
+{
+  return context_stack.empty() ? nullptr : context_stack.back();
+}
+
+// The stream behind a handle of the application's.
+CUstream
+Resolve(CUstream stream, bool per_thread = false)
+{
+  switch (reinterpret_cast<uint64_t>(stream)) {
+    case 0:
+      return Machine::Get().DefaultStream(
+          Current(), per_thread ? &capture_mode : nullptr);
+    case xsched::kStreamLegacy:
+      return Machine::Get().DefaultStream(Current(), nullptr);
+    case xsched::kStreamPerThread:
+      return Machine::Get().DefaultStream(Current(), &capture_mode);
+    default:
+      return stream;
+  }
+}
+
+}  // namespace
+
+// --- the process and its devices -----------------------------------------------
+
+DRIVER cuInit(unsigned int) { return kCudaSuccess; }
+
+DRIVER
+cuDriverGetVersion(int* version)
+{
+  *version = 13000;
+  return kCudaSuccess;
+}
+
+DRIVER
+cuDeviceGetCount(int* count)
+{
+  *count = kDevices;
+  return kCudaSuccess;
+}
+
+DRIVER
+cuDeviceGet(CUdevice* device, int ordinal)
+{
+  *device = ordinal;
+  return ordinal >= 0 && ordinal < kDevices ? kCudaSuccess
+                                            : kCudaErrorInvalidValue;
+}
+
+DRIVER
+cuGetExportTable(const void** table, const void* id)
+{
+  static const char* const kTable[] = {"export table"};
+  *table = kTable;
+  return id == nullptr ? kCudaErrorInvalidValue : kCudaSuccess;
+}
+
+// --- contexts ------------------------------------------------------------------
+
+DRIVER
+cuCtxCreate_v2(CUcontext* context, unsigned int, CUdevice device)
+{
+  const CUresult result = Machine::Get().CreateContext(device, context);
+  if (result == kCudaSuccess) {
+    context_stack.push_back(*context);
+  }
+  return result;
+}
+
+DRIVER
+cuCtxDestroy_v2(CUcontext context)
+{
+  if (Current() == context) {
+    context_stack.pop_back();
+  }
+  return Machine::Get().DestroyContext(context);
+}
+
+DRIVER
+cuCtxGetCurrent(CUcontext* context)
+{
+  *context = Current();
+  return kCudaSuccess;
+}
+
+DRIVER
+cuCtxSetCurrent(CUcontext context)
+{
+  if (!context_stack.empty()) {
+    context_stack.pop_back();
+  }
+  if (context != nullptr) {
+    context_stack.push_back(context);
+  }
+  return kCudaSuccess;
+}
+
+DRIVER
+cuCtxPushCurrent_v2(CUcontext context)
+{
+  context_stack.push_back(context);
+  return kCudaSuccess;
+}
+
+DRIVER
+cuCtxPopCurrent_v2(CUcontext* context)
+{
+  if (context_stack.empty()) {
+    return kCudaErrorInvalidContext;
+  }
+  *context = Current();
+  context_stack.pop_back();
+  return kCudaSuccess;
+}
+
+DRIVER
+cuCtxGetDevice(CUdevice* device)
+{
+  return Machine::Get().DeviceOf(Current(), device);
+}
+
+DRIVER
+cuCtxSynchronize()
+{
+  return Machine::Get().SynchronizeContext(Current());
+}
+
+DRIVER
+cuCtxSynchronize_v2(CUcontext context)
+{
+  return Machine::Get().SynchronizeContext(
+      context == nullptr ? Current() : context);
+}
+
+DRIVER
+cuCtxGetStreamPriorityRange(int* least, int* greatest)
+{
+  *least = kLeastPriority;
+  *greatest = kGreatestPriority;
+  return kCudaSuccess;
+}
+
+DRIVER
+cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice device)
+{
+  return Machine::Get().RetainPrimary(device, context);
+}
+
+DRIVER
+cuDevicePrimaryCtxRelease_v2(CUdevice device)
+{
+  return Machine::Get().ReleasePrimary(device);
+}
+
+DRIVER
+cuDevicePrimaryCtxReset_v2(CUdevice device)
+{
+  return Machine::Get().ResetPrimary(device);
+}
+
+DRIVER
+cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active)
+{
+  *flags = 0;
+  return Machine::Get().IsPrimaryActive(device, active);
+}
+
+// --- streams -------------------------------------------------------------------
+
+DRIVER
+cuStreamCreateWithPriority(CUstream* stream, unsigned int, int priority)
+{
+  return Machine::Get().CreateStream(Current(), priority, stream);
+}
+
+DRIVER
+cuStreamCreate(CUstream* stream, unsigned int)
+{
+  return Machine::Get().CreateStream(Current(), 0, stream);
+}
+
+// Here a context is its own green context.
+DRIVER
+cuGreenCtxStreamCreate(
+    CUstream* stream, CUgreenCtx context, unsigned int, int priority)
+{
+  return Machine::Get().CreateStream(
+      reinterpret_cast<CUcontext>(context), priority, stream);
+}
+
+DRIVER
+cuStreamDestroy_v2(CUstream stream)
+{
+  return Machine::Get().DestroyStream(stream);
+}
+
+DRIVER
+cuStreamGetPriority(CUstream stream, int* priority)
+{
+  return Machine::Get().PriorityOf(Resolve(stream), priority);
+}
+
+DRIVER
+cuStreamGetCtx(CUstream stream, CUcontext* context)
+{
+  return Machine::Get().ContextOf(Resolve(stream), context);
+}
+
+DRIVER
+cuStreamSynchronize(CUstream stream)
+{
+  return Machine::Get().SynchronizeStream(Resolve(stream));
+}
+
+DRIVER
+cuStreamSynchronize_ptsz(CUstream stream)
+{
+  return Machine::Get().SynchronizeStream(Resolve(stream, true));
+}
+
+DRIVER
+cuStreamQuery(CUstream stream)
+{
+  return Machine::Get().QueryStream(Resolve(stream));
+}
+
+DRIVER
+cuStreamQuery_ptsz(CUstream stream)
+{
+  return Machine::Get().QueryStream(Resolve(stream, true));
+}
+
+DRIVER
+cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int)
+{
+  return Machine::Get().Wait(Resolve(stream), event);
+}
+
+DRIVER
+cuStreamIsCapturing(CUstream stream, int* status)
+{
+  return Machine::Get().IsCapturing(Resolve(stream), status);
+}
+
+DRIVER
+cuStreamBeginCapture_v2(CUstream stream, int)
+{
+  return Machine::Get().BeginCapture(Resolve(stream));
+}
+
+DRIVER
+cuStreamBeginCapture_v2_ptsz(CUstream stream, int)
+{
+  return Machine::Get().BeginCapture(Resolve(stream, true));
+}
+
+DRIVER
+cuStreamEndCapture(CUstream stream, CUgraph* graph)
+{
+  *graph = reinterpret_cast<CUgraph>(Kernel(1));
+  return Machine::Get().EndCapture(Resolve(stream));
+}
+
+DRIVER
+cuStreamEndCapture_ptsz(CUstream stream, CUgraph* graph)
+{
+  *graph = reinterpret_cast<CUgraph>(Kernel(1));
+  return Machine::Get().EndCapture(Resolve(stream, true));
+}
+
+DRIVER
+cuThreadExchangeStreamCaptureMode(int* mode)
+{
+  std::swap(*mode, capture_mode);
+  return kCudaSuccess;
+}
+
+// --- events --------------------------------------------------------------------
+
+DRIVER
+cuEventCreate(CUevent* event, unsigned int)
+{
+  return Machine::Get().CreateEvent(Current(), event);
+}
+
+DRIVER
+cuEventDestroy_v2(CUevent event)
+{
+  return Machine::Get().DestroyEvent(event);
+}
+
+DRIVER
+cuEventRecord(CUevent event, CUstream stream)
+{
+  return Machine::Get().Record(event, Resolve(stream));
+}
+
+DRIVER
+cuEventRecord_ptsz(CUevent event, CUstream stream)
+{
+  return Machine::Get().Record(event, Resolve(stream, true));
+}
+
+DRIVER
+cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int)
+{
+  return Machine::Get().Record(event, Resolve(stream));
+}
+
+DRIVER
+cuEventQuery(CUevent event)
+{
+  return Machine::Get().QueryEvent(event);
+}
+
+DRIVER
+cuEventSynchronize(CUevent event)
+{
+  return Machine::Get().SynchronizeEvent(event);
+}
+
+DRIVER
+cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to)
+{
+  return Machine::Get().Elapsed(from, to, milliseconds);
+}
+
+// --- work ----------------------------------------------------------------------
+
+namespace {
+
+// What the table says that a function does, here as the driver does it.
+struct Call {
+  bool per_thread;
+};
+
+// The kernel; a graph is one kernel whose duration is in its handle.
+template <typename Function, typename... Shape>
+CUfunction
+Grid(Function function, Shape...)
+{
+  return reinterpret_cast<CUfunction>(function);
+}
+
+CUfunction
+GridOf(const CUlaunchConfig*, CUfunction function)
+{
+  return function;
+}
+
+CUstream
+StreamOf(const CUlaunchConfig* config)
+{
+  return config->hStream;
+}
+
+template <typename LazyGrid>
+CUresult
+Launch(const Call& call, CUstream stream, const LazyGrid& grid)
+{
+  return Machine::Get().Launch(Resolve(stream, call.per_thread), grid());
+}
+
+CUresult
+LaunchTogether(
+    const Call&, const CUDA_LAUNCH_PARAMS* launches, unsigned int count)
+{
+  CUresult result = kCudaSuccess;
+  for (unsigned int i = 0; i < count && result == kCudaSuccess; ++i) {
+    result = Machine::Get().Launch(
+        Resolve(launches[i].hStream), launches[i].function);
+  }
+  return result;
+}
+
+CUresult
+Work(const Call& call, CUstream stream)
+{
+  return Machine::Get().Launch(Resolve(stream, call.per_thread), Kernel(1));
+}
+
+CUresult
+WaitForDevice(const Call&)
+{
+  return Machine::Get().WaitForDevice(Current());
+}
+
+}  // namespace
+
+// The parameters that a row has no use for.
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#define XSCHED_INTERCEPT(symbol, since, per_thread, behaviour, parameters, ...) \
+  DRIVER symbol parameters                                                      \
+  {                                                                             \
+    const Call call{per_thread};                                                \
+    return behaviour;                                                           \
+  }
+#include "shim/work.def"
+#undef XSCHED_INTERCEPT
+
+// --- what is only forwarded ------------------------------------------------------
+
+// Arguments of every kind, on the stack as well: what forwarding must keep.
+DRIVER
+cuTensorMapEncodeTiled(
+    void* a, int b, unsigned int c, void* d, const cuuint64_t* e,
+    const cuuint64_t* f, const unsigned int* g, const unsigned int* h, int i,
+    int j, int k, int l)
+{
+  uint64_t sum = 0;
+  for (const uint64_t value :
+       {reinterpret_cast<uint64_t>(a), uint64_t(b), uint64_t(c),
+        reinterpret_cast<uint64_t>(d), reinterpret_cast<uint64_t>(e),
+        reinterpret_cast<uint64_t>(f), reinterpret_cast<uint64_t>(g),
+        reinterpret_cast<uint64_t>(h), uint64_t(i), uint64_t(j), uint64_t(k),
+        uint64_t(l)}) {
+    sum = sum * 3 + value;
+  }
+  return static_cast<CUresult>(sum);
+}
+
+DRIVER
+cuTexRefSetMipmapLevelBias(void* reference, float bias)
+{
+  return static_cast<CUresult>(
+      reinterpret_cast<uintptr_t>(reference) + static_cast<int>(bias * 4));
+}
+
+// --- the driver's functions by their names -----------------------------------------
+
+// A version that the shim's table does not know, with another signature.
+DRIVER cuStreamQuery_v9(CUstream, int) { return kCudaSuccess; }
+
+namespace {
+
+CUresult
+UnexportedQuery(CUevent event)
+{
+  return Machine::Get().QueryEvent(event);
+}
+
+// Since which version the driver has a function; those that no table names,
+// it always had.
+int
+SinceOf(const std::string& name)
+{
+#define XSCHED_INTERCEPT(symbol, since, ...) \
+  if (name == #symbol) {                     \
+    return since;                            \
+  }
+#include "shim/streams.def"
+#include "shim/work.def"
+#undef XSCHED_INTERCEPT
+  return name == "cuStreamQuery_v9" ? kUnknownVersion : 0;
+}
+
+void*
+FindSymbol(const std::string& name, int version, bool per_thread)
+{
+  Dl_info info;
+  dladdr(reinterpret_cast<void*>(&FindSymbol), &info);
+  void* const self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+  void* found = nullptr;
+  for (const char* revision : {"_v9", "_v2", ""}) {
+    for (const char* variant : {per_thread ? "_ptsz" : "", ""}) {
+      const std::string symbol = name + revision + variant;
+      if (found == nullptr && SinceOf(symbol) <= version) {
+        found = dlsym(self, symbol.c_str());
+      }
+    }
+  }
+  dlclose(self);
+  return found;
+}
+
+}  // namespace
+
+DRIVER
+cuGetProcAddress_v2(
+    const char* name, void** function, int version, cuuint64_t flags,
+    int* status)
+{
+  *function =
+      version == kUnexportedVersion && strcmp(name, "cuEventQuery") == 0
+          ? reinterpret_cast<void*>(&UnexportedQuery)
+          : FindSymbol(
+                name, version, (flags & xsched::kProcPerThreadStream) != 0);
+  if (status != nullptr) {
+    *status = *function == nullptr ? 1 : 0;
+  }
+  return *function == nullptr ? kCudaErrorNotFound : kCudaSuccess;
+}
+
+DRIVER
+cuGetProcAddress(
+    const char* name, void** function, int version, cuuint64_t flags)
+{
+  return cuGetProcAddress_v2(name, function, version, flags, nullptr);
+}
+
+// --- control ---------------------------------------------------------------------
+
+std::vector<Execution>
+TakeRuns()
+{
+  return Machine::Get().TakeRuns();
+}
+
+void
+SetError(CUresult error)
+{
+  Machine::Get().SetError(error);
+}
+
+void
+FailLaunches(int count, CUresult error)
+{
+  Machine::Get().FailLaunches(count, error);
+}
+
+void
+Hold(bool hold, int device)
+{
+  Machine::Get().Hold(hold, device);
+}
+
+int
+LiveEvents()
+{
+  return Machine::Get().LiveEvents();
+}
+
+int
+BrokenCaptures()
+{
+  return Machine::Get().BrokenCaptures();
+}
+
+int
+StaleUses()
+{
+  return Machine::Get().StaleUses();
+}
+
+}  // namespace simulated

@@ -1,0 +1,624 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "simulated_driver/machine.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "preempt/clock.h"
+
+namespace simulated {
+
+using xsched::kCudaErrorCaptureUnsupported;
+using xsched::kCudaErrorInvalidContext;
+using xsched::kCudaErrorInvalidDevice;
+using xsched::kCudaErrorInvalidHandle;
+using xsched::kCudaErrorNotReady;
+using xsched::kCudaSuccess;
+using xsched::NowNs;
+
+#define LOCK_OR_RETURN_ERROR()               \
+  std::unique_lock<std::mutex> lock(mutex_); \
+  if (error_ != 0) {                         \
+    return error_;                           \
+  }                                          \
+  static_assert(true, "ends in a semicolon")
+
+#define FIND_OR_RETURN(name, handle) \
+  const auto name = Find(handle);    \
+  if (name == nullptr) {             \
+    return kCudaErrorInvalidHandle;  \
+  }                                  \
+  static_assert(true, "ends in a semicolon")
+
+Machine&
+Machine::Get()
+{
+  static Machine* machine = new Machine;
+  return *machine;
+}
+
+Machine::Machine()
+{
+  for (int number = 0; number < kDevices; ++number) {
+    std::thread(&Machine::Work, this, number).detach();
+  }
+}
+
+template <typename Handle>
+Handle
+Machine::NewHandle()
+{
+  return reinterpret_cast<Handle>(next_handle_ += 0x10);
+}
+
+Machine::Stream*
+Machine::Find(CUstream stream)
+{
+  const auto found = streams_.find(stream);
+  if (found == streams_.end() || found->second.destroyed) {
+    ++stale_uses_;
+    return nullptr;
+  }
+  return &found->second;
+}
+
+std::shared_ptr<Machine::Event>
+Machine::Find(CUevent event)
+{
+  const auto found = events_.find(event);
+  if (found == events_.end()) {
+    ++stale_uses_;
+    return nullptr;
+  }
+  return found->second;
+}
+
+template <typename Condition>
+CUresult
+Machine::WaitUntil(
+    std::unique_lock<std::mutex>* lock, const Condition& condition)
+{
+  done_.wait(*lock, [&] { return error_ != 0 || condition(); });
+  return error_;
+}
+
+// --- contexts ----------------------------------------------------------------
+
+CUresult
+Machine::CreateContext(int device, CUcontext* context)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (device < 0 || device >= kDevices) {
+    return kCudaErrorInvalidDevice;
+  }
+  *context = NewHandle<CUcontext>();
+  contexts_[*context] = {device};
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::EndContext(CUcontext context)
+{
+  if (contexts_.erase(context) == 0) {
+    ++stale_uses_;
+    return kCudaErrorInvalidContext;
+  }
+  for (auto entry = streams_.begin(); entry != streams_.end();) {
+    entry = entry->second.context == context ? streams_.erase(entry)
+                                             : std::next(entry);
+  }
+  for (auto entry = events_.begin(); entry != events_.end();) {
+    entry = entry->second->context == context ? events_.erase(entry)
+                                              : std::next(entry);
+  }
+  for (auto entry = default_streams_.begin();
+       entry != default_streams_.end();) {
+    entry = entry->first.first == context ? default_streams_.erase(entry)
+                                          : std::next(entry);
+  }
+  done_.notify_all();
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::DestroyContext(CUcontext context)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return EndContext(context);
+}
+
+CUresult
+Machine::DeviceOf(CUcontext context, int* device)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = contexts_.find(context);
+  if (found == contexts_.end()) {
+    return kCudaErrorInvalidContext;
+  }
+  *device = found->second.device;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::SynchronizeContext(CUcontext context)
+{
+  LOCK_OR_RETURN_ERROR();
+  return WaitUntil(&lock, [&] {
+    return std::all_of(streams_.begin(), streams_.end(), [&](auto& entry) {
+      return entry.second.context != context ||
+             entry.second.operations.empty();
+    });
+  });
+}
+
+CUresult
+Machine::WaitForDevice(CUcontext context)
+{
+  LOCK_OR_RETURN_ERROR();
+  const auto found = contexts_.find(context);
+  if (found == contexts_.end()) {
+    return kCudaErrorInvalidContext;
+  }
+  const int device = found->second.device;
+  return WaitUntil(&lock, [&] {
+    return std::all_of(streams_.begin(), streams_.end(), [&](auto& entry) {
+      return entry.second.device != device || entry.second.operations.empty();
+    });
+  });
+}
+
+CUresult
+Machine::RetainPrimary(int device, CUcontext* context)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (device < 0 || device >= kDevices) {
+    return kCudaErrorInvalidDevice;
+  }
+  Primary& primary = primaries_[device];
+  ++primary.retained;
+  if (primary.context == nullptr) {
+    primary.context = NewHandle<CUcontext>();
+  }
+  contexts_[primary.context] = {device};
+  *context = primary.context;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::ReleasePrimary(int device)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Primary& primary = primaries_[device];
+  if (primary.retained == 0) {
+    return kCudaErrorInvalidContext;
+  }
+  return --primary.retained == 0 && contexts_.count(primary.context) != 0
+             ? EndContext(primary.context)
+             : kCudaSuccess;
+}
+
+CUresult
+Machine::ResetPrimary(int device)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const CUcontext context = primaries_[device].context;
+  return contexts_.count(context) == 0 ? kCudaSuccess : EndContext(context);
+}
+
+CUresult
+Machine::IsPrimaryActive(int device, int* active)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  *active = contexts_.count(primaries_[device].context) != 0 ? 1 : 0;
+  return kCudaSuccess;
+}
+
+// --- streams -----------------------------------------------------------------
+
+CUstream
+Machine::AddStream(CUcontext context, int priority)
+{
+  const auto found = contexts_.find(context);
+  if (found == contexts_.end()) {
+    return nullptr;
+  }
+  const CUstream stream = NewHandle<CUstream>();
+  Stream& added = streams_[stream];
+  added.context = context;
+  added.device = found->second.device;
+  added.priority =
+      std::min(kLeastPriority, std::max(kGreatestPriority, priority));
+  return stream;
+}
+
+CUresult
+Machine::CreateStream(CUcontext context, int priority, CUstream* stream)
+{
+  LOCK_OR_RETURN_ERROR();
+  *stream = AddStream(context, priority);
+  return *stream == nullptr ? kCudaErrorInvalidContext : kCudaSuccess;
+}
+
+CUstream
+Machine::DefaultStream(CUcontext context, const void* thread)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  CUstream& stream = default_streams_[{context, thread}];
+  if (stream == nullptr) {
+    stream = AddStream(context, 0);
+  }
+  return stream;
+}
+
+CUresult
+Machine::DestroyStream(CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  // What it holds is still done; Work takes it away after that.
+  stream->destroyed = true;
+  stream->capture = 0;
+  devices_[stream->device].changed.notify_one();
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::PriorityOf(CUstream handle, int* priority)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  *priority = stream->priority;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::ContextOf(CUstream handle, CUcontext* context)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  *context = stream->context;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::Submit(Stream* stream, Operation operation)
+{
+  if (stream->capture != 0) {
+    return kCudaSuccess;  // becomes part of a graph: does not run
+  }
+  operation.submitted = ++clock_;
+  stream->operations.push_back(std::move(operation));
+  devices_[stream->device].changed.notify_one();
+  return kCudaSuccess;
+}
+
+bool
+Machine::BreaksCapture(const Stream& stream, CUstream handle)
+{
+  if (stream.capture != 0) {
+    return true;
+  }
+  const auto legacy = default_streams_.find({stream.context, nullptr});
+  return legacy != default_streams_.end() && legacy->second == handle &&
+         std::any_of(streams_.begin(), streams_.end(), [&](auto& entry) {
+           return entry.second.context == stream.context &&
+                  entry.second.capture != 0;
+         });
+}
+
+CUresult
+Machine::Launch(CUstream handle, CUfunction kernel)
+{
+  LOCK_OR_RETURN_ERROR();
+  if (launch_failures_ > 0) {
+    --launch_failures_;
+    return launch_error_;
+  }
+  FIND_OR_RETURN(stream, handle);
+  return Submit(stream, {Operation::kKernel, kernel, nullptr, 0, 0});
+}
+
+CUresult
+Machine::SynchronizeStream(CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  if (BreaksCapture(*stream, handle)) {
+    ++broken_captures_;
+    return kCudaErrorCaptureUnsupported;
+  }
+  return WaitUntil(&lock, [&] {
+    const auto found = streams_.find(handle);
+    return found == streams_.end() || found->second.operations.empty();
+  });
+}
+
+CUresult
+Machine::QueryStream(CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  if (BreaksCapture(*stream, handle)) {
+    ++broken_captures_;
+    return kCudaErrorCaptureUnsupported;
+  }
+  return stream->operations.empty() ? kCudaSuccess : kCudaErrorNotReady;
+}
+
+CUresult
+Machine::BeginCapture(CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  if (stream->capture != 0) {
+    return kCudaErrorInvalidHandle;
+  }
+  stream->capture = ++captures_;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::EndCapture(CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  const int capture = stream->capture;
+  if (capture == 0) {
+    return kCudaErrorInvalidHandle;
+  }
+  for (auto& entry : streams_) {
+    if (entry.second.capture == capture) {
+      entry.second.capture = 0;
+    }
+  }
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::IsCapturing(CUstream handle, int* status)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  *status = stream->capture != 0 ? 1 : 0;
+  return kCudaSuccess;
+}
+
+// --- events ------------------------------------------------------------------
+
+CUresult
+Machine::CreateEvent(CUcontext context, CUevent* event)
+{
+  LOCK_OR_RETURN_ERROR();
+  if (contexts_.count(context) == 0) {
+    return kCudaErrorInvalidContext;
+  }
+  *event = NewHandle<CUevent>();
+  events_[*event] = std::make_shared<Event>();
+  events_[*event]->context = context;
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::DestroyEvent(CUevent event)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  FIND_OR_RETURN(found, event);
+  events_.erase(event);
+  return kCudaSuccess;
+}
+
+CUresult
+Machine::Record(CUevent event_handle, CUstream handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(event, event_handle);
+  FIND_OR_RETURN(stream, handle);
+  if (event->context != stream->context) {
+    return kCudaErrorInvalidHandle;
+  }
+  event->capture = stream->capture;
+  if (stream->capture == 0) {
+    ++event->recorded;
+  }
+  return Submit(
+      stream, {Operation::kRecord, nullptr, event, event->recorded, 0});
+}
+
+CUresult
+Machine::Wait(CUstream handle, CUevent event_handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(event, event_handle);
+  FIND_OR_RETURN(stream, handle);
+  if (event->capture != 0) {
+    stream->capture = event->capture;  // the stream joins the capture
+  }
+  return Submit(
+      stream, {Operation::kWait, nullptr, event, event->recorded, 0});
+}
+
+CUresult
+Machine::SynchronizeEvent(CUevent handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(event, handle);
+  const uint64_t recorded = event->recorded;
+  return WaitUntil(&lock, [&] { return event->completed >= recorded; });
+}
+
+CUresult
+Machine::QueryEvent(CUevent handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(event, handle);
+  return event->completed >= event->recorded ? kCudaSuccess
+                                             : kCudaErrorNotReady;
+}
+
+CUresult
+Machine::Elapsed(CUevent from, CUevent to, float* milliseconds)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(first, from);
+  FIND_OR_RETURN(last, to);
+  *milliseconds = static_cast<float>(
+      static_cast<double>(last->at_ns - first->at_ns) / 1e6);
+  return kCudaSuccess;
+}
+
+// --- the devices at work -------------------------------------------------------
+
+void
+Machine::DoInstantOperations(int number)
+{
+  bool recorded = false;
+  for (auto entry = streams_.begin(); entry != streams_.end();) {
+    Stream& stream = entry->second;
+    auto& operations = stream.operations;
+    while (stream.device == number && !operations.empty() &&
+           operations.front().kind != Operation::kKernel) {
+      Event& event = *operations.front().event;
+      const uint64_t version = operations.front().version;
+      if (operations.front().kind == Operation::kRecord) {
+        event.completed = std::max(event.completed, version);
+        event.at_ns = devices_[number].now_ns;
+        recorded = true;
+      } else if (event.completed < version) {
+        break;
+      }
+      operations.pop_front();
+    }
+    entry = stream.destroyed && operations.empty() ? streams_.erase(entry)
+                                                   : std::next(entry);
+  }
+  if (recorded) {
+    // Streams may wait for it, here and on other devices.
+    DoInstantOperations(number);
+    for (Device& device : devices_) {
+      device.changed.notify_one();
+    }
+  }
+}
+
+std::map<CUstream, Machine::Stream>::iterator
+Machine::NextKernel(int number)
+{
+  auto best = streams_.end();
+  for (auto entry = streams_.begin(); entry != streams_.end(); ++entry) {
+    const Stream& stream = entry->second;
+    if (stream.device != number || stream.operations.empty() ||
+        stream.operations.front().kind != Operation::kKernel) {
+      continue;
+    }
+    if (best == streams_.end() || stream.priority < best->second.priority ||
+        (stream.priority == best->second.priority &&
+         stream.operations.front().submitted <
+             best->second.operations.front().submitted)) {
+      best = entry;
+    }
+  }
+  return best;
+}
+
+void
+Machine::Work(int number)
+{
+  Device& device = devices_[number];
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    // Events that are recorded while nothing runs happen now.
+    if (device.idle) {
+      device.now_ns = NowNs();
+    }
+    DoInstantOperations(number);
+    done_.notify_all();
+    const auto next = NextKernel(number);
+    if (next == streams_.end() || device.held) {
+      device.idle = true;
+      device.changed.wait(lock);
+      continue;
+    }
+    device.idle = false;
+    const CUstream stream = next->first;
+    const Operation& kernel = next->second.operations.front();
+    const uint64_t microseconds =
+        reinterpret_cast<uint64_t>(kernel.kernel) & 0xFFFFFFFF;
+    runs_.push_back({stream, kernel.kernel, kernel.submitted, ++clock_});
+    device.now_ns += static_cast<int64_t>(microseconds) * 1000;
+    const int64_t until_ns = device.now_ns;
+    lock.unlock();
+    // Short kernels run back to back in the device's own time, which may be
+    // a little ahead of the machine's.
+    while (until_ns - NowNs() > 20000) {
+      std::this_thread::sleep_for(
+          std::chrono::nanoseconds(until_ns - NowNs()));
+    }
+    lock.lock();
+    device.changed.wait(lock, [&] { return !device.held; });
+    device.now_ns = std::max(device.now_ns, NowNs() - 100000);
+    const auto ran = streams_.find(stream);
+    if (ran != streams_.end()) {  // its context may be gone
+      ran->second.operations.pop_front();
+    }
+  }
+}
+
+// --- control -------------------------------------------------------------------
+
+std::vector<Execution>
+Machine::TakeRuns()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(runs_, {});
+}
+
+void
+Machine::SetError(CUresult error)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  error_ = error;
+  done_.notify_all();
+}
+
+void
+Machine::FailLaunches(int count, CUresult error)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  launch_failures_ = count;
+  launch_error_ = error;
+}
+
+void
+Machine::Hold(bool hold, int device)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  devices_[device].held = hold;
+  devices_[device].changed.notify_one();
+}
+
+int
+Machine::LiveEvents()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<int>(events_.size());
+}
+
+int
+Machine::BrokenCaptures()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return broken_captures_;
+}
+
+int
+Machine::StaleUses()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return stale_uses_;
+}
+
+}  // namespace simulated

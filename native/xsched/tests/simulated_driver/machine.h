@@ -1,0 +1,169 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_TESTS_SIMULATED_DRIVER_MACHINE_H_
+#define XSCHED_TESTS_SIMULATED_DRIVER_MACHINE_H_
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "simulated_driver/simulated_driver.h"
+
+namespace simulated {
+
+using xsched::CUcontext;
+using xsched::CUevent;
+using xsched::CUfunction;
+using xsched::CUresult;
+using xsched::CUstream;
+
+constexpr int kLeastPriority = 0;
+constexpr int kGreatestPriority = -5;
+
+// A host with several devices, as CUDA sees it: contexts, streams, events and
+// captures. Each device "runs" one kernel after the other in real time, taking
+// the stream of the highest priority that has one, the oldest first. Left out:
+// that the legacy stream and other blocking streams wait for each other.
+//
+// One instance, never destroyed. One lock for everything: this is a model,
+// not a fast one.
+class Machine {
+ public:
+  static Machine& Get();
+
+  // --- contexts -------------------------------------------------------------
+  CUresult CreateContext(int device, CUcontext* context);
+  CUresult DestroyContext(CUcontext context);
+  CUresult DeviceOf(CUcontext context, int* device);
+  CUresult SynchronizeContext(CUcontext context);
+  // Returns when the context's device has nothing to do.
+  CUresult WaitForDevice(CUcontext context);
+  CUresult RetainPrimary(int device, CUcontext* context);
+  CUresult ReleasePrimary(int device);
+  CUresult ResetPrimary(int device);
+  CUresult IsPrimaryActive(int device, int* active);
+
+  // --- streams --------------------------------------------------------------
+  CUresult CreateStream(CUcontext context, int priority, CUstream* stream);
+  // The legacy stream of a context, or a thread's, if 'thread' is not null.
+  CUstream DefaultStream(CUcontext context, const void* thread);
+  CUresult DestroyStream(CUstream stream);
+  CUresult PriorityOf(CUstream stream, int* priority);
+  CUresult ContextOf(CUstream stream, CUcontext* context);
+  CUresult Launch(CUstream stream, CUfunction kernel);
+  CUresult SynchronizeStream(CUstream stream);
+  CUresult QueryStream(CUstream stream);
+  CUresult BeginCapture(CUstream stream);
+  CUresult EndCapture(CUstream stream);
+  CUresult IsCapturing(CUstream stream, int* status);
+
+  // --- events ---------------------------------------------------------------
+  CUresult CreateEvent(CUcontext context, CUevent* event);
+  CUresult DestroyEvent(CUevent event);
+  CUresult Record(CUevent event, CUstream stream);
+  CUresult Wait(CUstream stream, CUevent event);
+  CUresult SynchronizeEvent(CUevent event);
+  CUresult QueryEvent(CUevent event);
+  CUresult Elapsed(CUevent from, CUevent to, float* milliseconds);
+
+  // --- what simulated_driver.h promises ---------------------------------------
+  std::vector<Execution> TakeRuns();
+  void SetError(CUresult error);
+  void FailLaunches(int count, CUresult error);
+  void Hold(bool hold, int device);
+  int LiveEvents();
+  int BrokenCaptures();
+  int StaleUses();
+
+ private:
+  struct Context {
+    int device;
+  };
+
+  struct Event {
+    CUcontext context;
+    uint64_t recorded = 0;
+    uint64_t completed = 0;
+    int64_t at_ns = 0;
+    int capture = 0;
+  };
+
+  struct Operation {
+    enum Kind { kKernel, kRecord, kWait } kind;
+    CUfunction kernel;
+    std::shared_ptr<Event> event;
+    uint64_t version;
+    uint64_t submitted;
+  };
+
+  struct Stream {
+    CUcontext context;
+    int device;
+    int priority;
+    int capture = 0;  // the one it takes part in; 0 if none
+    bool destroyed = false;
+    std::deque<Operation> operations;
+  };
+
+  struct Device {
+    std::condition_variable changed;  // something was submitted
+    int64_t now_ns = 0;
+    bool idle = true;
+    bool held = false;
+  };
+
+  // Keeps its handle through all its lives, and its count through a reset, as
+  // the driver 580 does.
+  struct Primary {
+    CUcontext context = nullptr;
+    int retained = 0;
+  };
+
+  Machine();
+
+  // All of these are called with the lock held.
+  template <typename Handle>
+  Handle NewHandle();
+  Stream* Find(CUstream stream);
+  std::shared_ptr<Event> Find(CUevent event);
+  CUresult EndContext(CUcontext context);
+  CUstream AddStream(CUcontext context, int priority);
+  // Whether to ask a stream for its progress would break a capture: its own,
+  // or, if it is the legacy stream, that of any other of its context.
+  bool BreaksCapture(const Stream& stream, CUstream handle);
+  CUresult Submit(Stream* stream, Operation operation);
+  template <typename Condition>
+  CUresult WaitUntil(
+      std::unique_lock<std::mutex>* lock, const Condition& condition);
+
+  void Work(int number);
+  void DoInstantOperations(int number);
+  std::map<CUstream, Stream>::iterator NextKernel(int number);
+
+  std::mutex mutex_;
+  std::condition_variable done_;  // something has finished
+  Device devices_[kDevices];
+  Primary primaries_[kDevices];
+  std::map<CUcontext, Context> contexts_;
+  std::map<CUstream, Stream> streams_;
+  std::map<std::pair<CUcontext, const void*>, CUstream> default_streams_;
+  std::map<CUevent, std::shared_ptr<Event>> events_;
+  std::vector<Execution> runs_;
+  uint64_t clock_ = 0;
+  uintptr_t next_handle_ = 0x1000;
+  int captures_ = 0;
+  CUresult error_ = 0;
+  int launch_failures_ = 0;
+  CUresult launch_error_ = 0;
+  int broken_captures_ = 0;
+  int stale_uses_ = 0;
+};
+
+}  // namespace simulated
+
+#endif  // XSCHED_TESTS_SIMULATED_DRIVER_MACHINE_H_
