@@ -53,11 +53,15 @@ check_library() {
     "take LD_PRELOAD out of the container's environment, and build the image again if the file is missing"
 }
 
-check_policy() {
+check_settings() {
   [ "${XSCHED_POLICY:-HPF}" = HPF ] || problem \
     "XSCHED_POLICY is '$XSCHED_POLICY', which schedules no models" "set it to HPF, or leave it out"
   [ "${XSCHED_SCHEDULER:-LCL}" = LCL ] || problem \
     "XSCHED_SCHEDULER is '$XSCHED_SCHEDULER', which leaves scheduling to the application" "set it to LCL, or leave it out"
+  case ${XSCHED_CONTROL:-ON} in
+    [Oo][Ff][Ff] | 0) problem \
+      "XSCHED_CONTROL is '$XSCHED_CONTROL', so that nobody can ask whether Triton is scheduled" "set it to ON, or leave it out" ;;
+  esac
 }
 
 check_gpus() {
@@ -86,7 +90,7 @@ check_scheduling() {
     *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or leave it out" ;;
   esac
   check_library
-  check_policy
+  check_settings
   check_gpus
   for index in "${!problems[@]}"; do
     if [ "$required" = ON ]; then

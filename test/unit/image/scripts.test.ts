@@ -1,0 +1,362 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const SCRIPTS = path.resolve(__dirname, "../../../images/triton");
+
+/** Writes down how it is called, says so, and runs until it is told to end. */
+const TRITONSERVER = `#!/bin/bash
+trap 'echo stopped >>"$RECORD"; exit 0' TERM
+{ printf '%s\\n' "$@"; env; } >"$RECORD.new"
+mv "$RECORD.new" "$RECORD"
+while :; do sleep 0.1; done
+`;
+
+/** nvidia-smi on a machine with these GPUs: name and compute capability of each. */
+const nvidiaSmi = (gpus: readonly string[]): string => `#!/bin/sh
+case "$*" in
+  *name,compute_cap*) printf '%s\\n' ${gpus.map((gpu) => `'${gpu}'`).join(" ")} ;;
+  *) printf '%s\\n' ${gpus.map((gpu) => `'${gpu.split(",")[0] ?? ""}'`).join(" ")} ;;
+esac
+`;
+
+const T4 = "Tesla T4, 7.5";
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+describe("the image's scripts", function () {
+  this.timeout(60_000);
+  let folder: string;
+  let record: string;
+  const children: ChildProcess[] = [];
+  /** The tritonservers, which outlive an entrypoint that is killed. */
+  const servers: number[] = [];
+
+  const program = (name: string, text: string): void => {
+    fs.writeFileSync(path.join(folder, "programs", name), text, { mode: 0o755 });
+  };
+
+  /** Starts one of the scripts as it lies in the image, with only these variables. */
+  const start = (
+    script: string,
+    words: readonly string[],
+    environment: NodeJS.ProcessEnv = {},
+  ): { child: ChildProcess; ended: Promise<Ended> } => {
+    const child = spawn(path.join(folder, "xsched/bin", script), words, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        PATH: `${path.join(folder, "programs")}:/usr/bin:/bin`,
+        RECORD: record,
+        XSCHED_TRITON_STATE: path.join(folder, "state"),
+        ...environment,
+      },
+    });
+    children.push(child);
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8");
+      stream.on("data", (text: string) => (output += text));
+    }
+    const ended = new Promise<Ended>((resolve) => {
+      child.on("close", (code) => {
+        resolve({ code, output });
+      });
+    });
+    return { child, ended };
+  };
+
+  const run = (script: string, words: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> =>
+    start(script, words, environment).ended;
+
+  const until = async (what: string, holds: () => boolean): Promise<void> => {
+    for (let attempt = 0; attempt < 300 && !holds(); attempt++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(holds(), what);
+  };
+
+  /** Starts tritonserver through the entrypoint, and gives what it was called with. */
+  const serve = async (
+    words: readonly string[] = [],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<{ child: ChildProcess; ended: Promise<Ended>; called: string[] }> => {
+    const started = start("entrypoint.sh", ["tritonserver", ...words], environment);
+    await until("tritonserver runs", () => fs.existsSync(record) && fs.existsSync(state("server")));
+    servers.push(Number(fs.readFileSync(state("server"), "utf8").split("\n")[0]));
+    return { ...started, called: fs.readFileSync(record, "utf8").split("\n") };
+  };
+
+  const state = (name: string): string => path.join(folder, "state", name);
+
+  beforeEach(() => {
+    folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-image-")));
+    record = path.join(folder, "record");
+    for (const part of ["programs", "xsched/bin", "xsched/lib"]) {
+      fs.mkdirSync(path.join(folder, part), { recursive: true });
+    }
+    for (const script of ["entrypoint.sh", "healthcheck.sh"]) {
+      fs.copyFileSync(path.join(SCRIPTS, script), path.join(folder, "xsched/bin", script));
+      fs.chmodSync(path.join(folder, "xsched/bin", script), 0o755);
+    }
+    // Any library will do: it is only looked for.
+    const [library = ""] = /\/\S*\/libm\.so\.6/.exec(fs.readFileSync("/proc/self/maps", "utf8")) ?? [];
+    fs.copyFileSync(library, path.join(folder, "xsched/lib/libshimcuda.so"));
+    fs.symlinkSync("libshimcuda.so", path.join(folder, "xsched/lib/libcuda.so.1"));
+    program("tritonserver", TRITONSERVER);
+    program("nvidia-smi", "#!/bin/sh\nexit 9\n");
+  });
+
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill("SIGKILL");
+    for (const pid of servers.splice(0)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It has ended.
+      }
+    }
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe("entrypoint.sh", () => {
+    it("runs tritonserver with XSched first where there is a GPU", async () => {
+      program("nvidia-smi", nvidiaSmi([T4]));
+      const { called } = await serve(["--http-port=9000"], {
+        LD_LIBRARY_PATH: "/usr/local/nvidia/lib64",
+        XSCHED_TRITON_VARIANT: "patched",
+      });
+      assert.equal(called[0], "--http-port=9000");
+      assert.ok(called.includes(`LD_LIBRARY_PATH=${folder}/xsched/lib:/usr/local/nvidia/lib64`));
+      assert.ok(called.includes("XSCHED_POLICY=HPF"));
+      assert.ok(called.includes("XSCHED_REQUIRED=ON"));
+      assert.ok(!called.some((line) => line.startsWith("XSCHED_AUTO_XQUEUE=")));
+    });
+
+    it("makes every stream an XQueue in the variant transparent", async () => {
+      program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
+      const { called } = await serve([], { XSCHED_TRITON_VARIANT: "transparent" });
+      assert.ok(called.includes("XSCHED_AUTO_XQUEUE=ON"));
+    });
+
+    it("runs tritonserver as the base does where there is no GPU and none is required", async () => {
+      const { child, ended, called } = await serve([], { XSCHED_REQUIRED: "OFF" });
+      assert.ok(called.includes("XSCHED_REQUIRED=OFF"));
+      assert.ok(!called.some((line) => /^(LD_LIBRARY_PATH|XSCHED_POLICY)=/.test(line)));
+      child.kill("SIGTERM");
+      assert.match((await ended).output, /warning: models run unscheduled: no GPU is visible/);
+    });
+
+    it("runs any other command as it is, and says what to give if there is none", async () => {
+      program("nvidia-smi", nvidiaSmi([T4]));
+      const { code, output } = await run("entrypoint.sh", ["sh", "-c", "env; exit 3"]);
+      assert.equal(code, 3);
+      assert.doesNotMatch(output, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_TRITON_ENTERED)=/m);
+      const nothing = await run("entrypoint.sh", []);
+      assert.deepEqual(
+        [nothing.code, nothing.output],
+        [1, "error: no command was given\nfix: docker run … IMAGE tritonserver --model-repository=/models\n"],
+      );
+    });
+
+    it("goes through the base's own entrypoint, which sees nothing of XSched", async () => {
+      program("nvidia-smi", nvidiaSmi([T4]));
+      program(
+        "base",
+        `#!/bin/bash\necho "base: \${LD_LIBRARY_PATH-none}"\nexport LD_LIBRARY_PATH=/compat\nexec "$@"\n`,
+      );
+      const { child, ended, called } = await serve([], {
+        XSCHED_TRITON_BASE_ENTRYPOINT: path.join(folder, "programs/base"),
+      });
+      assert.ok(called.includes(`LD_LIBRARY_PATH=${folder}/xsched/lib:/compat`));
+      child.kill("SIGTERM");
+      assert.match((await ended).output, /^base: none$/m);
+    });
+
+    describe("with scheduling required, refuses to start", () => {
+      const refusal = async (environment: NodeJS.ProcessEnv): Promise<string> => {
+        const { code, output } = await run("entrypoint.sh", ["tritonserver"], {
+          XSCHED_REQUIRED: "ON",
+          XSCHED_TRITON_VARIANT: "patched",
+          ...environment,
+        });
+        assert.equal(code, 1, output);
+        assert.ok(!fs.existsSync(record), "tritonserver did not run");
+        return output;
+      };
+      const unscheduled = (problem: string, fix: string): string =>
+        `error: models cannot be scheduled: ${problem}\nfix: ${fix}\n` +
+        "Triton is not started, because XSCHED_REQUIRED is ON (scheduler.required in the settings of the stack).\n";
+
+      it("without a GPU", async () => {
+        assert.equal(
+          await refusal({}),
+          unscheduled(
+            "no GPU is visible in the container",
+            "run it with --gpus all on a host with an NVIDIA driver and the NVIDIA container toolkit",
+          ),
+        );
+      });
+
+      it("on a GPU that the image's TensorRT does not know", async () => {
+        program("nvidia-smi", nvidiaSmi([T4, "NVIDIA H100 80GB HBM3, 9.0"]));
+        assert.equal(
+          await refusal({}),
+          unscheduled(
+            "this image's TensorRT 8.2.5 knows no GPU like NVIDIA H100 80GB HBM3 (compute capability 9.0)",
+            "use a GPU of compute capability 7.0, 7.5, 8.0, 8.6, or build the variant transparent on a newer Triton",
+          ),
+        );
+      });
+
+      it("with settings under which nothing is scheduled, and names each", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        const output = await refusal({
+          XSCHED_POLICY: "CFS",
+          XSCHED_SCHEDULER: "APP",
+          XSCHED_CONTROL: "off",
+        });
+        assert.match(output, /XSCHED_POLICY is 'CFS', which schedules no models\nfix: set it to HPF/);
+        assert.match(output, /XSCHED_SCHEDULER is 'APP', .*\nfix: set it to LCL/);
+        assert.match(output, /XSCHED_CONTROL is 'off', .*\nfix: set it to ON/);
+      });
+
+      it("when CUDA would use another library", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        const other = path.join(folder, "libcuda.so.1");
+        fs.copyFileSync(path.join(folder, "xsched/lib/libshimcuda.so"), other);
+        assert.equal(
+          await refusal({ LD_PRELOAD: other }),
+          unscheduled(
+            `CUDA would use ${other} in place of ${folder}/xsched/lib/libcuda.so.1`,
+            "take LD_PRELOAD out of the container's environment, and build the image again if the file is missing",
+          ),
+        );
+        fs.rmSync(path.join(folder, "xsched/lib/libcuda.so.1"));
+        assert.match(await refusal({}), /CUDA would use no libcuda\.so\.1 at all in place of/);
+      });
+
+      it("for a value that means nothing", async () => {
+        assert.equal(
+          await refusal({ XSCHED_REQUIRED: "maybe" }),
+          "error: XSCHED_REQUIRED is 'maybe'\nfix: set it to ON or OFF, or leave it out\n",
+        );
+        assert.equal(
+          await refusal({ XSCHED_TRITON_DRAIN_SECONDS: "5s" }),
+          "error: XSCHED_TRITON_DRAIN_SECONDS is '5s'\nfix: give a whole number of seconds from 0 to 9999\n",
+        );
+      });
+    });
+
+    it("passes a stop on at once, and ends as tritonserver does", async () => {
+      const { child, ended } = await serve();
+      child.kill("SIGTERM");
+      assert.equal((await ended).code, 0);
+      assert.match(fs.readFileSync(record, "utf8"), /^stopped$/m);
+      fs.rmSync(record);
+      program("tritonserver", `${TRITONSERVER.split("while")[0] ?? ""}sleep 0.5; exit 7\n`);
+      const failed = await serve();
+      assert.equal((await failed.ended).code, 7);
+    });
+
+    it("drains before it stops: it is unhealthy and serves on, and a second signal changes nothing", async () => {
+      const { child, ended } = await serve([], { XSCHED_TRITON_DRAIN_SECONDS: "2" });
+      child.kill("SIGTERM");
+      await until("it drains", () => fs.existsSync(state("draining")));
+      child.kill("SIGTERM");
+      assert.match((await run("healthcheck.sh", [])).output, /unhealthy: Triton is about to stop/);
+      assert.doesNotMatch(fs.readFileSync(record, "utf8"), /^stopped$/m);
+      assert.equal((await ended).code, 0);
+      assert.match(fs.readFileSync(record, "utf8"), /^stopped$/m);
+    });
+
+    it("forgets the drain of the server before", async () => {
+      fs.mkdirSync(path.join(folder, "state"));
+      fs.writeFileSync(state("draining"), "");
+      await serve();
+      assert.ok(!fs.existsSync(state("draining")));
+    });
+  });
+
+  describe("healthcheck.sh", () => {
+    let server: http.Server;
+    let status: number;
+
+    beforeEach(async () => {
+      status = 200;
+      server = http.createServer((request, response) => {
+        response.statusCode = request.url === "/v2/health/ready" ? status : 404;
+        response.end();
+      });
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      fs.mkdirSync(path.join(folder, "state"));
+    });
+
+    afterEach(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+
+    const serving = (required: string): void => {
+      const { port } = server.address() as AddressInfo;
+      fs.writeFileSync(state("server"), `4242\n127.0.0.1 ${port}\n${required}\n`);
+    };
+    const control = (code: number): void => {
+      const text = `#!/bin/sh\n[ "$*" = "--pid 4242 status" ] || exit 2\necho "scheduled  no: it is a test"\nexit ${code}\n`;
+      fs.writeFileSync(path.join(folder, "xsched/bin/xsched-ctl"), text, { mode: 0o755 });
+    };
+
+    it("is content with a ready Triton that need not be scheduled", async () => {
+      serving("OFF");
+      control(3);
+      assert.deepEqual(await run("healthcheck.sh", []), { code: 0, output: "" });
+    });
+
+    it("says that Triton is not ready, or does not listen yet", async () => {
+      serving("OFF");
+      status = 400;
+      assert.match(
+        (await run("healthcheck.sh", [])).output,
+        /^unhealthy: Triton is not ready: HTTP\/1.1 400/,
+      );
+      await new Promise((resolve) => server.close(resolve));
+      const { code, output } = await run("healthcheck.sh", []);
+      assert.equal(code, 1);
+      assert.match(output, /^unhealthy: Triton does not listen at 127\.0\.0\.1:\d+ yet\n$/);
+    });
+
+    it("asks the scheduler of tritonserver where that is required, and for itself", async () => {
+      serving("ON");
+      control(0);
+      assert.equal((await run("healthcheck.sh", [])).code, 0);
+      for (const code of [1, 3]) {
+        control(code);
+        const expected = {
+          code: 1,
+          output: "unhealthy: Triton is not scheduled: scheduled  no: it is a test\n",
+        };
+        assert.deepEqual(await run("healthcheck.sh", []), expected);
+        serving("OFF");
+        assert.deepEqual(await run("healthcheck.sh", ["scheduler"]), expected);
+        serving("ON");
+      }
+    });
+
+    it("says that no tritonserver was started, and which check there is", async () => {
+      assert.deepEqual(await run("healthcheck.sh", []), {
+        code: 1,
+        output: "unhealthy: no tritonserver has been started by the image's entrypoint\n",
+      });
+      assert.equal(
+        (await run("healthcheck.sh", ["gpu"])).output,
+        "unhealthy: 'gpu' is not a check; there is: scheduler\n",
+      );
+    });
+  });
+});
