@@ -40,13 +40,19 @@ export const serverFieldsNow = {
 
 /** Refuses what does not go together. */
 export function refuseServerClash(
-  server: Parameters<typeof refusePortClash>[0] & { readonly drainSeconds?: unknown },
+  server: Parameters<typeof refusePortClash>[0],
   at: Place,
   raw: unknown,
 ): void {
   refusePortClash(server, at);
-  const { drainSeconds: given } = server;
-  if (typeof given === "number" && given > 0 && keyOf(raw, "image") === undefined) {
-    at.at("drainSeconds").fault(given, "0 without an image: a process has no health check", "take it out");
+  for (const key of ["registry", "drainSeconds"]) {
+    const given = keyOf(raw, key);
+    if (given !== undefined && given !== 0 && keyOf(raw, "image") === undefined) {
+      at.at(key).faultShown(
+        "(given without an image)",
+        "a container's option only with image",
+        "add image, or take it out",
+      );
+    }
   }
 }

@@ -111,7 +111,7 @@ export const buildFields = {
   variant: defaulted(
     choice(IMAGE_VARIANTS),
     "patched",
-    "How Triton is scheduled: `patched` builds Triton's TensorRT backend with XSched, and each model has its own priority; `transparent` leaves any release of Triton as it is, and a model has the CUDA priority of its streams.",
+    "How Triton is scheduled: `patched` builds Triton's TensorRT backend with XSched, and each model has its own priority; `transparent` leaves any release of Triton as it is, and a model is scheduled at the CUDA priority of its streams.",
   ),
   base: defaulted(
     image,

@@ -59,7 +59,7 @@ describe("arguments of the components", () => {
       `8 faults in the arguments of TritonDeployment edge
 
   adress: (unknown key)
-    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, schedulerRequired, image
+    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, drainSeconds, schedulerRequired, image, registry
     fix: did you mean address?
 
   models[0].priority: 256
@@ -91,6 +91,51 @@ describe("arguments of the components", () => {
     fix: choose another, for example 8001
 `,
     );
+    assert.deepEqual(registered, []);
+  });
+
+  it("of a container need an image", () => {
+    const login = { username: "deployer", password: pulumi.secret("hidden") };
+    assert.equal(
+      refusal({ models: [], registry: login, drainSeconds: 5 }),
+      `2 faults in the arguments of TritonDeployment edge
+
+  registry: (given without an image)
+    allowed: a container's option only with image
+    fix: add image, or take it out
+
+  drainSeconds: (given without an image)
+    allowed: a container's option only with image
+    fix: add image, or take it out
+`,
+    );
+  });
+
+  it("of an image are one that is there or one to build, and nothing else", () => {
+    const build = { repository: "registry.example.com/triton" };
+    const broken: readonly (readonly [object, RegExp])[] = [
+      [
+        {},
+        /^1 fault in the arguments of TritonImage i\n\n {2}image: \(not set\)\n {4}allowed: image, or build/,
+      ],
+      [{ image: IMAGE, build }, / {2}build: an object\n {4}allowed: image or build, not both\n/],
+      [
+        { build: { ...build, variant: "patch" } },
+        / {2}build\.variant: "patch"\n.*\n {4}fix: did you mean patched\?/,
+      ],
+      [
+        { build: { ...build, repository: "triton" } },
+        /fix: begin with the registry's address, for example docker\.io\/triton/,
+      ],
+      [
+        { build: { ...build, base: "ubuntu" } },
+        /fix: name a tag after a colon, or better the digest after an @/,
+      ],
+      [{ build, registry: { username: "a", password: "" } }, / {2}registry\.password: \(secret\)\n/],
+    ];
+    for (const [args, message] of broken) {
+      assert.throws(() => new api.TritonImage("i", args), { message });
+    }
     assert.deepEqual(registered, []);
   });
 

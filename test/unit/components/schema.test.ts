@@ -50,6 +50,7 @@ describe("the package as other languages see it", () => {
       "xsched-triton:index:ModelRepository: directory, models",
       "xsched-triton:index:TritonDeployment: models",
       "xsched-triton:index:TritonHost: ",
+      "xsched-triton:index:TritonImage: ",
       "xsched-triton:index:TritonServer: directory, models",
     ]);
   });

@@ -12,6 +12,9 @@ const LISTS_UNTIL_REMOVED = `case "$1" in
   rm) touch "$0.removed" ;;
 esac`;
 
+/** In place of the record of images, which is tested on its own. */
+const NO_RECORD = 'record_pulled_image() { docker recorded "$1"; }';
+
 describe("server-container.sh", () => {
   let folder: string;
 
@@ -88,7 +91,11 @@ describe("server-container.sh", () => {
     assert.deepEqual(option("--stop-timeout"), ["40"]);
     assert.deepEqual(option("--shm-size"), ["1g"]);
     assert.deepEqual(option("--log-opt"), ["max-size=10m", "max-file=2"]);
-    assert.deepEqual(option("--env"), ["XSCHED_POLICY=HPF"]);
+    assert.deepEqual(option("--env"), [
+      "XSCHED_POLICY=HPF",
+      "XSCHED_REQUIRED=OFF",
+      "XSCHED_TRITON_DRAIN_SECONDS=0",
+    ]);
     assert.deepEqual([...option("--gpus"), ...option("--ulimit")], []);
     assert.deepEqual(run.slice(image + 1), [
       "tritonserver",
@@ -105,10 +112,17 @@ describe("server-container.sh", () => {
     ]);
   });
 
-  it("gives the container the GPUs where there are any, and the limits that NVIDIA advises", () => {
+  it("gives the container the GPUs where there are any, the limits that NVIDIA advises, and requires scheduling", () => {
     const run = calls("launch_container", { gpu: true }).at(-1) ?? [];
+    assert.ok(run.includes("XSCHED_REQUIRED=ON"));
     const given = run.slice(run.indexOf("--gpus"), run.indexOf("registry.example/triton@sha256:abc"));
     assert.deepEqual(given, ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]);
+  });
+
+  it("leaves a container time to drain", () => {
+    const run = calls("SETTING[drainSeconds]=15; launch_container").at(-1) ?? [];
+    assert.ok(run.includes("XSCHED_TRITON_DRAIN_SECONDS=15"));
+    assert.equal(run[run.indexOf("--stop-timeout") + 1], "55");
   });
 
   it("lets requests in flight end before it removes the container, and sees that it is gone", () => {
@@ -133,8 +147,11 @@ describe("server-container.sh", () => {
 
   it("pulls an image that is not there, and says why it cannot", () => {
     const absent = 'case "$1" in image) exit 1 ;; esac';
-    const pull = calls("require_image registry.example/triton@sha256:abc", { docker: absent });
-    assert.deepEqual(pull.at(-1), ["pull", "registry.example/triton@sha256:abc"]);
+    const pull = calls(`${NO_RECORD}; require_image registry.example/triton@sha256:abc`, { docker: absent });
+    assert.deepEqual(pull.slice(-2), [
+      ["pull", "registry.example/triton@sha256:abc"],
+      ["recorded", "registry.example/triton@sha256:abc"],
+    ]);
     const there = calls("require_image registry.example/triton@sha256:abc");
     assert.ok(!there.slice(pull.length).some(([command]) => command === "pull"));
     const refused = `${absent}\n[ "$1" != pull ] || { echo 'abc: Pulling fs layer'; echo 'denied: log in'; exit 1; }`;
@@ -157,16 +174,19 @@ describe("server-container.sh", () => {
     assert.equal(verdict("container_running"), "yes");
   });
 
-  it("counts as scheduled when Triton has mapped XSched's library, and not with the driver's alone", () => {
-    const verdict = (maps: string): string => {
-      calls("if container_scheduled; then docker yes; else docker no; fi", { docker: `echo '${maps}'` });
-      return (
-        fs.readFileSync(path.join(folder, "calls"), "utf8").trimEnd().split("\n").at(-1)?.split("\x1f")[0] ??
-        ""
-      );
-    };
-    assert.equal(verdict("7f00-7f01 r-xp 0 08:01 1 /opt/xsched/lib/libcuda.so.1"), "yes");
-    assert.equal(verdict("7f00-7f01 r-xp 0 08:01 1 /usr/lib/x86_64-linux-gnu/libcuda.so.1"), "no");
+  it("counts as scheduled when the image's own check says so, and shows what that says", () => {
+    const verdict = (docker: string): string[][] =>
+      calls('if message=$(container_scheduled 2>&1); then docker yes; else docker no "$message"; fi', {
+        docker,
+      });
+    const check = "/opt/xsched/bin/healthcheck.sh";
+    const [exec = [], yes] = verdict("");
+    assert.deepEqual([exec[0], ...exec.slice(2)], ["exec", check, "scheduler"]);
+    assert.deepEqual(yes, ["yes"]);
+    const refuse = (code: number, says: string): string =>
+      `[ "$1" != exec ] || { echo '${says}'; exit ${code}; }`;
+    assert.deepEqual(verdict(refuse(1, "unhealthy: no driver")).at(-1), ["no", "unhealthy: no driver"]);
+    assert.deepEqual(verdict('[ "$1" != exec ] || exit 127').at(-1), ["no", "the image has no XSched"]);
   });
 
   it("requires scheduling always, on a GPU, or never, as it is told", () => {

@@ -3,7 +3,7 @@ import * as assert from "node:assert/strict";
 import { LogLevel, renderServerOptions } from "../../../components/server/serverArguments";
 import { parsed } from "../settings/context";
 
-const SERVER_DEFAULTS = { ...parsed({}).server, schedulerRequired: "onGpu" } as const;
+const SERVER_DEFAULTS = { ...parsed({}).server, drainSeconds: 0, schedulerRequired: "onGpu" } as const;
 
 describe("renderServerOptions", () => {
   it("writes one value a line, then tritonserver's arguments", () => {
@@ -24,6 +24,14 @@ describe("renderServerOptions", () => {
         "arg --buffer-manager-thread-count=2",
         "",
       ].join("\n"),
+    );
+  });
+
+  it("has a line for the drain only where there is one", () => {
+    const lines = renderServerOptions({ ...SERVER_DEFAULTS, drainSeconds: 15 }).split("\n");
+    assert.deepEqual(
+      lines.filter((line) => line.startsWith("drain")),
+      ["drainSeconds 15"],
     );
   });
 

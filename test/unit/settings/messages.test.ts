@@ -1,10 +1,15 @@
 import assert from "node:assert/strict";
 
+import * as pulumi from "@pulumi/pulumi";
+
 import { Fault } from "../../../components/settings";
 import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
 
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
+const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
 const a = { name: "a", source: "models/a" };
+const build = { repository: "registry.example.com/triton" };
+const login = { username: "deployer", password: pulumi.secret("hunter2") };
 
 /** Config, and the only fault that it has: path, value given, what is allowed, fix. */
 const cases: readonly (readonly [string, unknown, readonly [string, string, string, string]])[] = [
@@ -179,18 +184,108 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "runtime.image",
       "(not set)",
-      "an image by digest: repository@sha256:<64 hexadecimal digits>",
-      "add image: registry.example.com/triton@sha256:…",
+      "image, or build to make one",
+      "add image: registry.example.com/triton@sha256:…, or build: { repository: registry.example.com/triton }",
     ],
   ],
   [
-    "an image by tag",
-    { runtime: { kind: "container", image: "triton:latest" } },
+    "a container with two images",
+    { runtime: { kind: "container", image: IMAGE, build } },
+    ["runtime.build", "an object", "image or build, not both", "take one of the two out"],
+  ],
+  [
+    "an image without tag and digest",
+    { runtime: { kind: "container", image: "registry.example.com:5000/triton" } },
     [
       "runtime.image",
-      '"triton:latest"',
-      "an image by digest: repository@sha256:<64 hexadecimal digits>",
-      "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE",
+      '"registry.example.com:5000/triton"',
+      IMAGES,
+      "name a tag after a colon, or better the digest after an @",
+    ],
+  ],
+  [
+    "an image with half a digest",
+    { runtime: { kind: "container", image: "triton@sha256:abc" } },
+    [
+      "runtime.image",
+      '"triton@sha256:abc"',
+      IMAGES,
+      "give the digest as docker prints it: 64 hexadecimal digits in lower case after sha256:",
+    ],
+  ],
+  [
+    "a repository without a registry",
+    { runtime: { kind: "container", build: { repository: "team/triton" } } },
+    [
+      "runtime.build.repository",
+      '"team/triton"',
+      "a repository with its registry's address and without a tag",
+      "begin with the registry's address, for example docker.io/team/triton",
+    ],
+  ],
+  [
+    "a repository with a tag",
+    { runtime: { kind: "container", build: { repository: "registry.example.com/triton:1" } } },
+    [
+      "runtime.build.repository",
+      '"registry.example.com/triton:1"',
+      "a repository with its registry's address and without a tag",
+      "leave the tag or digest out; each state of the image gets a tag of its own",
+    ],
+  ],
+  [
+    "a repository by URL",
+    { runtime: { kind: "container", build: { repository: "https://registry.example.com/triton" } } },
+    [
+      "runtime.build.repository",
+      '"https://registry.example.com/triton"',
+      "a repository with its registry's address and without a tag",
+      "leave https:// out",
+    ],
+  ],
+  [
+    "an unknown variant",
+    { runtime: { kind: "container", build: { ...build, variant: "transparrent" } } },
+    ["runtime.build.variant", '"transparrent"', "one of patched, transparent", "did you mean transparent?"],
+  ],
+  [
+    "a build of a process",
+    { runtime: { kind: "process", build } },
+    [
+      "runtime.build",
+      "(unknown key)",
+      "the keys kind",
+      "build belongs to kind container: set runtime.kind to container, or take build out",
+    ],
+  ],
+  [
+    "a password in plain text",
+    { runtime: { kind: "container", image: IMAGE, registry: { username: "a", password: "hunter2" } } },
+    [
+      "runtime.registry.password",
+      "(a password in plain text)",
+      "a password or token of one line, encrypted in the stack config",
+      "pulumi config set --secret --path xsched-triton:runtime.registry.password",
+    ],
+  ],
+  [
+    "a password of two lines",
+    { runtime: { kind: "container", image: IMAGE, registry: { username: "a", password: "a\nb" } } },
+    [
+      "runtime.registry.password",
+      "(secret)",
+      "a password or token of one line, encrypted in the stack config",
+      "pulumi config set --secret --path xsched-triton:runtime.registry.password",
+    ],
+  ],
+  [
+    "a username with the password",
+    { runtime: { kind: "container", image: IMAGE, registry: { ...login, username: "a:b" } } },
+    [
+      "runtime.registry.username",
+      '"a:b"',
+      "the name to log in with",
+      "give the name alone, without the password",
     ],
   ],
   [
