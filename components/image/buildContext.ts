@@ -29,10 +29,14 @@ export interface BuildContext {
  * of a checkout, equal sources give an equal folder; Docker's provider counts both.
  *
  * @param programDirectory absolute path of the program's folder
+ * @param sources the folder that the paths in the ignore file start at
  * @throws RunError naming a file that cannot be read or written
  */
-export function stageBuildContext(variant: ImageVariant, programDirectory: string): BuildContext {
-  const sources = sourceFolder();
+export function stageBuildContext(
+  variant: ImageVariant,
+  programDirectory: string,
+  sources = sourceFolder(),
+): BuildContext {
   const location = path.posix.join(STAGED, variant);
   const target = path.join(programDirectory, location);
   const files = [DOCKERFILE, ...contextFiles(sources, variant)];
@@ -54,7 +58,7 @@ export function stageBuildContext(variant: ImageVariant, programDirectory: strin
   return { location, dockerfile: path.posix.join(location, DOCKERFILE), revision: hash.digest("hex") };
 }
 
-/** The folder that the paths in the ignore file start at: in the package, a copy of them lies beside this file. */
+/** This project's folder; in the package, a copy of what counts of it lies beside this file. */
 function sourceFolder(): string {
   const packaged = path.join(__dirname, "sources");
   return fs.existsSync(packaged) ? packaged : path.resolve(__dirname, "../..");

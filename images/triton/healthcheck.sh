@@ -24,7 +24,7 @@ require_ready() {
   printf 'GET /v2/health/ready HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$address" >&"$connection"
   IFS= read -r -t 5 -u "$connection" line || true
   exec {connection}>&-
-  [[ $line == 'HTTP/1.1 200'* ]] || unhealthy "Triton is not ready: ${line:-no answer within 5 s}"
+  [[ $line == HTTP/1.?' 200'* ]] || unhealthy "Triton is not ready: ${line:-no answer within 5 s}"
 }
 
 require_scheduled() {

@@ -11,7 +11,7 @@ import { freePorts } from "./ports";
 import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
 import { TritonClient } from "./triton";
-import { changesIn, type Finished, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, Workspace } from "./workspace";
 
 const STACK = "built";
 const REPOSITORY = "team/triton";
@@ -173,6 +173,57 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     ).catch(String);
     assert.doesNotMatch(found, /^\/(usr|opt|source|build)/m);
     assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
+  });
+
+  it("refuses to start where it must be scheduled and cannot be", async () => {
+    assert.ok(engine);
+    const { code, output } = await engine.docker(
+      ...["run", "--rm", "--network", "none", "--env", "XSCHED_REQUIRED=ON"],
+      ...[await inspect("{{.Image}}"), "tritonserver"],
+    );
+    assert.equal(code, 1, output);
+    assert.match(output, /^error: models cannot be scheduled: no GPU is visible in the container$/m);
+  });
+
+  it("is healthy when it is scheduled, with the core's simulated driver for a GPU", async () => {
+    const simulated = workspace.file("test/fixtures/simulatedGpu");
+    const core = workspace.file("native/xsched");
+    const { code, output } = await execute(
+      "g++",
+      [
+        ...["-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic"],
+        ...[".", "src", "include", "tests"].map((folder) => `-I${path.join(core, folder)}`),
+        ...["functions.cc", "machine.cc"].map((file) => path.join(core, "tests/simulated_driver", file)),
+        ...["-o", path.join(simulated, "driver.so"), "-ldl", "-lpthread"],
+      ],
+      simulated,
+    );
+    assert.equal(code, 0, output);
+    for (const name of fs.readdirSync(simulated)) fs.chmodSync(path.join(simulated, name), 0o755);
+    // The workspace belongs to us alone, and the image's user is another one.
+    fs.chmodSync(workspace.directory, 0o755);
+    const container = await docker(
+      ...["run", "--detach", "--rm", "--network", "none", "--volume", `${simulated}:/simulated:ro`],
+      ...["--env", "PATH=/simulated:/usr/bin:/bin", "--env", "XSCHED_CUDA_LIB=/simulated/driver.so"],
+      ...["--env", "XSCHED_REQUIRED=ON", await inspect("{{.Image}}"), "tritonserver"],
+    );
+    try {
+      const check = (...words: string[]): Promise<Finished> => {
+        assert.ok(engine);
+        return engine.docker("exec", container, "/opt/xsched/bin/healthcheck.sh", ...words);
+      };
+      const end = Date.now() + 30_000;
+      while (Date.now() < end && (await check()).code !== 0) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      assert.deepEqual(await check(), { code: 0, output: "" });
+      assert.deepEqual(await check("scheduler"), { code: 0, output: "" });
+      const said = await docker("exec", container, "/opt/xsched/bin/xsched-ctl", "status");
+      assert.match(said, /^driver +\/simulated\/driver\.so$/m);
+      assert.match(said, /^mode +transparent$/m);
+    } finally {
+      await docker("stop", "-t", "5", container);
+    }
   });
 
   it("is not built again when nothing of it has changed", async () => {
