@@ -26,6 +26,17 @@ fs.cpSync(SOURCE, TARGET, {
   filter: (file) =>
     path.basename(file) !== "node_modules" && (fs.statSync(file).isDirectory() || /\.(sh|txt)$/.test(file)),
 });
+// What an image is built from (components/image/buildContext.ts): the Dockerfile, and what its ignore file lets in.
+const DOCKERFILE = "images/triton/Dockerfile";
+const ignoreFile = `${DOCKERFILE}.dockerignore`;
+const context = fs
+  .readFileSync(path.join(ROOT, ignoreFile), "utf8")
+  .split("\n")
+  .filter((line) => line.startsWith("!"))
+  .map((line) => line.slice(1));
+for (const place of [DOCKERFILE, ignoreFile, ...context]) {
+  fs.cpSync(path.join(ROOT, place), path.join(TARGET, "image/sources", place), { recursive: true });
+}
 fs.copyFileSync(path.join(ROOT, "LICENSE"), path.join(TARGET, "LICENSE"));
 const description = JSON.parse(fs.readFileSync(path.join(SOURCE, "package.json"), "utf8"));
 fs.writeFileSync(

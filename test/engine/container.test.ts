@@ -73,7 +73,6 @@ describe("the container runtime on a real Docker", function () {
     if (engine === undefined) return;
     triton.close();
     await workspace.npm("down");
-    for (const version of ["1", "2"] as const) await engine.docker("image", "rm", images.image(version));
     await images.stop();
     await engine.stop();
     workspace.remove();
@@ -148,7 +147,7 @@ describe("the container runtime on a real Docker", function () {
     set(["xsched-triton:runtime", "image"], images.image("2"));
     const { code, output } = await workspace.npm("up");
     assert.equal(code, 0, output);
-    assert.deepEqual(changed(output), ["server-process updated"]);
+    assert.deepEqual(changed(output), ["server-image updated", "server-process updated"]);
     assert.notEqual(await inspect("{{.Id}}"), before);
     assert.equal(await inspect('{{index .Config.Labels "version"}}'), "2");
     assert.ok(await everyModelServes());
@@ -209,6 +208,7 @@ describe("the container runtime on a real Docker", function () {
     const { code, output } = await workspace.npm("down");
     assert.equal(code, 0, output);
     assert.deepEqual(await containers(), []);
+    assert.equal(await docker().ask("images", "--quiet", images.repository), "");
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
     assert.ok(!fs.existsSync(directory));
   });

@@ -38,6 +38,18 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
       await npm(workspace.directory, "run", "package");
       const [tarball] = fs.readdirSync(workspace.file("dist")).filter((name) => name.endsWith(".tgz"));
       await npm(folder, "install", workspace.file("dist", tarball ?? ""));
+      // What an image is built from comes with it, and makes the same image as here.
+      const revision = async (module: string): Promise<string> => {
+        const script = `console.log(require(${JSON.stringify(module)}).stageBuildContext("patched", process.cwd()).revision)`;
+        const words = ["-r", require.resolve("ts-node/register/transpile-only"), "-e", script];
+        const { code, output } = await execute("node", words, folder);
+        assert.equal(code, 0, output);
+        return output;
+      };
+      assert.equal(
+        await revision(path.join(folder, "node_modules/xsched-triton/image/buildContext.js")),
+        await revision(workspace.file("components/image/buildContext.ts")),
+      );
     },
   },
   "a YAML program": {
