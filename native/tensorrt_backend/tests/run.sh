@@ -31,7 +31,7 @@ for kind in "${kinds[@]}"; do
   cmake -S tests -B "$directory" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     "-DXSCHED_SANITIZER=${sanitizers[$kind]}" >"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
-  cmake --build "$directory" --parallel >>"$directory.log" 2>&1 ||
+  cmake --build "$directory" --parallel "$(nproc)" >>"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
   for test in "$directory"/*_test; do
     printf '%s, %s: ' "$kind" "$(basename "$test")"

@@ -26,7 +26,7 @@ for kind in "${kinds[@]}"; do
   cmake -S . -B "$directory" -DXSCHED_BUILD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo \
     "-DXSCHED_SANITIZER=${sanitizers[$kind]}" >"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
-  cmake --build "$directory" --parallel >>"$directory.log" 2>&1 ||
+  cmake --build "$directory" --parallel "$(nproc)" >>"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
   for test in "$directory"/tests/*_test; do
     printf '%s, %s: ' "$kind" "$(basename "$test")"
@@ -43,7 +43,7 @@ done
 rm -rf build/package build/moved build/integration
 {
   cmake -S . -B build/package -DCMAKE_INSTALL_PREFIX="$PWD/build/package/installed" &&
-    cmake --build build/package --parallel && cmake --install build/package &&
+    cmake --build build/package --parallel "$(nproc)" && cmake --install build/package &&
     mv build/package/installed build/moved &&
     cmake -S tests/integration -B build/integration -DCMAKE_PREFIX_PATH="$PWD/build/moved" &&
     cmake --build build/integration
