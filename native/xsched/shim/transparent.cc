@@ -3,6 +3,7 @@
 
 #include "shim/transparent.h"
 
+#include "cuda/context_scope.h"
 #include "cuda/functions.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
@@ -12,32 +13,15 @@
 namespace xsched {
 namespace {
 
-// The context that a stream belongs to, made current. It is already, unless
-// the stream is one of a green context.
-class StreamContextScope {
- public:
-  explicit StreamContextScope(CUstream stream)
-  {
-    CUcontext current = nullptr;
-    CUcontext own = nullptr;
-    pushed_ = real::cuCtxGetCurrent(&current) == kCudaSuccess &&
-              real::cuStreamGetCtx(stream, &own) == kCudaSuccess &&
-              own != current &&
-              real::cuCtxPushCurrent_v2(own) == kCudaSuccess;
-  }
-  ~StreamContextScope()
-  {
-    CUcontext popped = nullptr;
-    if (pushed_) {
-      real::cuCtxPopCurrent_v2(&popped);
-    }
-  }
-  StreamContextScope(const StreamContextScope&) = delete;
-  StreamContextScope& operator=(const StreamContextScope&) = delete;
-
- private:
-  bool pushed_ = false;
-};
+// The context that a stream belongs to: the current one, unless the stream is
+// one of a green context.
+CUcontext
+ContextOf(CUstream stream)
+{
+  CUcontext context = nullptr;
+  return real::cuStreamGetCtx(stream, &context) == kCudaSuccess ? context
+                                                                : nullptr;
+}
 
 }  // namespace
 
@@ -48,7 +32,7 @@ AdoptStream(CUstream stream)
   if (!options.auto_xqueue) {
     return;
   }
-  StreamContextScope scope(stream);
+  ContextScope scope(ContextOf(stream));
   HwQueueHandle hwq = 0;
   XQueueHandle queue = 0;
   if (CudaQueueCreate(&hwq, stream) != kXSchedSuccess ||

@@ -78,7 +78,7 @@ for (const preview of [true, false]) {
       assert.deepEqual(dockerfile, {
         location: ".local/xsched-triton-image/patched/images/triton/Dockerfile",
       });
-      assert.ok(fs.existsSync(path.join(program, (dockerfile).location)));
+      assert.ok(fs.existsSync(path.join(program, dockerfile.location)));
       const { REVISION, VERSION, ...chosen } = buildArgs as Record<string, string>;
       assert.deepEqual(chosen, {
         VARIANT: "patched",

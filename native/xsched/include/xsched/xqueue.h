@@ -29,9 +29,10 @@ XResult XQueueGet(XQueueHandle* xq, HwQueueHandle hwq);
 
 XResult XQueueSetPreemptLevel(XQueueHandle xq, int64_t level);
 
-// Caps the launches in flight of a queue that may be preempted ('threshold')
-// and the launches between two events ('batch_size', at most 'threshold').
-// The limit in GPU time applies as well. -1 takes a cap away.
+// Caps the launches in flight of a queue that may be preempted: 'threshold'.
+// Each of them then has an event of its own, whatever 'batch_size' allows,
+// which is at most 'threshold'. The limit in GPU time applies as well. -1
+// takes a cap away.
 XResult XQueueSetLaunchConfig(
     XQueueHandle xq, int64_t threshold, int64_t batch_size);
 

@@ -4,6 +4,7 @@
 #include "cuda/cuda_hardware.h"
 
 #include "cuda/capture.h"
+#include "cuda/context_scope.h"
 #include "cuda/functions.h"
 
 namespace xsched {
@@ -15,6 +16,12 @@ AsStream(uint64_t stream)
   return reinterpret_cast<CUstream>(stream);
 }
 
+CUcontext
+AsContext(uint64_t context)
+{
+  return reinterpret_cast<CUcontext>(context);
+}
+
 Progress
 AsProgress(CUresult result)
 {
@@ -23,31 +30,6 @@ AsProgress(CUresult result)
              : result == kCudaErrorNotReady ? Progress::kBusy
                                             : Progress::kFailed;
 }
-
-// Makes a context current for a while, if it is not.
-class ContextScope {
- public:
-  explicit ContextScope(uint64_t context)
-  {
-    CUcontext wanted = reinterpret_cast<CUcontext>(context);
-    CUcontext current = nullptr;
-    if (real::cuCtxGetCurrent(&current) == kCudaSuccess && current != wanted) {
-      pushed_ = real::cuCtxPushCurrent_v2(wanted) == kCudaSuccess;
-    }
-  }
-  ~ContextScope()
-  {
-    CUcontext popped = nullptr;
-    if (pushed_) {
-      real::cuCtxPopCurrent_v2(&popped);
-    }
-  }
-  ContextScope(const ContextScope&) = delete;
-  ContextScope& operator=(const ContextScope&) = delete;
-
- private:
-  bool pushed_ = false;
-};
 
 }  // namespace
 
@@ -67,7 +49,7 @@ CudaHardware::QueryStream(uint64_t stream, uint64_t context)
   }
   CUresult result = kCudaSuccess;
   {
-    ContextScope scope(context);
+    ContextScope scope(AsContext(context));
     result = real::cuStreamQuery(AsStream(stream));
   }
   captures.LeaveQuery();
@@ -77,7 +59,7 @@ CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 bool
 CudaHardware::Synchronize(uint64_t stream, uint64_t context)
 {
-  ContextScope scope(context);
+  ContextScope scope(AsContext(context));
   return real::cuStreamSynchronize(AsStream(stream)) == kCudaSuccess;
 }
 
@@ -85,7 +67,7 @@ void*
 CudaHardware::CreateEvent(EventKind kind, uint64_t context)
 {
   CUevent event = nullptr;
-  ContextScope scope(context);
+  ContextScope scope(AsContext(context));
   return real::cuEventCreate(
              &event, kind == EventKind::kTimed ? kEventDefault
                                                : kEventDisableTiming) ==

@@ -3,6 +3,8 @@
 
 #include "simulated_driver/machine.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -43,6 +45,10 @@ Machine::Get()
 
 Machine::Machine()
 {
+  // In a child, the thread that held the lock when it was forked is missing.
+  pthread_atfork(
+      [] { Get().mutex_.lock(); }, [] { Get().mutex_.unlock(); },
+      [] { Get().mutex_.unlock(); });
   for (int number = 0; number < kDevices; ++number) {
     std::thread(&Machine::Work, this, number).detach();
   }
@@ -290,7 +296,8 @@ Machine::Submit(Stream* stream, Operation operation)
   if (stream->capture != 0) {
     return kCudaSuccess;  // becomes part of a graph: does not run
   }
-  operation.submitted = ++clock_;
+  operation.submitted = ++submitted_;
+  operation.submitted_ns = NowNs();
   stream->operations.push_back(std::move(operation));
   devices_[stream->device].changed.notify_one();
   return kCudaSuccess;
@@ -319,7 +326,7 @@ Machine::Launch(CUstream handle, CUfunction kernel)
     return launch_error_;
   }
   FIND_OR_RETURN(stream, handle);
-  return Submit(stream, {Operation::kKernel, kernel, nullptr, 0, 0});
+  return Submit(stream, {Operation::kKernel, kernel, nullptr, 0, 0, 0});
 }
 
 CUresult
@@ -425,7 +432,7 @@ Machine::Record(CUevent event_handle, CUstream handle)
     ++event->recorded;
   }
   return Submit(
-      stream, {Operation::kRecord, nullptr, event, event->recorded, 0});
+      stream, {Operation::kRecord, nullptr, event, event->recorded, 0, 0});
 }
 
 CUresult
@@ -438,7 +445,7 @@ Machine::Wait(CUstream handle, CUevent event_handle)
     stream->capture = event->capture;  // the stream joins the capture
   }
   return Submit(
-      stream, {Operation::kWait, nullptr, event, event->recorded, 0});
+      stream, {Operation::kWait, nullptr, event, event->recorded, 0, 0});
 }
 
 CUresult
@@ -485,7 +492,8 @@ Machine::DoInstantOperations(int number)
       const uint64_t version = operations.front().version;
       if (operations.front().kind == Operation::kRecord) {
         event.completed = std::max(event.completed, version);
-        event.at_ns = devices_[number].now_ns;
+        event.at_ns = std::max(
+            devices_[number].now_ns, operations.front().submitted_ns);
         recorded = true;
       } else if (event.completed < version) {
         break;
@@ -505,13 +513,26 @@ Machine::DoInstantOperations(int number)
 }
 
 std::map<CUstream, Machine::Stream>::iterator
-Machine::NextKernel(int number)
+Machine::NextKernel(int number, int64_t* begins_ns)
 {
+  const auto has_kernel = [number](const Stream& stream) {
+    return stream.device == number && !stream.operations.empty() &&
+           stream.operations.front().kind == Operation::kKernel;
+  };
+  int64_t first_ns = INT64_MAX;
+  for (const auto& entry : streams_) {
+    if (has_kernel(entry.second)) {
+      first_ns =
+          std::min(first_ns, entry.second.operations.front().submitted_ns);
+    }
+  }
+  *begins_ns = std::max(devices_[number].now_ns, first_ns);
   auto best = streams_.end();
   for (auto entry = streams_.begin(); entry != streams_.end(); ++entry) {
     const Stream& stream = entry->second;
-    if (stream.device != number || stream.operations.empty() ||
-        stream.operations.front().kind != Operation::kKernel) {
+    // What came later is not known then.
+    if (!has_kernel(stream) ||
+        stream.operations.front().submitted_ns > *begins_ns) {
       continue;
     }
     if (best == streams_.end() || stream.priority < best->second.priority ||
@@ -530,36 +551,39 @@ Machine::Work(int number)
   Device& device = devices_[number];
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    // Events that are recorded while nothing runs happen now.
-    if (device.idle) {
-      device.now_ns = NowNs();
-    }
     DoInstantOperations(number);
     done_.notify_all();
-    const auto next = NextKernel(number);
-    if (next == streams_.end() || device.held) {
-      device.idle = true;
+    if (device.held) {
+      device.changed.wait(lock);
+      device.now_ns = NowNs();
+      continue;
+    }
+    int64_t begins_ns = 0;
+    const auto next = NextKernel(number, &begins_ns);
+    if (next == streams_.end()) {
       device.changed.wait(lock);
       continue;
     }
-    device.idle = false;
     const CUstream stream = next->first;
     const Operation& kernel = next->second.operations.front();
     const uint64_t microseconds =
         reinterpret_cast<uint64_t>(kernel.kernel) & 0xFFFFFFFF;
-    runs_.push_back({stream, kernel.kernel, kernel.submitted, ++clock_});
-    device.now_ns += static_cast<int64_t>(microseconds) * 1000;
-    const int64_t until_ns = device.now_ns;
+    runs_.push_back({stream, kernel.kernel, kernel.submitted_ns, begins_ns});
+    const int64_t until_ns =
+        begins_ns + static_cast<int64_t>(microseconds) * 1000;
     lock.unlock();
-    // Short kernels run back to back in the device's own time, which may be
-    // a little ahead of the machine's.
+    // Nobody sees more of a device than that it is done or not: short kernels
+    // may end a little early.
     while (until_ns - NowNs() > 20000) {
       std::this_thread::sleep_for(
           std::chrono::nanoseconds(until_ns - NowNs()));
     }
     lock.lock();
-    device.changed.wait(lock, [&] { return !device.held; });
-    device.now_ns = std::max(device.now_ns, NowNs() - 100000);
+    device.now_ns = until_ns;
+    if (device.held) {
+      device.changed.wait(lock, [&] { return !device.held; });
+      device.now_ns = NowNs();
+    }
     const auto ran = streams_.find(stream);
     if (ran != streams_.end()) {  // its context may be gone
       ran->second.operations.pop_front();

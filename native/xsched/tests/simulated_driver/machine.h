@@ -27,8 +27,10 @@ constexpr int kGreatestPriority = -5;
 
 // A host with several devices, as CUDA sees it: contexts, streams, events and
 // captures. Each device "runs" one kernel after the other in real time, taking
-// the stream of the highest priority that has one, the oldest first. Left out:
-// that the legacy stream and other blocking streams wait for each other.
+// the stream of the highest priority that has one, the oldest first. Its time
+// is that of the clock: where the thread that plays it comes late, it does
+// what the device has done meanwhile, in the device's order. Left out: that
+// the legacy stream and other blocking streams wait for each other.
 //
 // One instance, never destroyed. One lock for everything: this is a model,
 // not a fast one.
@@ -98,7 +100,8 @@ class Machine {
     CUfunction kernel;
     std::shared_ptr<Event> event;
     uint64_t version;
-    uint64_t submitted;
+    uint64_t submitted;  // counts up
+    int64_t submitted_ns;
   };
 
   struct Stream {
@@ -112,8 +115,7 @@ class Machine {
 
   struct Device {
     std::condition_variable changed;  // something was submitted
-    int64_t now_ns = 0;
-    bool idle = true;
+    int64_t now_ns = 0;               // it has done everything until then
     bool held = false;
   };
 
@@ -143,7 +145,9 @@ class Machine {
 
   void Work(int number);
   void DoInstantOperations(int number);
-  std::map<CUstream, Stream>::iterator NextKernel(int number);
+  // The stream whose kernel begins next, and when.
+  std::map<CUstream, Stream>::iterator NextKernel(
+      int number, int64_t* begins_ns);
 
   std::mutex mutex_;
   std::condition_variable done_;  // something has finished
@@ -154,7 +158,7 @@ class Machine {
   std::map<std::pair<CUcontext, const void*>, CUstream> default_streams_;
   std::map<CUevent, std::shared_ptr<Event>> events_;
   std::vector<Execution> runs_;
-  uint64_t clock_ = 0;
+  uint64_t submitted_ = 0;
   uintptr_t next_handle_ = 0x1000;
   int captures_ = 0;
   CUresult error_ = 0;

@@ -26,15 +26,16 @@ Kernel(uint64_t microseconds, uint64_t id = 1)
 }
 
 // One kernel that ran: the stream, and when it was given to the driver and
-// when it began, in the driver's own order of events. Default streams appear
-// under handles of their own.
+// when it began, by the monotonic clock. Default streams appear under handles
+// of their own.
 struct Execution {
   xsched::CUstream stream;
   xsched::CUfunction function;
-  uint64_t submitted;
-  uint64_t began;
+  int64_t submitted_ns;
+  int64_t began_ns;
 };
 
+// In the order in which they ran.
 SIMULATED_EXPORT std::vector<Execution> TakeRuns();
 // Every call fails with 'error' from now on; 0 ends that.
 SIMULATED_EXPORT void SetError(xsched::CUresult error);
