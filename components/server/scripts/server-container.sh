@@ -60,7 +60,7 @@ describe_pull() {
 
 # require_image IMAGE: dies unless Docker works here and has the image. Nothing that runs is touched until then.
 require_image() {
-  local message
+  local message fix
   command -v docker >/dev/null || die "Docker is not installed on this host" "install Docker, or use the process runtime"
   message=$(docker version --format '{{.Server.Version}}' 2>&1) ||
     die "Docker does not answer: $message" "start Docker, and let $(id -un) use it (group docker)"
@@ -71,8 +71,9 @@ require_image() {
   if ! await_job $! describe_pull; then
     message=$(tail -n 1 "$PULL_LOG")
     rm -f "$PULL_LOG"
-    die "Docker cannot pull the image $1: $message" \
-      "check its name and digest, and whether this host reaches its registry and is logged in to it (docker login)"
+    fix="check its name and digest, whether this host reaches its registry, and the log-in (runtime.registry, or docker login here)"
+    [[ $message != *'no space left'* ]] || fix="free some of Docker's disk on this host; 'docker system df' shows what takes it"
+    die "Docker cannot pull the image $1: $message" "$fix"
   fi
   rm -f "$PULL_LOG"
   record_pulled_image "$1"

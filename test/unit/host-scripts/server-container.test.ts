@@ -164,6 +164,18 @@ describe("server-container.sh", () => {
     );
   });
 
+  it("says that Docker's disk is full", () => {
+    const full = `case "$1" in
+      image) exit 1 ;;
+      pull) echo 'write /var/lib/docker/tmp/1: no space left on device'; exit 1 ;;
+    esac`;
+    calls(
+      `message=$( (require_image a@sha256:b) 2>&1) || true
+      grep -F "no space left on device" <<<"$message" && grep -F "fix: free some of Docker's disk" <<<"$message"`,
+      { docker: full },
+    );
+  });
+
   it("counts a container as failed when it restarts while we watch, whatever happened before", () => {
     const restarts = 'case "$3" in *Running*) echo "true 1" ;; *) echo 2 ;; esac';
     const verdict = (before: string): string | undefined =>
