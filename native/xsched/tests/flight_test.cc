@@ -1,0 +1,439 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a queue has in flight, how kernels are timed, and how queues share the
+// limit: the rules one by one, on a device whose events the test decides. The
+// limits are so long that the time that a test takes does not matter.
+
+#include <gtest/gtest.h>
+
+#include <time.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "preempt/device.h"
+#include "preempt/durations.h"
+#include "preempt/event_pool.h"
+#include "preempt/flight.h"
+#include "preempt/kernel_timer.h"
+#include "preempt/policy.h"
+
+namespace xsched {
+namespace {
+
+constexpr uint64_t kContext = 7;
+constexpr uint64_t kStream = 100;
+constexpr int64_t kSecond = 1000000000;
+constexpr int64_t kLimitNs = 100 * kSecond;
+
+// Events are done when the test says so.
+class FakeHardware final : public Hardware {
+ public:
+  Progress QueryStream(uint64_t, uint64_t) override { return Progress::kDone; }
+  bool Synchronize(uint64_t, uint64_t) override { return true; }
+
+  void*
+  CreateEvent(EventKind kind, uint64_t context) override
+  {
+    EXPECT_EQ(context, kContext);
+    if (no_events) {
+      return nullptr;
+    }
+    ++created[kind];
+    return reinterpret_cast<void*>(++last_event_);
+  }
+
+  bool
+  RecordEvent(void* event, uint64_t stream) override
+  {
+    recorded.push_back({event, stream});
+    busy.insert(event);
+    return !record_fails;
+  }
+
+  Progress
+  QueryEvent(void* event) override
+  {
+    ++queries;
+    return failed ? Progress::kFailed
+                  : busy.count(event) != 0 ? Progress::kBusy
+                                           : Progress::kDone;
+  }
+
+  int64_t ElapsedNs(void*, void*) override { return elapsed_ns; }
+  int EnterCalls() override { return 0; }
+  void LeaveCalls(int) override {}
+
+  struct Recorded {
+    void* event;
+    uint64_t stream;
+  };
+  std::vector<Recorded> recorded;
+  std::set<void*> busy;
+  std::map<EventKind, int> created;
+  int queries = 0;
+  int64_t elapsed_ns = 0;
+  bool no_events = false;
+  bool record_fails = false;
+  bool failed = false;
+
+ private:
+  uintptr_t last_event_ = 0;
+};
+
+class FlightTest : public testing::Test {
+ protected:
+  FlightTest() : pool_(&hardware_, kContext) { flight_.Attach(&pool_); }
+
+  // A kernel that is known to take so long.
+  Duration*
+  Known(uint64_t function, int64_t ns)
+  {
+    Duration* duration = durations_.Find({function, 1});
+    duration->Learn(ns, true);
+    duration->Learn(ns, true);
+    EXPECT_TRUE(duration->Known());
+    return duration;
+  }
+
+  bool
+  Launch(const Duration& duration, uint64_t stream = kStream)
+  {
+    return flight_.Take(duration, stream) ||
+           flight_.Admit(duration, stream, limits_) == 0;
+  }
+
+  FakeHardware hardware_;
+  EventPool pool_;
+  Durations durations_;
+  Flight flight_;
+  Flight::Limits limits_ = {kLimitNs, 0};
+};
+
+TEST_F(FlightTest, ShortKernelsShareAnEventAndStayBelowTheLimit)
+{
+  // Less than the largest time that a duration holds, about 4 seconds.
+  const Duration* kernel = Known(1, kSecond);
+  int launches = 0;
+  while (Launch(*kernel)) {
+    ++launches;
+    ASSERT_LE(launches, 101);
+  }
+  EXPECT_GE(launches, 100);
+  EXPECT_EQ(hardware_.recorded.size(), 1u);
+  EXPECT_NEAR(
+      static_cast<double>(flight_.InFlightNs()), static_cast<double>(kLimitNs),
+      2e9);
+}
+
+TEST_F(FlightTest, FinishedSegmentsLeaveRoom)
+{
+  const Duration* kernel = Known(1, kSecond);
+  while (Launch(*kernel)) {
+  }
+  const uint64_t completions = flight_.Completions();
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_GT(flight_.Completions(), completions);
+  EXPECT_LE(flight_.InFlightNs(), kSecond);
+}
+
+TEST_F(FlightTest, UnknownKernelsGoTwoAtATime)
+{
+  const Duration* kernel = durations_.Find({1, 1});
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_FALSE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, AnotherShapeOfAKnownKernelIsEstimatedButNotTrusted)
+{
+  Known(1, kSecond);
+  const Duration* other = durations_.Find({1, 2});
+  EXPECT_EQ(other->EstimateNs(), kSecond);
+  EXPECT_FALSE(flight_.Take(*other, kStream));
+}
+
+TEST_F(FlightTest, LongKernelWaitsUntilLittleIsLeft)
+{
+  limits_.ns = 3 * kSecond;
+  const Duration* kernel = Known(1, 2 * kSecond);
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(*kernel));  // a second is left of the grant
+  EXPECT_FALSE(Launch(*kernel));
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, ShortKernelWaitsUntilAThirdOfTheLimitIsLeft)
+{
+  limits_.ns = 10 * kSecond;
+  const Duration* kernel = Known(1, kSecond);
+  for (uint64_t stream = 1; stream <= 4; ++stream) {
+    EXPECT_TRUE(Launch(*kernel, stream));
+  }
+  // A segment has four streams: this one begins another.
+  EXPECT_FALSE(Launch(*kernel, 5));
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel, 5));
+}
+
+TEST_F(FlightTest, StreamsOfASegmentHaveAnEventEach)
+{
+  const Duration* kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(*kernel, 100));
+  EXPECT_TRUE(Launch(*kernel, 101));
+  EXPECT_TRUE(Launch(*kernel, 100));
+  EXPECT_TRUE(hardware_.recorded.empty());
+  while (Launch(*kernel, 100)) {
+  }
+  ASSERT_EQ(hardware_.recorded.size(), 2u);
+  EXPECT_EQ(hardware_.recorded[0].stream, 100u);
+  EXPECT_EQ(hardware_.recorded[1].stream, 101u);
+  // One of them alone does not finish the segment.
+  hardware_.busy.erase(hardware_.recorded[0].event);
+  EXPECT_FALSE(Launch(*kernel, 100));
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel, 100));
+}
+
+TEST_F(FlightTest, StreamThatIsDestroyedGetsNoEvent)
+{
+  const Duration* kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(*kernel, 100));
+  EXPECT_TRUE(Launch(*kernel, 101));
+  flight_.DropStream(100);
+  while (Launch(*kernel, 101)) {
+  }
+  for (const auto& recorded : hardware_.recorded) {
+    EXPECT_EQ(recorded.stream, 101u);
+  }
+}
+
+TEST_F(FlightTest, UncountedWorkEndsBeforeAnythingElse)
+{
+  const Duration* kernel = Known(1, kSecond);
+  flight_.AddUncounted(kStream);
+  EXPECT_FALSE(Launch(*kernel));
+  EXPECT_FALSE(Launch(*kernel));
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, CapOnLaunches)
+{
+  limits_.launches = 3;
+  const Duration* kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_FALSE(Launch(*kernel));
+  hardware_.busy.erase(hardware_.recorded.front().event);
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_FALSE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, ClearForgetsEverythingAndKeepsTheEvents)
+{
+  const Duration* kernel = Known(1, kSecond);
+  for (int round = 0; round < 1000; ++round) {
+    while (Launch(*kernel)) {
+    }
+    flight_.Clear();
+    EXPECT_EQ(flight_.InFlightNs(), 0);
+  }
+  EXPECT_LE(hardware_.created[EventKind::kPlain], 2);
+}
+
+TEST_F(FlightTest, WithoutEventsNothingIsWaitedFor)
+{
+  const Duration* kernel = Known(1, kSecond);
+  hardware_.no_events = true;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(Launch(*kernel));
+  }
+  hardware_.no_events = false;
+  hardware_.record_fails = true;
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_TRUE(Launch(*kernel));
+  }
+}
+
+TEST_F(FlightTest, DeviceThatFailsKeepsNobodyWaiting)
+{
+  const Duration* kernel = Known(1, kSecond);
+  while (Launch(*kernel)) {
+  }
+  hardware_.failed = true;
+  EXPECT_TRUE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, SegmentGoesOnWhereTheDeviceKeepsUpButNotForEver)
+{
+  limits_.ns = 100000;
+  // Each is done, by its estimate, long before the next one comes.
+  const Duration* kernel = Known(1, limits_.ns);
+  const auto pause = [] {
+    const struct timespec nap = {0, 1000000};
+    nanosleep(&nap, nullptr);
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(Launch(*kernel));
+    pause();
+  }
+  EXPECT_TRUE(hardware_.recorded.empty());
+  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_EQ(hardware_.recorded.size(), 1u);
+}
+
+TEST_F(FlightTest, AfterATurnOnlyAnEventCounts)
+{
+  limits_.ns = 100000;
+  const Duration* kernel = Known(1, limits_.ns);
+  EXPECT_TRUE(Launch(*kernel));
+  flight_.RequireEvent();
+  const struct timespec nap = {0, 1000000};
+  nanosleep(&nap, nullptr);
+  flight_.Admit(*kernel, kStream, limits_);
+  EXPECT_EQ(hardware_.recorded.size(), 1u);
+}
+
+class KernelTimerTest : public FlightTest {
+ protected:
+  void
+  Time(Duration* duration, int64_t elapsed_ns, bool device_is_busy)
+  {
+    hardware_.elapsed_ns = elapsed_ns;
+    ASSERT_TRUE(timer_.Begin(&pool_, duration, kStream, 0));
+    if (!device_is_busy) {
+      hardware_.busy.clear();
+    }
+    timer_.End(kStream, true);
+    hardware_.busy.clear();
+    timer_.Read(0);
+  }
+
+  KernelTimer timer_;
+};
+
+TEST_F(KernelTimerTest, BusyDeviceGivesTheKernelsTime)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  Time(kernel, 40000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 40000);
+  Time(kernel, 80000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 50000);  // a quarter of the way
+  EXPECT_TRUE(kernel->Known());
+}
+
+TEST_F(KernelTimerTest, IdleDeviceHasWaitedForTheLaunch)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  Time(kernel, kSecond, false);
+  // Less the time of the launch, which took next to none here.
+  EXPECT_LE(kernel->EstimateNs(), kSecond);
+  EXPECT_GE(kernel->EstimateNs(), kSecond / 2);
+  Time(kernel, 40000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 40000);  // the first exact one replaces it
+  Time(kernel, kSecond, false);
+  EXPECT_EQ(kernel->EstimateNs(), 40000);  // and no inexact one counts again
+}
+
+TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  hardware_.elapsed_ns = 40000;
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 5));
+  timer_.End(kStream, true);
+  hardware_.busy.clear();
+  timer_.Read(6);  // the gate has closed meanwhile
+  EXPECT_EQ(kernel->EstimateNs(), 0);
+}
+
+TEST_F(KernelTimerTest, OneSampleAtATime)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
+  timer_.End(kStream, true);
+  timer_.Read(0);  // not done yet
+  EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
+  timer_.Cancel();
+  EXPECT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  timer_.End(kStream, false);  // the launch failed: nothing to learn
+  hardware_.busy.clear();
+  timer_.Read(0);
+  EXPECT_EQ(kernel->EstimateNs(), 0);
+  EXPECT_EQ(hardware_.created[EventKind::kTimed], 2);
+}
+
+// The gate and the share that queues of a device get.
+class DeviceTest : public testing::Test {
+ protected:
+  DeviceTest()
+  {
+    for (Queue& queue : queues_) {
+      device_->Add(&queue, policy_);
+    }
+  }
+
+  void
+  Set(int index, Priority priority, bool ready)
+  {
+    device_->Change(policy_, &queues_[index], [&] {
+      queues_[index].priority.store(priority);
+      queues_[index].ready.store(ready);
+    });
+  }
+
+  const Policy& policy_ = *HighestPriorityFirst();
+  std::unique_ptr<Device> device_ = std::make_unique<Device>(0);
+  Queue queues_[4];
+};
+
+TEST_F(DeviceTest, QueuesThatLaunchUnderTheLimitShareIt)
+{
+  Set(0, PRIORITY_MAX, false);
+  for (int i = 1; i < 4; ++i) {
+    queues_[i].shares_limit.store(i != 3);
+    Set(i, PRIORITY_MIN, true);
+    EXPECT_EQ(queues_[i].gate.load(), kGateBounded);
+  }
+  // The third only copies.
+  EXPECT_EQ(device_->ShareOf(150), 75);
+  Set(2, PRIORITY_MIN, false);
+  EXPECT_EQ(device_->ShareOf(150), 150);
+}
+
+TEST_F(DeviceTest, HighestIsNotBoundedAndClosesTheOthers)
+{
+  Set(0, PRIORITY_MAX, false);
+  Set(1, PRIORITY_MIN, true);
+  const uint64_t closures = queues_[1].closures.load();
+  Set(0, PRIORITY_MAX, true);
+  EXPECT_EQ(queues_[0].gate.load(), 0u);
+  EXPECT_EQ(queues_[1].gate.load(), kGateBounded | kGateClosed);
+  EXPECT_EQ(queues_[1].closures.load(), closures + 1);
+  EXPECT_EQ(queues_[0].preemptions.load(), 1);
+  Set(0, PRIORITY_MAX, false);
+  EXPECT_EQ(queues_[1].gate.load(), kGateBounded);
+}
+
+TEST_F(DeviceTest, WorkFromBeforeTheLimitIsNoted)
+{
+  for (Queue& queue : queues_) {
+    queue.uncounted.store(false);
+  }
+  Set(1, PRIORITY_DEFAULT, true);
+  EXPECT_EQ(queues_[1].gate.load(), 0u);
+  Set(0, PRIORITY_MAX, false);
+  EXPECT_EQ(queues_[1].gate.load(), kGateBounded);
+  EXPECT_TRUE(queues_[1].uncounted.load());
+  EXPECT_FALSE(queues_[2].uncounted.load());  // it has no work
+}
+
+}  // namespace
+}  // namespace xsched
