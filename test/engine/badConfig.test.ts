@@ -96,13 +96,25 @@ allowed: the machine's public key as one line: ssh-ed25519 AAAA…
 fix: add hostKey: ssh-ed25519 AAAA…`,
   },
   {
-    what: "an image by tag",
+    what: "an image without tag and digest",
     make: (config) => {
-      config.setIn(["config", "xsched-triton:runtime"], { kind: "container", image: "triton:22.06" });
+      config.setIn(["config", "xsched-triton:runtime"], { kind: "container", image: "example.com/triton" });
     },
-    told: `runtime.image: "triton:22.06"
-allowed: an image by digest: repository@sha256:<64 hexadecimal digits>
-fix: a tag can move; get the digest with: docker buildx imagetools inspect IMAGE`,
+    told: `runtime.image: "example.com/triton"
+allowed: an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag
+fix: name a tag after a colon, or better the digest after an @`,
+  },
+  {
+    what: "a repository without its registry",
+    make: (config) => {
+      config.setIn(["config", "xsched-triton:runtime"], {
+        kind: "container",
+        build: { repository: "triton" },
+      });
+    },
+    told: `runtime.build.repository: "triton"
+allowed: a repository with its registry's address and without a tag
+fix: begin with the registry's address, for example docker.io/triton`,
   },
   {
     what: "scheduling that the process runtime cannot give",
