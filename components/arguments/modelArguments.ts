@@ -1,7 +1,8 @@
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "../settings/allowedValues";
 import { modelName, refuseRepeatedNames } from "../settings/modelSettings";
 import { modelSource } from "../settings/modelSource";
-import { defaulted, integer, list, object, optional, required, Rule, text } from "../settings/rules";
+import { defaulted, integer, list, object, optional, required, text } from "../settings/rules";
+import { anything } from "./anything";
 import { orLater, orLaterFields } from "./later";
 
 const config = text({
@@ -9,14 +10,6 @@ const config = text({
   example: '"max_batch_size: 8"',
   refuse: () => undefined,
 });
-
-/** Of a kind that its user does not care for. */
-const anything: Rule<unknown> = {
-  type: "object",
-  allowed: "anything",
-  example: "0",
-  read: (value) => value,
-};
 
 const plainFields = {
   name: required(modelName, "Name that clients use."),

@@ -6,6 +6,7 @@ import {
   hostCommand,
   hostIdentity,
   type HostLocationArgs,
+  removalCommand,
   scriptCommand,
   type SshConnectionArgs,
   toRemoteConnection,
@@ -108,7 +109,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       {
         ...location,
         run: scriptCommand(location, "store-model.sh", model.name, digest, files, source),
-        remove: scriptCommand(location, "remove-model.sh", model.name),
+        remove: removalCommand(location, "remove-model.sh", model.name),
         stdin: config,
       },
       { parent: this, dependsOn },
