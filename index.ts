@@ -1,15 +1,16 @@
 import { hostMachine, TritonHost } from "./components/host";
 import { imageRegistry, runtimeImage } from "./components/image";
-import { modelArgs, ModelRepository } from "./components/models";
+import { modelAccess, modelArgs, modelBucket, ModelRepository } from "./components/models";
 import { serverArgs, TritonServer } from "./components/server";
 import { readSettings } from "./components/settings";
 
 const settings = readSettings(__dirname);
-const given = settings.models.map(modelArgs);
+const bucket = modelBucket("model-files", settings);
+const given = settings.models.map((model) => modelArgs(model, bucket));
 
 const registry = imageRegistry("registry", settings);
 
-const machine = hostMachine("machine", settings, registry?.arn);
+const machine = hostMachine("machine", settings, registry?.arn, modelAccess(given));
 const { ssh } = machine;
 // What is on a machine goes with it.
 const onMachine = { deletedWith: machine.aws?.instance };

@@ -25,7 +25,14 @@ export {
   TritonImage,
   type TritonImageArgs,
 } from "./image";
-export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredModel } from "./models";
+export {
+  type ModelArgs,
+  ModelBucket,
+  type ModelBucketArgs,
+  ModelRepository,
+  type ModelRepositoryArgs,
+  type StoredModel,
+} from "./models";
 export {
   type Endpoints,
   LogLevel,

@@ -34,6 +34,19 @@ export const ecrArgument = object(REPOSITORY, ecrFields);
 /** What is known of it when it is constructed. */
 export const ecrNow = object(REPOSITORY, orLaterFields(ecrFields));
 
+const bucketFields = {
+  keepDays: defaulted(integer(1, 3650, 30), 30, "Days for which an overwritten file is kept."),
+  tags: awsFields.tags,
+};
+
+const BUCKET = "an object with the arguments of a bucket for models";
+
+/** What is known of a bucket for models in the end. */
+export const modelBucketArgument = object(BUCKET, bucketFields);
+
+/** What is known of it when it is constructed. */
+export const modelBucketNow = object(BUCKET, orLaterFields(bucketFields));
+
 const repositoryArn = text({
   allowed: "the ARN of a repository on ECR",
   example: "arn:aws:ecr:us-east-1:111122223333:repository/triton",

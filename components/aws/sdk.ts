@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
 import type * as iam from "@pulumi/aws/iam";
+import type * as s3 from "@pulumi/aws/s3";
 import type * as ssm from "@pulumi/aws/ssm";
 import type * as tls from "@pulumi/tls";
 
@@ -21,6 +22,9 @@ export const sdk = {
   },
   get iam(): typeof iam {
     return load("@pulumi/aws/iam") as typeof iam;
+  },
+  get s3(): typeof s3 {
+    return load("@pulumi/aws/s3") as typeof s3;
   },
   get ssm(): typeof ssm {
     return load("@pulumi/aws/ssm") as typeof ssm;

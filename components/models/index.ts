@@ -1,7 +1,10 @@
+export { modelAccess } from "./modelAccess";
 export { modelArgs } from "./modelArgs";
+export { ModelBucket, type ModelBucketArgs } from "./modelBucket";
 export {
   type ModelArgs,
   ModelRepository,
   type ModelRepositoryArgs,
   type StoredModel,
 } from "./modelRepository";
+export { modelBucket } from "./stackModels";

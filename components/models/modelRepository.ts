@@ -16,7 +16,8 @@ import { s3Location } from "../settings/s3Location";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
 import { modelDigest, ownConfig } from "./modelConfig";
-import { digestObjects, objectLines, readS3Model } from "./s3";
+import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
+import { uploadFiles } from "./uploadFiles";
 
 /** A model to serve. */
 export interface ModelArgs {
@@ -37,6 +38,12 @@ export interface ModelArgs {
   priority?: pulumi.Input<number>;
   /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
   config?: pulumi.Input<string>;
+  /**
+   * Bucket that a folder's files travel through, instead of SSH; `bucket` of a `ModelBucket`. For weights of gigabytes:
+   * only files that have changed are uploaded, and fetched. Not for a source in S3.
+   * @default none
+   */
+  bucket?: pulumi.Input<string>;
 }
 
 /** A model that lies on the host, ready to be served. */
@@ -63,7 +70,11 @@ interface CheckedModel {
   readonly name: string;
   /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
-  readonly settings: pulumi.Output<Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string }>;
+  /** Bucket that a folder's files travel through. */
+  readonly bucket: pulumi.Output<string> | undefined;
+  readonly settings: pulumi.Output<
+    Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string; bucket?: string }
+  >;
 }
 
 /** A model's files on their way to the store. */
@@ -93,22 +104,28 @@ export class ModelRepository extends pulumi.ComponentResource {
     };
     this.models = models.map(({ name: model, source }, index) => {
       const settings = check.whenKnown(modelArgument, args.models[index], "models", index);
-      return this.store(name, location, { name: model, source, settings });
+      const bucket =
+        args.models[index]?.bucket === undefined
+          ? undefined
+          : settings.apply(({ bucket: known = "" }) => known);
+      return this.store(name, location, { name: model, source, bucket, settings });
     });
     this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
-    const config = model.settings.apply(({ config: given, ...settings }) =>
-      pulumi.output(given ?? ownConfig(model.source)).apply((text) => renderModelConfig(text, settings)),
+    const config = model.settings.apply(({ config: given, name: called, source, priority }) =>
+      pulumi
+        .output(given ?? ownConfig(model.source))
+        .apply((text) => renderModelConfig(text, { name: called, source, priority })),
     );
-    const { files, source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model);
+    const { files, source: delivered, dependsOn } = this.deliver(`${name}-${model.name}`, location, model);
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
       {
         ...location,
-        run: scriptCommand(location, "store-model.sh", model.name, digest, files, source),
+        run: scriptCommand(location, "store-model.sh", model.name, digest, files, delivered),
         remove: removalCommand(location, "remove-model.sh", model.name),
         stdin: config,
       },
@@ -124,9 +141,15 @@ export class ModelRepository extends pulumi.ComponentResource {
   /** Brings a model's files to where the host can read them. */
   private deliver(name: string, location: HostLocationArgs, model: CheckedModel): Delivery {
     if (s3Location(model.source) !== undefined) {
-      return this.fetch(`${name}-files`, location, model);
+      const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
+      const files = objects.apply((listed) => digestObjects(listed));
+      return this.fetch(name, location, model.name, { files, source: model.source, objects });
     }
-    const files = digestDirectory(model.source).digest;
+    const { digest: files, entries } = digestDirectory(model.source);
+    if (model.bucket !== undefined) {
+      const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
+      return this.fetch(name, location, model.name, { files, source, objects });
+    }
     if (location.ssh === undefined) {
       return { files, source: model.source, dependsOn: [] };
     }
@@ -146,11 +169,18 @@ export class ModelRepository extends pulumi.ComponentResource {
   }
 
   /** Lets the host fetch a model's files from S3. */
-  private fetch(name: string, location: HostLocationArgs, { name: model, source }: CheckedModel): Delivery {
-    const objects = pulumi.output(readS3Model(source).then(({ objects: listed }) => listed));
-    const files = objects.apply((listed) => digestObjects(listed));
+  private fetch(
+    name: string,
+    location: HostLocationArgs,
+    model: string,
+    {
+      files,
+      source,
+      objects,
+    }: Pick<Delivery, "files" | "source"> & { objects: pulumi.Output<readonly ModelObject[]> },
+  ): Delivery {
     const fetched = hostCommand(
-      name,
+      `${name}-files`,
       {
         ...location,
         run: scriptCommand(location, "fetch-model.sh", model, files, source),

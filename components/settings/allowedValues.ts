@@ -1,4 +1,12 @@
-import { DataType, ImageVariant, InstanceKind, LogLevel, SchedulingPolicy, TimeoutAction } from "./types";
+import {
+  DataType,
+  ImageVariant,
+  InstanceKind,
+  LogLevel,
+  ModelUpload,
+  SchedulingPolicy,
+  TimeoutAction,
+} from "./types";
 
 /*
  * Names that a key takes, with what each means. What Triton defines was read in model_config.proto of the release
@@ -30,6 +38,12 @@ export const SCHEDULING_POLICIES: Readonly<Record<SchedulingPolicy, string>> = {
 export const IMAGE_VARIANTS: Readonly<Record<ImageVariant, string>> = {
   patched: "Triton's TensorRT backend schedules each model at its priority",
   transparent: "any Triton, scheduled by the CUDA priority of its streams",
+};
+
+export const MODEL_UPLOADS: Readonly<Record<ModelUpload, string>> = {
+  auto: "on AWS through a bucket of the stack from 64 MiB on, else over SSH",
+  ssh: "over SSH",
+  s3: "through a bucket that the stack makes on AWS",
 };
 
 /** `ModelInstanceGroup.Kind` */

@@ -21,6 +21,7 @@ import {
   text,
   Values,
 } from "./rules";
+import { s3Location } from "./s3Location";
 import { RuntimeSettings, SchedulerRequirement, ServerSettings, Settings } from "./types";
 
 /** The namespace of all keys, whatever the name of the project. */
@@ -194,6 +195,22 @@ function checkAgainstAws(raw: unknown, at: Place): void {
     const place = at.at("runtime").at("build").at("repository");
     place.fault(given, repository.allowed, `add repository: ${repository.example}`);
   }
+  itemsOf(keyOf(raw, "models")).forEach((model, index) => {
+    const source = keyOf(model, "source");
+    const inS3 = typeof source === "string" && s3Location(source) !== undefined;
+    if (keyOf(model, "upload") === "s3" && (!onAws || inS3)) {
+      at.at("models")
+        .at(index)
+        .at("upload")
+        .fault(
+          "s3",
+          inS3
+            ? "nothing, as the model lies in S3 already"
+            : "auto or ssh: only a host of kind aws has a bucket",
+          inS3 ? "take upload out" : "take upload out, or put the model into S3 and give s3://bucket/prefix",
+        );
+    }
+  });
   if (keyOf(build, "keepImages") !== undefined && (!onAws || given !== undefined)) {
     at.at("runtime")
       .at("build")

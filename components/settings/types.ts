@@ -148,6 +148,8 @@ export interface ModelSettings {
   readonly name: string;
   /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
+  /** How a folder's files come to the host. */
+  readonly upload: ModelUpload;
   /** −255 to 255; a larger one is more urgent. */
   readonly priority: number;
   readonly versionPolicy: VersionPolicy | undefined;
@@ -157,6 +159,9 @@ export interface ModelSettings {
   /** Parameters for the model's backend, in the order of the stack config; keys are unique. */
   readonly parameters: readonly ModelParameter[];
 }
+
+/** How a folder on this machine comes to a host on AWS: over SSH, through a bucket, or by its size. */
+export type ModelUpload = "auto" | "ssh" | "s3";
 
 /** Which of a model's versions are served. */
 export type VersionPolicy =

@@ -99,6 +99,21 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "an upload through a bucket that no host has",
+    { models: [{ ...a, upload: "s3" }] },
+    [
+      "models[0].upload",
+      '"s3"',
+      "auto or ssh: only a host of kind aws has a bucket",
+      "take upload out, or put the model into S3 and give s3://bucket/prefix",
+    ],
+  ],
+  [
+    "an upload of what lies in S3",
+    { models: [{ ...a, source: "s3://bucket/a", upload: "s3" }] },
+    ["models[0].upload", '"s3"', "nothing, as the model lies in S3 already", "take upload out"],
+  ],
+  [
     "a file for a source",
     { models: [{ name: "a", source: "models/a/1/model.plan" }] },
     [

@@ -68,6 +68,7 @@ describe("parseSettings", () => {
     const model = {
       name: "resnet-50_v1.5",
       source: "/project/models/r",
+      upload: "ssh",
       priority: 40,
       versionPolicy: { kind: "specific", versions: [1, 3] },
       instanceGroups: [
