@@ -9,6 +9,8 @@ export {
   type AwsGpuHostArgs,
   type AwsVolumeArgs,
   type HostLocation,
+  HostServices,
+  type HostServicesArgs,
   PublicIp,
   type SetUpStepArgs,
   type SshConnectionArgs,

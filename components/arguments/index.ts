@@ -8,7 +8,14 @@ export {
   modelBucketArgument,
   modelBucketNow,
 } from "./awsArguments";
-export { deploymentNow, hostNow, repositoryNow, serverNow } from "./componentArguments";
+export {
+  deploymentNow,
+  hostNow,
+  repositoryNow,
+  serverNow,
+  servicesArgument,
+  servicesNow,
+} from "./componentArguments";
 export { hostDirectory, sshArgument, wantedDirectory } from "./hostArguments";
 export {
   anyImageArgument,

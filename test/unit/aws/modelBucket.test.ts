@@ -64,7 +64,12 @@ for (const preview of [true, false]) {
         "models-chat-1/weights.bin",
       ]);
       const access = program.inputs("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock");
-      for (const key of ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"]) {
+      for (const key of [
+        "blockPublicAcls",
+        "blockPublicPolicy",
+        "ignorePublicAcls",
+        "restrictPublicBuckets",
+      ]) {
         assert.equal(access[key], true, key);
       }
       assert.deepEqual(
@@ -145,7 +150,10 @@ describe("what a host may read", () => {
     assert.deepEqual(more, []);
     assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:GetObjectVersion"]);
     const resources = await valueOf(pulumi.output(statement.resources));
-    assert.deepEqual(resources, ["arn:aws:s3:::team-bucket/models/a/*", "arn:aws:s3:::own-bucket/models/b/*"]);
+    assert.deepEqual(resources, [
+      "arn:aws:s3:::team-bucket/models/a/*",
+      "arn:aws:s3:::own-bucket/models/b/*",
+    ]);
   });
 
   it("is nothing without a model in S3", () => {

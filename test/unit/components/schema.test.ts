@@ -49,6 +49,7 @@ describe("the package as other languages see it", () => {
     assert.deepEqual(required.sort(), [
       "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
       "xsched-triton:index:EcrRepository: ",
+      "xsched-triton:index:HostServices: directory",
       "xsched-triton:index:ModelBucket: ",
       "xsched-triton:index:ModelRepository: directory, models",
       "xsched-triton:index:TritonDeployment: models",
