@@ -35,6 +35,7 @@ export {
   type ModelRepositoryArgs,
   type StoredModel,
 } from "./models";
+export { AwsMonitoring, type AwsMonitoringArgs } from "./observability";
 export {
   type Endpoints,
   LogLevel,

@@ -7,6 +7,8 @@ export {
   ecrNow,
   modelBucketArgument,
   modelBucketNow,
+  monitoringArgument,
+  monitoringNow,
 } from "./awsArguments";
 export {
   deploymentNow,

@@ -9,4 +9,5 @@ export {
 } from "./hostCommand";
 export { hostMachine, type Machine } from "./machine";
 export { HostServices, type HostServicesArgs } from "./hostServices";
+export { readyDirectory } from "./stackServices";
 export { type HostLocation, type SshMachine, TritonHost, type TritonHostArgs } from "./tritonHost";

@@ -3,6 +3,7 @@ import { extraFlag, limitsRate } from "./extraFlags";
 import { refuseUnsuitedGpu } from "./awsHostSettings";
 import { hostRule } from "./hostSettings";
 import { modelsRule } from "./modelSettings";
+import { monitoringRule } from "./monitoringSettings";
 import { INVALID, Place, Read } from "./place";
 import { repository, runtimeRule, tritonRelease } from "./runtimeSettings";
 import {
@@ -116,6 +117,7 @@ const settingsFields = {
   server: defaulted(serverRule, {}, "Settings of tritonserver. A change restarts it."),
   scheduler: defaulted(schedulerRule, {}, "Settings of the GPU scheduler."),
   models: defaulted(modelsRule, [], "The models to serve. A change of one touches no other."),
+  monitoring: defaulted(monitoringRule, { kind: "none" }, "Who watches the deployment; see docs/monitoring.md."),
 };
 
 type Parsed = Values<typeof settingsFields>;
@@ -221,7 +223,18 @@ function checkAgainstAws(raw: unknown, at: Place): void {
         "take keepImages out; what another repository keeps is set there",
       );
   }
-  if (!onAws) return;
+  if (!onAws) {
+    if (keyOf(keyOf(raw, "monitoring"), "kind") === "cloudwatch") {
+      at.at("monitoring")
+        .at("kind")
+        .fault(
+          "cloudwatch",
+          "cloudwatch only with host.kind aws",
+          "take monitoring out, and scrape server.metricsPort with a Prometheus of your own",
+        );
+    }
+    return;
+  }
   refuseUnsuitedGpu(keyOf(host, "instanceType"), tritonRelease(runtime), at.at("host").at("instanceType"));
   const clients = itemsOf(keyOf(host, "clientCidrs"));
   const address = keyOf(server, "address") ?? "127.0.0.1";

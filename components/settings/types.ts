@@ -11,6 +11,7 @@ export interface Settings {
   readonly server: ServerSettings;
   readonly scheduler: SchedulerSettings;
   readonly models: readonly ModelSettings[];
+  readonly monitoring: MonitoringSettings;
 }
 
 /** The machine that Triton runs on. */
@@ -71,6 +72,20 @@ export interface AwsVolumeSettings {
   /** MiB/s. */
   readonly throughput: number;
   readonly iops: number;
+}
+
+/** Who watches the deployment. */
+export type MonitoringSettings = { readonly kind: "none" } | CloudWatchSettings;
+
+export interface CloudWatchSettings {
+  readonly kind: "cloudwatch";
+  /** Email addresses and https URLs that are told of alarms. */
+  readonly notify: readonly string[];
+  readonly diskPercent: number;
+  readonly gpuMemoryPercent: number;
+  readonly notReadyMinutes: number;
+  readonly logDays: number;
+  readonly dashboard: boolean;
 }
 
 /** What Triton runs in. */
