@@ -1,7 +1,14 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, hostDirectory, modelArgument, repositoryNow, sshArgument } from "../arguments";
+import {
+  ArgumentCheck,
+  engineArgument,
+  hostDirectory,
+  modelArgument,
+  repositoryNow,
+  sshArgument,
+} from "../arguments";
 import {
   hostCommand,
   hostIdentity,
@@ -10,9 +17,10 @@ import {
   type SshConnectionArgs,
   toRemoteConnection,
 } from "../host";
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
+import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
 import { modelDigest, ownConfig } from "./modelConfig";
 
 /** A model to serve. */
@@ -32,6 +40,12 @@ export interface ModelArgs {
   priority?: pulumi.Input<number>;
   /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
   config?: pulumi.Input<string>;
+  /**
+   * Builds a TensorRT engine (`model.plan`) from the `model.onnx` of each version folder, on the host's GPU, and serves
+   * that. Takes minutes the first time; the models that serve before keep serving.
+   * @default `source` has what is served
+   */
+  engine?: pulumi.Input<EngineArgs>;
 }
 
 /** A model that lies on the host, ready to be served. */
@@ -58,7 +72,10 @@ interface CheckedModel {
   readonly name: string;
   /** Absolute path of the model's folder on this machine. */
   readonly source: string;
-  readonly settings: pulumi.Output<Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string }>;
+  readonly settings: pulumi.Output<
+    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string }
+  >;
+  readonly engine?: pulumi.Output<EngineSettings>;
 }
 
 /**
@@ -78,19 +95,21 @@ export class ModelRepository extends pulumi.ComponentResource {
       ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
     };
     this.models = models.map(({ name: model, source }, index) => {
-      const settings = check.whenKnown(modelArgument, args.models[index], "models", index);
-      return this.store(name, location, { name: model, source, settings });
+      const given = args.models[index];
+      const settings = check.whenKnown(modelArgument, given, "models", index);
+      const engine =
+        given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
+      return this.store(name, location, { name: model, source, settings, engine });
     });
     this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
-    const files = digestDirectory(model.source).digest;
+    const { source, digest: files, dependsOn } = this.prepare(`${name}-${model.name}`, location, model);
     const config = model.settings.apply(({ config: given, ...settings }) =>
       renderModelConfig(given ?? ownConfig(model.source), settings),
     );
-    const digest = config.apply((text) => modelDigest(text, files));
-    const { source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model, files);
+    const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
       {
@@ -108,18 +127,22 @@ export class ModelRepository extends pulumi.ComponentResource {
     };
   }
 
+  /** Makes the files that are served from those of the source. */
+  private prepare(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
+    const files = this.deliver(name, location, model);
+    return model.engine === undefined
+      ? files
+      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, { parent: this });
+  }
+
   /** Brings a model's files to where the host can read them. */
-  private deliver(
-    name: string,
-    location: HostLocationArgs,
-    model: CheckedModel,
-    files: string,
-  ): { source: pulumi.Input<string>; dependsOn: pulumi.Resource[] } {
+  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
+    const { digest } = digestDirectory(model.source);
     if (location.ssh === undefined) {
-      return { source: model.source, dependsOn: [] };
+      return { source: model.source, digest, dependsOn: [] };
     }
     // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
-    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${files}`;
+    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
     const upload = new command.remote.CopyToRemote(
       `${name}-files`,
       {
@@ -130,6 +153,6 @@ export class ModelRepository extends pulumi.ComponentResource {
       },
       { parent: this, deleteBeforeReplace: true },
     );
-    return { source, dependsOn: [upload] };
+    return { source, digest, dependsOn: [upload] };
   }
 }

@@ -42,6 +42,6 @@ export const modelSource: Rule<string> = mapped(folder, (given, at) => {
  * Whether Triton takes a folder of this name for a version.
  * https://github.com/triton-inference-server/server/blob/r22.06/docs/model_repository.md#model-versions
  */
-function isVersion(name: string): boolean {
+export function isVersion(name: string): boolean {
   return /^[1-9][0-9]{0,18}$/.test(name);
 }
