@@ -18,18 +18,22 @@ import {
   toRemoteConnection,
 } from "../host";
 import type { EngineSettings, ModelSettings } from "../settings";
+import { s3Location } from "../settings/s3Location";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
 import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
 import { modelDigest, ownConfig } from "./modelConfig";
+import { digestObjects, objectLines, readS3Model } from "./s3";
 
 /** A model to serve. */
 export interface ModelArgs {
   /** Name in the model repository and in requests. */
   name: string;
   /**
-   * Folder on this machine with the model as Triton lays it out: one numbered folder a version, and `config.pbtxt`
-   * unless `config` is given. A relative path starts at the program's folder.
+   * Where the model lies as Triton lays it out: one numbered folder a version, and `config.pbtxt` unless `config` is
+   * given. A folder on this machine, where a relative path starts at the program's folder; or `s3://bucket/prefix`,
+   * from where the host fetches what has changed. Both this machine and the host then need credentials of AWS that may
+   * list and read it.
    */
   source: string;
   /**
@@ -70,7 +74,7 @@ export interface ModelRepositoryArgs {
 /** A model whose arguments have passed. */
 interface CheckedModel {
   readonly name: string;
-  /** Absolute path of the model's folder on this machine. */
+  /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
   readonly settings: pulumi.Output<
     Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string }
@@ -107,7 +111,7 @@ export class ModelRepository extends pulumi.ComponentResource {
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
     const { source, digest: files, dependsOn } = this.prepare(`${name}-${model.name}`, location, model);
     const config = model.settings.apply(({ config: given, ...settings }) =>
-      renderModelConfig(given ?? ownConfig(model.source), settings),
+      pulumi.output(given ?? ownConfig(model.source)).apply((text) => renderModelConfig(text, settings)),
     );
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
@@ -137,6 +141,9 @@ export class ModelRepository extends pulumi.ComponentResource {
 
   /** Brings a model's files to where the host can read them. */
   private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
+    if (s3Location(model.source) !== undefined) {
+      return this.fetch(`${name}-files`, location, model);
+    }
     const { digest } = digestDirectory(model.source);
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
@@ -154,5 +161,26 @@ export class ModelRepository extends pulumi.ComponentResource {
       { parent: this, deleteBeforeReplace: true },
     );
     return { source, digest, dependsOn: [upload] };
+  }
+
+  /** Lets the host fetch a model's files from S3. */
+  private fetch(
+    name: string,
+    location: HostLocationArgs,
+    { name: model, source }: CheckedModel,
+  ): DeliveredFiles {
+    const objects = pulumi.output(readS3Model(source).then(({ objects: listed }) => listed));
+    const digest = objects.apply((listed) => digestObjects(listed));
+    const fetched = hostCommand(
+      name,
+      {
+        ...location,
+        run: scriptCommand(location, "fetch-model.sh", model, digest, source),
+        remove: scriptCommand(location, "drop-files.sh", model),
+        stdin: objects.apply((listed) => objectLines(listed)),
+      },
+      { parent: this },
+    );
+    return { source, digest, dependsOn: [fetched] };
   }
 }

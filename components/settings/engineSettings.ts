@@ -5,6 +5,7 @@ import { INVALID, Place, Read } from "./place";
 import { choice, defaulted, integer, keyOf, list, object, required, Rule, text } from "./rules";
 import { isVersion } from "./modelSource";
 import { image } from "./runtimeSettings";
+import { s3Location } from "./s3Location";
 import { EngineSettings } from "./types";
 
 /** The container of the release 22.06, whose TensorRT is the one of Triton 22.06. */
@@ -114,7 +115,8 @@ export function refuseNoOnnx(
   at: Place,
   raw: unknown,
 ): void {
-  if (source === INVALID || engine === undefined || engine === INVALID) return;
+  if (source === INVALID || s3Location(source) !== undefined || engine === undefined || engine === INVALID)
+    return;
   const { files } = at.context;
   const found = files
     .entries(source)

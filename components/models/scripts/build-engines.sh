@@ -28,15 +28,15 @@ engines=$DIR/engines
 mkdir -p "$engines/cache" "$engines/sources" "$engines/ready" "$engines/log"
 lock "engines-$model"
 
-# What was uploaded is needed again when only an option or the GPU changes.
+# What came to the host for this model goes when it is stored, and is needed again when only an option changes.
 onnx=$source
-if [[ $source == "$DIR/uploads/"* ]]; then
+[[ $source != s3://* ]] || source=$DIR/models/store/$model/files-$files_digest # where fetch-model.sh puts it
+if [[ $source == "$DIR/"* ]]; then
   onnx=$engines/sources/$model/$files_digest
   if [ ! -d "$onnx" ] && [ -d "$source" ]; then
     rm -rf "${engines:?}/sources/$model"
     mkdir -p "$engines/sources/$model"
-    cp -RL --reflink=auto "$source" "$onnx.new" ||
-      die "cannot keep the ONNX model of $model" "read the line above; the disk may be full"
+    cp -al "$source" "$onnx.new" || die "cannot keep the ONNX model of $model" "read the line above; the disk may be full"
     mv -T "$onnx.new" "$onnx"
   fi
 fi

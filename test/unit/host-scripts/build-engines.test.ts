@@ -215,16 +215,26 @@ describe("build-engines.sh", () => {
     assert.equal(build().status, 0);
   });
 
-  it("keeps what was uploaded, since store-model.sh removes it and only an option may change", () => {
-    const uploads = path.join(directory, "uploads/bert/0123456789abcdef");
-    fs.mkdirSync(path.dirname(uploads), { recursive: true });
-    fs.renameSync(source, uploads);
-    source = uploads;
-    assert.equal(build().status, 0);
-    fs.rmSync(path.join(directory, "uploads"), { recursive: true });
-    assert.equal(build(OPTIONS.replace("fp16", "fp32")).status, 0);
-    assert.equal(builds(), 2);
-  });
+  const ways: [string, string, () => string][] = [
+    [
+      "was uploaded",
+      "uploads/bert/0123456789abcdef",
+      () => path.join(directory, "uploads/bert/0123456789abcdef"),
+    ],
+    ["was fetched from S3", "models/store/bert/files-0123456789abcdef", () => "s3://models/bert"],
+  ];
+  for (const [what, place, given] of ways) {
+    it(`keeps what ${what}, since it goes when it is stored and only an option may change`, () => {
+      const delivered = path.join(directory, place);
+      fs.mkdirSync(path.dirname(delivered), { recursive: true });
+      fs.renameSync(source, delivered);
+      source = given();
+      assert.equal(build().status, 0);
+      fs.rmSync(delivered, { recursive: true });
+      assert.equal(build(OPTIONS.replace("fp16", "fp32")).status, 0);
+      assert.equal(builds(), 2);
+    });
+  }
 
   it("removes engines that nobody has asked for in thirty days", () => {
     build();
