@@ -330,7 +330,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
             .all([step.script, step.arguments ?? []])
             .apply(([script, words]) => shellQuote(["bash", "-c", script, step.name, ...words])),
           stdin: step.stdin,
-          triggers: [connection.apply(({ machine }) => machine)],
+          triggers: [this.instanceId],
           addPreviousOutputInEnv: false,
           logging: command.remote.Logging.Stderr,
         },
@@ -344,5 +344,6 @@ export class AwsGpuHost extends pulumi.ComponentResource {
 const WAIT_UNTIL_READY = fs.readFileSync(path.join(__dirname, "wait-until-ready.sh"), "utf8");
 
 function newestAmi(opts: pulumi.InvokeOptions): pulumi.Output<string> {
-  return sdk.ssm.getParameterOutput({ name: AMI_PARAMETER }, opts).insecureValue;
+  // Any parameter counts as a secret, also a public one.
+  return pulumi.unsecret(sdk.ssm.getParameterOutput({ name: AMI_PARAMETER }, opts).insecureValue);
 }
