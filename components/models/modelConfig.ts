@@ -2,8 +2,16 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-/** The text of the `config.pbtxt` that a model's folder brings, or undefined if it brings none. */
-export function ownConfig(source: string): string | undefined {
+import * as pulumi from "@pulumi/pulumi";
+
+import { s3Location } from "../settings/s3Location";
+import { readS3Model } from "./s3";
+
+/** The text of the `config.pbtxt` that a model's source brings, or undefined if it brings none. */
+export function ownConfig(source: string): pulumi.Input<string | undefined> {
+  if (s3Location(source) !== undefined) {
+    return readS3Model(source).then(({ config }) => config);
+  }
   const file = path.join(source, "config.pbtxt");
   return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : undefined;
 }

@@ -12,17 +12,21 @@ import {
   toRemoteConnection,
 } from "../host";
 import type { ModelSettings } from "../settings";
+import { s3Location } from "../settings/s3Location";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
 import { modelDigest, ownConfig } from "./modelConfig";
+import { digestObjects, objectLines, readS3Model } from "./s3";
 
 /** A model to serve. */
 export interface ModelArgs {
   /** Name in the model repository and in requests. */
   name: string;
   /**
-   * Folder on this machine with the model as Triton lays it out: one numbered folder a version, and `config.pbtxt`
-   * unless `config` is given. A relative path starts at the program's folder.
+   * Where the model lies as Triton lays it out: one numbered folder a version, and `config.pbtxt` unless `config` is
+   * given. A folder on this machine, where a relative path starts at the program's folder; or `s3://bucket/prefix`,
+   * from where the host fetches what has changed. Both this machine and the host then need credentials of AWS that may
+   * list and read it.
    */
   source: string;
   /**
@@ -57,9 +61,18 @@ export interface ModelRepositoryArgs {
 /** A model whose arguments have passed. */
 interface CheckedModel {
   readonly name: string;
-  /** Absolute path of the model's folder on this machine. */
+  /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
   readonly settings: pulumi.Output<Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string }>;
+}
+
+/** A model's files on their way to the store. */
+interface Delivery {
+  /** Names their state. */
+  readonly files: pulumi.Input<string>;
+  /** Where the host finds them. */
+  readonly source: pulumi.Input<string>;
+  readonly dependsOn: pulumi.Resource[];
 }
 
 /**
@@ -86,12 +99,11 @@ export class ModelRepository extends pulumi.ComponentResource {
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
-    const files = digestDirectory(model.source).digest;
     const config = model.settings.apply(({ config: given, ...settings }) =>
-      renderModelConfig(given ?? ownConfig(model.source), settings),
+      pulumi.output(given ?? ownConfig(model.source)).apply((text) => renderModelConfig(text, settings)),
     );
-    const digest = config.apply((text) => modelDigest(text, files));
-    const { source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model, files);
+    const { files, source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model);
+    const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
       {
@@ -110,14 +122,13 @@ export class ModelRepository extends pulumi.ComponentResource {
   }
 
   /** Brings a model's files to where the host can read them. */
-  private deliver(
-    name: string,
-    location: HostLocationArgs,
-    model: CheckedModel,
-    files: string,
-  ): { source: pulumi.Input<string>; dependsOn: pulumi.Resource[] } {
+  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): Delivery {
+    if (s3Location(model.source) !== undefined) {
+      return this.fetch(`${name}-files`, location, model);
+    }
+    const files = digestDirectory(model.source).digest;
     if (location.ssh === undefined) {
-      return { source: model.source, dependsOn: [] };
+      return { files, source: model.source, dependsOn: [] };
     }
     // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
     const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${files}`;
@@ -131,6 +142,23 @@ export class ModelRepository extends pulumi.ComponentResource {
       },
       { parent: this, deleteBeforeReplace: true },
     );
-    return { source, dependsOn: [upload] };
+    return { files, source, dependsOn: [upload] };
+  }
+
+  /** Lets the host fetch a model's files from S3. */
+  private fetch(name: string, location: HostLocationArgs, { name: model, source }: CheckedModel): Delivery {
+    const objects = pulumi.output(readS3Model(source).then(({ objects: listed }) => listed));
+    const files = objects.apply((listed) => digestObjects(listed));
+    const fetched = hostCommand(
+      name,
+      {
+        ...location,
+        run: scriptCommand(location, "fetch-model.sh", model, files, source),
+        remove: removalCommand(location, "drop-files.sh", model),
+        stdin: objects.apply((listed) => objectLines(listed)),
+      },
+      { parent: this },
+    );
+    return { files, source, dependsOn: [fetched] };
   }
 }

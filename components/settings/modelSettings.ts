@@ -355,7 +355,7 @@ const modelRule: Rule<ModelSettings> = object("an object that describes one mode
   name: required(modelName, "Name that clients use. The model's own `config.pbtxt` has the same or none."),
   source: required(
     modelSource,
-    "Folder with the model's version folders (`1`, `2`, …) and, if it brings one, its `config.pbtxt`; relative to the project.",
+    "Where the model's version folders (`1`, `2`, …) lie and, if it brings one, its `config.pbtxt`: a folder relative to the project, or a prefix in S3 that the host fetches from.",
   ),
   priority: defaulted(
     priority,

@@ -1,9 +1,12 @@
 import * as path from "node:path";
 
 import { mapped, Rule, text } from "./rules";
+import { BUCKET_NAME, refuseS3Location } from "./s3Location";
 
-const folder = text({
-  allowed: "the path of a folder on this machine",
+const FOLDER = "the path of a folder on this machine, or s3://bucket/prefix";
+
+const place = text({
+  allowed: FOLDER,
   example: "models/my-model",
   refuse: (given) =>
     given !== "" && given.length <= 1024 && !/\p{Cc}/u.test(given)
@@ -11,8 +14,17 @@ const folder = text({
       : "give the path of the model's folder, for example models/my-model",
 });
 
-/** A model's folder on this machine: reads as its absolute path. */
-export const modelSource: Rule<string> = mapped(folder, (given, at) => {
+/** What only an address of S3 begins with. */
+const S3 = /^(s3:|arn:aws[a-z-]*:s3:|https?:\/\/[^/]*s3[^/]*\.amazonaws\.)/i;
+
+/** A model's folder on this machine, which reads as its absolute path, or `s3://bucket/prefix` without a slash behind. */
+export const modelSource: Rule<string> = mapped(place, (given, at) => {
+  if (S3.test(given)) {
+    const fix = refuseS3Location(given);
+    return fix === undefined
+      ? given.replace(/\/+$/, "")
+      : at.fault(given, `s3://bucket/prefix with ${BUCKET_NAME}`, fix);
+  }
   const { files, projectDirectory } = at.context;
   const source = path.resolve(projectDirectory, given);
   switch (files.kind(source)) {
@@ -42,6 +54,6 @@ export const modelSource: Rule<string> = mapped(folder, (given, at) => {
  * Whether Triton takes a folder of this name for a version.
  * https://github.com/triton-inference-server/server/blob/r22.06/docs/model_repository.md#model-versions
  */
-function isVersion(name: string): boolean {
+export function isVersion(name: string): boolean {
   return /^[1-9][0-9]{0,18}$/.test(name);
 }

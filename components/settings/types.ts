@@ -146,7 +146,7 @@ export interface SchedulerSettings {
 /** One model of the repository. An option that is undefined leaves the model's own config.pbtxt alone. */
 export interface ModelSettings {
   readonly name: string;
-  /** Absolute path of the model's folder on this machine. */
+  /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
   /** −255 to 255; a larger one is more urgent. */
   readonly priority: number;

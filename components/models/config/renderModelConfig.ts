@@ -1,6 +1,7 @@
 import * as path from "node:path";
 
 import { ModelSettings } from "../../settings";
+import { s3Location } from "../../settings/s3Location";
 import { messagesOf, named, TextDocument } from "./document";
 import { ModelConfigError } from "./modelConfigError";
 import { Field, MessageValue, ScalarValue } from "./parser";
@@ -33,7 +34,7 @@ export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority
  * @throws ModelConfigError where the text is malformed or contradicts the settings
  */
 export function renderModelConfig(own: string | undefined, model: RenderedSettings): string {
-  const file = path.join(model.source, "config.pbtxt");
+  const file = configPlace(model.source);
   const document = open(own ?? "", file);
   putName(document, model.name, file);
   putPriority(document, model.priority, file);
@@ -58,6 +59,11 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   }
   putParameter(document, PRIORITY_PARAMETER, String(model.priority));
   return document.toString();
+}
+
+/** Where a model's own configuration stands, for messages. */
+function configPlace(source: string): string {
+  return s3Location(source) === undefined ? path.join(source, "config.pbtxt") : `${source}/config.pbtxt`;
 }
 
 function open(text: string, file: string): TextDocument {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # store-model.sh DIR MODEL DIGEST FILES_DIGEST SOURCE: puts one version of a model directory into the store.
-# stdin: its config.pbtxt. SOURCE is a folder on this host, read only if files of this digest are not stored yet.
+# stdin: its config.pbtxt. SOURCE is a folder on this host, read only if files of this digest are not stored yet; or
+# s3://BUCKET/PREFIX, of which fetch-model.sh has stored the files.
 # Nobody ever sees half an entry, and an entry never changes: what serves is chosen by activate-model.sh.
 
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -22,6 +23,8 @@ staging=$store/.staging-$$
 trap 'rm -rf "$staging"; rmdir "$store" 2>/dev/null || true' EXIT
 
 if [ ! -d "$store/files-$files_digest" ]; then
+  [[ $source != s3://* ]] ||
+    die "the files of the model $model are no longer on this host" "fetch them again: pulumi up --replace '**${model}-files'"
   [ -d "$source" ] || die "the source of the model $model is not a folder: $source" "check the model's source"
   mkdir "$staging"
   # Links are followed, because what they point at may change or not be on this host tomorrow.
@@ -47,7 +50,7 @@ fi
 active=$(readlink "$DIR/models/repository/$model" 2>/dev/null) || active=""
 for entry in "$store"/*; do
   case ${entry##*/} in
-    "$digest" | "files-$files_digest" | "${active##*/}") ;;
+    "$digest" | "files-$files_digest" | "files-$files_digest.objects" | "${active##*/}") ;;
     *) rm -rf "$entry" ;;
   esac
 done

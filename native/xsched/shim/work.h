@@ -167,7 +167,7 @@ WaitForDevice(const Call& call)
   scheduler.AfterWork(queue);
   if (idle) {
     // Nothing of it is left on the device, unless others have launched.
-    scheduler.Finished(queue, launched + 1);
+    scheduler.Drained(queue, launched + 1);
   }
   return result;
 }

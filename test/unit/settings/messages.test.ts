@@ -91,7 +91,12 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "a source that is not given",
     { models: [{ name: "a" }] },
-    ["models[0].source", "(not set)", "the path of a folder on this machine", "add source: models/my-model"],
+    [
+      "models[0].source",
+      "(not set)",
+      "the path of a folder on this machine, or s3://bucket/prefix",
+      "add source: models/my-model",
+    ],
   ],
   [
     "a file for a source",
@@ -407,7 +412,7 @@ describe("faults of the settings", () => {
     fix: give 255 (max), the most urgent, or less
 
   models[1].source: (not set)
-    allowed: the path of a folder on this machine
+    allowed: the path of a folder on this machine, or s3://bucket/prefix
     fix: add source: models/my-model
 
   models[1].name: "a"

@@ -76,16 +76,24 @@ Scheduler::MarkIdle(Queue* queue, uint64_t launched)
 void
 Scheduler::Finished(Queue* queue, uint64_t launched)
 {
+  if (Drained(queue, launched)) {
+    queue->app_synchronizes.store(true, std::memory_order_relaxed);
+  }
+}
+
+bool
+Scheduler::Drained(Queue* queue, uint64_t launched)
+{
   if (disabled_.load(std::memory_order_relaxed) ||
       !queue->ready.load(std::memory_order_relaxed) ||
       queue->submitted.load(std::memory_order_relaxed) != launched ||
       !ForeignDone(queue)) {
-    return;
+    return false;
   }
-  queue->app_synchronizes.store(true, std::memory_order_relaxed);
   queue->uncounted.store(false, std::memory_order_relaxed);
   queue->flight.Clear();
   MarkIdle(queue, launched);
+  return true;
 }
 
 void

@@ -126,15 +126,20 @@ class XSCHED_INTERNAL Scheduler {
     queue->launched.fetch_add(1, std::memory_order_release);
   }
 
-  // The number to pass to Finished if a synchronisation that begins now
-  // succeeds.
+  // The number to pass to Finished or Drained if a synchronisation that begins
+  // now succeeds.
   uint64_t
   Launched(const Queue* queue) const
   {
     // Acquire: work counted here was given to the driver before.
     return queue->launched.load(std::memory_order_acquire);
   }
+  // The application has waited for the queue.
   void Finished(Queue* queue, uint64_t launched);
+  // The device is seen to have finished the queue's work, which says nothing
+  // about whether the application waits for it by itself. False if there is
+  // more of it.
+  bool Drained(Queue* queue, uint64_t launched);
   // Everything that was launched in a context before a call has finished.
   std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
 

@@ -1,0 +1,151 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { S3Server } from "../aws/s3Server";
+import { freePorts } from "./ports";
+import { TritonClient } from "./triton";
+import { changesIn, type Finished, Workspace } from "./workspace";
+
+const BUCKET = "weights-of-the-team";
+
+describe("a model in S3 on the real engine", () => {
+  let s3: S3Server;
+  let workspace: Workspace;
+  let triton: TritonClient;
+
+  const up = async (): Promise<Finished> => {
+    s3.fetched.length = 0;
+    return workspace.npm("up");
+  };
+
+  const changed = ({ code, output }: Finished): string[] => {
+    assert.equal(code, 0, output);
+    return changesIn(output)
+      .map(({ name, done }) => `${name} ${done}`)
+      .sort();
+  };
+
+  /** Keys that the host has fetched, without the configuration, which the program reads. */
+  const fetched = (): string[] => s3.fetched.filter((key) => !key.endsWith("config.pbtxt")).sort();
+
+  const answer = async (value: number): Promise<string> =>
+    (
+      await triton.request(
+        "POST",
+        "/v2/models/scale/infer",
+        JSON.stringify({ inputs: [{ name: "INPUT", shape: [1, 1], datatype: "FP32", data: [value] }] }),
+      )
+    ).body;
+
+  const put = async (name: string, edit: (text: string) => string = (text) => text): Promise<void> => {
+    const file = workspace.file("test/fixtures/models/scale", name);
+    await s3.put(BUCKET, `models/scale/${name}`, edit(fs.readFileSync(file, "utf8")));
+  };
+
+  before(async function () {
+    this.timeout(900_000);
+    s3 = await S3Server.start();
+    await s3.createBucket(BUCKET);
+    workspace = await Workspace.create(s3.environment);
+    const [httpPort, grpcPort, metricsPort] = await freePorts(3);
+    triton = new TritonClient(httpPort!);
+    workspace.edit("local", (config) => {
+      for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+        config.setIn(["config", "xsched-triton:server", key], port);
+      }
+      const batch = { name: "batch", source: "examples/models/batch" };
+      const scale = { name: "scale", source: `s3://${BUCKET}/models/scale`, priority: 70 };
+      config.setIn(["config", "xsched-triton:models"], config.createNode([batch, scale]));
+    });
+  });
+
+  after(async () => {
+    triton.close();
+    await workspace.npm("down");
+    workspace.remove();
+    await s3.stop();
+  });
+
+  it("that is not there fails the preview, before anything is made", async () => {
+    const { code, output } = await workspace.npm("preview");
+    assert.notEqual(code, 0);
+    assert.match(output, /s3:\/\/weights-of-the-team\/models\/scale: nothing lies there/);
+    assert.ok(!fs.existsSync(workspace.file(".local/hosts")));
+  });
+
+  it("is fetched and served, at its priority", async () => {
+    await put("config.pbtxt");
+    await put("1/model.py");
+    const { code, output } = await up();
+    assert.equal(code, 0, output);
+    assert.deepEqual(fetched(), ["models/scale/1/model.py"]);
+    assert.match(await answer(21), /"data":\[42\.0\]/);
+    assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
+  });
+
+  it("that has not changed is not fetched, and changes nothing", async () => {
+    assert.deepEqual(changed(await up()), []);
+    assert.deepEqual(fetched(), []);
+  });
+
+  it("with another priority is reloaded, and not fetched", async () => {
+    workspace.edit("local", (config) => {
+      config.setIn(["config", "xsched-triton:models", 1, "priority"], "min");
+    });
+    assert.deepEqual(changed(await up()), ["models-scale updated", "server-scale updated"]);
+    assert.deepEqual(fetched(), []);
+    assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MIN", xsched: "-255" });
+  });
+
+  it("with another configuration is reloaded, and a preview says so", async () => {
+    await put("config.pbtxt", (text) => text.replace('string_value: "2"', 'string_value: "3"'));
+    const { code, output } = await workspace.npm("preview");
+    assert.equal(code, 0, output);
+    const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
+    assert.deepEqual(touched.sort(), ["models-scale", "server-scale"]);
+    assert.match(await answer(1), /"data":\[2\.0\]/);
+    assert.deepEqual(changed(await up()), ["models-scale updated", "server-scale updated"]);
+    assert.match(await answer(1), /"data":\[3\.0\]/);
+  });
+
+  it("with another object fetches it and nothing else", async () => {
+    await s3.put(BUCKET, "models/scale/1/labels.txt", "a label\n");
+    assert.deepEqual(changed(await up()), [
+      "models-scale updated",
+      "models-scale-files updated",
+      "server-scale updated",
+    ]);
+    assert.deepEqual(fetched(), ["models/scale/1/labels.txt"]);
+    assert.match(await answer(1), /"data":\[3\.0\]/);
+  });
+
+  it("that the host cannot fetch keeps the one before it serving", async () => {
+    await put("1/model.py", (text) => `${text}# another state\n`);
+    s3.mischief.set("models/scale/1/model.py", "deny");
+    const { code, output } = await up();
+    assert.notEqual(code, 0);
+    assert.match(
+      output,
+      /S3 denies this host access to s3:\/\/weights-of-the-team\/models\/scale\/1\/model\.py/,
+    );
+    assert.match(await answer(1), /"data":\[3\.0\]/);
+    s3.mischief.clear();
+    assert.equal((await up()).code, 0);
+    assert.deepEqual(fetched(), ["models/scale/1/model.py"]);
+    assert.deepEqual(changed(await up()), []);
+  });
+
+  it("can come from this machine from now on, and leaves nothing behind then", async () => {
+    workspace.edit("local", (config) => {
+      config.setIn(["config", "xsched-triton:models", 1, "source"], "test/fixtures/models/scale");
+    });
+    assert.deepEqual(changed(await up()), [
+      "models-scale updated",
+      "models-scale-files deleted",
+      "server-scale updated",
+    ]);
+    assert.match(await answer(1), /"data":\[2\.0\]/);
+    const store = fs.readdirSync(workspace.file(".local/hosts/local/models/store/scale"));
+    assert.ok(!store.some((name) => name.endsWith(".objects")), store.join());
+  });
+});
