@@ -25,7 +25,15 @@ export {
   TritonImage,
   type TritonImageArgs,
 } from "./image";
-export { type ModelArgs, ModelRepository, type ModelRepositoryArgs, type StoredModel } from "./models";
+export {
+  type EngineArgs,
+  EnginePrecision,
+  type EngineShapeArgs,
+  type ModelArgs,
+  ModelRepository,
+  type ModelRepositoryArgs,
+  type StoredModel,
+} from "./models";
 export {
   type Endpoints,
   LogLevel,

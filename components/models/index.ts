@@ -1,3 +1,4 @@
+export { type EngineArgs, EnginePrecision, type EngineShapeArgs } from "./engine";
 export { modelArgs } from "./modelArgs";
 export {
   type ModelArgs,

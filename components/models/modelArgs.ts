@@ -1,18 +1,39 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
+import { type EngineArgs, EnginePrecision } from "./engine";
 import { ownConfig } from "./modelConfig";
 import type { ModelArgs } from "./modelRepository";
 
 /** A model of the stack config for the repository: its options rendered into its configuration. */
 export function modelArgs(model: ModelSettings): ModelArgs {
-  const { name, source, priority } = model;
+  const { name, source, priority, engine } = model;
   const own = ownConfig(source);
   // What lies on this machine is rendered at once, so that a fault in it comes before the first resource.
   const config =
     typeof own === "object"
       ? pulumi.output(own).apply((text) => renderModelConfig(text, model))
       : renderModelConfig(own, model);
-  return { name, source, priority, config };
+  return { name, source, priority, config, engine: engine && engineArgs(engine) };
+}
+
+const PRECISIONS: Readonly<Record<EngineSettings["precision"], EnginePrecision>> = {
+  fp32: EnginePrecision.Fp32,
+  fp16: EnginePrecision.Fp16,
+  best: EnginePrecision.Best,
+};
+
+function engineArgs({ precision, shapes, workspaceMiB, builder }: EngineSettings): EngineArgs {
+  return {
+    precision: PRECISIONS[precision],
+    shapes: shapes.map(({ input, min, opt, max }) => ({
+      input,
+      min: [...min],
+      opt: [...opt],
+      max: [...max],
+    })),
+    workspaceMiB,
+    builder,
+  };
 }

@@ -1,7 +1,14 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, hostDirectory, modelArgument, repositoryNow, sshArgument } from "../arguments";
+import {
+  ArgumentCheck,
+  engineArgument,
+  hostDirectory,
+  modelArgument,
+  repositoryNow,
+  sshArgument,
+} from "../arguments";
 import {
   hostCommand,
   hostIdentity,
@@ -11,10 +18,11 @@ import {
   type SshConnectionArgs,
   toRemoteConnection,
 } from "../host";
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { s3Location } from "../settings/s3Location";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
+import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
 import { modelDigest, ownConfig } from "./modelConfig";
 import { digestObjects, objectLines, readS3Model } from "./s3";
 
@@ -37,6 +45,12 @@ export interface ModelArgs {
   priority?: pulumi.Input<number>;
   /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
   config?: pulumi.Input<string>;
+  /**
+   * Builds a TensorRT engine (`model.plan`) from the `model.onnx` of each version folder, on the host's GPU, and serves
+   * that. Takes minutes the first time; the models that serve before keep serving.
+   * @default `source` has what is served
+   */
+  engine?: pulumi.Input<EngineArgs>;
 }
 
 /** A model that lies on the host, ready to be served. */
@@ -63,16 +77,10 @@ interface CheckedModel {
   readonly name: string;
   /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
-  readonly settings: pulumi.Output<Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string }>;
-}
-
-/** A model's files on their way to the store. */
-interface Delivery {
-  /** Names their state. */
-  readonly files: pulumi.Input<string>;
-  /** Where the host finds them. */
-  readonly source: pulumi.Input<string>;
-  readonly dependsOn: pulumi.Resource[];
+  readonly settings: pulumi.Output<
+    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string }
+  >;
+  readonly engine?: pulumi.Output<EngineSettings>;
 }
 
 /**
@@ -92,17 +100,20 @@ export class ModelRepository extends pulumi.ComponentResource {
       ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
     };
     this.models = models.map(({ name: model, source }, index) => {
-      const settings = check.whenKnown(modelArgument, args.models[index], "models", index);
-      return this.store(name, location, { name: model, source, settings });
+      const given = args.models[index];
+      const settings = check.whenKnown(modelArgument, given, "models", index);
+      const engine =
+        given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
+      return this.store(name, location, { name: model, source, settings, engine });
     });
     this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
+    const { source, digest: files, dependsOn } = this.prepare(`${name}-${model.name}`, location, model);
     const config = model.settings.apply(({ config: given, ...settings }) =>
       pulumi.output(given ?? ownConfig(model.source)).apply((text) => renderModelConfig(text, settings)),
     );
-    const { files, source, dependsOn } = this.deliver(`${name}-${model.name}`, location, model);
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
@@ -121,17 +132,25 @@ export class ModelRepository extends pulumi.ComponentResource {
     };
   }
 
+  /** Makes the files that are served from those of the source. */
+  private prepare(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
+    const files = this.deliver(name, location, model);
+    return model.engine === undefined
+      ? files
+      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, { parent: this });
+  }
+
   /** Brings a model's files to where the host can read them. */
-  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): Delivery {
+  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
     if (s3Location(model.source) !== undefined) {
       return this.fetch(`${name}-files`, location, model);
     }
-    const files = digestDirectory(model.source).digest;
+    const { digest } = digestDirectory(model.source);
     if (location.ssh === undefined) {
-      return { files, source: model.source, dependsOn: [] };
+      return { source: model.source, digest, dependsOn: [] };
     }
     // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
-    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${files}`;
+    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
     const upload = new command.remote.CopyToRemote(
       `${name}-files`,
       {
@@ -142,23 +161,27 @@ export class ModelRepository extends pulumi.ComponentResource {
       },
       { parent: this, deleteBeforeReplace: true },
     );
-    return { files, source, dependsOn: [upload] };
+    return { source, digest, dependsOn: [upload] };
   }
 
   /** Lets the host fetch a model's files from S3. */
-  private fetch(name: string, location: HostLocationArgs, { name: model, source }: CheckedModel): Delivery {
+  private fetch(
+    name: string,
+    location: HostLocationArgs,
+    { name: model, source }: CheckedModel,
+  ): DeliveredFiles {
     const objects = pulumi.output(readS3Model(source).then(({ objects: listed }) => listed));
-    const files = objects.apply((listed) => digestObjects(listed));
+    const digest = objects.apply((listed) => digestObjects(listed));
     const fetched = hostCommand(
       name,
       {
         ...location,
-        run: scriptCommand(location, "fetch-model.sh", model, files, source),
+        run: scriptCommand(location, "fetch-model.sh", model, digest, source),
         remove: removalCommand(location, "drop-files.sh", model),
         stdin: objects.apply((listed) => objectLines(listed)),
       },
       { parent: this },
     );
-    return { files, source, dependsOn: [fetched] };
+    return { source, digest, dependsOn: [fetched] };
   }
 }

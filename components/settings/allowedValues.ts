@@ -1,4 +1,12 @@
-import { DataType, ImageVariant, InstanceKind, LogLevel, SchedulingPolicy, TimeoutAction } from "./types";
+import {
+  DataType,
+  EnginePrecision,
+  ImageVariant,
+  InstanceKind,
+  LogLevel,
+  SchedulingPolicy,
+  TimeoutAction,
+} from "./types";
 
 /*
  * Names that a key takes, with what each means. What Triton defines was read in model_config.proto of the release
@@ -30,6 +38,13 @@ export const SCHEDULING_POLICIES: Readonly<Record<SchedulingPolicy, string>> = {
 export const IMAGE_VARIANTS: Readonly<Record<ImageVariant, string>> = {
   patched: "Triton's TensorRT backend schedules each model at its priority",
   transparent: "any Triton, scheduled by the CUDA priority of its streams",
+};
+
+/** https://github.com/NVIDIA/TensorRT/blob/release/8.2/samples/trtexec/README.md, the flags `--fp16` and `--best` */
+export const ENGINE_PRECISIONS: Readonly<Record<EnginePrecision, string>> = {
+  fp32: "32-bit floating point, TF32 where the GPU has it",
+  fp16: "also 16-bit floating point",
+  best: "also 8-bit integers, for a model with scales of its own",
 };
 
 /** `ModelInstanceGroup.Kind` */

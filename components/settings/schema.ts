@@ -166,6 +166,16 @@ function checkTogether(
   }
   const rateLimited = limitsRate(itemsOf(keyOf(keyOf(raw, "server"), "extraFlags")));
   itemsOf(keyOf(raw, "models")).forEach((model, index) => {
+    if (onCpu && keyOf(model, "engine") !== undefined) {
+      at.at("models")
+        .at(index)
+        .at("engine")
+        .fault(
+          keyOf(model, "engine"),
+          "no engine with runtime process, which has no GPU to build it on and to run it",
+          "take it out, or set runtime.kind to container",
+        );
+    }
     itemsOf(keyOf(model, "instanceGroups")).forEach((group, groupIndex) => {
       const place = at.at("models").at(index).at("instanceGroups").at(groupIndex);
       if (onCpu) {
