@@ -148,16 +148,24 @@ export function tryOnHost([script, ...words], { directory, ssh }, stack, { input
   return finished;
 }
 
-/** Runs a command on an SSH host with the key from the stack's config and the host key that it pins. */
+/** The private key for a stack's host, which is asked for once: the one in its config, or the one that the stack has made. */
+function privateKey(stack) {
+  const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
+  const given = config["xsched-triton:host"]?.objectValue?.privateKey;
+  if (given !== undefined) return given;
+  const outputs = pulumiJson(["stack", "output", "--json", "--show-secrets", "--stack", stack.name], stack);
+  if (outputs.sshPrivateKey === undefined) throw new Error("The stack's config has no host.privateKey.");
+  return outputs.sshPrivateKey;
+}
+
+/** Runs a command on an SSH host with its private key and the host key that the stack pins. */
 function overSsh({ address, port, user, hostKey }, command, stack, options) {
-  stack.config ??= pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
-  const { objectValue } = stack.config["xsched-triton:host"] ?? {};
-  if (objectValue?.privateKey === undefined) throw new Error("The stack's config has no host.privateKey.");
+  const key = (stack.privateKey ??= privateKey(stack));
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
   try {
     const keyFile = path.join(folder, "key");
     const knownHosts = path.join(folder, "known_hosts");
-    fs.writeFileSync(keyFile, `${objectValue.privateKey.trimEnd()}\n`, { mode: 0o600 });
+    fs.writeFileSync(keyFile, `${key.trimEnd()}\n`, { mode: 0o600 });
     fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
     const words = [
       `UserKnownHostsFile=${knownHosts}`,

@@ -6,46 +6,8 @@ import * as path from "node:path";
 
 const COMPONENTS = path.resolve(__dirname, "../../../components");
 
-/**
- * A Docker whose one image has a builder. What it builds holds the ONNX model and its own arguments; it says what
- * trtexec of the release that RELEASE names says.
- */
-const DOCKER = `#!/bin/bash
-printf '%s\\n' "$*" >>"$STATE/calls"
-case "$1 $2" in
-  'version --format') echo 20.10 ;;
-  'image inspect') [[ $* != *Env* ]] || cat "$STATE/environment" ;;
-  'rm --force') kill "$(cat "$STATE/builder.pid" 2>/dev/null)" 2>/dev/null; true ;;
-  'run --rm')
-    if [[ $* == *--help* ]]; then
-      [ ! -e "$STATE/new" ] || echo '  --memPoolSize=poolspec'
-      exit 0
-    fi
-    for word; do
-      case $word in
-        *target=/onnx,*) onnx=\${word#*source=} onnx=\${onnx%\\",*} onnx=\${onnx//\\"\\"/\\"} ;;
-        *target=/engine) engine=\${word#*source=} engine=\${engine%\\",*} engine=\${engine//\\"\\"/\\"} ;;
-      esac
-    done
-    if [ -e "$STATE/slow" ]; then
-      echo $$ >"$STATE/builder.pid"
-      echo '[11/25/2026-08:00:00] [I] [TRT] Some tactics do not have sufficient workspace memory'
-      for _ in {1..300}; do sleep 0.1; done
-    fi
-    if grep -q broken "$onnx/model.onnx"; then
-      echo '[11/25/2026-08:00:00] [I] Start parsing network model'
-      echo '[11/25/2026-08:00:01] [E] [TRT] ModelImporter.cpp:773: While parsing node number 4 [Einsum]'
-      exit 1
-    fi
-    { cat "$onnx/model.onnx"; printf '%s\\n' "$@" | grep -e ^--; } >"$engine/model.plan"
-    ;;
-esac
-`;
-
-const NVIDIA_SMI = `#!/bin/bash
-[ -s "$STATE/gpus" ] || { echo 'NVIDIA-SMI has failed'; exit 9; }
-cat "$STATE/gpus"
-`;
+/** Stand-ins for Docker with a builder, and for nvidia-smi. */
+const BUILDER = path.resolve(__dirname, "../../fixtures/engineBuilder");
 
 const OPTIONS = "builder nvcr.io/nvidia/tensorrt:22.06-py3\nprecision fp16\nworkspaceMiB 1024\n";
 
@@ -58,7 +20,7 @@ describe("build-engines.sh", () => {
     fs.writeFileSync(path.join(folder, "state", name), text);
   };
   const environment = (): NodeJS.ProcessEnv => ({
-    PATH: `${path.join(folder, "programs")}:${process.env.PATH ?? ""}`,
+    PATH: `${BUILDER}:${process.env.PATH ?? ""}`,
     STATE: path.join(folder, "state"),
     TMPDIR: folder,
   });
@@ -74,14 +36,12 @@ describe("build-engines.sh", () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'xsched engines "'));
     directory = path.join(folder, "host");
     source = path.join(folder, "source");
-    for (const part of ["programs", "bin", "state", "host", "source/1"]) {
+    for (const part of ["bin", "state", "host", "source/1"]) {
       fs.mkdirSync(path.join(folder, part), { recursive: true });
     }
     for (const concern of ["host", "models"]) {
       fs.cpSync(path.join(COMPONENTS, concern, "scripts"), path.join(folder, "bin"), { recursive: true });
     }
-    fs.writeFileSync(path.join(folder, "programs/docker"), DOCKER, { mode: 0o755 });
-    fs.writeFileSync(path.join(folder, "programs/nvidia-smi"), NVIDIA_SMI, { mode: 0o755 });
     state("gpus", "Tesla T4, 7.5\n");
     state("environment", "PATH=/usr/bin\nTRT_VERSION=8.2.5.1\n");
     fs.writeFileSync(path.join(source, "1/model.onnx"), "onnx\n");
