@@ -28,6 +28,9 @@ export {
   type TritonImageArgs,
 } from "./image";
 export {
+  type EngineArgs,
+  EnginePrecision,
+  type EngineShapeArgs,
   type ModelArgs,
   ModelBucket,
   type ModelBucketArgs,

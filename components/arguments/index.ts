@@ -26,5 +26,5 @@ export {
   loginArgument,
   tritonImageNow,
 } from "./imageArguments";
-export { modelArgument, storedDigest } from "./modelArguments";
+export { engineArgument, modelArgument, storedDigest } from "./modelArguments";
 export { serverArgument } from "./serverArguments";

@@ -1,8 +1,19 @@
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "../settings/allowedValues";
+import { engineFields, engineRule, refuseNoOnnx } from "../settings/engineSettings";
 import { modelName, refuseRepeatedNames } from "../settings/modelSettings";
 import { modelSource } from "../settings/modelSource";
 import { BUCKET_NAME, refuseBucketName } from "../settings/s3Location";
-import { defaulted, integer, list, object, optional, required, text } from "../settings/rules";
+import {
+  defaulted,
+  type Field,
+  integer,
+  list,
+  object,
+  optional,
+  required,
+  Rule,
+  text,
+} from "../settings/rules";
 import { anything } from "./anything";
 import { orLater, orLaterFields } from "./later";
 
@@ -29,16 +40,37 @@ const inputFields = {
   bucket: optional(bucket, "Bucket that a folder's files go through.", "none"),
 };
 
+const engineField = <T>(rule: Rule<T>): Field<T | undefined> =>
+  optional(rule, "How its engine is built.", "the folder has what is served");
+
+/** How a model's engine is built. */
+export const engineArgument = engineRule;
+
 const MODEL = "an object that describes one model";
 
 /** A model to store. */
-export const modelArgument = object(MODEL, { ...plainFields, ...inputFields });
+export const modelArgument = object(MODEL, {
+  ...plainFields,
+  ...inputFields,
+  engine: engineField(engineRule),
+});
 
 /** Models to store; their names and sources are known from the start. */
-export const modelsNow = list(object(MODEL, { ...plainFields, ...orLaterFields(inputFields) }), {
-  allowed: "a list of models, no name twice",
-  check: refuseRepeatedNames,
-});
+export const modelsNow = list(
+  object(
+    MODEL,
+    {
+      ...plainFields,
+      ...orLaterFields(inputFields),
+      engine: engineField(orLater(object(engineRule.allowed, orLaterFields(engineFields)))),
+    },
+    refuseNoOnnx,
+  ),
+  {
+    allowed: "a list of models, no name twice",
+    check: refuseRepeatedNames,
+  },
+);
 
 /** Which stored state of a model is served. */
 export const storedDigest = text({

@@ -12,7 +12,7 @@ export interface PolicyStatementArgs {
    * When it may be done: operator, key and values, as `{ StringLike: { "s3:prefix": ["models/*"] } }` in IAM.
    * @default always
    */
-  conditions?: pulumi.Input<{ [operator: string]: pulumi.Input<{ [key: string]: pulumi.Input<string[]> }> }>;
+  conditions?: pulumi.Input<Record<string, pulumi.Input<Record<string, pulumi.Input<string[]>>>>>;
 }
 
 /** A statement whose values are known. */

@@ -73,8 +73,10 @@ export function hostIdentity({
   ssh,
 }: HostLocationArgs): pulumi.Input<pulumi.Input<string | number>[]> {
   if (ssh === undefined) return [directory];
-  const connection = pulumi.output(ssh);
-  const identity = connection.apply(({ address, port = 22, machine }) => ({ address, port, machine }));
+  // No secret in it; and of a list, the command provider takes no secret that a preview does not know.
+  const identity = pulumi.unsecret(
+    pulumi.output(ssh).apply(({ address, port = 22, machine }) => ({ address, port, machine })),
+  );
   return pulumi.all([directory, identity]).apply(([folder, { address, port, machine }]) =>
     // An address can come to stand for another machine, but then the machine has a name.
     machine === undefined ? [folder, address, port] : [folder, machine],

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { ArgumentCheck, hostDirectory, servicesArgument, servicesNow, sshArgument } from "../arguments";
 import type { SshConnectionArgs } from "./connection";
-import { hostCommand, scriptCommand } from "./hostCommand";
+import { hostCommand, removalCommand, scriptCommand } from "./hostCommand";
 
 export interface HostServicesArgs {
   /** Absolute path of the host's folder; `directory` of a `TritonHost`. */
@@ -43,7 +43,7 @@ export class HostServices extends pulumi.ComponentResource {
       .apply(([words, names]) => [...words, ...names]);
     const installed = hostCommand(
       `${name}-services`,
-      { ...location, run: command, remove: scriptCommand(location, "remove-services.sh") },
+      { ...location, run: command, remove: removalCommand(location, "remove-services.sh") },
       { parent: this },
     );
     this.directory = pulumi.all([location.directory, installed.id]).apply(([known]) => known);

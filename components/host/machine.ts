@@ -50,13 +50,21 @@ export function hostMachine(
       return { ssh: { address, port, user, privateKey, hostKey }, ...notOnAws };
     }
     case "aws": {
-      const { kind, directory, ...described } = host;
       const aws = new AwsGpuHost(name, {
-        ...described,
+        instanceType: host.instanceType,
         adminCidrs: [...host.adminCidrs],
+        allowPublicSsh: host.allowPublicSsh,
         clientCidrs: [...host.clientCidrs],
         clientPorts: [server.httpPort, server.grpcPort],
+        spot: host.spot,
+        protect: host.protect,
         publicIp: PUBLIC_IPS[host.publicIp],
+        volume: host.volume,
+        subnetId: host.subnetId,
+        zone: host.zone,
+        ami: host.ami,
+        user: host.user,
+        tags: host.tags,
         repositoryArn,
         policyStatements,
       });

@@ -10,7 +10,7 @@ export interface EcrRepositoryArgs {
   /** Whether the images in it may go with it; without, it cannot be deleted while it has some. @default false */
   forceDelete?: pulumi.Input<boolean>;
   /** Tags of the repository. */
-  tags?: pulumi.Input<{ [key: string]: pulumi.Input<string> }>;
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 /**

@@ -1,3 +1,4 @@
+export { type EngineArgs, EnginePrecision, type EngineShapeArgs } from "./engine";
 export { modelAccess } from "./modelAccess";
 export { modelArgs } from "./modelArgs";
 export { ModelBucket, type ModelBucketArgs } from "./modelBucket";

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
+import { type EngineArgs, EnginePrecision } from "./engine";
 import type { ModelBucket } from "./modelBucket";
 import { ownConfig } from "./modelConfig";
 import type { ModelArgs } from "./modelRepository";
@@ -13,7 +14,7 @@ import { travelsThroughBucket } from "./stackModels";
  * @param bucket that large models travel through
  */
 export function modelArgs(model: ModelSettings, bucket?: ModelBucket): ModelArgs {
-  const { name, source, priority } = model;
+  const { name, source, priority, engine } = model;
   const own = ownConfig(source);
   // What lies on this machine is rendered at once, so that a fault in it comes before the first resource.
   const config =
@@ -22,6 +23,27 @@ export function modelArgs(model: ModelSettings, bucket?: ModelBucket): ModelArgs
       : renderModelConfig(own, model);
   return {
     ...{ name, source, priority, config },
+    engine: engine && engineArgs(engine),
     ...(bucket !== undefined && travelsThroughBucket(model) && { bucket: bucket.bucket }),
+  };
+}
+
+const PRECISIONS: Readonly<Record<EngineSettings["precision"], EnginePrecision>> = {
+  fp32: EnginePrecision.Fp32,
+  fp16: EnginePrecision.Fp16,
+  best: EnginePrecision.Best,
+};
+
+function engineArgs({ precision, shapes, workspaceMiB, builder }: EngineSettings): EngineArgs {
+  return {
+    precision: PRECISIONS[precision],
+    shapes: shapes.map(({ input, min, opt, max }) => ({
+      input,
+      min: [...min],
+      opt: [...opt],
+      max: [...max],
+    })),
+    workspaceMiB,
+    builder,
   };
 }

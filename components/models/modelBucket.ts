@@ -7,7 +7,7 @@ export interface ModelBucketArgs {
   /** Days for which an overwritten or removed file is kept, 1 to 3650. @default 30 */
   keepDays?: pulumi.Input<number>;
   /** Tags of the bucket. */
-  tags?: pulumi.Input<{ [key: string]: pulumi.Input<string> }>;
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 /**

@@ -1,7 +1,14 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, hostDirectory, modelArgument, repositoryNow, sshArgument } from "../arguments";
+import {
+  ArgumentCheck,
+  engineArgument,
+  hostDirectory,
+  modelArgument,
+  repositoryNow,
+  sshArgument,
+} from "../arguments";
 import {
   hostCommand,
   hostIdentity,
@@ -11,10 +18,11 @@ import {
   type SshConnectionArgs,
   toRemoteConnection,
 } from "../host";
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { s3Location } from "../settings/s3Location";
 import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
+import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
 import { modelDigest, ownConfig } from "./modelConfig";
 import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
 import { uploadFiles } from "./uploadFiles";
@@ -44,6 +52,12 @@ export interface ModelArgs {
    * @default none
    */
   bucket?: pulumi.Input<string>;
+  /**
+   * Builds a TensorRT engine (`model.plan`) from the `model.onnx` of each version folder, on the host's GPU, and serves
+   * that. Takes minutes the first time; the models that serve before keep serving.
+   * @default `source` has what is served
+   */
+  engine?: pulumi.Input<EngineArgs>;
 }
 
 /** A model that lies on the host, ready to be served. */
@@ -73,17 +87,9 @@ interface CheckedModel {
   /** Bucket that a folder's files travel through. */
   readonly bucket: pulumi.Output<string> | undefined;
   readonly settings: pulumi.Output<
-    Pick<ModelSettings, "name" | "source" | "priority"> & { config?: string; bucket?: string }
+    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string; bucket?: string }
   >;
-}
-
-/** A model's files on their way to the store. */
-interface Delivery {
-  /** Names their state. */
-  readonly files: pulumi.Input<string>;
-  /** Where the host finds them. */
-  readonly source: pulumi.Input<string>;
-  readonly dependsOn: pulumi.Resource[];
+  readonly engine?: pulumi.Output<EngineSettings>;
 }
 
 /**
@@ -103,23 +109,28 @@ export class ModelRepository extends pulumi.ComponentResource {
       ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
     };
     this.models = models.map(({ name: model, source }, index) => {
-      const settings = check.whenKnown(modelArgument, args.models[index], "models", index);
+      const given = args.models[index];
+      const settings = check.whenKnown(modelArgument, given, "models", index);
+      const engine =
+        given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
       const bucket =
-        args.models[index]?.bucket === undefined
-          ? undefined
-          : settings.apply(({ bucket: known = "" }) => known);
-      return this.store(name, location, { name: model, source, bucket, settings });
+        given?.bucket === undefined ? undefined : settings.apply(({ bucket: known = "" }) => known);
+      return this.store(name, location, { name: model, source, bucket, settings, engine });
     });
     this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
+    const {
+      source: delivered,
+      digest: files,
+      dependsOn,
+    } = this.prepare(`${name}-${model.name}`, location, model);
     const config = model.settings.apply(({ config: given, name: called, source, priority }) =>
       pulumi
         .output(given ?? ownConfig(model.source))
         .apply((text) => renderModelConfig(text, { name: called, source, priority })),
     );
-    const { files, source: delivered, dependsOn } = this.deliver(`${name}-${model.name}`, location, model);
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
@@ -138,23 +149,31 @@ export class ModelRepository extends pulumi.ComponentResource {
     };
   }
 
+  /** Makes the files that are served from those of the source. */
+  private prepare(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
+    const files = this.deliver(name, location, model);
+    return model.engine === undefined
+      ? files
+      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, { parent: this });
+  }
+
   /** Brings a model's files to where the host can read them. */
-  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): Delivery {
+  private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
     if (s3Location(model.source) !== undefined) {
       const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
-      const files = objects.apply((listed) => digestObjects(listed));
-      return this.fetch(name, location, model.name, { files, source: model.source, objects });
+      const digest = objects.apply((listed) => digestObjects(listed));
+      return this.fetch(name, location, model.name, { digest, source: model.source, objects });
     }
-    const { digest: files, entries } = digestDirectory(model.source);
+    const { digest, entries } = digestDirectory(model.source);
     if (model.bucket !== undefined) {
       const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
-      return this.fetch(name, location, model.name, { files, source, objects });
+      return this.fetch(name, location, model.name, { digest, source, objects });
     }
     if (location.ssh === undefined) {
-      return { files, source: model.source, dependsOn: [] };
+      return { source: model.source, digest, dependsOn: [] };
     }
     // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
-    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${files}`;
+    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
     const upload = new command.remote.CopyToRemote(
       `${name}-files`,
       {
@@ -165,7 +184,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       },
       { parent: this, deleteBeforeReplace: true },
     );
-    return { files, source, dependsOn: [upload] };
+    return { source, digest, dependsOn: [upload] };
   }
 
   /** Lets the host fetch a model's files from S3. */
@@ -174,21 +193,21 @@ export class ModelRepository extends pulumi.ComponentResource {
     location: HostLocationArgs,
     model: string,
     {
-      files,
+      digest,
       source,
       objects,
-    }: Pick<Delivery, "files" | "source"> & { objects: pulumi.Output<readonly ModelObject[]> },
-  ): Delivery {
+    }: Pick<DeliveredFiles, "digest" | "source"> & { objects: pulumi.Output<readonly ModelObject[]> },
+  ): DeliveredFiles {
     const fetched = hostCommand(
       `${name}-files`,
       {
         ...location,
-        run: scriptCommand(location, "fetch-model.sh", model, files, source),
-        remove: scriptCommand(location, "drop-files.sh", model),
+        run: scriptCommand(location, "fetch-model.sh", model, digest, source),
+        remove: removalCommand(location, "drop-files.sh", model),
         stdin: objects.apply((listed) => objectLines(listed)),
       },
       { parent: this },
     );
-    return { files, source, dependsOn: [fetched] };
+    return { source, digest, dependsOn: [fetched] };
   }
 }

@@ -76,7 +76,8 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
   return {
     hardware: {
       ...statusCheck("StatusCheckFailed_System", 2),
-      alarmDescription: "AWS's hardware or network below the instance fails; the instance is moved to other hardware",
+      alarmDescription:
+        "AWS's hardware or network below the instance fails; the instance is moved to other hardware",
       alarmActions: recoverable ? [topic, action("recover")] : [topic],
     },
     system: {

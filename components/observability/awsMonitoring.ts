@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { ArgumentCheck, hostDirectory, monitoringArgument, monitoringNow, sshArgument } from "../arguments";
 import { policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
-import { hostCommand, scriptCommand, type SshConnectionArgs } from "../host";
+import { hostCommand, removalCommand, scriptCommand, type SshConnectionArgs } from "../host";
 import { agentConfig, NAMESPACE } from "./agentConfig";
 import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
 import { dashboardBody } from "./dashboard";
@@ -45,7 +45,7 @@ export interface AwsMonitoringArgs {
   /** Whether to make a dashboard. @default true */
   dashboard?: boolean;
   /** Tags of everything that is made on AWS. */
-  tags?: pulumi.Input<{ [key: string]: pulumi.Input<string> }>;
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 /**
@@ -93,7 +93,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       {
         ...location,
         run: scriptCommand(location, "configure-agent.sh"),
-        remove: scriptCommand(location, "remove-agent.sh"),
+        remove: removalCommand(location, "remove-agent.sh"),
         stdin: pulumi
           .all([wanted, location.directory, logs.name, metrics.name])
           .apply(([known, folder, logGroup, metricsGroup]) =>
@@ -162,7 +162,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
         okActions: of("okActions"),
         namespace: of("namespace"),
         metricName: of("metricName"),
-        dimensions: of("dimensions") as pulumi.Output<Record<string, string>>,
+        dimensions: of("dimensions"),
         statistic: of("statistic"),
         period: of("period"),
         metricQueries: of("metricQueries"),

@@ -25,7 +25,8 @@ export function dashboardBody({ region, instanceId, models, alarms }: DashboardO
     ...[NAMESPACE, metric, ...dimensions, "model", model],
     { stat: "Sum", ...options },
   ];
-  const hidden = (metric: string, model: string, id: string): Line => ofModel(metric, model, { id, visible: false });
+  const hidden = (metric: string, model: string, id: string): Line =>
+    ofModel(metric, model, { id, visible: false });
   const ofHost = (metric: string, label: string, id?: string): Line => [
     ...[NAMESPACE, metric, ...dimensions],
     { stat: "Maximum", label, ...(id !== undefined && { id, visible: false }) },

@@ -8,7 +8,10 @@ import { AwsMonitoring } from "./awsMonitoring";
 export function stackMonitoring(
   name: string,
   { host, server, runtime, models, monitoring }: Settings,
-  machine: { readonly aws: AwsGpuHost | undefined; readonly ssh: pulumi.Input<SshConnectionArgs> | undefined },
+  machine: {
+    readonly aws: AwsGpuHost | undefined;
+    readonly ssh: pulumi.Input<SshConnectionArgs> | undefined;
+  },
   directory: pulumi.Input<string>,
   opts?: pulumi.ComponentResourceOptions,
 ): AwsMonitoring | undefined {
@@ -16,12 +19,15 @@ export function stackMonitoring(
   if (monitoring.kind === "none" || host.kind !== "aws" || aws === undefined || ssh === undefined) {
     return undefined;
   }
-  const { kind, ...watched } = monitoring;
   return new AwsMonitoring(
     name,
     {
-      ...watched,
       notify: [...monitoring.notify],
+      diskPercent: monitoring.diskPercent,
+      gpuMemoryPercent: monitoring.gpuMemoryPercent,
+      notReadyMinutes: monitoring.notReadyMinutes,
+      logDays: monitoring.logDays,
+      dashboard: monitoring.dashboard,
       instanceId: aws.instanceId,
       instanceType: host.instanceType,
       region: aws.region,

@@ -1,5 +1,6 @@
 import {
   DataType,
+  EnginePrecision,
   ImageVariant,
   InstanceKind,
   LogLevel,
@@ -44,6 +45,13 @@ export const MODEL_UPLOADS: Readonly<Record<ModelUpload, string>> = {
   auto: "on AWS through a bucket of the stack from 64 MiB on, else over SSH",
   ssh: "over SSH",
   s3: "through a bucket that the stack makes on AWS",
+};
+
+/** https://github.com/NVIDIA/TensorRT/blob/release/8.2/samples/trtexec/README.md, the flags `--fp16` and `--best` */
+export const ENGINE_PRECISIONS: Readonly<Record<EnginePrecision, string>> = {
+  fp32: "32-bit floating point, TF32 where the GPU has it",
+  fp16: "also 16-bit floating point",
+  best: "also 8-bit integers, for a model with scales of its own",
 };
 
 /** `ModelInstanceGroup.Kind` */

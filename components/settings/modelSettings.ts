@@ -9,6 +9,7 @@ import {
   PRIORITY_NAMES,
   TIMEOUT_ACTIONS,
 } from "./allowedValues";
+import { engineRule, refuseNoOnnx } from "./engineSettings";
 import { modelSource } from "./modelSource";
 import { INVALID, Place, Read } from "./place";
 import {
@@ -352,49 +353,58 @@ function readParameter(key: string, value: unknown, at: Place): Read<ModelParame
   );
 }
 
-const modelRule: Rule<ModelSettings> = object("an object that describes one model", {
-  name: required(modelName, "Name that clients use. The model's own `config.pbtxt` has the same or none."),
-  source: required(
-    modelSource,
-    "Where the model's version folders (`1`, `2`, …) lie and, if it brings one, its `config.pbtxt`: a folder relative to the project, or a prefix in S3 that the host fetches from.",
-  ),
-  upload: defaulted(
-    choice(MODEL_UPLOADS),
-    "auto",
-    `How a folder's files come to the host: ${Object.entries(MODEL_UPLOADS)
-      .map(([name, meaning]) => `\`${name}\` is ${meaning}`)
-      .join(", ")}. From a bucket the host fetches only what has changed.`,
-  ),
-  priority: defaulted(
-    priority,
-    0,
-    "Which models go first on the GPU: a larger number is more urgent, and models of the same number share.",
-  ),
-  versionPolicy: optional(versionPolicy, "Which versions are served.", "the model's own, else the latest"),
-  instanceGroups: optional(
-    list(instanceGroup, { allowed: "a list of instance groups, at least one", minimum: 1 }),
-    "Copies of the model that run side by side. Each serves one batch at a time.",
-    "the model's own, else one instance",
-  ),
-  dynamicBatching: optional(
-    dynamicBatching,
-    "Puts requests that arrive together into one batch. `{}` does so without waiting.",
-    "the model's own",
-  ),
-  warmup: optional(
-    list(warmupSample, {
-      allowed: "a list of requests, no name twice",
-      check: refuseRepeatedNames,
-    }),
-    "Requests that Triton runs before it calls the model ready.",
-    "the model's own",
-  ),
-  parameters: defaulted(
-    parameters,
-    {},
-    "Parameters for the model's backend, beside those of its own `config.pbtxt`; the same name replaces.",
-  ),
-});
+const modelRule: Rule<ModelSettings> = object(
+  "an object that describes one model",
+  {
+    name: required(modelName, "Name that clients use. The model's own `config.pbtxt` has the same or none."),
+    source: required(
+      modelSource,
+      "Where the model's version folders (`1`, `2`, …) lie and, if it brings one, its `config.pbtxt`: a folder relative to the project, or a prefix in S3 that the host fetches from.",
+    ),
+    upload: defaulted(
+      choice(MODEL_UPLOADS),
+      "auto",
+      `How a folder's files come to the host: ${Object.entries(MODEL_UPLOADS)
+        .map(([name, meaning]) => `\`${name}\` is ${meaning}`)
+        .join(", ")}. From a bucket the host fetches only what has changed.`,
+    ),
+    priority: defaulted(
+      priority,
+      0,
+      "Which models go first on the GPU: a larger number is more urgent, and models of the same number share.",
+    ),
+    engine: optional(
+      engineRule,
+      "Builds a TensorRT engine (`model.plan`) on the host's GPU from the `model.onnx` of each version folder, and serves that. Needs the runtime `container`.",
+      "the source has what is served",
+    ),
+    versionPolicy: optional(versionPolicy, "Which versions are served.", "the model's own, else the latest"),
+    instanceGroups: optional(
+      list(instanceGroup, { allowed: "a list of instance groups, at least one", minimum: 1 }),
+      "Copies of the model that run side by side. Each serves one batch at a time.",
+      "the model's own, else one instance",
+    ),
+    dynamicBatching: optional(
+      dynamicBatching,
+      "Puts requests that arrive together into one batch. `{}` does so without waiting.",
+      "the model's own",
+    ),
+    warmup: optional(
+      list(warmupSample, {
+        allowed: "a list of requests, no name twice",
+        check: refuseRepeatedNames,
+      }),
+      "Requests that Triton runs before it calls the model ready.",
+      "the model's own",
+    ),
+    parameters: defaulted(
+      parameters,
+      {},
+      "Parameters for the model's backend, beside those of its own `config.pbtxt`; the same name replaces.",
+    ),
+  },
+  refuseNoOnnx,
+);
 
 /** The models to serve. */
 export const modelsRule: Rule<readonly ModelSettings[]> = list(modelRule, {

@@ -14,7 +14,8 @@ export const subscriber = text({
   refuse(given) {
     if (/^[^\s@/:]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/.test(given) && given.length <= 254) return undefined;
     if (given.startsWith("http:")) return "use https: alarms name your machines";
-    if (/^https:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[^\s]*)?$/.test(given) && given.length <= 2048) return undefined;
+    if (/^https:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[^\s]*)?$/.test(given) && given.length <= 2048)
+      return undefined;
     return "give one address, for example ops@example.com";
   },
 });

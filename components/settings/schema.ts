@@ -117,7 +117,11 @@ const settingsFields = {
   server: defaulted(serverRule, {}, "Settings of tritonserver. A change restarts it."),
   scheduler: defaulted(schedulerRule, {}, "Settings of the GPU scheduler."),
   models: defaulted(modelsRule, [], "The models to serve. A change of one touches no other."),
-  monitoring: defaulted(monitoringRule, { kind: "none" }, "Who watches the deployment; see docs/monitoring.md."),
+  monitoring: defaulted(
+    monitoringRule,
+    { kind: "none" },
+    "Who watches the deployment; see docs/monitoring.md.",
+  ),
 };
 
 type Parsed = Values<typeof settingsFields>;
@@ -169,6 +173,16 @@ function checkTogether(
   }
   const rateLimited = limitsRate(itemsOf(keyOf(keyOf(raw, "server"), "extraFlags")));
   itemsOf(keyOf(raw, "models")).forEach((model, index) => {
+    if (onCpu && keyOf(model, "engine") !== undefined) {
+      at.at("models")
+        .at(index)
+        .at("engine")
+        .fault(
+          keyOf(model, "engine"),
+          "no engine with runtime process, which has no GPU to build it on and to run it",
+          "take it out, or set runtime.kind to container",
+        );
+    }
     itemsOf(keyOf(model, "instanceGroups")).forEach((group, groupIndex) => {
       const place = at.at("models").at(index).at("instanceGroups").at(groupIndex);
       if (onCpu) {
@@ -251,7 +265,7 @@ function checkAgainstAws(raw: unknown, at: Place): void {
 
 /** Of a host itself, which nobody else reaches. */
 function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || /^127\./.test(address);
+  return address === "localhost" || address === "::1" || address.startsWith("127.");
 }
 
 function refuseGpus(group: unknown, at: Place): void {

@@ -167,6 +167,8 @@ export interface ModelSettings {
   readonly upload: ModelUpload;
   /** −255 to 255; a larger one is more urgent. */
   readonly priority: number;
+  /** How to build the TensorRT engine on the host; undefined if `source` has what is served. */
+  readonly engine: EngineSettings | undefined;
   readonly versionPolicy: VersionPolicy | undefined;
   readonly instanceGroups: readonly InstanceGroup[] | undefined;
   readonly dynamicBatching: DynamicBatching | undefined;
@@ -177,6 +179,27 @@ export interface ModelSettings {
 
 /** How a folder on this machine comes to a host on AWS: over SSH, through a bucket, or by its size. */
 export type ModelUpload = "auto" | "ssh" | "s3";
+
+export type EnginePrecision = "fp32" | "fp16" | "best";
+
+/** How the ONNX model of each version folder becomes a TensorRT engine. */
+export interface EngineSettings {
+  readonly precision: EnginePrecision;
+  /** Of inputs whose shape the ONNX model leaves open. */
+  readonly shapes: readonly EngineShape[];
+  /** Mebibytes of GPU memory for the work of one layer. */
+  readonly workspaceMiB: number;
+  /** Image with `trtexec`, by tag or digest. */
+  readonly builder: string;
+}
+
+/** Shapes of an input, the batch dimension included; all three have as many sizes. */
+export interface EngineShape {
+  readonly input: string;
+  readonly min: readonly number[];
+  readonly opt: readonly number[];
+  readonly max: readonly number[];
+}
 
 /** Which of a model's versions are served. */
 export type VersionPolicy =

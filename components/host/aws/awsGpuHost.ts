@@ -86,7 +86,7 @@ export interface AwsGpuHostArgs {
   /** User of the machine image that may use sudo and Docker. @default "ubuntu" */
   user?: pulumi.Input<string>;
   /** Tags of everything that is made on AWS. */
-  tags?: pulumi.Input<{ [key: string]: pulumi.Input<string> }>;
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
   /** ARN of the one repository on ECR that the instance may pull from. @default none */
   repositoryArn?: pulumi.Input<string>;
   /** What else the instance's role may do. @default [] */
@@ -108,6 +108,9 @@ const FIRST_BOOT_ATTEMPTS = 80;
 
 /** Seconds for cloud-init after the SSH server has started. */
 const CLOUD_INIT_SECONDS = 600;
+
+/** The instance of each host: as a property, it would be an output of the component. */
+const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
 
 /**
  * An EC2 instance with a GPU, as a host to reach over SSH: nobody gets in but whom `adminCidrs` and `clientCidrs` name,
@@ -138,8 +141,6 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly privateKey: pulumi.Output<string>;
   /** Region of the instance. */
   public readonly region: pulumi.Output<string>;
-  private readonly machine: pulumi.Resource;
-
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const check = new ArgumentCheck("AwsGpuHost", name);
     check.now(awsHostNow, args);
@@ -250,7 +251,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       },
     );
 
-    this.machine = instance;
+    INSTANCES.set(this, instance);
     this.instanceId = instance.id;
     this.amiId = instance.ami;
     this.roleName = role.name;
@@ -283,7 +284,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
    * on a machine that goes.
    */
   public get instance(): pulumi.Resource {
-    return this.machine;
+    return INSTANCES.get(this) ?? this;
   }
 
   private reachableAt(
@@ -330,11 +331,11 @@ export class AwsGpuHost extends pulumi.ComponentResource {
             .all([step.script, step.arguments ?? []])
             .apply(([script, words]) => shellQuote(["bash", "-c", script, step.name, ...words])),
           stdin: step.stdin,
-          triggers: [connection.apply(({ machine }) => machine)],
+          triggers: [this.instanceId],
           addPreviousOutputInEnv: false,
           logging: command.remote.Logging.Stderr,
         },
-        { parent: this, deletedWith: this.machine, deleteBeforeReplace: true },
+        { parent: this, deletedWith: this.instance, deleteBeforeReplace: true },
       );
       return pulumi.all([reached, done.id]).apply(([known]) => known);
     }, connection);
@@ -344,5 +345,6 @@ export class AwsGpuHost extends pulumi.ComponentResource {
 const WAIT_UNTIL_READY = fs.readFileSync(path.join(__dirname, "wait-until-ready.sh"), "utf8");
 
 function newestAmi(opts: pulumi.InvokeOptions): pulumi.Output<string> {
-  return sdk.ssm.getParameterOutput({ name: AMI_PARAMETER }, opts).insecureValue;
+  // Any parameter counts as a secret, also a public one.
+  return pulumi.unsecret(sdk.ssm.getParameterOutput({ name: AMI_PARAMETER }, opts).insecureValue);
 }

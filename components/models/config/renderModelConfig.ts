@@ -19,6 +19,9 @@ import {
 /** Parameter that the scheduler takes a model's priority from; Triton's own three names are too few. */
 const PRIORITY_PARAMETER = "xsched_priority";
 
+/** Triton's name for engines of TensorRT. */
+const TENSORRT_PLATFORM = "tensorrt_plan";
+
 /** What `dynamic_batching` excludes: the other members of the oneof `scheduling_choice`. */
 const OTHER_SCHEDULING: readonly string[] = ["sequence_batching", "ensemble_scheduling"];
 
@@ -38,6 +41,9 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   const document = open(own ?? "", file);
   putName(document, model.name, file);
   putPriority(document, model.priority, file);
+  if (model.engine !== undefined) {
+    putPlatform(document, file);
+  }
 
   if (model.versionPolicy !== undefined) {
     document.put(versionPolicyField(model.versionPolicy));
@@ -92,6 +98,25 @@ function putName(document: TextDocument, name: string, file: string): void {
       `name is ${given}, but the stack config calls this model ${JSON.stringify(name)}`,
       "take name out of the file, or give both the same",
     );
+  }
+}
+
+/** What serves an engine; the file may have been written for the ONNX model. */
+function putPlatform(document: TextDocument, file: string): void {
+  const given = ["backend", "platform"].flatMap((name) => {
+    const value = single(document.fields, name, file)?.value;
+    return value?.kind === "string" && value.text !== "" ? [{ name, text: value.text }] : [];
+  });
+  const other = given.find(({ text }) => !["tensorrt", TENSORRT_PLATFORM].includes(text));
+  if (other !== undefined) {
+    throw new ModelConfigError(
+      file,
+      `${other.name} is ${JSON.stringify(other.text)}, but the stack config has an engine built, which TensorRT serves`,
+      `take ${other.name} out of the file, or engine out of the stack config`,
+    );
+  }
+  if (given.length === 0) {
+    document.put({ name: "platform", value: { kind: "scalar", value: TENSORRT_PLATFORM } });
   }
 }
 

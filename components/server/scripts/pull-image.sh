@@ -6,12 +6,10 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/server/scripts/host-images.sh
-. "$here/host-images.sh"
+# shellcheck source=components/host/scripts/host-docker.sh
+. "$here/host-docker.sh"
 # shellcheck source=components/server/scripts/docker-login.sh
 . "$here/docker-login.sh"
-# shellcheck source=components/server/scripts/server-container.sh
-. "$here/server-container.sh"
 
 [ $# -ge 2 ] || die "pull-image.sh takes two or three arguments, got $#" "pull-image.sh DIR IMAGE [USERNAME]"
 use_host_directory "$1"

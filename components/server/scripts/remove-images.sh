@@ -4,7 +4,7 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/server/scripts/host-images.sh
+# shellcheck source=components/host/scripts/host-images.sh
 . "$here/host-images.sh"
 
 [ $# -eq 1 ] || die "remove-images.sh takes one argument, got $#" "remove-images.sh DIR"

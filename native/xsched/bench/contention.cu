@@ -5,7 +5,10 @@
 // milliseconds, a background thread that infers back to back (bert_shape.cuh).
 //
 //   contention --background BATCH [--planned] [--period MS] [--cycles N]
-//              PHASE=SECONDS...
+//              [--cores FOREGROUND,BACKGROUND] PHASE=SECONDS...
+//
+// Each thread keeps to one processor: by default the first two of different
+// cores, as far as the machine shows its cores.
 //
 // Phases run one after the other, N times, all in this process, since one
 // process differs from the next by more than what is measured:
@@ -393,6 +396,7 @@ main(int argc, char** argv)
 {
   int batch = 8, cycles = 1;
   double period = 10.0;
+  std::pair<int, int> cores = TwoCores();
   bool planned = false;
   std::vector<std::pair<const Phase*, double>> plan;
   for (int index = 1; index < argc; ++index) {
@@ -411,6 +415,10 @@ main(int argc, char** argv)
       period = std::atof(argv[++index]);
     } else if (index + 1 < argc && word == "--cycles") {
       cycles = std::atoi(argv[++index]);
+    } else if (
+        index + 1 < argc && word == "--cores" &&
+        std::sscanf(argv[index + 1], "%d,%d", &cores.first, &cores.second) == 2) {
+      ++index;
     } else {
       std::fprintf(stderr, "contention: unknown argument %s\n", word.c_str());
       return 2;
@@ -423,7 +431,6 @@ main(int argc, char** argv)
       model->Wait();
     }
   }
-  const std::pair<int, int> cores = TwoCores();
   for (int cycle = 0; cycle < cycles; ++cycle) {
     for (const auto& [phase, seconds] : plan) {
       RunPhase(*phase, seconds, period, &foreground, &background, cores);

@@ -1,4 +1,6 @@
 import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
@@ -112,6 +114,33 @@ for (const preview of [true, false]) {
           ({ type, name }) => type === "command:remote:CopyToRemote" && name === "edge-models-batch-files",
         ),
       );
+    });
+
+    it("build a model's engine on the host, and store what came of it", async () => {
+      await deploy({
+        models: [
+          { name: "bert", source: path.join(MODELS, "batch"), engine: { workspaceMiB: pulumi.output(512) } },
+        ],
+      }).catch((error: unknown) => {
+        assert.match(String(error), /models\[0\]\.source: .*\n.*a folder with a model\.onnx/);
+      });
+      assert.ok(!registered.some(({ name }) => name === "edge-models-bert"));
+      const source = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-onnx-"));
+      fs.mkdirSync(path.join(source, "1"));
+      fs.writeFileSync(path.join(source, "1/model.onnx"), "");
+      await deploy({
+        models: [{ name: "bert", source, engine: { workspaceMiB: pulumi.output(512) } }],
+      });
+      fs.rmSync(source, { recursive: true });
+      const built = named("edge-models-bert-engine").inputs;
+      assert.equal(
+        built.stdin,
+        "builder nvcr.io/nvidia/tensorrt:22.06-py3\nprecision fp32\nworkspaceMiB 512\n",
+      );
+      assert.match(named("edge-models-bert").inputs.stdin as string, /platform: "tensorrt_plan"/);
+      if (!preview) {
+        assert.match(named("edge-models-bert").inputs.create as string, / \S*engines\/ready\/bert'?$/);
+      }
     });
 
     it("run a container when an image is given, and install no process runtime then", async () => {

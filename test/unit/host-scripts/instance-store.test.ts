@@ -37,7 +37,8 @@ class Disks {
     for (const place of [this.machine.file("models/store"), path.join(this.machine.folder, "dlami")]) {
       const mounted = spawnSync("mountpoint", ["-q", place]).status === 0;
       // What a script has started may still end.
-      if (mounted) execFileSync("bash", ["-c", 'until umount "$0" || ((++tries > 50)); do sleep 0.1; done', place]);
+      if (mounted)
+        execFileSync("bash", ["-c", 'until umount "$0" || ((++tries > 50)); do sleep 0.1; done', place]);
     }
     for (const { device, model } of this.devices) {
       if (model === INSTANCE_STORE) execFileSync("wipefs", ["--all", "--quiet", device]);

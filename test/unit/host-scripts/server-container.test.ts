@@ -37,6 +37,7 @@ describe("server-container.sh", () => {
     program("nvidia-smi", `exit ${gpu ? 0 : 9}`);
     const load = [
       "host/scripts/host-directory.sh",
+      "host/scripts/host-docker.sh",
       "server/scripts/server-settings.sh",
       "server/scripts/server-container.sh",
     ]

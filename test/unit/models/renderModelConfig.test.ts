@@ -15,6 +15,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     source: "/models/m",
     upload: "auto",
     priority: 40,
+    engine: undefined,
     versionPolicy: undefined,
     instanceGroups: undefined,
     dynamicBatching: undefined,
@@ -38,6 +39,31 @@ describe("renderModelConfig", () => {
       renderModelConfig(undefined, model()),
       `name: "m"\noptimization {\n  priority: PRIORITY_MAX\n}\n${PRIORITY_BLOCK}`,
     );
+  });
+
+  describe("of a model whose engine is built", () => {
+    const engine = { precision: "fp16", shapes: [], workspaceMiB: 1024, builder: "tensorrt:22.06" } as const;
+
+    it("names the platform, unless the file does", () => {
+      const rendered = renderModelConfig(undefined, model({ engine }));
+      assert.match(rendered, /^platform: "tensorrt_plan"$/m);
+      assert.equal(renderModelConfig(rendered, model({ engine })), rendered);
+      for (const own of ['backend: "tensorrt"', 'platform: "tensorrt_plan"']) {
+        assert.ok(renderModelConfig(own, model({ engine })).startsWith(`${own}\n`));
+      }
+      assert.doesNotMatch(renderModelConfig('backend: "tensorrt"', model({ engine })), /platform/);
+    });
+
+    it("refuses a file that was written for the ONNX model", () => {
+      assert.throws(
+        () => renderModelConfig('platform: "onnxruntime_onnx"', model({ engine })),
+        new ModelConfigError(
+          "/models/m/config.pbtxt",
+          'platform is "onnxruntime_onnx", but the stack config has an engine built, which TensorRT serves',
+          "take platform out of the file, or engine out of the stack config",
+        ),
+      );
+    });
   });
 
   it("names the priority as Triton does", () => {

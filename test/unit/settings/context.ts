@@ -2,7 +2,7 @@ import * as path from "node:path";
 
 import { parseSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
 
-/** A machine whose file system holds `/project/models/<letter>/1` for each letter, and a file. */
+/** A machine whose file system holds `/project/models/<letter>/1` for each letter, files, and an ONNX model in `x`. */
 export const context: SettingsContext = {
   stack: "dev",
   projectDirectory: "/project",
@@ -11,7 +11,7 @@ export const context: SettingsContext = {
     kind: (place) =>
       /^\/project\/models\/([a-z]|empty)(\/[1-9])?$/.test(place)
         ? "folder"
-        : path.extname(place) === ".plan"
+        : path.extname(place) === ".plan" || place === "/project/models/x/1/model.onnx"
           ? "file"
           : "missing",
     entries: (folder) =>

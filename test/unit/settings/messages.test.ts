@@ -8,6 +8,10 @@ import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
 const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
 const a = { name: "a", source: "models/a" };
+/** A model with something to build an engine from. */
+const x = { name: "x", source: "models/x" };
+const engine = (shape: object): object => ({ ...x, engine: { shapes: [{ input: "ids", ...shape }] } });
+const CONTAINER = { runtime: { kind: "container", image: IMAGE } };
 const build = { repository: "registry.example.com/triton" };
 const login = { username: "deployer", password: pulumi.secret("hunter2") };
 
@@ -132,6 +136,46 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "a folder with at least one version folder: 1, 2, …",
       "put the model's files into /project/models/empty/1",
     ],
+  ],
+  [
+    "an engine without a GPU",
+    { models: [{ ...x, engine: {} }] },
+    [
+      "models[0].engine",
+      "an object",
+      "no engine with runtime process, which has no GPU to build it on and to run it",
+      "take it out, or set runtime.kind to container",
+    ],
+  ],
+  [
+    "an engine without an ONNX model",
+    { ...CONTAINER, models: [{ ...a, engine: {} }] },
+    [
+      "models[0].source",
+      '"models/a"',
+      "a folder with a model.onnx in a version folder, since engine is given",
+      "put it at /project/models/a/1/model.onnx, or take engine out",
+    ],
+  ],
+  [
+    "an unknown precision",
+    { ...CONTAINER, models: [{ ...x, engine: { precision: "fp61" } }] },
+    ["models[0].engine.precision", '"fp61"', "one of fp32, fp16, best", "did you mean fp16?"],
+  ],
+  [
+    "shapes in disorder",
+    { ...CONTAINER, models: [engine({ min: [1, 384], opt: [8, 384], max: [4, 384] })] },
+    [
+      "models[0].engine.shapes[0].max",
+      "[4, 384]",
+      "sizes that are none smaller than those of opt: [8, 384]",
+      "swap opt and max, or raise max",
+    ],
+  ],
+  [
+    "shapes of another rank",
+    { ...CONTAINER, models: [engine({ min: [1, 384], opt: [1], max: [1] })] },
+    ["models[0].engine.shapes[0].opt", "[1]", "as many sizes as min has: 2", "give 2 sizes"],
   ],
   [
     "ports that clash",

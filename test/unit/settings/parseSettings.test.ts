@@ -67,9 +67,15 @@ describe("parseSettings", () => {
   it("takes every option of a model", () => {
     const model = {
       name: "resnet-50_v1.5",
-      source: "/project/models/r",
+      source: "/project/models/x",
       upload: "ssh",
       priority: 40,
+      engine: {
+        precision: "best",
+        shapes: [{ input: "input_ids:0", min: [1, 384], opt: [1, 384], max: [8, 384] }],
+        workspaceMiB: 1024,
+        builder: "nvcr.io/nvidia/tensorrt:22.07-py3",
+      },
       versionPolicy: { kind: "specific", versions: [1, 3] },
       instanceGroups: [
         {
