@@ -126,10 +126,10 @@ export class ModelRepository extends pulumi.ComponentResource {
       digest: files,
       dependsOn,
     } = this.prepare(`${name}-${model.name}`, location, model);
-    const config = model.settings.apply(({ config: given, name: called, source, priority }) =>
+    const config = model.settings.apply(({ config: given, name: called, source, priority, engine }) =>
       pulumi
         .output(given ?? ownConfig(model.source))
-        .apply((text) => renderModelConfig(text, { name: called, source, priority })),
+        .apply((text) => renderModelConfig(text, { name: called, source, priority, engine })),
     );
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(

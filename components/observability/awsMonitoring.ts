@@ -148,7 +148,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     tags: pulumi.Output<Record<string, string>>,
   ): { arn: pulumi.Output<string> } {
     const of = <Key extends keyof Alarm>(key: Key): pulumi.Output<Alarm[Key]> =>
-      planned.apply((all) => all[alarm][key]) as pulumi.Output<Alarm[Key]>;
+      planned.apply((all) => all[alarm][key]);
     return new sdk.cloudwatch.MetricAlarm(
       `${name}-${alarm}`,
       {

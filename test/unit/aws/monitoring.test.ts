@@ -261,7 +261,7 @@ describe("the dashboard", () => {
         if (typeof first === "object") {
           for (const [id] of (first.expression ?? "").matchAll(/[a-z]\w*/g)) assert.ok(ids.has(id), id);
         } else {
-          assert.ok(sent.has(metric as string), String(metric));
+          assert.ok(sent.has(metric as string), JSON.stringify(metric));
         }
       }
       const names = lines.map((line) => (line.at(-1) as { id?: string }).id).filter(Boolean);

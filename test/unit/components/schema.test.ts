@@ -48,6 +48,7 @@ describe("the package as other languages see it", () => {
     );
     assert.deepEqual(required.sort(), [
       "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
+      "xsched-triton:index:AwsMonitoring: directory, instanceId, instanceType, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
       "xsched-triton:index:HostServices: directory",
       "xsched-triton:index:ModelBucket: ",

@@ -20,12 +20,22 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "an unknown top-level key",
     { sever: {} },
-    ["sever", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean server?"],
+    [
+      "sever",
+      "(unknown key)",
+      "the keys host, runtime, server, scheduler, models, monitoring",
+      "did you mean server?",
+    ],
   ],
   [
     "a key with two letters swapped",
     { hots: {} },
-    ["hots", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean host?"],
+    [
+      "hots",
+      "(unknown key)",
+      "the keys host, runtime, server, scheduler, models, monitoring",
+      "did you mean host?",
+    ],
   ],
   [
     "an unknown key far from all known ones",
@@ -116,6 +126,16 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     "an upload of what lies in S3",
     { models: [{ ...a, source: "s3://bucket/a", upload: "s3" }] },
     ["models[0].upload", '"s3"', "nothing, as the model lies in S3 already", "take upload out"],
+  ],
+  [
+    "monitoring by AWS of a machine elsewhere",
+    { monitoring: { kind: "cloudwatch", notify: ["ops@example.com"] } },
+    [
+      "monitoring.kind",
+      '"cloudwatch"',
+      "cloudwatch only with host.kind aws",
+      "take monitoring out, and scrape server.metricsPort with a Prometheus of your own",
+    ],
   ],
   [
     "a file for a source",

@@ -26,6 +26,7 @@ describe("parseSettings", () => {
       },
       scheduler: { policy: "HPF", required: "never" },
       models: [],
+      monitoring: { kind: "none" },
     });
   });
 
