@@ -1,30 +1,37 @@
-import { sshConnection, TritonHost } from "./components/host";
-import { runtimeImage } from "./components/image";
+import { hostMachine, TritonHost } from "./components/host";
+import { imageRegistry, runtimeImage } from "./components/image";
 import { modelArgs, ModelRepository } from "./components/models";
 import { serverArgs, TritonServer } from "./components/server";
 import { readSettings } from "./components/settings";
 
 const settings = readSettings(__dirname);
-const ssh = sshConnection(settings.host);
 const given = settings.models.map(modelArgs);
 
-const triton = new TritonHost("host", { directory: settings.host.directory, ssh });
+const registry = imageRegistry("registry", settings);
 
-const image = runtimeImage("image", settings.runtime);
+const machine = hostMachine("machine", settings, registry?.arn);
+const { ssh } = machine;
+// What is on a machine goes with it.
+const onMachine = { deletedWith: machine.aws?.instance };
 
-const repository = new ModelRepository("models", {
-  directory: triton.directory,
-  ssh,
-  models: given,
-});
+const triton = new TritonHost("host", { directory: settings.host.directory, ssh }, onMachine);
 
-const server = new TritonServer("server", {
-  directory: triton.directory,
-  ssh,
-  models: [...repository.models],
-  ...serverArgs(settings, image),
-});
+const image = runtimeImage("image", settings.runtime, registry);
+
+const repository = new ModelRepository(
+  "models",
+  { directory: triton.directory, ssh, models: given },
+  onMachine,
+);
+
+const server = new TritonServer(
+  "server",
+  { directory: triton.directory, ssh, models: [...repository.models], ...serverArgs(settings, image) },
+  onMachine,
+);
 
 export const host = triton.location;
 export const endpoints = server.endpoints;
 export const models = repository.models.map(({ name, priority }) => ({ name, priority }));
+export const aws = machine.access;
+export const sshPrivateKey = machine.privateKey;

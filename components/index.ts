@@ -3,14 +3,22 @@
 /// <reference lib="es2023" />
 
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.
+export { type PolicyStatementArgs } from "./aws";
 export {
+  AwsGpuHost,
+  type AwsGpuHostArgs,
+  type AwsVolumeArgs,
   type HostLocation,
+  PublicIp,
+  type SetUpStepArgs,
   type SshConnectionArgs,
   type SshMachine,
   TritonHost,
   type TritonHostArgs,
 } from "./host";
 export {
+  EcrRepository,
+  type EcrRepositoryArgs,
   type ImageBuildArgs,
   ImageVariant,
   type RegistryLoginArgs,

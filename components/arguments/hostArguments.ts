@@ -1,6 +1,13 @@
-import { address, directory, hostKey, localDirectory, privateKeyText, user } from "../settings/hostSettings";
+import { address, directory, localDirectory, user } from "../settings/machine";
 import { defaulted, integer, object, optional, required, Rule, text } from "../settings/rules";
+import { hostKey, privateKeyText } from "../settings/sshKeys";
 import { orLater, orLaterFields } from "./later";
+
+const machineName = text({
+  allowed: "a name that another machine does not have",
+  example: "i-0123456789abcdef0",
+  refuse: (given) => (given === "" ? "give a name, or leave machine out" : undefined),
+});
 
 const sshFields = {
   address: required(address, "Host name or IP address."),
@@ -14,6 +21,7 @@ const sshFields = {
     "Private key of the user.",
   ),
   hostKey: required(hostKey, "Public key of the machine."),
+  machine: optional(machineName, "Name of the machine.", "its address"),
 };
 
 const SSH = "an object that says how to reach the machine over SSH";

@@ -1,5 +1,6 @@
 export { ArgumentCheck } from "./argumentCheck";
 export { ArgumentsError } from "./argumentsError";
+export { awsHostArgument, awsHostNow, ecrArgument, ecrNow } from "./awsArguments";
 export { deploymentNow, hostNow, repositoryNow, serverNow } from "./componentArguments";
 export { hostDirectory, sshArgument, wantedDirectory } from "./hostArguments";
 export {

@@ -13,6 +13,7 @@ import {
   Rule,
   text,
 } from "../settings/rules";
+import { anything } from "./anything";
 import { orLater, orLaterFields } from "./later";
 
 const config = text({
@@ -20,14 +21,6 @@ const config = text({
   example: '"max_batch_size: 8"',
   refuse: () => undefined,
 });
-
-/** Of a kind that its user does not care for. */
-const anything: Rule<unknown> = {
-  type: "object",
-  allowed: "anything",
-  example: "0",
-  read: (value) => value,
-};
 
 const plainFields = {
   name: required(modelName, "Name that clients use."),

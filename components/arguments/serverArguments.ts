@@ -1,10 +1,10 @@
-import { choice, defaulted, keyOf, object, optional } from "../settings/rules";
+import { boolean, choice, defaulted, keyOf, object, optional } from "../settings/rules";
 import { drainSeconds, imageByDigest } from "../settings/runtimeSettings";
 import { refusePortClash, serverFields } from "../settings/schema";
 import type { SchedulerRequirement } from "../settings/types";
 import type { Place } from "../settings/place";
 import { loginNow } from "./imageArguments";
-import { orLaterFields } from "./later";
+import { orLater, orLaterFields } from "./later";
 
 const SERVER = "an object with options of tritonserver";
 
@@ -36,6 +36,7 @@ export const serverFieldsNow = {
   ...orLaterFields(optionFields),
   ...orLaterFields(imageFields),
   registry: loginNow,
+  registryByRole: optional(orLater(boolean), "Whether the host logs in by its role.", "false"),
 };
 
 /** Refuses what does not go together. */
@@ -45,7 +46,7 @@ export function refuseServerClash(
   raw: unknown,
 ): void {
   refusePortClash(server, at);
-  for (const key of ["registry", "drainSeconds"]) {
+  for (const key of ["registry", "registryByRole", "drainSeconds"]) {
     const given = keyOf(raw, key);
     if (given !== undefined && given !== 0 && keyOf(raw, "image") === undefined) {
       at.at(key).faultShown(
@@ -54,5 +55,8 @@ export function refuseServerClash(
         "add image, or take it out",
       );
     }
+  }
+  if (keyOf(raw, "registryByRole") === true && keyOf(raw, "registry") !== undefined) {
+    at.at("registryByRole").fault(true, "registry or registryByRole, not both", "take one of the two out");
   }
 }

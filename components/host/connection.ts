@@ -1,8 +1,6 @@
 import { remote } from "@pulumi/command/types/input";
 import * as pulumi from "@pulumi/pulumi";
 
-import type { HostSettings } from "../settings";
-
 /** How to reach a machine that exists over SSH. */
 export interface SshConnectionArgs {
   /** Host name or IP address. */
@@ -18,6 +16,12 @@ export interface SshConnectionArgs {
    * a host with another key is refused.
    */
   hostKey: pulumi.Input<string>;
+  /**
+   * Names the machine where its address does not, such as the id of an instance behind an elastic IP: another name is
+   * another machine, on which everything is done anew.
+   * @default its address and port
+   */
+  machine?: pulumi.Input<string>;
 }
 
 /**
@@ -29,9 +33,14 @@ const DIAL_ATTEMPTS = 5;
 /** Seconds that one dial attempt may take. */
 const DIAL_TIMEOUT_SECONDS = 15;
 
-/** The connection in the terms of the command provider; every field is a secret there. */
+/**
+ * The connection in the terms of the command provider; every field is a secret there.
+ *
+ * @param attempts dial attempts before the machine counts as unreachable
+ */
 export function toRemoteConnection(
   ssh: pulumi.Input<SshConnectionArgs>,
+  attempts = DIAL_ATTEMPTS,
 ): pulumi.Output<remote.ConnectionArgs> {
   return pulumi.secret(ssh).apply((connection) => ({
     host: connection.address,
@@ -39,14 +48,7 @@ export function toRemoteConnection(
     user: connection.user ?? "root",
     privateKey: connection.privateKey,
     hostKey: connection.hostKey,
-    dialErrorLimit: DIAL_ATTEMPTS,
+    dialErrorLimit: attempts,
     perDialTimeout: DIAL_TIMEOUT_SECONDS,
   }));
-}
-
-/** The connection to the host of the stack config; undefined when it is this machine. */
-export function sshConnection(host: HostSettings): SshConnectionArgs | undefined {
-  if (host.kind === "local") return undefined;
-  const { address, port, user, privateKey, hostKey } = host;
-  return { address, port, user, privateKey, hostKey };
 }

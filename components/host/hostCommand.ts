@@ -68,10 +68,19 @@ export function hostCommand(
  * What makes a host another host. The rest of a connection, such as a new private key, is only another way to the
  * same one.
  */
-export function hostIdentity({ directory, ssh }: HostLocationArgs): pulumi.Input<string | number>[] {
+export function hostIdentity({
+  directory,
+  ssh,
+}: HostLocationArgs): pulumi.Input<pulumi.Input<string | number>[]> {
   if (ssh === undefined) return [directory];
-  const connection = pulumi.output(ssh);
-  return [directory, connection.address, connection.apply(({ port }) => port ?? 22)];
+  // No secret in it; and of a list, the command provider takes no secret that a preview does not know.
+  const identity = pulumi.unsecret(
+    pulumi.output(ssh).apply(({ address, port = 22, machine }) => ({ address, port, machine })),
+  );
+  return pulumi.all([directory, identity]).apply(([folder, { address, port, machine }]) =>
+    // An address can come to stand for another machine, but then the machine has a name.
+    machine === undefined ? [folder, address, port] : [folder, machine],
+  );
 }
 
 /** Runs a script that `TritonHost` has installed, with the host's folder as its first argument. */
@@ -85,4 +94,17 @@ export function scriptCommand(
 
 function commandLine(words: pulumi.Input<pulumi.Input<string>[]>): pulumi.Output<string> {
   return pulumi.output(words).apply((resolved) => shellQuote(resolved));
+}
+
+/**
+ * As `scriptCommand`, to undo what a script has done. On a machine that has no such script there is nothing to undo:
+ * its address may have passed to it from another.
+ */
+export function removalCommand(
+  location: HostLocationArgs,
+  script: string,
+  ...words: pulumi.Input<string>[]
+): pulumi.Input<string>[] {
+  const command = scriptCommand(location, script, ...words);
+  return ["bash", "-c", '[ ! -e "$2" ] || exec "$@"', "bash", ...command];
 }

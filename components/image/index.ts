@@ -1,3 +1,5 @@
+export { EcrRepository, type EcrRepositoryArgs } from "./ecrRepository";
+export { imageRegistry } from "./imageRegistry";
 export { runtimeImage } from "./runtimeImage";
 export {
   type ImageBuildArgs,

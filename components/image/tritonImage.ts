@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -131,9 +132,10 @@ export class TritonImage extends pulumi.ComponentResource {
         target: "runtime",
         // The core is written for it.
         platforms: [dockerBuild.Platform.Linux_amd64],
-        // No tag ever names another state than it did, so that a registry may forbid that.
         tags: [
-          pulumi.interpolate`${repository}:${variant}-${staged.revision.apply((all) => all.slice(0, 16))}`,
+          pulumi
+            .all([repository, variant, base, builder, staged.revision])
+            .apply(([place, ...parts]) => `${place}:${imageTag(...parts)}`),
         ],
         push: true,
         buildOnPreview: false,
@@ -150,6 +152,14 @@ export class TritonImage extends pulumi.ComponentResource {
     );
     return pulumi.interpolate`${repository}@${image.digest}`;
   }
+}
+
+/** A tag that never names another state than it did, so that a registry may forbid that. */
+function imageTag(variant: string, base: string, builder: string | undefined, revision: string): string {
+  const state = createHash("sha256")
+    .update(JSON.stringify([base, builder, revision]))
+    .digest("hex");
+  return `${variant}-${state.slice(0, 16)}`;
 }
 
 /** What is to be built, after its check. */

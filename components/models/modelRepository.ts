@@ -13,6 +13,7 @@ import {
   hostCommand,
   hostIdentity,
   type HostLocationArgs,
+  removalCommand,
   scriptCommand,
   type SshConnectionArgs,
   toRemoteConnection,
@@ -119,7 +120,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       {
         ...location,
         run: scriptCommand(location, "store-model.sh", model.name, digest, files, source),
-        remove: scriptCommand(location, "remove-model.sh", model.name),
+        remove: removalCommand(location, "remove-model.sh", model.name),
         stdin: config,
       },
       { parent: this, dependsOn },
@@ -176,7 +177,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       {
         ...location,
         run: scriptCommand(location, "fetch-model.sh", model, digest, source),
-        remove: scriptCommand(location, "drop-files.sh", model),
+        remove: removalCommand(location, "drop-files.sh", model),
         stdin: objects.apply((listed) => objectLines(listed)),
       },
       { parent: this },

@@ -21,7 +21,10 @@ const REQUIREMENTS: Readonly<Record<Settings["scheduler"]["required"], Scheduler
  *
  * @param image of the runtime, if it is a container
  */
-export function serverArgs({ runtime, scheduler, server }: Settings, image?: TritonImage): ServerOptionsArgs {
+export function serverArgs(
+  { host, runtime, scheduler, server }: Settings,
+  image?: TritonImage,
+): ServerOptionsArgs {
   return {
     ...server,
     extraFlags: [...server.extraFlags],
@@ -30,6 +33,9 @@ export function serverArgs({ runtime, scheduler, server }: Settings, image?: Tri
     ...(runtime.kind === "container" && {
       image: image?.reference,
       registry: runtime.registry,
+      // The image is in the stack's own repository.
+      registryByRole:
+        host.kind === "aws" && runtime.build !== undefined && runtime.build.repository === undefined,
       drainSeconds: runtime.drainSeconds,
     }),
   };

@@ -13,7 +13,13 @@ import {
   sshArgument,
   storedDigest,
 } from "../arguments";
-import { hostCommand, type HostLocationArgs, scriptCommand, type SshConnectionArgs } from "../host";
+import {
+  hostCommand,
+  type HostLocationArgs,
+  removalCommand,
+  scriptCommand,
+  type SshConnectionArgs,
+} from "../host";
 import type { RegistryLoginArgs } from "../image";
 import { LogLevel, renderServerOptions, SchedulerRequirement } from "./serverArguments";
 
@@ -34,6 +40,12 @@ export interface ServerOptionsArgs {
   image?: pulumi.Input<string>;
   /** How the host logs in to the image's registry. @default Docker's own log-in on the host */
   registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * Whether the host logs in to the image's registry, which is Amazon ECR then, with the role of its instance. Not with
+   * `registry`.
+   * @default false
+   */
+  registryByRole?: pulumi.Input<boolean>;
   /**
    * Seconds for which the container serves on before it stops, while Docker shows it as unhealthy: for a load balancer
    * that follows that. Adds to the time of every change that restarts it. Needs `image`.
@@ -103,7 +115,7 @@ export class TritonServer extends pulumi.ComponentResource {
     const check = new ArgumentCheck("TritonServer", name);
     const { models } = check.now(serverNow, args);
     super("xsched-triton:index:TritonServer", name, {}, opts);
-    const { directory, ssh, models: given, image: wantedImage, registry, ...wanted } = args;
+    const { directory, ssh, models: given, image: wantedImage, registry, registryByRole, ...wanted } = args;
     const location = {
       directory: check.whenKnown(hostDirectory, directory, "directory"),
       ssh: ssh && check.whenKnown(sshArgument, ssh, "ssh"),
@@ -120,7 +132,7 @@ export class TritonServer extends pulumi.ComponentResource {
             { ...location, run: scriptCommand(location, "install-triton.sh"), stdin: PROCESS_RUNTIME },
             { parent: this },
           )
-        : this.pull(`${name}-image`, location, image, login);
+        : this.pull(`${name}-image`, location, image, login, registryByRole);
     const process = hostCommand(
       `${name}-process`,
       {
@@ -130,7 +142,7 @@ export class TritonServer extends pulumi.ComponentResource {
           "start-server.sh",
           ...(image === undefined ? ["process"] : ["container", image]),
         ),
-        remove: scriptCommand(location, "stop-server.sh"),
+        remove: removalCommand(location, "stop-server.sh"),
         stdin: options.apply((known) => renderServerOptions(known)),
       },
       { parent: this, dependsOn: runtime },
@@ -142,7 +154,7 @@ export class TritonServer extends pulumi.ComponentResource {
         {
           ...location,
           run: scriptCommand(location, "activate-model.sh", model, digest),
-          remove: scriptCommand(location, "deactivate-model.sh", model),
+          remove: removalCommand(location, "deactivate-model.sh", model),
         },
         { parent: this, dependsOn: process },
       );
@@ -165,13 +177,19 @@ export class TritonServer extends pulumi.ComponentResource {
     location: HostLocationArgs,
     image: pulumi.Output<string>,
     login: pulumi.Output<{ username: string; password: string }> | undefined,
+    byRole: pulumi.Input<boolean> | undefined,
   ): pulumi.Resource {
+    const words = pulumi
+      .all([login?.username, byRole])
+      .apply(([username, role]) => (username !== undefined ? [username] : role ? ["--role"] : []));
     return hostCommand(
       name,
       {
         ...location,
-        run: scriptCommand(location, "pull-image.sh", image, ...(login ? [login.username] : [])),
-        remove: scriptCommand(location, "remove-images.sh"),
+        run: pulumi
+          .all([pulumi.all(scriptCommand(location, "pull-image.sh", image)), words])
+          .apply(([command, login]) => [...command, ...login]),
+        remove: removalCommand(location, "remove-images.sh"),
         stdin: login && pulumi.secret(login.password),
       },
       { parent: this },

@@ -40,7 +40,8 @@ export interface Field<T> {
 }
 
 export type Absent =
-  | { readonly kind: "required" }
+  /** `fix` says what to type, where that is more than the key and an example. */
+  | { readonly kind: "required"; readonly fix: string | undefined }
   /** The feature is not used, or its default depends on more than this key; `meaning` says it. */
   | { readonly kind: "optional"; readonly meaning: string }
   /** Read in its stead, by the same rule. */
@@ -51,6 +52,8 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 export interface Variant {
   readonly description: string;
   readonly fields: Fields;
+  /** Records faults between the fields; `raw` is the object of the config, also where it has faults of its own. */
+  readonly check?: (raw: unknown, at: Place) => void;
 }
 
 export type Values<F extends Fields> = {
@@ -61,8 +64,8 @@ export type VariantValues<V extends Readonly<Record<string, Variant>>> = {
   [Kind in keyof V]: { readonly kind: Kind } & Values<V[Kind]["fields"]>;
 }[keyof V];
 
-export function required<T>(rule: Rule<T>, description: string): Field<T> {
-  return { rule, description, absent: { kind: "required" } };
+export function required<T>(rule: Rule<T>, description: string, fix?: string): Field<T> {
+  return { rule, description, absent: { kind: "required", fix } };
 }
 
 export function optional<T>(rule: Rule<T>, description: string, meaning: string): Field<T | undefined> {
@@ -267,6 +270,7 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
         }
         return undefined;
       });
+      table[kind]?.check?.(value, at);
       return whole<VariantValues<V>>({ kind, ...readFields(value, fields, at) });
     },
   };
@@ -346,7 +350,7 @@ function readField(given: unknown, field: Field<unknown>, at: Place): unknown {
   }
   switch (absent.kind) {
     case "required":
-      return at.fault(given, rule.allowed, `add ${at.name}: ${rule.example}`);
+      return at.fault(given, rule.allowed, absent.fix ?? `add ${at.name}: ${rule.example}`);
     case "optional":
       return undefined;
     case "default":

@@ -1,4 +1,5 @@
 import { IMAGE_VARIANTS } from "./allowedValues";
+import { PATCHED_RELEASE } from "./awsInstanceTypes";
 import { encrypted } from "./encrypted";
 import { Place } from "./place";
 import { choice, defaulted, integer, keyOf, object, optional, required, Rule, text, variants } from "./rules";
@@ -102,6 +103,8 @@ const password = encrypted(
   PASSWORD_FIX,
 );
 
+const BASE = `nvcr.io/nvidia/tritonserver:${PATCHED_RELEASE}-py3`;
+
 /** What an image is built from; the same in the stack config and as arguments. */
 export const buildFields = {
   repository: required(
@@ -113,11 +116,7 @@ export const buildFields = {
     "patched",
     "How Triton is scheduled: `patched` builds Triton's TensorRT backend with XSched, and each model has its own priority; `transparent` leaves any release of Triton as it is, and a model is scheduled at the CUDA priority of its streams.",
   ),
-  base: defaulted(
-    image,
-    "nvcr.io/nvidia/tritonserver:22.06-py3",
-    "Image of Triton that is added to. `patched` fits 22.06 only.",
-  ),
+  base: defaulted(image, BASE, "Image of Triton that is added to. `patched` fits 22.06 only."),
   builder: optional(
     image,
     "Image to compile in. Its C library is the one of `base` or older, and for `patched` it has the headers of CUDA and TensorRT. What it lacks of g++, CMake, make and Python is installed.",
@@ -125,7 +124,23 @@ export const buildFields = {
   ),
 };
 
-const build = object("an object that says what to build", buildFields);
+export const keepImages = integer(2, 1000, 10);
+
+const buildInConfig = {
+  ...buildFields,
+  repository: optional(
+    repository,
+    buildFields.repository.description,
+    "one that the stack makes, if `host.kind` is `aws`; else required",
+  ),
+  keepImages: optional(
+    keepImages,
+    "How many images the repository that the stack makes keeps, the newest. The one that runs and the one before it are among them.",
+    "10",
+  ),
+};
+
+const build = object("an object that says what to build", buildInConfig);
 
 const registry = object("an object with a username and a password", {
   username: required(username, "Name to log in with."),
@@ -189,4 +204,16 @@ export function refuseTwoImages(value: unknown, at: Place): void {
   } else if (given.length === 2) {
     at.at("build").fault(keyOf(value, "build"), "image or build, not both", "take one of the two out");
   }
+}
+
+/**
+ * The release of Triton that a runtime's raw config names; undefined if it cannot be told from it. A process runs on
+ * the CPU, but what is said of it holds for the container that it becomes.
+ */
+export function tritonRelease(runtime: unknown): string | undefined {
+  const build = keyOf(runtime, "build");
+  if (keyOf(runtime, "kind") !== "container") return PATCHED_RELEASE;
+  if (build !== undefined && keyOf(build, "variant") !== "transparent") return PATCHED_RELEASE;
+  const image = build === undefined ? keyOf(runtime, "image") : (keyOf(build, "base") ?? BASE);
+  return typeof image === "string" ? /\/tritonserver:([0-9]{2}\.[0-9]{2})\b/.exec(image)?.[1] : undefined;
 }

@@ -1,14 +1,16 @@
 import { LOG_LEVELS, SCHEDULING_POLICIES } from "./allowedValues";
 import { extraFlag, limitsRate } from "./extraFlags";
+import { refuseUnsuitedGpu } from "./awsHostSettings";
 import { hostRule } from "./hostSettings";
 import { modelsRule } from "./modelSettings";
 import { INVALID, Place, Read } from "./place";
-import { runtimeRule } from "./runtimeSettings";
+import { repository, runtimeRule, tritonRelease } from "./runtimeSettings";
 import {
   boolean,
   choice,
   defaulted,
   integer,
+  isPlainObject,
   itemsOf,
   keyOf,
   list,
@@ -151,6 +153,7 @@ function checkTogether(
   raw: unknown,
 ): void {
   const { runtime, scheduler } = settings;
+  checkAgainstAws(raw, at);
   const onCpu = runtime !== INVALID && runtime.kind === "process";
   if (onCpu && scheduler !== INVALID && scheduler.required === true) {
     at.at("scheduler")
@@ -189,6 +192,46 @@ function checkTogether(
       }
     });
   });
+}
+
+/** Looks at the raw values, as a fault in one must not hide another. */
+function checkAgainstAws(raw: unknown, at: Place): void {
+  const [host, runtime, server] = ["host", "runtime", "server"].map((key) => keyOf(raw, key));
+  const onAws = keyOf(host, "kind") === "aws";
+  const build = keyOf(runtime, "build");
+  const given = keyOf(build, "repository");
+  if (isPlainObject(build) && !onAws && given === undefined) {
+    const place = at.at("runtime").at("build").at("repository");
+    place.fault(given, repository.allowed, `add repository: ${repository.example}`);
+  }
+  if (keyOf(build, "keepImages") !== undefined && (!onAws || given !== undefined)) {
+    at.at("runtime")
+      .at("build")
+      .at("keepImages")
+      .fault(
+        keyOf(build, "keepImages"),
+        "a number only for the repository that the stack makes on AWS",
+        "take keepImages out; what another repository keeps is set there",
+      );
+  }
+  if (!onAws) return;
+  refuseUnsuitedGpu(keyOf(host, "instanceType"), tritonRelease(runtime), at.at("host").at("instanceType"));
+  const clients = itemsOf(keyOf(host, "clientCidrs"));
+  const address = keyOf(server, "address") ?? "127.0.0.1";
+  if (clients.length > 0 && typeof address === "string" && isLoopback(address)) {
+    at.at("server")
+      .at("address")
+      .fault(
+        keyOf(server, "address"),
+        "an address that host.clientCidrs can reach, not a loopback one",
+        "set address to 0.0.0.0, or take host.clientCidrs out and use a tunnel",
+      );
+  }
+}
+
+/** Of a host itself, which nobody else reaches. */
+function isLoopback(address: string): boolean {
+  return address === "localhost" || address === "::1" || address.startsWith("127.");
 }
 
 function refuseGpus(group: unknown, at: Place): void {

@@ -14,7 +14,7 @@ export interface Settings {
 }
 
 /** The machine that Triton runs on. */
-export type HostSettings = LocalHostSettings | SshHostSettings;
+export type HostSettings = LocalHostSettings | SshHostSettings | AwsHostSettings;
 
 export interface LocalHostSettings {
   readonly kind: "local";
@@ -35,6 +35,42 @@ export interface SshHostSettings {
   readonly privateKey: pulumi.Output<string>;
   /** The machine's public key, `ssh-ed25519 AAAA…`, without a comment. */
   readonly hostKey: string;
+}
+
+/** An EC2 instance that the stack makes. */
+export interface AwsHostSettings {
+  readonly kind: "aws";
+  /** Folder on the machine, absolute or relative to the user's home. */
+  readonly directory: string;
+  readonly instanceType: string;
+  /** Ranges of IP addresses that may connect over SSH. */
+  readonly adminCidrs: readonly string[];
+  /** Whether `adminCidrs` may let in the whole internet. */
+  readonly allowPublicSsh: boolean;
+  /** Ranges of IP addresses that may reach the ports for inference. */
+  readonly clientCidrs: readonly string[];
+  readonly spot: boolean;
+  /** Whether AWS and Pulumi refuse to terminate the instance. */
+  readonly protect: boolean;
+  readonly publicIp: PublicIp;
+  readonly volume: AwsVolumeSettings;
+  readonly subnetId: string | undefined;
+  readonly zone: string | undefined;
+  readonly ami: string | undefined;
+  readonly user: string;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** The public address of an instance: one that stays, one that changes with each stop, or none. */
+export type PublicIp = "elastic" | "dynamic" | "none";
+
+/** A root volume of type gp3. */
+export interface AwsVolumeSettings {
+  /** GiB. */
+  readonly size: number;
+  /** MiB/s. */
+  readonly throughput: number;
+  readonly iops: number;
 }
 
 /** What Triton runs in. */
@@ -60,8 +96,10 @@ export interface ContainerRuntimeSettings {
 export type ImageVariant = "patched" | "transparent";
 
 export interface ImageBuildSettings {
-  /** With the registry's address, without a tag. */
-  readonly repository: string;
+  /** With the registry's address, without a tag; undefined for the one that the stack makes on AWS. */
+  readonly repository: string | undefined;
+  /** Images that the repository on AWS keeps. */
+  readonly keepImages: number | undefined;
   readonly variant: ImageVariant;
   /** Image of Triton that is added to. */
   readonly base: string;

@@ -59,7 +59,8 @@ export class Workspace {
   }
 
   /**
-   * Makes a stack beside `local`, with the same config, in a backend of the workspace's own. It can keep secrets.
+   * Makes a stack beside `local`, with the config of its own file or else the same, in a backend of the workspace's
+   * own. It can keep secrets.
    *
    * @param secrets values by their paths in the config
    */
@@ -67,8 +68,10 @@ export class Workspace {
     this.environment.PULUMI_CONFIG_PASSPHRASE = "of the test";
     this.environment.PULUMI_BACKEND_URL = `file://${this.directory}`;
     this.environment.PULUMI_HOME = this.file("home");
-    const local = fs.readFileSync(this.file("Pulumi.local.yaml"), "utf8");
-    fs.writeFileSync(this.file(`Pulumi.${stack}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
+    if (!fs.existsSync(this.file(`Pulumi.${stack}.yaml`))) {
+      const local = fs.readFileSync(this.file("Pulumi.local.yaml"), "utf8");
+      fs.writeFileSync(this.file(`Pulumi.${stack}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
+    }
     await this.pulumi("stack", "init", stack);
     for (const [place, secret] of Object.entries(secrets)) {
       await this.setSecret(stack, place, secret);

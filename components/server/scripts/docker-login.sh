@@ -25,3 +25,15 @@ docker_login() {
   export DOCKER_CONFIG=$config
   [ -z "$host" ] || export DOCKER_HOST=$host
 }
+
+# docker_login_by_role IMAGE: as the role of this EC2 instance, in a registry of Amazon ECR.
+docker_login_by_role() {
+  local registry password
+  registry=${1%%/*}
+  [[ $registry =~ ^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$ ]] ||
+    die "$registry is not a registry of Amazon ECR" "give the registry's username and password"
+  command -v aws >/dev/null || die "the AWS CLI is not on this machine" "choose a machine image that has it"
+  password=$(aws ecr get-login-password --region "${BASH_REMATCH[1]}") ||
+    die "the role of this instance may not log in to $registry" "look at the instance's profile; AWS's reason is above"
+  docker_login "$1" AWS "$password"
+}

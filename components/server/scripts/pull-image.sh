@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# pull-image.sh DIR IMAGE [USERNAME]: brings an image to this host, if it is not there, and touches nothing that runs.
-# With USERNAME it logs in to the image's registry for this pull alone, with the password on stdin.
+# pull-image.sh DIR IMAGE [USERNAME | --role]: brings an image to this host, if it is not there, and touches nothing
+# that runs. With USERNAME it logs in to the image's registry for this pull alone, with the password on stdin; with
+# --role to Amazon ECR, as the role of this EC2 instance.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -14,7 +15,9 @@ here=$(dirname "${BASH_SOURCE[0]}")
 use_host_directory "$1"
 image=$2
 [[ $image == *@sha256:* ]] || die "the image '$image' has no digest" "name it as repository@sha256:DIGEST"
-if [ $# -gt 2 ]; then
+if [ "${3:-}" = --role ]; then
+  docker_login_by_role "$image"
+elif [ $# -gt 2 ]; then
   IFS= read -r password || [ -n "$password" ] || die "no password was given for $3" "pass it on stdin"
   docker_login "$image" "$3" "$password"
 fi

@@ -59,7 +59,7 @@ describe("arguments of the components", () => {
       `8 faults in the arguments of TritonDeployment edge
 
   adress: (unknown key)
-    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, drainSeconds, schedulerRequired, image, registry
+    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, drainSeconds, schedulerRequired, image, registry, registryByRole
     fix: did you mean address?
 
   models[0].priority: 256

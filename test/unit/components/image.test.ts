@@ -87,7 +87,8 @@ for (const preview of [true, false]) {
       });
       assert.match(VERSION ?? "", /^\d+\.\d+\.\d+$/);
       assert.match(REVISION ?? "", /^[0-9a-f]{64}$/);
-      assert.deepEqual(tags, [`${build.repository}:patched-${REVISION?.slice(0, 16)}`]);
+      const [tag = ""] = tags as string[];
+      assert.match(tag, /^registry\.example\.com:5000\/team\/triton:patched-[0-9a-f]{16}$/);
       assert.deepEqual(rest, {
         target: "runtime",
         platforms: ["linux/amd64"],
@@ -107,6 +108,15 @@ for (const preview of [true, false]) {
         [VARIANT, BASE, BUILDER],
         ["transparent", `tritonserver@${DIGEST}`, "docker.io/library/ubuntu:20.04"],
       );
+    });
+
+    it("has another tag when another base gives another image", async () => {
+      const tagOn = async (base?: string): Promise<unknown> => {
+        await reference({ build: { ...build, base } });
+        return built().tags;
+      };
+      assert.deepEqual(await tagOn(), await tagOn());
+      assert.notDeepEqual(await tagOn(), await tagOn(`tritonserver@${DIGEST}`));
     });
 
     it("is pushed with the password as a secret", async () => {

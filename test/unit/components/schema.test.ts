@@ -47,6 +47,8 @@ describe("the package as other languages see it", () => {
       ([token, { requiredInputs = [] }]) => `${token}: ${[...requiredInputs].sort().join(", ")}`,
     );
     assert.deepEqual(required.sort(), [
+      "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
+      "xsched-triton:index:EcrRepository: ",
       "xsched-triton:index:ModelRepository: directory, models",
       "xsched-triton:index:TritonDeployment: models",
       "xsched-triton:index:TritonHost: ",

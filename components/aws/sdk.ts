@@ -1,0 +1,31 @@
+import { createRequire } from "node:module";
+
+import type * as ec2 from "@pulumi/aws/ec2";
+import type * as ecr from "@pulumi/aws/ecr";
+import type * as iam from "@pulumi/aws/iam";
+import type * as ssm from "@pulumi/aws/ssm";
+import type * as tls from "@pulumi/tls";
+
+const load = createRequire(__filename);
+
+/**
+ * The SDKs that only programs with something on AWS use, each loaded when it is first asked for: together they take
+ * longer to load than the rest of a program. Import nothing but types from them anywhere else.
+ */
+export const sdk = {
+  get ec2(): typeof ec2 {
+    return load("@pulumi/aws/ec2") as typeof ec2;
+  },
+  get ecr(): typeof ecr {
+    return load("@pulumi/aws/ecr") as typeof ecr;
+  },
+  get iam(): typeof iam {
+    return load("@pulumi/aws/iam") as typeof iam;
+  },
+  get ssm(): typeof ssm {
+    return load("@pulumi/aws/ssm") as typeof ssm;
+  },
+  get tls(): typeof tls {
+    return load("@pulumi/tls") as typeof tls;
+  },
+};

@@ -1,0 +1,350 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+
+import { ArgumentCheck, awsHostArgument, awsHostNow } from "../../arguments";
+import { policyDocument, type PolicyStatementArgs, sdk, tagsOf } from "../../aws";
+import { type SshConnectionArgs, toRemoteConnection } from "../connection";
+import { shellQuote } from "../shellQuote";
+import { ingress } from "./ingress";
+import { INSTANCE_TRUST, instanceStatements } from "./role";
+import { userData } from "./userData";
+
+/** The public address of an instance. */
+export enum PublicIp {
+  /** One that stays when the instance stops. */
+  Elastic = "elastic",
+  /** Another one after each stop; the next deployment after that needs a refresh. */
+  Dynamic = "dynamic",
+  /** None: the instance is reached at its private address, from its network. */
+  None = "none",
+}
+
+/** A root volume of type gp3. */
+export interface AwsVolumeArgs {
+  /** GiB, 100 to 16384. @default 200 */
+  size?: pulumi.Input<number>;
+  /** MiB/s, 125 to 1000, at most a quarter of `iops`; above 125 it costs extra. @default 125 */
+  throughput?: pulumi.Input<number>;
+  /** Input/output operations per second, 3000 to 16000; above 3000 they cost extra. @default 3000 */
+  iops?: pulumi.Input<number>;
+}
+
+/** A step that sets the machine up over SSH, before anything else is done there. */
+export interface SetUpStepArgs {
+  /** Name of the step, unique in the host. */
+  name: string;
+  /** Text of a Bash script. It runs again whenever something of the step changes, so it must be idempotent. */
+  script: pulumi.Input<string>;
+  /** Arguments of the script; never a secret. */
+  arguments?: pulumi.Input<pulumi.Input<string>[]>;
+  /** Standard input of the script. */
+  stdin?: pulumi.Input<string>;
+}
+
+export interface AwsGpuHostArgs {
+  /**
+   * EC2 instance type with NVIDIA GPUs: of g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06, also of g6, gr6, g6e, p5,
+   * p5e or p5en for a newer one. Another type makes another instance.
+   */
+  instanceType: pulumi.Input<string>;
+  /** Ranges of IP addresses that may connect over SSH; the machine that deploys is in one of them. */
+  adminCidrs: pulumi.Input<pulumi.Input<string>[]>;
+  /** Whether `adminCidrs` may let in the whole internet. @default false */
+  allowPublicSsh?: pulumi.Input<boolean>;
+  /**
+   * Ranges of IP addresses that may reach `clientPorts`. Triton has no access control: whoever reaches it may also
+   * unload models.
+   * @default [] nobody: through a tunnel only
+   */
+  clientCidrs?: pulumi.Input<pulumi.Input<string>[]>;
+  /** TCP ports for `clientCidrs`. @default [8000, 8001] */
+  clientPorts?: pulumi.Input<pulumi.Input<number>[]>;
+  /**
+   * Whether to take spare capacity, which AWS may stop at two minutes' notice and starts again when there is some.
+   * @default false
+   */
+  spot?: boolean;
+  /** Whether AWS and Pulumi refuse to terminate the instance and to replace it. Not with `spot`. @default false */
+  protect?: boolean;
+  /** Address that the instance is reached at. @default PublicIp.Elastic */
+  publicIp?: PublicIp;
+  /** The root volume, always encrypted. @default 200 GiB */
+  volume?: pulumi.Input<AwsVolumeArgs>;
+  /** Id of the instance's subnet. @default one of the default VPC */
+  subnetId?: pulumi.Input<string>;
+  /** Availability zone, where capacity is short in others. Not with `subnetId`. @default any */
+  zone?: pulumi.Input<string>;
+  /**
+   * Id of a machine image for x86-64, with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container toolkit,
+   * cloud-init and the AWS CLI. Another one makes another instance.
+   * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is made
+   */
+  ami?: pulumi.Input<string>;
+  /** User of the machine image that may use sudo and Docker. @default "ubuntu" */
+  user?: pulumi.Input<string>;
+  /** Tags of everything that is made on AWS. */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /** ARN of the one repository on ECR that the instance may pull from. @default none */
+  repositoryArn?: pulumi.Input<string>;
+  /** What else the instance's role may do. @default [] */
+  policyStatements?: PolicyStatementArgs[];
+  /** What else is set up on the machine over SSH, in this order, before it counts as ready. @default [] */
+  setUp?: SetUpStepArgs[];
+}
+
+/**
+ * The newest Deep Learning Base AMI of the release that the images are made for; Docker, NVIDIA's container toolkit and
+ * the open driver are on it.
+ * https://docs.aws.amazon.com/dlami/latest/devguide/aws-deep-learning-x86-base-gpu-ami-ubuntu-22-04.html
+ */
+const AMI_PARAMETER =
+  "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id";
+
+/** Dial attempts until a new machine counts as unreachable: about 6 minutes; a first boot takes 1 to 3. */
+const FIRST_BOOT_ATTEMPTS = 80;
+
+/** Seconds for cloud-init after the SSH server has started. */
+const CLOUD_INIT_SECONDS = 600;
+
+/** The instance of each host: as a property, it would be an output of the component. */
+const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
+
+/**
+ * An EC2 instance with a GPU, as a host to reach over SSH: nobody gets in but whom `adminCidrs` and `clientCidrs` name,
+ * its host key is known before it boots, and its role may do only what a deployment needs.
+ *
+ * @example
+ * ```ts
+ * const machine = new AwsGpuHost("machine", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
+ * new TritonDeployment("inference", { ssh: machine.ssh, models }, { deletedWith: machine.instance });
+ * ```
+ */
+export class AwsGpuHost extends pulumi.ComponentResource {
+  /** How to reach the machine; known when it is ready. */
+  public readonly ssh: pulumi.Output<SshConnectionArgs>;
+  /** Address that it is reached at. */
+  public readonly address: pulumi.Output<string>;
+  /** Id of the instance. */
+  public readonly instanceId: pulumi.Output<string>;
+  /** Id of the machine image that the instance was made of. */
+  public readonly amiId: pulumi.Output<string>;
+  /** Name of the instance's role. */
+  public readonly roleName: pulumi.Output<string>;
+  /** Id of the instance's security group. */
+  public readonly securityGroupId: pulumi.Output<string>;
+  /** The machine's public SSH key, `ssh-ed25519 AAAA…`. */
+  public readonly hostKey: pulumi.Output<string>;
+  /** The private key to log in with. A secret. */
+  public readonly privateKey: pulumi.Output<string>;
+  /** Region of the instance. */
+  public readonly region: pulumi.Output<string>;
+  public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    const check = new ArgumentCheck("AwsGpuHost", name);
+    check.now(awsHostNow, args);
+    super("xsched-triton:index:AwsGpuHost", name, {}, opts);
+    const { repositoryArn, policyStatements = [], setUp = [], ...described } = args;
+    const wanted = check.whenKnown(awsHostArgument, described);
+    const child = { parent: this };
+    const tags = tagsOf(name, wanted.tags);
+
+    const hostKey = new sdk.tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, child);
+    const loginKey = new sdk.tls.PrivateKey(`${name}-login-key`, { algorithm: "ED25519" }, child);
+    const login = new sdk.ec2.KeyPair(`${name}-login`, { publicKey: loginKey.publicKeyOpenssh, tags }, child);
+    const parameter = new sdk.ssm.Parameter(
+      `${name}-host-key-parameter`,
+      {
+        // A name of its own choice could begin with what AWS reserves, and would make user data unknown in a preview.
+        name: `/xsched-triton/${pulumi.getProject()}/${pulumi.getStack()}/${name}/ssh-host-key`,
+        type: "SecureString",
+        value: hostKey.privateKeyOpenssh,
+        tags,
+      },
+      child,
+    );
+
+    const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy: INSTANCE_TRUST, tags }, child);
+    const policy = new sdk.iam.RolePolicy(
+      `${name}-policy`,
+      {
+        role: role.name,
+        policy: pulumi
+          .all([parameter.arn, repositoryArn, pulumi.output(policyStatements)])
+          .apply(([key, repository, more]) =>
+            policyDocument([...instanceStatements(key, repository), ...more]),
+          ),
+      },
+      child,
+    );
+    const profile = new sdk.iam.InstanceProfile(`${name}-profile`, { role: role.name, tags }, child);
+
+    const access = new sdk.ec2.SecurityGroup(
+      `${name}-access`,
+      {
+        description: "SSH for administrators, inference for clients",
+        vpcId:
+          args.subnetId &&
+          sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child).vpcId,
+        // Here and not as resources of their own, so that a rule that someone adds by hand is taken out again.
+        ingress: wanted.apply(ingress),
+        egress: [
+          { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] },
+        ],
+        tags,
+      },
+      child,
+    );
+
+    const instance = new sdk.ec2.Instance(
+      `${name}-instance`,
+      {
+        ami: args.ami === undefined ? newestAmi(child) : wanted.ami,
+        instanceType: wanted.instanceType,
+        keyName: login.keyName,
+        iamInstanceProfile: profile.name,
+        vpcSecurityGroupIds: [access.id],
+        subnetId: wanted.subnetId,
+        availabilityZone: wanted.zone,
+        // Only ever to forbid one: AWS shows true as false while the instance is stopped, and a change replaces it.
+        associatePublicIpAddress: args.publicIp === PublicIp.None ? false : undefined,
+        userData: pulumi
+          .all([parameter.region, parameter.name])
+          .apply(([region, hostKeyParameter]) => userData({ region, hostKeyParameter })),
+        metadataOptions: {
+          httpEndpoint: "enabled",
+          httpTokens: "required",
+          // A container, behind a bridge, gets no answer.
+          httpPutResponseHopLimit: 1,
+          instanceMetadataTags: "disabled",
+        },
+        rootBlockDevice: {
+          volumeType: "gp3",
+          volumeSize: wanted.volume.size,
+          throughput: wanted.volume.throughput,
+          iops: wanted.volume.iops,
+          encrypted: true,
+          deleteOnTermination: true,
+          tags,
+        },
+        instanceMarketOptions: args.spot
+          ? {
+              marketType: "spot",
+              spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
+            }
+          : undefined,
+        instanceInitiatedShutdownBehavior: "stop",
+        disableApiTermination: args.protect ?? false,
+        ebsOptimized: true,
+        tags,
+      },
+      {
+        ...child,
+        protect: args.protect,
+        // Without the policy, the first boot would wait for its host key.
+        dependsOn: [policy],
+        // EC2 can change the type of an instance that is stopped, but what is on it is made for one GPU.
+        replaceOnChanges: ["instanceType"],
+        // A newer AMI than the one that the instance was made of is no reason to make another.
+        ignoreChanges: args.ami === undefined ? ["ami"] : [],
+      },
+    );
+
+    INSTANCES.set(this, instance);
+    this.instanceId = instance.id;
+    this.amiId = instance.ami;
+    this.roleName = role.name;
+    this.securityGroupId = access.id;
+    this.region = parameter.region;
+    this.address = this.reachableAt(name, args.publicIp ?? PublicIp.Elastic, instance, tags, args.protect);
+    this.hostKey = hostKey.publicKeyOpenssh.apply((line) => line.trim());
+    this.privateKey = pulumi.secret(loginKey.privateKeyOpenssh);
+    const connection = {
+      address: this.address,
+      user: wanted.user,
+      privateKey: this.privateKey,
+      hostKey: this.hostKey,
+      machine: instance.id,
+    };
+    this.ssh = this.whenReady(name, pulumi.output(connection), setUp);
+    this.registerOutputs({
+      address: this.address,
+      instanceId: this.instanceId,
+      amiId: this.amiId,
+      roleName: this.roleName,
+      securityGroupId: this.securityGroupId,
+      region: this.region,
+      hostKey: this.hostKey,
+    });
+  }
+
+  /**
+   * The instance, for the resource option `deletedWith` of all that is put on the machine: nothing is to be cleaned up
+   * on a machine that goes.
+   */
+  public get instance(): pulumi.Resource {
+    return INSTANCES.get(this) ?? this;
+  }
+
+  private reachableAt(
+    name: string,
+    kind: PublicIp,
+    instance: {
+      id: pulumi.Output<string>;
+      publicIp: pulumi.Output<string>;
+      privateIp: pulumi.Output<string>;
+    },
+    tags: pulumi.Output<Record<string, string>>,
+    protect: boolean | undefined,
+  ): pulumi.Output<string> {
+    switch (kind) {
+      case PublicIp.Elastic:
+        return new sdk.ec2.Eip(
+          `${name}-address`,
+          { domain: "vpc", instance: instance.id, tags },
+          { parent: this, protect },
+        ).publicIp;
+      case PublicIp.Dynamic:
+        return instance.publicIp;
+      case PublicIp.None:
+        return instance.privateIp;
+    }
+  }
+
+  /** The same connection, known when the machine has booted and each step is done. */
+  private whenReady(
+    name: string,
+    connection: pulumi.Output<SshConnectionArgs>,
+    steps: readonly SetUpStepArgs[],
+  ): pulumi.Output<SshConnectionArgs> {
+    const ready = [
+      { name: "ready", script: WAIT_UNTIL_READY, arguments: [String(CLOUD_INIT_SECONDS)], stdin: undefined },
+      ...steps,
+    ];
+    return ready.reduce((reached, step, index) => {
+      const done = new command.remote.Command(
+        `${name}-${step.name}`,
+        {
+          connection: toRemoteConnection(reached, index === 0 ? FIRST_BOOT_ATTEMPTS : undefined),
+          create: pulumi
+            .all([step.script, step.arguments ?? []])
+            .apply(([script, words]) => shellQuote(["bash", "-c", script, step.name, ...words])),
+          stdin: step.stdin,
+          triggers: [this.instanceId],
+          addPreviousOutputInEnv: false,
+          logging: command.remote.Logging.Stderr,
+        },
+        { parent: this, deletedWith: this.instance, deleteBeforeReplace: true },
+      );
+      return pulumi.all([reached, done.id]).apply(([known]) => known);
+    }, connection);
+  }
+}
+
+const WAIT_UNTIL_READY = fs.readFileSync(path.join(__dirname, "wait-until-ready.sh"), "utf8");
+
+function newestAmi(opts: pulumi.InvokeOptions): pulumi.Output<string> {
+  // Any parameter counts as a secret, also a public one.
+  return pulumi.unsecret(sdk.ssm.getParameterOutput({ name: AMI_PARAMETER }, opts).insecureValue);
+}

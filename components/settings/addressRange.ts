@@ -1,0 +1,54 @@
+import * as ipaddr from "ipaddr.js";
+
+import { mapped, Rule, text } from "./rules";
+
+const written = text({
+  allowed: "a range of IP addresses: address/bits",
+  example: "203.0.113.7/32",
+  refuse(given) {
+    if (ipaddr.isValid(given) && isWrittenOut(given)) {
+      return `for this one address, write ${given}/${ipaddr.parse(given).kind() === "ipv4" ? 32 : 128}`;
+    }
+    if (!ipaddr.isValidCIDR(given) || !isWrittenOut(given.slice(0, given.indexOf("/")))) {
+      return "give four numbers from 0 to 255, or an IPv6 address, then / and how many bits of it are fixed: 203.0.113.0/24";
+    }
+    const [address] = ipaddr.parseCIDR(given);
+    const range = byFirstAddress(given);
+    return address.toString() === ipaddr.parseCIDR(range)[0].toString()
+      ? undefined
+      : `write the range by its first address: ${range}`;
+  },
+});
+
+/** A range of IP addresses in CIDR form; reads in the spelling that AWS gives back. */
+export const addressRange: Rule<string> = mapped(written, byFirstAddress);
+
+/** Not a short form such as 10.1, which means 10.0.0.1, nor the address of one interface. */
+function isWrittenOut(address: string): boolean {
+  return address.includes(":") ? !address.includes("%") : ipaddr.IPv4.isValidFourPartDecimal(address);
+}
+
+function byFirstAddress(range: string): string {
+  const [address, bits] = ipaddr.parseCIDR(range);
+  const first =
+    address.kind() === "ipv4"
+      ? ipaddr.IPv4.networkAddressFromCIDR(range)
+      : ipaddr.IPv6.networkAddressFromCIDR(range);
+  return `${first.toString()}/${bits}`;
+}
+
+/** Fewest fixed bits of a range that someone can own: an IPv4 /8, an IPv6 /16. */
+const WIDEST = { ipv4: 8, ipv6: 16 } as const;
+
+/** Whether a range is the internet, or such a part of it that nobody can vouch for all of it. */
+export function isOpenToTheWorld(range: string): boolean {
+  if (!ipaddr.isValidCIDR(range)) return false;
+  const [address, bits] = ipaddr.parseCIDR(range);
+  // The one wide range that is nobody's on the internet: fc00::/7.
+  return bits < WIDEST[address.kind()] && !(address.range() === "uniqueLocal" && bits === 7);
+}
+
+/** Whether a range is of IPv6 addresses. */
+export function isIpv6(range: string): boolean {
+  return range.includes(":");
+}

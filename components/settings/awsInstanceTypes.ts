@@ -1,0 +1,98 @@
+/*
+ * EC2 instance types with an accelerator, and which of them a release of Triton can use.
+ * Sizes: https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
+ * Compute capabilities: https://developer.nvidia.com/cuda-gpus
+ */
+
+/** A family of instance types with NVIDIA GPUs on x86-64. */
+export interface GpuFamily {
+  readonly gpu: string;
+  /** As NVIDIA writes it without the point: 75 is sm_75. */
+  readonly computeCapability: number;
+  /**
+   * Kernel modules that drive the GPU. The open ones need Turing or newer, and only they are on the AMI that is used by
+   * default: https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html
+   */
+  readonly driver: "open" | "proprietary";
+  readonly sizes: readonly string[];
+}
+
+const ONE_TO_48 = ["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge"];
+
+export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
+  g4dn: {
+    gpu: "T4",
+    computeCapability: 75,
+    driver: "open",
+    sizes: ["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "metal"],
+  },
+  g5: { gpu: "A10G", computeCapability: 86, driver: "open", sizes: ONE_TO_48 },
+  p4d: { gpu: "A100", computeCapability: 80, driver: "open", sizes: ["24xlarge"] },
+  p4de: { gpu: "A100", computeCapability: 80, driver: "open", sizes: ["24xlarge"] },
+  p3: {
+    gpu: "V100",
+    computeCapability: 70,
+    driver: "proprietary",
+    sizes: ["2xlarge", "8xlarge", "16xlarge"],
+  },
+  p3dn: { gpu: "V100", computeCapability: 70, driver: "proprietary", sizes: ["24xlarge"] },
+  g6: { gpu: "L4", computeCapability: 89, driver: "open", sizes: ONE_TO_48 },
+  gr6: { gpu: "L4", computeCapability: 89, driver: "open", sizes: ["4xlarge", "8xlarge"] },
+  g6e: { gpu: "L40S", computeCapability: 89, driver: "open", sizes: ONE_TO_48 },
+  p5: { gpu: "H100", computeCapability: 90, driver: "open", sizes: ["4xlarge", "48xlarge"] },
+  p5e: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
+  p5en: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
+};
+
+/** Families that one may take for usable, and why they are not. */
+export const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
+  g4ad: "has AMD GPUs",
+  g5g: "has Arm processors, and the image is for x86-64",
+  g3: "has M60 GPUs, which are older than Triton's TensorRT supports",
+  g3s: "has an M60 GPU, which is older than Triton's TensorRT supports",
+  p2: "has K80 GPUs, which are older than Triton's TensorRT supports",
+  dl1: "has Gaudi accelerators",
+  dl2q: "has Qualcomm accelerators",
+  inf1: "has Inferentia accelerators",
+  inf2: "has Inferentia accelerators",
+  trn1: "has Trainium accelerators",
+  trn1n: "has Trainium accelerators",
+  trn2: "has Trainium accelerators",
+  vt1: "has video transcoders",
+};
+
+/** The release that the patched image is made of. */
+export const PATCHED_RELEASE = "22.06";
+
+/**
+ * The first release of Triton that supports a compute capability, where that is not all of them. 22.06 has TensorRT
+ * 8.2.5, which predates them: https://github.com/NVIDIA/TensorRT/issues/2727
+ * sm_89: https://docs.nvidia.com/deeplearning/triton-inference-server/release-notes/rel-23-04.html
+ * sm_90: https://docs.nvidia.com/deeplearning/triton-inference-server/release-notes/rel-22-09.html
+ */
+const FIRST_RELEASE: Readonly<Record<number, string>> = { 89: "23.04", 90: "22.09" };
+
+/** The family of an instance type: `g5` of `g5.xlarge`. */
+export function familyOf(instanceType: string): string {
+  return instanceType.split(".")[0] ?? "";
+}
+
+/** Whether an instance type exists and has NVIDIA GPUs on x86-64. */
+export function isGpuType(instanceType: string): boolean {
+  const [family = "", size = "", ...rest] = instanceType.split(".");
+  return (
+    rest.length === 0 &&
+    Object.hasOwn(GPU_FAMILIES, family) &&
+    (GPU_FAMILIES[family]?.sizes.includes(size) ?? false)
+  );
+}
+
+/** The first release of Triton that supports the GPUs of an instance type; undefined where every one does. */
+export function firstRelease(instanceType: string): string | undefined {
+  return FIRST_RELEASE[GPU_FAMILIES[familyOf(instanceType)]?.computeCapability ?? 0];
+}
+
+/** Families whose GPUs a release supports. */
+export function familiesFor(release: string): readonly string[] {
+  return Object.keys(GPU_FAMILIES).filter((family) => (firstRelease(family) ?? release) <= release);
+}

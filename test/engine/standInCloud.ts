@@ -1,0 +1,61 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { shutDown } from "../fixtures/standInCloud/machine";
+import { everything, type Remembered } from "../fixtures/standInCloud/world";
+import { SshServer } from "./sshServer";
+import type { Workspace } from "./workspace";
+
+const PROVIDERS = "test/fixtures/standInCloud";
+
+/** A stand-in for AWS, whose instances are SSH servers on the loopback interface. */
+export class StandInCloud {
+  /** Why there can be none here. */
+  public static readonly missing = !SshServer.available
+    ? "sshd is not installed (Debian: openssh-server)"
+    : process.getuid?.() !== 0
+      ? "only root may open port 22, which instances have"
+      : undefined;
+
+  private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-cloud-"));
+
+  public constructor() {
+    process.env.STAND_IN_CLOUD = this.folder;
+  }
+
+  /** What a workspace needs so that its stacks find it. */
+  public serve(workspace: Workspace): void {
+    workspace.environment.STAND_IN_CLOUD = this.folder;
+    workspace.environment.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
+    const project = workspace.file("Pulumi.yaml");
+    const plugins = ["aws", "tls"].map((name) => `    - name: ${name}\n      path: ${PROVIDERS}\n`);
+    fs.appendFileSync(project, `plugins:\n  providers:\n${plugins.join("")}`);
+  }
+
+  /** What there is of a type, such as `aws:ec2/instance:Instance`, or all. */
+  public everything(type?: string): Remembered[] {
+    return everything(type);
+  }
+
+  public file(...parts: string[]): string {
+    return path.join(this.folder, ...parts);
+  }
+
+  /** Lets an operation fail with what AWS would say, until `recover`. */
+  public fail(type: string, operation: string, message: string): void {
+    fs.mkdirSync(this.file("fail"), { recursive: true });
+    fs.writeFileSync(this.file("fail", `${type.replaceAll(/[:/]/g, "-")} ${operation}`), message);
+  }
+
+  public recover(): void {
+    fs.rmSync(this.file("fail"), { recursive: true, force: true });
+  }
+
+  public async stop(): Promise<void> {
+    const machines = this.file("machines");
+    for (const id of fs.existsSync(machines) ? fs.readdirSync(machines) : []) await shutDown(id);
+    fs.rmSync(this.folder, { recursive: true });
+    delete process.env.STAND_IN_CLOUD;
+  }
+}
