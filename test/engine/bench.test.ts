@@ -255,12 +255,12 @@ describe("the benchmark on the local stack", () => {
 
   it("`npm run status -- --watch` shows the load on each model", async () => {
     const request = await triton.exampleRequest(HIGH);
-    let sending = true;
+    const ended = new AbortController();
     const load = (async () => {
-      while (sending) assert.equal((await triton.infer(HIGH, request)).status, 200);
+      while (!ended.signal.aborted) assert.equal((await triton.infer(HIGH, request)).status, 200);
     })();
     const { code, output } = await workspace.npm("status", "--", "--watch", "1", "--screens", "2");
-    sending = false;
+    ended.abort();
     await load;
     assert.equal(code, 0, output);
     const [, first, second] = /^(realtime .*)$[^]*^(realtime .*)$/m.exec(output) ?? [];

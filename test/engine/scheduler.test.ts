@@ -194,7 +194,7 @@ describe("a scheduler that runs", () => {
     fs.writeFileSync(path.join(folder, "server/settings"), "kind process\n");
     try {
       const state = new Scheduler(server).state();
-      assert.ok(!state.active && state.reason.includes('runs as a process'), JSON.stringify(state));
+      assert.ok(!state.active && state.reason.includes("runs as a process"), JSON.stringify(state));
       assert.match(sample().noQueues, /runs as a process/);
     } finally {
       fs.writeFileSync(path.join(folder, "server/settings"), "kind container\nmetricsPort 1\n");
