@@ -41,6 +41,7 @@ def build(folder):
     include = ["-I", CORE / "include"]
     run(["nvcc", "-O3", "-std=c++17", "-cudart=shared", "-arch=native", *include, "-o", folder / "contention",
          HERE / "contention.cu", "-lcublas", "-lcublasLt", "-ldl"])
+    run(["g++", "-O2", "-std=c++17", "-pthread", "-o", folder / "cpu_gaps", HERE / "cpu_gaps.cc"])
     run(["g++", "-O2", "-std=c++17", *include, "-I", CORE / "src", "-o", folder / "launch_overhead",
          HERE / "launch_overhead.cc", "-L", core, "-l:libcuda.so.1", "-lhalcuda", "-lpreempt", "-ldl"])
     return core
@@ -224,6 +225,9 @@ def main():
         options.raw.mkdir(parents=True, exist_ok=True)
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     print(run(query, capture_output=True, text=True).stdout)
+    gaps = json.loads(run([options.build / "cpu_gaps"], capture_output=True, text=True).stdout)
+    print(f"Two processors were taken from their threads {gaps['gaps']} times for over 0.5 ms in {gaps['seconds']:g} s:", end=" ")
+    print(f"{gaps['ms']} ms in all, {gaps['longest_ms']} ms the longest. Where that is much, read no P90.\n", flush=True)
     for part in PARTS:
         if part in options.only:
             globals()[part](options.build, shim, options.cycles, options.raw)
