@@ -1,10 +1,9 @@
 // What `npm run bench` calls: finds the stack's server, then runs scripts/bench/main.ts.
 import path from "node:path";
 
-import { deployedServer, loadTypeScript } from "./live-server.mjs";
+import { deployedServer, loadTypeScript, showError } from "./live-server.mjs";
 import { installPackages } from "./packages.mjs";
-import { ROOT, UsageError } from "./stack-target.mjs";
-import { ToolchainError } from "./toolchain.mjs";
+import { ROOT } from "./stack-target.mjs";
 
 const [first, ...rest] = process.argv.slice(2);
 const stackGiven = first !== undefined && !first.startsWith("-");
@@ -18,7 +17,5 @@ try {
     folder: path.join(ROOT, ".local", "bench"),
   });
 } catch (error) {
-  const expected = error instanceof UsageError || error instanceof ToolchainError || "isForUser" in error;
-  console.error(expected ? `error: ${error.message}` : (error.stack ?? error));
-  process.exitCode = 1;
+  showError(error);
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 
 import { stackOutputs, tryOnHost } from "./server-status.mjs";
 import { lookAtStack, ROOT, UsageError } from "./stack-target.mjs";
+import { ToolchainError } from "./toolchain.mjs";
 
 /** Loads a module of scripts/ that is written in TypeScript. */
 export function loadTypeScript(file) {
@@ -34,4 +35,12 @@ export async function deployedServer(name) {
       return { status, stdout, stderr };
     },
   };
+}
+
+/** Says why a command has failed, and ends it with 1. What the user can mend has no stack trace. */
+export function showError(error) {
+  const expected =
+    error instanceof UsageError || error instanceof ToolchainError || error?.isForUser === true;
+  console.error(expected ? `error: ${error.message}` : (error?.stack ?? error));
+  process.exitCode = 1;
 }

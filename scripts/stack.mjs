@@ -58,6 +58,10 @@ function checkLocks() {
 async function main(argv) {
   const { command, stack, flags } = parseArguments(argv);
   installPackages(ROOT);
+  if (command === "status" && flags[0]?.startsWith("--watch")) {
+    const { watchServer } = await import("./watch.mjs");
+    return watchServer(stack, flags);
+  }
   const target = await openStack(stack);
   const local = stack === "local";
   if (local && (command === "up" || command === "down")) checkLocks();
@@ -82,7 +86,9 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   console.error(
-    error instanceof UsageError || error instanceof ToolchainError ? error.message : (error.stack ?? error),
+    error instanceof UsageError || error instanceof ToolchainError || error.isForUser
+      ? error.message
+      : (error.stack ?? error),
   );
   process.exitCode = 1;
 }

@@ -234,6 +234,42 @@ describe("the benchmark on the local stack", () => {
     assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to put back/);
   });
 
+  it("`npm run set-priority` loads the model again where no core runs, and a benchmark keeps what it set", async () => {
+    const changed = await workspace.npm("set-priority", "--", LOW, "-7");
+    assert.equal(changed.code, 0, changed.output);
+    assert.match(
+      changed.output,
+      /^batch has priority -7 now: it was loaded again, since nothing is scheduled there/,
+    );
+    assert.match(changed.output, /^The stack "local" still says -255\./m);
+    assert.deepEqual(await triton.priority(LOW), { triton: "PRIORITY_MIN", xsched: "-7" });
+    const live = await configs();
+    const short = ["--samples", "4", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "live"];
+    const measured = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW, ...short);
+    assert.equal(measured.code, 0, measured.output);
+    assert.deepEqual(await configs(), live);
+    const back = await workspace.npm("set-priority", "--", LOW, "min");
+    assert.equal(back.code, 0, back.output);
+    assert.deepEqual(await configs(), deployed);
+  });
+
+  it("`npm run status -- --watch` shows the load on each model", async () => {
+    const request = await triton.exampleRequest(HIGH);
+    const ended = new AbortController();
+    const load = (async () => {
+      while (!ended.signal.aborted) assert.equal((await triton.infer(HIGH, request)).status, 200);
+    })();
+    const { code, output } = await workspace.npm("status", "--", "--watch", "1", "--screens", "2");
+    ended.abort();
+    await load;
+    assert.equal(code, 0, output);
+    const [, first, second] = /^(realtime .*)$[^]*^(realtime .*)$/m.exec(output) ?? [];
+    assert.match(first ?? "", /^realtime +255 +yes( +–){5}$/, output);
+    const [rate = 0, queue = 0, compute = 0] = (second?.split(/ +/) ?? []).slice(3).map(Number);
+    assert.ok(rate > 1 && queue > 0 && compute > 0, output);
+    assert.match(output, /^Nothing is scheduled: this server runs as a process/m);
+  });
+
   it("refuses models that are not there or in the wrong order, and changes nothing", async () => {
     const unknown = await workspace.npm("bench", "--", "--high", "reltime", "--low", LOW);
     assert.equal(unknown.code, 1);

@@ -75,6 +75,7 @@ export class ArmSwitch {
         else await this.server.api.reload(this.models[role], config);
       }
       this.current = setting;
+      if (setting === "own" && this.server.scheduler) putBackQueues(this.server.scheduler, this.entry.queues);
     }
     this.useQueues();
     await this.check();
@@ -139,12 +140,7 @@ export async function restore(
       remarks.push(`the model "${model}" was deployed anew meanwhile; it serves as the stack has it`);
     }
   }
-  if (scheduler) {
-    for (const [queue, priority] of Object.entries(queues)) {
-      const now = queuePriorities(scheduler.queues())[queue];
-      if (now !== undefined && now !== priority) scheduler.setPriority(queue, priority);
-    }
-  }
+  if (scheduler) putBackQueues(scheduler, queues);
   journal.remove();
   return remarks;
 }
@@ -163,6 +159,14 @@ async function putBack(api: TritonApi, model: string, before: ModelConfig): Prom
   if (!sameButPriority(deployed, before)) return false;
   await api.reload(model, before);
   return sameConfig(await api.config(model), before);
+}
+
+/** Gives queues that are still there the priorities that they had. */
+function putBackQueues(scheduler: Scheduler, queues: JournalEntry["queues"]): void {
+  const now = queuePriorities(scheduler.queues());
+  for (const [queue, priority] of Object.entries(queues)) {
+    if (now[queue] !== undefined && now[queue] !== priority) scheduler.setPriority(queue, priority);
+  }
 }
 
 /** Priorities by the model that queues work for; by id where they have no name. */
