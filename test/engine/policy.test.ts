@@ -58,7 +58,8 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
   });
 
   it("lets it pass where its own config says so, too", async () => {
-    const config = workspace.file("policy.json");
+    // Not policy.json: Node would take that for the pack.
+    const config = workspace.file("public-ssh.json");
     fs.writeFileSync(config, JSON.stringify({ "no-public-ingress": { publicPorts: [22] } }));
     const { code, output } = await preview("--policy-pack-config", config);
     assert.equal(code, 0, output);
