@@ -43,7 +43,10 @@ const instanceType = text({
     if (known !== undefined) return `choose a size of ${family}: ${known.sizes.join(", ")}`;
     const other = OTHER_ACCELERATORS[family];
     if (other !== undefined) return `${family} ${other}; choose for example g4dn.xlarge`;
-    return meant(given, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge";
+    // Families with GPUs begin with g or p; the others have names that differ from theirs by a letter.
+    return /^[gp]/i.test(family)
+      ? (meant(given, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge")
+      : `${/^[a-z]+[0-9]/.test(family) ? `${family} has no GPUs; ` : ""}choose for example g4dn.xlarge`;
   },
 });
 
