@@ -4,6 +4,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
+/** The most that a script may print: the metrics of some hundred models. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
 /**
  * What serves on a stack's host, as `describe-server.sh` says it there, and the stack's outputs.
  * `healthy` is true when the server runs and every model of the stack is ready.
@@ -13,7 +16,7 @@ export function describeServer(stack) {
   if (outputs.host === undefined) {
     return { running: false, models: [], outputs, healthy: false };
   }
-  const server = JSON.parse(runOnHost("describe-server.sh", outputs.host, stack));
+  const server = JSON.parse(runOnHost(["describe-server.sh"], outputs.host, stack));
   const ready = new Set(server.models.filter((model) => model.ready).map((model) => model.name));
   return {
     ...server,
@@ -29,7 +32,7 @@ export function describeServer(stack) {
 export function resumeServer(server, stack) {
   if (server.running || server.outputs.host === undefined) return server;
   console.error("Triton is deployed but does not run. Starting it again …");
-  runOnHost("resume-server.sh", server.outputs.host, stack);
+  runOnHost(["resume-server.sh"], server.outputs.host, stack);
   return describeServer(stack);
 }
 
@@ -94,8 +97,9 @@ function table(head, rows) {
  * The stack's outputs; none before the first `up`. Those of the local stack are read from its state, because asking
  * Pulumi costs a tenth of an `up` without changes; its form is checkpoint version 3, which holds no secrets there.
  */
-function stackOutputs(stack) {
+export function stackOutputs(stack) {
   if (stack.stateFile !== undefined) {
+    if (!fs.existsSync(stack.stateFile)) return {};
     const { version, checkpoint } = JSON.parse(fs.readFileSync(stack.stateFile, "utf8"));
     if (version === 3) {
       const root = checkpoint.latest?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
@@ -116,19 +120,35 @@ function pulumiJson(words, { root, environment }) {
   return JSON.parse(stdout);
 }
 
-/** Runs one of the host's scripts and returns what it prints. */
-function runOnHost(script, { directory, ssh }, stack) {
-  const command = ["bash", `${directory}/bin/${script}`, directory];
-  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] };
-  const { status, stdout, error } = ssh
-    ? overSsh(ssh, command, stack, options)
-    : spawnSync(command[0], command.slice(1), options);
-  if (error) throw error;
-  if (status !== 0) throw new Error(`${script} failed on the host; its reason is above.`);
+/** Runs one of the host's scripts, which are [name, ...arguments], and returns what it prints. */
+function runOnHost(words, host, stack) {
+  const { status, stdout } = tryOnHost(words, host, stack);
+  if (status !== 0) throw new Error(`${words[0]} failed on the host; its reason is above.`);
   return stdout;
 }
 
-/** The private key for a stack's host: the one in its config, or the one that the stack has made. */
+/**
+ * Runs one of the host's scripts, however it ends.
+ *
+ * @param input its standard input
+ * @param stderr what becomes of its messages: "inherit" shows them, "pipe" returns them
+ */
+export function tryOnHost([script, ...words], { directory, ssh }, stack, { input, stderr = "inherit" } = {}) {
+  const command = ["bash", `${directory}/bin/${script}`, directory, ...words];
+  const options = {
+    encoding: "utf8",
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", stderr],
+    maxBuffer: MAX_OUTPUT_BYTES,
+    ...(input !== undefined && { input }),
+  };
+  const finished = ssh
+    ? overSsh(ssh, command, stack, options)
+    : spawnSync(command[0], command.slice(1), options);
+  if (finished.error) throw finished.error;
+  return finished;
+}
+
+/** The private key for a stack's host, which is asked for once: the one in its config, or the one that the stack has made. */
 function privateKey(stack) {
   const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
   const given = config["xsched-triton:host"]?.objectValue?.privateKey;
@@ -140,7 +160,7 @@ function privateKey(stack) {
 
 /** Runs a command on an SSH host with its private key and the host key that the stack pins. */
 function overSsh({ address, port, user, hostKey }, command, stack, options) {
-  const key = privateKey(stack);
+  const key = (stack.privateKey ??= privateKey(stack));
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
   try {
     const keyFile = path.join(folder, "key");

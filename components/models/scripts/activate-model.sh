@@ -39,18 +39,12 @@ point_at() {
   mv -T "$new" "$link"
 }
 
-# Triton skips a reload if nothing in the model's folder is newer than at its last load. Files are shared between
-# entries of the store, the config is not.
-touch_config() {
-  touch "$link/config.pbtxt"
-}
-
 http_waiting() {
   progress "loading the model $model ($1 s)"
 }
 
 load() {
-  touch_config
+  touch_model_config "$model"
   triton_request POST "/v2/repository/models/$model/load" "$1" && [ "$HTTP_STATUS" = 200 ]
 }
 

@@ -36,6 +36,12 @@ triton_model_version() {
   printf '%s' "${BASH_REMATCH[1]}" | sed 's/","/\n/g' | sort -n | tail -n 1
 }
 
+# Triton skips a reload if nothing in the model's folder is newer than at its last load. Files are shared between
+# entries of the store, the config is not.
+touch_model_config() {
+  touch "$DIR/models/repository/$1/config.pbtxt"
+}
+
 # What Triton answered, as text for a person.
 triton_error() {
   local pattern='"error":"((\\.|[^"\\])*)"'

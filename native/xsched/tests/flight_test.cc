@@ -51,6 +51,8 @@ class FakeHardware final : public Hardware {
   {
     recorded.push_back({event, stream});
     busy.insert(event);
+    device_ns += event_ns;
+    times_[event] = device_ns;
     return !record_fails;
   }
 
@@ -63,7 +65,12 @@ class FakeHardware final : public Hardware {
                                            : Progress::kDone;
   }
 
-  int64_t ElapsedNs(void*, void*) override { return elapsed_ns; }
+  int64_t
+  ElapsedNs(void* from, void* to) override
+  {
+    return times_[to] - times_[from];
+  }
+
   int EnterCalls() override { return 0; }
   void LeaveCalls(int) override {}
 
@@ -75,13 +82,16 @@ class FakeHardware final : public Hardware {
   std::set<void*> busy;
   std::map<EventKind, int> created;
   int queries = 0;
-  int64_t elapsed_ns = 0;
+  // The device's time, and what an event takes of it.
+  int64_t device_ns = 0;
+  int64_t event_ns = 0;
   bool no_events = false;
   bool record_fails = false;
   bool failed = false;
 
  private:
   uintptr_t last_event_ = 0;
+  std::map<void*, int64_t> times_;
 };
 
 class FlightTest : public testing::Test {
@@ -306,8 +316,8 @@ class KernelTimerTest : public FlightTest {
   void
   Time(Duration* duration, int64_t elapsed_ns, bool device_is_busy)
   {
-    hardware_.elapsed_ns = elapsed_ns;
     ASSERT_TRUE(timer_.Begin(&pool_, duration, kStream, 0));
+    hardware_.device_ns += elapsed_ns;
     if (!device_is_busy) {
       hardware_.busy.clear();
     }
@@ -345,8 +355,8 @@ TEST_F(KernelTimerTest, IdleDeviceHasWaitedForTheLaunch)
 TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)
 {
   Duration* kernel = durations_.Find({1, 1});
-  hardware_.elapsed_ns = 40000;
   ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 5));
+  hardware_.device_ns += 40000;
   timer_.End(kStream, true);
   hardware_.busy.clear();
   timer_.Read(6);  // the gate has closed meanwhile
@@ -367,7 +377,38 @@ TEST_F(KernelTimerTest, OneSampleAtATime)
   hardware_.busy.clear();
   timer_.Read(0);
   EXPECT_EQ(kernel->EstimateNs(), 0);
-  EXPECT_EQ(hardware_.created[EventKind::kTimed], 2);
+  EXPECT_EQ(hardware_.created[EventKind::kTimed], 3);
+}
+
+TEST_F(KernelTimerTest, WhatAnEventCostsIsNoPartOfAKernelsTime)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  // An idle device waited for the event behind the first sample.
+  hardware_.event_ns = 5000;
+  Time(kernel, 40000, true);
+  EXPECT_EQ(pool_.TimedEventNs(), 5000);
+  hardware_.event_ns = 1250;
+  for (uint64_t function = 2; function < 12; ++function) {
+    Duration* other = durations_.Find({function, 1});
+    Time(other, 8000, true);
+    EXPECT_EQ(other->EstimateNs(), 8000);
+  }
+  EXPECT_EQ(pool_.TimedEventNs(), 1250);
+  // It is measured a few times, not for ever.
+  EXPECT_FALSE(pool_.MeasuresTimedEvent());
+  const size_t recorded = hardware_.recorded.size();
+  Time(kernel, 40000, true);
+  EXPECT_EQ(hardware_.recorded.size(), recorded + 2);
+}
+
+TEST_F(KernelTimerTest, KernelThatTakesNoTimeIsKnownAsWell)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  hardware_.event_ns = 5000;
+  Time(kernel, 0, true);
+  Time(kernel, 0, true);
+  EXPECT_GT(kernel->EstimateNs(), 0);
+  EXPECT_TRUE(kernel->Known());
 }
 
 // The gate and the share that queues of a device get.

@@ -41,4 +41,15 @@ EventPool::Drop()
   timed_.clear();
 }
 
+void
+EventPool::LearnTimedEvent(int64_t measured_ns)
+{
+  int64_t known_ns = TimedEventNs();
+  while ((known_ns == 0 || measured_ns < known_ns) &&
+         !timed_event_ns_.compare_exchange_weak(
+             known_ns, measured_ns, std::memory_order_relaxed)) {
+  }
+  measurements_.fetch_add(1, std::memory_order_relaxed);
+}
+
 }  // namespace xsched

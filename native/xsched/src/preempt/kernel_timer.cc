@@ -20,7 +20,7 @@ KernelTimer::Enter(State from)
 void
 KernelTimer::Reset()
 {
-  for (void** event : {&start_, &end_}) {
+  for (void** event : {&start_, &end_, &after_}) {
     if (*event != nullptr) {
       pool_->Give(EventKind::kTimed, *event);
       *event = nullptr;
@@ -62,6 +62,13 @@ KernelTimer::End(uint64_t stream, bool launched)
     Reset();
     return;
   }
+  if (pool_->MeasuresTimedEvent()) {
+    after_ = pool_->Take(EventKind::kTimed);
+    if (after_ != nullptr && !hardware->RecordEvent(after_, stream)) {
+      pool_->Give(EventKind::kTimed, after_);
+      after_ = nullptr;
+    }
+  }
   state_.store(kPending, std::memory_order_release);
 }
 
@@ -72,14 +79,22 @@ KernelTimer::Read(uint64_t closures)
     return;
   }
   Hardware* hardware = pool_->GetHardware();
-  const Progress progress = hardware->QueryEvent(end_);
+  const Progress progress =
+      hardware->QueryEvent(after_ != nullptr ? after_ : end_);
   if (progress == Progress::kBusy) {
     state_.store(kPending, std::memory_order_release);
     return;
   }
   if (progress == Progress::kDone && closures == closures_) {
-    const int64_t elapsed_ns = hardware->ElapsedNs(start_, end_);
-    if (elapsed_ns > 0) {
+    const int64_t event_ns =
+        after_ != nullptr ? hardware->ElapsedNs(end_, after_) : 0;
+    if (event_ns > 0) {
+      pool_->LearnTimedEvent(event_ns);
+    }
+    const int64_t measured_ns = hardware->ElapsedNs(start_, end_);
+    if (measured_ns > 0) {
+      const int64_t elapsed_ns =
+          std::max<int64_t>(measured_ns - pool_->TimedEventNs(), 1);
       duration_->Learn(
           exact_ ? elapsed_ns
                  : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),

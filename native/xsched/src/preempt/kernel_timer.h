@@ -13,8 +13,9 @@
 namespace xsched {
 
 // Times one launch of a queue now and then. An event with timing costs the
-// device about 2 us and one without nothing (H100, driver 580), so only
-// samples are timed.
+// device more than a microsecond and one without nothing (H100, driver 580), so
+// only samples are timed. The first ones also measure that cost, which is no
+// part of a kernel's time.
 //
 // Protocol: Begin; if it was true, the driver's launch, then End. Read later,
 // from any thread, takes the time in once it is known. Each calls the driver.
@@ -49,6 +50,8 @@ class KernelTimer {
   int64_t launch_ns_ = 0;
   void* start_ = nullptr;
   void* end_ = nullptr;
+  // Right after the end, to measure what an event costs; null otherwise.
+  void* after_ = nullptr;
 };
 
 }  // namespace xsched

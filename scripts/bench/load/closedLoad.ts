@@ -1,0 +1,50 @@
+import { type Connection } from "../protocol/connection";
+import { now } from "./clock";
+import { type ClosedLoad } from "./messages";
+
+/** How long a sender rests after a failure, in milliseconds, so that a server that refuses all is not stormed. */
+const REST_AFTER_FAILURE_MS = 100;
+
+/**
+ * Sends requests back to back until `abort` is raised, then waits for the answers that are under way.
+ *
+ * @param concurrency how many requests are under way at any time
+ */
+export async function closedLoad(
+  connection: Connection,
+  concurrency: number,
+  answered: () => void,
+  abort: AbortSignal,
+): Promise<ClosedLoad> {
+  const ends: number[] = [];
+  const latency: number[] = [];
+  const problems = new Set<string>();
+  let failed = 0;
+  const request = (): Promise<string | undefined> =>
+    new Promise((resolve) => {
+      connection.send(resolve);
+    });
+  const sender = async (): Promise<void> => {
+    while (!abort.aborted) {
+      const began = now();
+      const problem = await request();
+      const end = now();
+      if (problem === undefined) {
+        ends.push(end);
+        latency.push(end - began);
+        answered();
+      } else {
+        failed++;
+        problems.add(problem);
+        await new Promise((resolve) => setTimeout(resolve, REST_AFTER_FAILURE_MS));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, sender));
+  return {
+    ends: Float64Array.from(ends),
+    latency: Float64Array.from(latency),
+    failed,
+    problems: [...problems],
+  };
+}

@@ -1,0 +1,48 @@
+import { type Connection } from "../protocol/connection";
+import { now } from "./clock";
+import { type OpenLoad } from "./messages";
+import { pace } from "./pace";
+
+/**
+ * Sends requests at fixed times, whether or not earlier ones are answered, and waits for the last answer. Latency
+ * counts from the time at which a request was meant to be sent: one that is late because of the load itself, or of
+ * this process, is not flattered.
+ *
+ * @param start when the schedule begins, by `now()`
+ * @param times milliseconds from the start, ascending
+ * @param abort sends no more
+ */
+export async function openLoad(
+  connection: Connection,
+  start: number,
+  times: Float64Array,
+  answered: () => void,
+  abort: AbortSignal,
+): Promise<OpenLoad> {
+  const lag = new Float64Array(times.length);
+  const latency = new Float64Array(times.length).fill(NaN);
+  const problems = new Set<string>();
+  let sent = 0;
+  let pending = 0;
+  let drained: (() => void) | undefined;
+  const send = (index: number): void => {
+    const intended = start + (times[index] ?? 0);
+    lag[index] = now() - intended;
+    sent = index + 1;
+    pending++;
+    connection.send((problem) => {
+      if (problem === undefined) latency[index] = now() - intended;
+      else problems.add(problem);
+      answered();
+      if (--pending === 0) drained?.();
+    });
+  };
+  await pace(start, times, send, abort);
+  if (pending > 0) await new Promise<void>((resolve) => (drained = resolve));
+  return {
+    intended: times.slice(0, sent),
+    lag: lag.slice(0, sent),
+    latency: latency.slice(0, sent),
+    problems: [...problems],
+  };
+}

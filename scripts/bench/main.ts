@@ -1,0 +1,346 @@
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { type DeployedServer, UserError } from "../live/deployedServer";
+import { Scheduler } from "../live/scheduler";
+import { DeployedApi, RemoteApi } from "../live/tritonApi";
+import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
+import { isRunning, Journal } from "./arms/journal";
+import { phasesOf } from "./arms/arms";
+import { LoadThread } from "./load/loadThread";
+import { schedule } from "./load/schedule";
+import { type Measurement, Measuring, phaseMs, type Plan } from "./measure";
+import { type BenchOptions, parseOptions, USAGE } from "./options";
+import { type Target } from "./protocol/connection";
+import { ones } from "./protocol/tensors";
+import { writeReport } from "./report/files";
+import { progress } from "./report/progress";
+import { type RunDescription } from "./report/results";
+import { summarize } from "./report/summary";
+import { loadText, resultText } from "./report/text";
+import { random } from "./statistics/random";
+
+/** What the launcher knows. */
+export interface Surroundings {
+  /** The words after the stack. */
+  readonly words: readonly string[];
+  /** Whether the stack was named. */
+  readonly stackGiven: boolean;
+  /** The stack's server, if it has been brought up. */
+  readonly deployed?: DeployedServer;
+  /** Folder for journals and results. */
+  readonly folder: string;
+}
+
+/** How often putting back is tried, and how long it waits in between: Triton may just be starting again. */
+const RESTORE_TRIES = 10;
+const RESTORE_PAUSE_MS = 2000;
+
+/** @returns the exit status */
+export async function main({ words, stackGiven, deployed, folder }: Surroundings): Promise<number> {
+  const command = parseOptions(words);
+  if (command.kind === "help") {
+    console.log(USAGE);
+    return 0;
+  }
+  const url = command.kind === "restore" ? command.url : command.options.url;
+  const server = serverAt(url, stackGiven, deployed, path.join(folder, "journals"));
+  if (command.kind === "restore") {
+    if (!(await restoreLeft(server))) console.log(`There is nothing to put back at ${server.api.place}.`);
+    return 0;
+  }
+  if (command.kind === "load") return load(command.options, command.seconds, server, deployed);
+  await restoreLeft(server);
+  return measure(command.options, server, deployed, folder);
+}
+
+/** Only the requests to the high model: what the load generator itself can do. */
+async function load(
+  options: BenchOptions,
+  seconds: number,
+  server: Server,
+  deployed: DeployedServer | undefined,
+): Promise<number> {
+  await server.api.requireReady(options.high);
+  const thread = await LoadThread.start(await targetOf(options.high, options, server, deployed));
+  try {
+    const { signal } = new AbortController();
+    const numbers = random(options.seed);
+    const count = Math.max(Math.round(seconds * options.rate), 1);
+    // The first requests make connections and compile the code that sends.
+    await thread.open(
+      schedule(options.arrivals, Math.min(count, Math.ceil(options.rate)), options.rate, numbers),
+      signal,
+    );
+    const { load: sent } = await thread.open(
+      schedule(options.arrivals, count, options.rate, numbers),
+      signal,
+    );
+    console.log(loadText(sent));
+    return sent.problems.length > 0 ? 1 : 0;
+  } finally {
+    await thread.close();
+  }
+}
+
+/** The server that is meant, with the stack behind it where that is known. */
+function serverAt(
+  url: string | undefined,
+  stackGiven: boolean,
+  deployed: DeployedServer | undefined,
+  journals: string,
+): Server {
+  // An URL alone is the local stack's only if it says so; beside a stack's name it is a tunnel to it.
+  if (deployed !== undefined && (stackGiven || url === undefined || url === deployed.endpoints.http)) {
+    const scheduler = new Scheduler(deployed);
+    return {
+      api: new DeployedApi(deployed),
+      ...(scheduler.state().active && { scheduler }),
+      stack: deployed.stack,
+      journal: new Journal(journals, `${deployed.stack} ${deployed.endpoints.http}`),
+    };
+  }
+  if (url === undefined)
+    throw new UserError('the stack "local" is not deployed', "npm run up, or give --url");
+  return { api: new RemoteApi(url), journal: new Journal(journals, url) };
+}
+
+/** Puts back what a benchmark that was killed has left, and says whether there was anything. */
+async function restoreLeft(server: Server): Promise<boolean> {
+  const left = server.journal.read();
+  if (left === undefined) return false;
+  if (isRunning(left)) {
+    throw new UserError(
+      `a benchmark uses the server at ${left.place} (process ${left.owner.pid})`,
+      "wait for it to end, or stop it with Ctrl-C; it puts everything back itself",
+    );
+  }
+  console.error(`Putting back what a benchmark that was killed has left at ${left.place} …`);
+  for (const remark of await restore(server, left)) console.error(`note: ${remark}`);
+  console.error(`Put back: ${Object.keys(left.configs).join(", ")}.`);
+  return true;
+}
+
+async function measure(
+  options: BenchOptions,
+  server: Server,
+  deployed: DeployedServer | undefined,
+  folder: string,
+): Promise<number> {
+  const began = new Date();
+  const { api, scheduler } = server;
+  const interrupted = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (interrupted.signal.aborted) return;
+    process.stderr.write(`\n${signal}: putting everything back …\n`);
+    interrupted.abort(new Interrupted(signal));
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  const plan = planOf(options);
+  const measurements: Measurement[] = [];
+  const closing: (() => Promise<void>)[] = [];
+  try {
+    await Promise.all([options.high, options.low].map((model) => api.requireReady(model)));
+    const start = async (model: string): Promise<LoadThread> => {
+      const thread = await LoadThread.start(await targetOf(model, options, server, deployed));
+      closing.push(() => thread.close());
+      return thread;
+    };
+    const loads = { high: await start(options.high), low: await start(options.low) };
+    const arms = await ArmSwitch.begin(server, options);
+    closing.push(() => putBack(arms));
+    const priorities = ownPriorities(arms, options);
+    const shown = progress(process.stderr, plan.rounds);
+    closing.push(() => {
+      shown.end();
+      return Promise.resolve();
+    });
+    const total = wholeMs(plan);
+    let done = 0;
+    const observer = {
+      phase: (...words: Parameters<typeof shown.phase>): void => {
+        const [round, phase] = words;
+        shown.begin(done / total, phaseMs(plan, phase, round) / total);
+        shown.phase(...words);
+      },
+    };
+    for await (const found of new Measuring(
+      plan,
+      arms,
+      loads,
+      scheduler,
+      observer,
+      interrupted.signal,
+    ).run()) {
+      measurements.push(found);
+      done += phaseMs(plan, found.phase, found.round);
+    }
+    await closeAll(closing);
+
+    const run: RunDescription = {
+      began: began.toISOString(),
+      server: api.place,
+      version: await api.version(),
+      stack: server.stack,
+      protocol: options.protocol,
+      arrivals: options.arrivals,
+      rate: options.rate,
+      seed: options.seed,
+      priorities,
+      scheduler: schedulerState(server, deployed),
+      client: `${os.cpus()[0]?.model.trim() ?? "unknown"}, ${os.cpus().length} processors, Node.js ${process.version}`,
+    };
+    const results = { run, plan, measurements, summary: summarize(plan, measurements, options.seed) };
+    console.log(resultText(results));
+    const out = options.out ?? path.join(folder, began.toISOString().replace(/[:.]/g, "-"));
+    console.log(`\n${writeReport(path.resolve(out), results).join("\n")}`);
+    return failures(measurements);
+  } catch (error) {
+    if (error instanceof Interrupted) return error.status;
+    throw error;
+  } finally {
+    await closeAll(closing);
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/** A signal from outside. */
+class Interrupted extends Error {
+  public readonly status: number;
+
+  public constructor(signal: NodeJS.Signals) {
+    super(signal);
+    this.status = 128 + os.constants.signals[signal];
+  }
+}
+
+/** The last first, each once, whatever becomes of the others. */
+async function closeAll(closing: (() => Promise<void>)[]): Promise<void> {
+  for (let close = closing.pop(); close !== undefined; close = closing.pop()) {
+    await close().catch((error: unknown) => {
+      console.error(error instanceof Error ? error.message : error);
+      process.exitCode = 1;
+    });
+  }
+}
+
+async function putBack(arms: ArmSwitch): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      for (const remark of await arms.restore()) console.error(`note: ${remark}`);
+      return;
+    } catch (error) {
+      if (tries === RESTORE_TRIES) {
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new UserError(
+          `the models could not be put back: ${reason}`,
+          "npm run bench -- --restore, when the server answers again",
+        );
+      }
+      await new Promise((resolve) => setTimeout(resolve, RESTORE_PAUSE_MS));
+    }
+  }
+}
+
+function planOf(options: BenchOptions): Plan {
+  const { high, low, rounds, samples, rate, arrivals, seed, warmUpMs, lowConcurrency } = options;
+  return {
+    high,
+    low,
+    rounds,
+    periodMs: 1000 / rate,
+    warmUpMs,
+    lowConcurrency,
+    schedules: Array.from({ length: rounds }, (_, round) =>
+      // Where the samples do not divide, the first rounds have one more.
+      schedule(arrivals, Math.floor((samples + rounds - 1 - round) / rounds), rate, random(seed + round)),
+    ),
+  };
+}
+
+function wholeMs(plan: Plan): number {
+  let sum = 0;
+  for (let round = 0; round < plan.rounds; round++) {
+    for (const phase of phasesOf(round)) sum += phaseMs(plan, phase, round);
+  }
+  return sum;
+}
+
+async function targetOf(
+  model: string,
+  options: BenchOptions,
+  server: Server,
+  deployed: DeployedServer | undefined,
+): Promise<Target> {
+  return {
+    protocol: options.protocol,
+    address: address(options, server, deployed),
+    model,
+    inputs: await inputsOf(server, model, options),
+    timeoutMs: options.timeoutMs,
+  };
+}
+
+/** Where requests go to. */
+function address(options: BenchOptions, { api }: Server, deployed: DeployedServer | undefined): string {
+  const remote = deployed?.host.ssh;
+  if (options.url === undefined && remote !== undefined) {
+    const { http, grpc } = deployed?.endpoints ?? { http: "", grpc: "" };
+    throw new UserError(
+      `the stack "${deployed?.stack ?? ""}" is on another machine, whose ports are not open`,
+      `ssh -p ${remote.port} -N -L ${new URL(http).host}:${new URL(http).host} -L ${grpc}:${grpc} ${remote.user}@${remote.address}, and give --url ${http}`,
+    );
+  }
+  if (options.protocol === "grpc") return options.grpc ?? deployed?.endpoints.grpc ?? "";
+  return options.url ?? api.place;
+}
+
+async function inputsOf(
+  { api }: Server,
+  model: string,
+  { batch, extent }: BenchOptions,
+): Promise<Target["inputs"]> {
+  const batches = ((await api.config(model)).max_batch_size ?? 0) > 0;
+  return (await api.inputs(model)).map((input) =>
+    ones(
+      input,
+      input.shape.map((size, index) => (batches && index === 0 ? batch : size < 0 ? extent : size)),
+    ),
+  );
+}
+
+/** The priorities of the arm "xsched". */
+function ownPriorities(arms: ArmSwitch, { high, low }: BenchOptions): RunDescription["priorities"] {
+  const priorities = { high: arms.priorityOf("high").xsched ?? 0, low: arms.priorityOf("low").xsched ?? 0 };
+  if (priorities.high > priorities.low) return priorities;
+  throw new UserError(
+    `the priority of "${high}" is ${priorities.high}, which is not above that of "${low}", ${priorities.low}`,
+    "exchange --high and --low, or give them other priorities in the stack's config",
+  );
+}
+
+function schedulerState(
+  { scheduler, stack }: Server,
+  deployed: DeployedServer | undefined,
+): RunDescription["scheduler"] {
+  if (stack === undefined || deployed === undefined) {
+    return {
+      active: false,
+      says: "no stack was named, so the scheduler inside the server could not be asked",
+    };
+  }
+  const state = (scheduler ?? new Scheduler(deployed)).state();
+  return state.active ? { active: true, says: state.status } : { active: false, says: state.reason };
+}
+
+/** Says what failed, and makes that the exit status: figures with holes are not to be trusted. */
+function failures(measurements: readonly Measurement[]): number {
+  const problems = new Set(
+    measurements.flatMap(({ phase, high, low }) =>
+      [...(high?.problems ?? []), ...(low?.problems ?? [])].map((problem) => `${phase}: ${problem}`),
+    ),
+  );
+  for (const problem of problems) console.error(`failed request, ${problem}`);
+  return problems.size > 0 ? 1 : 0;
+}

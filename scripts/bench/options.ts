@@ -1,0 +1,178 @@
+import { parseArgs } from "node:util";
+
+import { UserError } from "../live/deployedServer";
+import { type Arrivals, ARRIVALS } from "./load/schedule";
+import { type Protocol, PROTOCOLS } from "./protocol/connection";
+
+export const USAGE = `npm run bench -- [STACK] --high MODEL --low MODEL [OPTION…]
+npm run bench -- [STACK] --high MODEL --load SECONDS [OPTION…]
+npm run bench -- [STACK] [--url URL] --restore
+
+Measures the latency of a high-priority model alone and beside a low-priority one, with and without XSched, and
+draws it. Loads the two models with other priorities meanwhile, and puts everything back.
+
+  --url URL            HTTP API of Triton (default: the stack's)
+  --grpc ADDRESS       HOST:PORT of its gRPC API, with --protocol grpc (default: the stack's)
+  --protocol NAME      http or grpc (default: http)
+  --rate N             requests a second to the high model (default: 10)
+  --arrivals NAME      fixed or poisson (default: fixed)
+  --samples N          requests to the high model in each arm (default: 2000)
+  --rounds N           rounds that the samples are spread over, arms interleaved (default: 5)
+  --warm-up SECONDS    before each phase (default: 3)
+  --low-concurrency N  requests to the low model under way at any time (default: 1)
+  --batch N            rows of a request where a model batches, of both models (default: 1)
+  --extent N           where a model leaves an extent to the request (default: 1)
+  --timeout SECONDS    after which a request counts as failed (default: 30)
+  --seed N             of the random numbers (default: 1)
+  --out FOLDER         for the files (default: .local/bench/ and the time)
+  --load SECONDS       only send to the high model for so long, and say how exactly in time; changes nothing
+  --restore            only put back what a benchmark that was killed has left`;
+
+export interface BenchOptions {
+  readonly url?: string;
+  readonly grpc?: string;
+  readonly protocol: Protocol;
+  readonly high: string;
+  readonly low: string;
+  readonly rate: number;
+  readonly arrivals: Arrivals;
+  readonly samples: number;
+  readonly rounds: number;
+  readonly warmUpMs: number;
+  readonly lowConcurrency: number;
+  readonly batch: number;
+  readonly extent: number;
+  readonly timeoutMs: number;
+  readonly seed: number;
+  readonly out?: string;
+}
+
+export type BenchCommand =
+  | { readonly kind: "help" }
+  | { readonly kind: "restore"; readonly url?: string }
+  | { readonly kind: "load"; readonly options: BenchOptions; readonly seconds: number }
+  | { readonly kind: "measure"; readonly options: BenchOptions };
+
+const TEXT = { type: "string" } as const;
+const SWITCH = { type: "boolean", default: false } as const;
+const OPTIONS = {
+  url: TEXT,
+  grpc: TEXT,
+  protocol: TEXT,
+  high: TEXT,
+  low: TEXT,
+  rate: TEXT,
+  arrivals: TEXT,
+  samples: TEXT,
+  rounds: TEXT,
+  "warm-up": TEXT,
+  "low-concurrency": TEXT,
+  batch: TEXT,
+  extent: TEXT,
+  timeout: TEXT,
+  seed: TEXT,
+  out: TEXT,
+  load: TEXT,
+  restore: SWITCH,
+  help: SWITCH,
+} as const;
+
+/**
+ * @param words after the stack
+ * @throws UserError that names every fault
+ */
+export function parseOptions(words: readonly string[]): BenchCommand {
+  const given = read(words);
+  if (given.help) return { kind: "help" };
+  const faults: string[] = [];
+  const number = (
+    name:
+      | "load"
+      | "rate"
+      | "samples"
+      | "rounds"
+      | "warm-up"
+      | "low-concurrency"
+      | "batch"
+      | "extent"
+      | "timeout"
+      | "seed",
+    fallback: number,
+    least: number,
+    most: number,
+    whole = true,
+  ): number => {
+    const text = given[name];
+    if (text === undefined) return fallback;
+    const value = text.trim() === "" ? NaN : Number(text);
+    if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
+    faults.push(
+      `--${name} is "${text}": give ${whole ? "a whole number" : "a number"} from ${least} to ${most}`,
+    );
+    return fallback;
+  };
+  const oneOf = <Name extends string>(
+    option: "protocol" | "arrivals",
+    names: readonly Name[],
+    fallback: Name,
+  ): Name => {
+    const text = given[option];
+    const found = names.find((name) => name === (text ?? fallback));
+    if (found === undefined) faults.push(`--${option} is "${text ?? ""}": give ${names.join(" or ")}`);
+    return found ?? fallback;
+  };
+  if (given.url !== undefined && !/^http:\/\/[^/]+\/?$/.test(given.url)) {
+    faults.push(`--url is "${given.url}": give http://HOST:PORT (Triton's HTTP API has no TLS)`);
+  }
+  if (given.grpc !== undefined && !/^[^/]+:\d+$/.test(given.grpc)) {
+    faults.push(`--grpc is "${given.grpc}": give HOST:PORT`);
+  }
+  const url = given.url?.replace(/\/$/, "");
+  if (given.restore) {
+    refuse(faults);
+    return { kind: "restore", url };
+  }
+  const seconds = number("load", 0, 0.1, 86_400, false);
+  for (const role of given.load === undefined ? (["high", "low"] as const) : (["high"] as const)) {
+    if (!given[role]) faults.push(`--${role} is missing: name the model of ${role} priority`);
+  }
+  if (given.high !== undefined && given.high === given.low) {
+    faults.push(`--high and --low are both "${given.high}": name two models`);
+  }
+  const samples = number("samples", 2000, 1, 1_000_000);
+  const options: BenchOptions = {
+    url,
+    grpc: given.grpc,
+    protocol: oneOf("protocol", PROTOCOLS, "http"),
+    high: given.high ?? "",
+    low: given.low ?? "",
+    rate: number("rate", 10, 0.1, 10_000, false),
+    arrivals: oneOf("arrivals", ARRIVALS, "fixed"),
+    samples,
+    rounds: number("rounds", Math.min(5, samples), 1, Math.min(1000, samples)),
+    warmUpMs: 1000 * number("warm-up", 3, 0, 600, false),
+    lowConcurrency: number("low-concurrency", 1, 1, 64),
+    batch: number("batch", 1, 1, 1024),
+    extent: number("extent", 1, 1, 65_536),
+    timeoutMs: 1000 * number("timeout", 30, 0.1, 600, false),
+    seed: number("seed", 1, 0, 2 ** 31 - 1),
+    out: given.out,
+  };
+  if (options.protocol === "grpc" && options.url !== undefined && options.grpc === undefined) {
+    faults.push("--grpc is missing: --protocol grpc with --url needs HOST:PORT of the gRPC API, too");
+  }
+  refuse(faults);
+  return given.load === undefined ? { kind: "measure", options } : { kind: "load", options, seconds };
+}
+
+function read(words: readonly string[]) {
+  try {
+    return parseArgs({ args: [...words], options: OPTIONS, allowPositionals: false }).values;
+  } catch (error) {
+    throw new UserError(error instanceof Error ? error.message : String(error), `\n${USAGE}`);
+  }
+}
+
+function refuse(faults: readonly string[]): void {
+  if (faults.length > 0) throw new UserError(faults.join("\n"), "npm run bench -- --help shows every option");
+}

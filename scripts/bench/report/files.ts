@@ -1,0 +1,119 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { MEANING } from "../arms/arms";
+import { INTERVAL_METHOD, type Estimate } from "../statistics/bootstrap";
+import { latencyChart, throughputChart } from "./charts";
+import { type Results } from "./results";
+import { type Percentile, PERCENTILES } from "./summary";
+
+/** Version of the form of results.json; grows when a reader would have to change. */
+const FORM = 1;
+
+/** Writes every file of a report and returns their paths. */
+export function writeReport(folder: string, results: Results): string[] {
+  fs.mkdirSync(folder, { recursive: true });
+  const files = {
+    "results.json": resultsJson(results),
+    "summary.csv": csv(summaryRows(results)),
+    "samples.csv": csv(sampleRows(results)),
+    "latency.svg": latencyChart(results),
+    "throughput.svg": throughputChart(results),
+  };
+  return Object.entries(files).map(([name, text]) => {
+    const file = path.join(folder, name);
+    fs.writeFileSync(file, text);
+    return file;
+  });
+}
+
+/** Everything, with every sample. What is not known is null. */
+export function resultsJson({ run, plan, measurements, summary }: Results): string {
+  const document = {
+    form: FORM,
+    run,
+    plan: {
+      high: plan.high,
+      low: plan.low,
+      rounds: plan.rounds,
+      samples: plan.schedules.reduce((sum, schedule) => sum + schedule.length, 0),
+      periodMs: plan.periodMs,
+      warmUpMs: plan.warmUpMs,
+      lowConcurrency: plan.lowConcurrency,
+    },
+    method: { percentiles: "nearest rank", intervals: INTERVAL_METHOD },
+    meaning: MEANING,
+    summary,
+    measurements: measurements.map(({ high, ...rest }) => ({
+      ...rest,
+      ...(high && {
+        high: {
+          intendedMs: rounded(high.intended),
+          lagMs: rounded(high.lag),
+          latencyMs: rounded(high.latency),
+          problems: high.problems,
+        },
+      }),
+    })),
+  };
+  return `${JSON.stringify(document, undefined, 1)}\n`;
+}
+
+/** One row an arm, measure and statistic. */
+function summaryRows({ summary }: Results): Cell[][] {
+  const rows: Cell[][] = [["arm", "measure", "statistic", "unit", "value", "low95", "high95"]];
+  const put = (
+    arm: string,
+    measure: string,
+    statistic: string,
+    unit: string,
+    { value, low, high }: Estimate,
+  ): void => {
+    rows.push([arm, measure, statistic, unit, value, low, high]);
+  };
+  const plain = (value: number): Estimate => ({ value, low: NaN, high: NaN });
+  put("low alone", "low throughput", "mean", "1/s", summary.lowAlone);
+  for (const { arm, samples, failed, latencyMs, ratio, lagMs, low } of summary.arms) {
+    put(arm, "high requests", "answered", "", plain(samples));
+    put(arm, "high requests", "failed", "", plain(failed));
+    for (const name of Object.keys(PERCENTILES) as Percentile[]) {
+      put(arm, "high latency", name, "ms", latencyMs[name]);
+      put(arm, "high latency over standalone", name, "", ratio[name]);
+    }
+    put(arm, "send lag", "p50", "ms", plain(lagMs.p50));
+    put(arm, "send lag", "p99", "ms", plain(lagMs.p99));
+    put(arm, "send lag", "max", "ms", plain(lagMs.max));
+    if (low) {
+      put(arm, "low throughput", "mean", "1/s", low.perSecond);
+      put(arm, "low throughput over alone", "mean", "", low.ofAlone);
+      put(arm, "low throughput over bound", "mean", "", low.ofBound);
+      put(arm, "low requests", "failed", "", plain(low.failed));
+    }
+  }
+  return rows;
+}
+
+/** One row a request to the high model. */
+function sampleRows({ measurements }: Results): Cell[][] {
+  const rows: Cell[][] = [["round", "arm", "index", "intended_ms", "lag_ms", "latency_ms"]];
+  for (const { round, phase, high } of measurements) {
+    high?.intended.forEach((intended, index) => {
+      rows.push([round + 1, phase, index, intended, high.lag[index] ?? NaN, high.latency[index] ?? NaN]);
+    });
+  }
+  return rows;
+}
+
+type Cell = string | number;
+
+/** No cell holds a comma, a quote or a line end. What is not known is empty. */
+function csv(rows: readonly (readonly Cell[])[]): string {
+  const text = (cell: Cell): string =>
+    typeof cell === "string" ? cell : Number.isNaN(cell) ? "" : String(Number(cell.toFixed(6)));
+  return rows.map((row) => `${row.map(text).join(",")}\n`).join("");
+}
+
+/** To the microsecond, which is as exact as they are. */
+function rounded(milliseconds: Float64Array): number[] {
+  return Array.from(milliseconds, (value) => Number(value.toFixed(3)));
+}

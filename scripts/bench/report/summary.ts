@@ -1,0 +1,154 @@
+import { type Arm, ARMS, type Phase, PHASES } from "../arms/arms";
+import { latencies, type Measurement, type Plan } from "../measure";
+import { bootstrap, type Estimate } from "../statistics/bootstrap";
+import { mean, percentile, sorted } from "../statistics/percentile";
+import { random } from "../statistics/random";
+
+/** The percentiles that are reported, and the share of samples that each covers. */
+export const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99 } as const;
+export type Percentile = keyof typeof PERCENTILES;
+const PERCENTILE_NAMES = Object.keys(PERCENTILES) as Percentile[];
+
+/** What an arm has come to. */
+export interface ArmSummary {
+  readonly arm: Arm;
+  /** Requests that were answered. */
+  readonly samples: number;
+  readonly failed: number;
+  /** Latency of the high model from the intended time of sending, in milliseconds. */
+  readonly latencyMs: Readonly<Record<Percentile, Estimate>>;
+  /** The same over that of the high model alone. */
+  readonly ratio: Readonly<Record<Percentile, Estimate>>;
+  /** By how much requests were sent later than intended, in milliseconds: the load generator's own error. */
+  readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
+  readonly low?: LowSummary;
+  /** Counters of the scheduler, where there is one. */
+  readonly scheduler?: {
+    readonly preemptions: number;
+    readonly lowBlockedShare: number;
+  };
+}
+
+/** The low model's throughput. */
+export interface LowSummary {
+  readonly perSecond: Estimate;
+  /** Over its throughput alone. */
+  readonly ofAlone: Estimate;
+  /**
+   * Over what a scheduler that never leaves the device idle could give it while the high model loses nothing: its
+   * throughput alone × (1 − mean latency of the high model alone / period).
+   */
+  readonly ofBound: Estimate;
+  readonly failed: number;
+}
+
+export interface Summary {
+  readonly lowAlone: Estimate;
+  readonly arms: readonly ArmSummary[];
+}
+
+export function summarize(plan: Plan, measurements: readonly Measurement[], seed: number): Summary {
+  const samples = Object.fromEntries(
+    ARMS.map((arm) => [arm, latencies(measurements, arm).map(sorted)]),
+  ) as Record<Arm, Float64Array[]>;
+  const latency = bootstrap(
+    samples,
+    (arms) =>
+      Object.fromEntries(
+        ARMS.flatMap((arm) =>
+          PERCENTILE_NAMES.flatMap((name) => {
+            const value = percentile(arms[arm], PERCENTILES[name]);
+            const alone = percentile(arms.standalone, PERCENTILES[name]);
+            return [
+              [`${arm} ${name}`, value],
+              [`${arm} ${name} ratio`, value / alone],
+            ];
+          }),
+        ),
+      ) as Record<string, number>,
+    random(seed),
+  );
+
+  const rates = Object.fromEntries(
+    PHASES.map((phase) => [
+      phase,
+      ofPhase(measurements, phase).map(({ low }) => Float64Array.of(low?.perSecond ?? NaN)),
+    ]),
+  ) as Record<Phase, Float64Array[]>;
+  const free = 1 - mean(joinedSamples(samples.standalone)) / plan.periodMs;
+  const throughput = withoutSingleRound(
+    plan.rounds,
+    bootstrap(
+      rates,
+      (phases) => {
+        const alone = mean(phases["low alone"]);
+        return Object.fromEntries(
+          PHASES.flatMap((phase) => {
+            const value = mean(phases[phase]);
+            return [
+              [phase, value],
+              [`${phase} of alone`, value / alone],
+              [`${phase} of bound`, value / (alone * free)],
+            ];
+          }),
+        );
+      },
+      random(seed),
+    ),
+  );
+
+  const get = (from: Record<string, Estimate>, name: string): Estimate => from[name] ?? NOTHING;
+  const arms = ARMS.map((arm): ArmSummary => {
+    const own = ofPhase(measurements, arm);
+    const all = own.flatMap(({ high }) => (high ? [...high.latency] : []));
+    const lag = Float64Array.from(own.flatMap(({ high }) => (high ? [...high.lag] : []))).sort();
+    const seconds = own.reduce((sum, { low }) => sum + (low?.seconds ?? 0), 0);
+    const counted = own.every(({ scheduler }) => scheduler !== undefined);
+    return {
+      arm,
+      samples: all.filter((value) => !Number.isNaN(value)).length,
+      failed: all.filter((value) => Number.isNaN(value)).length,
+      latencyMs: byPercentile((name) => get(latency, `${arm} ${name}`)),
+      ratio: byPercentile((name) => get(latency, `${arm} ${name} ratio`)),
+      lagMs: { p50: percentile(lag, 0.5), p99: percentile(lag, 0.99), max: lag.at(-1) ?? NaN },
+      ...(arm !== "standalone" && {
+        low: {
+          perSecond: get(throughput, arm),
+          ofAlone: get(throughput, `${arm} of alone`),
+          ofBound: get(throughput, `${arm} of bound`),
+          failed: own.reduce((sum, { low }) => sum + (low?.failed ?? 0), 0),
+        },
+      }),
+      ...(counted && {
+        scheduler: {
+          preemptions: own.reduce((sum, { scheduler }) => sum + (scheduler?.high.preemptions ?? 0), 0),
+          lowBlockedShare:
+            own.reduce((sum, { scheduler }) => sum + (scheduler?.low.blockedSeconds ?? 0), 0) / seconds,
+        },
+      }),
+    };
+  });
+  return { lowAlone: get(throughput, "low alone"), arms };
+}
+
+const NOTHING: Estimate = { value: NaN, low: NaN, high: NaN };
+
+/** One figure a round tells nothing about how it varies if there is only one round. */
+function withoutSingleRound(rounds: number, estimates: Record<string, Estimate>): Record<string, Estimate> {
+  if (rounds > 1) return estimates;
+  return Object.fromEntries(
+    Object.entries(estimates).map(([name, { value }]) => [name, { value, low: NaN, high: NaN }]),
+  );
+}
+
+function ofPhase(measurements: readonly Measurement[], phase: Phase): Measurement[] {
+  return measurements.filter((measurement) => measurement.phase === phase);
+}
+
+function joinedSamples(rounds: readonly Float64Array[]): Float64Array {
+  return Float64Array.from(rounds.flatMap((round) => [...round]));
+}
+
+function byPercentile<T>(value: (name: Percentile) => T): Record<Percentile, T> {
+  return Object.fromEntries(PERCENTILE_NAMES.map((name) => [name, value(name)])) as Record<Percentile, T>;
+}

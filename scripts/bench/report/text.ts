@@ -1,0 +1,98 @@
+import { type Estimate } from "../statistics/bootstrap";
+import { type OpenLoad } from "../load/messages";
+import { percentile, sorted } from "../statistics/percentile";
+import { type Results } from "./results";
+import { type ArmSummary, type Percentile, PERCENTILES } from "./summary";
+
+/** More of a lag than this at P99, in milliseconds, is said: the load generator itself is then part of what it measures. */
+const NOTABLE_LAG_MS = 1;
+
+/** The result as a person reads it in a terminal. */
+export function resultText({ run, plan, summary }: Results): string {
+  const names = Object.keys(PERCENTILES) as Percentile[];
+  const head = [
+    "arm",
+    "samples",
+    ...names.map((name) => `${name.toUpperCase()} ms`),
+    "over standalone",
+    `${plan.low}/s`,
+    "of alone",
+    "of bound",
+  ];
+  const rows = summary.arms.map(({ arm, samples, failed, latencyMs, ratio, low }) => [
+    arm,
+    failed > 0 ? `${samples} (${failed} failed)` : String(samples),
+    ...names.map((name) => interval(latencyMs[name], milliseconds)),
+    names.map((name) => times(ratio[name].value)).join(" / "),
+    low ? interval(low.perSecond, perSecond) : "–",
+    low ? percent(low.ofAlone.value) : "–",
+    low ? percent(low.ofBound.value) : "–",
+  ]);
+  return [
+    table([head, ...rows]),
+    "",
+    `${plan.low} alone: ${interval(summary.lowAlone, perSecond)} requests/s. Brackets: 95 % confidence.`,
+    `Scheduler: ${run.scheduler.active ? "" : "not active or not asked: "}${run.scheduler.says.split("\n", 1)[0] ?? ""}`,
+    ...summary.arms.flatMap(schedulerLine),
+    ...summary.arms.map(lagLine),
+  ].join("\n");
+}
+
+/** What the load generator alone has done. */
+export function loadText({ intended, lag, latency, problems }: OpenLoad): string {
+  const answered = sorted(latency);
+  const late = sorted(lag);
+  const line = (what: string, values: Float64Array): string =>
+    `${what}: P50 ${milliseconds(percentile(values, 0.5))}, P99 ${milliseconds(percentile(values, 0.99))}, at most ${milliseconds(values.at(-1) ?? NaN)} ms`;
+  return [
+    `${intended.length} requests in ${((intended.at(-1) ?? 0) / 1000).toFixed(1)} s, ${answered.length} answered`,
+    line("sent late", late),
+    line("latency from the intended time", answered),
+    ...problems.map((problem) => `failed request: ${problem}`),
+  ].join("\n");
+}
+
+function schedulerLine({ arm, scheduler }: ArmSummary): string[] {
+  if (scheduler === undefined) return [];
+  return [
+    `${arm}: ${scheduler.preemptions} preemptions, low blocked ${percent(scheduler.lowBlockedShare)} of the time`,
+  ];
+}
+
+function lagLine({ arm, lagMs }: ArmSummary): string {
+  const late = lagMs.p99 > NOTABLE_LAG_MS ? "  ← this machine was too busy to send in time" : "";
+  return `sent late, ${arm}: P50 ${milliseconds(lagMs.p50)}, P99 ${milliseconds(lagMs.p99)}, at most ${milliseconds(lagMs.max)} ms${late}`;
+}
+
+/** Columns of equal width; a line under the first row. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  ");
+  const [head = [], ...body] = rows;
+  return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...body.map(line)].join("\n");
+}
+
+function interval({ value, low, high }: Estimate, show: (value: number) => string): string {
+  return Number.isNaN(low) ? show(value) : `${show(value)} [${show(low)}–${show(high)}]`;
+}
+
+function milliseconds(value: number): string {
+  return value.toFixed(value < 10 ? 3 : 2);
+}
+
+function perSecond(value: number): string {
+  return value.toFixed(value < 10 ? 2 : 1);
+}
+
+function times(value: number): string {
+  return `${value.toFixed(2)}×`;
+}
+
+function percent(share: number): string {
+  return Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : "–";
+}

@@ -1,0 +1,32 @@
+/** A range of an axis and where its labels stand. */
+export interface Ticks {
+  readonly low: number;
+  readonly high: number;
+  readonly values: readonly number[];
+}
+
+const STEPS = [1, 2, 5];
+
+/** Labels at 1, 2 and 5 of each power of ten, and a range between two of them that holds both ends. */
+export function logTicks(least: number, most: number): Ticks {
+  const steps: number[] = [];
+  for (let power = Math.floor(Math.log10(least)); power <= Math.ceil(Math.log10(most)); power++) {
+    for (const step of STEPS) steps.push(Number((step * 10 ** power).toPrecision(3)));
+  }
+  const low = steps.filter((step) => step <= least).at(-1) ?? least;
+  const high = steps.find((step) => step >= most) ?? most;
+  return { low, high, values: steps.filter((step) => step >= low && step <= high) };
+}
+
+/** About `count` labels at equal round steps, and a range between two of them that holds both ends. */
+export function linearTicks(least: number, most: number, count = 8): Ticks {
+  const wanted = Math.max(most - least, most * 1e-3, 1e-6) / count;
+  const power = 10 ** Math.floor(Math.log10(wanted));
+  const step = power * ([...STEPS, 10].find((factor) => factor * power >= wanted) ?? 10);
+  const first = Math.floor(least / step + 1e-9);
+  const last = Math.ceil(most / step - 1e-9);
+  const values = Array.from({ length: last - first + 1 }, (_, index) =>
+    Number(((first + index) * step).toPrecision(12)),
+  );
+  return { low: values[0] ?? least, high: values.at(-1) ?? most, values };
+}

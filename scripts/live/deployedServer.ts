@@ -1,0 +1,36 @@
+/** How a script on a host has ended. */
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The server of a stack that has been brought up; made by scripts/live-server.mjs. */
+export interface DeployedServer {
+  /** Name of the stack. */
+  readonly stack: string;
+  readonly endpoints: { readonly http: string; readonly grpc: string };
+  /** The models in the order of the stack's config, at the priorities that it had at the last `up`. */
+  readonly models: readonly { readonly name: string; readonly priority: number }[];
+  readonly host: {
+    readonly directory: string;
+    /** Absent where the host is this machine. */
+    readonly ssh?: { readonly address: string; readonly port: number; readonly user: string };
+  };
+  /**
+   * Runs one of the host's scripts, `[name, ...arguments]`, in the stack's folder there, and waits for it.
+   *
+   * @param input its standard input
+   */
+  onHost(words: readonly string[], input?: string): Finished;
+}
+
+/** A request that cannot be carried out; its message says what to do and is all that the user needs. */
+export class UserError extends Error {
+  /** Marks it for the launchers, which are no TypeScript. */
+  public readonly isForUser = true;
+
+  public constructor(problem: string, fix: string) {
+    super(`${problem}\nfix: ${fix}`);
+  }
+}

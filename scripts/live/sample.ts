@@ -1,0 +1,92 @@
+import { modelOf, type Queue } from "./scheduler";
+
+/** What `measure-server.sh` prints. */
+export interface Sample {
+  /** Time of the host, in seconds since it was started. */
+  readonly seconds: number;
+  readonly server: {
+    readonly running: boolean;
+    readonly version: string;
+    readonly http: string;
+    readonly models: readonly {
+      readonly name: string;
+      readonly priority: number | null;
+      readonly ready: boolean;
+      readonly reason: string;
+    }[];
+  };
+  readonly statistics: { readonly model_stats: readonly ModelStatistics[] } | null;
+  /** Triton's metrics in Prometheus' text format. */
+  readonly metrics: string;
+  readonly queues: { readonly queues: readonly Queue[] } | null;
+  /** Why there are no queues. */
+  readonly noQueues: string;
+}
+
+/** Triton's statistics of one version of a model. Triton may write a 64-bit number as a text. */
+interface ModelStatistics {
+  readonly name: string;
+  readonly inference_stats: Readonly<Record<"success" | "queue" | "compute_infer", Duration | undefined>>;
+}
+
+interface Duration {
+  readonly count?: number | string;
+  readonly ns?: number | string;
+}
+
+/** A model's counters, all versions and queues of it added up. */
+export interface Counters {
+  readonly requests: number;
+  readonly queueNs: number;
+  readonly computeNs: number;
+  /** Absent where nothing is scheduled. */
+  readonly scheduler?: { readonly blockedNs: number; readonly preemptions: number };
+}
+
+export function counters({ statistics, queues }: Sample, model: string): Counters {
+  const versions = (statistics?.model_stats ?? []).filter(({ name }) => name === model);
+  const total = (value: (version: ModelStatistics) => number | string | undefined): number =>
+    versions.reduce((sum, version) => sum + Number(value(version) ?? 0), 0);
+  const own = queues?.queues.filter((queue) => modelOf(queue) === model) ?? [];
+  return {
+    requests: total(({ inference_stats }) => inference_stats.success?.count),
+    queueNs: total(({ inference_stats }) => inference_stats.queue?.ns),
+    computeNs: total(({ inference_stats }) => inference_stats.compute_infer?.ns),
+    ...(own.length > 0 && {
+      scheduler: {
+        blockedNs: own.reduce((sum, queue) => sum + queue.blocked_ns, 0),
+        preemptions: own.reduce((sum, queue) => sum + queue.preemptions, 0),
+      },
+    }),
+  };
+}
+
+/** A model's priority now: that of its queues, if it has any, since it can be changed without a reload. */
+export function livePriority({ queues }: Sample, model: string): number | undefined {
+  return queues?.queues.find((queue) => modelOf(queue) === model)?.priority;
+}
+
+/** A GPU as Triton's metrics show it. */
+export interface Gpu {
+  readonly uuid: string;
+  /** 0 to 1; absent where the driver does not tell. */
+  readonly utilization?: number;
+  readonly usedBytes?: number;
+  readonly totalBytes?: number;
+}
+
+const GPU_METRIC =
+  /^nv_gpu_(utilization|memory_used_bytes|memory_total_bytes)\{[^}]*gpu_uuid="([^"]*)"[^}]*\} (\S+)$/gm;
+
+export function gpus({ metrics }: Sample): Gpu[] {
+  const found = new Map<string, Record<string, number>>();
+  for (const [, name = "", uuid = "", value = ""] of metrics.matchAll(GPU_METRIC)) {
+    found.set(uuid, { ...found.get(uuid), [name]: Number(value) });
+  }
+  return [...found].map(([uuid, values]) => ({
+    uuid,
+    utilization: values.utilization,
+    usedBytes: values.memory_used_bytes,
+    totalBytes: values.memory_total_bytes,
+  }));
+}

@@ -1,0 +1,58 @@
+import { type DeployedServer } from "./deployedServer";
+
+/** A queue of the XSched core, as `xsched-ctl stats --json` has it. */
+export interface Queue {
+  readonly id: number;
+  /** `<model>/<instance>`, or empty in transparent mode. */
+  readonly name: string;
+  readonly priority: number;
+  readonly launches: number;
+  readonly blocked: number;
+  readonly blocked_ns: number;
+  readonly preemptions: number;
+}
+
+/** The model that a queue works for, or empty. */
+export function modelOf(queue: Queue): string {
+  return queue.name.split("/", 1)[0] ?? "";
+}
+
+/** Whether a server's models are scheduled. */
+export type SchedulerState =
+  { readonly active: true; readonly status: string } | { readonly active: false; readonly reason: string };
+
+/** The XSched core inside a stack's server. */
+export class Scheduler {
+  public constructor(private readonly server: DeployedServer) {}
+
+  public state(): SchedulerState {
+    const { status, stdout, stderr } = this.server.onHost(["control-scheduler.sh", "status"]);
+    if (status === 0) return { active: true, status: stdout.trim() };
+    return { active: false, reason: reason(stderr || stdout) };
+  }
+
+  public queues(): readonly Queue[] {
+    const text = this.control("stats", "--json");
+    return (JSON.parse(text) as { queues: readonly Queue[] }).queues;
+  }
+
+  /**
+   * Changes the priority of queues at once.
+   *
+   * @param queue an id, or a model's name for all of its queues
+   * @throws Error with the scheduler's reason
+   */
+  public setPriority(queue: string, priority: number): void {
+    this.control("priority", queue, String(priority));
+  }
+
+  private control(...words: string[]): string {
+    const { status, stdout, stderr } = this.server.onHost(["control-scheduler.sh", ...words]);
+    if (status !== 0) throw new Error(`xsched-ctl ${words.join(" ")}: ${reason(stderr || stdout)}`);
+    return stdout;
+  }
+}
+
+function reason(text: string): string {
+  return (text.trim().split("\n").at(-1) ?? "").replace(/^error: /, "");
+}

@@ -1,0 +1,104 @@
+import { counters, type Gpu, gpus, livePriority, type Sample } from "./sample";
+
+const HEAD = [
+  "model",
+  "priority",
+  "ready",
+  "requests/s",
+  "queue ms",
+  "compute ms",
+  "blocked",
+  "preemptions/s",
+];
+const NOTHING = "–";
+
+/**
+ * One screen about a server and its load: what has gone on between two samples.
+ *
+ * @param before none at the start: rates are then not known yet
+ */
+export function screen(stack: string, before: Sample | undefined, now: Sample): string {
+  const { server } = now;
+  if (!server.running) return `No Triton serves on the stack "${stack}".`;
+  const rows = server.models.map((model) => row(model, before, now));
+  const lines = gpus(now).map(gpuLine);
+  return [
+    `Triton ${server.version} of the stack "${stack}" at http://${server.http}`,
+    "",
+    table([HEAD, ...rows]),
+    "",
+    ...(lines.length > 0 ? lines : ["No GPU: Triton's metrics show none."]),
+    ...(now.queues === null ? [`Nothing is scheduled: ${now.noQueues}.`] : []),
+    ...server.models.filter(({ reason }) => reason !== "").map(({ name, reason }) => `${name}: ${reason}`),
+  ].join("\n");
+}
+
+function row(
+  { name, priority, ready }: Sample["server"]["models"][number],
+  before: Sample | undefined,
+  now: Sample,
+): string[] {
+  const live = livePriority(now, name);
+  const shown = live ?? priority;
+  const head = [
+    name,
+    // The configuration says otherwise after npm run set-priority.
+    live !== undefined && priority !== null && live !== priority
+      ? `${live} (config: ${priority})`
+      : String(shown ?? NOTHING),
+    ready ? "yes" : "no",
+  ];
+  const seconds = now.seconds - (before?.seconds ?? now.seconds);
+  if (before === undefined || seconds <= 0) return [...head, ...Array<string>(5).fill(NOTHING)];
+  const [was, is] = [counters(before, name), counters(now, name)];
+  // A model that was loaded again counts from zero.
+  const since = (value: (from: typeof is) => number): number =>
+    is.requests < was.requests ? value(is) : value(is) - value(was);
+  const requests = since((from) => from.requests);
+  const mean = (ns: number): string => (requests > 0 ? (ns / requests / 1e6).toFixed(2) : NOTHING);
+  const [then, counted] = [was.scheduler, is.scheduler];
+  return [
+    ...head,
+    (requests / seconds).toFixed(1),
+    mean(since((from) => from.queueNs)),
+    mean(since((from) => from.computeNs)),
+    counted ? percent(difference(then?.blockedNs, counted.blockedNs) / 1e9 / seconds) : NOTHING,
+    counted ? (difference(then?.preemptions, counted.preemptions) / seconds).toFixed(1) : NOTHING,
+  ];
+}
+
+/** Queues are made anew with the model, and count from zero. */
+function difference(before: number | undefined, now: number): number {
+  return before === undefined || now < before ? now : now - before;
+}
+
+function gpuLine({ uuid, utilization, usedBytes, totalBytes }: Gpu): string {
+  const use = utilization === undefined ? NOTHING : percent(utilization);
+  const memory =
+    usedBytes === undefined || totalBytes === undefined
+      ? NOTHING
+      : `${gibibytes(usedBytes)} of ${gibibytes(totalBytes)} GiB`;
+  return `GPU ${uuid}: use ${use}, memory ${memory}`;
+}
+
+function gibibytes(bytes: number): string {
+  return (bytes / 2 ** 30).toFixed(1);
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
+
+/** Columns of equal width, a line under the head; numbers on the right. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  const widths = head.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
+      .join("  ")
+      .trimEnd();
+  return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...body.map(line)].join("\n");
+}

@@ -1,0 +1,292 @@
+import * as assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+
+import { ARMS } from "../../scripts/bench/arms/arms";
+import { percentile, sorted } from "../../scripts/bench/statistics/percentile";
+import { freePorts } from "./ports";
+import { TritonClient } from "./triton";
+import { Workspace } from "./workspace";
+
+interface ResultsFile {
+  readonly plan: { readonly samples: number };
+  readonly run: { readonly version: string; readonly scheduler: { readonly active: boolean } };
+  readonly summary: {
+    readonly lowAlone: { readonly value: number };
+    readonly arms: readonly {
+      readonly arm: string;
+      readonly samples: number;
+      readonly failed: number;
+      readonly latencyMs: Readonly<
+        Record<"p50" | "p90" | "p99", { value: number; low: number; high: number }>
+      >;
+      readonly low?: { readonly perSecond: { readonly value: number } };
+    }[];
+  };
+  readonly measurements: readonly {
+    readonly phase: string;
+    readonly round: number;
+    readonly high?: { readonly intendedMs: readonly number[]; readonly latencyMs: readonly number[] };
+  }[];
+}
+
+const HIGH = "realtime";
+const LOW = "batch";
+const SAMPLES = 60;
+
+describe("the benchmark on the local stack", () => {
+  let workspace: Workspace;
+  let triton: TritonClient;
+  let deployed: Readonly<Record<string, unknown>>;
+
+  const configs = async (): Promise<Record<string, unknown>> => {
+    const found: Record<string, unknown> = {};
+    for (const model of [HIGH, LOW]) {
+      found[model] = JSON.parse((await triton.request("GET", `/v2/models/${model}/config`)).body);
+    }
+    return found;
+  };
+
+  const journals = (): string[] => {
+    const folder = workspace.file(".local", "bench", "journals");
+    return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+  };
+
+  /** Starts a benchmark of some minutes, and waits until it has changed the models. */
+  const startLongRun = async (): Promise<{
+    child: ChildProcess;
+    ended: Promise<number | null>;
+    output: () => string;
+  }> => {
+    const words = [
+      "scripts/bench.mjs",
+      "--high",
+      HIGH,
+      "--low",
+      LOW,
+      "--samples",
+      "3000",
+      "--warm-up",
+      "0.2",
+    ];
+    const child = spawn(process.execPath, words, {
+      cwd: workspace.directory,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (text: Buffer) => (output += text.toString()));
+    const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+    for (const end = Date.now() + 60_000; !(await changed());) {
+      assert.ok(Date.now() < end && child.exitCode === null, `the models are changed: ${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return { child, ended, output: () => output };
+  };
+
+  const changed = async (): Promise<boolean> => {
+    try {
+      assert.deepEqual(await configs(), deployed);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+
+  before(async () => {
+    workspace = await Workspace.create();
+    const [httpPort, grpcPort, metricsPort] = await freePorts(3);
+    workspace.edit("local", (config) => {
+      for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
+        config.setIn(["config", "xsched-triton:server", key], port);
+      }
+    });
+    triton = new TritonClient(httpPort!);
+    const { code, output } = await workspace.npm("up");
+    assert.equal(code, 0, output);
+    deployed = await configs();
+  });
+
+  after(async () => {
+    triton.close();
+    await workspace.npm("down");
+    workspace.remove();
+  });
+
+  it("measures four arms, writes its files, and leaves the stack as it was", async () => {
+    const words = [
+      "--samples",
+      String(SAMPLES),
+      "--rounds",
+      "2",
+      "--rate",
+      "30",
+      "--warm-up",
+      "0.3",
+      "--out",
+      "result",
+    ];
+    const { code, output } = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW, ...words);
+    assert.equal(code, 0, output);
+    assert.deepEqual(await configs(), deployed);
+    assert.deepEqual(journals(), []);
+
+    const read = (name: string): string => fs.readFileSync(workspace.file("result", name), "utf8");
+    const results = JSON.parse(read("results.json")) as ResultsFile;
+    assert.equal(results.run.scheduler.active, false);
+    assert.deepEqual(
+      results.summary.arms.map(({ arm }) => arm),
+      [...ARMS],
+    );
+    const schedules = new Map<number, readonly number[]>();
+    for (const { phase, round, high } of results.measurements) {
+      if (phase === "low alone") continue;
+      assert.equal(high?.latencyMs.length, SAMPLES / 2, phase);
+      assert.deepEqual(
+        high.intendedMs,
+        schedules.get(round) ?? high.intendedMs,
+        "every arm has the same arrivals",
+      );
+      schedules.set(round, high.intendedMs);
+    }
+    for (const { arm, samples, failed, latencyMs, low } of results.summary.arms) {
+      assert.deepEqual([samples, failed], [SAMPLES, 0], arm);
+      const { p50, p90, p99 } = latencyMs;
+      assert.ok(0 < p50.value && p50.value <= p90.value && p90.value <= p99.value && p99.value < 10_000, arm);
+      for (const { value, low: least, high: most } of [p50, p90, p99])
+        assert.ok(least <= value && value <= most);
+      if (arm !== "standalone") assert.ok((low?.perSecond.value ?? 0) > 0.1, arm);
+    }
+    assert.ok(results.summary.lowAlone.value > 0.1);
+
+    const rows = read("samples.csv").trimEnd().split("\n").slice(1);
+    assert.equal(rows.length, ARMS.length * SAMPLES);
+    for (const name of ["latency.svg", "throughput.svg"]) assert.match(read(name), /^<svg[\s\S]*<\/svg>$/);
+    assert.match(output, /standalone +60 /);
+
+    // By hand, on the same server: one request after the other, with a clock around each.
+    const request = await triton.exampleRequest(HIGH);
+    const timed = new Float64Array(SAMPLES);
+    for (let index = 0; index < SAMPLES; index++) {
+      const began = performance.now();
+      assert.equal((await triton.infer(HIGH, request)).status, 200);
+      timed[index] = performance.now() - began;
+    }
+    const byHand = percentile(sorted(timed), 0.5);
+    const alone = results.summary.arms[0]!.latencyMs.p50.value;
+    // The machine may be busy with other things in one of the two.
+    assert.ok(alone < byHand * 10 + 20 && byHand < alone * 10 + 20, `P50 ${alone} ms, by hand ${byHand} ms`);
+  });
+
+  it("measures over gRPC by address, without a stack", async () => {
+    const { http, grpc } = JSON.parse(
+      (await workspace.run(process.execPath, ["-e", PRINT_ENDPOINTS])).output,
+    ) as Record<string, string>;
+    const words = ["--url", http!.replace("127.0.0.1", "localhost"), "--protocol", "grpc", "--grpc", grpc!];
+    const short = [
+      "--samples",
+      "8",
+      "--rounds",
+      "1",
+      "--rate",
+      "20",
+      "--warm-up",
+      "0.1",
+      "--out",
+      "by-address",
+    ];
+    const { code, output } = await workspace.npm(
+      "bench",
+      "--",
+      "--high",
+      HIGH,
+      "--low",
+      LOW,
+      ...words,
+      ...short,
+    );
+    assert.equal(code, 0, output);
+    assert.match(output, /no stack was named/);
+    assert.deepEqual(await configs(), deployed);
+  });
+
+  it("puts everything back when it is interrupted", async () => {
+    const { child, ended, output } = await startLongRun();
+    child.kill("SIGINT");
+    assert.equal(await ended, 130, output());
+    assert.deepEqual(await configs(), deployed, output());
+    assert.deepEqual(journals(), []);
+  });
+
+  it("after kill -9, `--restore` puts everything back, and so would the next run", async () => {
+    const { child, ended } = await startLongRun();
+    const second = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW);
+    assert.equal(second.code, 1);
+    assert.match(second.output, new RegExp(`a benchmark uses the server at .* \\(process ${child.pid}\\)`));
+    child.kill("SIGKILL");
+    await ended;
+    assert.equal(await changed(), true);
+    assert.equal(journals().length, 1);
+    const { code, output } = await workspace.npm("bench", "--", "--restore");
+    assert.equal(code, 0, output);
+    assert.deepEqual(await configs(), deployed, output);
+    assert.deepEqual(journals(), []);
+    assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to put back/);
+  });
+
+  it("`npm run set-priority` loads the model again where no core runs, and a benchmark keeps what it set", async () => {
+    const changed = await workspace.npm("set-priority", "--", LOW, "-7");
+    assert.equal(changed.code, 0, changed.output);
+    assert.match(
+      changed.output,
+      /^batch has priority -7 now: it was loaded again, since nothing is scheduled there/,
+    );
+    assert.match(changed.output, /^The stack "local" still says -255\./m);
+    assert.deepEqual(await triton.priority(LOW), { triton: "PRIORITY_MIN", xsched: "-7" });
+    const live = await configs();
+    const short = ["--samples", "4", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "live"];
+    const measured = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW, ...short);
+    assert.equal(measured.code, 0, measured.output);
+    assert.deepEqual(await configs(), live);
+    const back = await workspace.npm("set-priority", "--", LOW, "min");
+    assert.equal(back.code, 0, back.output);
+    assert.deepEqual(await configs(), deployed);
+  });
+
+  it("`npm run status -- --watch` shows the load on each model", async () => {
+    const request = await triton.exampleRequest(HIGH);
+    const ended = new AbortController();
+    const load = (async () => {
+      while (!ended.signal.aborted) assert.equal((await triton.infer(HIGH, request)).status, 200);
+    })();
+    const { code, output } = await workspace.npm("status", "--", "--watch", "1", "--screens", "2");
+    ended.abort();
+    await load;
+    assert.equal(code, 0, output);
+    const [, first, second] = /^(realtime .*)$[^]*^(realtime .*)$/m.exec(output) ?? [];
+    assert.match(first ?? "", /^realtime +255 +yes( +–){5}$/, output);
+    const [rate = 0, queue = 0, compute = 0] = (second?.split(/ +/) ?? []).slice(3).map(Number);
+    assert.ok(rate > 1 && queue > 0 && compute > 0, output);
+    assert.match(output, /^Nothing is scheduled: this server runs as a process/m);
+  });
+
+  it("refuses models that are not there or in the wrong order, and changes nothing", async () => {
+    const unknown = await workspace.npm("bench", "--", "--high", "reltime", "--low", LOW);
+    assert.equal(unknown.code, 1);
+    assert.match(
+      unknown.output,
+      /^error: the model "reltime" is not ready.*\nfix: use one of those that are: .*realtime/m,
+    );
+    const exchanged = await workspace.npm("bench", "--", "--high", LOW, "--low", HIGH);
+    assert.equal(exchanged.code, 1);
+    assert.match(
+      exchanged.output,
+      /^error: the priority of "batch" is -255, which is not above that of "realtime", 255$/m,
+    );
+    assert.deepEqual(await configs(), deployed);
+    assert.deepEqual(journals(), []);
+  });
+});
+
+/** Prints where the local stack's server answers, as the commands find it. */
+const PRINT_ENDPOINTS = `import("./scripts/live-server.mjs").then(async ({ deployedServer }) => console.log(JSON.stringify((await deployedServer("local")).endpoints)))`;

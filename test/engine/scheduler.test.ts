@@ -1,0 +1,213 @@
+import * as assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { ArmSwitch, type Server } from "../../scripts/bench/arms/armSwitch";
+import { Journal } from "../../scripts/bench/arms/journal";
+import { modelCounters } from "../../scripts/bench/schedulerCounters";
+import { type Finished } from "../../scripts/live/deployedServer";
+import { type Sample } from "../../scripts/live/sample";
+import { Scheduler } from "../../scripts/live/scheduler";
+import { screen } from "../../scripts/live/screen";
+import { setPriority } from "../../scripts/live/setPriority";
+import { DeployedApi } from "../../scripts/live/tritonApi";
+import { StandInServer } from "../unit/live/standInServer";
+import { execute } from "./workspace";
+
+const PROJECT = path.resolve(__dirname, "../..");
+const CORE = path.join(PROJECT, "native/xsched");
+
+/**
+ * In place of Docker: the container is this machine, and XSched in it lies where the test has put it. All else is real:
+ * the host's scripts, xsched-ctl, the core, and a process whose streams it schedules on the simulated driver.
+ */
+const DOCKER = `#!/bin/bash
+case $1 in
+  inspect) echo "true 0" ;;
+  exec) shift 2 && exec "\${@//\\/opt\\/xsched/$XSCHED}" ;;
+esac
+`;
+
+/** A server whose scheduler is a real one. */
+class ScheduledServer extends StandInServer {
+  public constructor(
+    private readonly folder: string,
+    private readonly environment: NodeJS.ProcessEnv,
+  ) {
+    super([
+      { name: "chat", priority: 255 },
+      { name: "batch", priority: -255 },
+    ]);
+  }
+
+  public override onHost(words: readonly string[], input?: string): Finished {
+    const [script = "", ...rest] = words;
+    if (!["control-scheduler.sh", "measure-server.sh"].includes(script)) return super.onHost(words, input);
+    const { status, stdout, stderr } = spawnSync(
+      "bash",
+      [path.join(this.folder, "bin", script), this.folder, ...rest],
+      {
+        env: this.environment,
+        encoding: "utf8",
+      },
+    );
+    return { status, stdout, stderr };
+  }
+}
+
+describe("a scheduler that runs", () => {
+  let folder: string;
+  let server: ScheduledServer;
+  let models: ChildProcess;
+  let ended: Promise<number | null>;
+
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-live-"));
+    const xsched = path.join(folder, "xsched");
+    const build = path.join(folder, "build");
+    const driver = path.join(folder, "driver.so");
+    for (const words of [
+      ["cmake", "-S", CORE, "-B", build, "-DCMAKE_BUILD_TYPE=Release", `-DCMAKE_INSTALL_PREFIX=${xsched}`],
+      ["cmake", "--build", build, "--parallel", "2"],
+      ["cmake", "--install", build],
+      [
+        ...["g++", "-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic"],
+        ...[".", "src", "include", "tests"].map((place) => `-I${path.join(CORE, place)}`),
+        ...["functions.cc", "machine.cc"].map((file) => path.join(CORE, "tests/simulated_driver", file)),
+        ...["-o", driver, "-ldl", "-lpthread"],
+      ],
+    ]) {
+      const { code, output } = await execute(words[0]!, words.slice(1), folder);
+      assert.equal(code, 0, output);
+    }
+
+    const scripts = path.join(folder, "bin");
+    fs.mkdirSync(scripts);
+    for (const concern of ["host", "server"]) {
+      fs.cpSync(path.join(PROJECT, "components", concern, "scripts"), scripts, { recursive: true });
+    }
+    fs.mkdirSync(path.join(folder, "server"));
+    fs.writeFileSync(path.join(folder, "server/settings"), "kind container\nmetricsPort 1\n");
+    fs.mkdirSync(path.join(folder, "path"));
+    fs.writeFileSync(path.join(folder, "path/docker"), DOCKER, { mode: 0o755 });
+
+    const environment = {
+      ...process.env,
+      PATH: [path.join(folder, "path"), process.env.PATH].join(path.delimiter),
+      XSCHED: xsched,
+      XSCHED_TRITON_STATE: path.join(folder, "state"),
+      XSCHED_CONTROL_DIR: path.join(folder, "control"),
+    };
+    models = spawn("python3", [path.join(PROJECT, "test/fixtures/scheduledModels/models.py")], {
+      env: {
+        ...environment,
+        LD_LIBRARY_PATH: path.join(xsched, "lib"),
+        XSCHED_CUDA_LIB: driver,
+        XSCHED_POLICY: "HPF",
+      },
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    ended = new Promise((resolve) => models.once("close", resolve));
+    const said = await Promise.race([
+      new Promise<string>((resolve) =>
+        models.stdout?.once("data", (text: Buffer) => {
+          resolve(text.toString());
+        }),
+      ),
+      ended.then((code) => `ended with ${code}`),
+    ]);
+    assert.equal(said, "ready\n");
+    // What the image's entrypoint writes.
+    fs.mkdirSync(path.join(folder, "state"));
+    fs.writeFileSync(path.join(folder, "state/server"), `${models.pid}\n127.0.0.1 8000\nON\n`);
+    server = new ScheduledServer(folder, environment);
+  });
+
+  after(async () => {
+    models.stdin?.end();
+    assert.equal(await ended, 0);
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  const sample = (): Sample => JSON.parse(server.onHost(["measure-server.sh"]).stdout) as Sample;
+  const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  const priorityOf = (model: string): number | undefined =>
+    new Scheduler(server).queues().find(({ name }) => name === `${model}/0`)?.priority;
+
+  it("is found through the host's scripts", () => {
+    const state = new Scheduler(server).state();
+    assert.ok(state.active, JSON.stringify(state));
+    assert.match(state.status, /^policy +HPF$/m);
+    assert.deepEqual([priorityOf("chat"), priorityOf("batch")], [255, -255]);
+  });
+
+  it("shows on the screen whom it blocks, and whom it prefers", async () => {
+    const before = sample();
+    await rest(1500);
+    const now = sample();
+    assert.equal(now.noQueues, "");
+    const running = {
+      ...now.server,
+      running: true,
+      models: server.models.map((model) => ({ ...model, ready: true, reason: "" })),
+    };
+    const text = screen("test", before, { ...now, server: running });
+    const cells = (model: string) => new RegExp(`^${model} .*$`, "m").exec(text)?.[0].split(/ {2,}/) ?? [];
+    assert.ok(parseFloat(cells("batch")[6] ?? "") > 1, text);
+    assert.ok(parseFloat(cells("chat")[7] ?? "") > 1, text);
+    assert.equal(cells("chat")[6], "0 %", text);
+  });
+
+  it("takes another priority at once, without a reload", async () => {
+    const said = await setPriority(server, "batch", 12);
+    assert.match(said, /^batch has priority 12 now: changed in the running scheduler/);
+    assert.equal(priorityOf("batch"), 12);
+    assert.deepEqual(server.loads, []);
+    await setPriority(server, "batch", -255);
+  });
+
+  it("blocks nobody where the benchmark measures without it, and does again afterwards", async () => {
+    const scheduler = new Scheduler(server);
+    const journal = new Journal(path.join(folder, "journals"), "here");
+    const target: Server = { api: new DeployedApi(server), scheduler, journal };
+    const blocked = async (): Promise<number> => {
+      const before = modelCounters(scheduler.queues(), "batch");
+      await rest(1000);
+      return modelCounters(scheduler.queues(), "batch").since(before).blocked;
+    };
+    const arms = await ArmSwitch.begin(target, { high: "chat", low: "batch" });
+    await arms.use("cuda");
+    assert.deepEqual([priorityOf("chat"), priorityOf("batch")], [255, 255]);
+    await rest(200);
+    assert.equal(await blocked(), 0);
+    assert.deepEqual(await arms.restore(), []);
+    assert.deepEqual([priorityOf("chat"), priorityOf("batch")], [255, -255]);
+    assert.ok((await blocked()) > 0);
+  });
+
+  it("says why it does not know a model", () => {
+    assert.throws(() => {
+      new Scheduler(server).setPriority("nobody", 1);
+    }, /nobody/);
+    fs.writeFileSync(path.join(folder, "server/settings"), "kind process\n");
+    try {
+      const state = new Scheduler(server).state();
+      assert.ok(!state.active && state.reason.includes("runs as a process"), JSON.stringify(state));
+      assert.match(sample().noQueues, /runs as a process/);
+    } finally {
+      fs.writeFileSync(path.join(folder, "server/settings"), "kind container\nmetricsPort 1\n");
+    }
+    fs.renameSync(path.join(folder, "state"), path.join(folder, "no-state"));
+    try {
+      const state = new Scheduler(server).state();
+      assert.ok(
+        !state.active && state.reason === "the image of this container has no XSched",
+        JSON.stringify(state),
+      );
+    } finally {
+      fs.renameSync(path.join(folder, "no-state"), path.join(folder, "state"));
+    }
+  });
+});

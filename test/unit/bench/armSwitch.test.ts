@@ -1,0 +1,192 @@
+import * as assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { PHASES, phasesOf } from "../../../scripts/bench/arms/arms";
+import { ArmSwitch, restore, type Server } from "../../../scripts/bench/arms/armSwitch";
+import { isRunning, Journal } from "../../../scripts/bench/arms/journal";
+import { configuredPriority, type ModelConfig } from "../../../scripts/live/modelConfig";
+import { Scheduler } from "../../../scripts/live/scheduler";
+import { setPriority } from "../../../scripts/live/setPriority";
+import { DeployedApi } from "../../../scripts/live/tritonApi";
+import { modelConfig, StandInServer } from "../live/standInServer";
+
+const ROLES = { high: "chat", low: "batch" };
+const MODELS = [
+  { name: "chat", priority: 40 },
+  { name: "batch", priority: -255 },
+  { name: "other", priority: 3 },
+];
+
+describe("the switch between arms", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-arms-"));
+  });
+
+  afterEach(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  const serverOf = (standIn: StandInServer): Server => ({
+    api: new DeployedApi(standIn),
+    ...(standIn.queues && { scheduler: new Scheduler(standIn) }),
+    stack: standIn.stack,
+    journal: new Journal(path.join(folder, "journals"), "here"),
+  });
+
+  const priorities = (standIn: StandInServer) =>
+    Object.values(ROLES).map((model) => configuredPriority(standIn.config(model)));
+
+  for (const mode of [undefined, "explicit", "transparent"] as const) {
+    describe(`on a server that is ${mode === undefined ? "not scheduled" : `scheduled, ${mode} mode`}`, () => {
+      let standIn: StandInServer;
+      let server: Server;
+      let before: ModelConfig[];
+      let queues: (number | undefined)[];
+
+      beforeEach(() => {
+        standIn = new StandInServer(MODELS, mode);
+        server = serverOf(standIn);
+        before = MODELS.map(({ name }) => standIn.config(name));
+        queues = MODELS.map(({ name }) => standIn.queuePriority(name));
+      });
+
+      const assertAsBefore = (): void => {
+        assert.deepEqual(
+          MODELS.map(({ name }) => standIn.config(name)),
+          before,
+        );
+        assert.deepEqual(
+          MODELS.map(({ name }) => standIn.queuePriority(name)),
+          queues,
+        );
+        assert.equal(server.journal.read(), undefined);
+      };
+
+      it("isolates each setting, and changes the two models only", async () => {
+        const arms = await ArmSwitch.begin(server, ROLES);
+        await arms.use("none");
+        assert.deepEqual(priorities(standIn), [
+          { cuda: "PRIORITY_DEFAULT", xsched: 255 },
+          { cuda: "PRIORITY_DEFAULT", xsched: 255 },
+        ]);
+        await arms.use("cuda");
+        assert.deepEqual(priorities(standIn), [
+          { cuda: "PRIORITY_MAX", xsched: 255 },
+          { cuda: "PRIORITY_MIN", xsched: 255 },
+        ]);
+        if (mode !== undefined) {
+          assert.deepEqual(
+            Object.values(ROLES).map((model) => standIn.queuePriority(model)),
+            [255, 255],
+            "the scheduler has no say where CUDA's priorities are measured",
+          );
+        }
+        await arms.use("own");
+        assert.deepEqual(priorities(standIn), [
+          { cuda: "PRIORITY_MAX", xsched: 40 },
+          { cuda: "PRIORITY_MIN", xsched: -255 },
+        ]);
+        assert.deepEqual(
+          Object.values(ROLES).map((model) => standIn.queuePriority(model)),
+          queues.slice(0, 2),
+        );
+        assert.deepEqual(
+          standIn.loads.filter((load) => load.startsWith("other")),
+          [],
+        );
+        assert.deepEqual(await arms.restore(), []);
+        assertAsBefore();
+      });
+
+      for (const setting of ["none", "cuda", "own"] as const) {
+        it(`puts everything back from "${setting}"`, async () => {
+          const arms = await ArmSwitch.begin(server, ROLES);
+          await arms.use("cuda");
+          await arms.use(setting);
+          assert.deepEqual(await arms.restore(), []);
+          assertAsBefore();
+        });
+
+        it(`puts everything back from "${setting}" by the journal alone`, async () => {
+          const arms = await ArmSwitch.begin(server, ROLES);
+          await arms.use("none");
+          await arms.use(setting);
+          const left = server.journal.read();
+          assert.ok(left);
+          assert.deepEqual(await restore(server, left), []);
+          assertAsBefore();
+        });
+      }
+
+      it("puts back what a switch that failed half way has changed", async () => {
+        const arms = await ArmSwitch.begin(server, ROLES);
+        standIn.failingLoad = 2;
+        await assert.rejects(arms.use("none"), /out of memory/);
+        assert.deepEqual(await arms.restore(), []);
+        assertAsBefore();
+      });
+
+      it("keeps a priority that had been changed live", async () => {
+        if (mode === "transparent") return; // There a live change is one of the configuration.
+        await setPriority(standIn, "batch", 12);
+        before = MODELS.map(({ name }) => standIn.config(name));
+        queues = MODELS.map(({ name }) => standIn.queuePriority(name));
+        const arms = await ArmSwitch.begin(server, ROLES);
+        await arms.use("none");
+        await arms.use("cuda");
+        assert.deepEqual(await arms.restore(), []);
+        assertAsBefore();
+      });
+
+      it("notices that a model was deployed meanwhile, and leaves it so", async () => {
+        const arms = await ArmSwitch.begin(server, ROLES);
+        await arms.use("none");
+        const deployed = modelConfig("batch", -100);
+        standIn.deploy(deployed);
+        await assert.rejects(
+          arms.check(),
+          /"batch" is not as the benchmark has loaded it; was it deployed meanwhile/,
+        );
+        assert.deepEqual(await arms.restore(), [
+          'the model "batch" was deployed anew meanwhile; it serves as the stack has it',
+        ]);
+        assert.deepEqual(standIn.config("batch"), deployed);
+        assert.deepEqual(standIn.config("chat"), before[0]);
+      });
+    });
+  }
+
+  it("refuses a server that another benchmark uses, until that has ended", async () => {
+    const server = serverOf(new StandInServer(MODELS));
+    const other = spawn(process.execPath, [
+      ...["-r", require.resolve("ts-node/register/transpile-only"), "-e"],
+      `const { Journal } = require(${JSON.stringify(path.resolve(__dirname, "../../../scripts/bench/arms/journal.ts"))});
+       new Journal(${JSON.stringify(path.join(folder, "journals"))}, "here").write({ place: "here", configs: {}, queues: {} });
+       console.log("written"); setInterval(() => {}, 1000);`,
+    ]);
+    await new Promise((resolve) => other.stdout.once("data", resolve));
+    try {
+      await assert.rejects(
+        ArmSwitch.begin(server, ROLES),
+        new RegExp(`another benchmark .* \\(process ${other.pid}\\)`),
+      );
+    } finally {
+      const ended = new Promise((resolve) => other.once("close", resolve));
+      other.kill("SIGKILL");
+      await ended;
+    }
+    const left = server.journal.read();
+    assert.ok(left && !isRunning(left));
+  });
+
+  it("begins each round with another phase, and has each phase once in a round", () => {
+    const first = new Set(PHASES.map((_, round) => phasesOf(round)[0]));
+    assert.equal(first.size, PHASES.length);
+    for (let round = 0; round < 7; round++) assert.deepEqual([...phasesOf(round)].sort(), [...PHASES].sort());
+  });
+});

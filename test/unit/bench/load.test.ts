@@ -1,0 +1,192 @@
+import * as assert from "node:assert/strict";
+
+import { closedLoad } from "../../../scripts/bench/load/closedLoad";
+import { now } from "../../../scripts/bench/load/clock";
+import { LoadThread } from "../../../scripts/bench/load/loadThread";
+import { openLoad } from "../../../scripts/bench/load/openLoad";
+import { type Connection, type Target } from "../../../scripts/bench/protocol/connection";
+import { StandInTriton } from "./standInTriton";
+
+const NEVER = new AbortController().signal;
+const nothing = (): void => undefined;
+
+/** A model that answers after `delay` milliseconds, whatever the network does. */
+function answering(
+  delay: (number: number) => number,
+  problem?: (number: number) => string | undefined,
+): Connection {
+  let count = 0;
+  return {
+    send: (done) => {
+      const number = count++;
+      setTimeout(() => {
+        done(problem?.(number));
+      }, delay(number));
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+describe("an open load", () => {
+  it("sends in time although earlier answers are late, and counts from the intended time", async () => {
+    const times = Float64Array.from({ length: 20 }, (_, index) => index * 10);
+    const load = await openLoad(
+      answering(() => 150),
+      now() + 20,
+      times,
+      nothing,
+      NEVER,
+    );
+    assert.deepEqual(load.intended, times);
+    load.lag.forEach((lag, index) => {
+      assert.ok(lag >= 0, `request ${index} is never early`);
+      // The answer comes 150 ms after it was sent, so a late sending shows in the latency.
+      assert.ok((load.latency[index] ?? 0) >= 149 + lag, `${load.latency[index]} with lag ${lag}`);
+    });
+    assert.ok(Math.min(...load.lag) < 5, "some are sent in time even on a busy machine");
+  });
+
+  it("charges a stall of this process to the requests that it delays, and sends every one of them", async () => {
+    const times = Float64Array.from({ length: 30 }, (_, index) => index * 10);
+    setTimeout(() => {
+      for (const end = now() + 120; now() < end;);
+    }, 100);
+    const load = await openLoad(
+      answering(() => 1),
+      now() + 20,
+      times,
+      nothing,
+      NEVER,
+    );
+    assert.equal(load.latency.length, 30);
+    assert.ok(Math.max(...load.lag) >= 80, `longest lag ${Math.max(...load.lag)} ms`);
+    assert.ok(Math.max(...load.latency) >= Math.max(...load.lag));
+  });
+
+  it("tells what failed, and why", async () => {
+    const connection = answering(
+      () => 1,
+      (number) => (number % 2 === 0 ? undefined : "HTTP status 503: no"),
+    );
+    const load = await openLoad(connection, now(), Float64Array.of(0, 1, 2, 3), nothing, NEVER);
+    assert.deepEqual([...load.latency].map(Number.isNaN), [false, true, false, true]);
+    assert.deepEqual(load.problems, ["HTTP status 503: no"]);
+  });
+
+  it("sends no more when it is interrupted, and waits for what is under way", async () => {
+    const abort = new AbortController();
+    setTimeout(() => {
+      abort.abort();
+    }, 60);
+    const times = Float64Array.from({ length: 100 }, (_, index) => index * 10);
+    const load = await openLoad(
+      answering(() => 30),
+      now(),
+      times,
+      nothing,
+      abort.signal,
+    );
+    assert.ok(load.intended.length > 0 && load.intended.length < 100, `${load.intended.length} were sent`);
+    assert.ok(load.latency.every((value) => value >= 29));
+  });
+});
+
+describe("a closed load", () => {
+  it("keeps as many requests under way as asked for", async () => {
+    const abort = new AbortController();
+    let underWay = 0;
+    let most = 0;
+    const connection: Connection = {
+      send: (done) => {
+        most = Math.max(most, ++underWay);
+        setTimeout(() => {
+          underWay--;
+          done();
+        }, 5);
+      },
+      close: () => Promise.resolve(),
+    };
+    setTimeout(() => {
+      abort.abort();
+    }, 100);
+    const load = await closedLoad(connection, 3, nothing, abort.signal);
+    assert.equal(most, 3);
+    assert.equal(underWay, 0);
+    assert.equal(load.ends.length, load.latency.length);
+    assert.ok(load.ends.length >= 6, `${load.ends.length} answers`);
+    assert.ok(load.latency.every((value) => value >= 4));
+  });
+});
+
+describe("the thread of a load", () => {
+  let triton: StandInTriton | undefined;
+  let thread: LoadThread;
+
+  afterEach(async () => {
+    await thread.close();
+    await triton?.stop();
+  });
+
+  const target = (url: string): Target => ({
+    protocol: "http",
+    address: url,
+    model: "some model",
+    inputs: [
+      { name: "X", datatype: "FP32", shape: [1, 2], data: Buffer.from("\0\0\x80?\0\0\x80?", "latin1") },
+    ],
+    timeoutMs: 5000,
+  });
+
+  it("sends binary tensors over HTTP", async () => {
+    triton = await StandInTriton.start(() => ({ delay: 20 }));
+    thread = await LoadThread.start(target(triton.url));
+    const { load } = await thread.open(Float64Array.of(0, 5, 10), NEVER);
+    assert.deepEqual(load.problems, []);
+    assert.equal(thread.answered, 3);
+    assert.ok(load.latency.every((value) => value >= 19 && value < 5000));
+    const [first] = triton.received;
+    assert.equal(first?.url, "/v2/models/some%20model/infer");
+    const head = Number(first.headers["inference-header-content-length"]);
+    assert.deepEqual(JSON.parse(first.body.subarray(0, head).toString()), {
+      inputs: [{ name: "X", datatype: "FP32", shape: [1, 2], parameters: { binary_data_size: 8 } }],
+      parameters: { binary_data_output: true },
+    });
+    assert.deepEqual([first.body.readFloatLE(head), first.body.readFloatLE(head + 4)], [1, 1]);
+  });
+
+  it("goes on after answers that are no success", async () => {
+    triton = await StandInTriton.start((number) => ({ delay: 0, status: number === 0 ? 500 : 200 }));
+    thread = await LoadThread.start(target(triton.url));
+    const { load } = await thread.open(Float64Array.of(0, 30), NEVER);
+    assert.deepEqual(load.problems, ['HTTP status 500: {"error":"as the test wants"}']);
+    assert.equal(load.latency.filter((value) => !Number.isNaN(value)).length, 1);
+  });
+
+  it("runs a closed load until it is stopped, and then another one", async () => {
+    triton = await StandInTriton.start(() => ({ delay: 2 }));
+    thread = await LoadThread.start(target(triton.url));
+    for (let turn = 0; turn < 2; turn++) {
+      const running = thread.closed(2);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      const load = await running.stop();
+      assert.equal(load.failed, 0);
+      assert.ok(load.ends.length > 2);
+    }
+  });
+
+  it("says that nothing answers", async () => {
+    triton = await StandInTriton.start(() => ({ delay: 0 }));
+    const { url } = triton;
+    await triton.stop();
+    thread = await LoadThread.start(target(url));
+    const { load } = await thread.open(Float64Array.of(0), NEVER);
+    assert.match(load.problems[0] ?? "", /ECONNREFUSED/);
+  });
+
+  it("cannot be started for an address that is none", async () => {
+    await assert.rejects(
+      LoadThread.start({ ...target("http://127.0.0.1:1"), address: "no address" }),
+      /Invalid URL/,
+    );
+  });
+});

@@ -1,0 +1,277 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import fc from "fast-check";
+
+import { ARMS, PHASES } from "../../../scripts/bench/arms/arms";
+import { schedule } from "../../../scripts/bench/load/schedule";
+import { type Measurement, type Plan, within } from "../../../scripts/bench/measure";
+import { distribution, latencyChart, throughputChart } from "../../../scripts/bench/report/charts";
+import { writeReport } from "../../../scripts/bench/report/files";
+import { type Results } from "../../../scripts/bench/report/results";
+import { summarize } from "../../../scripts/bench/report/summary";
+import { resultText } from "../../../scripts/bench/report/text";
+import { linearTicks, logTicks } from "../../../scripts/bench/report/ticks";
+import { sorted } from "../../../scripts/bench/statistics/percentile";
+import { random } from "../../../scripts/bench/statistics/random";
+
+const FACTOR: Readonly<Record<string, number>> = {
+  standalone: 1,
+  triton: 3,
+  "triton+priority": 2,
+  xsched: 1.05,
+};
+const RATE: Readonly<Record<string, number>> = {
+  "low alone": 100,
+  triton: 90,
+  "triton+priority": 85,
+  xsched: 80,
+};
+
+/** Results of arms whose latencies are those of the one alone, 10 to 20 ms, times a factor. */
+function results(rounds = 3, perRound = 200): Results {
+  const plan: Plan = {
+    high: "bert-high",
+    low: "bert-low",
+    rounds,
+    periodMs: 100,
+    warmUpMs: 0,
+    lowConcurrency: 1,
+    schedules: Array.from({ length: rounds }, () => schedule("fixed", perRound, 10, random(1))),
+  };
+  const measurements = Array.from({ length: rounds }, (_, round) =>
+    PHASES.map((phase): Measurement => {
+      const times = plan.schedules[round]!;
+      const next = random(round);
+      const factor = FACTOR[phase];
+      const rate = RATE[phase];
+      return {
+        phase,
+        round,
+        ...(factor !== undefined && {
+          high: {
+            intended: times,
+            lag: times.map(() => 0.01),
+            latency: times.map(() => factor * (10 + 10 * next())),
+            problems: [],
+          },
+        }),
+        ...(rate !== undefined && {
+          low: { answers: rate * 20, seconds: 20, perSecond: rate, failed: 0, problems: [] },
+        }),
+      };
+    }),
+  ).flat();
+  return {
+    plan,
+    measurements,
+    summary: summarize(plan, measurements, 1),
+    run: {
+      began: "2026-11-25T08:00:00.000Z",
+      server: "http://127.0.0.1:8000",
+      version: "2.51.0",
+      protocol: "http",
+      arrivals: "fixed",
+      rate: 10,
+      seed: 1,
+      priorities: { high: 255, low: -255 },
+      scheduler: { active: true, says: "scheduled" },
+      client: "this machine",
+    },
+  };
+}
+
+describe("the summary of a benchmark", () => {
+  const { summary } = results();
+  const arm = (name: string) => summary.arms.find((found) => found.arm === name)!;
+
+  it("has percentiles, their ratio to standalone, and intervals around them", () => {
+    // Uniform from 10 to 20 ms; 600 samples, so within a few tenths.
+    assert.ok(Math.abs(arm("standalone").latencyMs.p50.value - 15) < 0.5);
+    assert.ok(Math.abs(arm("standalone").latencyMs.p90.value - 19) < 0.5);
+    for (const { arm: name, samples, failed, ratio, latencyMs } of summary.arms) {
+      assert.deepEqual([samples, failed], [600, 0]);
+      for (const key of ["p50", "p90", "p99"] as const) {
+        assert.ok(Math.abs(ratio[key].value - FACTOR[name]!) < 1e-9, `${name} ${key}`);
+        assert.ok(ratio[key].low <= ratio[key].value && ratio[key].value <= ratio[key].high);
+        assert.ok(latencyMs[key].low <= latencyMs[key].value && latencyMs[key].value <= latencyMs[key].high);
+      }
+    }
+  });
+
+  it("has the low model's throughput against itself alone and against what is left of the device", () => {
+    assert.equal(summary.lowAlone.value, 100);
+    assert.equal(arm("standalone").low, undefined);
+    assert.equal(arm("xsched").low?.perSecond.value, 80);
+    assert.equal(arm("xsched").low?.ofAlone.value, 0.8);
+    // 15 of 100 ms belong to the high model, so 85 % are left.
+    assert.ok(Math.abs((arm("xsched").low?.ofBound.value ?? 0) - 0.8 / 0.85) < 0.01);
+  });
+
+  it("gives no interval for one figure", () => {
+    const { summary: single } = results(1);
+    assert.ok(Number.isNaN(single.lowAlone.low));
+    assert.ok(!Number.isNaN(single.arms[0]!.latencyMs.p50.low));
+  });
+
+  it("counts what failed and leaves it out of the percentiles", () => {
+    const { plan, measurements } = results(1);
+    const failed = measurements.map((found) =>
+      found.high
+        ? {
+            ...found,
+            high: { ...found.high, latency: found.high.latency.map((ms, i) => (i < 5 ? NaN : ms)) },
+          }
+        : found,
+    );
+    const [first] = summarize(plan, failed, 1).arms;
+    assert.deepEqual([first?.samples, first?.failed], [195, 5]);
+    assert.ok(Number.isFinite(first?.latencyMs.p99.value));
+  });
+
+  it("counts only answers within the time of the high model's schedule", () => {
+    const load = {
+      ends: Float64Array.of(999, 1000, 1500, 2999, 3000),
+      latency: new Float64Array(5),
+      failed: 0,
+      problems: [],
+    };
+    assert.deepEqual(within(load, 1000, 3000), {
+      answers: 3,
+      seconds: 2,
+      perSecond: 1.5,
+      failed: 0,
+      problems: [],
+    });
+  });
+});
+
+describe("the files of a benchmark", () => {
+  let folder: string;
+
+  before(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-report-"));
+    writeReport(folder, results(2, 50));
+  });
+
+  after(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  const rows = (name: string): string[][] =>
+    fs
+      .readFileSync(path.join(folder, name), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(","));
+
+  it("hold every sample, as JSON and as CSV", () => {
+    const json = JSON.parse(fs.readFileSync(path.join(folder, "results.json"), "utf8")) as {
+      measurements: { phase: string; high?: { latencyMs: number[] } }[];
+    };
+    const fromJson = json.measurements.flatMap(({ phase, high }) =>
+      (high?.latencyMs ?? []).map((ms) => [phase, ms]),
+    );
+    const [head, ...samples] = rows("samples.csv");
+    assert.deepEqual(head, ["round", "arm", "index", "intended_ms", "lag_ms", "latency_ms"]);
+    assert.equal(samples.length, 4 * 2 * 50);
+    assert.deepEqual(
+      samples.map((row) => [row[1], Number(Number(row[5]).toFixed(3))]),
+      fromJson,
+    );
+  });
+
+  it("hold a table with the same columns in every row", () => {
+    const summary = rows("summary.csv");
+    for (const row of summary) assert.equal(row.length, 7, row.join());
+    const p50 = summary.find(
+      ([arm, measure, statistic]) =>
+        arm === "triton" && measure === "high latency over standalone" && statistic === "p50",
+    );
+    assert.equal(Number(p50?.[4]), 3);
+  });
+});
+
+describe("the pictures of a benchmark", () => {
+  const found = results();
+
+  it("show the distribution as a line that never falls, from 0 to 100 %", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.double({ min: 0.001, max: 1e5, noNaN: true }), { minLength: 1, maxLength: 2000 }),
+        (values) => {
+          const ascending = sorted(Float64Array.from(values));
+          const points = distribution(ascending);
+          assert.deepEqual(points[0], [ascending[0], 0]);
+          assert.deepEqual(points.at(-1), [ascending.at(-1), 100]);
+          for (const [index, [x, y]] of points.entries()) {
+            const [x0, y0] = points[index - 1] ?? [0, 0];
+            assert.ok(x >= x0 && y >= y0);
+          }
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it("have title, units, and a legend that names every arm", () => {
+    const svg = latencyChart(found);
+    for (const text of [
+      "Latency of bert-high beside bert-low",
+      "Latency in milliseconds",
+      "Requests answered in this time (%)",
+      ...ARMS,
+    ]) {
+      assert.ok(svg.includes(`>${text}<`), text);
+    }
+    const bars = throughputChart(found);
+    for (const text of [
+      "Throughput of bert-low beside bert-high",
+      "Requests answered per second",
+      "bert-low alone",
+      "80.0/s",
+    ]) {
+      assert.ok(bars.includes(`>${text}<`), text);
+    }
+    assert.ok(!(svg + bars).includes("NaN"));
+  });
+
+  it("tell the arms apart without colour", () => {
+    const strokes = [...latencyChart(found).matchAll(/<path d="M[^"]*" fill="none"[^>]*>/g)]
+      .map(([line]) => line)
+      .filter((line) => line.length > 500)
+      .map(
+        (line) =>
+          `${/stroke-width="([^"]*)"/.exec(line)?.[1] ?? "1"} ${/stroke-dasharray="([^"]*)"/.exec(line)?.[1] ?? "solid"}`,
+      );
+    assert.equal(strokes.length, 4);
+    assert.equal(new Set(strokes).size, 4, strokes.join("; "));
+  });
+
+  it("say if nothing was scheduled", () => {
+    const run = { ...found.run, scheduler: { active: false, says: "a process" } };
+    assert.match(latencyChart({ ...found, run }), /XSched was not active/);
+    assert.match(resultText({ ...found, run }), /not active or not asked: a process/);
+  });
+
+  it("have axes that hold all values between round labels", () => {
+    const value = fc.double({ min: 0.01, max: 1e5, noNaN: true });
+    fc.assert(
+      fc.property(value, value, (one, other) => {
+        const [least, most] = [Math.min(one, other), Math.max(one, other)];
+        for (const { low, high, values } of [linearTicks(least, most), logTicks(least, most)]) {
+          assert.ok(
+            low <= least * (1 + 1e-9) && high >= most * (1 - 1e-9),
+            `${low} ≤ ${least}, ${most} ≤ ${high}`,
+          );
+          assert.deepEqual([values[0], values.at(-1)], [low, high]);
+          assert.ok(values.length <= 30, `${values.length} labels`);
+        }
+      }),
+    );
+    assert.deepEqual(linearTicks(9.7, 20.3).values, [8, 10, 12, 14, 16, 18, 20, 22]);
+    assert.deepEqual(logTicks(0.7, 130).values, [0.5, 1, 2, 5, 10, 20, 50, 100, 200]);
+  });
+});

@@ -1,0 +1,48 @@
+import * as assert from "node:assert/strict";
+
+import fc from "fast-check";
+
+import { ARRIVALS, schedule } from "../../../scripts/bench/load/schedule";
+import { random } from "../../../scripts/bench/statistics/random";
+
+const rates = fc.double({ min: 0.1, max: 10_000, noNaN: true });
+const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
+
+describe("a schedule of arrivals", () => {
+  it("has as many as asked for, in order, and is the same for the same seed", () => {
+    fc.assert(
+      fc.property(fc.constantFrom(...ARRIVALS), fc.nat(500), rates, seeds, (arrivals, count, rate, seed) => {
+        const times = schedule(arrivals, count, rate, random(seed));
+        assert.equal(times.length, count);
+        times.forEach((time, index) => {
+          assert.ok(Number.isFinite(time) && time >= (times[index - 1] ?? 0), `${time} at ${index}`);
+        });
+        assert.deepEqual(schedule(arrivals, count, rate, random(seed)), times);
+      }),
+    );
+  });
+
+  it("that is fixed begins at once and has equal gaps", () => {
+    assert.deepEqual([...schedule("fixed", 4, 10, random(1))], [0, 100, 200, 300]);
+  });
+
+  it("of Poisson arrivals has gaps that are exponentially distributed with the wanted mean", () => {
+    const count = 50_000;
+    const times = schedule("poisson", count, 20, random(7));
+    const gaps = times.map((time, index) => time - (times[index - 1] ?? 0));
+    const mean = gaps.reduce((sum, gap) => sum + gap, 0) / count;
+    // Five standard errors: 50 ms / √50000 = 0.22 ms.
+    assert.ok(Math.abs(mean - 50) < 1.1, `mean gap ${mean} ms`);
+    for (const ms of [10, 50, 150]) {
+      const longer = gaps.filter((gap) => gap > ms).length / count;
+      assert.ok(
+        Math.abs(longer - Math.exp(-ms / 50)) < 0.012,
+        `${longer} of the gaps are longer than ${ms} ms`,
+      );
+    }
+  });
+
+  it("is another one for another seed", () => {
+    assert.notDeepEqual(schedule("poisson", 10, 10, random(1)), schedule("poisson", 10, 10, random(2)));
+  });
+});

@@ -1,0 +1,78 @@
+import * as assert from "node:assert/strict";
+
+import { parsePriority, parseWords, setPriority } from "../../../scripts/live/setPriority";
+import { modelConfig, StandInServer } from "./standInServer";
+
+const MODELS = [
+  { name: "chat", priority: 40 },
+  { name: "batch", priority: -255 },
+];
+
+describe("set-priority", () => {
+  it("changes the queues of a model where they are scheduled, and loads nothing", async () => {
+    const server = new StandInServer(MODELS, "explicit");
+    const said = await setPriority(server, "chat", 90);
+    assert.equal(server.queuePriority("chat"), 90);
+    assert.equal(server.queuePriority("batch"), -255);
+    assert.deepEqual(server.loads, []);
+    assert.match(said, /^chat has priority 90 now: changed in the running scheduler/);
+  });
+
+  it("loads a model again where nothing is scheduled, with both priorities and all else as it was", async () => {
+    const server = new StandInServer(MODELS);
+    const said = await setPriority(server, "batch", 7);
+    assert.deepEqual(server.config("batch"), modelConfig("batch", 7));
+    assert.deepEqual(server.config("chat"), modelConfig("chat", 40));
+    assert.deepEqual(server.loads, ["batch overridden"]);
+    assert.match(said, /^batch has priority 7 now: it was loaded again, since nothing is scheduled there/);
+  });
+
+  it("loads a model again if the scheduler does not know its queues", async () => {
+    const server = new StandInServer(MODELS, "transparent");
+    const said = await setPriority(server, "batch", 7);
+    assert.match(said, /loaded again, since xsched-ctl priority batch 7: no queue is called batch/);
+    assert.equal(server.queuePriority("batch"), 255);
+  });
+
+  it("says what to write in the stack's config to keep it", async () => {
+    const said = await setPriority(new StandInServer(MODELS, "explicit"), "batch", 7);
+    assert.ok(
+      said.endsWith(
+        [
+          'The stack "dev" still says -255. The change lasts until the model or the server is loaded again; npm run up does not see it.',
+          "To keep it, write in Pulumi.dev.yaml, models[1] (batch):",
+          "    priority: 7",
+          "then: npm run up -- dev",
+        ].join("\n"),
+      ),
+      said,
+    );
+  });
+
+  it("goes back to the stack's own configuration with the stack's own priority", async () => {
+    const server = new StandInServer(MODELS);
+    await setPriority(server, "chat", 90);
+    const said = await setPriority(server, "chat", 40);
+    assert.deepEqual(server.loads, ["chat overridden", "chat"]);
+    assert.match(said, /That is what the stack "dev" says, too\.$/);
+  });
+
+  it("names the models there are", async () => {
+    await assert.rejects(setPriority(new StandInServer(MODELS), "chta", 1), {
+      message: 'the stack "dev" has no model "chta"\nfix: use one of its models: chat, batch',
+    });
+  });
+
+  it("takes an integer or a name, after a stack or without one", () => {
+    assert.deepEqual(parseWords(["chat", "-100"]), { stack: "local", model: "chat", priority: -100 });
+    assert.deepEqual(parseWords(["dev", "chat", "max"]), { stack: "dev", model: "chat", priority: 255 });
+    assert.equal(Object.is(parsePriority("-0"), 0), true);
+    for (const text of ["256", "-256", "1.5", "", "high", "0x10", "constructor"]) {
+      assert.throws(() => parsePriority(text), {
+        message: new RegExp(`^"${text}" is not a priority\nfix: give an integer from -255 to 255`),
+      });
+    }
+    for (const words of [[], ["chat"], ["a", "b", "1", "2"]])
+      assert.throws(() => parseWords(words), /npm run set-priority/);
+  });
+});
