@@ -133,7 +133,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     const [id = ""] = instances();
     const host = fs.readFileSync(machine(id, "ssh/ssh_host_ed25519_key"), "utf8");
     const [parameter] = cloud?.everything("aws:ssm/parameter:Parameter") ?? [];
-    assert.equal(host.trim(), String(parameter?.properties.value).trim());
+    assert.equal(host.trim(), (parameter?.properties.value as string).trim());
     const { tags, instanceMarketOptions, metadataOptions } = properties(INSTANCE);
     assert.deepEqual(tags, {
       Name: "xsched-triton-dev-machine",
