@@ -9,6 +9,8 @@ export {
   type AwsGpuHostArgs,
   type AwsVolumeArgs,
   type HostLocation,
+  HostServices,
+  type HostServicesArgs,
   PublicIp,
   type SetUpStepArgs,
   type SshConnectionArgs,
@@ -30,10 +32,13 @@ export {
   EnginePrecision,
   type EngineShapeArgs,
   type ModelArgs,
+  ModelBucket,
+  type ModelBucketArgs,
   ModelRepository,
   type ModelRepositoryArgs,
   type StoredModel,
 } from "./models";
+export { AwsMonitoring, type AwsMonitoringArgs } from "./observability";
 export {
   type Endpoints,
   LogLevel,

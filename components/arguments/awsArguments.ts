@@ -1,7 +1,20 @@
 import { awsFields, checkAwsHost } from "../settings/awsHostSettings";
-import { boolean, defaulted, integer, list, object, optional, required, text } from "../settings/rules";
+import { monitoringFields } from "../settings/monitoringSettings";
+import { modelName } from "../settings/modelSettings";
+import {
+  boolean,
+  defaulted,
+  integer,
+  list,
+  object,
+  optional,
+  required,
+  type Rule,
+  text,
+} from "../settings/rules";
 import { keepImages } from "../settings/runtimeSettings";
 import { anything } from "./anything";
+import { locationFieldsNow } from "./hostArguments";
 import { orLater, orLaterFields } from "./later";
 
 const HOST = "an object with the arguments of a host on AWS";
@@ -34,6 +47,62 @@ export const ecrArgument = object(REPOSITORY, ecrFields);
 /** What is known of it when it is constructed. */
 export const ecrNow = object(REPOSITORY, orLaterFields(ecrFields));
 
+const bucketFields = {
+  keepDays: defaulted(integer(1, 3650, 30), 30, "Days for which an overwritten file is kept."),
+  tags: awsFields.tags,
+};
+
+const BUCKET = "an object with the arguments of a bucket for models";
+
+/** What is known of a bucket for models in the end. */
+export const modelBucketArgument = object(BUCKET, bucketFields);
+
+/** What is known of it when it is constructed. */
+export const modelBucketNow = object(BUCKET, orLaterFields(bucketFields));
+
+const watchedFields = {
+  ...monitoringFields,
+  instanceId: required(resource("an EC2 instance", /^i-[0-9a-f]{8,17}$/), "Instance."),
+  instanceType: required(resource("a type of EC2 instance", /^[a-z0-9-]+\.[a-z0-9-]+$/), "Its type."),
+  region: required(resource("a region of AWS", /^[a-z]{2}(-[a-z]+)+-\d$/), "Its region."),
+  roleName: required(resource("an IAM role", /^[\w+=,.@-]{1,64}$/), "Its role."),
+  spot: defaulted(boolean, false, "Whether it is a spot instance."),
+  container: defaulted(boolean, true, "Whether Triton runs in a container."),
+  tritonMetrics: defaulted(
+    resource("address:port", /^\S+:\d{1,5}$/),
+    "127.0.0.1:8002",
+    "Where Triton's metrics are.",
+  ),
+  models: required(list(modelName, { allowed: "a list of models' names" }), "Names of the models."),
+  tags: awsFields.tags,
+};
+
+/** The name or id of something on AWS, as AWS or a component gives it. */
+function resource(what: string, pattern: RegExp): Rule<string> {
+  const example = "the one of AwsGpuHost";
+  return text({
+    allowed: `the name of ${what}`,
+    example,
+    refuse: (given) => (pattern.test(given) ? undefined : `give ${example}`),
+  });
+}
+
+const MONITORING = "an object with the arguments of a monitoring";
+
+const { dashboard, ...watchedLater } = watchedFields;
+
+/** What is known of a monitoring in the end. */
+export const monitoringArgument = object(MONITORING, watchedLater);
+
+/** What is known of it when it is constructed. */
+export const monitoringNow = object(MONITORING, {
+  ...locationFieldsNow,
+  ...orLaterFields(watchedLater),
+  // Each is a resource, whose number is known from the start.
+  notify: monitoringFields.notify,
+  dashboard,
+});
+
 const repositoryArn = text({
   allowed: "the ARN of a repository on ECR",
   example: "arn:aws:ecr:us-east-1:111122223333:repository/triton",
@@ -61,7 +130,6 @@ const step = object("an object with a step", {
   name: required(stepName, "Name."),
   script: required(orLater(anything), "Text of a script."),
   arguments: optional(orLater(anything), "Its arguments.", "none"),
-  stdin: optional(orLater(anything), "Its standard input.", "none"),
 });
 
 /** What is known of a host on AWS when it is constructed. */

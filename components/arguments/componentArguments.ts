@@ -1,5 +1,6 @@
-import { object, required } from "../settings/rules";
+import { boolean, defaulted, object, required } from "../settings/rules";
 import { hostFieldsNow, locationFieldsNow } from "./hostArguments";
+import { orLaterFields } from "./later";
 import { modelsNow, servedModelsNow } from "./modelArguments";
 import { refuseServerClash, serverFieldsNow } from "./serverArguments";
 
@@ -16,6 +17,17 @@ export const repositoryNow = object("an object with the arguments of a model rep
   ...locationFieldsNow,
   models: required(modelsNow, "The models."),
 });
+
+const serviceFields = {
+  spot: defaulted(boolean, false, "Whether the host is a spot instance."),
+  metrics: defaulted(boolean, false, "Whether the host serves metrics."),
+};
+
+const SERVICES = "an object that says what runs on the host";
+
+export const servicesArgument = object(SERVICES, serviceFields);
+
+export const servicesNow = object(SERVICES, { ...locationFieldsNow, ...orLaterFields(serviceFields) });
 
 export const serverNow = object(
   "an object with the arguments of a server",

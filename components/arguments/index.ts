@@ -1,7 +1,23 @@
 export { ArgumentCheck } from "./argumentCheck";
 export { ArgumentsError } from "./argumentsError";
-export { awsHostArgument, awsHostNow, ecrArgument, ecrNow } from "./awsArguments";
-export { deploymentNow, hostNow, repositoryNow, serverNow } from "./componentArguments";
+export {
+  awsHostArgument,
+  awsHostNow,
+  ecrArgument,
+  ecrNow,
+  modelBucketArgument,
+  modelBucketNow,
+  monitoringArgument,
+  monitoringNow,
+} from "./awsArguments";
+export {
+  deploymentNow,
+  hostNow,
+  repositoryNow,
+  serverNow,
+  servicesArgument,
+  servicesNow,
+} from "./componentArguments";
 export { hostDirectory, sshArgument, wantedDirectory } from "./hostArguments";
 export {
   anyImageArgument,

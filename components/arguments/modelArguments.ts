@@ -2,6 +2,7 @@ import { HIGHEST_PRIORITY, LOWEST_PRIORITY } from "../settings/allowedValues";
 import { engineFields, engineRule, refuseNoOnnx } from "../settings/engineSettings";
 import { modelName, refuseRepeatedNames } from "../settings/modelSettings";
 import { modelSource } from "../settings/modelSource";
+import { BUCKET_NAME, refuseBucketName } from "../settings/s3Location";
 import {
   defaulted,
   type Field,
@@ -22,6 +23,12 @@ const config = text({
   refuse: () => undefined,
 });
 
+const bucket = text({
+  allowed: BUCKET_NAME,
+  example: "my-bucket",
+  refuse: refuseBucketName,
+});
+
 const plainFields = {
   name: required(modelName, "Name that clients use."),
   source: required(modelSource, "Folder with the model."),
@@ -30,6 +37,7 @@ const plainFields = {
 const inputFields = {
   priority: defaulted(integer(LOWEST_PRIORITY, HIGHEST_PRIORITY, 0), 0, "How urgent its requests are."),
   config: optional(config, "Its configuration.", "the file in the folder"),
+  bucket: optional(bucket, "Bucket that a folder's files go through.", "none"),
 };
 
 const engineField = <T>(rule: Rule<T>): Field<T | undefined> =>

@@ -1,8 +1,11 @@
 import { createRequire } from "node:module";
 
+import type * as cloudwatch from "@pulumi/aws/cloudwatch";
 import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
 import type * as iam from "@pulumi/aws/iam";
+import type * as s3 from "@pulumi/aws/s3";
+import type * as sns from "@pulumi/aws/sns";
 import type * as ssm from "@pulumi/aws/ssm";
 import type * as tls from "@pulumi/tls";
 
@@ -13,6 +16,9 @@ const load = createRequire(__filename);
  * longer to load than the rest of a program. Import nothing but types from them anywhere else.
  */
 export const sdk = {
+  get cloudwatch(): typeof cloudwatch {
+    return load("@pulumi/aws/cloudwatch") as typeof cloudwatch;
+  },
   get ec2(): typeof ec2 {
     return load("@pulumi/aws/ec2") as typeof ec2;
   },
@@ -21,6 +27,12 @@ export const sdk = {
   },
   get iam(): typeof iam {
     return load("@pulumi/aws/iam") as typeof iam;
+  },
+  get s3(): typeof s3 {
+    return load("@pulumi/aws/s3") as typeof s3;
+  },
+  get sns(): typeof sns {
+    return load("@pulumi/aws/sns") as typeof sns;
   },
   get ssm(): typeof ssm {
     return load("@pulumi/aws/ssm") as typeof ssm;

@@ -8,4 +8,6 @@ export {
   scriptCommand,
 } from "./hostCommand";
 export { hostMachine, type Machine } from "./machine";
+export { HostServices, type HostServicesArgs } from "./hostServices";
+export { readyDirectory } from "./stackServices";
 export { type HostLocation, type SshMachine, TritonHost, type TritonHostArgs } from "./tritonHost";

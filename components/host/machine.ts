@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import type { PolicyStatementArgs } from "../aws";
 import type { Settings } from "../settings";
 import { type AccessCommands, accessCommands, AwsGpuHost, PublicIp } from "./aws";
 import type { SshConnectionArgs } from "./connection";
@@ -33,11 +34,13 @@ const PUBLIC_IPS = { elastic: PublicIp.Elastic, dynamic: PublicIp.Dynamic, none:
  * The machine of the stack config; one on AWS is made.
  *
  * @param repositoryArn the repository on ECR that it pulls from
+ * @param policyStatements what else its role may do
  */
 export function hostMachine(
   name: string,
   { host, server }: Pick<Settings, "host" | "server">,
   repositoryArn?: pulumi.Input<string>,
+  policyStatements: PolicyStatementArgs[] = [],
 ): Machine {
   switch (host.kind) {
     case "local":
@@ -63,6 +66,7 @@ export function hostMachine(
         user: host.user,
         tags: host.tags,
         repositoryArn,
+        policyStatements,
       });
       return { ssh: aws.ssh, aws, access: accessTo(aws, host.user, server), privateKey: aws.privateKey };
     }

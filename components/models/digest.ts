@@ -9,6 +9,17 @@ export interface DirectoryDigest {
   readonly digest: string;
   readonly files: number;
   readonly bytes: number;
+  /** The files, and the folders that hold none, in the order of the digest. */
+  readonly entries: readonly DirectoryEntry[];
+}
+
+/** A file of a model's folder, or an empty folder in it. */
+export interface DirectoryEntry {
+  /** Relative to the model's folder; of a folder with a slash behind. */
+  readonly path: string;
+  /** Where the file is; undefined for a folder. */
+  readonly file: string | undefined;
+  readonly bytes: number;
 }
 
 /** What comes and goes without a change of the model, at any depth. */
@@ -27,9 +38,16 @@ const CHUNK_BYTES = 1 << 20;
  * @throws RunError naming a file that cannot be read
  */
 export function digestDirectory(directory: string): DirectoryDigest {
-  const walk: Walk = { hash: createHash("sha256"), files: 0, bytes: 0, chunk: Buffer.alloc(CHUNK_BYTES) };
+  const walk: Walk = {
+    hash: createHash("sha256"),
+    files: 0,
+    bytes: 0,
+    entries: [],
+    chunk: Buffer.alloc(CHUNK_BYTES),
+  };
   digestEntries(directory, "", new Set(), walk);
-  return { digest: walk.hash.digest("hex").slice(0, 16), files: walk.files, bytes: walk.bytes };
+  const { hash, files, bytes, entries } = walk;
+  return { digest: hash.digest("hex").slice(0, 16), files, bytes, entries };
 }
 
 interface Walk {
@@ -37,6 +55,7 @@ interface Walk {
   readonly chunk: Buffer;
   files: number;
   bytes: number;
+  readonly entries: DirectoryEntry[];
 }
 
 /** @param inside real paths of the folders that this one is inside of; a link to one of them would never end */
@@ -50,6 +69,7 @@ function digestEntries(folder: string, prefix: string, inside: ReadonlySet<strin
   const names = attempt(folder, () => fs.readdirSync(folder))
     .filter((name) => !IGNORED.has(name) && !(prefix === "" && name === RENDERED))
     .sort(byBytes);
+  if (names.length === 0 && prefix !== "") walk.entries.push({ path: prefix, file: undefined, bytes: 0 });
   for (const name of names) {
     const place = path.join(folder, name);
     const relative = `${prefix}${name}`;
@@ -69,6 +89,7 @@ function digestEntries(folder: string, prefix: string, inside: ReadonlySet<strin
 
 function digestFile(file: string, relative: string, executable: boolean, walk: Walk): void {
   const contents = createHash("sha256");
+  const before = walk.bytes;
   attempt(file, () => {
     const descriptor = fs.openSync(file, "r");
     try {
@@ -80,6 +101,7 @@ function digestFile(file: string, relative: string, executable: boolean, walk: W
     }
   });
   walk.files += 1;
+  walk.entries.push({ path: relative, file, bytes: walk.bytes - before });
   walk.hash.update(`${executable ? "program" : "file"} ${frame(relative)} ${contents.digest("hex")}\n`);
 }
 

@@ -3,11 +3,17 @@ import * as pulumi from "@pulumi/pulumi";
 import type { EngineSettings, ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
 import { type EngineArgs, EnginePrecision } from "./engine";
+import type { ModelBucket } from "./modelBucket";
 import { ownConfig } from "./modelConfig";
 import type { ModelArgs } from "./modelRepository";
+import { travelsThroughBucket } from "./stackModels";
 
-/** A model of the stack config for the repository: its options rendered into its configuration. */
-export function modelArgs(model: ModelSettings): ModelArgs {
+/**
+ * A model of the stack config for the repository: its options rendered into its configuration.
+ *
+ * @param bucket that large models travel through
+ */
+export function modelArgs(model: ModelSettings, bucket?: ModelBucket): ModelArgs {
   const { name, source, priority, engine } = model;
   const own = ownConfig(source);
   // What lies on this machine is rendered at once, so that a fault in it comes before the first resource.
@@ -15,7 +21,11 @@ export function modelArgs(model: ModelSettings): ModelArgs {
     typeof own === "object"
       ? pulumi.output(own).apply((text) => renderModelConfig(text, model))
       : renderModelConfig(own, model);
-  return { name, source, priority, config, engine: engine && engineArgs(engine) };
+  return {
+    ...{ name, source, priority, config },
+    engine: engine && engineArgs(engine),
+    ...(bucket !== undefined && travelsThroughBucket(model) && { bucket: bucket.bucket }),
+  };
 }
 
 const PRECISIONS: Readonly<Record<EngineSettings["precision"], EnginePrecision>> = {

@@ -24,7 +24,8 @@ import { renderModelConfig } from "./config";
 import { digestDirectory } from "./digest";
 import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
 import { modelDigest, ownConfig } from "./modelConfig";
-import { digestObjects, objectLines, readS3Model } from "./s3";
+import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
+import { uploadFiles } from "./uploadFiles";
 
 /** A model to serve. */
 export interface ModelArgs {
@@ -45,6 +46,12 @@ export interface ModelArgs {
   priority?: pulumi.Input<number>;
   /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
   config?: pulumi.Input<string>;
+  /**
+   * Bucket that a folder's files travel through, instead of SSH; `bucket` of a `ModelBucket`. For weights of gigabytes:
+   * only files that have changed are uploaded, and fetched. Not for a source in S3.
+   * @default none
+   */
+  bucket?: pulumi.Input<string>;
   /**
    * Builds a TensorRT engine (`model.plan`) from the `model.onnx` of each version folder, on the host's GPU, and serves
    * that. Takes minutes the first time; the models that serve before keep serving.
@@ -77,8 +84,10 @@ interface CheckedModel {
   readonly name: string;
   /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
+  /** Bucket that a folder's files travel through. */
+  readonly bucket: pulumi.Output<string> | undefined;
   readonly settings: pulumi.Output<
-    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string }
+    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string; bucket?: string }
   >;
   readonly engine?: pulumi.Output<EngineSettings>;
 }
@@ -104,22 +113,30 @@ export class ModelRepository extends pulumi.ComponentResource {
       const settings = check.whenKnown(modelArgument, given, "models", index);
       const engine =
         given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
-      return this.store(name, location, { name: model, source, settings, engine });
+      const bucket =
+        given?.bucket === undefined ? undefined : settings.apply(({ bucket: known = "" }) => known);
+      return this.store(name, location, { name: model, source, bucket, settings, engine });
     });
     this.registerOutputs({ models: this.models });
   }
 
   private store(name: string, location: HostLocationArgs, model: CheckedModel): StoredModel {
-    const { source, digest: files, dependsOn } = this.prepare(`${name}-${model.name}`, location, model);
-    const config = model.settings.apply(({ config: given, ...settings }) =>
-      pulumi.output(given ?? ownConfig(model.source)).apply((text) => renderModelConfig(text, settings)),
+    const {
+      source: delivered,
+      digest: files,
+      dependsOn,
+    } = this.prepare(`${name}-${model.name}`, location, model);
+    const config = model.settings.apply(({ config: given, name: called, source, priority, engine }) =>
+      pulumi
+        .output(given ?? ownConfig(model.source))
+        .apply((text) => renderModelConfig(text, { name: called, source, priority, engine })),
     );
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
       {
         ...location,
-        run: scriptCommand(location, "store-model.sh", model.name, digest, files, source),
+        run: scriptCommand(location, "store-model.sh", model.name, digest, files, delivered),
         remove: removalCommand(location, "remove-model.sh", model.name),
         stdin: config,
       },
@@ -143,9 +160,15 @@ export class ModelRepository extends pulumi.ComponentResource {
   /** Brings a model's files to where the host can read them. */
   private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
     if (s3Location(model.source) !== undefined) {
-      return this.fetch(`${name}-files`, location, model);
+      const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
+      const digest = objects.apply((listed) => digestObjects(listed));
+      return this.fetch(name, location, model.name, { digest, source: model.source, objects });
     }
-    const { digest } = digestDirectory(model.source);
+    const { digest, entries } = digestDirectory(model.source);
+    if (model.bucket !== undefined) {
+      const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
+      return this.fetch(name, location, model.name, { digest, source, objects });
+    }
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
     }
@@ -168,12 +191,15 @@ export class ModelRepository extends pulumi.ComponentResource {
   private fetch(
     name: string,
     location: HostLocationArgs,
-    { name: model, source }: CheckedModel,
+    model: string,
+    {
+      digest,
+      source,
+      objects,
+    }: Pick<DeliveredFiles, "digest" | "source"> & { objects: pulumi.Output<readonly ModelObject[]> },
   ): DeliveredFiles {
-    const objects = pulumi.output(readS3Model(source).then(({ objects: listed }) => listed));
-    const digest = objects.apply((listed) => digestObjects(listed));
     const fetched = hostCommand(
-      name,
+      `${name}-files`,
       {
         ...location,
         run: scriptCommand(location, "fetch-model.sh", model, digest, source),

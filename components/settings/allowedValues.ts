@@ -4,6 +4,7 @@ import {
   ImageVariant,
   InstanceKind,
   LogLevel,
+  ModelUpload,
   SchedulingPolicy,
   TimeoutAction,
 } from "./types";
@@ -38,6 +39,12 @@ export const SCHEDULING_POLICIES: Readonly<Record<SchedulingPolicy, string>> = {
 export const IMAGE_VARIANTS: Readonly<Record<ImageVariant, string>> = {
   patched: "Triton's TensorRT backend schedules each model at its priority",
   transparent: "any Triton, scheduled by the CUDA priority of its streams",
+};
+
+export const MODEL_UPLOADS: Readonly<Record<ModelUpload, string>> = {
+  auto: "on AWS through a bucket of the stack from 64 MiB on, else over SSH",
+  ssh: "over SSH",
+  s3: "through a bucket that the stack makes on AWS",
 };
 
 /** https://github.com/NVIDIA/TensorRT/blob/release/8.2/samples/trtexec/README.md, the flags `--fp16` and `--best` */

@@ -5,6 +5,7 @@ import {
   LOWEST_PRIORITY,
   MAX_INT32,
   MAX_UINT32,
+  MODEL_UPLOADS,
   PRIORITY_NAMES,
   TIMEOUT_ACTIONS,
 } from "./allowedValues";
@@ -359,6 +360,13 @@ const modelRule: Rule<ModelSettings> = object(
     source: required(
       modelSource,
       "Where the model's version folders (`1`, `2`, …) lie and, if it brings one, its `config.pbtxt`: a folder relative to the project, or a prefix in S3 that the host fetches from.",
+    ),
+    upload: defaulted(
+      choice(MODEL_UPLOADS),
+      "auto",
+      `How a folder's files come to the host: ${Object.entries(MODEL_UPLOADS)
+        .map(([name, meaning]) => `\`${name}\` is ${meaning}`)
+        .join(", ")}. From a bucket the host fetches only what has changed.`,
     ),
     priority: defaulted(
       priority,

@@ -3,6 +3,7 @@ import { extraFlag, limitsRate } from "./extraFlags";
 import { refuseUnsuitedGpu } from "./awsHostSettings";
 import { hostRule } from "./hostSettings";
 import { modelsRule } from "./modelSettings";
+import { monitoringRule } from "./monitoringSettings";
 import { INVALID, Place, Read } from "./place";
 import { repository, runtimeRule, tritonRelease } from "./runtimeSettings";
 import {
@@ -21,6 +22,7 @@ import {
   text,
   Values,
 } from "./rules";
+import { s3Location } from "./s3Location";
 import { RuntimeSettings, SchedulerRequirement, ServerSettings, Settings } from "./types";
 
 /** The namespace of all keys, whatever the name of the project. */
@@ -115,6 +117,11 @@ const settingsFields = {
   server: defaulted(serverRule, {}, "Settings of tritonserver. A change restarts it."),
   scheduler: defaulted(schedulerRule, {}, "Settings of the GPU scheduler."),
   models: defaulted(modelsRule, [], "The models to serve. A change of one touches no other."),
+  monitoring: defaulted(
+    monitoringRule,
+    { kind: "none" },
+    "Who watches the deployment; see docs/monitoring.md.",
+  ),
 };
 
 type Parsed = Values<typeof settingsFields>;
@@ -204,6 +211,22 @@ function checkAgainstAws(raw: unknown, at: Place): void {
     const place = at.at("runtime").at("build").at("repository");
     place.fault(given, repository.allowed, `add repository: ${repository.example}`);
   }
+  itemsOf(keyOf(raw, "models")).forEach((model, index) => {
+    const source = keyOf(model, "source");
+    const inS3 = typeof source === "string" && s3Location(source) !== undefined;
+    if (keyOf(model, "upload") === "s3" && (!onAws || inS3)) {
+      at.at("models")
+        .at(index)
+        .at("upload")
+        .fault(
+          "s3",
+          inS3
+            ? "nothing, as the model lies in S3 already"
+            : "auto or ssh: only a host of kind aws has a bucket",
+          inS3 ? "take upload out" : "take upload out, or put the model into S3 and give s3://bucket/prefix",
+        );
+    }
+  });
   if (keyOf(build, "keepImages") !== undefined && (!onAws || given !== undefined)) {
     at.at("runtime")
       .at("build")
@@ -214,7 +237,18 @@ function checkAgainstAws(raw: unknown, at: Place): void {
         "take keepImages out; what another repository keeps is set there",
       );
   }
-  if (!onAws) return;
+  if (!onAws) {
+    if (keyOf(keyOf(raw, "monitoring"), "kind") === "cloudwatch") {
+      at.at("monitoring")
+        .at("kind")
+        .fault(
+          "cloudwatch",
+          "cloudwatch only with host.kind aws",
+          "take monitoring out, and scrape server.metricsPort with a Prometheus of your own",
+        );
+    }
+    return;
+  }
   refuseUnsuitedGpu(keyOf(host, "instanceType"), tritonRelease(runtime), at.at("host").at("instanceType"));
   const clients = itemsOf(keyOf(host, "clientCidrs"));
   const address = keyOf(server, "address") ?? "127.0.0.1";

@@ -11,6 +11,7 @@ export interface Settings {
   readonly server: ServerSettings;
   readonly scheduler: SchedulerSettings;
   readonly models: readonly ModelSettings[];
+  readonly monitoring: MonitoringSettings;
 }
 
 /** The machine that Triton runs on. */
@@ -71,6 +72,20 @@ export interface AwsVolumeSettings {
   /** MiB/s. */
   readonly throughput: number;
   readonly iops: number;
+}
+
+/** Who watches the deployment. */
+export type MonitoringSettings = { readonly kind: "none" } | CloudWatchSettings;
+
+export interface CloudWatchSettings {
+  readonly kind: "cloudwatch";
+  /** Email addresses and https URLs that are told of alarms. */
+  readonly notify: readonly string[];
+  readonly diskPercent: number;
+  readonly gpuMemoryPercent: number;
+  readonly notReadyMinutes: number;
+  readonly logDays: number;
+  readonly dashboard: boolean;
 }
 
 /** What Triton runs in. */
@@ -148,6 +163,8 @@ export interface ModelSettings {
   readonly name: string;
   /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
+  /** How a folder's files come to the host. */
+  readonly upload: ModelUpload;
   /** −255 to 255; a larger one is more urgent. */
   readonly priority: number;
   /** How to build the TensorRT engine on the host; undefined if `source` has what is served. */
@@ -159,6 +176,9 @@ export interface ModelSettings {
   /** Parameters for the model's backend, in the order of the stack config; keys are unique. */
   readonly parameters: readonly ModelParameter[];
 }
+
+/** How a folder on this machine comes to a host on AWS: over SSH, through a bucket, or by its size. */
+export type ModelUpload = "auto" | "ssh" | "s3";
 
 export type EnginePrecision = "fp32" | "fp16" | "best";
 

@@ -2,6 +2,8 @@ import * as assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 
+import { parse } from "yaml";
+
 import { ARMS } from "../../scripts/bench/arms/arms";
 import { percentile, sorted } from "../../scripts/bench/statistics/percentile";
 import { freePorts } from "./ports";
@@ -30,8 +32,8 @@ interface ResultsFile {
   }[];
 }
 
-const HIGH = "realtime";
-const LOW = "batch";
+const HIGH = "bert-high";
+const LOW = "bert-low";
 const SAMPLES = 60;
 
 describe("the benchmark on the local stack", () => {
@@ -100,6 +102,9 @@ describe("the benchmark on the local stack", () => {
       for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {
         config.setIn(["config", "xsched-triton:server", key], port);
       }
+      const example = fs.readFileSync(workspace.file("examples/serving/models.local.yaml"), "utf8");
+      for (const [key, value] of Object.entries(parse(example) as object))
+        config.setIn(["config", key], value);
     });
     triton = new TritonClient(httpPort!);
     const { code, output } = await workspace.npm("up");
@@ -239,7 +244,7 @@ describe("the benchmark on the local stack", () => {
     assert.equal(changed.code, 0, changed.output);
     assert.match(
       changed.output,
-      /^batch has priority -7 now: it was loaded again, since nothing is scheduled there/,
+      /^bert-low has priority -7 now: it was loaded again, since nothing is scheduled there/,
     );
     assert.match(changed.output, /^The stack "local" still says -255\./m);
     assert.deepEqual(await triton.priority(LOW), { triton: "PRIORITY_MIN", xsched: "-7" });
@@ -263,25 +268,25 @@ describe("the benchmark on the local stack", () => {
     ended.abort();
     await load;
     assert.equal(code, 0, output);
-    const [, first, second] = /^(realtime .*)$[^]*^(realtime .*)$/m.exec(output) ?? [];
-    assert.match(first ?? "", /^realtime +255 +yes( +–){5}$/, output);
+    const [, first, second] = /^(bert-high .*)$[^]*^(bert-high .*)$/m.exec(output) ?? [];
+    assert.match(first ?? "", /^bert-high +255 +yes( +–){5}$/, output);
     const [rate = 0, queue = 0, compute = 0] = (second?.split(/ +/) ?? []).slice(3).map(Number);
     assert.ok(rate > 1 && queue > 0 && compute > 0, output);
     assert.match(output, /^Nothing is scheduled: this server runs as a process/m);
   });
 
   it("refuses models that are not there or in the wrong order, and changes nothing", async () => {
-    const unknown = await workspace.npm("bench", "--", "--high", "reltime", "--low", LOW);
+    const unknown = await workspace.npm("bench", "--", "--high", "bert-hihg", "--low", LOW);
     assert.equal(unknown.code, 1);
     assert.match(
       unknown.output,
-      /^error: the model "reltime" is not ready.*\nfix: use one of those that are: .*realtime/m,
+      /^error: the model "bert-hihg" is not ready.*\nfix: use one of those that are: .*bert-high/m,
     );
     const exchanged = await workspace.npm("bench", "--", "--high", LOW, "--low", HIGH);
     assert.equal(exchanged.code, 1);
     assert.match(
       exchanged.output,
-      /^error: the priority of "batch" is -255, which is not above that of "realtime", 255$/m,
+      /^error: the priority of "bert-low" is -255, which is not above that of "bert-high", 255$/m,
     );
     assert.deepEqual(await configs(), deployed);
     assert.deepEqual(journals(), []);

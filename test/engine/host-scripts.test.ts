@@ -525,6 +525,46 @@ describe("host scripts with a real Triton", function () {
     assert.equal(await host.infer("scale", 1), 9);
   });
 
+  it("is drained for a machine that goes, and resumed with its models", async () => {
+    await host.succeed("drain-server.sh");
+    assert.equal((await host.describe()).running, false);
+    assert.equal(processesBelow(runtime).length, 0);
+    await host.succeed("drain-server.sh");
+    await host.succeed("resume-host.sh");
+    assert.equal(await host.infer("scale", 1), 9);
+    const { pid } = await host.describe();
+    await host.succeed("resume-host.sh");
+    assert.equal((await host.describe()).pid, pid);
+  });
+
+  it("says in Prometheus' format whether it is ready, and each model", async () => {
+    const [port = 0] = await freePorts(1);
+    const exporter = spawn("bash", [
+      path.join(host.directory, "bin/serve-metrics.sh"),
+      host.directory,
+      String(port),
+    ]);
+    const metrics = async (): Promise<string> => {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics.txt`).catch(() => undefined);
+      assert.ok(!answer?.ok || answer.headers.get("content-type") === "text/plain");
+      return answer?.ok ? answer.text() : "";
+    };
+    try {
+      await until("metrics", 10, async () => (await metrics()).includes("xsched_triton_ready 1"));
+      assert.match(
+        await metrics(),
+        /^# TYPE xsched_triton_model_ready gauge\nxsched_triton_model_ready{model="scale"} 1$/m,
+      );
+      await host.request("POST", "/v2/repository/models/scale/unload");
+      await until("not ready", 30, async () => (await metrics()).includes("xsched_triton_ready 0"));
+      assert.match(await metrics(), /^xsched_triton_model_ready{model="scale"} 0$/m);
+      await host.succeed("resume-host.sh");
+      await until("ready again", 30, async () => (await metrics()).includes("xsched_triton_ready 1"));
+    } finally {
+      exporter.kill();
+    }
+  });
+
   it("goes back to the previous settings when Triton refuses the new ones", async () => {
     const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
     assert.match(message, /no-such-flag/);

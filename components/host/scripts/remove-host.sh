@@ -9,7 +9,7 @@ use_host_directory "$1"
 [ -d "$DIR" ] || exit 0
 [ ! -e "$DIR/server" ] || die "a Triton server is still deployed in $DIR" "run stop-server.sh '$DIR' first"
 
-for entry in runtime models engines uploads locks images bin bin.new bin.old; do
+for entry in runtime models engines uploads metrics locks images bin bin.new bin.old; do
   # What is being removed may be read-only if a user changed it; rm -rf as its owner copes with files, not folders.
   rm -rf "${DIR:?}/$entry" || die "cannot remove $DIR/$entry" "remove it by hand"
 done

@@ -1,2 +1,2 @@
-export { digestObjects, objectLines } from "./objectList";
+export { digestObjects, type ModelObject, objectLines } from "./objectList";
 export { readS3Model, type S3Model } from "./s3Model";

@@ -36,7 +36,8 @@ if [[ $source == "$DIR/"* ]]; then
   if [ ! -d "$onnx" ] && [ -d "$source" ]; then
     rm -rf "${engines:?}/sources/$model"
     mkdir -p "$engines/sources/$model"
-    cp -al "$source" "$onnx.new" || die "cannot keep the ONNX model of $model" "read the line above; the disk may be full"
+    # Links, but between an instance store and the root disk there can be none.
+    cp -al "$source" "$onnx.new" 2>/dev/null || { rm -rf "$onnx.new" && cp -a "$source" "$onnx.new"; } || die "cannot keep the ONNX model of $model" "read the line above; the disk may be full"
     mv -T "$onnx.new" "$onnx"
   fi
 fi

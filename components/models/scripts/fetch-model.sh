@@ -3,7 +3,7 @@
 # finds them. stdin: one object a line, ETAG BYTES PATH, below the prefix; a path that ends in / is an empty folder.
 # Only what the host does not have is fetched. All or nothing gets the name files-FILES_DIGEST; what an interrupted
 # run has fetched is used by the next. Beside it, files-FILES_DIGEST.objects says what was fetched:
-# ETAG BYTES VERSION CHECK PATH.
+# ETAG BYTES VERSION CHECK PATH, where CHECK is folder for a folder.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -66,6 +66,7 @@ for line in "${wanted[@]}"; do
   target=$staging/ready/$path
   if [[ $path == */ ]]; then
     mkdir -p "$target"
+    printf '%s %s - folder %s\n' "$etag" "$bytes" "$path" >"$records/$index"
     continue
   fi
   read -r check version file <<<"${KNOWN[$etag]-}"

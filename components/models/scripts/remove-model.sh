@@ -13,4 +13,5 @@ require_path_segment "model name" "$model"
 lock "model-$model"
 [ ! -L "$DIR/models/repository/$model" ] ||
   die "the model $model is still active" "run deactivate-model.sh '$DIR' '$model' first"
-rm -rf "${DIR:?}/models/store/$model" "${DIR:?}/uploads/$model" "${DIR:?}/engines/sources/$model" "${DIR:?}/engines/ready/$model"
+rm -rf "${DIR:?}/models/store/$model" "${DIR:?}/models/kept/$model" "${DIR:?}/uploads/$model" \
+  "${DIR:?}/engines/sources/$model" "${DIR:?}/engines/ready/$model"

@@ -22,7 +22,7 @@ s3_die() {
       die "this host has no AWS credentials" "give the instance a role that may read $OBJECT, or put credentials into ~/.aws" ;;
     *NoSuchBucket*) die "there is no bucket $BUCKET" "correct the model's source, or create the bucket" ;;
     *'(403)'* | *AccessDenied* | *Forbidden*)
-      die "S3 denies this host access to $OBJECT" "allow its role or user s3:GetObject there, and kms:Decrypt with the key of an encrypted object" ;;
+      die "S3 denies this host access to $OBJECT" "allow its role or user s3:GetObject there, and kms:Decrypt with the key of an encrypted object; S3 answers so, too, if the object is gone and the host may not list the bucket" ;;
     *'(404)'* | *NoSuchKey* | *'Not Found'* | *'does not exist'*)
       message=$(aws s3api head-bucket --bucket "$BUCKET" 2>&1 >/dev/null) || case $message in
         *'(404)'*) die "there is no bucket $BUCKET" "correct the model's source, or create the bucket" ;;

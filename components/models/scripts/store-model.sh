@@ -55,6 +55,10 @@ for entry in "$store"/*; do
   esac
 done
 
+# refill-models.sh stores what is noted.
+[ -n "${XSCHED_TRITON_REFILL-}" ] ||
+  bash "$here/keep-model.sh" "$DIR" "$model" "$digest" "$files_digest" "$source"
+
 # What was uploaded for this model lies in the store now.
 rm -rf "${DIR:?}/uploads/$model"
 rmdir "$DIR/uploads" 2>/dev/null || true

@@ -6,6 +6,9 @@
 # into a shell command without quotes.
 CONTAINER_DIRECTORY=/xsched-triton
 
+# Where the image keeps what it knows about its Triton; see images/triton/entrypoint.sh.
+CONTAINER_STATE=/tmp/xsched-triton
+
 container_name() {
   printf 'xsched-triton-%s' "$(host_identity)"
 }
@@ -79,7 +82,7 @@ launch_container() {
   CONTAINER_RESTARTS=0
   docker run --detach --name "$(container_name)" --restart unless-stopped \
     --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" --env "XSCHED_REQUIRED=$required" \
-    --env "XSCHED_TRITON_DRAIN_SECONDS=$drain" \
+    --env "XSCHED_TRITON_DRAIN_SECONDS=$drain" --env "XSCHED_METRICS_FILE=$CONTAINER_STATE/metrics-%p" \
     --label "xsched-triton.directory=$DIR" \
     --mount "type=bind,\"source=${DIR//\"/\"\"}/models\",target=$CONTAINER_DIRECTORY/models,readonly" \
     --publish "$address:${SETTING[httpPort]}:${SETTING[httpPort]}" \

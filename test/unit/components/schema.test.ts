@@ -48,7 +48,10 @@ describe("the package as other languages see it", () => {
     );
     assert.deepEqual(required.sort(), [
       "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
+      "xsched-triton:index:AwsMonitoring: directory, instanceId, instanceType, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
+      "xsched-triton:index:HostServices: directory",
+      "xsched-triton:index:ModelBucket: ",
       "xsched-triton:index:ModelRepository: directory, models",
       "xsched-triton:index:TritonDeployment: models",
       "xsched-triton:index:TritonHost: ",

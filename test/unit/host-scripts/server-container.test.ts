@@ -96,6 +96,7 @@ describe("server-container.sh", () => {
       "XSCHED_POLICY=HPF",
       "XSCHED_REQUIRED=OFF",
       "XSCHED_TRITON_DRAIN_SECONDS=0",
+      "XSCHED_METRICS_FILE=/tmp/xsched-triton/metrics-%p",
     ]);
     assert.deepEqual([...option("--gpus"), ...option("--ulimit")], []);
     assert.deepEqual(run.slice(image + 1), [

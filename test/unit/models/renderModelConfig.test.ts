@@ -13,6 +13,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
   return {
     name: "m",
     source: "/models/m",
+    upload: "auto",
     priority: 40,
     engine: undefined,
     versionPolicy: undefined,

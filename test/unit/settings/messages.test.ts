@@ -20,12 +20,22 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "an unknown top-level key",
     { sever: {} },
-    ["sever", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean server?"],
+    [
+      "sever",
+      "(unknown key)",
+      "the keys host, runtime, server, scheduler, models, monitoring",
+      "did you mean server?",
+    ],
   ],
   [
     "a key with two letters swapped",
     { hots: {} },
-    ["hots", "(unknown key)", "the keys host, runtime, server, scheduler, models", "did you mean host?"],
+    [
+      "hots",
+      "(unknown key)",
+      "the keys host, runtime, server, scheduler, models, monitoring",
+      "did you mean host?",
+    ],
   ],
   [
     "an unknown key far from all known ones",
@@ -100,6 +110,31 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "(not set)",
       "the path of a folder on this machine, or s3://bucket/prefix",
       "add source: models/my-model",
+    ],
+  ],
+  [
+    "an upload through a bucket that no host has",
+    { models: [{ ...a, upload: "s3" }] },
+    [
+      "models[0].upload",
+      '"s3"',
+      "auto or ssh: only a host of kind aws has a bucket",
+      "take upload out, or put the model into S3 and give s3://bucket/prefix",
+    ],
+  ],
+  [
+    "an upload of what lies in S3",
+    { models: [{ ...a, source: "s3://bucket/a", upload: "s3" }] },
+    ["models[0].upload", '"s3"', "nothing, as the model lies in S3 already", "take upload out"],
+  ],
+  [
+    "monitoring by AWS of a machine elsewhere",
+    { monitoring: { kind: "cloudwatch", notify: ["ops@example.com"] } },
+    [
+      "monitoring.kind",
+      '"cloudwatch"',
+      "cloudwatch only with host.kind aws",
+      "take monitoring out, and scrape server.metricsPort with a Prometheus of your own",
     ],
   ],
   [

@@ -26,6 +26,7 @@ describe("parseSettings", () => {
       },
       scheduler: { policy: "HPF", required: "never" },
       models: [],
+      monitoring: { kind: "none" },
     });
   });
 
@@ -68,6 +69,7 @@ describe("parseSettings", () => {
     const model = {
       name: "resnet-50_v1.5",
       source: "/project/models/x",
+      upload: "ssh",
       priority: 40,
       engine: {
         precision: "best",

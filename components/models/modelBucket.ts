@@ -1,0 +1,110 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { ArgumentCheck, modelBucketArgument, modelBucketNow } from "../arguments";
+import { sdk, tagsOf } from "../aws";
+
+export interface ModelBucketArgs {
+  /** Days for which an overwritten or removed file is kept, 1 to 3650. @default 30 */
+  keepDays?: pulumi.Input<number>;
+  /** Tags of the bucket. */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+}
+
+/**
+ * A bucket that models' files travel through to hosts on AWS: private, encrypted, over TLS only. What is overwritten is
+ * kept for a while, so that a host can restore what it serves. All that it holds goes with it.
+ */
+export class ModelBucket extends pulumi.ComponentResource {
+  /** Name of the bucket; known when nothing that protects it is missing. */
+  public readonly bucket: pulumi.Output<string>;
+  /** ARN of the bucket. */
+  public readonly arn: pulumi.Output<string>;
+
+  public constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
+    const check = new ArgumentCheck("ModelBucket", name);
+    check.now(modelBucketNow, args);
+    super("xsched-triton:index:ModelBucket", name, {}, opts);
+    const wanted = check.whenKnown(modelBucketArgument, args);
+    const child = { parent: this };
+    const made = new sdk.s3.Bucket(
+      `${name}-bucket`,
+      // The stack owns the objects; their old versions are nobody's.
+      { forceDestroy: true, tags: tagsOf(name, wanted.tags) },
+      child,
+    );
+    const bucket = made.bucket;
+    const access = new sdk.s3.BucketPublicAccessBlock(
+      `${name}-private`,
+      {
+        bucket,
+        blockPublicAcls: true,
+        blockPublicPolicy: true,
+        ignorePublicAcls: true,
+        restrictPublicBuckets: true,
+      },
+      child,
+    );
+    const protection = [
+      access,
+      new sdk.s3.BucketOwnershipControls(
+        `${name}-ownership`,
+        { bucket, rule: { objectOwnership: "BucketOwnerEnforced" } },
+        child,
+      ),
+      // S3's own key: with one of KMS the host would need a right to it, and an ETag would not be a checksum.
+      new sdk.s3.BucketServerSideEncryptionConfiguration(
+        `${name}-encryption`,
+        { bucket, rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }] },
+        child,
+      ),
+      new sdk.s3.BucketPolicy(
+        `${name}-policy`,
+        { bucket, policy: made.arn.apply(tlsOnly) },
+        // S3 takes one change of a bucket's access at a time.
+        { ...child, dependsOn: access },
+      ),
+    ];
+    const versioning = new sdk.s3.BucketVersioning(
+      `${name}-versions`,
+      { bucket, versioningConfiguration: { status: "Enabled" } },
+      child,
+    );
+    new sdk.s3.BucketLifecycleConfiguration(
+      `${name}-lifecycle`,
+      {
+        bucket,
+        rules: [
+          {
+            id: "old-versions",
+            status: "Enabled",
+            filter: { prefix: "" },
+            noncurrentVersionExpiration: { noncurrentDays: wanted.keepDays },
+            abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
+          },
+        ],
+      },
+      { ...child, dependsOn: versioning },
+    );
+    const protected_ = pulumi.all([versioning.id, ...protection.map(({ id }) => id)]);
+    this.bucket = pulumi.all([bucket, protected_]).apply(([known]) => known);
+    this.arn = made.arn;
+    this.registerOutputs({ bucket: this.bucket, arn: this.arn });
+  }
+}
+
+/** https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html#example-bucket-policies-HTTP-HTTPS */
+export function tlsOnly(arn: string): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [
+      {
+        Sid: "OverTlsOnly",
+        Effect: "Deny",
+        Principal: "*",
+        Action: "s3:*",
+        Resource: [arn, `${arn}/*`],
+        Condition: { Bool: { "aws:SecureTransport": "false" } },
+      },
+    ],
+  });
+}

@@ -1,0 +1,48 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { sdk } from "../aws";
+import type { DirectoryEntry } from "./digest";
+import type { ModelObject } from "./s3";
+
+/** Each file is a resource; a model of more files is better put into S3 by a tool made for that. */
+const MOST_FILES = 200;
+
+/** What the keys of a model's files begin with in the bucket that they travel through. */
+export function keysOf(model: string): string {
+  return `models/${model}`;
+}
+
+/**
+ * Uploads a model's files, each under its own path, so that a file which has not changed is not uploaded again.
+ *
+ * @returns where they lie, and what the host is to fetch; the ETags are known when the files are there
+ * @throws RunError if there are too many
+ */
+export function uploadFiles(
+  name: string,
+  bucket: pulumi.Output<string>,
+  model: { readonly name: string; readonly source: string },
+  entries: readonly DirectoryEntry[],
+  opts: pulumi.CustomResourceOptions,
+): { source: pulumi.Output<string>; objects: pulumi.Output<readonly ModelObject[]> } {
+  if (entries.length > MOST_FILES) {
+    throw new pulumi.RunError(
+      `${model.source}: ${entries.length} files are too many to upload one by one (at most ${MOST_FILES})\n` +
+        `  fix: aws s3 sync ${model.source} s3://BUCKET/${model.name}, and give that as the source`,
+    );
+  }
+  const prefix = keysOf(model.name);
+  const uploaded = entries.map(({ path, file, bytes }) => {
+    const object = new sdk.s3.BucketObjectv2(
+      `${name}-${path}`,
+      {
+        bucket,
+        key: `${prefix}/${path}`,
+        ...(file === undefined ? { content: "" } : { source: new pulumi.asset.FileAsset(file) }),
+      },
+      opts,
+    );
+    return object.etag.apply((etag): ModelObject => ({ path, etag: etag.replaceAll('"', ""), bytes }));
+  });
+  return { source: pulumi.interpolate`s3://${bucket}/${prefix}`, objects: pulumi.all(uploaded) };
+}

@@ -1,0 +1,146 @@
+/*
+ * What Amazon's CloudWatch agent does on a host.
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-PrometheusEC2.html
+ */
+
+/** Namespace of all metrics that come from a host. */
+export const NAMESPACE = "XSchedTriton";
+
+/** Port of `serve-metrics.sh`. */
+export const HOST_METRICS_PORT = 9464;
+
+/** Where `configure-agent.sh` puts the second part of the configuration. */
+export const PROMETHEUS_PATH = "/opt/aws/amazon-cloudwatch-agent/etc/xsched-triton-prometheus.yaml";
+
+/** Seconds between two samples; a finer resolution costs more and is kept for hours only. */
+const INTERVAL_SECONDS = 60;
+
+export interface AgentOptions {
+  readonly instanceId: string;
+  /** Absolute path of the host's folder. */
+  readonly directory: string;
+  /** Whether Triton runs in a container. */
+  readonly container: boolean;
+  /** Where Triton's metrics are on the host: `address:port`. */
+  readonly tritonMetrics: string;
+  /** Log group for what programs print. */
+  readonly logGroup: string;
+  /** Log group that the agent sends Prometheus' metrics through. */
+  readonly metricsGroup: string;
+}
+
+/** The agent's two files, each as one line of JSON, which is YAML as well. */
+export function agentConfig(options: AgentOptions): string {
+  return `${JSON.stringify(agent(options))}\n${JSON.stringify(prometheus(options))}\n`;
+}
+
+function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): object {
+  const log = (file: string, stream: string): object => ({
+    file_path: file,
+    log_group_name: logGroup,
+    log_stream_name: `{instance_id}/${stream}`,
+    timezone: "UTC",
+  });
+  return {
+    // Docker's files are root's.
+    agent: { metrics_collection_interval: INTERVAL_SECONDS, run_as_user: "root" },
+    metrics: {
+      namespace: NAMESPACE,
+      append_dimensions: { InstanceId: "${aws:InstanceId}" },
+      // Alarms know the instance, but neither its file systems nor its GPUs.
+      aggregation_dimensions: [["InstanceId"]],
+      metrics_collected: {
+        disk: {
+          measurement: ["used_percent"],
+          resources: ["/", `${directory}/models/store`],
+          drop_device: true,
+        },
+        mem: { measurement: ["used_percent"] },
+        nvidia_gpu: { measurement: ["utilization_gpu", "memory_used", "memory_total", "temperature_gpu"] },
+      },
+    },
+    logs: {
+      logs_collected: {
+        files: {
+          collect_list: [
+            container
+              ? log("/var/lib/docker/containers/*/*-json.log", "triton")
+              : log(`${directory}/server/logs/triton.log`, "triton"),
+            log("/var/log/syslog", "syslog"),
+          ],
+        },
+      },
+      metrics_collected: {
+        prometheus: {
+          log_group_name: metricsGroup,
+          prometheus_config_path: PROMETHEUS_PATH,
+          emf_processor: {
+            metric_namespace: NAMESPACE,
+            metric_declaration_dedup: true,
+            metric_unit: {
+              nv_inference_queue_duration_us: "Microseconds",
+              nv_inference_request_duration_us: "Microseconds",
+              xsched_queue_blocked_seconds_total: "Seconds",
+            },
+            metric_declaration: [
+              declaration("triton", ["InstanceId", "model"], TRITON_METRICS),
+              declaration("host", ["InstanceId"], ["xsched_triton_ready"]),
+              declaration("host", ["InstanceId", "model"], ["xsched_triton_model_ready", ...QUEUE_METRICS]),
+            ],
+          },
+        },
+      },
+    },
+  };
+}
+
+/** https://github.com/triton-inference-server/server/blob/r22.06/docs/metrics.md */
+const TRITON_METRICS = [
+  "nv_inference_request_success",
+  "nv_inference_request_failure",
+  "nv_inference_count",
+  "nv_inference_exec_count",
+  "nv_inference_request_duration_us",
+  "nv_inference_queue_duration_us",
+  "nv_inference_compute_infer_duration_us",
+];
+
+/** native/xsched/src/control/metrics.cc */
+const QUEUE_METRICS = [
+  "xsched_queue_launches_total",
+  "xsched_queue_blocked_total",
+  "xsched_queue_blocked_seconds_total",
+  "xsched_queue_preemptions_total",
+];
+
+function declaration(job: string, dimensions: string[], metrics: readonly string[]): object {
+  return {
+    source_labels: ["job"],
+    label_matcher: `^${job}$`,
+    dimensions: [dimensions],
+    metric_selectors: metrics.map((metric) => `^${metric}$`),
+  };
+}
+
+function prometheus({ instanceId, tritonMetrics }: AgentOptions): object {
+  const job = (name: string, path: string, target: string, relabel: object[]): object => ({
+    job_name: name,
+    metrics_path: path,
+    static_configs: [{ targets: [target], labels: { InstanceId: instanceId } }],
+    metric_relabel_configs: relabel,
+  });
+  const interval = `${INTERVAL_SECONDS}s`;
+  return {
+    global: { scrape_interval: interval, scrape_timeout: "10s" },
+    scrape_configs: [
+      job("triton", "/metrics", tritonMetrics, []),
+      job("host", "/metrics.txt", `127.0.0.1:${HOST_METRICS_PORT}`, [
+        // The backend names a queue after its model and instance: bert/bert_0.
+        { source_labels: ["name"], regex: "(.+)/[^/]+", target_label: "model" },
+        // Another one after each restart.
+        { regex: "pid", action: "labeldrop" },
+      ]),
+    ],
+  };
+}

@@ -1,0 +1,146 @@
+import { NAMESPACE } from "./agentConfig";
+
+export interface AlarmOptions {
+  readonly region: string;
+  readonly instanceId: string;
+  /** ARN of the topic that alarms go to. */
+  readonly topic: string;
+  /** Whether AWS can move the instance to other hardware by itself. */
+  readonly recoverable: boolean;
+  readonly diskPercent: number;
+  readonly gpuMemoryPercent: number;
+  readonly notReadyMinutes: number;
+}
+
+/** An alarm, in the terms of the provider. */
+export interface Alarm {
+  readonly alarmDescription: string;
+  readonly comparisonOperator: "GreaterThanOrEqualToThreshold" | "LessThanThreshold";
+  readonly threshold: number;
+  readonly evaluationPeriods: number;
+  readonly datapointsToAlarm: number;
+  readonly treatMissingData: "missing" | "notBreaching" | "breaching";
+  readonly alarmActions: string[];
+  readonly okActions: string[];
+  readonly namespace?: string;
+  readonly metricName?: string;
+  readonly dimensions?: Record<string, string>;
+  readonly statistic?: "Maximum" | "Minimum";
+  /** Seconds. */
+  readonly period?: number;
+  readonly metricQueries?: MetricQuery[];
+}
+
+interface MetricQuery {
+  readonly id: string;
+  readonly returnData: boolean;
+  readonly expression?: string;
+  readonly label?: string;
+  readonly metric?: {
+    readonly namespace: string;
+    readonly metricName: string;
+    readonly dimensions: Record<string, string>;
+    readonly stat: "Maximum";
+    readonly period: number;
+  };
+}
+
+/** Names of the alarms. */
+export const ALARMS = ["hardware", "system", "disk", "gpu-memory", "not-ready"] as const;
+
+export type AlarmName = (typeof ALARMS)[number];
+
+/**
+ * The alarms of a host. A failed status check also acts: AWS's own check moves the instance to other hardware where it
+ * can, the check of the operating system reboots it.
+ */
+export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
+  const { region, instanceId, topic, recoverable, diskPercent, gpuMemoryPercent, notReadyMinutes } = options;
+  const dimensions = { InstanceId: instanceId };
+  const told = { alarmActions: [topic], okActions: [topic] };
+  const action = (name: string): string => `arn:aws:automate:${region}:ec2:${name}`;
+  const statusCheck = (metricName: string, periods: number): Omit<Alarm, "alarmDescription"> => ({
+    namespace: "AWS/EC2",
+    metricName,
+    dimensions,
+    statistic: "Maximum",
+    period: 60,
+    comparisonOperator: "GreaterThanOrEqualToThreshold",
+    threshold: 1,
+    evaluationPeriods: periods,
+    datapointsToAlarm: periods,
+    // A spot instance that is stopped says nothing, and is no fault.
+    treatMissingData: "missing",
+    ...told,
+  });
+  return {
+    hardware: {
+      ...statusCheck("StatusCheckFailed_System", 2),
+      alarmDescription:
+        "AWS's hardware or network below the instance fails; the instance is moved to other hardware",
+      alarmActions: recoverable ? [topic, action("recover")] : [topic],
+    },
+    system: {
+      // Longer than for the hardware, so that AWS's own recovery comes first.
+      ...statusCheck("StatusCheckFailed_Instance", 5),
+      alarmDescription: "The operating system does not answer; the instance is rebooted",
+      alarmActions: [topic, action("reboot")],
+    },
+    disk: {
+      alarmDescription: `A disk is ${diskPercent} % full: remove what nobody needs, or give host.volume more`,
+      namespace: NAMESPACE,
+      metricName: "disk_used_percent",
+      dimensions,
+      statistic: "Maximum",
+      period: 300,
+      comparisonOperator: "GreaterThanOrEqualToThreshold",
+      threshold: diskPercent,
+      evaluationPeriods: 2,
+      datapointsToAlarm: 2,
+      treatMissingData: "missing",
+      ...told,
+    },
+    "gpu-memory": {
+      alarmDescription: `${gpuMemoryPercent} % of a GPU's memory are taken: the next model or reload may not fit`,
+      comparisonOperator: "GreaterThanOrEqualToThreshold",
+      threshold: gpuMemoryPercent,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 5,
+      treatMissingData: "missing",
+      metricQueries: [
+        {
+          id: "percent",
+          expression: "100 * used / total",
+          label: "GPU memory taken, %",
+          returnData: true,
+        },
+        ...(["used", "total"] as const).map((id) => ({
+          id,
+          returnData: false,
+          metric: {
+            namespace: NAMESPACE,
+            metricName: `nvidia_smi_memory_${id}`,
+            dimensions,
+            stat: "Maximum" as const,
+            period: 60,
+          },
+        })),
+      ],
+      ...told,
+    },
+    "not-ready": {
+      alarmDescription: `Triton or one of its models is not ready, or the host is silent, for ${notReadyMinutes} min`,
+      namespace: NAMESPACE,
+      metricName: "xsched_triton_ready",
+      dimensions,
+      statistic: "Minimum",
+      period: 60,
+      comparisonOperator: "LessThanThreshold",
+      threshold: 1,
+      evaluationPeriods: notReadyMinutes,
+      datapointsToAlarm: notReadyMinutes,
+      treatMissingData: "breaching",
+      ...told,
+    },
+  };
+}

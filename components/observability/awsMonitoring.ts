@@ -1,0 +1,250 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import { ArgumentCheck, hostDirectory, monitoringArgument, monitoringNow, sshArgument } from "../arguments";
+import { policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
+import { hostCommand, removalCommand, scriptCommand, type SshConnectionArgs } from "../host";
+import { agentConfig, NAMESPACE } from "./agentConfig";
+import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
+import { dashboardBody } from "./dashboard";
+import { alarmPattern, isRecoverable, restartRunbook, restartStatements } from "./recovery";
+
+export interface AwsMonitoringArgs {
+  /** Id of the instance; `instanceId` of an `AwsGpuHost`. */
+  instanceId: pulumi.Input<string>;
+  /** Type of the instance. */
+  instanceType: pulumi.Input<string>;
+  /** Region of the instance. */
+  region: pulumi.Input<string>;
+  /** Name of the instance's role, which gets the right to send metrics and logs; `roleName` of an `AwsGpuHost`. */
+  roleName: pulumi.Input<string>;
+  /** Whether it is a spot instance. @default false */
+  spot?: pulumi.Input<boolean>;
+  /** Absolute path of the host's folder; `directory` of a `HostServices` with metrics. */
+  directory: pulumi.Input<string>;
+  /** The host. */
+  ssh: pulumi.Input<SshConnectionArgs>;
+  /** Whether Triton runs in a container. @default true */
+  container?: pulumi.Input<boolean>;
+  /** Where Triton's metrics are on the host: `address:port`. @default "127.0.0.1:8002" */
+  tritonMetrics?: pulumi.Input<string>;
+  /** Names of the models, for the dashboard. */
+  models: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Who is told of alarms: email addresses, and https URLs that confirm subscriptions of Amazon SNS; at least one. Each
+   * person confirms a message first.
+   */
+  notify: string[];
+  /** Alarm when a disk is this full: 1 to 99 %. @default 85 */
+  diskPercent?: pulumi.Input<number>;
+  /** Alarm when this much of a GPU's memory is taken: 1 to 100 %. @default 95 */
+  gpuMemoryPercent?: pulumi.Input<number>;
+  /** Alarm when Triton or one of its models is not ready for so many minutes: 1 to 60. @default 3 */
+  notReadyMinutes?: pulumi.Input<number>;
+  /** Days for which logs are kept, one of those that CloudWatch knows. @default 30 */
+  logDays?: pulumi.Input<number>;
+  /** Whether to make a dashboard. @default true */
+  dashboard?: boolean;
+  /** Tags of everything that is made on AWS. */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+}
+
+/**
+ * Watches a GPU host on AWS: metrics of the host, its GPUs, Triton and the scheduler, logs, alarms that tell people and
+ * repair what can be repaired, and a dashboard.
+ */
+export class AwsMonitoring extends pulumi.ComponentResource {
+  /** ARN of the topic that alarms go to. */
+  public readonly topicArn: pulumi.Output<string>;
+  /** Name of the group with what Triton and the system print. */
+  public readonly logGroup: pulumi.Output<string>;
+  /** Name of the dashboard; empty without one. */
+  public readonly dashboardName: pulumi.Output<string>;
+
+  /** @param opts `deletedWith` counts for what is on the host; what is on AWS beside it must be deleted by itself. */
+  public constructor(name: string, args: AwsMonitoringArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    const { deletedWith, ...own } = opts;
+    const check = new ArgumentCheck("AwsMonitoring", name);
+    const { notify } = check.now(monitoringNow, args);
+    super("xsched-triton:index:AwsMonitoring", name, {}, own);
+    const { directory, ssh, dashboard = true, ...described } = args;
+    const wanted = check.whenKnown(monitoringArgument, described);
+    const location = {
+      directory: check.whenKnown(hostDirectory, directory, "directory"),
+      ssh: check.whenKnown(sshArgument, ssh, "ssh"),
+    };
+    const child = { parent: this };
+    const tags = tagsOf(name, wanted.tags);
+
+    const groups = ["logs", "metrics"].map(
+      (kind) =>
+        new sdk.cloudwatch.LogGroup(`${name}-${kind}`, { retentionInDays: wanted.logDays, tags }, child),
+    );
+    const [logs, metrics] = groups as [(typeof groups)[0], (typeof groups)[0]];
+    const right = new sdk.iam.RolePolicy(
+      `${name}-agent`,
+      {
+        role: wanted.roleName,
+        policy: pulumi.all(groups.map(({ arn }) => arn)).apply((arns) => agentPolicy(arns)),
+      },
+      child,
+    );
+    hostCommand(
+      `${name}-agent`,
+      {
+        ...location,
+        run: scriptCommand(location, "configure-agent.sh"),
+        remove: removalCommand(location, "remove-agent.sh"),
+        stdin: pulumi
+          .all([wanted, location.directory, logs.name, metrics.name])
+          .apply(([known, folder, logGroup, metricsGroup]) =>
+            agentConfig({ ...known, directory: folder, logGroup, metricsGroup }),
+          ),
+      },
+      { ...child, deletedWith, dependsOn: [right] },
+    );
+
+    const topic = new sdk.sns.Topic(`${name}-alarms`, { tags }, child);
+    // Known now, as each is a resource of its own.
+    for (const [index, endpoint] of notify.entries()) {
+      new sdk.sns.TopicSubscription(
+        `${name}-alarms-${index}`,
+        { topic: topic.arn, endpoint, protocol: endpoint.startsWith("https:") ? "https" : "email" },
+        child,
+      );
+    }
+    const planned = pulumi.all([wanted, topic.arn]).apply(([known, arn]) => {
+      const recoverable = isRecoverable(known.instanceType, known.spot);
+      return alarms({ ...known, topic: arn, recoverable });
+    });
+    const made = ALARMS.map((alarm) => this.alarm(name, alarm, planned, tags));
+    const [hardware] = made as [(typeof made)[0]];
+    this.restart(name, wanted, hardware.arn, tags);
+
+    this.topicArn = topic.arn;
+    this.logGroup = logs.name;
+    this.dashboardName = dashboard
+      ? new sdk.cloudwatch.Dashboard(
+          `${name}-dashboard`,
+          {
+            dashboardName: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`,
+            dashboardBody: pulumi
+              .all([wanted, pulumi.all(made.map(({ arn }) => arn))])
+              .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
+          },
+          child,
+        ).dashboardName
+      : pulumi.output("");
+    this.registerOutputs({
+      topicArn: this.topicArn,
+      logGroup: this.logGroup,
+      dashboardName: this.dashboardName,
+    });
+  }
+
+  private alarm(
+    name: string,
+    alarm: AlarmName,
+    planned: pulumi.Output<Record<AlarmName, Alarm>>,
+    tags: pulumi.Output<Record<string, string>>,
+  ): { arn: pulumi.Output<string> } {
+    const of = <Key extends keyof Alarm>(key: Key): pulumi.Output<Alarm[Key]> =>
+      planned.apply((all) => all[alarm][key]);
+    return new sdk.cloudwatch.MetricAlarm(
+      `${name}-${alarm}`,
+      {
+        alarmDescription: of("alarmDescription"),
+        comparisonOperator: of("comparisonOperator"),
+        threshold: of("threshold"),
+        evaluationPeriods: of("evaluationPeriods"),
+        datapointsToAlarm: of("datapointsToAlarm"),
+        treatMissingData: of("treatMissingData"),
+        alarmActions: of("alarmActions"),
+        okActions: of("okActions"),
+        namespace: of("namespace"),
+        metricName: of("metricName"),
+        dimensions: of("dimensions"),
+        statistic: of("statistic"),
+        period: of("period"),
+        metricQueries: of("metricQueries"),
+        tags,
+      },
+      { parent: this },
+    );
+  }
+
+  /** Where AWS cannot move an instance because of its disks, it is stopped and started. */
+  private restart(
+    name: string,
+    wanted: pulumi.Output<{ region: string; instanceId: string }>,
+    alarm: pulumi.Output<string>,
+    tags: pulumi.Output<Record<string, string>>,
+  ): void {
+    const child = { parent: this };
+    const role = new sdk.iam.Role(
+      `${name}-restart-role`,
+      { assumeRolePolicy: trust("events.amazonaws.com", "ssm.amazonaws.com"), tags },
+      child,
+    );
+    new sdk.iam.RolePolicy(
+      `${name}-restart-policy`,
+      {
+        role: role.name,
+        policy: pulumi
+          .all([wanted, role.arn])
+          .apply(([{ region, instanceId }, arn]) =>
+            policyDocument(restartStatements(region, instanceId, arn)),
+          ),
+      },
+      child,
+    );
+    const rule = new sdk.cloudwatch.EventRule(
+      `${name}-restart`,
+      {
+        description: "Restarts an instance on other hardware when AWS's check of the hardware fails",
+        eventPattern: alarm.apply(alarmPattern),
+        tags,
+      },
+      child,
+    );
+    new sdk.cloudwatch.EventTarget(
+      `${name}-restart`,
+      {
+        rule: rule.name,
+        arn: wanted.apply(({ region }) => `${restartRunbook(region)}:$DEFAULT`),
+        roleArn: role.arn,
+        input: pulumi
+          .all([wanted, role.arn])
+          .apply(([{ instanceId }, arn]) =>
+            JSON.stringify({ InstanceId: [instanceId], AutomationAssumeRole: [arn] }),
+          ),
+      },
+      child,
+    );
+  }
+}
+
+/** What the agent may do: send metrics of its namespace, and write into these groups. */
+export function agentPolicy(groups: readonly string[]): string {
+  const statements: PolicyStatement[] = [
+    {
+      sid: "SendMetrics",
+      actions: ["cloudwatch:PutMetricData"],
+      // Knows no resource.
+      resources: ["*"],
+      conditions: { StringEquals: { "cloudwatch:namespace": [NAMESPACE] } },
+    },
+    {
+      sid: "WriteLogs",
+      actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+      resources: groups.flatMap((arn) => [arn, `${arn}:log-stream:*`]),
+    },
+  ];
+  return policyDocument(statements);
+}
+
+function trust(...services: string[]): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Principal: { Service: services }, Action: "sts:AssumeRole" }],
+  });
+}

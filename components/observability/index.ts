@@ -1,0 +1,2 @@
+export { AwsMonitoring, type AwsMonitoringArgs } from "./awsMonitoring";
+export { stackMonitoring } from "./stackMonitoring";

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# drain-server.sh DIR: ends DIR's server as a deployment would, and keeps its settings: resume-server.sh starts it again.
+# Waits for no deployment that is under way: the machine is about to go.
+
+here=$(dirname "${BASH_SOURCE[0]}")
+# shellcheck source=components/host/scripts/host-directory.sh
+. "$here/host-directory.sh"
+# shellcheck source=components/server/scripts/server-process.sh
+. "$here/server-process.sh"
+# shellcheck source=components/server/scripts/host-images.sh
+. "$here/host-images.sh"
+# shellcheck source=components/server/scripts/server-container.sh
+. "$here/server-container.sh"
+# shellcheck source=components/server/scripts/server-lifecycle.sh
+. "$here/server-lifecycle.sh"
+
+[ $# -eq 1 ] || die "drain-server.sh takes one argument, got $#" "drain-server.sh DIR"
+use_host_directory "$1"
+[ -r "$DIR/server/settings" ] || exit 0
+stop_server

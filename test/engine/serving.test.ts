@@ -1,0 +1,150 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { parse } from "yaml";
+
+import { renderModelConfig } from "../../components/models/config";
+import { execute, type Finished } from "./workspace";
+
+const SERVING = path.resolve(__dirname, "../../examples/serving");
+
+/** Two layers with the operators of all, run in ONNX's own reference implementation. */
+const EVALUATE = `
+import json, sys
+import numpy as np, onnx
+from onnx.reference import ReferenceEvaluator
+
+model = onnx.load(sys.argv[1])
+evaluator = ReferenceEvaluator(model)
+
+def logits(ids, kept):
+    mask = np.zeros((1, 32), np.int32)
+    mask[:, :kept] = 1
+    inputs = {"input_ids": ids, "token_type_ids": np.zeros((1, 32), np.int32), "attention_mask": mask}
+    return evaluator.run(None, inputs)[0]
+
+ids = np.arange(32, dtype=np.int32)[None]
+other = ids.copy()
+other[0, 20] = 99
+print(json.dumps({
+    "opset": model.opset_import[0].version,
+    "operators": sorted({node.op_type for node in model.graph.node}),
+    "shape": logits(ids, 32).shape,
+    "finite": bool(np.isfinite(logits(ids, 32)).all()),
+    "seen": float(abs(logits(ids, 32) - logits(other, 32))[:, :16].max()),
+    "masked": float(abs(logits(ids, 16) - logits(other, 16))[:, :16].max()),
+}))
+`;
+
+describe("the serving example", () => {
+  let folder: string;
+
+  const python = (...words: string[]): Promise<Finished> =>
+    execute(path.join(folder, "python/bin/python"), words, folder);
+
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-serving-"));
+    const made = await execute("python3", ["-m", "venv", path.join(folder, "python")], folder);
+    assert.equal(made.code, 0, made.output);
+    const words = [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--requirement",
+      path.join(SERVING, "requirements.txt"),
+    ];
+    const { code, output } = await python(...words);
+    assert.equal(code, 0, output);
+  });
+
+  after(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it("writes a BERT whose answers depend on the tokens that its mask keeps, in operators that TensorRT 8.2 reads", async () => {
+    const small = [
+      "--layers",
+      "2",
+      "--hidden",
+      "64",
+      "--heads",
+      "4",
+      "--vocabulary",
+      "100",
+      "--sequence",
+      "32",
+    ];
+    const written = await python(path.join(SERVING, "write_bert.py"), "1", ...small);
+    assert.equal(written.code, 0, written.output);
+    const { code, output } = await python("-c", EVALUATE, path.join(folder, "1/model.onnx"));
+    assert.equal(code, 0, output);
+    const found = JSON.parse(output) as Record<string, unknown> & { seen: number };
+    assert.ok(found.seen > 1e-6, output);
+    assert.deepEqual(
+      { ...found, seen: 0 },
+      { opset: 13, operators: OPERATORS, shape: [1, 32, 2], finite: true, seen: 0, masked: 0 },
+    );
+  });
+
+  it("refuses sizes that make no BERT", async () => {
+    const { code, output } = await python(
+      path.join(SERVING, "write_bert.py"),
+      "2",
+      "--hidden",
+      "100",
+      "--heads",
+      "16",
+    );
+    assert.equal(code, 2);
+    assert.match(output, /--heads is 16, which does not divide --hidden, 100/);
+    assert.ok(!fs.existsSync(path.join(folder, "2")));
+  });
+
+  it("has the same three models on both stacks, with inputs and outputs that are the same", () => {
+    const models = (stack: string) =>
+      (
+        parse(fs.readFileSync(path.join(SERVING, `models.${stack}.yaml`), "utf8")) as Record<
+          string,
+          { name: string; priority: string; source: string }[]
+        >
+      )["xsched-triton:models"]!;
+    const classes = (stack: string) => models(stack).map(({ name, priority }) => [name, priority]);
+    assert.deepEqual(classes("local"), [
+      ["bert-high", "max"],
+      ["bert-norm", "default"],
+      ["bert-low", "min"],
+    ]);
+    assert.deepEqual(classes("dev"), classes("local"));
+    const tensors = (stack: string) => {
+      const { name, source } = models(stack)[0]!;
+      const text = fs.readFileSync(path.resolve(SERVING, "../..", source, "config.pbtxt"), "utf8");
+      const rendered = renderModelConfig(text, { name, source, priority: 255 });
+      return rendered.slice(
+        rendered.indexOf("max_batch_size"),
+        rendered.indexOf("\n]", rendered.indexOf("output [")),
+      );
+    };
+    assert.equal(tensors("dev"), tensors("local"));
+  });
+});
+
+/** All of them are in the list of TensorRT's ONNX parser for 8.2. */
+const OPERATORS = [
+  "Add",
+  "Cast",
+  "Div",
+  "Erf",
+  "Gather",
+  "Identity",
+  "MatMul",
+  "Mul",
+  "ReduceMean",
+  "Reshape",
+  "Softmax",
+  "Sqrt",
+  "Sub",
+  "Transpose",
+];

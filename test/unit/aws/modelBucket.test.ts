@@ -1,0 +1,162 @@
+import * as assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { modelAccess } from "../../../components/models";
+import { type Registered, Recording, record, valueOf } from "./mocks";
+
+const HOST = "/srv/triton";
+
+/** What the provider answers. */
+const outputs = ({ type, name, inputs }: Registered): Record<string, unknown> => {
+  switch (type) {
+    case "aws:s3/bucket:Bucket":
+      return { bucket: `${name}-1a2b3c4`, arn: `arn:aws:s3:::${name}-1a2b3c4` };
+    case "aws:s3/bucketObjectv2:BucketObjectv2": {
+      const content = inputs.key === "models/chat/1/weights.bin" ? "weights" : "";
+      return { etag: createHash("md5").update(content).digest("hex") };
+    }
+    default:
+      return {};
+  }
+};
+
+for (const preview of [true, false]) {
+  describe(`a bucket for models, ${preview ? "in a preview" : "in an update"}`, () => {
+    let folder: string;
+    let program: Recording;
+    let bucket: string | undefined;
+
+    before(async () => {
+      folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-bucket-"));
+      fs.mkdirSync(path.join(folder, "1/empty"), { recursive: true });
+      fs.writeFileSync(path.join(folder, "1/weights.bin"), "weights");
+      fs.writeFileSync(path.join(folder, "config.pbtxt"), 'backend: "python"\n');
+      program = await record(preview, outputs, async () => {
+        const { ModelBucket, ModelRepository } = await import("../../../components");
+        const made = new ModelBucket("files", { keepDays: 7, tags: { team: "vision" } });
+        new ModelRepository("models", {
+          directory: HOST,
+          models: [{ name: "chat", source: folder, bucket: made.bucket }],
+        });
+        bucket = await valueOf(made.bucket);
+      });
+    });
+
+    after(() => {
+      fs.rmSync(folder, { recursive: true });
+    });
+
+    it("is private, encrypted, keeps versions for a while, and is reached over TLS only", () => {
+      assert.deepEqual(program.names("aws:s3/bucket"), [
+        "files-bucket",
+        "files-encryption",
+        "files-lifecycle",
+        "files-ownership",
+        "files-policy",
+        "files-private",
+        "files-versions",
+        "models-chat-1/empty/",
+        "models-chat-1/weights.bin",
+      ]);
+      const access = program.inputs("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock");
+      for (const key of [
+        "blockPublicAcls",
+        "blockPublicPolicy",
+        "ignorePublicAcls",
+        "restrictPublicBuckets",
+      ]) {
+        assert.equal(access[key], true, key);
+      }
+      assert.deepEqual(
+        program.inputs(
+          "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        ).rules,
+        [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }],
+      );
+      assert.deepEqual(program.inputs("aws:s3/bucketVersioning:BucketVersioning").versioningConfiguration, {
+        status: "Enabled",
+      });
+      assert.deepEqual(program.inputs("aws:s3/bucketOwnershipControls:BucketOwnershipControls").rule, {
+        objectOwnership: "BucketOwnerEnforced",
+      });
+      const [rule] = program.inputs("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+        .rules as [Record<string, unknown>];
+      assert.deepEqual(rule.noncurrentVersionExpiration, { noncurrentDays: 7 });
+      assert.equal(rule.status, "Enabled");
+      const { tags, acl, policy } = program.inputs("aws:s3/bucket:Bucket") as Record<string, unknown>;
+      assert.deepEqual([acl, policy], [undefined, undefined]);
+      assert.deepEqual(tags, {
+        team: "vision",
+        Name: "project-stack-files",
+        "xsched-triton:project": "project",
+        "xsched-triton:stack": "stack",
+      });
+      if (preview) return;
+      const { policy: text } = program.inputs("aws:s3/bucketPolicy:BucketPolicy") as { policy: string };
+      const { Statement: statements } = JSON.parse(text) as { Statement: Record<string, unknown>[] };
+      assert.deepEqual(statements, [
+        {
+          Sid: "OverTlsOnly",
+          Effect: "Deny",
+          Principal: "*",
+          Action: "s3:*",
+          Resource: ["arn:aws:s3:::files-bucket-1a2b3c4", "arn:aws:s3:::files-bucket-1a2b3c4/*"],
+          Condition: { Bool: { "aws:SecureTransport": "false" } },
+        },
+      ]);
+    });
+
+    it("has its name when it is protected", () => {
+      assert.equal(bucket, preview ? undefined : "files-bucket-1a2b3c4");
+    });
+
+    it("gets each file under its own path, and no configuration", () => {
+      const objects = program.resources.filter(({ type }) => type === "aws:s3/bucketObjectv2:BucketObjectv2");
+      assert.deepEqual(
+        objects.map(({ inputs }) => [inputs.key, inputs.content]),
+        [
+          ["models/chat/1/empty/", ""],
+          ["models/chat/1/weights.bin", undefined],
+        ],
+      );
+    });
+
+    it("is what the host fetches from, by the ETags of what was uploaded", () => {
+      const fetch = program.inputs("command:local:Command", "models-chat-files");
+      if (preview) return;
+      const weights = createHash("md5").update("weights").digest("hex");
+      const nothing = createHash("md5").update("").digest("hex");
+      assert.equal(fetch.stdin, `${nothing} 0 1/empty/\n${weights} 7 1/weights.bin\n`);
+      assert.match(
+        fetch.create as string,
+        /fetch-model\.sh \/srv\/triton chat [0-9a-f]{16} s3:\/\/files-bucket-1a2b3c4\/models\/chat$/,
+      );
+    });
+  });
+}
+
+describe("what a host may read", () => {
+  it("is just its models, wherever they lie", async () => {
+    const [statement, ...more] = modelAccess([
+      { name: "a", source: "s3://team-bucket/models/a" },
+      { name: "b", source: "/folder", bucket: pulumi.output("own-bucket") },
+      { name: "c", source: "/folder" },
+    ]);
+    assert.deepEqual(more, []);
+    assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:GetObjectVersion"]);
+    const resources = await valueOf(pulumi.output(statement.resources));
+    assert.deepEqual(resources, [
+      "arn:aws:s3:::team-bucket/models/a/*",
+      "arn:aws:s3:::own-bucket/models/b/*",
+    ]);
+  });
+
+  it("is nothing without a model in S3", () => {
+    assert.deepEqual(modelAccess([{ name: "c", source: "/folder" }]), []);
+  });
+});

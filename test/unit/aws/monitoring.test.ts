@@ -1,0 +1,553 @@
+import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { agentConfig } from "../../../components/observability/agentConfig";
+import { type Alarm, ALARMS, alarms } from "../../../components/observability/alarms";
+import { dashboardBody } from "../../../components/observability/dashboard";
+import { isRecoverable } from "../../../components/observability/recovery";
+import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
+import { Machine } from "../host-scripts/machine";
+import { type Registered, Recording, record } from "./mocks";
+
+const ROOT = path.resolve(__dirname, "../../..");
+const INSTANCE = "i-0123456789abcdef0";
+
+interface AgentFile {
+  readonly agent: { readonly run_as_user: string };
+  readonly metrics: {
+    readonly namespace: string;
+    readonly append_dimensions: unknown;
+    readonly aggregation_dimensions: unknown;
+    readonly metrics_collected: Readonly<Record<string, { measurement: string[]; resources?: string[] }>>;
+  };
+  readonly logs: {
+    readonly logs_collected: { files: { collect_list: { file_path: string; log_group_name: string }[] } };
+    readonly metrics_collected: {
+      prometheus: {
+        log_group_name: string;
+        prometheus_config_path: string;
+        emf_processor: {
+          metric_namespace: string;
+          metric_declaration: {
+            label_matcher: string;
+            dimensions: string[][];
+            metric_selectors: string[];
+          }[];
+        };
+      };
+    };
+  };
+}
+
+interface ScrapeFile {
+  readonly scrape_configs: readonly {
+    readonly job_name: string;
+    readonly metrics_path: string;
+    readonly static_configs: readonly { targets: string[]; labels: Record<string, string> }[];
+    readonly metric_relabel_configs: readonly {
+      regex: string;
+      action?: string;
+      source_labels?: string[];
+      target_label?: string;
+    }[];
+  }[];
+}
+
+const OPTIONS = {
+  instanceId: INSTANCE,
+  directory: "/home/ubuntu/.xsched-triton-prod",
+  container: true,
+  tritonMetrics: "127.0.0.1:8002",
+  logGroup: "logs",
+  metricsGroup: "metrics",
+};
+
+const files = (options: Partial<typeof OPTIONS> = {}): [AgentFile, ScrapeFile] => {
+  const [agent = "", scrape = "", end] = agentConfig({ ...OPTIONS, ...options }).split("\n");
+  assert.equal(end, "");
+  return [JSON.parse(agent) as AgentFile, JSON.parse(scrape) as ScrapeFile];
+};
+
+describe("the configuration of the CloudWatch agent", () => {
+  it("measures disks, memory and GPUs, of the whole instance as well", () => {
+    const [{ metrics }] = files();
+    assert.deepEqual(Object.keys(metrics.metrics_collected), ["disk", "mem", "nvidia_gpu"]);
+    assert.deepEqual(metrics.metrics_collected.disk?.resources, [
+      "/",
+      "/home/ubuntu/.xsched-triton-prod/models/store",
+    ]);
+    assert.deepEqual(metrics.aggregation_dimensions, [["InstanceId"]]);
+    assert.deepEqual(metrics.append_dimensions, { InstanceId: "${aws:InstanceId}" });
+  });
+
+  it("ships what Triton prints, in each runtime", () => {
+    const places = (container: boolean): string[] =>
+      files({ container })[0].logs.logs_collected.files.collect_list.map(({ file_path }) => file_path);
+    assert.deepEqual(places(true), ["/var/lib/docker/containers/*/*-json.log", "/var/log/syslog"]);
+    assert.deepEqual(places(false), [
+      "/home/ubuntu/.xsched-triton-prod/server/logs/triton.log",
+      "/var/log/syslog",
+    ]);
+  });
+
+  it("scrapes Triton and the host, each where it is", () => {
+    const [, { scrape_configs: jobs }] = files({ tritonMetrics: "10.0.0.5:9002" });
+    assert.deepEqual(
+      jobs.map(({ job_name, metrics_path, static_configs }) => [job_name, metrics_path, static_configs]),
+      [
+        ["triton", "/metrics", [{ targets: ["10.0.0.5:9002"], labels: { InstanceId: INSTANCE } }]],
+        ["host", "/metrics.txt", [{ targets: ["127.0.0.1:9464"], labels: { InstanceId: INSTANCE } }]],
+      ],
+    );
+  });
+
+  it("counts a queue for its model, as the core names it", () => {
+    const [, { scrape_configs: jobs }] = files();
+    const [relabel, drop] = jobs[1]!.metric_relabel_configs;
+    const model = (name: string): string | undefined => new RegExp(`^(?:${relabel!.regex})$`).exec(name)?.[1];
+    assert.equal(model("bert/bert_0"), "bert");
+    assert.equal(model("no instance"), undefined);
+    assert.deepEqual([relabel!.source_labels, relabel!.target_label], [["name"], "model"]);
+    assert.deepEqual(drop, { regex: "pid", action: "labeldrop" });
+  });
+
+  it("takes metrics that Triton, the scheduler and the host really have", () => {
+    const [{ logs }] = files();
+    const wanted = logs.metrics_collected.prometheus.emf_processor.metric_declaration
+      .flatMap(({ metric_selectors }) => metric_selectors)
+      .map((selector) => selector.replace(/^\^|\$$/g, ""));
+    const core = fs.readFileSync(path.join(ROOT, "native/xsched/src/control/metrics.cc"), "utf8");
+    const host = fs.readFileSync(path.join(ROOT, "components/server/scripts/serve-metrics.sh"), "utf8");
+    for (const metric of wanted.filter((each) => each.startsWith("xsched_queue_"))) {
+      assert.ok(core.includes(`"${metric}"`), metric);
+    }
+    for (const metric of wanted.filter((each) => each.startsWith("xsched_triton_"))) {
+      assert.ok(host.includes(metric), metric);
+    }
+    assert.ok(wanted.includes("nv_inference_queue_duration_us"));
+    assert.ok(wanted.includes("xsched_queue_blocked_seconds_total"));
+  });
+});
+
+const all = (changes: Partial<Parameters<typeof alarms>[0]> = {}): Record<string, Alarm> =>
+  alarms({
+    ...{ region: "eu-west-1", instanceId: INSTANCE, topic: "the-topic", recoverable: false },
+    ...{ diskPercent: 85, gpuMemoryPercent: 95, notReadyMinutes: 3 },
+    ...changes,
+  });
+
+describe("the alarms", () => {
+  it("all tell the topic, when they go off and when it is over", () => {
+    for (const name of ALARMS) {
+      assert.equal(all()[name]?.alarmActions[0], "the-topic", name);
+      assert.deepEqual(all()[name]?.okActions, ["the-topic"], name);
+    }
+  });
+
+  it("repair what can be repaired", () => {
+    assert.deepEqual(all().system?.alarmActions, ["the-topic", "arn:aws:automate:eu-west-1:ec2:reboot"]);
+    assert.deepEqual(all().hardware?.alarmActions, ["the-topic"]);
+    assert.deepEqual(all({ recoverable: true }).hardware?.alarmActions, [
+      "the-topic",
+      "arn:aws:automate:eu-west-1:ec2:recover",
+    ]);
+    // AWS's own recovery comes first.
+    assert.ok(all().system!.evaluationPeriods > all().hardware!.evaluationPeriods);
+  });
+
+  it("take silence for a fault where only a fault is silent", () => {
+    const silence = Object.entries(all()).map(
+      ([name, { treatMissingData }]) => `${name} ${treatMissingData}`,
+    );
+    assert.deepEqual(silence, [
+      "hardware missing",
+      "system missing",
+      "disk missing",
+      "gpu-memory missing",
+      "not-ready breaching",
+    ]);
+  });
+
+  it("watch what is asked for", () => {
+    const { disk, "gpu-memory": memory, "not-ready": ready } = all({ diskPercent: 70, notReadyMinutes: 9 });
+    assert.deepEqual([disk?.metricName, disk?.threshold], ["disk_used_percent", 70]);
+    assert.deepEqual([memory?.threshold, memory?.metricQueries?.[0]?.expression], [95, "100 * used / total"]);
+    assert.deepEqual(
+      memory?.metricQueries?.slice(1).map(({ id, metric }) => [id, metric?.metricName]),
+      [
+        ["used", "nvidia_smi_memory_used"],
+        ["total", "nvidia_smi_memory_total"],
+      ],
+    );
+    assert.deepEqual([ready?.evaluationPeriods, ready?.period, ready?.threshold], [9, 60, 1]);
+    assert.equal(ready?.comparisonOperator, "LessThanThreshold");
+  });
+
+  it("recover instances without disks of their own, and no spot instance", () => {
+    assert.deepEqual(
+      ["p3.2xlarge", "g5.xlarge", "g4dn.xlarge", "p3dn.24xlarge"].map((type) => isRecoverable(type, false)),
+      [true, false, false, false],
+    );
+    assert.equal(isRecoverable("p3.2xlarge", true), false);
+  });
+});
+
+interface Widget {
+  readonly type: string;
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+  readonly properties: {
+    title: string;
+    region?: string;
+    metrics?: (string | { id?: string; expression?: string })[][];
+  };
+}
+
+describe("the dashboard", () => {
+  const body = (models: string[]): Widget[] =>
+    (
+      JSON.parse(
+        dashboardBody({ region: "eu-west-1", instanceId: INSTANCE, models, alarms: ["an-alarm"] }),
+      ) as {
+        widgets: Widget[];
+      }
+    ).widgets;
+
+  it("shows rate, queue time, blocked time of each model, and the GPU", () => {
+    const widgets = body(["chat", "batch"]);
+    const titles = widgets.map(({ properties }) => properties.title);
+    for (const title of [
+      "Requests",
+      "Mean time in the queue",
+      "Time that launches waited for more urgent models",
+      "GPU use",
+    ]) {
+      assert.ok(titles.includes(title), title);
+    }
+    const [requests] = widgets;
+    assert.deepEqual(requests!.properties.metrics, [
+      [{ expression: "s0 / 60", label: "chat" }],
+      [
+        ...["XSchedTriton", "nv_inference_request_success", "InstanceId", INSTANCE, "model", "chat"],
+        { stat: "Sum", id: "s0", visible: false },
+      ],
+      [{ expression: "s1 / 60", label: "batch" }],
+      [
+        ...["XSchedTriton", "nv_inference_request_success", "InstanceId", INSTANCE, "model", "batch"],
+        { stat: "Sum", id: "s1", visible: false },
+      ],
+    ]);
+  });
+
+  it("uses only metrics that the agent sends, and ids that it has", () => {
+    const [{ logs, metrics: host }] = files();
+    const sent = new Set([
+      ...logs.metrics_collected.prometheus.emf_processor.metric_declaration
+        .flatMap(({ metric_selectors }) => metric_selectors)
+        .map((selector) => selector.replace(/^\^|\$$/g, "")),
+      ...host.metrics_collected.disk!.measurement.map((name) => `disk_${name}`),
+      ...host.metrics_collected.mem!.measurement.map((name) => `mem_${name}`),
+      ...host.metrics_collected.nvidia_gpu!.measurement.map((name) => `nvidia_smi_${name}`),
+    ]);
+    for (const { properties } of body(["chat", "batch", "third"])) {
+      const lines = properties.metrics ?? [];
+      const ids = new Set(lines.map((line) => line.at(-1)).map((last) => (last as { id?: string }).id));
+      for (const line of lines) {
+        const [first, metric] = line;
+        if (typeof first === "object") {
+          for (const [id] of (first.expression ?? "").matchAll(/[a-z]\w*/g)) assert.ok(ids.has(id), id);
+        } else {
+          assert.ok(sent.has(metric as string), JSON.stringify(metric));
+        }
+      }
+      const names = lines.map((line) => (line.at(-1) as { id?: string }).id).filter(Boolean);
+      assert.equal(new Set(names).size, names.length);
+    }
+  });
+
+  it("has widgets that do not overlap", () => {
+    const cells = body(["chat"]).flatMap(({ x, y, width, height }) =>
+      Array.from(
+        { length: width * height },
+        (_, cell) => `${x + (cell % width)},${y + Math.floor(cell / width)}`,
+      ),
+    );
+    assert.equal(new Set(cells).size, cells.length);
+    assert.ok(cells.every((cell) => Number(cell.split(",")[0]) < 24));
+  });
+});
+
+for (const preview of [true, false]) {
+  describe(`the monitoring of a host, ${preview ? "in a preview" : "in an update"}`, () => {
+    let program: Recording;
+
+    before(async () => {
+      const outputs = ({ type, name, inputs }: Registered): Record<string, unknown> =>
+        type.startsWith("command:") ? { stdout: "" } : { arn: `arn:of:${name}`, name: inputs.name ?? name };
+      program = await record(preview, outputs, async () => {
+        const { AwsMonitoring } = await import("../../../components");
+        new AwsMonitoring("watch", {
+          ...{ instanceId: INSTANCE, instanceType: "g5.xlarge", region: "eu-west-1", roleName: "the-role" },
+          directory: "/srv/triton",
+          ssh: { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY },
+          models: ["chat"],
+          notify: ["ops@example.com", "https://pager.example.com/hook"],
+          logDays: 7,
+          tags: { team: "vision" },
+        });
+      });
+    });
+
+    it("tags everything that can have tags", () => {
+      const tagged = program.resources.filter(
+        ({ type }) =>
+          type.startsWith("aws:") && !/(RolePolicy|Subscription|EventTarget|Dashboard)$/.test(type),
+      );
+      assert.equal(tagged.length, 10);
+      for (const { name, inputs } of tagged) {
+        assert.equal((inputs.tags as Record<string, string>).team, "vision", name);
+        assert.equal((inputs.tags as Record<string, string>)["xsched-triton:stack"], "stack", name);
+      }
+    });
+
+    it("tells each subscriber by what it is", () => {
+      const subscriptions = program.resources.filter(({ type }) => type.includes("TopicSubscription"));
+      assert.deepEqual(
+        subscriptions.map(({ inputs }) => [inputs.protocol, inputs.endpoint]),
+        [
+          ["email", "ops@example.com"],
+          ["https", "https://pager.example.com/hook"],
+        ],
+      );
+    });
+
+    it("keeps logs for as long as is asked for", () => {
+      const groups = program.resources.filter(({ type }) => type === "aws:cloudwatch/logGroup:LogGroup");
+      assert.deepEqual(
+        groups.map(({ inputs }) => inputs.retentionInDays),
+        [7, 7],
+      );
+    });
+
+    if (preview) return;
+
+    it("lets the instance send metrics of one namespace and write two groups, nothing else", () => {
+      const { role, policy } = program.inputs("aws:iam/rolePolicy:RolePolicy", "watch-agent") as {
+        role: string;
+        policy: string;
+      };
+      assert.equal(role, "the-role");
+      assert.deepEqual((JSON.parse(policy) as { Statement: unknown }).Statement, [
+        {
+          Sid: "SendMetrics",
+          Effect: "Allow",
+          Action: ["cloudwatch:PutMetricData"],
+          Resource: ["*"],
+          Condition: { StringEquals: { "cloudwatch:namespace": ["XSchedTriton"] } },
+        },
+        {
+          Sid: "WriteLogs",
+          Effect: "Allow",
+          Action: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+          Resource: [
+            "arn:of:watch-logs",
+            "arn:of:watch-logs:log-stream:*",
+            "arn:of:watch-metrics",
+            "arn:of:watch-metrics:log-stream:*",
+          ],
+        },
+      ]);
+    });
+
+    it("restarts this instance, and only this, where its hardware fails", () => {
+      const { Statement: statements } = JSON.parse(
+        program.inputs("aws:iam/rolePolicy:RolePolicy", "watch-restart-policy").policy as string,
+      ) as { Statement: { Action: string[]; Resource: string[] }[] };
+      const stop = statements.find(({ Action: actions }) => actions.includes("ec2:StopInstances"));
+      assert.deepEqual(stop?.Resource, [`arn:aws:ec2:eu-west-1:*:instance/${INSTANCE}`]);
+      const pattern = program.inputs("aws:cloudwatch/eventRule:EventRule").eventPattern as string;
+      assert.deepEqual((JSON.parse(pattern) as { resources: string[] }).resources, ["arn:of:watch-hardware"]);
+      const { arn, input } = program.inputs("aws:cloudwatch/eventTarget:EventTarget") as Record<
+        string,
+        string
+      >;
+      assert.equal(arn, "arn:aws:ssm:eu-west-1::automation-definition/AWS-RestartEC2Instance:$DEFAULT");
+      assert.deepEqual(JSON.parse(input!), {
+        InstanceId: [INSTANCE],
+        AutomationAssumeRole: ["arn:of:watch-restart-role"],
+      });
+    });
+
+    it("configures the agent with the groups that were made", () => {
+      const { stdin, create } = program.inputs("command:remote:Command", "watch-agent") as Record<
+        string,
+        string
+      >;
+      assert.match(create!, /configure-agent\.sh \/srv\/triton$/);
+      assert.match(stdin!, /"log_group_name":"watch-logs"/);
+      assert.match(stdin!, /"log_group_name":"watch-metrics"/);
+    });
+  });
+}
+
+describe("the CloudWatch agent of a host", () => {
+  let machine: Machine;
+  let agent: string;
+
+  /** An agent that notes what it is told, and takes any configuration but one that says "refuse me". */
+  const CONTROL = `#!/bin/bash
+echo "$*" >>"$MACHINE/agent-orders"
+case "$*" in
+  *status*) [ ! -e "$MACHINE/agent-runs" ] || echo '{ "status": "running" }' ;;
+  *stop*) rm -f "$MACHINE/agent-runs" ;;
+  *fetch-config*)
+    if grep -q 'refuse me' "$(sed 's/^file://' <<<"\${@: -1}")"; then
+      echo 'E! Invalid JSON schema' >&2
+      exit 1
+    fi
+    touch "$MACHINE/agent-runs"
+    ;;
+esac
+`;
+
+  beforeEach(() => {
+    machine = new Machine();
+    fs.cpSync(path.join(ROOT, "components/observability/scripts"), machine.file("bin"), { recursive: true });
+    agent = path.join(machine.folder, "agent");
+    fs.mkdirSync(path.join(agent, "bin"), { recursive: true });
+    fs.mkdirSync(path.join(agent, "etc"));
+    fs.writeFileSync(path.join(agent, "bin/amazon-cloudwatch-agent-ctl"), CONTROL, { mode: 0o755 });
+    machine.environment.XSCHED_TRITON_AGENT = agent;
+  });
+
+  afterEach(() => {
+    machine.remove();
+  });
+
+  const orders = (): string[] => {
+    const file = path.join(machine.folder, "agent-orders");
+    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n") : [];
+    fs.rmSync(file, { force: true });
+    return lines.filter((line) => !line.includes("status"));
+  };
+
+  it("is told of a changed configuration, and only of that", async () => {
+    const config = path.join(agent, "etc/xsched-triton.json");
+    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
+    assert.deepEqual(orders(), [`-a fetch-config -m ec2 -s -c file:${config}`]);
+    assert.equal((JSON.parse(fs.readFileSync(config, "utf8")) as AgentFile).agent.run_as_user, "root");
+    const scrape = fs.readFileSync(path.join(agent, "etc/xsched-triton-prometheus.yaml"), "utf8");
+    assert.equal((JSON.parse(scrape) as ScrapeFile).scrape_configs.length, 2);
+    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
+    assert.deepEqual(orders(), []);
+    await machine.succeed(
+      "configure-agent.sh",
+      [],
+      agentConfig({ ...OPTIONS, tritonMetrics: "127.0.0.1:9" }),
+    );
+    assert.equal(orders().length, 1);
+    fs.rmSync(path.join(machine.folder, "agent-runs"));
+    await machine.succeed(
+      "configure-agent.sh",
+      [],
+      agentConfig({ ...OPTIONS, tritonMetrics: "127.0.0.1:9" }),
+    );
+    assert.equal(orders().length, 1);
+    await machine.succeed("remove-agent.sh");
+    assert.deepEqual(orders(), ["-m ec2 -a stop"]);
+    assert.deepEqual(fs.readdirSync(path.join(agent, "etc")), []);
+  });
+
+  it("that refuses its configuration is asked again the next time", async () => {
+    const bad = '{"refuse me":1}\n{}\n';
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const { status, stderr } = await machine.run("configure-agent.sh", [], bad);
+      assert.notEqual(status, 0);
+      assert.match(stderr, /Invalid JSON schema/);
+      assert.match(stderr, /^error: the CloudWatch agent does not take its configuration/m);
+      assert.equal(orders().length, 1);
+    }
+  });
+
+  it("that is not there is installed, or said to be missing", async () => {
+    fs.rmSync(path.join(agent, "bin"), { recursive: true });
+    machine.environment.XSCHED_TRITON_AGENT_PACKAGE = "http://127.0.0.1:9/agent.deb";
+    const { status, stderr } = await machine.run("configure-agent.sh", [], agentConfig(OPTIONS));
+    assert.notEqual(status, 0);
+    assert.match(stderr, /^error: the CloudWatch agent cannot be downloaded from http:.*\nfix: /m);
+    const package_ = path.join(machine.folder, "agent.deb");
+    fs.writeFileSync(package_, "a package");
+    machine.environment.XSCHED_TRITON_AGENT_PACKAGE = `file://${package_}`;
+    machine.program(
+      "dpkg",
+      `#!/bin/bash\n[ "$(cat "$2")" = 'a package' ] && mkdir -p '${agent}/bin' && cp '${machine.folder}/control' '${agent}/bin/amazon-cloudwatch-agent-ctl'\n`,
+    );
+    fs.writeFileSync(path.join(machine.folder, "control"), CONTROL, { mode: 0o755 });
+    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
+    assert.equal(orders().length, 1);
+  });
+});
+
+describe("what the host says of its server", () => {
+  it("includes the scheduler's counters of Triton's process alone", async function () {
+    this.timeout(20_000);
+    const machine = new Machine();
+    // A container with two processes that write metrics; the first is Triton.
+    machine.program(
+      "docker",
+      `#!/bin/bash
+case "$1" in
+  inspect) echo healthy ;;
+  exec) state=$MACHINE/state; shift 2; exec "\${@:1:3}" - "$state" ;;
+esac
+`,
+    );
+    fs.mkdirSync(path.join(machine.folder, "state"));
+    fs.writeFileSync(path.join(machine.folder, "state/server"), "41\n127.0.0.1 8000\nON\n");
+    fs.writeFileSync(
+      path.join(machine.folder, "state/metrics-41"),
+      'xsched_queue_blocked_total{name="a/a_0"} 7\n',
+    );
+    fs.writeFileSync(
+      path.join(machine.folder, "state/metrics-42"),
+      'xsched_queue_blocked_total{name="b"} 9\n',
+    );
+    fs.mkdirSync(machine.file("server"));
+    fs.writeFileSync(machine.file("server/settings"), "kind container\n");
+    fs.writeFileSync(machine.file("server/http"), "127.0.0.1:9\n");
+    const exporter = machine.start("serve-metrics.sh", ["0"]);
+    try {
+      const file = machine.file("metrics/metrics.txt");
+      for (let attempt = 0; attempt < 100 && !fs.existsSync(file); attempt++) {
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      const text = fs.readFileSync(file, "utf8");
+      assert.match(text, /^xsched_triton_ready 0$/m);
+      assert.match(text, /^xsched_queue_blocked_total{name="a\/a_0"} 7$/m);
+      assert.doesNotMatch(text, /name="b"/);
+    } finally {
+      exporter.kill();
+      machine.remove();
+    }
+  });
+
+  it("comes from where the image keeps its state", () => {
+    const { stdout } = spawnSync(
+      "grep",
+      ["-h", "XSCHED_TRITON_STATE:-", path.join(ROOT, "images/triton/entrypoint.sh")],
+      {
+        encoding: "utf8",
+      },
+    );
+    const container = fs.readFileSync(
+      path.join(ROOT, "components/server/scripts/server-container.sh"),
+      "utf8",
+    );
+    const place = /^CONTAINER_STATE=(\S+)$/m.exec(container)?.[1];
+    assert.ok(place && stdout.includes(`XSCHED_TRITON_STATE:-${place}}`), stdout);
+  });
+});
