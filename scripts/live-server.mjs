@@ -2,7 +2,8 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 
-import { stackOutputs, tryOnHost } from "./server-status.mjs";
+import { openTunnel } from "./over-ssh.mjs";
+import { privateKey, stackOutputs, tryOnHost } from "./server-status.mjs";
 import { lookAtStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
 
@@ -29,11 +30,11 @@ export async function deployedServer(name) {
     stack: name,
     endpoints,
     models,
-    host,
     onHost: (words, input) => {
       const { status, stdout, stderr } = tryOnHost(words, host, stack, { input, stderr: "pipe" });
       return { status, stdout, stderr };
     },
+    ...(host.ssh && { tunnel: (addresses) => openTunnel(host.ssh, privateKey(stack), addresses) }),
   };
 }
 

@@ -1,8 +1,8 @@
 // Asks the host of a stack what its Triton serves now, and prints it as a table.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
+
+import { runOverSsh } from "./over-ssh.mjs";
 
 /** The most that a script may print: the metrics of some hundred models. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -142,45 +142,22 @@ export function tryOnHost([script, ...words], { directory, ssh }, stack, { input
     ...(input !== undefined && { input }),
   };
   const finished = ssh
-    ? overSsh(ssh, command, stack, options)
+    ? runOverSsh(ssh, privateKey(stack), command, options)
     : spawnSync(command[0], command.slice(1), options);
   if (finished.error) throw finished.error;
   return finished;
 }
 
 /** The private key for a stack's host, which is asked for once: the one in its config, or the one that the stack has made. */
-function privateKey(stack) {
+export function privateKey(stack) {
+  return (stack.privateKey ??= findPrivateKey(stack));
+}
+
+function findPrivateKey(stack) {
   const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
   const given = config["xsched-triton:host"]?.objectValue?.privateKey;
   if (given !== undefined) return given;
   const outputs = pulumiJson(["stack", "output", "--json", "--show-secrets", "--stack", stack.name], stack);
   if (outputs.sshPrivateKey === undefined) throw new Error("The stack's config has no host.privateKey.");
   return outputs.sshPrivateKey;
-}
-
-/** Runs a command on an SSH host with its private key and the host key that the stack pins. */
-function overSsh({ address, port, user, hostKey }, command, stack, options) {
-  const key = (stack.privateKey ??= privateKey(stack));
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
-  try {
-    const keyFile = path.join(folder, "key");
-    const knownHosts = path.join(folder, "known_hosts");
-    fs.writeFileSync(keyFile, `${key.trimEnd()}\n`, { mode: 0o600 });
-    fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
-    const words = [
-      `UserKnownHostsFile=${knownHosts}`,
-      "StrictHostKeyChecking=yes",
-      "IdentitiesOnly=yes",
-      "BatchMode=yes",
-      "ConnectTimeout=15",
-    ].flatMap((option) => ["-o", option]);
-    const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-    return spawnSync(
-      "ssh",
-      ["-F", "none", "-i", keyFile, "-p", port, ...words, `${user}@${address}`, quoted],
-      options,
-    );
-  } finally {
-    fs.rmSync(folder, { recursive: true });
-  }
 }

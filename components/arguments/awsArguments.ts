@@ -130,7 +130,6 @@ const step = object("an object with a step", {
   name: required(stepName, "Name."),
   script: required(orLater(anything), "Text of a script."),
   arguments: optional(orLater(anything), "Its arguments.", "none"),
-  stdin: optional(orLater(anything), "Its standard input.", "none"),
 });
 
 /** What is known of a host on AWS when it is constructed. */

@@ -44,8 +44,8 @@ const WIDEST = { ipv4: 8, ipv6: 16 } as const;
 export function isOpenToTheWorld(range: string): boolean {
   if (!ipaddr.isValidCIDR(range)) return false;
   const [address, bits] = ipaddr.parseCIDR(range);
-  // The one wide range that is nobody's on the internet: fc00::/7.
-  return bits < WIDEST[address.kind()] && !(address.range() === "uniqueLocal" && bits === 7);
+  // fc00::/7 is wide, but not on the internet.
+  return bits < WIDEST[address.kind()] && !(address.range() === "uniqueLocal" && bits >= 7);
 }
 
 /** Whether a range is of IPv6 addresses. */

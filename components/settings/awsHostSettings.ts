@@ -4,8 +4,9 @@ import {
   familyOf,
   firstRelease,
   GPU_FAMILIES,
+  gpuFamily,
   isGpuType,
-  OTHER_ACCELERATORS,
+  otherAccelerator,
   PATCHED_RELEASE,
 } from "./awsInstanceTypes";
 import { directory, user } from "./machine";
@@ -39,11 +40,14 @@ const instanceType = text({
   refuse(given) {
     if (isGpuType(given)) return undefined;
     const family = familyOf(given);
-    const known = GPU_FAMILIES[family];
+    const known = gpuFamily(given);
     if (known !== undefined) return `choose a size of ${family}: ${known.sizes.join(", ")}`;
-    const other = OTHER_ACCELERATORS[family];
+    const other = otherAccelerator(given);
     if (other !== undefined) return `${family} ${other}; choose for example g4dn.xlarge`;
-    return meant(given, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge";
+    // Families with GPUs begin with g or p; the others have names that differ from theirs by a letter.
+    return /^[gp]/i.test(family)
+      ? (meant(given, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge")
+      : `${/^[a-z]+[0-9]/.test(family) ? `${family} has no GPUs; ` : ""}choose for example g4dn.xlarge`;
   },
 });
 
@@ -237,11 +241,11 @@ export function checkAwsHost(raw: unknown, at: Place): void {
     );
   }
   const type = keyOf(raw, "instanceType");
-  const family = typeof type === "string" ? familyOf(type) : "";
-  if (GPU_FAMILIES[family]?.driver === "proprietary" && keyOf(raw, "ami") === undefined) {
+  if (typeof type !== "string") return;
+  if (gpuFamily(type)?.driver === "proprietary" && keyOf(raw, "ami") === undefined) {
     at.at("ami").fault(
       undefined,
-      `an AMI with NVIDIA's proprietary driver for ${family}: the usual one has the open driver, which needs a newer GPU`,
+      `an AMI with NVIDIA's proprietary driver for ${familyOf(type)}: the usual one has the open driver, which needs a newer GPU`,
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     );
   }
@@ -278,7 +282,7 @@ export function refuseUnsuitedGpu(type: unknown, release: string | undefined, at
   if (typeof type !== "string" || !isGpuType(type) || release === undefined) return;
   const first = firstRelease(type);
   if (first === undefined || first <= release) return;
-  const { gpu = "", computeCapability = 0 } = GPU_FAMILIES[familyOf(type)] ?? {};
+  const { gpu = "", computeCapability = 0 } = gpuFamily(type) ?? {};
   at.fault(
     type,
     `a type whose GPU Triton ${release} supports, of ${familiesFor(release).join(", ")}: TensorRT ${

@@ -45,7 +45,7 @@ export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
 };
 
 /** Families that one may take for usable, and why they are not. */
-export const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
+const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
   g4ad: "has AMD GPUs",
   g5g: "has Arm processors, and the image is for x86-64",
   g3: "has M60 GPUs, which are older than Triton's TensorRT supports",
@@ -72,27 +72,35 @@ export const PATCHED_RELEASE = "22.06";
  */
 const FIRST_RELEASE: Readonly<Record<number, string>> = { 89: "23.04", 90: "22.09" };
 
-/** The family of an instance type: `g5` of `g5.xlarge`. */
+/** The name of an instance type's family: `g5` of `g5.xlarge`. */
 export function familyOf(instanceType: string): string {
   return instanceType.split(".")[0] ?? "";
 }
 
+/** The family of an instance type; undefined if it has no NVIDIA GPUs on x86-64. */
+export function gpuFamily(instanceType: string): GpuFamily | undefined {
+  const family = familyOf(instanceType);
+  return Object.hasOwn(GPU_FAMILIES, family) ? GPU_FAMILIES[family] : undefined;
+}
+
+/** Why an instance type that one may take for usable is not. */
+export function otherAccelerator(instanceType: string): string | undefined {
+  const family = familyOf(instanceType);
+  return Object.hasOwn(OTHER_ACCELERATORS, family) ? OTHER_ACCELERATORS[family] : undefined;
+}
+
 /** Whether an instance type exists and has NVIDIA GPUs on x86-64. */
 export function isGpuType(instanceType: string): boolean {
-  const [family = "", size = "", ...rest] = instanceType.split(".");
-  return (
-    rest.length === 0 &&
-    Object.hasOwn(GPU_FAMILIES, family) &&
-    (GPU_FAMILIES[family]?.sizes.includes(size) ?? false)
-  );
+  const size = instanceType.slice(familyOf(instanceType).length + 1);
+  return gpuFamily(instanceType)?.sizes.includes(size) ?? false;
 }
 
 /** The first release of Triton that supports the GPUs of an instance type; undefined where every one does. */
 export function firstRelease(instanceType: string): string | undefined {
-  return FIRST_RELEASE[GPU_FAMILIES[familyOf(instanceType)]?.computeCapability ?? 0];
+  return FIRST_RELEASE[gpuFamily(instanceType)?.computeCapability ?? 0];
 }
 
-/** Families whose GPUs a release supports. */
+/** Names of the families whose GPUs a release supports. */
 export function familiesFor(release: string): readonly string[] {
   return Object.keys(GPU_FAMILIES).filter((family) => (firstRelease(family) ?? release) <= release);
 }

@@ -3,21 +3,19 @@ import * as path from "node:path";
 
 import { type DeployedServer, UserError } from "../live/deployedServer";
 import { Scheduler } from "../live/scheduler";
-import { DeployedApi, RemoteApi } from "../live/tritonApi";
 import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
-import { isRunning, Journal } from "./arms/journal";
+import { isRunning } from "./arms/journal";
 import { phasesOf } from "./arms/arms";
 import { LoadThread } from "./load/loadThread";
 import { schedule } from "./load/schedule";
 import { type Measurement, Measuring, phaseMs, type Plan } from "./measure";
 import { type BenchOptions, parseOptions, USAGE } from "./options";
-import { type Target } from "./protocol/connection";
-import { ones } from "./protocol/tensors";
 import { writeReport } from "./report/files";
 import { progress } from "./report/progress";
 import { type RunDescription } from "./report/results";
 import { summarize } from "./report/summary";
 import { loadText, resultText } from "./report/text";
+import { serverAt, wayTo } from "./server";
 import { random } from "./statistics/random";
 
 /** What the launcher knows. */
@@ -62,8 +60,12 @@ async function load(
   deployed: DeployedServer | undefined,
 ): Promise<number> {
   await server.api.requireReady(options.high);
-  const thread = await LoadThread.start(await targetOf(options.high, options, server, deployed));
+  const closing: (() => Promise<void>)[] = [];
   try {
+    const way = await wayTo(server, deployed, options);
+    closing.push(() => way.close());
+    const thread = await LoadThread.start(await way.target(options.high));
+    closing.push(() => thread.close());
     const { signal } = new AbortController();
     const numbers = random(options.seed);
     const count = Math.max(Math.round(seconds * options.rate), 1);
@@ -79,30 +81,8 @@ async function load(
     console.log(loadText(sent));
     return sent.problems.length > 0 ? 1 : 0;
   } finally {
-    await thread.close();
+    await closeAll(closing);
   }
-}
-
-/** The server that is meant, with the stack behind it where that is known. */
-function serverAt(
-  url: string | undefined,
-  stackGiven: boolean,
-  deployed: DeployedServer | undefined,
-  journals: string,
-): Server {
-  // An URL alone is the local stack's only if it says so; beside a stack's name it is a tunnel to it.
-  if (deployed !== undefined && (stackGiven || url === undefined || url === deployed.endpoints.http)) {
-    const scheduler = new Scheduler(deployed);
-    return {
-      api: new DeployedApi(deployed),
-      ...(scheduler.state().active && { scheduler }),
-      stack: deployed.stack,
-      journal: new Journal(journals, `${deployed.stack} ${deployed.endpoints.http}`),
-    };
-  }
-  if (url === undefined)
-    throw new UserError('the stack "local" is not deployed', "npm run up, or give --url");
-  return { api: new RemoteApi(url), journal: new Journal(journals, url) };
 }
 
 /** Puts back what a benchmark that was killed has left, and says whether there was anything. */
@@ -142,8 +122,10 @@ async function measure(
   const closing: (() => Promise<void>)[] = [];
   try {
     await Promise.all([options.high, options.low].map((model) => api.requireReady(model)));
+    const way = await wayTo(server, deployed, options);
+    closing.push(() => way.close());
     const start = async (model: string): Promise<LoadThread> => {
-      const thread = await LoadThread.start(await targetOf(model, options, server, deployed));
+      const thread = await LoadThread.start(await way.target(model));
       closing.push(() => thread.close());
       return thread;
     };
@@ -265,49 +247,6 @@ function wholeMs(plan: Plan): number {
     for (const phase of phasesOf(round)) sum += phaseMs(plan, phase, round);
   }
   return sum;
-}
-
-async function targetOf(
-  model: string,
-  options: BenchOptions,
-  server: Server,
-  deployed: DeployedServer | undefined,
-): Promise<Target> {
-  return {
-    protocol: options.protocol,
-    address: address(options, server, deployed),
-    model,
-    inputs: await inputsOf(server, model, options),
-    timeoutMs: options.timeoutMs,
-  };
-}
-
-/** Where requests go to. */
-function address(options: BenchOptions, { api }: Server, deployed: DeployedServer | undefined): string {
-  const remote = deployed?.host.ssh;
-  if (options.url === undefined && remote !== undefined) {
-    const { http, grpc } = deployed?.endpoints ?? { http: "", grpc: "" };
-    throw new UserError(
-      `the stack "${deployed?.stack ?? ""}" is on another machine, whose ports are not open`,
-      `ssh -p ${remote.port} -N -L ${new URL(http).host}:${new URL(http).host} -L ${grpc}:${grpc} ${remote.user}@${remote.address}, and give --url ${http}`,
-    );
-  }
-  if (options.protocol === "grpc") return options.grpc ?? deployed?.endpoints.grpc ?? "";
-  return options.url ?? api.place;
-}
-
-async function inputsOf(
-  { api }: Server,
-  model: string,
-  { batch, extent }: BenchOptions,
-): Promise<Target["inputs"]> {
-  const batches = ((await api.config(model)).max_batch_size ?? 0) > 0;
-  return (await api.inputs(model)).map((input) =>
-    ones(
-      input,
-      input.shape.map((size, index) => (batches && index === 0 ? batch : size < 0 ? extent : size)),
-    ),
-  );
 }
 
 /** The priorities of the arm "xsched". */

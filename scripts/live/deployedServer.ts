@@ -12,17 +12,25 @@ export interface DeployedServer {
   readonly endpoints: { readonly http: string; readonly grpc: string };
   /** The models in the order of the stack's config, at the priorities that it had at the last `up`. */
   readonly models: readonly { readonly name: string; readonly priority: number }[];
-  readonly host: {
-    readonly directory: string;
-    /** Absent where the host is this machine. */
-    readonly ssh?: { readonly address: string; readonly port: number; readonly user: string };
-  };
   /**
    * Runs one of the host's scripts, `[name, ...arguments]`, in the stack's folder there, and waits for it.
    *
    * @param input its standard input
    */
   onHost(words: readonly string[], input?: string): Finished;
+  /**
+   * Makes addresses of the host reachable from here; absent where the host is this machine.
+   *
+   * @param addresses `host:port` as the host sees them
+   */
+  tunnel?(addresses: readonly string[]): Promise<Tunnel>;
+}
+
+/** A way to a host, until it is closed or this process ends. */
+export interface Tunnel {
+  /** The local `host:port` of each address. */
+  readonly addresses: readonly string[];
+  close(): Promise<void>;
 }
 
 /** A request that cannot be carried out; its message says what to do and is all that the user needs. */

@@ -1,6 +1,8 @@
 import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
 
-import { MODELS } from "./examples";
+import { shutDown } from "../fixtures/standInCloud/machine";
+import { EXAMPLES, MODELS } from "./examples";
 import { freePorts } from "./ports";
 import { StandInCloud } from "./standInCloud";
 import { TritonClient } from "./triton";
@@ -27,6 +29,40 @@ describe("the stack dev, on a stand-in for AWS", function () {
 
   const changed = (output: string): string[] =>
     [...new Set(changesIn(output).map(({ name, done }) => `${name} ${done}`))].sort();
+
+  const instances = (): string[] => cloud?.everything(INSTANCE).map(({ id }) => id) ?? [];
+
+  /** Of the one resource of a type. */
+  const properties = (type: string): Record<string, unknown> => {
+    const [only, ...others] = cloud?.everything(type) ?? [];
+    assert.ok(only && others.length === 0, type);
+    return only.properties;
+  };
+
+  /** A file of an instance. */
+  const machine = (id: string, file: string): string => {
+    assert.ok(cloud);
+    return cloud.file("machines", id, file);
+  };
+
+  /** No key of the stack may stand in a text, nor a line of one. */
+  const refuseSecrets = async (text: string): Promise<void> => {
+    const shown = await workspace.run("pulumi", ["stack", "export", "--show-secrets", "--stack", STACK]);
+    const keys = new Set(
+      // Within a string of JSON, and within one in such a string.
+      (shown.output.match(/-----BEGIN OPENSSH PRIVATE KEY-----[^"]*/g) ?? []).map((key) =>
+        key
+          .split(/\\+n/)
+          .filter((line) => /^[A-Za-z0-9+/=]{20,}$/.test(line))
+          .join("\n"),
+      ),
+    );
+    assert.equal(keys.size, 2, "the host's and the user's");
+    assert.ok(!text.includes("PRIVATE KEY"));
+    for (const line of [...keys].flatMap((key) => key.split("\n"))) {
+      assert.ok(!text.includes(line), "a line of a key");
+    }
+  };
 
   before(async function () {
     if (StandInCloud.missing !== undefined) {
@@ -67,17 +103,79 @@ describe("the stack dev, on a stand-in for AWS", function () {
     const { code, output } = await npm("preview");
     assert.equal(code, 0, output);
     assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
+    assert.match(output, /command:remote:Command\s+server-realtime\s+create/);
     assert.deepEqual(cloud?.everything(), []);
   });
 
-  it("serves every model", async () => {
+  it("says why a machine does not become ready, and shows no secret then", async () => {
+    cloud?.fail("cloud-init", "status", "");
     const { code, output } = await up();
-    assert.equal(code, 0, output);
-    for (const model of MODELS) assert.ok(await triton.isReady(model), model);
-    assert.equal(cloud?.everything(INSTANCE).length, 1);
+    assert.notEqual(code, 0);
+    assert.match(output, /error: cloud-init has failed/);
+    assert.match(output, /fix: mend what it says/);
+    await refuseSecrets(output);
+    cloud?.recover();
   });
 
-  it("changes nothing when nothing has changed", async () => {
+  it("goes on from there, and serves every model", async () => {
+    const [before] = instances();
+    const { code, output } = await up();
+    assert.equal(code, 0, output);
+    assert.deepEqual(instances(), [before]);
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await triton.isReady(name), name);
+      assert.deepEqual(await triton.priority(name), priority);
+    }
+    assert.match(output, /^realtime +1 +255 +yes$/m);
+  });
+
+  it("has an instance that takes no key but the one that was made for it", () => {
+    const [id = ""] = instances();
+    const host = fs.readFileSync(machine(id, "ssh/ssh_host_ed25519_key"), "utf8");
+    const [parameter] = cloud?.everything("aws:ssm/parameter:Parameter") ?? [];
+    assert.equal(host.trim(), (parameter?.properties.value as string).trim());
+    const { tags, instanceMarketOptions, metadataOptions } = properties(INSTANCE);
+    assert.deepEqual(tags, {
+      Name: "xsched-triton-dev-machine",
+      "xsched-triton:project": "xsched-triton",
+      "xsched-triton:stack": "dev",
+    });
+    assert.deepEqual(instanceMarketOptions, {
+      marketType: "spot",
+      spotOptions: { instanceInterruptionBehavior: "stop", spotInstanceType: "persistent" },
+    });
+    assert.deepEqual(metadataOptions, {
+      httpEndpoint: "enabled",
+      httpPutResponseHopLimit: 1,
+      httpTokens: "required",
+      instanceMetadataTags: "disabled",
+    });
+    const { ingress } = properties("aws:ec2/securityGroup:SecurityGroup");
+    assert.deepEqual(ingress, [
+      {
+        cidrBlocks: ["127.0.0.1/32"],
+        description: "SSH",
+        fromPort: 22,
+        ipv6CidrBlocks: [],
+        protocol: "tcp",
+        toPort: 22,
+      },
+    ]);
+  });
+
+  it("keeps its keys to itself", async () => {
+    const [id = ""] = instances();
+    await refuseSecrets(fs.readFileSync(machine(id, "user-data"), "utf8"));
+    const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
+    assert.equal(state.code, 0);
+    await refuseSecrets(state.output);
+    const outputs = await workspace.run("pulumi", ["stack", "output", "--stack", STACK]);
+    assert.match(outputs.output, /ssh -i KEY -N -L/);
+    assert.match(outputs.output, /aws ssm start-session --region us-east-1 --target i-[0-9a-f]{17}/);
+    await refuseSecrets(outputs.output);
+  });
+
+  it("changes nothing when nothing has changed, although there is a newer machine image", async () => {
     const { code, output } = await up();
     assert.equal(code, 0, output);
     assert.deepEqual(changed(output), []);
@@ -89,5 +187,58 @@ describe("the stack dev, on a stand-in for AWS", function () {
     const { code, output } = await up();
     assert.equal(code, 0, output);
     assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
+    assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
+  });
+
+  describe("when it gets another instance type", () => {
+    let before: string[];
+
+    it("keeps serving while AWS has none, and says so", async () => {
+      before = instances();
+      set(["xsched-triton:host", "instanceType"], "g5.xlarge");
+      cloud?.fail(INSTANCE, "create", "InsufficientInstanceCapacity: we do not have g5.xlarge capacity");
+      const { code, output } = await up();
+      assert.notEqual(code, 0);
+      assert.match(output, /InsufficientInstanceCapacity/);
+      await refuseSecrets(output);
+      assert.deepEqual(instances(), before);
+      for (const model of MODELS) assert.ok(await triton.isReady(model), model);
+      cloud?.recover();
+    });
+
+    it("moves to another instance at the same address, with everything on it", async () => {
+      const address = properties("aws:ec2/eip:Eip").publicIp;
+      const { code, output } = await up();
+      assert.equal(code, 0, output);
+      const [id = ""] = instances();
+      assert.equal(instances().length, 1);
+      assert.notDeepEqual(instances(), before);
+      assert.equal(properties("aws:ec2/eip:Eip").publicIp, address);
+      assert.ok(fs.existsSync(machine(id, "home/.xsched-triton-dev/bin/start-server.sh")));
+      for (const model of MODELS) assert.ok(await triton.isReady(model), model);
+      const touched = changed(output).filter((line) => /^machine-.* (updated|replaced)$/.test(line));
+      assert.deepEqual(touched, [
+        "machine-address updated",
+        "machine-instance replaced",
+        "machine-ready replaced",
+      ]);
+    });
+
+    it("is then left alone", async () => {
+      const { code, output } = await up();
+      assert.equal(code, 0, output);
+      assert.deepEqual(changed(output), []);
+    });
+  });
+
+  // After what the suite before it leaves.
+  describe("in the end", () => {
+    it("leaves nothing with `npm run down`, also where the machine does not answer any more", async () => {
+      const [id = ""] = instances();
+      await shutDown(id);
+      const { code, output } = await npm("down", "--yes", "--skip-preview");
+      assert.equal(code, 0, output);
+      assert.deepEqual(cloud?.everything(), []);
+    });
   });
 });

@@ -9,6 +9,24 @@ import { changesIn, Workspace } from "./workspace";
 
 const STACK = "edge";
 
+/** The ssh processes of this machine that forward ports to our server. */
+function tunnels(port: number): string[] {
+  return fs
+    .readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((entry) => {
+      try {
+        return fs.readFileSync(`/proc/${entry}/cmdline`, "utf8").split("\0").join(" ");
+      } catch {
+        return ""; // It has ended meanwhile.
+      }
+    })
+    .filter(
+      (line) =>
+        line.startsWith("ssh ") && line.includes("ExitOnForwardFailure") && line.includes(` -p ${port} `),
+    );
+}
+
 describe("a stack on an existing machine over SSH", function () {
   let ssh: SshServer;
   let workspace: Workspace;
@@ -84,6 +102,38 @@ describe("a stack on an existing machine over SSH", function () {
     const { code, output } = await up();
     assert.equal(code, 0, output);
     assert.deepEqual(changesIn(output), []);
+  });
+
+  it("changes a priority live, shows the load, and is measured through a tunnel of the benchmark's own", async () => {
+    const config = async (model: string) => (await triton.request("GET", `/v2/models/${model}/config`)).body;
+    const before = await config("batch");
+    const changed = await workspace.npm("set-priority", "--", STACK, "batch", "-7");
+    assert.equal(changed.code, 0, changed.output);
+    assert.match(changed.output, /^The stack "edge" still says -255\./m);
+    assert.deepEqual(await triton.priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
+    const back = await workspace.npm("set-priority", "--", STACK, "batch", "min");
+    assert.equal(back.code, 0, back.output);
+    assert.equal(await config("batch"), before);
+
+    const watched = await workspace.npm("status", "--", STACK, "--watch", "1", "--screens", "1");
+    assert.equal(watched.code, 0, watched.output);
+    assert.match(watched.output, /^realtime +255 +yes/m);
+
+    const short = ["--samples", "8", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "result"];
+    const words = ["--high", "realtime", "--low", "batch", "--protocol", "grpc", ...short];
+    const { code, output } = await workspace.npm("bench", "--", STACK, ...words);
+    assert.equal(code, 0, output);
+    assert.match(output, /^xsched +8 /m);
+    assert.equal(await config("batch"), before);
+    assert.ok(
+      !(changed.output + output).includes(ssh.privateKey.split("\n")[1]!),
+      "the private key is not printed",
+    );
+    // What a tunnel leaves open for a moment only.
+    for (const end = Date.now() + 5000; tunnels(ssh.port).length > 0 && Date.now() < end;) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.deepEqual(tunnels(ssh.port), []);
   });
 
   it("touches only the model whose priority, or whose files, change", async () => {

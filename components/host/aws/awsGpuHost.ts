@@ -40,8 +40,6 @@ export interface SetUpStepArgs {
   script: pulumi.Input<string>;
   /** Arguments of the script; never a secret. */
   arguments?: pulumi.Input<pulumi.Input<string>[]>;
-  /** Standard input of the script. */
-  stdin?: pulumi.Input<string>;
 }
 
 export interface AwsGpuHostArgs {
@@ -319,18 +317,17 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     steps: readonly SetUpStepArgs[],
   ): pulumi.Output<SshConnectionArgs> {
     const ready = [
-      { name: "ready", script: WAIT_UNTIL_READY, arguments: [String(CLOUD_INIT_SECONDS)], stdin: undefined },
+      { name: "ready", script: WAIT_UNTIL_READY, arguments: [String(CLOUD_INIT_SECONDS)] },
       ...steps,
     ];
-    return ready.reduce((reached, step, index) => {
+    return ready.reduce((reached, { name: step, script, arguments: words = [] }, index) => {
       const done = new command.remote.Command(
-        `${name}-${step.name}`,
+        `${name}-${step}`,
         {
           connection: toRemoteConnection(reached, index === 0 ? FIRST_BOOT_ATTEMPTS : undefined),
-          create: pulumi
-            .all([step.script, step.arguments ?? []])
-            .apply(([script, words]) => shellQuote(["bash", "-c", script, step.name, ...words])),
-          stdin: step.stdin,
+          create: pulumi.output(words).apply((known) => shellQuote(["bash", "-s", "--", ...known])),
+          // Of a command that fails, the provider shows all but its standard input.
+          stdin: script,
           triggers: [this.instanceId],
           addPreviousOutputInEnv: false,
           logging: command.remote.Logging.Stderr,

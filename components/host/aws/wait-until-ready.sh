@@ -1,10 +1,9 @@
-# Waits until cloud-init has set this machine up. Usage: wait-until-ready.sh SECONDS
+# Waits until cloud-init has set this machine up, and lets its user use Docker. Usage: wait-until-ready.sh SECONDS
 set -euo pipefail
 # A machine image without cloud-init has nothing to wait for.
-command -v cloud-init >/dev/null || exit 0
-if ! said=$(timeout "$1" cloud-init status --wait 2>&1); then
-  # A warning, which leaves the machine usable, has a status of its own: 2.
+if command -v cloud-init >/dev/null && ! said=$(timeout "$1" cloud-init status --wait 2>&1); then
   case $(cloud-init status 2>/dev/null || true) in
+    # With warnings, which leave the machine usable.
     *'status: done'*) ;;
     *'status: running'*)
       echo "error: cloud-init has not finished within $1 s" >&2
@@ -18,5 +17,9 @@ if ! said=$(timeout "$1" cloud-init status --wait 2>&1); then
       exit 1
       ;;
   esac
+fi
+# Counts from the next login on.
+if getent group docker >/dev/null && ! id -nG | grep -qw docker && [ "$(id -u)" -ne 0 ]; then
+  sudo -n usermod -aG docker "$(id -un)"
 fi
 echo ready

@@ -26,7 +26,6 @@ export function modelConfig(name: string, priority: number): ModelConfig {
 export class StandInServer implements DeployedServer {
   public readonly stack = "dev";
   public readonly endpoints = { http: "http://127.0.0.1:8000", grpc: "127.0.0.1:8001" };
-  public readonly host = { directory: "/srv" };
   public readonly loads: string[] = [];
   /** Which load fails, counted from 1. */
   public failingLoad = 0;

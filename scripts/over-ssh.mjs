@@ -1,0 +1,100 @@
+// What runs on a stack's SSH host from here, with the host's private key and the host key that the stack pins.
+import { spawn, spawnSync } from "node:child_process";
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+
+/** Runs a command, each word as it is, and waits for it; `options` are those of spawnSync. */
+export function runOverSsh(ssh, key, command, options) {
+  const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const login = new Login(ssh, key);
+  try {
+    return spawnSync("ssh", [...login.words, quoted], options);
+  } finally {
+    login.forget();
+  }
+}
+
+/**
+ * Opens a port of this machine's loopback interface for each address of the host. The tunnel ends with this process,
+ * however that ends: the other side waits for the end of its input.
+ *
+ * @param addresses `host:port` as the host sees them
+ * @returns the local `host:port` of each, and what closes them
+ */
+export async function openTunnel(ssh, key, addresses) {
+  const local = (await freePorts(addresses.length)).map((port) => `127.0.0.1:${port}`);
+  const forwards = addresses.flatMap((address, index) => ["-L", `${local[index]}:${address}`]);
+  const login = new Login(ssh, key);
+  const words = [
+    "-o",
+    "ExitOnForwardFailure=yes",
+    ...forwards,
+    ...login.words,
+    "echo open && cat >/dev/null",
+  ];
+  // In a process group of its own, so that Ctrl-C does not cut off the requests that are under way.
+  const child = spawn("ssh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+  let problem = "";
+  child.stderr.on("data", (text) => (problem += text));
+  try {
+    await new Promise((resolve, reject) => {
+      child.stdout.once("data", resolve);
+      child.once("error", reject);
+      child.once("close", () => reject(new Error(`no tunnel to ${ssh.address}: ${problem.trim()}`)));
+    });
+  } finally {
+    login.forget();
+  }
+  return {
+    addresses: local,
+    close: () =>
+      new Promise((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) resolve();
+        child.once("close", () => resolve());
+        child.kill();
+      }),
+  };
+}
+
+/** The words that ssh logs in with; their files exist until they are forgotten. */
+class Login {
+  constructor({ address, port, user, hostKey }, key) {
+    this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
+    const keyFile = path.join(this.folder, "key");
+    const knownHosts = path.join(this.folder, "known_hosts");
+    fs.writeFileSync(keyFile, `${key.trimEnd()}\n`, { mode: 0o600 });
+    fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
+    const options = [
+      `UserKnownHostsFile=${knownHosts}`,
+      "StrictHostKeyChecking=yes",
+      "IdentitiesOnly=yes",
+      "BatchMode=yes",
+      "ConnectTimeout=15",
+    ].flatMap((option) => ["-o", option]);
+    this.words = ["-F", "none", "-i", keyFile, "-p", String(port), ...options, `${user}@${address}`];
+  }
+
+  forget() {
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Ports that nobody uses now, all held until all are known. */
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise((resolve, reject) => {
+          const server = net.createServer();
+          server.once("error", reject);
+          server.listen(0, "127.0.0.1", () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}

@@ -1,0 +1,331 @@
+import * as assert from "node:assert/strict";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import type * as components from "../../../components";
+
+const KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
+const PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const PARAMETER = "arn:aws:ssm:us-east-1:111122223333:parameter/key";
+const REPOSITORY = "arn:aws:ecr:us-east-1:111122223333:repository/triton";
+/** The key that marks a secret on its way to the engine. */
+const SECRET = "4dabf18193072939515e22adb298388d";
+
+const ADMIN = "203.0.113.7/32";
+const HOST = { instanceType: "g5.xlarge", adminCidrs: [ADMIN] };
+
+interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly inputs: Readonly<Record<string, unknown>>;
+}
+
+/** What AWS would add to a resource. */
+const OUTPUTS: Readonly<Record<string, Record<string, unknown>>> = {
+  "tls:index/privateKey:PrivateKey": { privateKeyOpenssh: KEY, publicKeyOpenssh: `${PUBLIC_KEY}\n` },
+  "aws:ssm/parameter:Parameter": { arn: PARAMETER, region: "us-east-1" },
+  "aws:ec2/instance:Instance": { publicIp: "198.51.100.1", privateIp: "10.0.0.1" },
+  "aws:ec2/eip:Eip": { publicIp: "198.51.100.2" },
+  "aws:iam/role:Role": { name: "role" },
+  "aws:ecr/repository:Repository": {
+    arn: REPOSITORY,
+    repositoryUrl: "111122223333.dkr.ecr.us-east-1.amazonaws.com/triton",
+    registryId: "111122223333",
+  },
+};
+
+for (const preview of [true, false]) {
+  describe(`components on AWS, ${preview ? "in a preview" : "in an update"}`, () => {
+    let registered: Registered[];
+    let calls: string[];
+    let api: typeof components;
+
+    const load = async (): Promise<void> => {
+      registered = [];
+      calls = [];
+      await pulumi.runtime.setMocks(
+        {
+          newResource: ({ type, name, inputs }) => {
+            registered.push({ type, name, inputs: inputs as Record<string, unknown> });
+            const made = preview ? {} : OUTPUTS[type];
+            // In a preview, nothing that is made has an id.
+            return { id: preview ? "" : `${name}-id`, state: { ...(inputs as object), ...made } };
+          },
+          call: ({ token }) => {
+            calls.push(token);
+            return {
+              insecureValue: "ami-0123456789abcdef0",
+              vpcId: "vpc-1",
+              userName: "AWS",
+              password: "token",
+            };
+          },
+        },
+        "project",
+        "stack",
+        preview,
+      );
+      api = await import("../../../components");
+    };
+
+    const host = async (args: Partial<components.AwsGpuHostArgs> = {}): Promise<components.AwsGpuHost> => {
+      await load();
+      const made = new api.AwsGpuHost("gpu", { ...HOST, ...args });
+      await pulumi.runtime.disconnect();
+      return made;
+    };
+
+    const only = (type: string): Registered["inputs"] => {
+      const found = registered.filter((resource) => resource.type === type);
+      assert.equal(found.length, 1, type);
+      return found[0]!.inputs;
+    };
+
+    const instance = (): Registered["inputs"] => only("aws:ec2/instance:Instance");
+
+    it("are named after their component, and tagged", async () => {
+      await host({ tags: { team: "inference" } });
+      assert.deepEqual(registered.map(({ name }) => name).sort(), [
+        "gpu",
+        "gpu-access",
+        "gpu-address",
+        "gpu-host-key",
+        "gpu-host-key-parameter",
+        "gpu-instance",
+        "gpu-login",
+        "gpu-login-key",
+        "gpu-policy",
+        "gpu-profile",
+        "gpu-ready",
+        "gpu-role",
+      ]);
+      const tags = {
+        Name: "project-stack-gpu",
+        team: "inference",
+        "xsched-triton:project": "project",
+        "xsched-triton:stack": "stack",
+      };
+      // A policy is a part of its role, and has no tags.
+      const tagged = registered.filter(({ type }) => type.startsWith("aws:") && !type.includes("rolePolicy"));
+      for (const { inputs, name } of tagged) assert.deepEqual(inputs.tags, tags, name);
+      assert.deepEqual((instance().rootBlockDevice as { tags: unknown }).tags, tags);
+    });
+
+    it("answer metadata only to requests with a token, from the machine itself", async () => {
+      await host();
+      assert.deepEqual(instance().metadataOptions, {
+        httpEndpoint: "enabled",
+        httpTokens: "required",
+        httpPutResponseHopLimit: 1,
+        instanceMetadataTags: "disabled",
+      });
+    });
+
+    it("encrypt their volume", async () => {
+      await host({ volume: { size: 300, throughput: 500 } });
+      const { tags, ...volume } = instance().rootBlockDevice as Record<string, unknown>;
+      assert.ok(tags);
+      assert.deepEqual(volume, {
+        volumeType: "gp3",
+        volumeSize: 300,
+        throughput: 500,
+        iops: 3000,
+        encrypted: true,
+        deleteOnTermination: true,
+      });
+    });
+
+    it("let in SSH for administrators, and nobody else", async () => {
+      await host();
+      const { ingress, egress } = only("aws:ec2/securityGroup:SecurityGroup");
+      const ssh = { description: "SSH", protocol: "tcp", fromPort: 22, toPort: 22 };
+      assert.deepEqual(ingress, [{ ...ssh, cidrBlocks: [ADMIN], ipv6CidrBlocks: [] }]);
+      assert.deepEqual(egress, [
+        { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] },
+      ]);
+    });
+
+    it("let in clients where they are named, at the ports for inference", async () => {
+      await host({ clientCidrs: ["10.0.0.0/8", "fd00::/8"], clientPorts: pulumi.output([9000]) });
+      const { ingress } = only("aws:ec2/securityGroup:SecurityGroup");
+      const [, ...clients] = ingress as unknown[];
+      assert.deepEqual(clients, [
+        {
+          description: "inference",
+          protocol: "tcp",
+          fromPort: 9000,
+          toPort: 9000,
+          cidrBlocks: ["10.0.0.0/8"],
+          ipv6CidrBlocks: ["fd00::/8"],
+        },
+      ]);
+    });
+
+    it("carry no key in user data, only the name of the parameter that holds it", async () => {
+      await host();
+      const { name, type, value } = only("aws:ssm/parameter:Parameter");
+      assert.equal(name, "/xsched-triton/project/stack/gpu/ssh-host-key");
+      assert.equal(type, "SecureString");
+      if (preview) return;
+      assert.ok(JSON.stringify(value).includes(SECRET));
+      const userData = instance().userData as string;
+      assert.ok(userData.includes('"/xsched-triton/project/stack/gpu/ssh-host-key"'));
+      assert.ok(!userData.includes("c2VjcmV0"));
+      assert.ok(userData.length < 4096, "EC2 takes 16 KiB");
+    });
+
+    it("have a role that may do what they need, and nothing else", async () => {
+      await host({
+        repositoryArn: REPOSITORY,
+        policyStatements: [
+          { sid: "Models", actions: ["s3:GetObject"], resources: [pulumi.output("arn:aws:s3:::models/a/*")] },
+        ],
+      });
+      if (preview) return;
+      const policy = JSON.parse(only("aws:iam/rolePolicy:RolePolicy").policy as string) as unknown;
+      assert.deepEqual(policy, {
+        Version: "2012-10-17",
+        Statement: [
+          { Sid: "HostKey", Effect: "Allow", Action: ["ssm:GetParameter"], Resource: [PARAMETER] },
+          {
+            Sid: "SessionManager",
+            Effect: "Allow",
+            Action: [
+              "ssm:UpdateInstanceInformation",
+              "ssmmessages:CreateControlChannel",
+              "ssmmessages:CreateDataChannel",
+              "ssmmessages:OpenControlChannel",
+              "ssmmessages:OpenDataChannel",
+            ],
+            Resource: ["*"],
+          },
+          {
+            Sid: "LogInToRegistry",
+            Effect: "Allow",
+            Action: ["ecr:GetAuthorizationToken"],
+            Resource: ["*"],
+          },
+          {
+            Sid: "PullImage",
+            Effect: "Allow",
+            Action: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            Resource: [REPOSITORY],
+          },
+          {
+            Sid: "Models",
+            Effect: "Allow",
+            Action: ["s3:GetObject"],
+            Resource: ["arn:aws:s3:::models/a/*"],
+          },
+        ],
+      });
+      assert.deepEqual(JSON.parse(only("aws:iam/role:Role").assumeRolePolicy as string), {
+        Version: "2012-10-17",
+        Statement: [
+          { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" },
+        ],
+      });
+    });
+
+    it("are on demand and may be terminated, unless they are to be something else", async () => {
+      await host();
+      assert.equal(instance().instanceMarketOptions, undefined);
+      assert.equal(instance().disableApiTermination, false);
+      await host({ spot: true });
+      assert.deepEqual(instance().instanceMarketOptions, {
+        marketType: "spot",
+        spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
+      });
+      await host({ protect: true });
+      assert.equal(instance().disableApiTermination, true);
+    });
+
+    it("are made of the newest image, or of the one that is given", async () => {
+      await host();
+      assert.equal(instance().ami, "ami-0123456789abcdef0");
+      assert.deepEqual(calls, ["aws:ssm/getParameter:getParameter"]);
+      await host({ ami: "ami-00000000" });
+      assert.equal(instance().ami, "ami-00000000");
+      assert.deepEqual(calls, []);
+    });
+
+    it("are in the VPC of their subnet", async () => {
+      await host({ subnetId: "subnet-01234567" });
+      assert.equal(instance().subnetId, "subnet-01234567");
+      assert.equal(only("aws:ec2/securityGroup:SecurityGroup").vpcId, "vpc-1");
+    });
+
+    it("are reached at an address that stays, at one that does not, or from their network alone", async () => {
+      const address = async (kind: keyof typeof components.PublicIp): Promise<unknown> => {
+        await load();
+        const { address } = await host({ publicIp: api.PublicIp[kind] });
+        return new Promise((resolve) => address.apply(resolve));
+      };
+      if (!preview) {
+        assert.equal(await address("Elastic"), "198.51.100.2");
+        assert.equal(await address("Dynamic"), "198.51.100.1");
+        assert.equal(await address("None"), "10.0.0.1");
+      }
+      await host({ publicIp: api.PublicIp.None });
+      assert.equal(instance().associatePublicIpAddress, false);
+      assert.ok(!registered.some(({ type }) => type === "aws:ec2/eip:Eip"));
+    });
+
+    it("are set up step by step, each when the one before it is done", async () => {
+      await host({
+        setUp: [
+          { name: "first", script: "echo 1", arguments: ["a b"] },
+          { name: "second", script: pulumi.output("echo 2") },
+        ],
+      });
+      const commands = registered.filter(({ type }) => type === "command:remote:Command");
+      assert.deepEqual(
+        commands.map(({ name }) => name),
+        ["gpu-ready", "gpu-first", "gpu-second"],
+      );
+      const [, first, second] = commands;
+      assert.equal(first?.inputs.create, "bash -s -- 'a b'");
+      assert.equal(first.inputs.stdin, "echo 1");
+      assert.equal(second?.inputs.stdin, "echo 2");
+    });
+
+    it("refuse what is wrong before anything is made", async () => {
+      await load();
+      const wrong = { instanceType: "m5.large", adminCidrs: ["0.0.0.0/0"] };
+      assert.throws(() => new api.AwsGpuHost("gpu", wrong), {
+        message:
+          /^2 faults in the arguments of AwsGpuHost gpu\n[^]* instanceType: "m5\.large"\n[^]* adminCidrs\[0\]: "0\.0\.0\.0\/0"\n/,
+      });
+      assert.throws(() => new api.EcrRepository("images", { keepImages: 1 }), {
+        message: /keepImages: 1\n/,
+      });
+      assert.deepEqual(registered, []);
+      await pulumi.runtime.disconnect();
+    });
+
+    it("keep images where no tag moves, scanned, encrypted, and only the newest", async () => {
+      await load();
+      const repository = new api.EcrRepository("images", { keepImages: 3 });
+      await pulumi.runtime.disconnect();
+      const { tags, ...inputs } = only("aws:ecr/repository:Repository");
+      assert.ok(tags);
+      assert.deepEqual(inputs, {
+        imageTagMutability: "IMMUTABLE",
+        imageScanningConfiguration: { scanOnPush: true },
+        encryptionConfigurations: [{ encryptionType: "AES256" }],
+        forceDelete: false,
+      });
+      assert.deepEqual(JSON.parse(only("aws:ecr/lifecyclePolicy:LifecyclePolicy").policy as string), {
+        rules: [
+          {
+            rulePriority: 1,
+            description: "Keep the newest 3",
+            selection: { tagStatus: "any", countType: "imageCountMoreThan", countNumber: 3 },
+            action: { type: "expire" },
+          },
+        ],
+      });
+      assert.ok(await pulumi.isSecret(repository.login));
+    });
+  });
+}

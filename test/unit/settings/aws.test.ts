@@ -1,0 +1,356 @@
+import assert from "node:assert/strict";
+
+import * as fc from "fast-check";
+
+import { Fault } from "../../../components/settings";
+import { isOpenToTheWorld } from "../../../components/settings/addressRange";
+import {
+  familiesFor,
+  firstRelease,
+  GPU_FAMILIES,
+  isGpuType,
+} from "../../../components/settings/awsInstanceTypes";
+import { IMAGE, parsed, refusal } from "./context";
+
+const AWS = { kind: "aws", instanceType: "g4dn.xlarge", adminCidrs: ["203.0.113.7/32"] };
+const TYPES = "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn";
+const SUITED = (gpu: string): string =>
+  `a type whose GPU Triton 22.06 supports, of g4dn, g5, p4d, p4de, p3, p3dn: TensorRT 8.2.5 predates the ${gpu}`;
+const NEWER = (release: string): string =>
+  `choose for example g5.xlarge, or build variant transparent on a base of Triton ${release} or newer`;
+const RANGES = "a range of IP addresses: address/bits";
+const RANGE_FORM =
+  "give four numbers from 0 to 255, or an IPv6 address, then / and how many bits of it are fixed: 203.0.113.0/24";
+const VOUCHED = "a range that you can vouch for: SSH must not be open to the internet";
+const VOUCHED_FIX = "give your own address with /32, or set allowPublicSsh to true if you really want this";
+
+/** What is changed of a host that is right, and the only fault: path, value given, what is allowed, fix. */
+const cases: readonly (readonly [
+  string,
+  Record<string, unknown>,
+  readonly [string, string, string, string],
+])[] = [
+  [
+    "no adminCidrs",
+    { adminCidrs: undefined },
+    [
+      "host.adminCidrs",
+      "(not set)",
+      "a list of ranges of IP addresses, at least one",
+      `pulumi config set --path 'xsched-triton:host.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`,
+    ],
+  ],
+  [
+    "an empty adminCidrs",
+    { adminCidrs: [] },
+    [
+      "host.adminCidrs",
+      "a list of 0",
+      "a list of ranges of IP addresses, at least one",
+      "give a list, for example [203.0.113.7/32]",
+    ],
+  ],
+  [
+    "the internet",
+    { adminCidrs: ["0.0.0.0/0"] },
+    ["host.adminCidrs[0]", '"0.0.0.0/0"', VOUCHED, VOUCHED_FIX],
+  ],
+  ["the internet of IPv6", { adminCidrs: ["::/0"] }, ["host.adminCidrs[0]", '"::/0"', VOUCHED, VOUCHED_FIX]],
+  [
+    "half the internet",
+    { adminCidrs: ["0.0.0.0/1"] },
+    ["host.adminCidrs[0]", '"0.0.0.0/1"', VOUCHED, VOUCHED_FIX],
+  ],
+  [
+    "an address for a range",
+    { adminCidrs: ["203.0.113.7"] },
+    ["host.adminCidrs[0]", '"203.0.113.7"', RANGES, "for this one address, write 203.0.113.7/32"],
+  ],
+  [
+    "a range by an address within it",
+    { adminCidrs: ["10.1.2.3/8"] },
+    ["host.adminCidrs[0]", '"10.1.2.3/8"', RANGES, "write the range by its first address: 10.0.0.0/8"],
+  ],
+  [
+    "too large a number",
+    { adminCidrs: ["10.0.0.256/32"] },
+    ["host.adminCidrs[0]", '"10.0.0.256/32"', RANGES, RANGE_FORM],
+  ],
+  [
+    "too many bits",
+    { adminCidrs: ["10.0.0.0/33"] },
+    ["host.adminCidrs[0]", '"10.0.0.0/33"', RANGES, RANGE_FORM],
+  ],
+  ["a short form", { adminCidrs: ["10.1/16"] }, ["host.adminCidrs[0]", '"10.1/16"', RANGES, RANGE_FORM]],
+  ["a name", { adminCidrs: ["office"] }, ["host.adminCidrs[0]", '"office"', RANGES, RANGE_FORM]],
+  [
+    "clients that Triton does not listen to",
+    { clientCidrs: ["10.0.0.0/8"] },
+    [
+      "server.address",
+      "(not set)",
+      "an address that host.clientCidrs can reach, not a loopback one",
+      "set address to 0.0.0.0, or take host.clientCidrs out and use a tunnel",
+    ],
+  ],
+  [
+    "an L4",
+    { instanceType: "g6.xlarge" },
+    ["host.instanceType", '"g6.xlarge"', SUITED("L4 (sm_89)"), NEWER("23.04")],
+  ],
+  [
+    "an L40S",
+    { instanceType: "g6e.xlarge" },
+    ["host.instanceType", '"g6e.xlarge"', SUITED("L40S (sm_89)"), NEWER("23.04")],
+  ],
+  [
+    "an H100",
+    { instanceType: "p5.48xlarge" },
+    ["host.instanceType", '"p5.48xlarge"', SUITED("H100 (sm_90)"), NEWER("22.09")],
+  ],
+  [
+    "a type without a GPU",
+    { instanceType: "m5.xlarge" },
+    ["host.instanceType", '"m5.xlarge"', TYPES, "m5 has no GPUs; choose for example g4dn.xlarge"],
+  ],
+  [
+    "AMD GPUs",
+    { instanceType: "g4ad.xlarge" },
+    ["host.instanceType", '"g4ad.xlarge"', TYPES, "g4ad has AMD GPUs; choose for example g4dn.xlarge"],
+  ],
+  [
+    "a size that there is not",
+    { instanceType: "p4d.xlarge" },
+    ["host.instanceType", '"p4d.xlarge"', TYPES, "choose a size of p4d: 24xlarge"],
+  ],
+  [
+    "a mistyped type",
+    { instanceType: "g4nd.xlarge" },
+    ["host.instanceType", '"g4nd.xlarge"', TYPES, "did you mean g4dn.xlarge?"],
+  ],
+  [
+    "a V100 without its driver",
+    { instanceType: "p3.2xlarge" },
+    [
+      "host.ami",
+      "(not set)",
+      "an AMI with NVIDIA's proprietary driver for p3: the usual one has the open driver, which needs a newer GPU",
+      "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
+    ],
+  ],
+  [
+    "a negative volume",
+    { volume: { size: -1 } },
+    [
+      "host.volume.size",
+      "-1",
+      "an integer from 100 to 16384",
+      "give an integer from 100 to 16384, for example 200",
+    ],
+  ],
+  [
+    "a faster volume than its operations allow",
+    { volume: { throughput: 1000 } },
+    ["host.volume.throughput", "1000", "at most a quarter of iops: 750", "set iops to 4000, or lower it"],
+  ],
+  [
+    "a zone that is a region",
+    { zone: "us-east-1" },
+    [
+      "host.zone",
+      '"us-east-1"',
+      "the name of an availability zone: the region and a letter",
+      "add the zone's letter: us-east-1a",
+    ],
+  ],
+  [
+    "a zone by its id",
+    { zone: "use1-az1" },
+    [
+      "host.zone",
+      '"use1-az1"',
+      "the name of an availability zone: the region and a letter",
+      "this is a zone's id; give its name: aws ec2 describe-availability-zones",
+    ],
+  ],
+  [
+    "a zone of no form",
+    { zone: "Frankfurt" },
+    [
+      "host.zone",
+      '"Frankfurt"',
+      "the name of an availability zone: the region and a letter",
+      "give the name of a zone, for example us-east-1a",
+    ],
+  ],
+  [
+    "a subnet and a zone",
+    { subnetId: "subnet-0123abcd", zone: "us-east-1a" },
+    [
+      "host.zone",
+      '"us-east-1a"',
+      "subnetId or zone, not both: a subnet is in one zone",
+      "take one of the two out",
+    ],
+  ],
+  [
+    "a subnet of no form",
+    { subnetId: "vpc-0123abcd" },
+    [
+      "host.subnetId",
+      '"vpc-0123abcd"',
+      "the id of a subnet: subnet- and 8 or 17 hexadecimal digits",
+      "give the id as AWS shows it, for example subnet-0123456789abcdef0",
+    ],
+  ],
+  [
+    "a machine image by its name",
+    { ami: "ubuntu" },
+    [
+      "host.ami",
+      '"ubuntu"',
+      "the id of an AMI for x86-64: ami- and 8 or 17 hexadecimal digits",
+      "give the id as AWS shows it, for example ami-0123456789abcdef0",
+    ],
+  ],
+  [
+    "spot with termination protection",
+    { spot: true, protect: true },
+    [
+      "host.protect",
+      "true",
+      "false with spot: AWS may end a spot instance whatever protects it",
+      "take protect out, or set spot to false",
+    ],
+  ],
+  [
+    "a tag of AWS",
+    { tags: { "aws:team": "a" } },
+    ['host.tags["aws:team"]', '"a"', "keys that AWS does not reserve", "leave aws: out"],
+  ],
+  [
+    "a tag of the stack",
+    { tags: { Name: "a" } },
+    [
+      "host.tags.Name",
+      '"a"',
+      "keys that the stack does not set itself",
+      "take it out, or choose another key",
+    ],
+  ],
+];
+
+describe("settings of a host on AWS", () => {
+  it("have safe defaults", () => {
+    assert.deepEqual(parsed({ host: AWS }).host, {
+      ...AWS,
+      directory: ".xsched-triton-dev",
+      allowPublicSsh: false,
+      clientCidrs: [],
+      spot: false,
+      protect: false,
+      publicIp: "elastic",
+      volume: { size: 200, throughput: 125, iops: 3000 },
+      subnetId: undefined,
+      zone: undefined,
+      ami: undefined,
+      user: "ubuntu",
+      tags: {},
+    });
+  });
+
+  for (const [what, change, [path, given, allowed, fix]] of cases) {
+    it(`refuse ${what}`, () => {
+      const expected: Fault = { path, given, allowed, fix };
+      assert.deepEqual(refusal({ host: { ...AWS, ...change } }).faults, [expected]);
+    });
+  }
+
+  it("refuse clients everywhere", () => {
+    const host = { ...AWS, clientCidrs: ["0.0.0.0/0"] };
+    assert.deepEqual(refusal({ host, server: { address: "0.0.0.0" } }).faults, [
+      {
+        path: "host.clientCidrs[0]",
+        given: '"0.0.0.0/0"',
+        allowed: "a range that you can vouch for: Triton has no access control",
+        fix: "give the range of your clients, or put a gateway with access control before Triton",
+      },
+    ]);
+  });
+
+  it("let the internet in where that is spelled out", () => {
+    const host = parsed({ host: { ...AWS, adminCidrs: ["0.0.0.0/0"], allowPublicSsh: true } }).host;
+    assert.ok(host.kind === "aws" && host.adminCidrs.includes("0.0.0.0/0"));
+  });
+
+  it("take ranges in the spelling of AWS", () => {
+    const host = parsed({ host: { ...AWS, adminCidrs: ["2001:DB8:0::/48", "fc00::/7"] } }).host;
+    assert.ok(host.kind === "aws");
+    assert.deepEqual(host.adminCidrs, ["2001:db8::/48", "fc00::/7"]);
+  });
+
+  it("take a newer GPU with a newer Triton that is left as it is", () => {
+    const on = (instanceType: string, runtime: object): unknown => ({
+      host: { ...AWS, instanceType },
+      runtime,
+    });
+    const base = (release: string): object => ({
+      kind: "container",
+      build: { variant: "transparent", base: `nvcr.io/nvidia/tritonserver:${release}-py3` },
+    });
+    assert.equal(parsed(on("g6.xlarge", base("24.05"))).host.kind, "aws");
+    assert.equal(parsed(on("p5.48xlarge", base("22.09"))).host.kind, "aws");
+    assert.equal(refusal(on("g6.xlarge", base("22.12"))).faults[0]?.path, "host.instanceType");
+    // What is in an image that only has a digest is for its entrypoint to say.
+    assert.equal(parsed(on("g6.xlarge", { kind: "container", image: IMAGE })).host.kind, "aws");
+  });
+
+  it("need no repository for an image that is built, and have one made", () => {
+    const build = { kind: "container", build: { variant: "patched", keepImages: 3 } };
+    const { runtime } = parsed({ host: AWS, runtime: build });
+    assert.ok(runtime.kind === "container");
+    assert.deepEqual([runtime.build?.repository, runtime.build?.keepImages], [undefined, 3]);
+    assert.deepEqual(
+      refusal({ runtime: build }).faults.map(({ path }) => path),
+      ["runtime.build.repository", "runtime.build.keepImages"],
+    );
+  });
+});
+
+describe("instance types", () => {
+  it("are those of the families, in their sizes", () => {
+    assert.ok(isGpuType("g5.xlarge"));
+    for (const type of ["g5", "g5.", "g5.huge", "g5.xlarge.x", "toString.xlarge", ""]) {
+      assert.ok(!isGpuType(type), type);
+    }
+  });
+
+  it("are supported by Triton 22.06 up to sm_86", () => {
+    const supported = Object.entries(GPU_FAMILIES).filter(
+      ([, { computeCapability }]) => computeCapability <= 86,
+    );
+    assert.deepEqual(
+      familiesFor("22.06"),
+      supported.map(([family]) => family),
+    );
+    assert.equal(firstRelease("g5.xlarge"), undefined);
+  });
+});
+
+describe("ranges of IP addresses", () => {
+  it("are open to the world exactly where they fix fewer bits than anyone owns", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 32 }), (bits) => {
+        assert.equal(isOpenToTheWorld(`0.0.0.0/${bits}`), bits < 8);
+      }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 128 }), (bits) => {
+        assert.equal(isOpenToTheWorld(`2000::/${bits}`), bits < 16);
+      }),
+    );
+    for (const own of ["fc00::/7", "fd00::/8", "10.0.0.0/8", "nonsense"])
+      assert.ok(!isOpenToTheWorld(own), own);
+    assert.ok(isOpenToTheWorld("fc00::/6"));
+  });
+});
