@@ -1,11 +1,6 @@
 import { isOpenToTheWorld } from "../components/settings/addressRange";
 import { OWN_TAGS } from "../components/settings/awsHostSettings";
-import {
-  familyOf,
-  GPU_FAMILIES,
-  isGpuType,
-  OTHER_ACCELERATORS,
-} from "../components/settings/awsInstanceTypes";
+import { GPU_FAMILIES, isGpuType, otherAccelerator } from "../components/settings/awsInstanceTypes";
 
 /*
  * What each check finds wrong with the properties of a resource, by the same functions and tables that the settings of a
@@ -130,8 +125,7 @@ export function supportedGpu({ type, props }: Resource): Violations {
   if (type !== "aws:ec2/instance:Instance" || typeof instanceType !== "string" || isGpuType(instanceType)) {
     return [];
   }
-  const family = familyOf(instanceType);
-  const why = OTHER_ACCELERATORS[family] ?? "has no NVIDIA GPU that Triton supports";
+  const why = otherAccelerator(instanceType) ?? "has no NVIDIA GPU that Triton supports";
   return [`${instanceType} ${why}: choose one of ${Object.keys(GPU_FAMILIES).join(", ")}`];
 }
 
