@@ -61,6 +61,7 @@ export function hostMachine(
         publicIp: PUBLIC_IPS[host.publicIp],
         volume: host.volume,
         subnetId: host.subnetId,
+        createS3Endpoint: host.createS3Endpoint,
         zone: host.zone,
         ami: host.ami,
         user: host.user,

@@ -90,6 +90,8 @@ interface CheckedModel {
     Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string; bucket?: string }
   >;
   readonly engine?: pulumi.Output<EngineSettings>;
+  /** Options of what is on the host. */
+  readonly onHost: pulumi.CustomResourceOptions;
 }
 
 /**
@@ -100,10 +102,13 @@ export class ModelRepository extends pulumi.ComponentResource {
   /** The models as they lie on the host. */
   public readonly models: StoredModel[];
 
-  public constructor(name: string, args: ModelRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
+  /** @param opts `deletedWith` counts for what is on the host; what lies in a bucket does not go with a machine. */
+  public constructor(name: string, args: ModelRepositoryArgs, opts: pulumi.ComponentResourceOptions = {}) {
+    const { deletedWith, ...own } = opts;
     const check = new ArgumentCheck("ModelRepository", name);
     const { models } = check.now(repositoryNow, args);
-    super("xsched-triton:index:ModelRepository", name, {}, opts);
+    super("xsched-triton:index:ModelRepository", name, {}, own);
+    const onHost = { parent: this, deletedWith };
     const location = {
       directory: check.whenKnown(hostDirectory, args.directory, "directory"),
       ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
@@ -115,7 +120,7 @@ export class ModelRepository extends pulumi.ComponentResource {
         given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
       const bucket =
         given?.bucket === undefined ? undefined : settings.apply(({ bucket: known = "" }) => known);
-      return this.store(name, location, { name: model, source, bucket, settings, engine });
+      return this.store(name, location, { name: model, source, bucket, settings, engine, onHost });
     });
     this.registerOutputs({ models: this.models });
   }
@@ -140,7 +145,7 @@ export class ModelRepository extends pulumi.ComponentResource {
         remove: removalCommand(location, "remove-model.sh", model.name),
         stdin: config,
       },
-      { parent: this, dependsOn },
+      { ...model.onHost, dependsOn },
     );
     return {
       name: model.name,
@@ -154,7 +159,7 @@ export class ModelRepository extends pulumi.ComponentResource {
     const files = this.deliver(name, location, model);
     return model.engine === undefined
       ? files
-      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, { parent: this });
+      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, model.onHost);
   }
 
   /** Brings a model's files to where the host can read them. */
@@ -162,12 +167,12 @@ export class ModelRepository extends pulumi.ComponentResource {
     if (s3Location(model.source) !== undefined) {
       const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
       const digest = objects.apply((listed) => digestObjects(listed));
-      return this.fetch(name, location, model.name, { digest, source: model.source, objects });
+      return this.fetch(name, location, model, { digest, source: model.source, objects });
     }
     const { digest, entries } = digestDirectory(model.source);
     if (model.bucket !== undefined) {
       const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
-      return this.fetch(name, location, model.name, { digest, source, objects });
+      return this.fetch(name, location, model, { digest, source, objects });
     }
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
@@ -182,7 +187,7 @@ export class ModelRepository extends pulumi.ComponentResource {
         remotePath: source,
         triggers: hostIdentity(location),
       },
-      { parent: this, deleteBeforeReplace: true },
+      { ...model.onHost, deleteBeforeReplace: true },
     );
     return { source, digest, dependsOn: [upload] };
   }
@@ -191,7 +196,7 @@ export class ModelRepository extends pulumi.ComponentResource {
   private fetch(
     name: string,
     location: HostLocationArgs,
-    model: string,
+    { name: model, onHost }: CheckedModel,
     {
       digest,
       source,
@@ -206,7 +211,7 @@ export class ModelRepository extends pulumi.ComponentResource {
         remove: removalCommand(location, "drop-files.sh", model),
         stdin: objects.apply((listed) => objectLines(listed)),
       },
-      { parent: this },
+      onHost,
     );
     return { source, digest, dependsOn: [fetched] };
   }

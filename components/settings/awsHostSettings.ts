@@ -204,6 +204,11 @@ export const awsFields = {
     "Subnet of the instance.",
     "one of the default VPC",
   ),
+  createS3Endpoint: defaulted(
+    boolean,
+    false,
+    "Whether to make a gateway endpoint for S3 for the instance's subnet: for one without a way to the internet. Its route table must not have one already.",
+  ),
   zone: optional(zone, "Availability zone, where capacity is short in others.", "any"),
   ami: optional(
     resourceId("ami", "the id of an AMI for x86-64"),

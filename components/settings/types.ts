@@ -56,6 +56,8 @@ export interface AwsHostSettings {
   readonly publicIp: PublicIp;
   readonly volume: AwsVolumeSettings;
   readonly subnetId: string | undefined;
+  /** Whether the stack makes a gateway endpoint for S3 for the subnet. */
+  readonly createS3Endpoint: boolean;
   readonly zone: string | undefined;
   readonly ami: string | undefined;
   readonly user: string;

@@ -23,7 +23,8 @@ export class S3Server {
     private readonly moto: ChildProcess,
     private readonly motoPort: number,
     private readonly port: number,
-    private readonly programs: string,
+    /** The folder of the real AWS CLI. */
+    public readonly programs: string,
   ) {
     this.proxy = http.createServer((request, response) => {
       this.pass(request, response);

@@ -10,6 +10,7 @@ import { type SshConnectionArgs, toRemoteConnection } from "../connection";
 import { shellQuote } from "../shellQuote";
 import { ingress } from "./ingress";
 import { INSTANCE_TRUST, instanceStatements } from "./role";
+import { s3Endpoint } from "./s3Endpoint";
 import { userData } from "./userData";
 
 /** The public address of an instance. */
@@ -73,6 +74,12 @@ export interface AwsGpuHostArgs {
   volume?: pulumi.Input<AwsVolumeArgs>;
   /** Id of the instance's subnet. @default one of the default VPC */
   subnetId?: pulumi.Input<string>;
+  /**
+   * Whether to make a gateway endpoint for S3 for the instance's subnet: for a subnet without a way to the internet. Its
+   * route table must not have one already. Costs nothing.
+   * @default false
+   */
+  createS3Endpoint?: boolean;
   /** Availability zone, where capacity is short in others. Not with `subnetId`. @default any */
   zone?: pulumi.Input<string>;
   /**
@@ -254,6 +261,12 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     this.amiId = instance.ami;
     this.roleName = role.name;
     this.securityGroupId = access.id;
+    if (args.createS3Endpoint) {
+      const subnetId =
+        args.subnetId === undefined ? instance.subnetId : (wanted.subnetId as pulumi.Output<string>);
+      const place = { vpcId: access.vpcId, subnetId, region: parameter.region };
+      s3Endpoint(`${name}-s3`, place, tags, child);
+    }
     this.region = parameter.region;
     this.address = this.reachableAt(name, args.publicIp ?? PublicIp.Elastic, instance, tags, args.protect);
     this.hostKey = hostKey.publicKeyOpenssh.apply((line) => line.trim());

@@ -1,0 +1,43 @@
+import type * as ec2 from "@pulumi/aws/ec2";
+import * as pulumi from "@pulumi/pulumi";
+
+import { sdk } from "../../aws";
+
+/** Where an endpoint for S3 is to be. */
+export interface S3EndpointPlace {
+  readonly vpcId: pulumi.Output<string>;
+  /** The subnet whose traffic to S3 it takes. */
+  readonly subnetId: pulumi.Output<string>;
+  readonly region: pulumi.Output<string>;
+}
+
+/**
+ * A gateway endpoint: the way from a subnet to the S3 of its region, which leaves AWS's network neither for models nor
+ * for the layers of images on ECR. It costs nothing. What may be read is a matter of the instance's role.
+ * https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
+ */
+export function s3Endpoint(
+  name: string,
+  { vpcId, subnetId, region }: S3EndpointPlace,
+  tags: pulumi.Output<Record<string, string>>,
+  opts: pulumi.CustomResourceOptions,
+): ec2.VpcEndpoint {
+  const invoke = { parent: opts.parent };
+  const own = sdk.ec2.getRouteTablesOutput(
+    { vpcId, filters: [{ name: "association.subnet-id", values: [subnetId] }] },
+    invoke,
+  ).ids;
+  const main = sdk.ec2.getVpcOutput({ id: vpcId }, invoke).mainRouteTableId;
+  return new sdk.ec2.VpcEndpoint(
+    name,
+    {
+      vpcId,
+      serviceName: pulumi.interpolate`com.amazonaws.${region}.s3`,
+      vpcEndpointType: "Gateway",
+      // A subnet without a route table of its own has the main one of its network.
+      routeTableIds: pulumi.all([own, main]).apply(([ids, id]) => (ids.length > 0 ? ids : [id])),
+      tags,
+    },
+    opts,
+  );
+}
