@@ -242,6 +242,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
         "machine-address updated",
         "machine-instance replaced",
         "machine-ready replaced",
+        "machine-spot-request replaced",
       ]);
     });
 
@@ -255,11 +256,17 @@ describe("the stack dev, on a stand-in for AWS", function () {
   // After what the suite before it leaves.
   describe("in the end", () => {
     it("leaves nothing with `npm run down`, also where the machine does not answer any more", async () => {
+      assert.ok(cloud);
       const [id = ""] = instances();
+      const request = properties(INSTANCE).spotInstanceRequestId as string;
       await shutDown(id);
       const { code, output } = await npm("down", "--yes", "--skip-preview");
       assert.equal(code, 0, output);
-      assert.deepEqual(cloud?.everything(), []);
+      assert.deepEqual(cloud.everything(), []);
+      // That of the first instance and that of the second, so that AWS starts none in their place.
+      const cancelled = fs.readFileSync(cloud.file("cancelled"), "utf8").trim().split("\n");
+      assert.equal(cancelled.length, 2);
+      assert.equal(cancelled[1], request);
     });
   });
 });
