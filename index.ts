@@ -2,6 +2,7 @@ import { hostMachine, readyDirectory, TritonHost } from "./components/host";
 import { imageRegistry, runtimeImage } from "./components/image";
 import { modelAccess, modelArgs, modelBucket, ModelRepository } from "./components/models";
 import { stackMonitoring } from "./components/observability";
+import { outputsOf } from "./components/outputs";
 import { serverArgs, TritonServer } from "./components/server";
 import { readSettings } from "./components/settings";
 
@@ -32,9 +33,11 @@ const server = new TritonServer(
 
 const monitoring = stackMonitoring("monitoring", settings, machine, directory, onMachine);
 
-export const host = triton.location;
-export const endpoints = server.endpoints;
-export const models = repository.models.map(({ name, priority }) => ({ name, priority }));
-export const aws = machine.access;
-export const dashboard = monitoring?.dashboardName;
-export const sshPrivateKey = machine.privateKey;
+export = outputsOf({
+  host: triton.location,
+  endpoints: server.endpoints,
+  models: repository.models.map(({ name, priority }) => ({ name, priority })),
+  aws: machine.access,
+  dashboard: monitoring?.dashboardName,
+  sshPrivateKey: machine.privateKey,
+});
