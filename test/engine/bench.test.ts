@@ -289,7 +289,7 @@ describe("the benchmark on the local stack", () => {
     assert.equal(code, 0, output);
     assert.match(
       output,
-      /^20 requests in 1\.0 s, 20 answered\nsent late: P50 \S+, P99 \S+, at most \S+ ms\n/m,
+      /^20 requests in 0\.9 s, 20 answered\nsent late: P50 \S+, P99 \S+, at most \S+ ms\n/m,
     );
   });
 
