@@ -64,6 +64,14 @@ const local = {
   PULUMI_HOME: tools.home,
 };
 const empty = emptyProgram(environment);
+/** Loads modules of this project as a program does, in a process of its own. */
+const loads = (script) =>
+  seconds(["-r", "ts-node/register/transpile-only", "-e", script], ROOT, process.env, "node");
+const COMPONENTS = 'require("./components");';
+/** What a host on AWS uses; no other program may load it (test/unit/components/startup.test.ts). */
+const SDKS =
+  'const { sdk } = require("./components/aws"); [sdk.ec2.Instance, sdk.iam.Role, sdk.ssm.Parameter, sdk.ecr.Repository, sdk.tls.PrivateKey];';
+
 const NPM = ["run", "--silent", "up"];
 /** By command, the empty program's and ours. */
 const pairs = {
@@ -88,6 +96,12 @@ try {
     const ratio = median(rows.map(([empty, local]) => local / empty)).toFixed(2);
     console.log(`median of ${rounds}, ${command}: empty ${theirs} s, local stack ${ours} s, ratio ${ratio}`);
   }
+  const [components, more] = [COMPONENTS, COMPONENTS + SDKS].map((script) =>
+    median(Array.from({ length: rounds }, () => loads(script))),
+  );
+  console.log(
+    `median of ${rounds}, loading the components: ${components.toFixed(2)} s; with the SDKs that only a host on AWS loads: ${more.toFixed(2)} s`,
+  );
 } finally {
   fs.rmSync(empty, { recursive: true });
   fs.rmSync(state, { recursive: true });

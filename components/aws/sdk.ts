@@ -12,8 +12,8 @@ import type * as tls from "@pulumi/tls";
 const load = createRequire(__filename);
 
 /**
- * The SDKs that only programs with something on AWS use, each loaded when it is first asked for: together they take
- * longer to load than the rest of a program. Import nothing but types from them anywhere else.
+ * The SDKs that only programs with something on AWS use, each loaded when it is first asked for, so that no other
+ * program pays for them. Import nothing but types from them anywhere else.
  */
 export const sdk = {
   get cloudwatch(): typeof cloudwatch {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,12 +73,19 @@ func newProgram(request *pulumirpc.RunRequest, engine string) (program, error) {
 	return p, p.apply(info.GetOptions().AsMap())
 }
 
-// newPlugin makes the command line that the SDK's cmd/run-plugin expects.
+// newPlugin makes the command line that the SDK's cmd/run-plugin expects, or cmd/run-policy-pack for a policy pack.
 func newPlugin(request *pulumirpc.RunPluginRequest) (program, error) {
-	if request.GetKind() == "analyzer" {
-		return program{}, fmt.Errorf("policy packs need the language host of the Pulumi CLI %s", protocolVersion)
-	}
 	root := request.GetInfo().GetProgramDirectory()
+	if request.GetKind() == "analyzer" {
+		p := program{
+			module:      "@pulumi/pulumi/cmd/run-policy-pack",
+			root:        root,
+			directory:   root, // a pack finds its own files there, whatever program it looks at
+			arguments:   append(slices.Clone(request.GetArgs()), "."),
+			environment: request.GetEnv(),
+		}
+		return p, p.apply(request.GetInfo().GetOptions().AsMap())
+	}
 	p := program{
 		module:      "@pulumi/pulumi/cmd/run-plugin",
 		root:        root,

@@ -64,14 +64,24 @@ func TestPluginGetsItsFolderAndTheEnginesEnvironment(t *testing.T) {
 	}
 }
 
+func TestPolicyPackRunsInItsOwnFolder(t *testing.T) {
+	p, err := newPlugin(&pulumirpc.RunPluginRequest{
+		Kind: "analyzer", Pwd: "/elsewhere", Args: []string{"engine:2"}, Info: info(t, nil),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.module != "@pulumi/pulumi/cmd/run-policy-pack" || p.directory != "/root/program" ||
+		!slices.Equal(p.arguments, []string{"engine:2", "."}) {
+		t.Errorf("got %+v", p)
+	}
+}
+
 func TestWhatIsNotThereIsRefused(t *testing.T) {
 	for _, options := range []map[string]any{{"packagemanager": "yarn"}, {"typescript": "yes"}, {"new": true}} {
 		if _, err := newProgram(&pulumirpc.RunRequest{Info: info(t, options)}, ""); err == nil {
 			t.Errorf("%v is accepted", options)
 		}
-	}
-	if _, err := newPlugin(&pulumirpc.RunPluginRequest{Kind: "analyzer"}); err == nil {
-		t.Error("a policy pack is accepted")
 	}
 }
 

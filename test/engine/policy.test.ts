@@ -1,0 +1,67 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { StandInCloud } from "./standInCloud";
+import { type Finished, Workspace } from "./workspace";
+
+const STACK = "dev";
+
+describe("the policy pack on the real engine, on a stand-in for AWS", function () {
+  let cloud: StandInCloud | undefined;
+  let workspace: Workspace;
+
+  const preview = (...words: string[]): Promise<Finished> =>
+    workspace.npm("preview", "--", STACK, "--non-interactive", "--policy-pack", "policy", ...words);
+
+  const set = (where: readonly string[], value: unknown): void => {
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", ...where], config.createNode(value));
+    });
+  };
+
+  before(async function () {
+    if (StandInCloud.missing !== undefined) {
+      console.log(`      ${StandInCloud.missing}`);
+      this.skip();
+    }
+    cloud = new StandInCloud();
+    workspace = await Workspace.create();
+    await workspace.initStack(STACK, {});
+    cloud.serve(workspace);
+    set(["xsched-triton:host", "user"], "root");
+    set(["xsched-triton:host", "adminCidrs"], ["203.0.113.7/32"]);
+    set(["xsched-triton:runtime"], { kind: "process" });
+    set(["xsched-triton:models", "0", "upload"], "s3");
+    set(["xsched-triton:monitoring"], { kind: "cloudwatch", notify: ["ops@example.com"] });
+  });
+
+  after(async () => {
+    if (cloud === undefined) return;
+    await cloud.stop();
+    workspace.remove();
+  });
+
+  it("has nothing against the stack dev", async () => {
+    const { code, output } = await preview();
+    assert.equal(code, 0, output);
+    assert.match(output, /xsched-triton@v0\.1\.0/);
+    assert.doesNotMatch(output, /\[mandatory\]/);
+  });
+
+  it("refuses SSH from everywhere, although the stack config may spell it out", async () => {
+    set(["xsched-triton:host", "adminCidrs"], ["0.0.0.0/0"]);
+    set(["xsched-triton:host", "allowPublicSsh"], true);
+    const { code, output } = await preview();
+    assert.notEqual(code, 0);
+    assert.match(output, /\[mandatory\].*no-public-ingress.*machine-access/);
+    assert.match(output, /port 22 is open to 0\.0\.0\.0\/0: name the ranges/);
+  });
+
+  it("lets it pass where its own config says so, too", async () => {
+    // Not policy.json: Node would take that for the pack.
+    const config = workspace.file("public-ssh.json");
+    fs.writeFileSync(config, JSON.stringify({ "no-public-ingress": { publicPorts: [22] } }));
+    const { code, output } = await preview("--policy-pack-config", config);
+    assert.equal(code, 0, output);
+  });
+});
