@@ -39,6 +39,12 @@ export interface EngineArgs {
    * @default "nvcr.io/nvidia/tensorrt:22.06-py3"
    */
   builder?: pulumi.Input<string>;
+  /**
+   * Prefix `s3://bucket/prefix` where hosts with the same kind of GPU share what they have built, each with its own
+   * credentials. Who may write there decides what they run.
+   * @default each host builds its own
+   */
+  shared?: pulumi.Input<string>;
 }
 
 /** A model's files as they lie where the host can read them. */
@@ -87,6 +93,7 @@ export function engineOptions(engine: EngineSettings): string {
     `builder ${engine.builder}`,
     `precision ${engine.precision}`,
     `workspaceMiB ${engine.workspaceMiB}`,
+    ...(engine.shared === undefined ? [] : [`shared ${engine.shared}`]),
     ...engine.shapes.map(({ input, min, opt, max }) =>
       ["shape", input, ...[min, opt, max].map((sizes) => sizes.join("x"))].join(" "),
     ),

@@ -11,6 +11,8 @@ export interface FetchedModel {
   readonly source: string;
   /** Bucket that a folder's files travel through. */
   readonly bucket?: pulumi.Input<string>;
+  /** How its engine is built; what is an output says nothing of where it is shared. */
+  readonly engine?: pulumi.Input<{ shared?: pulumi.Input<string> }>;
 }
 
 /**
@@ -23,12 +25,39 @@ export function modelAccess(models: readonly FetchedModel[]): PolicyStatementArg
     if (location !== undefined) return [location];
     return bucket === undefined ? [] : [{ bucket, prefix: keysOf(name) }];
   });
+  return [...readModels(places), ...shareEngines(models)];
+}
+
+function readModels(
+  places: readonly { readonly bucket: pulumi.Input<string>; readonly prefix: string }[],
+): PolicyStatementArgs[] {
   if (places.length === 0) return [];
   return [
     {
       sid: "ReadModels",
       actions: ["s3:GetObject", "s3:GetObjectVersion"],
       resources: places.map(({ bucket, prefix }) => pulumi.interpolate`arn:aws:s3:::${bucket}/${prefix}/*`),
+    },
+  ];
+}
+
+/** Below the prefixes that the hosts share engines in, reading and adding. */
+function shareEngines(models: readonly FetchedModel[]): PolicyStatementArgs[] {
+  const places = models.flatMap(({ engine }) =>
+    engine === undefined || engine instanceof Promise || pulumi.Output.isInstance(engine) || !engine.shared
+      ? []
+      : [pulumi.output(engine.shared)],
+  );
+  if (places.length === 0) return [];
+  return [
+    {
+      sid: "ShareEngines",
+      actions: ["s3:GetObject", "s3:PutObject"],
+      resources: pulumi
+        .all(places)
+        .apply((known) =>
+          [...new Set(known)].map((place) => `arn:aws:s3:::${place.slice("s3://".length)}/*`),
+        ),
     },
   ];
 }

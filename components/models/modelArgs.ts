@@ -7,6 +7,7 @@ import type { ModelBucket } from "./modelBucket";
 import { ownConfig } from "./modelConfig";
 import type { ModelArgs } from "./modelRepository";
 import { travelsThroughBucket } from "./stackModels";
+import { ENGINE_KEYS } from "./uploadFiles";
 
 /**
  * A model of the stack config for the repository: its options rendered into its configuration.
@@ -23,7 +24,7 @@ export function modelArgs(model: ModelSettings, bucket?: ModelBucket): ModelArgs
       : renderModelConfig(own, model);
   return {
     ...{ name, source, priority, config },
-    engine: engine && engineArgs(engine),
+    engine: engine && engineArgs(engine, bucket),
     ...(bucket !== undefined && travelsThroughBucket(model) && { bucket: bucket.bucket }),
   };
 }
@@ -34,7 +35,10 @@ const PRECISIONS: Readonly<Record<EngineSettings["precision"], EnginePrecision>>
   best: EnginePrecision.Best,
 };
 
-function engineArgs({ precision, shapes, workspaceMiB, builder }: EngineSettings): EngineArgs {
+function engineArgs(
+  { precision, shapes, workspaceMiB, builder, shared }: EngineSettings,
+  bucket: ModelBucket | undefined,
+): EngineArgs {
   return {
     precision: PRECISIONS[precision],
     shapes: shapes.map(({ input, min, opt, max }) => ({
@@ -45,5 +49,6 @@ function engineArgs({ precision, shapes, workspaceMiB, builder }: EngineSettings
     })),
     workspaceMiB,
     builder,
+    shared: shared ?? (bucket && pulumi.interpolate`s3://${bucket.bucket}/${ENGINE_KEYS}`),
   };
 }

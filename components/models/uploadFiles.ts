@@ -12,6 +12,9 @@ export function keysOf(model: string): string {
   return `models/${model}`;
 }
 
+/** What the keys of engines begin with that hosts share in that bucket. */
+export const ENGINE_KEYS = "engines";
+
 /**
  * Uploads a model's files, each under its own path, so that a file which has not changed is not uploaded again.
  *

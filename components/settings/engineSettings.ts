@@ -2,10 +2,22 @@ import * as path from "node:path";
 
 import { ENGINE_PRECISIONS, MAX_INT32 } from "./allowedValues";
 import { INVALID, Place, Read } from "./place";
-import { choice, defaulted, integer, keyOf, list, object, required, Rule, text } from "./rules";
+import {
+  choice,
+  defaulted,
+  integer,
+  keyOf,
+  list,
+  mapped,
+  object,
+  optional,
+  required,
+  Rule,
+  text,
+} from "./rules";
 import { isVersion } from "./modelSource";
 import { image } from "./runtimeSettings";
-import { s3Location } from "./s3Location";
+import { BUCKET_NAME, refuseS3Location, s3Location } from "./s3Location";
 import { EngineSettings } from "./types";
 
 /** The container of the release 22.06, whose TensorRT is the one of Triton 22.06. */
@@ -79,6 +91,15 @@ function refuseRepeatedInputs(items: readonly unknown[], at: Place): void {
   });
 }
 
+const sharedPlace: Rule<string> = mapped(
+  text({
+    allowed: `s3://bucket/prefix with ${BUCKET_NAME}`,
+    example: "s3://my-bucket/engines",
+    refuse: refuseS3Location,
+  }),
+  (given) => given.replace(/\/+$/, ""),
+);
+
 /** How an engine is built; the same in the stack config and as arguments. */
 export const engineFields = {
   precision: defaulted(
@@ -100,6 +121,11 @@ export const engineFields = {
     image,
     BUILDER,
     "Image with `trtexec` to build with. Its TensorRT must be the one of Triton's image: the same NVIDIA release.",
+  ),
+  shared: optional(
+    sharedPlace,
+    "Prefix in S3 where hosts with the same kind of GPU share engines, each with its own credentials. Who may write there decides what they run.",
+    "on AWS the stack's bucket, if its models travel through one; else each host builds its own",
   ),
 };
 

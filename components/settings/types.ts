@@ -193,6 +193,8 @@ export interface EngineSettings {
   readonly workspaceMiB: number;
   /** Image with `trtexec`, by tag or digest. */
   readonly builder: string;
+  /** `s3://bucket/prefix` where hosts share what they have built. */
+  readonly shared: string | undefined;
 }
 
 /** Shapes of an input, the batch dimension included; all three have as many sizes. */

@@ -41,4 +41,11 @@ export class UserError extends Error {
   public constructor(problem: string, fix: string) {
     super(`${problem}\nfix: ${fix}`);
   }
+
+  /** What a script on the host has died of: its messages end with `error: …` and `fix: …`. */
+  public static ofScript(script: string, { stderr }: Finished): Error {
+    const [, problem, fix] = /(?:^|\n)error: (.*)\nfix: (.*)\s*$/.exec(stderr) ?? [];
+    if (problem !== undefined && fix !== undefined) return new UserError(problem, fix);
+    return new Error(stderr.trim() || `${script} failed on the host`);
+  }
 }

@@ -129,8 +129,8 @@ export class DeployedApi extends TritonApi {
   }
 
   private run(words: readonly string[], input?: string): string {
-    const { status, stdout, stderr } = this.server.onHost(words, input);
-    if (status !== 0) throw new Error(stderr.trim() || `${words[0] ?? ""} failed on the host`);
-    return stdout;
+    const finished = this.server.onHost(words, input);
+    if (finished.status !== 0) throw UserError.ofScript(words[0] ?? "", finished);
+    return finished.stdout;
   }
 }

@@ -92,9 +92,9 @@ export async function watch(
 }
 
 function sample(server: DeployedServer): Sample {
-  const { status, stdout, stderr } = server.onHost(["measure-server.sh"]);
-  if (status !== 0) throw new Error(stderr.trim() || "measure-server.sh failed on the host");
-  return JSON.parse(stdout) as Sample;
+  const finished = server.onHost(["measure-server.sh"]);
+  if (finished.status !== 0) throw UserError.ofScript("measure-server.sh", finished);
+  return JSON.parse(finished.stdout) as Sample;
 }
 
 function pause(ms: number, interrupted: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as path from "node:path";
 
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { EXAMPLES, MODELS } from "./examples";
@@ -9,6 +10,11 @@ import { TritonClient } from "./triton";
 import { changesIn, type Finished, Workspace } from "./workspace";
 
 const STACK = "dev";
+/** Where `npm test` puts the provider that builds images. */
+const IMAGE_PROVIDER = path.join(
+  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
+  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
+);
 const INSTANCE = "aws:ec2/instance:Instance";
 
 describe("the stack dev, on a stand-in for AWS", function () {
@@ -80,7 +86,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     }
     // Its sshd is one of this machine, and there is neither a GPU nor Docker on it.
     set(["xsched-triton:host", "user"], "root");
-    set(["xsched-triton:runtime"], { kind: "process" });
+    if (!fs.existsSync(IMAGE_PROVIDER)) set(["xsched-triton:runtime"], { kind: "process" });
   });
 
   after(async () => {
@@ -99,7 +105,22 @@ describe("the stack dev, on a stand-in for AWS", function () {
     set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
   });
 
+  it("is shown as it stands, with a repository of its own for its image", async function () {
+    if (!fs.existsSync(IMAGE_PROVIDER)) {
+      console.log("      Docker's build provider is missing (`npm test` looks for it)");
+      this.skip();
+    }
+    const { code, output } = await npm("preview");
+    assert.equal(code, 0, output);
+    assert.match(output, /aws:ecr:Repository\s+registry-repository\s+create/);
+    assert.match(output, /docker-build:index:Image\s+image-build\s+create/);
+    assert.match(output, /command:remote:Command\s+server-image\s+create/);
+    assert.deepEqual(cloud?.everything(), []);
+  });
+
   it("is shown in a preview, in which nothing is made", async () => {
+    // There is no Docker on a machine of the stand-in.
+    set(["xsched-triton:runtime"], { kind: "process" });
     const { code, output } = await npm("preview");
     assert.equal(code, 0, output);
     assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
@@ -221,6 +242,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
         "machine-address updated",
         "machine-instance replaced",
         "machine-ready replaced",
+        "machine-spot-request replaced",
       ]);
     });
 
@@ -234,11 +256,17 @@ describe("the stack dev, on a stand-in for AWS", function () {
   // After what the suite before it leaves.
   describe("in the end", () => {
     it("leaves nothing with `npm run down`, also where the machine does not answer any more", async () => {
+      assert.ok(cloud);
       const [id = ""] = instances();
+      const request = properties(INSTANCE).spotInstanceRequestId as string;
       await shutDown(id);
       const { code, output } = await npm("down", "--yes", "--skip-preview");
       assert.equal(code, 0, output);
-      assert.deepEqual(cloud?.everything(), []);
+      assert.deepEqual(cloud.everything(), []);
+      // That of the first instance and that of the second, so that AWS starts none in their place.
+      const cancelled = fs.readFileSync(cloud.file("cancelled"), "utf8").trim().split("\n");
+      assert.equal(cancelled.length, 2);
+      assert.equal(cancelled[1], request);
     });
   });
 });

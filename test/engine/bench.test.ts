@@ -275,6 +275,24 @@ describe("the benchmark on the local stack", () => {
     assert.match(output, /^Nothing is scheduled: this server runs as a process/m);
   });
 
+  it("only loads a model, and says how exactly in time", async () => {
+    const { code, output } = await workspace.npm(
+      "bench",
+      "--",
+      "--high",
+      HIGH,
+      "--load",
+      "1",
+      "--rate",
+      "20",
+    );
+    assert.equal(code, 0, output);
+    assert.match(
+      output,
+      /^20 requests in 0\.9 s, 20 answered\nsent late: P50 \S+, P99 \S+, at most \S+ ms\n/m,
+    );
+  });
+
   it("refuses models that are not there or in the wrong order, and changes nothing", async () => {
     const unknown = await workspace.npm("bench", "--", "--high", "bert-hihg", "--low", LOW);
     assert.equal(unknown.code, 1);

@@ -27,6 +27,7 @@ export class StandInCloud {
   /** What a workspace needs so that its stacks find it. */
   public serve(workspace: Workspace): void {
     workspace.environment.STAND_IN_CLOUD = this.folder;
+    workspace.environment.PATH = `${workspace.file(PROVIDERS, "cli")}:${process.env.PATH}`;
     workspace.environment.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
     const project = workspace.file("Pulumi.yaml");
     const plugins = ["aws", "tls"].map((name) => `    - name: ${name}\n      path: ${PROVIDERS}\n`);

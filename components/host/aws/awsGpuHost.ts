@@ -256,6 +256,24 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       },
     );
 
+    if (args.spot) {
+      const request = instance.spotInstanceRequestId;
+      const words = ["bash", "-c", CANCEL_SPOT_REQUEST, "cancel-spot-request.sh"];
+      new command.local.Command(
+        `${name}-spot-request`,
+        {
+          delete: pulumi
+            .all([parameter.region, request])
+            .apply(([region, id]) => shellQuote([...words, region, id])),
+          triggers: [request],
+          interpreter: ["/bin/bash", "-c"],
+          addPreviousOutputInEnv: false,
+          logging: command.local.Logging.Stderr,
+        },
+        child,
+      );
+    }
+
     INSTANCES.set(this, instance);
     this.instanceId = instance.id;
     this.amiId = instance.ami;
@@ -351,6 +369,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     }, connection);
   }
 }
+
+const CANCEL_SPOT_REQUEST = fs.readFileSync(path.join(__dirname, "cancel-spot-request.sh"), "utf8");
 
 const WAIT_UNTIL_READY = fs.readFileSync(path.join(__dirname, "wait-until-ready.sh"), "utf8");
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # build-engines.sh DIR MODEL FILES_DIGEST SOURCE: builds a TensorRT engine from the model.onnx of each version folder
-# of SOURCE, on this host's GPU. stdin: how, one "key value" a line (builder, precision, workspaceMiB, shape).
+# of SOURCE, on this host's GPU. stdin: how, one "key value" a line (builder, precision, workspaceMiB, shared, shape).
 # stdout: a digest of the files with the engines, which then lie in DIR/engines/ready/MODEL for store-model.sh.
 #
 # An engine is kept under a name made of all that it depends on, so that none is built twice. Of a version folder with
@@ -11,6 +11,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/host-directory.sh"
 # shellcheck source=components/host/scripts/host-docker.sh
 . "$here/host-docker.sh"
+# shellcheck source=components/models/scripts/shared-engines.sh
+. "$here/shared-engines.sh"
 # shellcheck source=components/models/scripts/engine-builder.sh
 . "$here/engine-builder.sh"
 

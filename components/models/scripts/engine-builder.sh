@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Builds TensorRT engines in a container. Needs host-directory.sh and host-docker.sh. Sourced, never run.
+# Builds TensorRT engines in a container. Needs host-directory.sh, host-docker.sh and shared-engines.sh.
+# Sourced, never run.
 
 declare -gA ENGINE=()
 declare -ga ENGINE_SHAPES=()
@@ -11,8 +12,8 @@ read_engine_options() {
     case $key in
       '') ;;
       shape) ENGINE_SHAPES+=("$value") ;;
-      builder | precision | workspaceMiB) ENGINE[$key]=$value ;;
-      *) die "unknown engine option '$key'" "allowed: builder precision workspaceMiB shape" ;;
+      builder | precision | workspaceMiB | shared) ENGINE[$key]=$value ;;
+      *) die "unknown engine option '$key'" "allowed: builder precision workspaceMiB shared shape" ;;
     esac
   done
   for key in builder precision workspaceMiB; do
@@ -90,10 +91,19 @@ drop_build() {
   [ -z "$BUILD_FOLDER" ] || rm -rf "$BUILD_FOLDER"
 }
 
-# build_engine MODEL VERSION ONNX_FOLDER KEY TENSORRT: puts the engine into the cache, unless it is there.
+# keep_engine ENTRY: gives a whole engine its name.
+keep_engine() {
+  touch "$1.new/used"
+  mv -T "$1.new" "$1"
+  BUILD_FOLDER=""
+}
+
+# build_engine MODEL VERSION ONNX_FOLDER KEY TENSORRT: puts the engine into the cache, unless it is
+# there: one that another host has built, or a new one.
 build_engine() {
   local model=$1 version=$2 onnx=$3 entry=$DIR/engines/cache/$4 tensorrt=$5
-  local container arguments=() reason
+  local container arguments=() reason began=$SECONDS
+  local shared=${ENGINE[shared]:+${ENGINE[shared]}/$4}
   container=xsched-engine-$(host_identity)-$model
   lock "engine-$4"
   if [ -f "$entry/model.plan" ]; then
@@ -101,14 +111,19 @@ build_engine() {
     progress "the engine of $model, version $version, is there already"
     return 0
   fi
-  trtexec_arguments
   rm -rf "$entry" "$entry.new"
   mkdir "$entry.new"
   ENGINE_TITLE="$model, version $version"
   ENGINE_LOG=$DIR/engines/log/$model-$version.log
+  BUILD_FOLDER=$entry.new
+  if [ -n "$shared" ] && take_shared_engine "$shared" "$entry.new" "$ENGINE_TITLE"; then
+    keep_engine "$entry"
+    return 0
+  fi
+  trtexec_arguments
   # Of a build that was interrupted.
   docker rm --force "$container" >/dev/null 2>&1 || true
-  BUILD_CONTAINER=$container BUILD_FOLDER=$entry.new
+  BUILD_CONTAINER=$container
   progress "building the engine of $ENGINE_TITLE on $GPU with TensorRT $tensorrt; this can take many minutes"
   # Models that serve on this host come first where the builder needs the CPU.
   docker run --rm --name "$container" --gpus all --cpu-shares 64 --user "$(id -u):$(id -g)" --network none \
@@ -125,9 +140,10 @@ build_engine() {
   {
     printf 'model %s\nversion %s\ngpu %s\ntensorrt %s\n' "$model" "$version" "$GPU" "$tensorrt"
     printf 'argument %s\n' "${arguments[@]}"
+    printf 'sha256 %s\n' "$(sha256sum <"$entry.new/model.plan" | cut -d ' ' -f 1)"
   } >"$entry.new/built"
-  touch "$entry.new/used"
-  mv -T "$entry.new" "$entry"
-  BUILD_CONTAINER="" BUILD_FOLDER=""
-  progress "built the engine of $ENGINE_TITLE in $SECONDS s"
+  progress "built the engine of $ENGINE_TITLE in $((SECONDS - began)) s"
+  BUILD_CONTAINER=""
+  keep_engine "$entry"
+  [ -z "$shared" ] || share_engine "$shared" "$entry" "$ENGINE_TITLE"
 }

@@ -14,8 +14,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 . "$here/server-settings.sh"
 # shellcheck source=components/server/scripts/server-process.sh
 . "$here/server-process.sh"
-# shellcheck source=components/server/scripts/host-images.sh
-. "$here/host-images.sh"
+# shellcheck source=components/host/scripts/host-docker.sh
+. "$here/host-docker.sh"
 # shellcheck source=components/server/scripts/server-container.sh
 . "$here/server-container.sh"
 # shellcheck source=components/server/scripts/server-lifecycle.sh

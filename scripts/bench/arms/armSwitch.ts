@@ -101,7 +101,7 @@ export class ArmSwitch {
       if (!sameConfig(await this.server.api.config(this.models[role]), wanted)) {
         this.deployedMeanwhile = true;
         throw new UserError(
-          `the model "${this.models[role]}" is not as the benchmark has loaded it; was it deployed meanwhile?`,
+          `the model "${this.models[role]}" is not as the benchmark has loaded it; was it deployed, or the server started again, meanwhile?`,
           "run the benchmark again, and npm run up only when it has ended",
         );
       }

@@ -156,6 +156,18 @@ describe("what a host may read", () => {
     ]);
   });
 
+  it("and the place where engines are shared, where it may add some", async () => {
+    const [statement, ...more] = modelAccess([
+      { name: "a", source: "/folder", engine: { shared: pulumi.output("s3://team/engines") } },
+      { name: "b", source: "/folder", engine: { shared: "s3://team/engines" } },
+      { name: "c", source: "/folder", engine: {} },
+    ]);
+    assert.deepEqual(more, []);
+    assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:PutObject"]);
+    const resources = await valueOf(pulumi.output(statement.resources));
+    assert.deepEqual(resources, ["arn:aws:s3:::team/engines/*"]);
+  });
+
   it("is nothing without a model in S3", () => {
     assert.deepEqual(modelAccess([{ name: "c", source: "/folder" }]), []);
   });

@@ -150,7 +150,7 @@ describe("the switch between arms", () => {
         standIn.deploy(deployed);
         await assert.rejects(
           arms.check(),
-          /"batch" is not as the benchmark has loaded it; was it deployed meanwhile/,
+          /"batch" is not as the benchmark has loaded it; was it deployed, or the server started again, meanwhile/,
         );
         assert.deepEqual(await arms.restore(), [
           'the model "batch" was deployed anew meanwhile; it serves as the stack has it',

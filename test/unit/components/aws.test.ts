@@ -24,7 +24,11 @@ interface Registered {
 const OUTPUTS: Readonly<Record<string, Record<string, unknown>>> = {
   "tls:index/privateKey:PrivateKey": { privateKeyOpenssh: KEY, publicKeyOpenssh: `${PUBLIC_KEY}\n` },
   "aws:ssm/parameter:Parameter": { arn: PARAMETER, region: "us-east-1" },
-  "aws:ec2/instance:Instance": { publicIp: "198.51.100.1", privateIp: "10.0.0.1" },
+  "aws:ec2/instance:Instance": {
+    publicIp: "198.51.100.1",
+    privateIp: "10.0.0.1",
+    spotInstanceRequestId: "sir-1",
+  },
   "aws:ec2/eip:Eip": { publicIp: "198.51.100.2" },
   "aws:iam/role:Role": { name: "role" },
   "aws:ecr/repository:Repository": {
@@ -236,6 +240,9 @@ for (const preview of [true, false]) {
         marketType: "spot",
         spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
       });
+      const cancel = only("command:local:Command");
+      assert.equal(cancel.create, undefined);
+      if (!preview) assert.match(cancel.delete as string, / cancel-spot-request\.sh us-east-1 sir-1$/);
       await host({ protect: true });
       assert.equal(instance().disableApiTermination, true);
     });

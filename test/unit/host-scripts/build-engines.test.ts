@@ -4,6 +4,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { S3Server } from "../../aws/s3Server";
+
 const COMPONENTS = path.resolve(__dirname, "../../../components");
 
 /** Stand-ins for Docker with a builder, and for nvidia-smi. */
@@ -195,6 +197,73 @@ describe("build-engines.sh", () => {
       assert.equal(builds(), 2);
     });
   }
+
+  describe("shared through S3, with the real AWS CLI", function () {
+    this.timeout(120_000);
+    const SHARED = `${OPTIONS}shared s3://engines-of-the-test/team\n`;
+    let s3: S3Server;
+
+    before(async function () {
+      this.timeout(600_000);
+      s3 = await S3Server.start();
+      await s3.createBucket("engines-of-the-test");
+    });
+
+    after(async () => {
+      await s3.stop();
+    });
+
+    // moto runs in another process, so that waiting for a script does not keep it from answering; the proxy does not.
+    const deploy = (host: string, options = SHARED): Promise<{ status: number | null; stderr: string }> =>
+      new Promise((resolve) => {
+        directory = path.join(folder, host);
+        fs.mkdirSync(directory, { recursive: true });
+        const env = { ...environment(), ...s3.environment };
+        const child = spawn("bash", words("bert", "0123456789abcdef"), {
+          env: { ...env, PATH: `${BUILDER}:${s3.environment.PATH ?? ""}` },
+        });
+        let stderr = "";
+        child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+        child.on("close", (status) => {
+          resolve({ status, stderr });
+        });
+        child.stdin.end(options);
+      });
+
+    it("is built by the first host and taken by the next one, unless it is damaged", async () => {
+      const first = await deploy("first");
+      assert.equal(first.status, 0, first.stderr);
+      assert.match(
+        first.stderr,
+        /shared the engine of bert, version 1 as s3:\/\/engines-of-the-test\/team\/[0-9a-f]{32}$/m,
+      );
+      const second = await deploy("second");
+      assert.equal(second.status, 0, second.stderr);
+      assert.match(second.stderr, /took the engine of bert, version 1 from s3:/);
+      assert.equal(builds(), 1);
+      assert.match(ready("1/model.plan"), /^onnx$/m);
+
+      const key = /team\/[0-9a-f]{32}/.exec(first.stderr)?.[0] ?? "";
+      await s3.put("engines-of-the-test", `${key}/model.plan`, "half of");
+      const third = await deploy("third");
+      assert.equal(third.status, 0, third.stderr);
+      assert.match(third.stderr, /the shared engine of bert, version 1 is damaged/);
+      assert.equal(builds(), 2);
+      assert.match(ready("1/model.plan"), /^onnx$/m);
+      // It has put a whole one there again.
+      assert.match((await deploy("fourth")).stderr, /took the engine/);
+    });
+
+    it("is built without S3, too, with a word about it", async () => {
+      const { status, stderr } = await deploy(
+        "first",
+        SHARED.replace("engines-of-the-test", "no-such-bucket"),
+      );
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, /cannot share the engine of bert, version 1: .*NoSuchBucket/);
+      assert.equal(builds(), 1);
+    });
+  });
 
   it("removes engines that nobody has asked for in thirty days", () => {
     build();

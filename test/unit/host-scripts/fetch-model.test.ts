@@ -192,7 +192,13 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     const stop = new AbortController();
     const running = run("fetch-model.sh", ["scale", "v1", SOURCE], list(), stop.signal);
     const record = path.join(directory, "models/store/scale/.fetching/objects");
-    while (!(fs.existsSync(record) && fs.readFileSync(record, "utf8").includes("model.py"))) {
+    // An answer that has not begun would be asked for again, and given.
+    const half = path.join(path.dirname(record), "files/1/weights.bin.part");
+    while (!(
+      fs.existsSync(record) &&
+      fs.readFileSync(record, "utf8").includes("model.py") &&
+      fs.existsSync(half)
+    )) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     stop.abort();

@@ -42,7 +42,13 @@ describe("renderModelConfig", () => {
   });
 
   describe("of a model whose engine is built", () => {
-    const engine = { precision: "fp16", shapes: [], workspaceMiB: 1024, builder: "tensorrt:22.06" } as const;
+    const engine = {
+      precision: "fp16",
+      shapes: [],
+      workspaceMiB: 1024,
+      builder: "tensorrt:22.06",
+      shared: undefined,
+    } as const;
 
     it("names the platform, unless the file does", () => {
       const rendered = renderModelConfig(undefined, model({ engine }));

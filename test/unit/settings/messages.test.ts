@@ -178,6 +178,16 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "a bucket that cannot exist for engines",
+    { ...CONTAINER, models: [{ ...x, engine: { shared: "s3://Team/engines" } }] },
+    [
+      "models[0].engine.shared",
+      '"s3://Team/engines"',
+      "s3://bucket/prefix with a bucket name of 3 to 63 lower-case letters, digits, dots and dashes, a letter or digit at both ends (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html)",
+      "S3's names are in lower case: team",
+    ],
+  ],
+  [
     "an unknown precision",
     { ...CONTAINER, models: [{ ...x, engine: { precision: "fp61" } }] },
     ["models[0].engine.precision", '"fp61"', "one of fp32, fp16, best", "did you mean fp16?"],

@@ -76,6 +76,7 @@ describe("parseSettings", () => {
         shapes: [{ input: "input_ids:0", min: [1, 384], opt: [1, 384], max: [8, 384] }],
         workspaceMiB: 1024,
         builder: "nvcr.io/nvidia/tensorrt:22.07-py3",
+        shared: "s3://team/engines",
       },
       versionPolicy: { kind: "specific", versions: [1, 3] },
       instanceGroups: [
