@@ -247,6 +247,7 @@ describe("settings of a host on AWS", () => {
       directory: ".xsched-triton-dev",
       allowPublicSsh: false,
       clientCidrs: [],
+      createS3Endpoint: false,
       spot: false,
       protect: false,
       publicIp: "elastic",
