@@ -20,7 +20,7 @@ const MISTAKES: readonly { what: string; make: (config: Document) => void; told:
       config.setIn(["config", "xsched-triton:modles"], []);
     },
     told: `modles: (unknown key)
-allowed: the keys host, runtime, server, scheduler, models
+allowed: the keys host, runtime, server, scheduler, models, monitoring
 fix: did you mean models?`,
   },
   {
@@ -29,7 +29,7 @@ fix: did you mean models?`,
       config.setIn(model(1, "prority"), 3);
     },
     told: `models[1].prority: (unknown key)
-allowed: the keys name, source, priority, versionPolicy, instanceGroups, dynamicBatching, warmup, parameters
+allowed: the keys name, source, upload, priority, engine, versionPolicy, instanceGroups, dynamicBatching, warmup, parameters
 fix: did you mean priority?`,
   },
   {
