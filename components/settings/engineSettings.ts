@@ -11,6 +11,7 @@ import {
   mapped,
   object,
   optional,
+  refuseRepeatedKey,
   required,
   Rule,
   text,
@@ -79,17 +80,11 @@ function refuseDisorder(
 
 const written = (shapeSizes: Sizes): string => `[${shapeSizes.join(", ")}]`;
 
-function refuseRepeatedInputs(items: readonly unknown[], at: Place): void {
-  const inputs = items.map((item) => keyOf(item, "input"));
-  inputs.forEach((input, index) => {
-    const first = inputs.indexOf(input);
-    if (typeof input === "string" && first < index) {
-      at.at(index)
-        .at("input")
-        .fault(input, `an input that ${at.path}[${first}] does not have`, "make one shape of the two");
-    }
-  });
-}
+const refuseRepeatedInputs = refuseRepeatedKey(
+  "input",
+  (first) => `an input that ${first} does not have`,
+  "make one shape of the two",
+);
 
 const sharedPlace: Rule<string> = mapped(
   text({

@@ -18,11 +18,11 @@ import {
   defaulted,
   integer,
   isPlainObject,
-  keyOf,
   list,
   meant,
   object,
   optional,
+  refuseRepeatedKey,
   required,
   Rule,
   text,
@@ -265,6 +265,12 @@ const warmupFile = text({
       : "give a plain file name, for example sample.bin",
 });
 
+export const refuseRepeatedNames = refuseRepeatedKey(
+  "name",
+  (first) => `a name that no other has; ${first} has this one`,
+  "rename one of the two",
+);
+
 const warmupInput: Rule<WarmupInput> = object("an object that describes one input", {
   name: required(label, "Name of the input."),
   dataType: required(choice(DATA_TYPES), "Triton's data type, without `TYPE_`."),
@@ -298,18 +304,6 @@ const warmupSample = object("an object that describes one request", {
     "Every input of the model.",
   ),
 });
-
-export function refuseRepeatedNames(items: readonly unknown[], at: Place): void {
-  const names = items.map((item) => keyOf(item, "name"));
-  names.forEach((name, index) => {
-    const first = names.indexOf(name);
-    if (typeof name === "string" && first < index) {
-      at.at(index)
-        .at("name")
-        .fault(name, `a name that no other has; ${at.path}[${first}] has this one`, "rename one of the two");
-    }
-  });
-}
 
 /** Longest text of a parameter; a megabyte of config would slow every reload. */
 const LONGEST_PARAMETER = 65536;

@@ -287,6 +287,29 @@ export function mapped<T, U>(rule: Rule<T>, map: (value: T, at: Place) => Read<U
   };
 }
 
+/**
+ * A check of a list of objects: no two have the same text under a key.
+ *
+ * @param allowed what is, given the place of the first of the two
+ */
+export function refuseRepeatedKey(
+  key: string,
+  allowed: (first: string) => string,
+  fix: string,
+): NonNullable<ListOptions["check"]> {
+  return (items, at) => {
+    const values = items.map((item) => keyOf(item, key));
+    values.forEach((value, index) => {
+      const first = values.indexOf(value);
+      if (typeof value === "string" && first < index) {
+        at.at(index)
+          .at(key)
+          .fault(value, allowed(`${at.path}[${first}]`), fix);
+      }
+    });
+  };
+}
+
 /** The value of an object's own key, whatever the object turns out to be. */
 export function keyOf(value: unknown, key: string): unknown {
   return isPlainObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;

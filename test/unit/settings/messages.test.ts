@@ -203,6 +203,29 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "two shapes of one input",
+    {
+      ...CONTAINER,
+      models: [
+        {
+          ...x,
+          engine: {
+            shapes: [
+              { input: "ids", min: [1], opt: [1], max: [1] },
+              { input: "ids", min: [1], opt: [2], max: [4] },
+            ],
+          },
+        },
+      ],
+    },
+    [
+      "models[0].engine.shapes[1].input",
+      '"ids"',
+      "an input that models[0].engine.shapes[0] does not have",
+      "make one shape of the two",
+    ],
+  ],
+  [
     "shapes of another rank",
     { ...CONTAINER, models: [engine({ min: [1, 384], opt: [1], max: [1] })] },
     ["models[0].engine.shapes[0].opt", "[1]", "as many sizes as min has: 2", "give 2 sizes"],
