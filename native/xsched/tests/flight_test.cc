@@ -50,6 +50,9 @@ class FakeHardware final : public Hardware {
   RecordEvent(void* event, uint64_t stream) override
   {
     recorded.push_back({event, stream});
+    if (keeps_up) {
+      busy.clear();
+    }
     busy.insert(event);
     device_ns += event_ns;
     times_[event] = device_ns;
@@ -85,6 +88,8 @@ class FakeHardware final : public Hardware {
   // The device's time, and what an event takes of it.
   int64_t device_ns = 0;
   int64_t event_ns = 0;
+  // The device has done everything before the next event comes.
+  bool keeps_up = false;
   bool no_events = false;
   bool record_fails = false;
   bool failed = false;
@@ -383,7 +388,7 @@ TEST_F(KernelTimerTest, OneSampleAtATime)
 TEST_F(KernelTimerTest, WhatAnEventCostsIsNoPartOfAKernelsTime)
 {
   Duration* kernel = durations_.Find({1, 1});
-  // An idle device waited for the event behind the first sample.
+  // The device served others while it did the first sample.
   hardware_.event_ns = 5000;
   Time(kernel, 40000, true);
   EXPECT_EQ(pool_.TimedEventNs(), 5000);
@@ -399,6 +404,30 @@ TEST_F(KernelTimerTest, WhatAnEventCostsIsNoPartOfAKernelsTime)
   const size_t recorded = hardware_.recorded.size();
   Time(kernel, 40000, true);
   EXPECT_EQ(hardware_.recorded.size(), recorded + 2);
+}
+
+TEST_F(KernelTimerTest, IdleDeviceSaysNothingOfWhatAnEventCosts)
+{
+  // The thread comes so late with every event that the device waits for it.
+  hardware_.keeps_up = true;
+  hardware_.event_ns = 50000;
+  for (uint64_t function = 1; function < 12; ++function) {
+    Duration* kernel = durations_.Find({function, 1});
+    Time(kernel, 10000, false);
+    EXPECT_GE(kernel->EstimateNs(), 10000);
+  }
+  EXPECT_EQ(pool_.TimedEventNs(), 0);
+  EXPECT_TRUE(pool_.MeasuresTimedEvent());
+}
+
+TEST_F(KernelTimerTest, NoCostMakesAKernelTakeLessThanHalfOfWhatWasMeasured)
+{
+  while (pool_.MeasuresTimedEvent()) {
+    pool_.LearnTimedEvent(kSecond);
+  }
+  Duration* kernel = durations_.Find({1, 1});
+  Time(kernel, 40000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 20000);
 }
 
 TEST_F(KernelTimerTest, KernelThatTakesNoTimeIsKnownAsWell)

@@ -44,8 +44,8 @@ EventPool::Drop()
 void
 EventPool::LearnTimedEvent(int64_t measured_ns)
 {
-  int64_t known_ns = TimedEventNs();
-  while ((known_ns == 0 || measured_ns < known_ns) &&
+  int64_t known_ns = timed_event_ns_.load(std::memory_order_relaxed);
+  while (measured_ns < known_ns &&
          !timed_event_ns_.compare_exchange_weak(
              known_ns, measured_ns, std::memory_order_relaxed)) {
   }

@@ -41,7 +41,8 @@ class EventPool {
   TimedEventNs() const
   {
     // Relaxed throughout: a single number.
-    return timed_event_ns_.load(std::memory_order_relaxed);
+    const int64_t ns = timed_event_ns_.load(std::memory_order_relaxed);
+    return ns == kUnknown ? 0 : ns;
   }
   // Whether one more measurement would be of use.
   bool
@@ -49,12 +50,14 @@ class EventPool {
   {
     return measurements_.load(std::memory_order_relaxed) < kMeasurements;
   }
-  // Takes in the time between two events with nothing in between. The least
-  // counts: the device may have waited for the second one.
+  // Takes in the time between two events with nothing in between, both of them
+  // submitted before the device came to the first. The least counts: the
+  // device may have served others meanwhile.
   void LearnTimedEvent(int64_t measured_ns);
 
  private:
   static constexpr int kMeasurements = 8;
+  static constexpr int64_t kUnknown = INT64_MAX;
 
   std::vector<void*>& Free(EventKind kind);
 
@@ -63,7 +66,7 @@ class EventPool {
   std::mutex mutex_;
   std::vector<void*> plain_;
   std::vector<void*> timed_;
-  std::atomic<int64_t> timed_event_ns_{0};
+  std::atomic<int64_t> timed_event_ns_{kUnknown};
   std::atomic<int> measurements_{0};
 };
 

@@ -64,7 +64,11 @@ KernelTimer::End(uint64_t stream, bool launched)
   }
   if (pool_->MeasuresTimedEvent()) {
     after_ = pool_->Take(EventKind::kTimed);
-    if (after_ != nullptr && !hardware->RecordEvent(after_, stream)) {
+    // Once the device has come to the end, it waits for this thread to record
+    // what is behind it: the time between them is then the thread's.
+    if (after_ != nullptr &&
+        (!hardware->RecordEvent(after_, stream) ||
+         hardware->QueryEvent(end_) != Progress::kBusy)) {
       pool_->Give(EventKind::kTimed, after_);
       after_ = nullptr;
     }
@@ -87,14 +91,16 @@ KernelTimer::Read(uint64_t closures)
   }
   if (progress == Progress::kDone && closures == closures_) {
     const int64_t event_ns =
-        after_ != nullptr ? hardware->ElapsedNs(end_, after_) : 0;
-    if (event_ns > 0) {
+        after_ != nullptr ? hardware->ElapsedNs(end_, after_) : -1;
+    if (event_ns >= 0) {
       pool_->LearnTimedEvent(event_ns);
     }
     const int64_t measured_ns = hardware->ElapsedNs(start_, end_);
     if (measured_ns > 0) {
-      const int64_t elapsed_ns =
-          std::max<int64_t>(measured_ns - pool_->TimedEventNs(), 1);
+      // However wrong the cost may be, a kernel is never taken to be so short
+      // that the limit on what is in flight would mean nothing.
+      const int64_t elapsed_ns = std::max(
+          measured_ns - pool_->TimedEventNs(), (measured_ns + 1) / 2);
       duration_->Learn(
           exact_ ? elapsed_ns
                  : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
