@@ -7,7 +7,7 @@ import { EXAMPLES, MODELS } from "./examples";
 import { freePorts } from "./ports";
 import { StandInCloud } from "./standInCloud";
 import { TritonClient } from "./triton";
-import { changesIn, type Finished, Workspace } from "./workspace";
+import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "dev";
 /** Where `npm test` puts the provider that builds images. */
@@ -111,7 +111,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
       this.skip();
     }
     const { code, output } = await npm("preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /aws:ecr:Repository\s+registry-repository\s+create/);
     assert.match(output, /docker-build:index:Image\s+image-build\s+create/);
     assert.match(output, /command:remote:Command\s+server-image\s+create/);
@@ -122,7 +122,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     // There is no Docker on a machine of the stand-in.
     set(["xsched-triton:runtime"], { kind: "process" });
     const { code, output } = await npm("preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
     assert.match(output, /command:remote:Command\s+server-realtime\s+create/);
     assert.deepEqual(cloud?.everything(), []);
@@ -141,7 +141,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   it("goes on from there, and serves every model", async () => {
     const [before] = instances();
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(instances(), [before]);
     for (const { name, ...priority } of EXAMPLES) {
       assert.ok(await triton.isReady(name), name);
@@ -198,7 +198,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
 
   it("changes nothing when nothing has changed, although there is a newer machine image", async () => {
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changed(output), []);
     assert.match(output, /Resources:\s+\d+ unchanged/);
   });
@@ -206,7 +206,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   it("touches only the model whose priority changes", async () => {
     set(["xsched-triton:models", "1", "priority"], 90);
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
     assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
   });
@@ -230,7 +230,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     it("moves to another instance at the same address, with everything on it", async () => {
       const address = properties("aws:ec2/eip:Eip").publicIp;
       const { code, output } = await up();
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
       const [id = ""] = instances();
       assert.equal(instances().length, 1);
       assert.notDeepEqual(instances(), before);
@@ -248,7 +248,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
 
     it("is then left alone", async () => {
       const { code, output } = await up();
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
       assert.deepEqual(changed(output), []);
     });
   });
@@ -261,7 +261,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
       const request = properties(INSTANCE).spotInstanceRequestId as string;
       await shutDown(id);
       const { code, output } = await npm("down", "--yes", "--skip-preview");
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
       assert.deepEqual(cloud.everything(), []);
       // That of the first instance and that of the second, so that AWS starts none in their place.
       const cancelled = fs.readFileSync(cloud.file("cancelled"), "utf8").trim().split("\n");

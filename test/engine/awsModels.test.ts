@@ -5,7 +5,7 @@ import { S3Server } from "../aws/s3Server";
 import { freePorts } from "./ports";
 import { StandInCloud } from "./standInCloud";
 import { TritonClient } from "./triton";
-import { changesIn, type Finished, Workspace } from "./workspace";
+import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "dev";
 const BUCKET = "aws:s3/bucket:Bucket";
@@ -22,7 +22,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
   const up = async (): Promise<string[]> => {
     s3.fetched.length = 0;
     const { code, output } = await npm("up", "--yes", "--skip-preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     return changesIn(output)
       .map(({ name, done }) => `${name} ${done}`)
       .sort();
@@ -107,7 +107,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
 
   it("leaves neither bucket nor objects", async () => {
     const { code, output } = await npm("down", "--yes", "--skip-preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(
       (cloud?.everything() ?? []).map(({ type }) => type).filter((type) => type.startsWith("aws:s3")),
       [],

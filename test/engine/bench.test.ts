@@ -8,7 +8,7 @@ import { ARMS } from "../../scripts/bench/arms/arms";
 import { percentile, sorted } from "../../scripts/bench/statistics/percentile";
 import { freePorts } from "./ports";
 import { TritonClient } from "./triton";
-import { Workspace } from "./workspace";
+import { requireSuccess, Workspace } from "./workspace";
 
 interface ResultsFile {
   readonly plan: { readonly samples: number };
@@ -108,7 +108,7 @@ describe("the benchmark on the local stack", () => {
     });
     triton = new TritonClient(httpPort!);
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     deployed = await configs();
   });
 
@@ -132,7 +132,7 @@ describe("the benchmark on the local stack", () => {
       "result",
     ];
     const { code, output } = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW, ...words);
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(await configs(), deployed);
     assert.deepEqual(journals(), []);
 
@@ -210,7 +210,7 @@ describe("the benchmark on the local stack", () => {
       ...words,
       ...short,
     );
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /no stack was named/);
     assert.deepEqual(await configs(), deployed);
   });
@@ -233,7 +233,7 @@ describe("the benchmark on the local stack", () => {
     assert.equal(await changed(), true);
     assert.equal(journals().length, 1);
     const { code, output } = await workspace.npm("bench", "--", "--restore");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(await configs(), deployed, output);
     assert.deepEqual(journals(), []);
     assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to put back/);
@@ -241,7 +241,7 @@ describe("the benchmark on the local stack", () => {
 
   it("`npm run set-priority` loads the model again where no core runs, and a benchmark keeps what it set", async () => {
     const changed = await workspace.npm("set-priority", "--", LOW, "-7");
-    assert.equal(changed.code, 0, changed.output);
+    requireSuccess(changed);
     assert.match(
       changed.output,
       /^bert-low has priority -7 now: it was loaded again, since nothing is scheduled there/,
@@ -251,10 +251,10 @@ describe("the benchmark on the local stack", () => {
     const live = await configs();
     const short = ["--samples", "4", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "live"];
     const measured = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW, ...short);
-    assert.equal(measured.code, 0, measured.output);
+    requireSuccess(measured);
     assert.deepEqual(await configs(), live);
     const back = await workspace.npm("set-priority", "--", LOW, "min");
-    assert.equal(back.code, 0, back.output);
+    requireSuccess(back);
     assert.deepEqual(await configs(), deployed);
   });
 
@@ -267,7 +267,7 @@ describe("the benchmark on the local stack", () => {
     const { code, output } = await workspace.npm("status", "--", "--watch", "1", "--screens", "2");
     ended.abort();
     await load;
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     const [, first, second] = /^(bert-high .*)$[^]*^(bert-high .*)$/m.exec(output) ?? [];
     assert.match(first ?? "", /^bert-high +255 +yes( +–){5}$/, output);
     const [rate = 0, queue = 0, compute = 0] = (second?.split(/ +/) ?? []).slice(3).map(Number);
@@ -286,7 +286,7 @@ describe("the benchmark on the local stack", () => {
       "--rate",
       "20",
     );
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(
       output,
       /^20 requests in 0\.9 s, 20 answered\nsent late: P50 \S+, P99 \S+, at most \S+ ms\n/m,

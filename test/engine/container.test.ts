@@ -8,7 +8,7 @@ import { StandInImages } from "./standInImage";
 import { EXAMPLES, MODELS } from "./examples";
 import { TritonClient, underLoad } from "./triton";
 import { freePorts, isFree } from "./ports";
-import { changesIn, Workspace } from "./workspace";
+import { changesIn, requireSuccess, Workspace } from "./workspace";
 
 describe("the container runtime on a real Docker", function () {
   let engine: DockerEngine | undefined;
@@ -80,7 +80,7 @@ describe("the container runtime on a real Docker", function () {
 
   it("pulls the image and serves every example model at its priority", async () => {
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /pulling the image/);
     assert.doesNotMatch(output, /\.sh: line \d+:/);
     for (const { name, ...priority } of EXAMPLES) {
@@ -97,7 +97,7 @@ describe("the container runtime on a real Docker", function () {
   it("changes nothing when nothing has changed", async () => {
     const before = await inspect("{{.Id}} {{.State.StartedAt}}");
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
     assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
   });
@@ -112,7 +112,7 @@ describe("the container runtime on a real Docker", function () {
       entry.set("priority", 90);
     });
     const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
-    assert.equal(result.code, 0, result.output);
+    requireSuccess(result);
     assert.deepEqual(changed(result.output), ["models-interactive updated", "server-interactive updated"]);
     for (const [model, { failures, rate, sent }] of reports) {
       assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
@@ -137,7 +137,7 @@ describe("the container runtime on a real Docker", function () {
     assert.ok(await everyModelServes());
     assert.equal((await triton.priority("interactive")).xsched, "90");
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
     assert.equal(await inspect("{{.Id}}"), container);
   });
@@ -146,7 +146,7 @@ describe("the container runtime on a real Docker", function () {
     const before = await inspect("{{.Id}}");
     set(["xsched-triton:runtime", "image"], images.image("2"));
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changed(output), ["server-image updated", "server-process updated"]);
     assert.notEqual(await inspect("{{.Id}}"), before);
     assert.equal(await inspect('{{index .Config.Labels "version"}}'), "2");
@@ -200,13 +200,13 @@ describe("the container runtime on a real Docker", function () {
       config.deleteIn(["config", "xsched-triton:scheduler"]);
     });
     const repaired = await workspace.npm("up");
-    assert.equal(repaired.code, 0, repaired.output);
+    requireSuccess(repaired);
     assert.deepEqual(changesIn(repaired.output), []);
   });
 
   it("`npm run down` leaves no container, no port and no file of the host", async () => {
     const { code, output } = await workspace.npm("down");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(await containers(), []);
     assert.equal(await docker().ask("images", "--quiet", images.repository), "");
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);

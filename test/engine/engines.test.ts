@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { changesIn, execute, type Finished, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -47,7 +47,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
 
   const up = async (): Promise<string> => {
     const { code, output } = await pulumi("up", "--yes", "--skip-preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     return output;
   };
   const touched = async (): Promise<string[]> => changesIn(await up()).map(({ name }) => name);
@@ -78,7 +78,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
     state("gpus", "Tesla T4, 7.5\n");
     state("environment", "TRT_VERSION=8.2.5.1\n");
     const { code, output } = await pulumi("stack", "init", "dev");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     await pulumi("config", "set", "directory", path.join(folder, "host"));
   });
 
@@ -128,7 +128,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
 
   it("leaves nothing on the host", async () => {
     const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.equal(fs.existsSync(path.join(folder, "host")), false);
   });
 });

@@ -11,7 +11,7 @@ import { freePorts } from "./ports";
 import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
 import { TritonClient } from "./triton";
-import { changesIn, execute, type Finished, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "built";
 const REPOSITORY = "team/triton";
@@ -130,7 +130,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
 
   it("is built, pushed, pulled by its digest, and serves every example model", async () => {
     const { code, output } = await npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.doesNotMatch(output, /\.sh: line \d+:/);
     assert.ok(!output.includes(Registry.login.password), "the password is not printed");
     for (const { name, ...priority } of EXAMPLES) {
@@ -198,7 +198,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       ],
       simulated,
     );
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     for (const name of fs.readdirSync(simulated)) fs.chmodSync(path.join(simulated, name), 0o755);
     // The workspace belongs to us alone, and the image's user is another one.
     fs.chmodSync(workspace.directory, 0o755);
@@ -236,7 +236,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     fs.rmSync(workspace.file("native/xsched/src/left.orig.md"));
     fs.chmodSync(workspace.file("native/xsched/Makefile"), 0o775);
     const { code, output } = await npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
     assert.match(output, /Resources:\s+\d+ unchanged/);
     assert.equal((await pushedTags()).length, 1);
@@ -247,7 +247,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     const before = await running();
     append("native/xsched/src/preempt/clock.h", "// changed\n");
     const { code, output } = await npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changed(output), [
       "image-build updated",
       "server-image updated",
@@ -269,7 +269,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       entry.set("priority", 90);
     });
     const { code, output } = await npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
     assert.equal(await running(), before);
   });
@@ -344,7 +344,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     it("is there with the next `up`, and the host keeps the image before it", async () => {
       const [, previous] = (await inspect("{{.Config.Image}}")).split("@");
       const { code, output } = await npm("up");
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
       const [, digest] = (await inspect("{{.Config.Image}}")).split("@");
       assert.deepEqual((await onHost()).sort(), [previous, digest].sort());
       assert.equal((await pushedTags()).length, 3);
@@ -356,7 +356,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
   describe("in the end", () => {
     it("leaves the host with `npm run down`, and stays in the registry", async () => {
       const { code, output } = await npm("down");
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
       assert.deepEqual(await containers(), []);
       assert.deepEqual(await onHost(), []);
       assert.ok(!fs.existsSync(directory));

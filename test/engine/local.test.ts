@@ -7,7 +7,7 @@ import { isMap, isSeq } from "yaml";
 import { EXAMPLES, MODELS } from "./examples";
 import { TritonClient, underLoad } from "./triton";
 import { freePorts, isFree } from "./ports";
-import { changesIn, Workspace } from "./workspace";
+import { changesIn, requireSuccess, Workspace } from "./workspace";
 
 /** Processes of this machine whose command line holds `text`, by process id. */
 function processesWith(text: string): number[] {
@@ -81,7 +81,7 @@ describe("the local stack on the real engine", () => {
 
   it("`npm run up` serves every example model at the priority of Pulumi.local.yaml", async () => {
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     for (const { name, ...priority } of EXAMPLES) {
       assert.ok(await triton.isReady(name), `${name} is ready`);
       assert.deepEqual(await triton.priority(name), priority);
@@ -98,14 +98,14 @@ describe("the local stack on the real engine", () => {
     const request = /^ {2}(curl .*)$/m.exec(output)?.[1];
     assert.ok(request, output);
     const answer = await workspace.run("bash", ["-c", request]);
-    assert.equal(answer.code, 0, answer.output);
+    requireSuccess(answer);
     assert.match(answer.output, /"outputs":\[/);
   });
 
   it("`npm run up` again changes nothing", async () => {
     const pid = serverProcess();
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
     assert.match(output, /Resources:\s+\d+ unchanged/);
     assert.equal(serverProcess(), pid);
@@ -114,7 +114,7 @@ describe("the local stack on the real engine", () => {
   it("`npm run preview` of a changed priority names that model only and changes nothing", async () => {
     setPriority("interactive", 90);
     const { code, output } = await workspace.npm("preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
     assert.deepEqual(touched.sort(), ["models-interactive", "server-interactive"]);
     assert.equal((await triton.priority("interactive")).xsched, "40");
@@ -123,7 +123,7 @@ describe("the local stack on the real engine", () => {
   it("a changed priority reloads that model only, and no request fails meanwhile", async () => {
     const pid = serverProcess();
     const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
-    assert.equal(result.code, 0, result.output);
+    requireSuccess(result);
     assert.deepEqual(
       changesIn(result.output)
         .map(({ name, done }) => `${name} ${done}`)
@@ -155,7 +155,7 @@ describe("the local stack on the real engine", () => {
       config.deleteIn([...models, EXAMPLES.length]);
     });
     const repaired = await workspace.npm("up");
-    assert.equal(repaired.code, 0, repaired.output);
+    requireSuccess(repaired);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local/models/store/corrupt")));
     const again = await workspace.npm("up");
     assert.deepEqual(changesIn(again.output), []);
@@ -173,7 +173,7 @@ describe("the local stack on the real engine", () => {
 
     fs.writeFileSync(code, good);
     const repaired = await workspace.npm("up");
-    assert.equal(repaired.code, 0, repaired.output);
+    requireSuccess(repaired);
     assert.deepEqual(changesIn((await workspace.npm("up")).output), []);
   });
 
@@ -195,7 +195,7 @@ describe("the local stack on the real engine", () => {
     for (const pid of processesWith(workspace.file(".local/hosts"))) process.kill(pid, "SIGKILL");
     assert.ok(await until(15, async () => !(await triton.isReady("realtime"))));
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
     for (const model of MODELS) assert.ok(await triton.isReady(model));
     assert.equal((await triton.priority("interactive")).xsched, "90");
@@ -216,7 +216,7 @@ describe("the local stack on the real engine", () => {
     assert.notEqual((await running).code, 0);
 
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /Removing the lock of an update/);
     assert.equal((await triton.priority("batch")).xsched, "-100");
     assert.deepEqual(changesIn((await workspace.npm("up")).output), []);
@@ -230,7 +230,7 @@ describe("the local stack on the real engine", () => {
       config.setIn(["config", "xsched-triton:server", "logLevel"], "warning");
     });
     const { code, output } = await workspace.npm("up");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(
       changesIn(output)
         .map(({ name, done }) => `${name} ${done}`)
@@ -247,7 +247,7 @@ describe("the local stack on the real engine", () => {
     const folder = fs.realpathSync(workspace.file(".local/hosts/local"));
     assert.notDeepEqual(sharedMemory(folder), []);
     const { code, output } = await workspace.npm("down");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(processesWith(workspace.directory), []);
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")));

@@ -2,7 +2,7 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 
 import { StandInCloud } from "./standInCloud";
-import { type Finished, Workspace } from "./workspace";
+import { type Finished, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "dev";
 
@@ -43,7 +43,7 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
 
   it("has nothing against the stack dev", async () => {
     const { code, output } = await preview();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /xsched-triton@v0\.1\.0/);
     assert.doesNotMatch(output, /\[mandatory\]/);
   });
@@ -62,6 +62,6 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
     const config = workspace.file("public-ssh.json");
     fs.writeFileSync(config, JSON.stringify({ "no-public-ingress": { publicPorts: [22] } }));
     const { code, output } = await preview("--policy-pack-config", config);
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
   });
 });

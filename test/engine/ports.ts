@@ -1,34 +1,53 @@
+import { randomInt } from "node:crypto";
+import * as fs from "node:fs";
 import * as net from "node:net";
+
+/** Below these are the ports of well-known services. */
+const LOWEST = 15_000;
+
+/**
+ * Where the kernel takes ports from for whoever names none: Pulumi's engine and providers do so all the time, and would
+ * take one of ours before the server has it.
+ */
+function firstEphemeralPort(): number {
+  return Number(fs.readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s/)[0]);
+}
+
+/** A server at a port of the loopback interface; undefined if another has it. */
+async function listen(port: number): Promise<net.Server | undefined> {
+  const server = net.createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => {
+      resolve(undefined);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      resolve(server);
+    });
+  });
+}
+
+const close = async (server: net.Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => {
+      resolve();
+    });
+  });
 
 /** TCP ports of the loopback interface that nobody uses now, all held until all are known. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<net.Server>((resolve) => {
-          const server = net.createServer();
-          server.listen(0, "127.0.0.1", () => {
-            resolve(server);
-          });
-        }),
-    ),
-  );
-  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const end = firstEphemeralPort();
+  const held = new Map<number, net.Server>();
+  while (held.size < count) {
+    const port = randomInt(LOWEST, end);
+    const server = await listen(port);
+    if (server) held.set(port, server);
+  }
+  await Promise.all([...held.values()].map(close));
+  return [...held.keys()];
 }
 
 export async function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = net.createServer();
-    server.once("error", () => {
-      resolve(false);
-    });
-    server.listen(port, "127.0.0.1", () => {
-      server.close(() => {
-        resolve(true);
-      });
-    });
-  });
+  const server = await listen(port);
+  if (server) await close(server);
+  return server !== undefined;
 }

@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 import { TritonClient } from "./triton";
 import { freePorts, isFree } from "./ports";
-import { changesIn, execute, type Finished, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 /** What the examples deploy, and how Triton shows each model's priority. */
 const MODELS = [
@@ -43,7 +43,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
         const script = `console.log(require(${JSON.stringify(module)}).stageBuildContext("patched", process.cwd()).revision)`;
         const words = ["-r", require.resolve("ts-node/register/transpile-only"), "-e", script];
         const { code, output } = await execute("node", words, folder);
-        assert.equal(code, 0, output);
+        requireSuccess({ code, output });
         return output;
       };
       assert.equal(
@@ -96,7 +96,7 @@ describe("the components in a program of one's own, on the real engine", () => {
         const [httpPort = 0] = ports;
         triton = new TritonClient(httpPort);
         const { code, output } = await pulumi("stack", "init", "dev");
-        assert.equal(code, 0, output);
+        requireSuccess({ code, output });
         const values = ["httpPort", "grpcPort", "metricsPort"].flatMap((key, index) => [
           "--plaintext",
           `${key}=${ports[index] ?? 0}`,
@@ -140,7 +140,7 @@ describe("the components in a program of one's own, on the real engine", () => {
 
       it("serves its models at their priorities", async () => {
         const { code, output } = await up();
-        assert.equal(code, 0, output);
+        requireSuccess({ code, output });
         for (const { name, ...priority } of MODELS) {
           assert.ok(await triton.isReady(name), `${name} is ready`);
           assert.deepEqual(await triton.priority(name), priority);
@@ -149,7 +149,7 @@ describe("the components in a program of one's own, on the real engine", () => {
 
       it("changes nothing when nothing has changed", async () => {
         const { code, output } = await up();
-        assert.equal(code, 0, output);
+        requireSuccess({ code, output });
         assert.deepEqual(changesIn(output), []);
         assert.match(output, /Resources:\s+\d+ unchanged/);
       });
@@ -157,7 +157,7 @@ describe("the components in a program of one's own, on the real engine", () => {
       it("is gone without trace after `pulumi destroy`", async () => {
         triton.close();
         const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
-        assert.equal(code, 0, output);
+        requireSuccess({ code, output });
         assert.ok(!fs.existsSync(path.join(folder, ".xsched-triton")));
         for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
       });
@@ -171,5 +171,5 @@ async function npm(folder: string, ...words: string[]): Promise<void> {
     [...words, "--ignore-scripts", "--no-audit", "--no-fund"],
     folder,
   );
-  assert.equal(code, 0, output);
+  requireSuccess({ code, output });
 }

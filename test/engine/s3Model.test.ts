@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { S3Server } from "../aws/s3Server";
 import { freePorts } from "./ports";
 import { TritonClient } from "./triton";
-import { changesIn, type Finished, Workspace } from "./workspace";
+import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const BUCKET = "weights-of-the-team";
 
@@ -19,7 +19,7 @@ describe("a model in S3 on the real engine", () => {
   };
 
   const changed = ({ code, output }: Finished): string[] => {
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     return changesIn(output)
       .map(({ name, done }) => `${name} ${done}`)
       .sort();
@@ -77,7 +77,7 @@ describe("a model in S3 on the real engine", () => {
     await put("config.pbtxt");
     await put("1/model.py");
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(fetched(), ["models/scale/1/model.py"]);
     assert.match(await answer(21), /"data":\[42\.0\]/);
     assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
@@ -100,7 +100,7 @@ describe("a model in S3 on the real engine", () => {
   it("with another configuration is reloaded, and a preview says so", async () => {
     await put("config.pbtxt", (text) => text.replace('string_value: "2"', 'string_value: "3"'));
     const { code, output } = await workspace.npm("preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
     assert.deepEqual(touched.sort(), ["models-scale", "server-scale"]);
     assert.match(await answer(1), /"data":\[2\.0\]/);

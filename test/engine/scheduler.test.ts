@@ -14,7 +14,7 @@ import { screen } from "../../scripts/live/screen";
 import { setPriority } from "../../scripts/live/setPriority";
 import { DeployedApi } from "../../scripts/live/tritonApi";
 import { StandInServer } from "../unit/live/standInServer";
-import { execute } from "./workspace";
+import { execute, requireSuccess } from "./workspace";
 
 const PROJECT = path.resolve(__dirname, "../..");
 const CORE = path.join(PROJECT, "native/xsched");
@@ -80,7 +80,7 @@ describe("a scheduler that runs", () => {
       ],
     ]) {
       const { code, output } = await execute(words[0]!, words.slice(1), folder);
-      assert.equal(code, 0, output);
+      requireSuccess({ code, output });
     }
 
     const scripts = path.join(folder, "bin");

@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { parse } from "yaml";
 
 import { renderModelConfig } from "../../components/models/config";
-import { execute, type Finished } from "./workspace";
+import { execute, type Finished, requireSuccess } from "./workspace";
 
 const SERVING = path.resolve(__dirname, "../../examples/serving");
 
@@ -47,7 +47,7 @@ describe("the serving example", () => {
   before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-serving-"));
     const made = await execute("python3", ["-m", "venv", path.join(folder, "python")], folder);
-    assert.equal(made.code, 0, made.output);
+    requireSuccess(made);
     const words = [
       "-m",
       "pip",
@@ -57,7 +57,7 @@ describe("the serving example", () => {
       path.join(SERVING, "requirements.txt"),
     ];
     const { code, output } = await python(...words);
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
   });
 
   after(() => {
@@ -78,9 +78,9 @@ describe("the serving example", () => {
       "32",
     ];
     const written = await python(path.join(SERVING, "write_bert.py"), "1", ...small);
-    assert.equal(written.code, 0, written.output);
+    requireSuccess(written);
     const { code, output } = await python("-c", EVALUATE, path.join(folder, "1/model.onnx"));
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     const found = JSON.parse(output) as Record<string, unknown> & { seen: number };
     assert.ok(found.seen > 1e-6, output);
     assert.deepEqual(

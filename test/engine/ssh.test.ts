@@ -5,7 +5,7 @@ import { MODELS } from "./examples";
 import { SshServer } from "./sshServer";
 import { TritonClient } from "./triton";
 import { freePorts } from "./ports";
-import { changesIn, Workspace } from "./workspace";
+import { changesIn, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "edge";
 
@@ -86,7 +86,7 @@ describe("a stack on an existing machine over SSH", function () {
 
   it("serves every model, and prints the table", async () => {
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     for (const model of MODELS) {
       assert.ok(await triton.isReady(model));
       const { status, body } = await triton.infer(model, await triton.exampleRequest(model));
@@ -100,7 +100,7 @@ describe("a stack on an existing machine over SSH", function () {
 
   it("changes nothing when nothing has changed", async () => {
     const { code, output } = await up();
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.deepEqual(changesIn(output), []);
   });
 
@@ -108,21 +108,21 @@ describe("a stack on an existing machine over SSH", function () {
     const config = async (model: string) => (await triton.request("GET", `/v2/models/${model}/config`)).body;
     const before = await config("batch");
     const changed = await workspace.npm("set-priority", "--", STACK, "batch", "-7");
-    assert.equal(changed.code, 0, changed.output);
+    requireSuccess(changed);
     assert.match(changed.output, /^The stack "edge" still says -255\./m);
     assert.deepEqual(await triton.priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
     const back = await workspace.npm("set-priority", "--", STACK, "batch", "min");
-    assert.equal(back.code, 0, back.output);
+    requireSuccess(back);
     assert.equal(await config("batch"), before);
 
     const watched = await workspace.npm("status", "--", STACK, "--watch", "1", "--screens", "1");
-    assert.equal(watched.code, 0, watched.output);
+    requireSuccess(watched);
     assert.match(watched.output, /^realtime +255 +yes/m);
 
     const short = ["--samples", "8", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "result"];
     const words = ["--high", "realtime", "--low", "batch", "--protocol", "grpc", ...short];
     const { code, output } = await workspace.npm("bench", "--", STACK, ...words);
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.match(output, /^xsched +8 /m);
     assert.equal(await config("batch"), before);
     assert.ok(
@@ -162,7 +162,7 @@ describe("a stack on an existing machine over SSH", function () {
 
   it("`npm run down` leaves nothing on the machine", async () => {
     const { code, output } = await workspace.npm("down", "--", STACK, "--yes", "--skip-preview");
-    assert.equal(code, 0, output);
+    requireSuccess({ code, output });
     assert.equal(await triton.isReady("realtime"), false);
     assert.ok(!fs.existsSync(workspace.file("remote host")));
   });

@@ -1,3 +1,4 @@
+import * as assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -127,6 +128,14 @@ export async function execute(
     });
   });
   return { code, output };
+}
+
+/** Fails unless a command has ended well; says then what matters of its output: hundreds of lines hide the reason. */
+export function requireSuccess({ code, output }: Finished): void {
+  if (code === 0) return;
+  const diagnostics = output.lastIndexOf("\nDiagnostics:");
+  const shown = diagnostics >= 0 ? output.slice(diagnostics) : output.split("\n").slice(-40).join("\n");
+  assert.fail(`the command ended with ${code}: ${shown.trim()}`);
 }
 
 /** The resources that an `up` or a `down` says it has touched. */
