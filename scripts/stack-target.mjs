@@ -6,13 +6,15 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { defaultTools, ensureTools } from "./toolchain.mjs";
+import { defaultTools, ensureTools, isReady } from "./toolchain.mjs";
 
 export const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
 export const LOCAL_STATE = path.join(LOCAL, "state");
 /** Where Pulumi's file backend keeps the stack "local". */
 const LOCAL_STATE_FILE = path.join(LOCAL_STATE, ".pulumi", "stacks", "xsched-triton", "local.json");
+
+const IMAGE_PROVIDER = "pulumi-resource-docker-build";
 
 /** A command that cannot be carried out as it was given; its message is all that the user needs. */
 export class UsageError extends Error {}
@@ -36,11 +38,14 @@ export async function lookAtStack(name) {
   return { name, root: ROOT, environment: process.env, stateFile: LOCAL_STATE_FILE };
 }
 
-/** What a stack needs: the provider that builds images only if its config names a build. */
+/**
+ * What a stack needs. The provider that builds images is made ready only if the config names a build; where it is, it is
+ * offered to every stack: one that has built and does not any more has an image in its state.
+ */
 function toolsFor(stack) {
   const file = path.join(ROOT, `Pulumi.${stack}.yaml`);
   const builds = fs.existsSync(file) && /\bbuild["']?\s*:/.test(fs.readFileSync(file, "utf8"));
-  return builds ? [...defaultTools, "pulumi-resource-docker-build"] : defaultTools;
+  return builds || isReady(IMAGE_PROVIDER) ? [...defaultTools, IMAGE_PROVIDER] : defaultTools;
 }
 
 /** Environment of Pulumi for a stack; `tools` as `ensureTools` gives them. */

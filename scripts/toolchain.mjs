@@ -96,9 +96,7 @@ export async function ensureTools(names = defaultTools, { log = () => {}, enviro
   if (unknown.length > 0) {
     throw new ToolchainError(`no such tool: ${unknown.join(", ")}; known: ${Object.keys(tools).join(", ")}`);
   }
-  const cache = path.resolve(
-    environment.XSCHED_TRITON_TOOLCHAIN || path.join(project, ".local", "toolchain"),
-  );
+  const cache = cacheFolder(environment);
   let found = readStamps(cache, names);
   if (names.some((name) => !found[name])) {
     found = await withLock(cache, log, async () => {
@@ -115,6 +113,15 @@ export async function ensureTools(names = defaultTools, { log = () => {}, enviro
     }
   }
   return { path: path.join(cache, "bin"), home: path.join(cache, "home"), tools: found };
+}
+
+/** Whether a tool is there already, so that `ensureTools` has nothing to do for it. */
+export function isReady(name, environment = process.env) {
+  return readStamp(cacheFolder(environment), name) !== undefined;
+}
+
+function cacheFolder(environment) {
+  return path.resolve(environment.XSCHED_TRITON_TOOLCHAIN || path.join(project, ".local", "toolchain"));
 }
 
 export class ToolchainError extends Error {}

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as dockerBuild from "@pulumi/docker-build";
 import * as pulumi from "@pulumi/pulumi";
@@ -117,6 +118,23 @@ export class TritonImage extends pulumi.ComponentResource {
   ): pulumi.Output<string> {
     const { repository, variant, base, builder } = build;
     const staged = variant.apply((known) => stageBuildContext(known, process.cwd()));
+    const state = pulumi
+      .all([repository, variant, base, builder, staged.revision])
+      .apply((parts) => createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
+    // A state that comes back is built anew, with other time stamps, so that a registry whose tags never move would
+    // refuse it at the tag that it had.
+    const time = new command.local.Command(
+      `${name}-time`,
+      {
+        create: "date -u +%Y%m%d-%H%M%S",
+        // Runs again when this changes.
+        environment: { STATE: state },
+        interpreter: ["/bin/bash", "-c"],
+        addPreviousOutputInEnv: false,
+        logging: command.local.Logging.Stderr,
+      },
+      { parent: this },
+    ).stdout;
     const image = new dockerBuild.Image(
       name,
       {
@@ -133,9 +151,7 @@ export class TritonImage extends pulumi.ComponentResource {
         // The core is written for it.
         platforms: [dockerBuild.Platform.Linux_amd64],
         tags: [
-          pulumi
-            .all([repository, variant, base, builder, staged.revision])
-            .apply(([place, ...parts]) => `${place}:${imageTag(...parts)}`),
+          pulumi.interpolate`${repository}:${variant}-${state.apply((hash) => hash.slice(0, 16))}-${time}`,
         ],
         push: true,
         buildOnPreview: false,
@@ -152,14 +168,6 @@ export class TritonImage extends pulumi.ComponentResource {
     );
     return pulumi.interpolate`${repository}@${image.digest}`;
   }
-}
-
-/** A tag that never names another state than it did, so that a registry may forbid that. */
-function imageTag(variant: string, base: string, builder: string | undefined, revision: string): string {
-  const state = createHash("sha256")
-    .update(JSON.stringify([base, builder, revision]))
-    .digest("hex");
-  return `${variant}-${state.slice(0, 16)}`;
 }
 
 /** What is to be built, after its check. */

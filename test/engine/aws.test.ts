@@ -1,17 +1,11 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
-import * as path from "node:path";
 
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
-import { requireSuccess } from "./workspace";
+import { IMAGE_PROVIDER, requireSuccess } from "./workspace";
 
-/** Where `npm test` puts the provider that builds images. */
-const IMAGE_PROVIDER = path.join(
-  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
-  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
-);
 const INSTANCE = "aws:ec2/instance:Instance";
 
 describe("the stack dev, on a stand-in for AWS", function () {

@@ -2,7 +2,7 @@ import * as assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
-import { roleMay } from "../fixtures/standInCloud/rules";
+import { roleMay } from "../fixtures/standInCloud/permissions";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
 import { requireSuccess } from "./workspace";

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { hasProgram, startDaemon, stopDaemon } from "./dockerEngine";
+import { hasProgram, type OwnNames, startDaemon, stopDaemon } from "./dockerEngine";
 
 const BUILDER = "xsched-triton-test";
 
@@ -26,7 +26,7 @@ export class BuildKit {
   }
 
   /** @param megabytes that it may store; as many as there are if undefined */
-  public static async start(megabytes?: number): Promise<BuildKit> {
+  public static async start(megabytes?: number, names?: OwnNames): Promise<BuildKit> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-buildkit-"));
     const root = path.join(folder, "root");
     fs.mkdirSync(root);
@@ -36,13 +36,14 @@ export class BuildKit {
     }
     fs.writeFileSync(path.join(folder, "buildkitd.toml"), "");
     const socket = path.join(folder, "buildkitd.sock");
-    const daemon = startDaemon("buildkitd", [
+    const words = [
       ...["--config", path.join(folder, "buildkitd.toml")],
       ...["--root", root],
       ...["--addr", `unix://${socket}`],
       ...["--otel-socket-path", path.join(folder, "otel.sock")],
       ...["--containerd-worker=false", "--oci-worker=true", "--oci-worker-net=host"],
-    ]);
+    ];
+    const daemon = startDaemon("buildkitd", words, names);
     const kit = new BuildKit(folder, daemon, megabytes !== undefined);
     kit.describe(socket);
     for (let attempt = 0; attempt < 300 && daemon.exitCode === null; attempt++) {

@@ -13,12 +13,27 @@ export function hasProgram(name: string): boolean {
   return SYSTEM_PATH.split(":").some((folder) => fs.existsSync(path.join(folder, name)));
 }
 
+/** What only the daemons of a test know; files in place of those of this machine. */
+export interface OwnNames {
+  /** In place of /etc/hosts. */
+  readonly hosts: string;
+  /** Certificates that are trusted, in place of the system's. */
+  readonly certificates: string;
+}
+
+/** In a mount namespace of its own, the same process goes on as the program. */
+const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
+
 /** Starts a daemon that ends with `stopDaemon`; what it says is shown when MOCHA_VERBOSE is set. */
-export function startDaemon(program: string, words: readonly string[]): ChildProcess {
+export function startDaemon(program: string, words: readonly string[], names?: OwnNames): ChildProcess {
   const output = process.env.MOCHA_VERBOSE ? "inherit" : "ignore";
-  return spawn(program, words, {
+  const [first = "", ...others] = [
+    ...(names ? ["unshare", "--mount", "sh", "-c", WITH_HOSTS, "sh", names.hosts] : []),
+    ...[program, ...words],
+  ];
+  return spawn(first, others, {
     stdio: ["ignore", output, output],
-    env: { ...process.env, PATH: SYSTEM_PATH },
+    env: { ...process.env, PATH: SYSTEM_PATH, ...(names && { SSL_CERT_FILE: names.certificates }) },
   });
 }
 
@@ -37,7 +52,8 @@ export class DockerEngine {
     private readonly own?: { folder: string; daemon: ChildProcess; bridge: boolean },
   ) {}
 
-  private static get runs(): boolean {
+  /** Whether this machine has a Docker that runs, which no test starts anew. */
+  public static get runs(): boolean {
     return spawnSync("docker", ["info"], { stdio: "ignore" }).status === 0;
   }
 
@@ -49,13 +65,14 @@ export class DockerEngine {
     return hasProgram("dockerd") ? undefined : "dockerd is not installed (Debian: docker.io)";
   }
 
-  public static async start(): Promise<DockerEngine> {
+  /** @param names for an engine of our own */
+  public static async start(names?: OwnNames): Promise<DockerEngine> {
     if (DockerEngine.runs) return new DockerEngine({});
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-docker-"));
     const bridge = !fs.existsSync(`/sys/class/net/${BRIDGE}`);
     fs.writeFileSync(path.join(folder, "daemon.json"), "{}\n");
     const socket = `unix://${folder}/docker.sock`;
-    const daemon = startDaemon("dockerd", [
+    const words = [
       ...["--config-file", `${folder}/daemon.json`],
       ...["--data-root", `${folder}/data`],
       ...["--exec-root", `${folder}/exec`],
@@ -63,7 +80,8 @@ export class DockerEngine {
       ...["--host", socket],
       // Its proxy serves the published ports on the loopback interface; rules would stay behind on this machine.
       ...["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"],
-    ]);
+    ];
+    const daemon = startDaemon("dockerd", words, names);
     const engine = new DockerEngine({ DOCKER_HOST: socket }, { folder, daemon, bridge });
     for (let attempt = 0; attempt < 300 && daemon.exitCode === null; attempt++) {
       if ((await engine.docker("version")).code === 0) return engine;

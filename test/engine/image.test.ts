@@ -11,7 +11,7 @@ import { freePorts } from "./ports";
 import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
 import { TritonClient } from "./triton";
-import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, IMAGE_PROVIDER, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "built";
 const REPOSITORY = "team/triton";
@@ -19,14 +19,8 @@ const PASSWORD = "xsched-triton:runtime.registry.password";
 /** What the image may add to its base. */
 const MOST_MEGABYTES = 30;
 
-/** Docker's build provider, where `npm test` has put it. */
-const PROVIDER = path.join(
-  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
-  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
-);
-
 function whatIsMissing(): string | undefined {
-  if (!fs.existsSync(PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
+  if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
   return BuildKit.missing ?? DockerEngine.missing ?? Registry.missing ?? StandInImages.missing;
 }
 
@@ -250,6 +244,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     requireSuccess({ code, output });
     assert.deepEqual(changed(output), [
       "image-build updated",
+      "image-build-time updated",
       "server-image updated",
       "server-process updated",
     ]);

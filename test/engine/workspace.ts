@@ -8,6 +8,12 @@ import { type Document, parseDocument } from "yaml";
 
 const PROJECT = path.resolve(__dirname, "../..");
 
+/** Docker's build provider, where `npm test` has put it. */
+export const IMAGE_PROVIDER = path.join(
+  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
+  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
+);
+
 /** What a command has said and how it ended. */
 export interface Finished {
   readonly code: number;

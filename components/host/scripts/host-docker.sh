@@ -26,7 +26,8 @@ describe_pull() {
     "$((layers + $(grep -c ': Already exists$' "$PULL_LOG" || true)))"
 }
 
-# require_image IMAGE: dies unless Docker works here and has the image. Nothing that runs is touched until then.
+# require_image IMAGE [FIX]: dies unless Docker works here and has the image. Nothing that runs is touched until then. FIX
+# says what to do if the registry does not give it.
 require_image() {
   local message fix
   command -v docker >/dev/null || die "Docker is not installed on this host" "install Docker, or use the process runtime"
@@ -39,7 +40,7 @@ require_image() {
   if ! await_job $! describe_pull; then
     message=$(tail -n 1 "$PULL_LOG")
     rm -f "$PULL_LOG"
-    fix="check its name and digest, whether this host reaches its registry, and the log-in (runtime.registry, or docker login here)"
+    fix=${2:-"check its name and digest, whether this host reaches its registry, and the log-in (runtime.registry, or docker login here)"}
     [[ $message != *'no space left'* ]] || fix="free some of Docker's disk on this host; 'docker system df' shows what takes it"
     die "Docker cannot pull the image $1: $message" "$fix"
   fi

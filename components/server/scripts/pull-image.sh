@@ -13,12 +13,13 @@ here=$(dirname "${BASH_SOURCE[0]}")
 
 [ $# -ge 2 ] || die "pull-image.sh takes two or three arguments, got $#" "pull-image.sh DIR IMAGE [USERNAME]"
 use_host_directory "$1"
-image=$2
+image=$2 fix=""
 [[ $image == *@sha256:* ]] || die "the image '$image' has no digest" "name it as repository@sha256:DIGEST"
 if [ "${3:-}" = --role ]; then
   docker_login_by_role "$image"
+  fix="let the role of this instance pull from the repository (ecr:BatchGetImage, ecr:GetDownloadUrlForLayer), and check whether this host reaches its registry"
 elif [ $# -gt 2 ]; then
   IFS= read -r password || [ -n "$password" ] || die "no password was given for $3" "pass it on stdin"
   docker_login "$image" "$3" "$password"
 fi
-require_image "$image"
+require_image "$image" "$fix"

@@ -65,7 +65,7 @@ describe("the stacks on AWS", () => {
     await pulumi.runtime.disconnect();
     assert.deepEqual([registryByRole, login], [true, undefined]);
     const { tags, registries } = inputs.get("docker-build:index:Image") ?? {};
-    assert.match((tags as string[])[0] ?? "", new RegExp(`^${URL}:patched-[0-9a-f]{16}$`));
+    assert.match((tags as string[])[0] ?? "", new RegExp(`^${URL}:patched-[0-9a-f]{16}-`));
     // The key that marks a secret on its way to the engine.
     assert.match(JSON.stringify(registries), /4dabf18193072939515e22adb298388d/);
     assert.match(JSON.stringify(registries), /"address":"111122223333\.dkr\.ecr\.us-east-1\.amazonaws\.com"/);

@@ -1,0 +1,188 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+
+import { dockerFile } from "../fixtures/standInCloud/containers";
+import { REGISTRY } from "../fixtures/standInCloud/identity";
+import { AwsStack, changed } from "./awsStack";
+import { BuildKit } from "./buildKit";
+import { DockerEngine } from "./dockerEngine";
+import { Ecr } from "./ecr";
+import { EXAMPLES, MODELS } from "./examples";
+import { StandInImages } from "./standInImage";
+import { IMAGE_PROVIDER, requireSuccess } from "./workspace";
+
+const REPOSITORY = "aws:ecr/repository:Repository";
+
+function whatIsMissing(): string | undefined {
+  if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
+  if (DockerEngine.runs) return "the Docker that runs here does not know the registry of the stand-in";
+  return AwsStack.missing ?? BuildKit.missing ?? DockerEngine.missing ?? Ecr.missing ?? StandInImages.missing;
+}
+
+describe("an image that goes through ECR, on a stand-in for AWS", function () {
+  let stack: AwsStack;
+  let ecr: Ecr;
+  let engine: DockerEngine;
+  let kit: BuildKit;
+  let images: StandInImages;
+
+  const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
+
+  const containers = async (): Promise<string[]> =>
+    lines(await engine.ask("ps", "--all", "--quiet", "--no-trunc"));
+
+  const inspect = async (format: string): Promise<string> =>
+    engine.ask("inspect", "--format", format, ...(await containers()));
+
+  const running = (): Promise<string> => inspect("{{.Id}} {{.State.StartedAt}}");
+
+  /** Images of the stack's repository that are on the machine, by their digests. */
+  const onMachine = async (): Promise<string[]> => {
+    const found = await engine.ask("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}");
+    return lines(found).filter((image) => image.startsWith(REGISTRY));
+  };
+
+  const repository = (): string => stack.properties(REPOSITORY).name as string;
+
+  const everyModelServes = async (): Promise<void> => {
+    for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
+  };
+
+  before(async function () {
+    const missing = whatIsMissing();
+    if (missing !== undefined) {
+      console.log(`      ${missing}`);
+      this.skip();
+    }
+    stack = await AwsStack.create("dev");
+    ecr = await Ecr.serve(stack.cloud);
+    engine = await DockerEngine.start(ecr.names);
+    kit = await BuildKit.start(undefined, ecr.names);
+    images = await StandInImages.serve(engine);
+    Object.assign(stack.workspace.environment, engine.environment, kit.environment);
+    fs.writeFileSync(dockerFile(), engine.environment.DOCKER_HOST ?? "");
+    stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+    const build = { variant: "transparent", base: images.image("1"), builder: images.image("1") };
+    stack.set(["xsched-triton:runtime", "build"], build);
+  });
+
+  after(async () => {
+    if (whatIsMissing() !== undefined) return;
+    await stack.down();
+    await kit.stop();
+    await images.stop();
+    await engine.stop();
+    await ecr.stop();
+    await stack.stop();
+  });
+
+  it("is built, pushed, pulled by its digest with the role of the instance, and serves every model", async () => {
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.doesNotMatch(output, /\.sh: line \d+:/);
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await stack.triton.isReady(name), name);
+      assert.deepEqual(await stack.triton.priority(name), priority);
+      const { status, body } = await stack.triton.infer(name, await stack.triton.exampleRequest(name));
+      assert.equal(status, 200, body);
+    }
+    assert.equal((await ecr.tags(repository())).length, 1);
+    const [image] = await onMachine();
+    assert.equal(await inspect("{{.Config.Image}}"), image);
+    assert.match(image ?? "", new RegExp(`^${REGISTRY}/${repository()}@sha256:`));
+    assert.equal((await containers()).length, 1);
+  });
+
+  it("is neither built nor pushed again when nothing has changed, although each log-in has another password", async () => {
+    const before = await running();
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.deepEqual(changed(output), []);
+    assert.match(output, /Resources:\s+\d+ unchanged/);
+    assert.equal((await ecr.tags(repository())).length, 1);
+    assert.equal(await running(), before);
+  });
+
+  describe("when it has changed", () => {
+    const source = (): string => stack.workspace.file("native/xsched/src/preempt/clock.h");
+
+    /** An `up` in which the machine does not get the image, and which touches nothing there. */
+    const failure = async (action: string): Promise<string> => {
+      const before = await running();
+      stack.cloud.fail("iam", action, "forbidden by an administrator");
+      const { code, output } = await stack.up();
+      stack.cloud.recover();
+      assert.notEqual(code, 0);
+      assert.equal(await running(), before);
+      await everyModelServes();
+      // What the script says, beside Pulumi's own words.
+      const errors = [...output.matchAll(/^ {4}error: (?!update failed|running ")(.*\n.*)$/gm)];
+      const [error = "", ...others] = errors.map(([, text = ""]) => text);
+      assert.deepEqual(others, [], output);
+      return error;
+    };
+
+    it("says that the role of the instance may not log in, and the one before it serves on", async () => {
+      fs.appendFileSync(source(), "// changed\n");
+      const error = await failure("ecr:GetAuthorizationToken");
+      assert.match(
+        error,
+        new RegExp(`^the role of this instance may not log in to ${REGISTRY}\n +fix: look at`),
+      );
+      assert.equal((await ecr.tags(repository())).length, 2);
+    });
+
+    it("says that the role of the instance may not pull, and the one before it serves on", async () => {
+      const error = await failure("ecr:BatchGetImage");
+      assert.match(
+        error,
+        /^Docker cannot pull the image .* is not authorized to perform: ecr:BatchGetImage on /,
+      );
+      assert.match(error, /\n +fix: let the role of this instance pull from the repository/);
+      assert.equal((await ecr.tags(repository())).length, 2);
+    });
+
+    it("takes the place of the one before it when the role may, without being built again", async () => {
+      const before = await running();
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(changed(output), ["server-image updated", "server-process updated"]);
+      assert.notEqual(await running(), before);
+      await everyModelServes();
+      assert.equal((await ecr.tags(repository())).length, 2);
+      assert.equal((await onMachine()).length, 2);
+    });
+
+    it("can become what it was before, also on a machine that has built nothing yet", async () => {
+      const before = await running();
+      await kit.stop();
+      kit = await BuildKit.start(undefined, ecr.names);
+      Object.assign(stack.workspace.environment, kit.environment);
+      fs.writeFileSync(source(), fs.readFileSync(source(), "utf8").replace("// changed\n", ""));
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.notEqual(await running(), before);
+      await everyModelServes();
+      // Its old tag stays where it is.
+      assert.equal((await ecr.tags(repository())).length, 3);
+    });
+  });
+
+  describe("in the end", () => {
+    it("leaves the machine with the container runtime, and its repository goes", async () => {
+      stack.set(["xsched-triton:runtime"], { kind: "process" });
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      await everyModelServes();
+      assert.deepEqual(await containers(), []);
+      assert.deepEqual(await onMachine(), []);
+      assert.deepEqual(stack.everything(REPOSITORY), []);
+    });
+
+    it("leaves nothing with `npm run down`", async () => {
+      const { code, output } = await stack.down();
+      requireSuccess({ code, output });
+      assert.deepEqual(stack.everything(), []);
+    });
+  });
+});
