@@ -268,7 +268,7 @@ describe("the instance store of a host", function () {
     });
   });
 
-  it("is no disk that the user may not read", async () => {
+  it("is no disk that the user may not read", () => {
     const device = disks.add(INSTANCE_STORE);
     execFileSync("mkfs.ext4", ["-q", "-L", "theirs", device]);
     // Root's rights, as far as the script asks for them: blkid finds something, as it does for root.
