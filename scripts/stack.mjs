@@ -55,6 +55,32 @@ function checkLocks() {
   }
 }
 
+/**
+ * Pulumi would refuse to delete what is protected, but only after all that stands on it: the machine would stay without
+ * its server, its models and its alarms.
+ */
+function refuseProtected({ name, environment }, flags) {
+  // Whoever names what is to go knows what stays.
+  if (flags.some((flag) => /^(-t|-x|--target|--exclude)/.test(flag))) return;
+  const words = ["stack", "export", "--stack", name];
+  const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
+    cwd: ROOT,
+    env: environment,
+    encoding: "utf8",
+    maxBuffer: 1024 ** 3,
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`pulumi stack export: ${stderr}`);
+  const { resources = [] } = JSON.parse(stdout).deployment;
+  const names = resources.filter(({ protect }) => protect).map(({ urn }) => urn.split("::").at(-1));
+  if (names.length === 0) return;
+  throw new UsageError(
+    `The stack "${name}" is protected, so nothing was removed: ${names.join(", ")}\n` +
+      `fix: pulumi config set --stack ${name} --path 'xsched-triton:host.protect' false\n` +
+      `     npm run up -- ${name}, and then again: npm run down -- ${name}`,
+  );
+}
+
 async function main(argv) {
   const { command, stack, flags } = parseArguments(argv);
   installPackages(ROOT);
@@ -65,6 +91,7 @@ async function main(argv) {
   const target = await openStack(stack);
   const local = stack === "local";
   if (local && (command === "up" || command === "down")) checkLocks();
+  if (!local && command === "down") refuseProtected(target, flags);
   const { pulumi, unattended } = COMMANDS[command];
   if (pulumi) {
     const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...flags];

@@ -2,26 +2,18 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 
 import { S3Server } from "../aws/s3Server";
-import { freePorts } from "./ports";
-import { StandInCloud } from "./standInCloud";
-import { TritonClient } from "./triton";
-import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
+import { AwsStack } from "./awsStack";
+import { changesIn, requireSuccess } from "./workspace";
 
-const STACK = "dev";
 const BUCKET = "aws:s3/bucket:Bucket";
 
 describe("a model that travels through a bucket, on a stand-in for AWS", function () {
-  let cloud: StandInCloud | undefined;
+  let stack: AwsStack;
   let s3: S3Server;
-  let workspace: Workspace;
-  let triton: TritonClient;
-
-  const npm = (command: string, ...words: string[]): Promise<Finished> =>
-    workspace.npm(command, "--", STACK, "--non-interactive", ...words);
 
   const up = async (): Promise<string[]> => {
     s3.fetched.length = 0;
-    const { code, output } = await npm("up", "--yes", "--skip-preview");
+    const { code, output } = await stack.up();
     requireSuccess({ code, output });
     return changesIn(output)
       .map(({ name, done }) => `${name} ${done}`)
@@ -30,7 +22,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
 
   const answer = async (): Promise<string> => {
     const input = { name: "INPUT", shape: [1, 1], datatype: "FP32", data: [21] };
-    const { body } = await triton.request(
+    const { body } = await stack.triton.request(
       "POST",
       "/v2/models/scale/infer",
       JSON.stringify({ inputs: [input] }),
@@ -40,49 +32,36 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
 
   before(async function () {
     this.timeout(900_000);
-    if (StandInCloud.missing !== undefined) {
-      console.log(`      ${StandInCloud.missing}`);
+    if (AwsStack.missing !== undefined) {
+      console.log(`      ${AwsStack.missing}`);
       this.skip();
     }
     s3 = await S3Server.start();
-    cloud = new StandInCloud();
-    fs.writeFileSync(cloud.file("s3.json"), JSON.stringify({ url: s3.url, programs: s3.programs }));
-    workspace = await Workspace.create();
-    await workspace.initStack(STACK, {});
-    cloud.serve(workspace);
-    const [httpPort, grpcPort, metricsPort] = await freePorts(3);
-    triton = new TritonClient(httpPort!);
-    workspace.edit(STACK, (config) => {
-      const set = (where: string[], value: unknown): void => {
-        config.setIn(["config", ...where], config.createNode(value));
-      };
-      set(["xsched-triton:server"], { httpPort, grpcPort, metricsPort, exitTimeoutSeconds: 5 });
-      set(["xsched-triton:host", "user"], "root");
-      set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
-      set(["xsched-triton:runtime"], { kind: "process" });
-      set(
-        ["xsched-triton:models"],
-        [{ name: "scale", source: "test/fixtures/models/scale", upload: "s3", priority: 70 }],
-      );
-    });
+    stack = await AwsStack.create("dev");
+    const server = JSON.stringify({ url: s3.url, programs: s3.programs });
+    fs.writeFileSync(stack.cloud.file("s3.json"), server);
+    stack.set(["xsched-triton:server", "exitTimeoutSeconds"], 5);
+    stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+    stack.set(["xsched-triton:runtime"], { kind: "process" });
+    stack.set(
+      ["xsched-triton:models"],
+      [{ name: "scale", source: "test/fixtures/models/scale", upload: "s3", priority: 70 }],
+    );
   });
 
   after(async () => {
-    if (cloud === undefined) return;
-    triton.close();
-    await npm("down", "--yes", "--skip-preview");
-    await cloud.stop();
+    if (AwsStack.missing !== undefined) return;
+    await stack.stop();
     await s3.stop();
-    workspace.remove();
   });
 
   it("is uploaded, fetched with the role of the instance, and served", async () => {
     await up();
     assert.match(await answer(), /"data":\[42\.0\]/);
-    assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
-    const [bucket] = cloud?.everything(BUCKET) ?? [];
+    assert.deepEqual(await stack.triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
+    const [bucket] = stack.everything(BUCKET);
     assert.deepEqual(s3.fetched, ["models/scale/1/model.py"]);
-    const policies = cloud?.everything("aws:iam/rolePolicy:RolePolicy") ?? [];
+    const policies = stack.everything("aws:iam/rolePolicy:RolePolicy");
     const allowed = policies.map(({ properties }) => JSON.stringify(properties.policy)).join();
     assert.ok(allowed.includes(`arn:aws:s3:::${bucket?.id}/models/scale/*`), allowed);
     assert.ok(!allowed.includes("s3:Put") && !allowed.includes("s3:List"), allowed);
@@ -94,7 +73,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
   });
 
   it("that has changed is uploaded and fetched where it has", async () => {
-    fs.writeFileSync(workspace.file("test/fixtures/models/scale/1/labels.txt"), "a label\n");
+    fs.writeFileSync(stack.workspace.file("test/fixtures/models/scale/1/labels.txt"), "a label\n");
     assert.deepEqual(await up(), [
       "models-scale updated",
       "models-scale-1/labels.txt created",
@@ -106,10 +85,13 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
   });
 
   it("leaves neither bucket nor objects", async () => {
-    const { code, output } = await npm("down", "--yes", "--skip-preview");
+    const { code, output } = await stack.down();
     requireSuccess({ code, output });
     assert.deepEqual(
-      (cloud?.everything() ?? []).map(({ type }) => type).filter((type) => type.startsWith("aws:s3")),
+      stack
+        .everything()
+        .map(({ type }) => type)
+        .filter((type) => type.startsWith("aws:s3")),
       [],
     );
   });

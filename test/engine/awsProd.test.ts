@@ -1,0 +1,354 @@
+import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+
+import { roleMay } from "../fixtures/standInCloud/rules";
+import { AwsStack, changed } from "./awsStack";
+import { EXAMPLES, MODELS } from "./examples";
+import { requireSuccess } from "./workspace";
+
+const INSTANCE = "aws:ec2/instance:Instance";
+const SUBSCRIBERS = ["ops@example.com", "https://pager.example.com/hook"];
+
+/** What the agent of a machine is told. */
+interface AgentFile {
+  readonly metrics: object;
+  readonly logs: {
+    readonly logs_collected: { files: { collect_list: { file_path: string; log_group_name: string }[] } };
+    readonly metrics_collected: { prometheus: { log_group_name: string } };
+  };
+}
+
+interface ScrapeFile {
+  readonly scrape_configs: readonly {
+    readonly job_name: string;
+    readonly metrics_path: string;
+    readonly static_configs: readonly { targets: string[]; labels: Record<string, string> }[];
+  }[];
+}
+
+interface Widget {
+  readonly properties: {
+    readonly title: string;
+    readonly region?: string;
+    readonly metrics?: readonly (readonly (string | object)[])[];
+    readonly alarms?: readonly string[];
+  };
+}
+
+describe("the stack prod, on a stand-in for AWS", function () {
+  let stack: AwsStack;
+
+  before(async function () {
+    if (AwsStack.missing !== undefined) {
+      console.log(`      ${AwsStack.missing}`);
+      this.skip();
+    }
+    stack = await AwsStack.create("prod");
+  });
+
+  after(async () => {
+    if (AwsStack.missing !== undefined) return;
+    if (stack.instances.length > 0) {
+      // After a test that has failed.
+      stack.set(["xsched-triton:host", "protect"], false);
+      await stack.up();
+    }
+    await stack.stop();
+  });
+
+  it("needs two values, and says which, both at once", async () => {
+    const { code, output } = await stack.npm("preview");
+    assert.notEqual(code, 0);
+    assert.match(output, /2 faults in the settings of stack prod; nothing was changed/);
+    assert.match(output, /fix: pulumi config set --path 'xsched-triton:host\.adminCidrs\[0\]' "\$\(curl/);
+    assert.match(
+      output,
+      /fix: pulumi config set --path 'xsched-triton:monitoring\.notify\[0\]' you@example\.com/,
+    );
+    stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+    stack.set(["xsched-triton:monitoring", "notify"], SUBSCRIBERS);
+  });
+
+  it("is shown in a preview, in which nothing is made", async () => {
+    // There is neither Docker nor a GPU on a machine of the stand-in.
+    stack.set(["xsched-triton:runtime"], { kind: "process" });
+    stack.set(["xsched-triton:scheduler"], undefined);
+    const { code, output } = await stack.npm("preview");
+    requireSuccess({ code, output });
+    assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
+    for (const alarm of ["hardware", "system", "disk", "gpu-memory", "not-ready"]) {
+      assert.match(output, new RegExp(`aws:cloudwatch:MetricAlarm\\s+monitoring-${alarm}\\s+create`));
+    }
+    assert.match(output, /aws:cloudwatch:Dashboard\s+monitoring-dashboard\s+create/);
+    assert.match(output, /command:remote:Command\s+monitoring-agent\s+create/);
+    assert.deepEqual(stack.everything(), []);
+  });
+
+  it("is made in one go, and serves every model", async () => {
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await stack.triton.isReady(name), name);
+      assert.deepEqual(await stack.triton.priority(name), priority);
+    }
+    assert.match(output, /^realtime +1 +255 +yes$/m);
+    await stack.refuseSecrets(output);
+  });
+
+  it("has an instance on demand that nobody terminates by mistake", () => {
+    const { instanceType, disableApiTermination, instanceMarketOptions, spotInstanceRequestId } =
+      stack.properties(INSTANCE);
+    assert.equal(instanceType, "g5.xlarge");
+    assert.equal(disableApiTermination, true);
+    assert.equal(instanceMarketOptions, undefined);
+    assert.equal(spotInstanceRequestId, "");
+    const { rootBlockDevice } = stack.properties(INSTANCE) as {
+      rootBlockDevice: Record<string, unknown>;
+    };
+    assert.deepEqual(
+      ["volumeType", "volumeSize", "throughput", "iops", "encrypted"].map((key) => rootBlockDevice[key]),
+      ["gp3", 200, 250, 3000, true],
+    );
+  });
+
+  it("tells everybody who is to be told, of each alarm and of its end", () => {
+    const topic = stack.properties("aws:sns/topic:Topic").arn;
+    assert.deepEqual(
+      stack
+        .everything("aws:sns/topicSubscription:TopicSubscription")
+        .map(({ properties }) => [properties.topic, properties.protocol, properties.endpoint])
+        .sort(),
+      [
+        [topic, "email", "ops@example.com"],
+        [topic, "https", "https://pager.example.com/hook"],
+      ],
+    );
+    const alarms = stack
+      .everything("aws:cloudwatch/metricAlarm:MetricAlarm")
+      .map(({ properties }) => properties);
+    const actions = alarms.map(({ metricName, alarmActions, okActions }) => {
+      assert.deepEqual(okActions, [topic]);
+      return [metricName ?? "GPU memory", alarmActions];
+    });
+    const reboot = "arn:aws:automate:us-east-1:ec2:reboot";
+    assert.deepEqual(Object.fromEntries(actions), {
+      // An instance with disks of its own: AWS cannot recover it, so that it is restarted.
+      StatusCheckFailed_System: [topic],
+      StatusCheckFailed_Instance: [topic, reboot],
+      disk_used_percent: [topic],
+      "GPU memory": [topic],
+      xsched_triton_ready: [topic],
+    });
+    const [instance] = stack.instances;
+    for (const { dimensions, metricQueries } of alarms) {
+      const queries = (metricQueries ?? []) as { metric?: { dimensions: unknown } }[];
+      const watched = [dimensions, ...queries.map(({ metric }) => metric?.dimensions)].filter(Boolean);
+      assert.ok(watched.length > 0);
+      for (const each of watched) assert.deepEqual(each, { InstanceId: instance });
+    }
+  });
+
+  it("restarts the instance, and no other, where its hardware fails", () => {
+    const [instance] = stack.instances;
+    const [hardware] = stack
+      .everything("aws:cloudwatch/metricAlarm:MetricAlarm")
+      .filter(({ properties }) => properties.metricName === "StatusCheckFailed_System");
+    const { eventPattern, name } = stack.properties("aws:cloudwatch/eventRule:EventRule");
+    assert.deepEqual((JSON.parse(eventPattern as string) as { resources: string[] }).resources, [
+      hardware?.properties.arn,
+    ]);
+    const target = stack.properties("aws:cloudwatch/eventTarget:EventTarget");
+    assert.equal(target.rule, name);
+    assert.match(target.arn as string, /:automation-definition\/AWS-RestartEC2Instance:\$DEFAULT$/);
+    const [role] = stack
+      .everything("aws:iam/role:Role")
+      .filter(({ properties }) => properties.arn === target.roleArn);
+    assert.ok(role);
+    assert.deepEqual(JSON.parse(target.input as string), {
+      InstanceId: [instance],
+      AutomationAssumeRole: [role.properties.arn],
+    });
+  });
+
+  it("has a dashboard that shows every model, and every alarm", async () => {
+    const { dashboardBody, dashboardName } = stack.properties("aws:cloudwatch/dashboard:Dashboard");
+    assert.equal(dashboardName, "xsched-triton-prod-monitoring");
+    const { widgets } = JSON.parse(dashboardBody as string) as { widgets: Widget[] };
+    const [instance] = stack.instances;
+    const drawn = widgets.flatMap(({ properties }) => properties.metrics ?? []);
+    for (const metric of [
+      "nv_inference_request_success",
+      "nv_inference_queue_duration_us",
+      "xsched_queue_blocked_seconds_total",
+    ]) {
+      const lines = drawn.filter((line) => line[1] === metric);
+      assert.deepEqual(
+        [...new Set(lines.map((line) => JSON.stringify(line.slice(0, 6))))],
+        MODELS.map((model) =>
+          JSON.stringify(["XSchedTriton", metric, "InstanceId", instance, "model", model]),
+        ),
+      );
+    }
+    const shown = widgets.flatMap(({ properties }) => properties.alarms ?? []);
+    const alarms = stack.everything("aws:cloudwatch/metricAlarm:MetricAlarm");
+    assert.deepEqual([...shown].sort(), alarms.map(({ properties }) => properties.arn).sort());
+    const outputs = JSON.parse((await stack.show("output", "--json")).output) as Record<string, unknown>;
+    assert.equal(outputs.dashboard, dashboardName);
+  });
+
+  describe("on its machine", () => {
+    let id: string;
+    let agent: AgentFile;
+    let scrape: ScrapeFile;
+
+    before(() => {
+      [id = ""] = stack.instances;
+      const read = (name: string): unknown =>
+        JSON.parse(fs.readFileSync(stack.machine(id, `agent/etc/${name}`), "utf8"));
+      agent = read("xsched-triton.json") as AgentFile;
+      scrape = read("xsched-triton-prometheus.yaml") as ScrapeFile;
+    });
+
+    it("has an agent that has taken its configuration and runs, once", () => {
+      const started = fs.readFileSync(stack.machine(id, "agent/var/running"), "utf8").trim().split("\n");
+      assert.equal(started.length, 1);
+    });
+
+    it("has an agent that would not have taken everything", () => {
+      const control = stack.machine(id, "agent/bin/amazon-cloudwatch-agent-ctl");
+      const file = stack.cloud.file("mistaken.json");
+      const { metrics } = agent;
+      fs.writeFileSync(file, JSON.stringify({ metrics: { ...metrics, namespaces: "XSchedTriton" } }));
+      const { status, stderr } = spawnSync(
+        control,
+        ["-a", "fetch-config", "-m", "ec2", "-c", `file:${file}`],
+        {
+          encoding: "utf8",
+          env: { ...process.env, STAND_IN_MACHINE: id },
+        },
+      );
+      assert.equal(status, 1);
+      assert.match(stderr, /^E! config\.metrics\.namespaces: is not known$/m);
+    });
+
+    it("sends logs to the groups that were made, which its role may write into", () => {
+      const { logs, metrics } = Object.fromEntries(
+        stack
+          .everything("aws:cloudwatch/logGroup:LogGroup")
+          .map(({ properties }) => [/-(logs|metrics)-/.exec(properties.name as string)?.[1], properties]),
+      ) as Record<string, Record<string, unknown>>;
+      assert.ok(logs && metrics);
+      assert.equal(logs.retentionInDays, 30);
+      assert.deepEqual(
+        agent.logs.logs_collected.files.collect_list.map((each) => [each.file_path, each.log_group_name]),
+        [
+          [stack.machine(id, "home/.xsched-triton-prod/server/logs/triton.log"), logs.name],
+          ["/var/log/syslog", logs.name],
+        ],
+      );
+      assert.ok(fs.existsSync(stack.machine(id, "home/.xsched-triton-prod/server/logs/triton.log")));
+      assert.equal(agent.logs.metrics_collected.prometheus.log_group_name, metrics.name);
+      const profile = fs.readFileSync(stack.machine(id, "profile"), "utf8");
+      for (const { arn } of [logs, metrics]) {
+        assert.ok(roleMay(profile, "logs:PutLogEvents", `${arn as string}:log-stream:${id}/triton`));
+        assert.ok(!roleMay(profile, "logs:DeleteLogGroup", arn as string));
+      }
+      assert.ok(roleMay(profile, "cloudwatch:PutMetricData", "*"));
+    });
+
+    it("scrapes Triton where it is, with the instance's name", async () => {
+      const [triton, host] = scrape.scrape_configs;
+      const { targets: [target] = [], labels } = triton?.static_configs[0] ?? {};
+      assert.deepEqual(labels, { InstanceId: id });
+      const answer = await fetch(`http://${target}${triton?.metrics_path}`);
+      const metrics = await answer.text();
+      for (const model of MODELS) {
+        assert.match(metrics, new RegExp(`^nv_inference_request_success\\{model="${model}"`, "m"));
+      }
+      assert.deepEqual(host?.static_configs[0]?.targets, ["127.0.0.1:9464"]);
+    });
+
+    it("has services for the boot and for the metrics, and none for a spot instance", () => {
+      const units = fs
+        .readdirSync(stack.machine(id, "units"))
+        .map((name) => name.replace(/^xsched-triton-[0-9a-f]+-/, ""));
+      assert.deepEqual(units.sort(), ["boot.service", "metrics.service", "resume.service"]);
+      assert.match(fs.readFileSync(stack.machine(id, "systemctl"), "utf8"), /^restart .*-metrics\.service$/m);
+    });
+  });
+
+  it("changes nothing when nothing has changed", async () => {
+    const before = JSON.stringify(stack.everything());
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.deepEqual(changed(output), []);
+    assert.match(output, /Resources:\s+\d+ unchanged/);
+    assert.equal(JSON.stringify(stack.everything()), before);
+  });
+
+  describe("while it is protected", () => {
+    let found: string;
+
+    const nothingHasChanged = async (): Promise<void> => {
+      assert.ok(JSON.stringify(stack.everything()) === found);
+      for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
+    };
+
+    before(() => {
+      found = JSON.stringify(stack.everything());
+    });
+
+    it("is not removed, and it is said what to do", async () => {
+      const { code, output } = await stack.down();
+      assert.notEqual(code, 0);
+      assert.match(
+        output,
+        /^The stack "prod" is protected, so nothing was removed: machine-instance, machine-address$/m,
+      );
+      assert.match(
+        output,
+        /^fix: pulumi config set --stack prod --path 'xsched-triton:host\.protect' false$/m,
+      );
+      await nothingHasChanged();
+    });
+
+    it("is not removed by Pulumi itself either", async () => {
+      const { code, output } = await stack.pulumi("destroy", "--yes", "--non-interactive");
+      assert.notEqual(code, 0);
+      assert.match(output, /Preview failed: resource ".*::machine-(instance|address)" cannot be deleted/);
+      await nothingHasChanged();
+    });
+
+    it("gets no other instance", async () => {
+      stack.set(["xsched-triton:host", "instanceType"], "g5.2xlarge");
+      const { code, output } = await stack.up();
+      assert.notEqual(code, 0);
+      assert.match(
+        output,
+        /unable to replace resource ".*::machine-instance"\n\s+as it is currently marked for protection/,
+      );
+      await nothingHasChanged();
+      const status = await stack.npm("status");
+      requireSuccess(status);
+      assert.match(status.output, /^realtime +1 +255 +yes$/m);
+      stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
+    });
+  });
+
+  describe("in the end", () => {
+    it("is no longer protected when the config says so, with no other change", async () => {
+      stack.set(["xsched-triton:host", "protect"], false);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(changed(output), ["machine-instance updated"]);
+      assert.equal(stack.properties(INSTANCE).disableApiTermination, false);
+    });
+
+    it("leaves nothing with `npm run down`", async () => {
+      const { code, output } = await stack.down();
+      requireSuccess({ code, output });
+      assert.deepEqual(stack.everything(), []);
+    });
+  });
+});

@@ -1,0 +1,133 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { type Value } from "../fixtures/standInCloud/values";
+import { type Remembered } from "../fixtures/standInCloud/world";
+import { freePorts } from "./ports";
+import { StandInCloud } from "./standInCloud";
+import { TritonClient } from "./triton";
+import { changesIn, type Finished, Workspace } from "./workspace";
+
+const INSTANCE = "aws:ec2/instance:Instance";
+
+/** A stack whose machine is on a stand-in for AWS, in a clone of the project. */
+export class AwsStack {
+  /** Why there can be none here. */
+  public static readonly missing = StandInCloud.missing;
+
+  private constructor(
+    public readonly name: string,
+    public readonly cloud: StandInCloud,
+    public readonly workspace: Workspace,
+    public readonly triton: TritonClient,
+  ) {}
+
+  /**
+   * A stack with the config of its own file, with ports that are free here and the user that the stand-in's machines
+   * have. Nobody may log in yet.
+   *
+   * @param environment of what deploys
+   */
+  public static async create(name: string, environment: NodeJS.ProcessEnv = {}): Promise<AwsStack> {
+    const cloud = new StandInCloud();
+    const workspace = await Workspace.create(environment);
+    await workspace.initStack(name, {});
+    cloud.serve(workspace);
+    const [httpPort = 0, grpcPort, metricsPort] = await freePorts(3);
+    const stack = new AwsStack(name, cloud, workspace, new TritonClient(httpPort));
+    stack.set(["xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+    stack.set(["xsched-triton:host", "user"], "root");
+    return stack;
+  }
+
+  public npm(command: string, ...words: string[]): Promise<Finished> {
+    return this.workspace.npm(command, "--", this.name, "--non-interactive", ...words);
+  }
+
+  public up(): Promise<Finished> {
+    return this.npm("up", "--yes", "--skip-preview");
+  }
+
+  public down(): Promise<Finished> {
+    return this.npm("down", "--yes", "--skip-preview");
+  }
+
+  /** Sets a value of the stack's config; undefined takes it out. */
+  public set(place: readonly string[], value: unknown): void {
+    this.workspace.edit(this.name, (config) => {
+      if (value === undefined) config.deleteIn(["config", ...place]);
+      else config.setIn(["config", ...place], config.createNode(value));
+    });
+  }
+
+  public everything(type?: string): Remembered[] {
+    return this.cloud.everything(type);
+  }
+
+  public get instances(): string[] {
+    return this.everything(INSTANCE).map(({ id }) => id);
+  }
+
+  /** Of the one resource of a type. */
+  public properties(type: string): Record<string, Value> {
+    const [only, ...others] = this.everything(type);
+    assert.ok(only && others.length === 0, type);
+    return only.properties;
+  }
+
+  /** A file of an instance. */
+  public machine(id: string, file: string): string {
+    return this.cloud.file("machines", id, file);
+  }
+
+  /** Plain Pulumi, with the providers that `npm test` has found. */
+  public pulumi(command: string, ...words: string[]): Promise<Finished> {
+    const plugins = path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home/plugins");
+    const providers = fs.existsSync(plugins) ? fs.readdirSync(plugins) : [];
+    const places = [
+      this.workspace.environment.PATH ?? "",
+      ...providers.map((provider) => path.join(plugins, provider)),
+    ];
+    return this.workspace.run("pulumi", [command, "--stack", this.name, ...words], {
+      PATH: places.join(path.delimiter),
+    });
+  }
+
+  /** What `pulumi stack export` or `output` prints. */
+  public show(what: "export" | "output", ...words: string[]): Promise<Finished> {
+    return this.workspace.run("pulumi", ["stack", what, "--stack", this.name, ...words]);
+  }
+
+  /** No key of the stack may stand in a text, nor a line of one. */
+  public async refuseSecrets(text: string): Promise<void> {
+    const shown = await this.show("export", "--show-secrets");
+    const keys = new Set(
+      // Within a string of JSON, and within one in such a string.
+      (shown.output.match(/-----BEGIN OPENSSH PRIVATE KEY-----[^"]*/g) ?? []).map((key) =>
+        key
+          .split(/\\+n/)
+          .filter((line) => /^[A-Za-z0-9+/=]{20,}$/.test(line))
+          .join("\n"),
+      ),
+    );
+    assert.equal(keys.size, 2, "the host's and the user's");
+    assert.ok(!text.includes("PRIVATE KEY"));
+    for (const line of [...keys].flatMap((key) => key.split("\n"))) {
+      assert.ok(!text.includes(line), "a line of a key");
+    }
+  }
+
+  /** Removes the stack, all that it has left, and what it was made in. */
+  public async stop(): Promise<void> {
+    this.triton.close();
+    await this.down();
+    await this.cloud.stop();
+    this.workspace.remove();
+  }
+}
+
+/** What Pulumi says it has done to each resource. It shows a line again when more of the provider's messages come in. */
+export function changed(output: string): string[] {
+  return [...new Set(changesIn(output).map(({ name, done }) => `${name} ${done}`))].sort();
+}
