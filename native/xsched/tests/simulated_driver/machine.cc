@@ -22,6 +22,8 @@ using xsched::kCudaErrorNotReady;
 using xsched::kCudaSuccess;
 using xsched::NowNs;
 
+constexpr CUresult kCudaErrorNotInitialized = 3;
+
 #define LOCK_OR_RETURN_ERROR()               \
   std::unique_lock<std::mutex> lock(mutex_); \
   if (error_ != 0) {                         \
@@ -45,10 +47,14 @@ Machine::Get()
 
 Machine::Machine()
 {
-  // In a child, the thread that held the lock when it was forked is missing.
+  // In a child, the thread that held the lock when it was forked is missing,
+  // and so is the device: every call says so.
   pthread_atfork(
       [] { Get().mutex_.lock(); }, [] { Get().mutex_.unlock(); },
-      [] { Get().mutex_.unlock(); });
+      [] {
+        Get().error_ = kCudaErrorNotInitialized;
+        Get().mutex_.unlock();
+      });
   for (int number = 0; number < kDevices; ++number) {
     std::thread(&Machine::Work, this, number).detach();
   }
@@ -133,7 +139,7 @@ Machine::EndContext(CUcontext context)
 CUresult
 Machine::DestroyContext(CUcontext context)
 {
-  std::lock_guard<std::mutex> lock(mutex_);
+  LOCK_OR_RETURN_ERROR();
   return EndContext(context);
 }
 
