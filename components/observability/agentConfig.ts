@@ -64,9 +64,8 @@ function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): 
       logs_collected: {
         files: {
           collect_list: [
-            container
-              ? log("/var/lib/docker/containers/*/*-json.log", "triton")
-              : log(`${directory}/server/logs/triton.log`, "triton"),
+            // server-container.sh keeps one link there, to the log of our container. Docker's folder has those of others.
+            log(`${directory}/server/logs/${container ? "container-*" : "triton"}.log`, "triton"),
             log("/var/log/syslog", "syslog"),
           ],
         },

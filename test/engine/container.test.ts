@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as path from "node:path";
 
 import { isMap, isSeq } from "yaml";
 
@@ -152,6 +153,16 @@ describe("the container runtime on a real Docker", function () {
     assert.equal(await inspect('{{index .Config.Labels "version"}}'), "2");
     assert.ok(await everyModelServes());
     assert.equal((await triton.priority("interactive")).xsched, "90");
+  });
+
+  it("has a link to the log of its container, for those who ship logs, and to no other", async () => {
+    await docker().ask("run", "--detach", "--name", "stranger", "--network", "none", images.image("1"), "ls");
+    const logs = path.join(directory, "server/logs");
+    const [link = "", ...others] = fs.readdirSync(logs);
+    assert.match(link, /^container-[0-9a-f]{12}\.log$/);
+    assert.deepEqual(others, []);
+    assert.equal(fs.readlinkSync(path.join(logs, link)), await inspect("{{.LogPath}}"));
+    await docker().ask("rm", "--force", "stranger");
   });
 
   it("does not touch the server when the new image cannot be pulled", async () => {

@@ -526,10 +526,10 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("is drained for a machine that goes, and resumed with its models", async () => {
-    await host.succeed("drain-server.sh");
+    await host.succeed("drain-server.sh", ["100"]);
     assert.equal((await host.describe()).running, false);
     assert.equal(processesBelow(runtime).length, 0);
-    await host.succeed("drain-server.sh");
+    await host.succeed("drain-server.sh", ["100"]);
     await host.succeed("resume-host.sh");
     assert.equal(await host.infer("scale", 1), 9);
     const { pid } = await host.describe();

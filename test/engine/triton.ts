@@ -18,9 +18,15 @@ interface Answer {
 
 /** Requests to a Triton on the loopback interface. */
 export class TritonClient {
-  private readonly agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+  private readonly agent: http.Agent;
 
-  public constructor(private readonly port: number) {}
+  /** @param keepAlive whether a connection is used for more than one request */
+  public constructor(
+    private readonly port: number,
+    keepAlive = true,
+  ) {
+    this.agent = new http.Agent({ keepAlive, maxSockets: 64 });
+  }
 
   public request(method: string, path: string, body?: string): Promise<Answer> {
     return new Promise((resolve, reject) => {

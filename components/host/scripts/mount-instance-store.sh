@@ -1,25 +1,21 @@
 #!/usr/bin/env bash
-# mount-instance-store.sh DIR: lets the models of DIR lie on the instance's NVMe disk, where it has one. Such a disk is
-# empty after each stop of the instance; refill-models.sh brings the models back. Does nothing on other hosts, where
-# models are on the root disk already, and never formats a disk that holds something of others.
+# mount-instance-store.sh DIR: lets the models of DIR lie on the instance's NVMe disks, all of them, where it has any.
+# Such disks are empty after each stop of the instance; refill-models.sh brings the models back. Does nothing on other
+# hosts, where models are on the root disk already, and never touches a disk that holds something of others.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
 # shellcheck source=components/host/scripts/host-units.sh
 . "$here/host-units.sh"
+# shellcheck source=components/host/scripts/instance-store.sh
+. "$here/instance-store.sh"
 
 [ $# -eq 1 ] || die "mount-instance-store.sh takes one argument, got $#" "mount-instance-store.sh DIR"
 use_host_directory "$1"
 
-# https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/nvme-ebs-volumes.html tells the two kinds apart by this name.
-STORE_MODEL='Amazon EC2 NVMe Instance Storage'
-# A Deep Learning AMI puts all such disks together and mounts them here itself.
-DLAMI_MOUNT=${XSCHED_TRITON_DLAMI_NVME:-/opt/dlami/nvme}
-LABEL=xsched-models
-
 owner=$(stat -c %U:%G "$DIR")
-target=$DIR/models/store
+target=$(store_folder)
 if mountpoint -q "$target"; then
   exit 0
 fi
@@ -30,7 +26,7 @@ if [ -n "$(find "$target" -mindepth 1 -maxdepth 1 -print -quit 2>/dev/null)" ]; 
 fi
 
 if mountpoint -q "$DLAMI_MOUNT"; then
-  folder=$DLAMI_MOUNT/xsched-triton-$(host_identity)
+  folder=$(dlami_folder)
   require_root
   as_root mkdir -p "$folder" "$target"
   as_root chown "$owner" "$folder" "$DIR/models"
@@ -39,32 +35,56 @@ if mountpoint -q "$DLAMI_MOUNT"; then
   exit 0
 fi
 
-disk=""
-while read -r name model; do
-  if [ "$model" = "$STORE_MODEL" ] && ! lsblk -nro MOUNTPOINT "$name" | grep -q .; then
-    case $(blkid -p -s LABEL -o value "$name" 2>/dev/null || true) in
-      "$LABEL") disk=$name found=ours ;;
-      *)
-        # Exit status 2 says that nothing is on it.
-        blkid -p "$name" >/dev/null 2>&1 && status=0 || status=$?
-        if [ "$status" = 2 ] && [ -z "$disk" ]; then
-          disk=$name found=blank
-        fi
-        ;;
-    esac
-  fi
-done < <(lsblk -dnro NAME,MODEL --paths 2>/dev/null | sed 's/\\x20/ /g' || true)
-[ -n "$disk" ] || exit 0
-
+disks=()
+mapfile -t disks < <(store_disks)
+[ ${#disks[@]} -gt 0 ] || exit 0
 require_root
-if [ "$found" = blank ]; then
-  progress "formatting the instance store $disk"
+
+# What has been made before, or else what is free.
+device="" blank=()
+if store_group_exists; then
+  device=$(store_volume)
+else
+  for disk in "${disks[@]}"; do
+    ! disk_in_use "$disk" || continue
+    if [ "$(disk_label "$disk")" = "$STORE_LABEL" ]; then
+      device=$disk
+      break
+    elif disk_blank "$disk"; then
+      blank+=("$disk")
+    fi
+  done
+fi
+if [ -z "$device" ]; then
+  [ ${#blank[@]} -gt 0 ] || exit 0
+  device=${blank[0]}
+  if [ ${#blank[@]} -gt 1 ] && as_root vgs >/dev/null 2>&1; then
+    progress "putting ${#blank[@]} disks of the instance store together: ${blank[*]}"
+    as_root vgcreate --quiet "$(store_group)" "${blank[@]}" >/dev/null
+    device=$(store_volume)
+  elif [ ${#blank[@]} -gt 1 ]; then
+    progress "warning: only one of ${#blank[@]} disks is used, as LVM does not work here: sudo apt-get install lvm2"
+  fi
+fi
+
+if [ "$device" = "$(store_volume)" ]; then
+  # Each step on its own, since the machine may stop between any two.
+  if ! as_root lvs "$(store_group)/models" >/dev/null 2>&1; then
+    stripes=$(as_root vgs --noheadings -o pv_count "$(store_group)")
+    as_root lvcreate --quiet --yes --type striped --stripes "${stripes//[^0-9]/}" --extents 100%FREE \
+      --name models "$(store_group)" >/dev/null
+  fi
+  as_root vgchange --quiet --activate y "$(store_group)" >/dev/null ||
+    die "the instance store $(store_group) lacks a disk" "stop the instance and start it again: it gets other disks"
+fi
+if disk_blank "$device"; then
+  progress "formatting the instance store $device"
   # Without discarding first, which takes minutes on a large disk and which a new instance store needs not.
-  as_root mkfs.ext4 -q -L "$LABEL" -m 0 -E nodiscard "$disk"
+  as_root mkfs.ext4 -q -L "$STORE_LABEL" -m 0 -E nodiscard "$device"
 fi
 as_root mkdir -p "$target"
 as_root chown "$owner" "$DIR/models"
-as_root mount -o noatime "$disk" "$target"
+as_root mount -o noatime "$device" "$target"
 as_root rmdir "$target/lost+found" 2>/dev/null || true
 as_root chown "$owner" "$target"
-progress "models lie on the instance store $disk"
+progress "models lie on the instance store $device"

@@ -14,7 +14,7 @@ command -v curl >/dev/null || die "curl is not installed on this host" "sudo apt
 METADATA=${XSCHED_TRITON_METADATA:-http://169.254.169.254}
 SECONDS_BETWEEN=${XSCHED_TRITON_SPOT_SECONDS:-5}
 # The machine needs some of the two minutes itself.
-LONGEST_DRAIN=100
+LONGEST_DRAIN=${XSCHED_TRITON_SPOT_DRAIN:-100}
 # A machine that still runs after this long stays.
 GIVE_UP=${XSCHED_TRITON_SPOT_GIVE_UP:-600}
 
@@ -48,8 +48,12 @@ while :; do
     if [ -z "$announced" ]; then
       announced=$SECONDS
       progress "AWS takes this instance back: $NOTICE"
-      timeout "$LONGEST_DRAIN" bash "$here/drain-server.sh" "$DIR" || progress "the server is not drained"
-      progress "the server is drained after $((SECONDS - announced)) s"
+      # The limit counts also for a Docker that does not answer.
+      if timeout "$((LONGEST_DRAIN + 10))" bash "$here/drain-server.sh" "$DIR" "$LONGEST_DRAIN"; then
+        progress "the server is drained after $((SECONDS - announced)) s"
+      else
+        progress "the server is not drained (the reason is above)"
+      fi
     fi
   elif [ -n "$announced" ] && [ $((SECONDS - announced)) -ge "$GIVE_UP" ]; then
     progress "the instance still runs; the server starts again"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# drain-server.sh DIR: ends DIR's server as a deployment would, and keeps its settings: resume-server.sh starts it again.
-# Waits for no deployment that is under way: the machine is about to go.
+# drain-server.sh DIR SECONDS: ends DIR's server as a deployment would, but within SECONDS, and keeps its settings:
+# resume-server.sh starts it again. Waits for no deployment that is under way: the machine is about to go.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -14,7 +14,8 @@ here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/server/scripts/server-lifecycle.sh
 . "$here/server-lifecycle.sh"
 
-[ $# -eq 1 ] || die "drain-server.sh takes one argument, got $#" "drain-server.sh DIR"
+[ $# -eq 2 ] || die "drain-server.sh takes two arguments, got $#" "drain-server.sh DIR SECONDS"
 use_host_directory "$1"
 [ -r "$DIR/server/settings" ] || exit 0
-stop_server
+seconds=$(stop_seconds)
+stop_server $((seconds < $2 ? seconds : $2))

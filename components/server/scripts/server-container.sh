@@ -91,7 +91,25 @@ launch_container() {
     --shm-size 1g \
     --stop-timeout "$((seconds + drain + 10))" \
     --log-driver json-file --log-opt "max-size=$(((megabytes + 1) / 2))m" --log-opt max-file=2 \
-    "${options[@]}" "${SETTING[image]}" tritonserver "${arguments[@]}" >/dev/null
+    "${options[@]}" "${SETTING[image]}" tritonserver "${arguments[@]}" >/dev/null || return
+  link_container_log
+}
+
+# link_container_log: DIR/server/logs/container-ID.log leads to what Docker has written down of this container, for
+# whoever ships logs, and only while there is the container. Another container has another name there, since a shipper
+# notes by name how far it has read; Kubernetes has such links in /var/log/containers for the same purpose.
+link_container_log() {
+  local found link wanted=""
+  found=$(docker inspect --format '{{.Id}} {{.LogPath}}' "$(container_name)" 2>/dev/null) || found=""
+  # Docker has no such file with another log driver.
+  if [ -n "${found#* }" ]; then
+    wanted=$DIR/server/logs/container-${found:0:12}.log
+    mkdir -p "${wanted%/*}"
+    ln -sfn "${found#* }" "$wanted"
+  fi
+  for link in "$DIR/server/logs"/container-*.log; do
+    [ "$link" = "$wanted" ] || rm -f "$link"
+  done
 }
 
 describe_stop() {
@@ -110,5 +128,6 @@ stop_container() {
   docker stop -t "$1" "$(container_name)" >/dev/null 2>&1 &
   await_job $! describe_stop || true
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
-  container_gone
+  container_gone || return
+  link_container_log
 }

@@ -41,21 +41,26 @@ launch_server() {
   esac
 }
 
-# stop_server: ends what is deployed and leaves its settings in place.
-stop_server() {
+# stop_seconds: how long what is deployed may take to end, by its settings.
+stop_seconds() {
   local timeout drain
   timeout=$(sed -n 's/^exitTimeoutSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
   drain=$(sed -n 's/^drainSeconds //p' "$DIR/server/settings" 2>/dev/null) || true
+  printf '%s' $((${timeout:-30} + ${drain:-0} + 10))
+}
+
+# stop_server SECONDS: ends what is deployed, in this time, and leaves its settings in place.
+stop_server() {
   case $(deployed_kind) in
-    process) stop_process $((${timeout:-30} + 10)) ;;
+    process) stop_process "$1" ;;
     container)
-      stop_container $((${timeout:-30} + ${drain:-0} + 10)) ||
+      stop_container "$1" ||
         die "Docker does not remove the container $(container_name)" "see 'docker ps' on the host, start Docker and deploy again"
       ;;
     # The record is lost, for example with a disk that was full: whatever bears our name is ours.
     *)
-      stop_process 40
-      ! command -v docker >/dev/null || stop_container 40 || true
+      stop_process "$1"
+      ! command -v docker >/dev/null || stop_container "$1" || true
       ;;
   esac
 }

@@ -46,6 +46,7 @@ wanted=$(write_settings)
 if server_running && [ "$(running_settings "$wanted")" = "$(running_settings "$(<"$DIR/server/settings")")" ] &&
   wait_until_live; then
   printf '%s\n' "$wanted" >"$DIR/server/settings"
+  [ "$2" != container ] || link_container_log
   print_server '[]'
   exit 0
 fi
@@ -57,7 +58,7 @@ if [ -r "$DIR/server/settings" ]; then
   previous=$(<"$DIR/server/settings")
   serving_before=$(ready_models)
   progress "stopping the server to start it with new settings"
-  stop_server
+  stop_server "$(stop_seconds)"
 fi
 
 if ! launch_server "$wanted"; then
@@ -85,7 +86,7 @@ else
   problem="with the new settings these models do not load: ${lost//$'\n'/, }"
 fi
 
-stop_server
+stop_server "$(stop_seconds)"
 if [ -z "$previous" ]; then
   rm -rf "$DIR/server"
   die "$problem" "correct the settings and deploy again"

@@ -17,5 +17,5 @@ here=$(dirname "${BASH_SOURCE[0]}")
 use_host_directory "$1"
 [ -d "$DIR" ] || exit 0
 lock server
-stop_server
+stop_server "$(stop_seconds)"
 rm -rf "$DIR/server"

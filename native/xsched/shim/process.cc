@@ -9,6 +9,7 @@
 #include <string>
 
 #include "control/control.h"
+#include "cuda/capture.h"
 #include "cuda/driver.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
@@ -23,7 +24,10 @@ AnnounceOnce()
   if (done.exchange(true, std::memory_order_relaxed)) {
     return;
   }
-  pthread_atfork(nullptr, nullptr, [] { Scheduler::Get().Disable(); });
+  pthread_atfork(nullptr, nullptr, [] {
+    Scheduler::Get().Disable();
+    Captures::Get().Forget();
+  });
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
   const std::string socket = StartControl(

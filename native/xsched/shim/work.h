@@ -160,8 +160,10 @@ WaitForDevice(const Call& call)
   if (queue == nullptr) {
     return call();
   }
-  const bool idle = !queue->ready.load(std::memory_order_relaxed);
+  // In this order: what another thread has launched by now keeps the queue
+  // ready, and what it launches later is not in the number.
   const uint64_t launched = scheduler.Launched(queue);
+  const bool idle = !queue->ready.load(std::memory_order_relaxed);
   scheduler.BeforeWork(queue);
   const CUresult result = call();
   scheduler.AfterWork(queue);

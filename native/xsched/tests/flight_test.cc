@@ -2,18 +2,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a queue has in flight, how kernels are timed, and how queues share the
-// limit: the rules one by one, on a device whose events the test decides. The
-// limits are so long that the time that a test takes does not matter.
+// limit: the rules one by one, on a device whose events the test decides, and
+// by a clock that it decides as well.
 
 #include <gtest/gtest.h>
 
-#include <time.h>
-
-#include <map>
+#include <atomic>
 #include <memory>
-#include <set>
+#include <thread>
 #include <vector>
 
+#include "fake_hardware.h"
+#include "preempt/clock.h"
 #include "preempt/device.h"
 #include "preempt/durations.h"
 #include "preempt/event_pool.h"
@@ -28,76 +28,6 @@ constexpr uint64_t kContext = 7;
 constexpr uint64_t kStream = 100;
 constexpr int64_t kSecond = 1000000000;
 constexpr int64_t kLimitNs = 100 * kSecond;
-
-// Events are done when the test says so.
-class FakeHardware final : public Hardware {
- public:
-  Progress QueryStream(uint64_t, uint64_t) override { return Progress::kDone; }
-  bool Synchronize(uint64_t, uint64_t) override { return true; }
-
-  void*
-  CreateEvent(EventKind kind, uint64_t context) override
-  {
-    EXPECT_EQ(context, kContext);
-    if (no_events) {
-      return nullptr;
-    }
-    ++created[kind];
-    return reinterpret_cast<void*>(++last_event_);
-  }
-
-  bool
-  RecordEvent(void* event, uint64_t stream) override
-  {
-    recorded.push_back({event, stream});
-    if (keeps_up) {
-      busy.clear();
-    }
-    busy.insert(event);
-    device_ns += event_ns;
-    times_[event] = device_ns;
-    return !record_fails;
-  }
-
-  Progress
-  QueryEvent(void* event) override
-  {
-    ++queries;
-    return failed ? Progress::kFailed
-                  : busy.count(event) != 0 ? Progress::kBusy
-                                           : Progress::kDone;
-  }
-
-  int64_t
-  ElapsedNs(void* from, void* to) override
-  {
-    return times_[to] - times_[from];
-  }
-
-  int EnterCalls() override { return 0; }
-  void LeaveCalls(int) override {}
-
-  struct Recorded {
-    void* event;
-    uint64_t stream;
-  };
-  std::vector<Recorded> recorded;
-  std::set<void*> busy;
-  std::map<EventKind, int> created;
-  int queries = 0;
-  // The device's time, and what an event takes of it.
-  int64_t device_ns = 0;
-  int64_t event_ns = 0;
-  // The device has done everything before the next event comes.
-  bool keeps_up = false;
-  bool no_events = false;
-  bool record_fails = false;
-  bool failed = false;
-
- private:
-  uintptr_t last_event_ = 0;
-  std::map<void*, int64_t> times_;
-};
 
 class FlightTest : public testing::Test {
  protected:
@@ -121,10 +51,13 @@ class FlightTest : public testing::Test {
            flight_.Admit(duration, stream, limits_) == 0;
   }
 
+  static void Pass(int64_t ns) { test_clock_ns += ns; }
+
   FakeHardware hardware_;
   EventPool pool_;
   Durations durations_;
-  Flight flight_;
+  std::atomic<uint64_t> closures_{0};
+  Flight flight_{&closures_};
   Flight::Limits limits_ = {kLimitNs, 0};
 };
 
@@ -291,13 +224,9 @@ TEST_F(FlightTest, SegmentGoesOnWhereTheDeviceKeepsUpButNotForEver)
   limits_.ns = 100000;
   // Each is done, by its estimate, long before the next one comes.
   const Duration* kernel = Known(1, limits_.ns);
-  const auto pause = [] {
-    const struct timespec nap = {0, 1000000};
-    nanosleep(&nap, nullptr);
-  };
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(Launch(*kernel));
-    pause();
+    Pass(2 * limits_.ns);
   }
   EXPECT_TRUE(hardware_.recorded.empty());
   EXPECT_TRUE(Launch(*kernel));
@@ -309,11 +238,181 @@ TEST_F(FlightTest, AfterATurnOnlyAnEventCounts)
   limits_.ns = 100000;
   const Duration* kernel = Known(1, limits_.ns);
   EXPECT_TRUE(Launch(*kernel));
-  flight_.RequireEvent();
-  const struct timespec nap = {0, 1000000};
-  nanosleep(&nap, nullptr);
+  ++closures_;  // others had the device meanwhile
+  Pass(2 * limits_.ns);
   flight_.Admit(*kernel, kStream, limits_);
   EXPECT_EQ(hardware_.recorded.size(), 1u);
+}
+
+// A thread that is stopped while it records the end of a segment must not make
+// others believe that nothing is in flight.
+TEST_F(FlightTest, SegmentCountsWhileItsEndIsRecorded)
+{
+  const Duration* kernel = Known(1, kSecond);
+  int launches = 0;
+  while (hardware_.recorded.empty()) {
+    hardware_.at_record = [&] {
+      for (int i = 0; i < 1000 && Launch(*kernel); ++i) {
+        ++launches;
+      }
+    };
+    ASSERT_TRUE(Launch(*kernel) || !hardware_.recorded.empty());
+  }
+  EXPECT_EQ(launches, 0);
+  EXPECT_LE(flight_.InFlightNs(), kLimitNs + kSecond);
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(*kernel));
+}
+
+TEST_F(FlightTest, UncountedWorkCountsWhileItsEndIsRecorded)
+{
+  const Duration* kernel = Known(1, kSecond);
+  bool launched = true;
+  hardware_.at_record = [&] { launched = Launch(*kernel); };
+  flight_.AddUncounted(kStream);
+  EXPECT_FALSE(launched);
+}
+
+TEST_F(FlightTest, ClearedWhileItsEndIsRecorded)
+{
+  const Duration* kernel = Known(1, kSecond);
+  hardware_.at_record = [this] { flight_.Clear(); };
+  flight_.AddUncounted(kStream);
+  EXPECT_EQ(flight_.InFlightNs(), 0);
+  for (int round = 0; round < 10; ++round) {
+    while (Launch(*kernel)) {
+    }
+    flight_.Clear();
+  }
+  EXPECT_LE(hardware_.created[EventKind::kPlain], 2);
+}
+
+// The time in which a thread was stopped is no time that the device has had
+// for what the thread launches after that.
+TEST_F(FlightTest, StoppedThreadDoesNotGetTheLimitTwice)
+{
+  limits_.ns = 150000;
+  for (const int64_t kernel_ns : {10000, 150000, 600000}) {
+    const Duration* kernel = Known(static_cast<uint64_t>(kernel_ns), kernel_ns);
+    flight_.Clear();
+    hardware_.busy.clear();
+    int64_t launched_ns = 0;
+    while (Launch(*kernel)) {
+      if (launched_ns == 0) {
+        Pass(100 * kernel_ns + 10 * limits_.ns);
+      }
+      launched_ns += kernel_ns;
+    }
+    EXPECT_LE(launched_ns, limits_.ns + kernel_ns) << kernel_ns;
+    // As soon as the device is done it goes on.
+    hardware_.busy.clear();
+    EXPECT_TRUE(Launch(*kernel));
+  }
+}
+
+// A thread is not kept waiting because it is slow.
+TEST_F(FlightTest, SlowThreadGoesOnAsSoonAsTheDeviceIsDone)
+{
+  limits_.ns = 150000;
+  const Duration* kernel = Known(1, 10000);
+  for (int i = 0; i < 200; ++i) {
+    int64_t rest_ns = 0;
+    while (!flight_.Take(*kernel, kStream) &&
+           (rest_ns = flight_.Admit(*kernel, kStream, limits_)) != 0) {
+      EXPECT_LE(rest_ns, 10000);
+      hardware_.busy.clear();
+    }
+    Pass(100000);
+  }
+}
+
+// A thread that is stopped while it takes of a grant must not add to the next
+// one: long kernels would make room for more.
+TEST_F(FlightTest, GrantIsNotAddedTo)
+{
+  constexpr int kRounds = 200;
+  limits_.ns = kSecond / 1000;
+  const Duration* slow = Known(1, 4 * kSecond);
+  const Duration* quick = Known(2, limits_.ns / 10);
+  std::atomic<bool> stop{false};
+  std::atomic<int> taken{0};
+  std::thread other([&] {
+    while (!stop.load()) {
+      // Once of each grant, which is then overdrawn.
+      if (flight_.Take(*slow, kStream)) {
+        ++taken;
+      }
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    flight_.Clear();
+    ASSERT_EQ(flight_.Admit(*quick, kStream, limits_), 0);
+    while (taken.load() <= round) {
+      std::this_thread::yield();
+    }
+  }
+  stop.store(true);
+  other.join();
+  EXPECT_EQ(taken.load(), kRounds);
+}
+
+// Launches wait for kernels however long these take: what is given up no
+// longer counts, and then there is no limit any more.
+TEST_F(FlightTest, PatienceIsLongerThanWhatIsInFlight)
+{
+  limits_.ns = 150000;
+  const Duration* kernel = Known(1, 3 * kSecond);
+  ASSERT_TRUE(Launch(*kernel));
+  ASSERT_FALSE(Launch(*kernel));
+  EXPECT_GE(flight_.PatienceNs(), 6 * kSecond);
+  const int64_t before = flight_.InFlightNs();
+  EXPECT_GT(before, 0);
+  flight_.Clear();
+  EXPECT_LT(flight_.PatienceNs(), kSecond);
+}
+
+TEST_F(FlightTest, PatienceGrowsUntilSomethingFinishes)
+{
+  limits_.ns = 150000;
+  const Duration* kernel = durations_.Find({1, 1});  // not known
+  int64_t least_ns = 0;
+  for (int round = 0; round < 4; ++round) {
+    while (Launch(*kernel)) {
+    }
+    EXPECT_GE(flight_.PatienceNs(), least_ns);
+    least_ns = 2 * flight_.PatienceNs();
+    flight_.GiveUp();
+  }
+  for (int round = 0; round < 100; ++round) {
+    flight_.GiveUp();
+  }
+  while (Launch(*kernel)) {
+  }
+  EXPECT_LT(flight_.PatienceNs(), 2 * kSecond);  // somebody may depend on it
+  hardware_.busy.clear();
+  ASSERT_TRUE(Launch(*kernel));
+  EXPECT_LT(flight_.PatienceNs(), kSecond / 2);
+}
+
+TEST_F(FlightTest, SegmentThatTakesMuchLongerThanEstimatedIsNoticed)
+{
+  limits_.ns = 100000;
+  const Duration* kernel = Known(1, limits_.ns);
+  const auto overrun = [&] {
+    while (Launch(*kernel)) {
+    }
+    Pass(10 * limits_.ns);
+    EXPECT_FALSE(Launch(*kernel));
+  };
+  EXPECT_FALSE(flight_.TakeMisjudged());
+  overrun();
+  EXPECT_TRUE(flight_.TakeMisjudged());
+  EXPECT_FALSE(flight_.TakeMisjudged());
+  hardware_.busy.clear();
+  ASSERT_TRUE(Launch(*kernel));
+  ++closures_;  // others have the device
+  overrun();
+  EXPECT_FALSE(flight_.TakeMisjudged());
 }
 
 class KernelTimerTest : public FlightTest {
@@ -328,10 +427,13 @@ class KernelTimerTest : public FlightTest {
     }
     timer_.End(kStream, true);
     hardware_.busy.clear();
-    timer_.Read(0);
+    timer_.Read();
   }
 
-  KernelTimer timer_;
+  // The launch that is timed is under way.
+  std::atomic<uint64_t> submitted_{1};
+  std::atomic<uint64_t> launched_{0};
+  KernelTimer timer_{{&closures_, &submitted_, &launched_}};
 };
 
 TEST_F(KernelTimerTest, BusyDeviceGivesTheKernelsTime)
@@ -360,12 +462,58 @@ TEST_F(KernelTimerTest, IdleDeviceHasWaitedForTheLaunch)
 TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)
 {
   Duration* kernel = durations_.Find({1, 1});
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 5));
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
   hardware_.device_ns += 40000;
   timer_.End(kStream, true);
   hardware_.busy.clear();
-  timer_.Read(6);  // the gate has closed meanwhile
+  ++closures_;
+  timer_.Read();  // the gate has closed meanwhile
   EXPECT_EQ(kernel->EstimateNs(), 0);
+  // And while the thread that reads was between the device and the count.
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 1));
+  timer_.End(kStream, true);
+  hardware_.busy.clear();
+  hardware_.at_query_event = [this] { ++closures_; };
+  timer_.Read();
+  EXPECT_EQ(kernel->EstimateNs(), 0);
+}
+
+// The device has done the kernel and waits for the thread that is to record
+// its end.
+TEST_F(KernelTimerTest, LateEndIsNoPartOfAKernelsTime)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  hardware_.device_ns += 10000;
+  hardware_.at_record = [this] {
+    hardware_.busy.clear();
+    hardware_.device_ns += kSecond;
+  };
+  timer_.End(kStream, true);
+  hardware_.busy.clear();
+  timer_.Read();
+  EXPECT_FALSE(kernel->exact.load());
+  // So that the first that is exact replaces it.
+  Time(kernel, 10000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 10000);
+}
+
+TEST_F(KernelTimerTest, OtherThreadsLaunchesAreNoPartOfAKernelsTime)
+{
+  Duration* kernel = durations_.Find({1, 1});
+  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  hardware_.device_ns += kSecond;
+  ++submitted_;
+  timer_.End(kStream, true);
+  hardware_.busy.clear();
+  timer_.Read();
+  EXPECT_FALSE(kernel->exact.load());
+  // One that was under way before, and is in front of the kernel or not.
+  Time(kernel, kSecond, true);
+  EXPECT_FALSE(kernel->exact.load());
+  ++launched_;
+  Time(kernel, 10000, true);
+  EXPECT_EQ(kernel->EstimateNs(), 10000);
 }
 
 TEST_F(KernelTimerTest, OneSampleAtATime)
@@ -374,13 +522,13 @@ TEST_F(KernelTimerTest, OneSampleAtATime)
   ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
   EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
   timer_.End(kStream, true);
-  timer_.Read(0);  // not done yet
+  timer_.Read();  // not done yet
   EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
   timer_.Cancel();
   EXPECT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
   timer_.End(kStream, false);  // the launch failed: nothing to learn
   hardware_.busy.clear();
-  timer_.Read(0);
+  timer_.Read();
   EXPECT_EQ(kernel->EstimateNs(), 0);
   EXPECT_EQ(hardware_.created[EventKind::kTimed], 3);
 }

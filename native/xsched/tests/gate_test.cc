@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fixture.h"
+#include "preempt/scheduler.h"
 
 namespace {
 
@@ -107,6 +108,22 @@ TEST_F(GateTest, LowWaitsWhileHighIsReady)
   const std::vector<Execution> runs = simulated::TakeRuns();
   ASSERT_EQ(runs.size(), 2u);
   EXPECT_EQ(runs[0].stream, high.Get());
+}
+
+// However long the others took in the past, and although nobody synchronises.
+TEST_F(GateTest, LowGoesOnAsSoonAsHighIsIdle)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  xsched::Scheduler::Get()
+      .Find(reinterpret_cast<uint64_t>(high.Get()))
+      ->usual_ready_ns.store(INT64_C(3600) * 1000000000);
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(10)), 0);
+  std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(10)), 0); });
+  low.AwaitBlocked();
+  simulated::Hold(false);
+  other.join();
 }
 
 TEST_F(GateTest, ThreadNeverWaitsForItsOwnWork)

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -338,6 +339,55 @@ TEST_F(ShimTest, ChildOfForkDoesNotHang)
   int status = -1;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_TRUE(WIFEXITED(status));
+}
+
+// The child tidies up while the locks are as a thread left them that it does
+// not have.
+TEST_F(ShimTest, ChildOfForkTakesNoLock)
+{
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.push_back(InContext([&] {
+      while (!stop.load()) {
+        TestStream stream(PRIORITY_MAX);
+        CUevent event = nullptr;
+        EXPECT_EQ(cuEventCreate(&event, 0), 0);
+        EXPECT_EQ(stream.Launch(Kernel(1)), 0);
+        EXPECT_EQ(cuEventRecord(event, stream.Get()), 0);
+        EXPECT_EQ(cuCtxSynchronize(), 0);
+        EXPECT_EQ(cuEventDestroy_v2(event), 0);
+      }
+    }));
+  }
+  TestStream stream(PRIORITY_MIN);
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  for (int i = 0; i < 200; ++i) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      alarm(30);
+      cuEventRecord(event, stream.Get());
+      cuEventDestroy_v2(event);
+      XQueueDestroy(stream.Queue());
+      cuStreamDestroy_v2(stream.Get());
+      cuCtxSynchronize();
+      cuCtxDestroy_v2(context_);
+      _exit(0);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status)) << "fork " << i;
+    if (!WIFEXITED(status)) {
+      break;
+    }
+  }
+  stop.store(true);
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
 // Run by the next test, in a process of its own.

@@ -85,7 +85,10 @@ describe("the configuration of the CloudWatch agent", () => {
   it("ships what Triton prints, in each runtime", () => {
     const places = (container: boolean): string[] =>
       files({ container })[0].logs.logs_collected.files.collect_list.map(({ file_path }) => file_path);
-    assert.deepEqual(places(true), ["/var/lib/docker/containers/*/*-json.log", "/var/log/syslog"]);
+    assert.deepEqual(places(true), [
+      "/home/ubuntu/.xsched-triton-prod/server/logs/container-*.log",
+      "/var/log/syslog",
+    ]);
     assert.deepEqual(places(false), [
       "/home/ubuntu/.xsched-triton-prod/server/logs/triton.log",
       "/var/log/syslog",

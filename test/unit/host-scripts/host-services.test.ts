@@ -51,12 +51,15 @@ describe("the services of a host", () => {
     await machine.succeed("install-services.sh", ["boot", "spot", "metrics"]);
     const boot = machine.unit(unit("boot"));
     assert.match(boot, /^Before=docker\.service$/m);
+    assert.match(boot, /^After=.* dlami-nvme\.service$/m);
     assert.ok(
       boot.includes(`ExecStart=/bin/bash "${machine.file("bin/boot-host.sh")}" "${machine.directory}"\n`),
     );
     assert.match(machine.unit(unit("resume")), new RegExp(`^After=docker\\.service ${unit("boot")}$`, "m"));
     // Not as root: what it starts could not be stopped by the user who deploys.
     for (const name of ["resume", "spot", "metrics"]) assert.match(machine.unit(unit(name)), /^User=\w+$/m);
+    // A server that they have started does not end with them.
+    for (const name of ["resume", "spot"]) assert.match(machine.unit(unit(name)), /^KillMode=process$/m);
     for (const name of machine.units()) {
       const { stdout, stderr, error } = spawnSync(
         "systemd-analyze",

@@ -12,11 +12,67 @@ const BUCKET = "instance-store-models";
 
 const md5 = (content: string): string => createHash("md5").update(content).digest("hex");
 
+/** Where the kernel has no device mapper, LVM keeps its real books, and the volume is a file. */
+const LVM = `#!/bin/bash
+name=\${0##*/} group=\${@: -1} file=$MACHINE/volume
+real() {
+  { LVM_SUPPRESS_FD_WARNINGS=1 "/sbin/$name" --config 'global{activation=0}' "$@" 2>&1 >&3 |
+    grep -v 'Activation disabled' >&2; } 3>&1
+  return "\${PIPESTATUS[0]}"
+}
+detach() {
+  [ ! -L "/dev/$group/models" ] || losetup --detach "$(readlink "/dev/$group/models")"
+  rm -rf "/dev/$group"
+}
+case "$name $*" in
+  lvcreate*)
+    real --activate n --zero n --wipesignatures n "$@" 2>/dev/null || exit
+    rm -f "$file"
+    truncate --size 64M "$file"
+    ;;
+  vgchange*'--activate y'*)
+    ! /sbin/vgs --config 'global{activation=0}' --noheadings -o vg_attr "$group" 2>/dev/null | grep -q '^ *...p' || exit 5
+    mkdir -p "/dev/$group"
+    [ -L "/dev/$group/models" ] || ln -s "$(losetup --find --show "$file")" "/dev/$group/models"
+    ;;
+  vgchange*'--activate n'*) detach ;;
+  vgremove*) detach && real "$@" ;;
+  *) real "$@" ;;
+esac
+`;
+const HAS_DEVICE_MAPPER = fs.readFileSync("/proc/misc", "utf8").includes(" device-mapper");
+
 /** Real block devices, which lsblk takes for the disks of an instance. */
 class Disks {
   private readonly devices: { device: string; model: string }[] = [];
 
-  public constructor(private readonly machine: Machine) {}
+  public constructor(private readonly machine: Machine) {
+    if (HAS_DEVICE_MAPPER) return;
+    for (const name of ["vgs", "lvs", "vgcreate", "vgremove", "pvremove", "lvcreate", "vgchange"]) {
+      machine.program(name, LVM);
+    }
+  }
+
+  /** The volume group of the machine's host directory. */
+  public get group(): string {
+    const digest = createHash("sha256").update(this.machine.directory).digest("hex");
+    return `xsched-triton-${digest.slice(0, 12)}`;
+  }
+
+  /** Runs a program of the machine; gives what it says. */
+  public ask(program: string, ...words: string[]): string {
+    const { status, stdout, stderr } = spawnSync(program, words, {
+      encoding: "utf8",
+      env: this.machine.environment,
+    });
+    assert.equal(status, 0, `${program}: ${stderr}`);
+    return stdout.trim();
+  }
+
+  /** Whether a disk holds nothing at all. */
+  public isBlank(device: string): boolean {
+    return spawnSync("blkid", ["-p", device]).status === 2;
+  }
 
   public add(model: string): string {
     const file = path.join(this.machine.folder, `disk${this.devices.length}`);
@@ -32,14 +88,22 @@ class Disks {
     return device;
   }
 
-  /** What a stop of the instance does. */
-  public stopInstance(): void {
+  /** What a reboot of the instance does. */
+  public reboot(): void {
     for (const place of [this.machine.file("models/store"), path.join(this.machine.folder, "dlami")]) {
       const mounted = spawnSync("mountpoint", ["-q", place]).status === 0;
       // What a script has started may still end.
       if (mounted)
         execFileSync("bash", ["-c", 'until umount "$0" || ((++tries > 50)); do sleep 0.1; done', place]);
     }
+    if (spawnSync("vgs", [this.group], { env: this.machine.environment }).status === 0) {
+      this.ask("vgchange", "--activate", "n", this.group);
+    }
+  }
+
+  /** What a stop of the instance does. */
+  public stopInstance(): void {
+    this.reboot();
     for (const { device, model } of this.devices) {
       if (model === INSTANCE_STORE) execFileSync("wipefs", ["--all", "--quiet", device]);
     }
@@ -97,6 +161,134 @@ describe("the instance store of a host", function () {
     await machine.succeed("unmount-instance-store.sh");
     assert.notEqual(deviceOf(machine.directory), device);
     assert.deepEqual(fs.readdirSync(store()), []);
+    assert.ok(disks.isBlank(device));
+  });
+
+  describe("with several disks", () => {
+    let free: string[];
+    let theirs: string;
+
+    beforeEach(function () {
+      if (!fs.existsSync("/sbin/lvm")) {
+        console.log("      LVM is not installed (Debian: lvm2)");
+        this.skip();
+      }
+      disks.add("Amazon Elastic Block Store");
+      const [first, second] = [disks.add(INSTANCE_STORE), disks.add(INSTANCE_STORE)];
+      theirs = disks.add(INSTANCE_STORE);
+      execFileSync("mkfs.ext4", ["-q", "-L", "theirs", theirs]);
+      free = [first, second, disks.add(INSTANCE_STORE)];
+    });
+
+    const volume = (): string => `/dev/${disks.group}/models`;
+
+    const isStriped = (): void => {
+      assert.equal(fs.realpathSync(deviceOf(store())), fs.realpathSync(volume()));
+      const report = disks.ask("lvs", "--noheadings", "-o", "stripes,devices", disks.group);
+      const [stripes, devices = ""] = report.split(/\s+/);
+      assert.equal(stripes, "3");
+      assert.deepEqual(devices.split(",").sort(), free.map((device) => `${device}(0)`).sort());
+    };
+
+    it("is one volume, striped over all that are free, and found again after a reboot", async () => {
+      const said = await machine.succeed("mount-instance-store.sh");
+      assert.ok(said.includes(`putting 3 disks of the instance store together: ${free.join(" ")}\n`), said);
+      isStriped();
+      assert.deepEqual(fs.readdirSync(store()), []);
+      fs.writeFileSync(path.join(store(), "model"), "weights");
+      assert.equal(await machine.succeed("mount-instance-store.sh"), "");
+      disks.reboot();
+      assert.doesNotMatch(await machine.succeed("mount-instance-store.sh"), /formatting|together/);
+      isStriped();
+      assert.equal(fs.readFileSync(path.join(store(), "model"), "utf8"), "weights");
+    });
+
+    it("is made again after a stop, with disks that are empty then", async () => {
+      await machine.succeed("mount-instance-store.sh");
+      fs.writeFileSync(path.join(store(), "model"), "weights");
+      disks.stopInstance();
+      execFileSync("mkfs.ext4", ["-q", "-L", "theirs", theirs]);
+      assert.match(await machine.succeed("mount-instance-store.sh"), /together[^]*formatting/);
+      isStriped();
+      assert.deepEqual(fs.readdirSync(store()), []);
+    });
+
+    it("leaves free disks behind, and those of others as they were", async () => {
+      await machine.succeed("mount-instance-store.sh");
+      fs.writeFileSync(path.join(store(), "model"), "weights");
+      await machine.succeed("unmount-instance-store.sh");
+      assert.deepEqual(
+        free.map((device) => disks.isBlank(device)),
+        [true, true, true],
+      );
+      assert.ok(!fs.existsSync(volume()));
+      assert.equal(disks.ask("blkid", "-p", "-s", "LABEL", "-o", "value", theirs), "theirs");
+      await machine.succeed("unmount-instance-store.sh");
+    });
+
+    it("is completed where it was interrupted, or taken back", async () => {
+      disks.ask("vgcreate", disks.group, ...free);
+      await machine.succeed("mount-instance-store.sh");
+      isStriped();
+      disks.stopInstance();
+      disks.ask("vgcreate", disks.group, ...free);
+      await machine.succeed("unmount-instance-store.sh");
+      assert.ok(free.every((device) => disks.isBlank(device)));
+    });
+
+    it("is not taken from a volume group of others", async () => {
+      disks.ask("vgcreate", `${disks.group}-theirs`, ...free.slice(0, 2));
+      await machine.succeed("mount-instance-store.sh");
+      assert.equal(deviceOf(store()), free[2]);
+      await machine.succeed("unmount-instance-store.sh");
+      assert.equal(disks.ask("vgs", "--noheadings", "-o", "pv_count", `${disks.group}-theirs`), "2");
+      disks.ask("vgremove", "--yes", `${disks.group}-theirs`);
+    });
+
+    it("says what to do when one of them fails", async () => {
+      await machine.succeed("mount-instance-store.sh");
+      disks.reboot();
+      execFileSync("wipefs", ["--all", "--quiet", free[1]!]);
+      const { status, stderr } = await machine.run("mount-instance-store.sh");
+      assert.notEqual(status, 0);
+      assert.match(
+        stderr,
+        /^error: the instance store .* lacks a disk\nfix: stop the instance and start it/m,
+      );
+      assert.ok(disks.isBlank(free[1]!));
+    });
+
+    it("is one of them where LVM is missing, with a warning", async () => {
+      machine.program("vgs", "#!/bin/bash\nexit 127\n");
+      assert.match(
+        await machine.succeed("mount-instance-store.sh"),
+        /^warning: only one of 3 disks is used.*lvm2$/m,
+      );
+      assert.equal(deviceOf(store()), free[0]);
+    });
+  });
+
+  it("is no disk that the user may not read", () => {
+    const device = disks.add(INSTANCE_STORE);
+    execFileSync("mkfs.ext4", ["-q", "-L", "theirs", device]);
+    // Root's rights, as far as the script asks for them: blkid finds something, as it does for root.
+    machine.program(
+      "sudo",
+      '#!/bin/bash\nshift\necho "$*" >>"$MACHINE/as-root"\ncase $1 in vgs) exit 5 ;; esac\n',
+    );
+    fs.writeFileSync(path.join(machine.folder, "as-root"), "", { mode: 0o666 });
+    fs.chmodSync(path.join(machine.folder, "as-root"), 0o666);
+    fs.chmodSync(machine.folder, 0o755);
+    const nobody = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+    const { status, stderr } = spawnSync(
+      "setpriv",
+      [...nobody, "bash", machine.file("bin/mount-instance-store.sh"), machine.directory],
+      { encoding: "utf8", env: machine.environment },
+    );
+    assert.equal(status, 0, stderr);
+    const asked = fs.readFileSync(path.join(machine.folder, "as-root"), "utf8");
+    assert.match(asked, new RegExp(`^blkid -p ${device}$`, "m"));
+    assert.doesNotMatch(asked, /mkfs|mount/);
   });
 
   it("is never one that somebody else has formatted or mounted", async () => {

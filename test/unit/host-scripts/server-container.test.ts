@@ -72,8 +72,12 @@ describe("server-container.sh", () => {
       .map((line) => line.split("\x1f").slice(0, -1));
   }
 
+  /** How launch_container calls `docker run`. */
+  const launch = (before = "", machine = {}): string[] =>
+    calls(`${before} launch_container`, machine).find(([command]) => command === "run") ?? [];
+
   it("runs the image with a restart policy, limited logs and private ports", () => {
-    const run = calls("launch_container").at(-1) ?? [];
+    const run = launch();
     const image = run.indexOf("registry.example/triton@sha256:abc");
     assert.deepEqual(run.slice(0, 3), ["run", "--detach", "--name"]);
     assert.match(run[3] ?? "", /^xsched-triton-[0-9a-f]{12}$/);
@@ -115,14 +119,14 @@ describe("server-container.sh", () => {
   });
 
   it("gives the container the GPUs where there are any, the limits that NVIDIA advises, and requires scheduling", () => {
-    const run = calls("launch_container", { gpu: true }).at(-1) ?? [];
+    const run = launch("", { gpu: true });
     assert.ok(run.includes("XSCHED_REQUIRED=ON"));
     const given = run.slice(run.indexOf("--gpus"), run.indexOf("registry.example/triton@sha256:abc"));
     assert.deepEqual(given, ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]);
   });
 
   it("leaves a container time to drain", () => {
-    const run = calls("SETTING[drainSeconds]=15; launch_container").at(-1) ?? [];
+    const run = launch("SETTING[drainSeconds]=15;");
     assert.ok(run.includes("XSCHED_TRITON_DRAIN_SECONDS=15"));
     assert.equal(run[run.indexOf("--stop-timeout") + 1], "55");
   });
@@ -130,7 +134,7 @@ describe("server-container.sh", () => {
   it("lets requests in flight end before it removes the container, and sees that it is gone", () => {
     const stop = calls("stop_container 40", { docker: LISTS_UNTIL_REMOVED });
     assert.deepEqual(
-      stop.map(([command, ...words]) => [command, ...words.slice(0, 2)]),
+      stop.slice(0, 4).map(([command, ...words]) => [command, ...words.slice(0, 2)]),
       [
         ["ps", "--all", "--quiet"],
         ["stop", "-t", "40"],
@@ -145,6 +149,25 @@ describe("server-container.sh", () => {
       docker: "exit 1",
     }).at(-1);
     assert.deepEqual(last, ["no"]);
+  });
+
+  it("keeps one link to the log of its container, also after another one has taken its place", () => {
+    const docker =
+      'case "$1" in inspect) [ -z "$CONTAINER" ] || echo "$CONTAINER /docker/$CONTAINER.log" ;; esac';
+    const ids = ["a".repeat(64), "b".repeat(64)] as const;
+    const links = calls(
+      `DIR=${folder}
+      links() { docker links $(cd "$DIR/server/logs" && for link in *; do echo "$link" "$(readlink "$link")"; done); }
+      export CONTAINER=${ids[0]}; link_container_log; link_container_log; links
+      CONTAINER=${ids[1]}; link_container_log; links
+      CONTAINER=""; touch "$DIR/server/logs/triton.log"; link_container_log; links`,
+      { docker },
+    ).filter(([command]) => command === "links");
+    assert.deepEqual(links, [
+      ["links", "container-aaaaaaaaaaaa.log", `/docker/${ids[0]}.log`],
+      ["links", "container-bbbbbbbbbbbb.log", `/docker/${ids[1]}.log`],
+      ["links", "triton.log"],
+    ]);
   });
 
   it("pulls an image that is not there, and says why it cannot", () => {

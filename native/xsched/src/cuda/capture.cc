@@ -68,6 +68,15 @@ Captures::ForgetStream(CUstream stream)
   }
 }
 
+void
+Captures::Forget()
+{
+  // Relaxed: the child has one thread. Without a pause nobody takes the lock,
+  // which another thread may have held.
+  pauses_.store(0, std::memory_order_relaxed);
+  queries_.store(0, std::memory_order_relaxed);
+}
+
 bool
 Captures::EnterQuery()
 {

@@ -39,6 +39,9 @@ class XSCHED_INTERNAL Captures {
     return pauses_.load(std::memory_order_relaxed) != 0 && Asks(stream);
   }
 
+  // In the child of a fork: there is neither a capture nor a thread that asks.
+  void Forget();
+
   // True if streams may be queried now; LeaveQuery must follow.
   bool EnterQuery();
   void LeaveQuery();

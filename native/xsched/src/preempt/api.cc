@@ -14,11 +14,15 @@ namespace {
 
 constexpr size_t kMaxName = 63;
 
-// The C boundary: memory that runs out becomes a code.
+// The C boundary: memory that runs out becomes a code. In the child of a fork
+// there is nothing to schedule.
 template <typename Body>
 XResult
 Guard(const Body& body)
 {
+  if (Scheduler::Disabled()) {
+    return kXSchedErrorNotAllowed;
+  }
   try {
     return body();
   } catch (...) {

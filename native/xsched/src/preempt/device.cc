@@ -97,7 +97,9 @@ Device::Apply(const Policy& policy, Queue* cause)
       queue->uncounted.store(true, std::memory_order_relaxed);
     }
     if (!decided.may_launch && (old & kGateClosed) == 0) {
-      queue->closures.fetch_add(1, std::memory_order_relaxed);
+      // Release, and before the gate closes: who sees it open afterwards and
+      // finds the same number has not missed anything.
+      queue->closures.fetch_add(1, std::memory_order_release);
     }
     if (decided.bounded && decided.may_launch && decided.ready &&
         queue->shares_limit.load(std::memory_order_relaxed)) {

@@ -22,6 +22,14 @@ constexpr int64_t kMaxLookNs = 100000;
 // takes some 20 us to wake up and be back with it.
 constexpr int64_t kWakeUpNs = 40000;
 constexpr int kMaxExtensions = 2;
+// A thread that takes longer over a segment than this many times what the
+// device takes was stopped in the middle, and the device may have got all of
+// the segment at its end. Or it is so slow that the device is done with the
+// last launch before it matters.
+constexpr int64_t kStopped = 4;
+// See PatienceNs.
+constexpr int64_t kPatienceNs = 100000000;
+constexpr int kMaxDoublings = 4;
 
 int64_t
 Clamp(int64_t value, int64_t low, int64_t high)
@@ -59,8 +67,11 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
   if (open_ns_ > 0) {
     if (closed_.empty() && limits.launches == 0 &&
         open_extensions_ < kMaxExtensions &&
-        now_ns - open_since_ns_ > open_ns_ && AddLaunch(cost_ns, stream)) {
-      // The device has had the time for all of it.
+        now_ns - open_since_ns_ > open_ns_ &&
+        now_ns - open_since_ns_ <= kStopped * open_ns_ &&
+        closures_->load(std::memory_order_acquire) == open_closures_ &&
+        AddLaunch(cost_ns, stream)) {
+      // The device has had the time for all of it, and had it for this queue.
       ++open_extensions_;
       open_ns_ = cost_ns;
       open_since_ns_ = now_ns;
@@ -77,6 +88,11 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
   int64_t remaining_ns = 0;
   if (!closed_.empty()) {
     if (FrontOverruns(now_ns)) {
+      const Segment& front = closed_.front();
+      if (!front.uncounted && front.recorded &&
+          front.closures == closures_->load(std::memory_order_acquire)) {
+        misjudged_.store(true, std::memory_order_relaxed);
+      }
       return Clamp(
           (now_ns - front_due_ns_) / kLatePart, kMinLookNs, kMaxLookNs);
     }
@@ -87,25 +103,19 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
     const int64_t low_ns = std::min(
         limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
-      return std::min(remaining_ns - low_ns, kMaxLookNs);
+      return std::min(
+          remaining_ns - low_ns,
+          WasStopped(closed_.front()) ? kMinLookNs : kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
     }
   }
-  open_since_ns_ = now_ns;
-  open_extensions_ = 0;
+  Open(now_ns);
   AddLaunch(cost_ns, stream);
   // With a cap on their number, each launch asks.
   Grant(limits.launches != 0 ? 0 : limits.ns - remaining_ns - cost_ns);
   return 0;
-}
-
-void
-Flight::RequireEvent()
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  open_extensions_ = kMaxExtensions;
 }
 
 void
@@ -119,7 +129,7 @@ Flight::AddUncounted(uint64_t stream)
   if (open_ns_ > 0) {
     return;  // another thread launches already
   }
-  open_since_ns_ = NowNs();
+  Open(NowNs());
   AddLaunch(1, stream);
   Close(&lock, true);
 }
@@ -128,6 +138,28 @@ void
 Flight::Clear()
 {
   std::lock_guard<std::mutex> lock(mutex_);
+  given_up_ = 0;
+  Reset();
+}
+
+void
+Flight::GiveUp()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  given_up_ = std::min(given_up_ + 1, kMaxDoublings);
+  Reset();
+}
+
+int64_t
+Flight::PatienceNs() const
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return (kPatienceNs + 2 * (closed_ns_ + open_ns_)) << given_up_;
+}
+
+void
+Flight::Reset()
+{
   Settle();
   open_ns_ = 0;
   open_launches_ = 0;
@@ -138,7 +170,6 @@ Flight::Clear()
   closed_.clear();
   closed_ns_ = 0;
   closed_launches_ = 0;
-  ++clears_;
   // Relaxed: only says that something has happened.
   completions_.fetch_add(1, std::memory_order_relaxed);
 }
@@ -177,6 +208,15 @@ Flight::Settle()
   return left_ns;
 }
 
+void
+Flight::Open(int64_t now_ns)
+{
+  open_since_ns_ = now_ns;
+  open_extensions_ = 0;
+  // Acquire: what closed the gate comes before whatever is launched now.
+  open_closures_ = closures_->load(std::memory_order_acquire);
+}
+
 // False if the open segment has no place for another stream.
 bool
 Flight::AddLaunch(int64_t cost_ns, uint64_t stream)
@@ -211,6 +251,7 @@ Flight::Close(Lock* lock, bool uncounted)
   segment.launches = open_launches_;
   segment.since_ns = open_since_ns_;
   segment.closed_ns = NowNs();
+  segment.closures = open_closures_;
   segment.uncounted = uncounted;
   const std::array<uint64_t, kMaxStreams> streams = open_streams_;
   const size_t count = open_stream_count_;
@@ -219,9 +260,12 @@ Flight::Close(Lock* lock, bool uncounted)
   open_stream_count_ = 0;
   // Counted before the lock is let go: no other thread may see room that is
   // not there.
+  closed_.push_back(segment);
   closed_ns_ += segment.ns;
   closed_launches_ += segment.launches;
-  const uint64_t clears = clears_;
+  if (closed_.size() == 1) {
+    StartFront(segment.since_ns);
+  }
   EventPool* pool = pool_;
   lock->unlock();
   for (size_t i = 0; i < count; ++i) {
@@ -235,19 +279,16 @@ Flight::Close(Lock* lock, bool uncounted)
       --segment.end_count;
     }
   }
+  segment.recorded = true;
   lock->lock();
-  if (clears != clears_ || segment.end_count == 0) {
-    if (clears == clears_) {
-      closed_ns_ -= segment.ns;
-      closed_launches_ -= segment.launches;
-    }
-    GiveBack(pool, &segment);
+  const auto place = std::find_if(
+      closed_.begin(), closed_.end(),
+      [&](const Segment& closed) { return closed.id == segment.id; });
+  if (place == closed_.end()) {
+    GiveBack(pool, &segment);  // all was cleared meanwhile
     return;
   }
-  closed_.push_back(segment);
-  if (closed_.size() == 1) {
-    StartFront(segment.since_ns);
-  }
+  *place = segment;
 }
 
 void
@@ -257,7 +298,9 @@ Flight::StartFront(int64_t now_ns)
   const int64_t began_ns = std::max(now_ns, front.since_ns);
   // Where the thread is the slower one, the device ends soon after the last
   // launch.
-  front_due_ns_ = std::max(began_ns + front.ns, front.closed_ns);
+  front_due_ns_ =
+      WasStopped(front) ? std::max(began_ns, front.closed_ns) + front.ns
+                        : std::max(began_ns + front.ns, front.closed_ns);
   front_busy_ns_ = began_ns;
 }
 
@@ -266,6 +309,10 @@ Flight::Collect(Lock* lock)
 {
   while (!closed_.empty()) {
     const Segment front = closed_.front();
+    if (!front.recorded) {
+      front_busy_ns_ = NowNs();
+      return;
+    }
     Hardware* hardware = pool_->GetHardware();
     lock->unlock();
     Progress progress = Progress::kDone;
@@ -293,16 +340,22 @@ Flight::Collect(Lock* lock)
     if (!closed_.empty()) {
       StartFront(ended_ns);
     }
+    given_up_ = 0;
     completions_.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+bool
+Flight::WasStopped(const Segment& segment)
+{
+  return segment.closed_ns - segment.since_ns > kStopped * segment.ns;
 }
 
 int64_t
 Flight::RemainingNs(int64_t now_ns) const
 {
   if (closed_.empty()) {
-    // Another thread may just be closing a segment.
-    return closed_ns_;
+    return 0;
   }
   const int64_t front_ns = closed_.front().ns;
   return closed_ns_ - front_ns + Clamp(front_due_ns_ - now_ns, 0, front_ns);

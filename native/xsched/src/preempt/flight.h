@@ -35,6 +35,11 @@ class Flight {
     int64_t launches;  // 0: no cap
   };
 
+  // 'closures' is the number of times that the queue's gate has closed.
+  explicit Flight(const std::atomic<uint64_t>* closures) : closures_(closures)
+  {
+  }
+
   // For a queue of another context, while nothing launches into it.
   void Attach(EventPool* pool);
 
@@ -49,10 +54,15 @@ class Flight {
       return false;
     }
     const int64_t cost_ns = duration.EstimateNs();
-    if (granted_ns_.fetch_sub(cost_ns, std::memory_order_relaxed) > 0) {
-      return true;
+    int64_t left_ns = granted_ns_.load(std::memory_order_relaxed);
+    // Nothing is taken that would have to be given back: another thread could
+    // have settled the grant meanwhile.
+    while (left_ns > 0) {
+      if (granted_ns_.compare_exchange_weak(
+              left_ns, left_ns - cost_ns, std::memory_order_relaxed)) {
+        return true;
+      }
     }
-    granted_ns_.fetch_add(cost_ns, std::memory_order_relaxed);
     return false;
   }
 
@@ -61,14 +71,27 @@ class Flight {
   int64_t Admit(
       const Duration& duration, uint64_t stream, const Limits& limits);
 
-  // The queue did not have the device for itself: only an event can say what
-  // has finished.
-  void RequireEvent();
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);
   // The device has finished all of it.
   void Clear();
+  // How long a launch waits without anything being seen to finish: its thread
+  // may be the one that this waits for. Longer where long kernels are in
+  // flight, and each time that it was given up in vain, so that kernels whose
+  // time is not known do not pile up.
+  int64_t PatienceNs() const;
+  // Forgets what does not finish.
+  void GiveUp();
+  // Whether a segment took much longer than estimated since the last time that
+  // this was asked, with the device for itself: what is believed of its
+  // kernels is out of date.
+  bool
+  TakeMisjudged()
+  {
+    return misjudged_.load(std::memory_order_relaxed) &&
+           misjudged_.exchange(false, std::memory_order_relaxed);
+  }
   // 'stream' is about to be destroyed.
   void DropStream(uint64_t stream);
 
@@ -85,6 +108,8 @@ class Flight {
 
   struct Segment {
     uint64_t id = 0;
+    // Until its events are recorded, it is busy.
+    bool recorded = false;
     // Events of the streams that it launched into.
     std::array<void*, kMaxStreams> ends = {};
     size_t end_count = 0;
@@ -92,6 +117,7 @@ class Flight {
     int64_t launches = 0;
     int64_t since_ns = 0;   // when its first launch came
     int64_t closed_ns = 0;  // when its last launch had come
+    uint64_t closures = 0;  // of the gate, when its first launch came
     // Its time is not known: it counts in full until it has ended.
     bool uncounted = false;
   };
@@ -103,6 +129,8 @@ class Flight {
   int64_t Settle();
   bool AddLaunch(int64_t cost_ns, uint64_t stream);
   void Grant(int64_t granted_ns);
+  void Open(int64_t now_ns);
+  void Reset();
   // These let go of the lock while they call the driver.
   void Close(Lock* lock, bool uncounted);
   void Collect(Lock* lock);
@@ -110,10 +138,14 @@ class Flight {
   void StartFront(int64_t now_ns);
   // What is still to come of the closed segments.
   int64_t RemainingNs(int64_t now_ns) const;
+  // Whether the thread was stopped while it launched the segment.
+  static bool WasStopped(const Segment& segment);
   bool FrontOverruns(int64_t now_ns) const;
   static void GiveBack(EventPool* pool, Segment* segment);
 
+  const std::atomic<uint64_t>* const closures_;
   EventPool* pool_ = nullptr;
+  std::atomic<bool> misjudged_{false};
 
   // Of the open segment: what is left of the grant, and the stream that the
   // last launch went to.
@@ -129,6 +161,7 @@ class Flight {
   int64_t open_since_ns_ = 0;
   int64_t open_launches_ = 0;
   int open_extensions_ = 0;
+  uint64_t open_closures_ = 0;
   std::array<uint64_t, kMaxStreams> open_streams_ = {};
   size_t open_stream_count_ = 0;
   // Closed segments, the oldest first.
@@ -139,7 +172,8 @@ class Flight {
   int64_t front_due_ns_ = 0;
   int64_t front_busy_ns_ = 0;
   uint64_t next_id_ = 1;
-  uint64_t clears_ = 0;
+  // Times that what is in flight was given up since anything finished.
+  int given_up_ = 0;
 };
 
 }  // namespace xsched

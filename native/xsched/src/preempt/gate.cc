@@ -21,6 +21,9 @@ constexpr int64_t kSpinNs = 100000;
 // The longest spin for a turn that does not come, and the naps after it.
 constexpr int64_t kMaxSpinNs = 400000;
 constexpr int64_t kNapNs = 200000;
+// However long the others usually take, they are looked at this often: who
+// never synchronises is not seen to be idle otherwise.
+constexpr int64_t kMaxSleepNs = 5000000;
 // How often a spinning thread looks at the other queues; that its turn has
 // come it sees at once.
 constexpr int64_t kLookNs = 20000;
@@ -31,9 +34,6 @@ constexpr int64_t kSuspendedNapNs = 10000000;
 constexpr int64_t kShortestSleepNs = 20000;
 constexpr int64_t kWakeUpNs = 8000;
 constexpr int64_t kAwakeLookNs = 2000;
-// A launch waits for earlier launches of its own queue no longer than this
-// without any of them finishing: their end may depend on this very thread.
-constexpr int64_t kMaxRoomWaitNs = 100000000;
 
 // A kernel whose time is known is timed again in one of so many slow passes.
 constexpr uint32_t kSampleEvery = 32;
@@ -87,7 +87,10 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
   }
   int64_t began_ns = 0;
   bool counted = false;
+  uint64_t closures = 0;
   while (!counted) {
+    // Acquire: before the gate is looked at.
+    closures = queue->closures.load(std::memory_order_acquire);
     const uint32_t gate = queue->gate.load(std::memory_order_acquire);
     if ((gate & kGateWait) != 0) {
       if (began_ns == 0) {
@@ -97,7 +100,6 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
       if (!WaitForTurn(queue)) {
         break;
       }
-      queue->flight.RequireEvent();
     } else if ((gate & kGateBounded) != 0) {
       counted = WaitForRoom(queue, stream, *duration);
     } else {
@@ -108,13 +110,14 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
     queue->blocked_ns.fetch_add(
         NowNs() - began_ns, std::memory_order_relaxed);
   }
-  const uint64_t closures = queue->closures.load(std::memory_order_relaxed);
-  queue->timer.Read(closures);
+  queue->timer.Read();
   const uint32_t passes =
       queue->slow_passes.fetch_add(1, std::memory_order_relaxed);
   LaunchTicket ticket;
   ticket.timed =
-      counted && (!duration->Known() || passes % kSampleEvery == 0) &&
+      counted &&
+      (!duration->Known() || passes % kSampleEvery == 0 ||
+       queue->flight.TakeMisjudged()) &&
       queue->timer.Begin(queue->events, duration, stream, closures);
   return ticket;
 }
@@ -154,7 +157,12 @@ Scheduler::WaitForTurn(Queue* queue)
             [](const Queue* other) { return HasOwnWork(*other); }),
         blockers.end());
     if (blockers.empty()) {
-      return false;  // a thread never waits for its own work
+      // A thread never waits for its own work; but its turn may just have
+      // come.
+      if (queue->gate.load(std::memory_order_acquire) != gate) {
+        continue;
+      }
+      return false;
     }
     const int64_t now_ns = NowNs();
     int64_t rest_ns = 0;
@@ -170,7 +178,7 @@ Scheduler::WaitForTurn(Queue* queue)
               now_ns);
     }
     if (known && rest_ns > 2 * kSpinNs) {
-      SleepAtGate(queue, gate, rest_ns - kSpinNs);
+      SleepAtGate(queue, gate, std::min(rest_ns - kSpinNs, kMaxSleepNs));
       spin_since_ns = NowNs();
     } else if (now_ns - spin_since_ns > kMaxSpinNs) {
       SleepAtGate(queue, gate, kNapNs);
@@ -187,11 +195,15 @@ Scheduler::WaitForRoom(
     Queue* queue, uint64_t stream, const Duration& duration)
 {
   Flight& flight = queue->flight;
-  if (queue->uncounted.exchange(false, std::memory_order_relaxed)) {
-    flight.AddUncounted(queue->stream.load(std::memory_order_relaxed));
+  // The stream of a queue that still serves others may be gone.
+  const uint64_t own = queue->stream.load(std::memory_order_relaxed);
+  if (queue->uncounted.exchange(false, std::memory_order_relaxed) &&
+      own != 0) {
+    flight.AddUncounted(own);
   }
   uint64_t completions = flight.Completions();
   int64_t since_ns = 0;
+  int64_t patience_ns = 0;
   while (!disabled_.load(std::memory_order_relaxed)) {
     const Flight::Limits limits = {
         queue->device->ShareOf(GetOptions().inflight_ns),
@@ -207,9 +219,9 @@ Scheduler::WaitForRoom(
     if (since_ns == 0 || flight.Completions() != completions) {
       completions = flight.Completions();
       since_ns = now_ns;
-    } else if (now_ns - since_ns > kMaxRoomWaitNs) {
-      flight.Clear();
-      since_ns = now_ns;
+      patience_ns = flight.PatienceNs();
+    } else if (now_ns - since_ns > patience_ns) {
+      flight.GiveUp();
       continue;
     }
     if (rest_ns > kShortestSleepNs) {

@@ -46,6 +46,9 @@ KernelTimer::Begin(
     Reset();
     return false;
   }
+  // The launch that is timed has been asked for; no other may be under way.
+  submitted_ = counts_.submitted->load(std::memory_order_acquire);
+  exact_ = counts_.launched->load(std::memory_order_acquire) + 1 == submitted_;
   launch_ns_ = NowNs();
   return true;
 }
@@ -56,12 +59,21 @@ KernelTimer::End(uint64_t stream, bool launched)
   launch_ns_ = NowNs() - launch_ns_;
   Hardware* hardware = pool_->GetHardware();
   // If the device has not come to the start yet, the kernel was there before
-  // the device wanted it: the time is the kernel's alone.
-  exact_ = hardware->QueryEvent(start_) == Progress::kBusy;
+  // the device wanted it.
+  const bool was_ahead = hardware->QueryEvent(start_) == Progress::kBusy;
   if (!launched || !hardware->RecordEvent(end_, stream)) {
     Reset();
     return;
   }
+  if (was_ahead) {
+    launch_ns_ = 0;
+  }
+  // If it still has not, so was the end, however late this thread was with it:
+  // the time is the kernel's alone. Acquire: whoever launched before the end
+  // has counted it.
+  exact_ = exact_ && was_ahead &&
+           hardware->QueryEvent(start_) == Progress::kBusy &&
+           counts_.submitted->load(std::memory_order_acquire) == submitted_;
   if (pool_->MeasuresTimedEvent()) {
     after_ = pool_->Take(EventKind::kTimed);
     // Once the device has come to the end, it waits for this thread to record
@@ -77,7 +89,7 @@ KernelTimer::End(uint64_t stream, bool launched)
 }
 
 void
-KernelTimer::Read(uint64_t closures)
+KernelTimer::Read()
 {
   if (!Enter(kPending)) {
     return;
@@ -89,7 +101,10 @@ KernelTimer::Read(uint64_t closures)
     state_.store(kPending, std::memory_order_release);
     return;
   }
-  if (progress == Progress::kDone && closures == closures_) {
+  // Acquire, and after the end was seen: a gate that closed while the kernel
+  // ran has been counted.
+  if (progress == Progress::kDone &&
+      counts_.closures->load(std::memory_order_acquire) == closures_) {
     const int64_t event_ns =
         after_ != nullptr ? hardware->ElapsedNs(end_, after_) : -1;
     if (event_ns >= 0) {

@@ -21,14 +21,24 @@ namespace xsched {
 // from any thread, takes the time in once it is known. Each calls the driver.
 class KernelTimer {
  public:
-  // False if another sample is under way. 'closures' is the number of times
-  // that the queue's gate has closed.
+  // What it looks at of its queue: how often the gate has closed, the launches
+  // that were asked for, and those that have returned from the driver.
+  struct Counts {
+    const std::atomic<uint64_t>* closures;
+    const std::atomic<uint64_t>* submitted;
+    const std::atomic<uint64_t>* launched;
+  };
+
+  explicit KernelTimer(const Counts& counts) : counts_(counts) {}
+
+  // False if another sample is under way. 'closures' is how often the gate had
+  // closed before it was seen open for this launch.
   bool Begin(
       EventPool* pool, Duration* duration, uint64_t stream, uint64_t closures);
   void End(uint64_t stream, bool launched);
   // A sample during which the gate closed says nothing: the kernel shared the
   // device with those of another queue.
-  void Read(uint64_t closures);
+  void Read();
   // Gives a sample up that has not been read.
   void Cancel();
 
@@ -40,13 +50,17 @@ class KernelTimer {
 
   // A thread that takes the state to kBusy owns what is below until it sets
   // another one (acquire and release).
+  const Counts counts_;
   std::atomic<int> state_{kIdle};
   EventPool* pool_ = nullptr;
   Duration* duration_ = nullptr;
   uint64_t closures_ = 0;
-  // Between the start and the kernel the device may have had to wait for this
-  // thread to launch it, no longer than the launch took.
+  uint64_t submitted_ = 0;
+  // The device came to the start when all of the sample was there, and no
+  // other thread launched in between.
   bool exact_ = false;
+  // Between the start and the kernel the device may have had to wait for this
+  // thread to launch it, no longer than the launch took. 0 if it did not.
   int64_t launch_ns_ = 0;
   void* start_ = nullptr;
   void* end_ = nullptr;

@@ -3,6 +3,8 @@
 //
 // When a queue has work, and how the scheduler learns that it has none left.
 
+#include <algorithm>
+
 #include "preempt/clock.h"
 #include "preempt/scheduler.h"
 #include "preempt/thread_work.h"
@@ -50,11 +52,12 @@ Scheduler::MarkReady(Queue* queue)
       });
 }
 
-void
-Scheduler::MarkIdle(Queue* queue, uint64_t launched)
+bool
+Scheduler::MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns)
 {
+  bool idle = false;
   queue->device->Change(
-      *policy_.load(std::memory_order_acquire), nullptr, [queue, launched] {
+      *policy_.load(std::memory_order_acquire), nullptr, [&] {
         if (!queue->ready.load(std::memory_order_relaxed)) {
           return;
         }
@@ -63,14 +66,25 @@ Scheduler::MarkIdle(Queue* queue, uint64_t launched)
           queue->ready.store(true, std::memory_order_seq_cst);
           return;
         }
-        const int64_t took_ns =
-            NowNs() - queue->ready_since_ns.load(std::memory_order_relaxed);
+        idle = true;
+        // Here, where a launch that follows makes the queue ready first, so
+        // that nothing of it is forgotten.
+        queue->uncounted.store(false, std::memory_order_relaxed);
+        queue->flight.Clear();
+        for (auto& foreign : queue->foreign) {
+          foreign.store(0, std::memory_order_relaxed);
+        }
+        const int64_t took_ns = std::max<int64_t>(
+            busy_until_ns -
+                queue->ready_since_ns.load(std::memory_order_relaxed),
+            1);
         const int64_t usual_ns =
             queue->usual_ready_ns.load(std::memory_order_relaxed);
         queue->usual_ready_ns.store(
             usual_ns == 0 ? took_ns : usual_ns + (took_ns - usual_ns) / 4,
             std::memory_order_relaxed);
       });
+  return idle;
 }
 
 void
@@ -90,10 +104,7 @@ Scheduler::Drained(Queue* queue, uint64_t launched)
       !ForeignDone(queue)) {
     return false;
   }
-  queue->uncounted.store(false, std::memory_order_relaxed);
-  queue->flight.Clear();
-  MarkIdle(queue, launched);
-  return true;
+  return MarkIdle(queue, launched, NowNs());
 }
 
 void
@@ -117,6 +128,7 @@ Scheduler::Poll(Queue* queue)
   if (queue->polled_launches.exchange(launched, std::memory_order_relaxed) !=
       launched) {
     queue->polled_since_ns.store(now_ns, std::memory_order_relaxed);
+    queue->polled_busy_ns.store(now_ns, std::memory_order_relaxed);
   } else if (
       now_ns - queue->polled_since_ns.load(std::memory_order_relaxed) >=
           quiet_ns &&
@@ -128,10 +140,16 @@ Scheduler::Poll(Queue* queue)
     // A device that fails will never finish: nobody may wait for it.
     if (progress == Progress::kFailed ||
         (progress == Progress::kDone && ForeignDone(queue))) {
-      MarkIdle(queue, launched);
+      // It ended at some time since the last look. A thread that slept for as
+      // long as the queue usually takes must not take that to be how long it
+      // took.
+      MarkIdle(
+          queue, launched,
+          queue->polled_busy_ns.load(std::memory_order_relaxed));
     } else {
       queue->polled_since_ns.store(
           now_ns - quiet_ns + kQuietNs, std::memory_order_relaxed);
+      queue->polled_busy_ns.store(now_ns, std::memory_order_relaxed);
     }
   }
   queue->being_polled.store(false, std::memory_order_release);
@@ -155,24 +173,26 @@ Scheduler::AddForeign(Queue* queue, uint64_t stream)
 bool
 Scheduler::ForeignDone(Queue* queue)
 {
+  // Sequentially consistent with AwaitPoll, as in Poll.
+  queue->asking.fetch_add(1, std::memory_order_seq_cst);
+  bool done = true;
   for (auto& foreign : queue->foreign) {
-    uint64_t stream = foreign.load(std::memory_order_seq_cst);
-    if (stream == 0) {
-      continue;
-    }
-    if (queue->hardware->QueryStream(stream, queue->context) ==
-        Progress::kBusy) {
-      return false;
-    }
-    foreign.compare_exchange_strong(stream, 0, std::memory_order_relaxed);
+    const uint64_t stream = foreign.load(std::memory_order_seq_cst);
+    done = done && (stream == 0 ||
+                    queue->hardware->QueryStream(stream, queue->context) !=
+                        Progress::kBusy);
   }
-  return true;
+  queue->asking.fetch_sub(1, std::memory_order_release);
+  return done;
 }
 
 std::vector<std::pair<Queue*, uint64_t>>
 Scheduler::LaunchedIn(uint64_t context)
 {
   std::vector<std::pair<Queue*, uint64_t>> launched;
+  if (Disabled()) {
+    return launched;
+  }
   std::lock_guard<std::mutex> lock(registry_mutex_);
   for (uint32_t slot = 0; slot < slot_count_; ++slot) {
     Queue* queue = &chunks_[slot / kChunk].load(
@@ -189,6 +209,9 @@ Scheduler::LaunchedIn(uint64_t context)
 void
 Scheduler::RecordedEvent(uint64_t event, Queue* queue)
 {
+  if (Disabled()) {
+    return;
+  }
   if (queue == nullptr) {
     events_.Remove(event);
     return;

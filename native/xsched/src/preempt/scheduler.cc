@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "preempt/clock.h"
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -21,7 +22,8 @@ constexpr uint64_t kXqTag = UINT64_C(2) << 62;
 void
 AwaitPoll(Queue* queue)
 {
-  while (queue->being_polled.load(std::memory_order_seq_cst)) {
+  while (queue->being_polled.load(std::memory_order_seq_cst) ||
+         queue->asking.load(std::memory_order_seq_cst) != 0) {
     sched_yield();
   }
 }
@@ -104,6 +106,9 @@ Scheduler::CreateHwQueue(
     Hardware* hardware, int device, uint64_t context, uint64_t stream,
     HwQueueHandle* handle)
 {
+  if (Disabled()) {
+    return kXSchedErrorNotAllowed;
+  }
   std::lock_guard<std::mutex> lock(registry_mutex_);
   if (const uint64_t found = streams_.Find(stream)) {
     *handle = Handle(reinterpret_cast<Queue*>(found), kHwTag);
@@ -141,6 +146,7 @@ Scheduler::CreateHwQueue(
   queue->durations = of_device->GetDurations();
   queue->events = events;
   queue->flight.Attach(events);
+  queue->timer.Cancel();
   queue->alive.store(true, std::memory_order_release);
   *handle = Handle(queue, kHwTag);
   return kXSchedSuccess;
@@ -455,6 +461,9 @@ Scheduler::CurrentOfThread(uint64_t context) const
 void
 Scheduler::ForgetStream(uint64_t stream)
 {
+  if (Disabled()) {
+    return;
+  }
   std::vector<Queue*> owners;
   {
     std::lock_guard<std::mutex> lock(registry_mutex_);
@@ -483,7 +492,7 @@ Scheduler::ForgetStream(uint64_t stream)
     // ask for it any more.
     if (queue->stream.load(std::memory_order_relaxed) == 0 &&
         queue->scheduled.load(std::memory_order_acquire)) {
-      MarkIdle(queue, Launched(queue));
+      MarkIdle(queue, Launched(queue), NowNs());
     }
   }
 }
@@ -491,14 +500,18 @@ Scheduler::ForgetStream(uint64_t stream)
 void
 Scheduler::ForgetContext(uint64_t context)
 {
+  if (Disabled()) {
+    return;
+  }
   std::vector<Queue*> queues;
   {
     std::lock_guard<std::mutex> lock(registry_mutex_);
     for (uint32_t slot = 0; slot < slot_count_; ++slot) {
       Queue* queue = &chunks_[slot / kChunk].load(
           std::memory_order_relaxed)[slot % kChunk];
-      if (queue->alive.load(std::memory_order_relaxed) &&
-          queue->context == context) {
+      // Also one that has ended: what a late launch left there is of this
+      // context.
+      if (queue->context == context) {
         queues.push_back(queue);
       }
     }
@@ -508,6 +521,10 @@ Scheduler::ForgetContext(uint64_t context)
     if (stream != 0) {
       ForgetStream(stream);
     }
+    for (auto& foreign : queue->foreign) {
+      foreign.store(0, std::memory_order_seq_cst);
+    }
+    AwaitPoll(queue);
     queue->flight.Clear();
     queue->timer.Cancel();
   }
@@ -523,6 +540,7 @@ void
 Scheduler::Disable()
 {
   disabled_.store(true, std::memory_order_relaxed);
+  scheduled_.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace xsched

@@ -45,7 +45,8 @@ struct LaunchTicket {
 // The queues of the process and the gate that their launches pass. One
 // instance, never destroyed.
 //
-// Locks: registry_mutex_ before a device's lock; nothing calls the driver or
+// Locks: registry_mutex_ before a device's lock, and that before what is in
+// flight of a queue; nothing calls the driver or
 // waits with either held.
 class XSCHED_INTERNAL Scheduler {
  public:
@@ -144,13 +145,26 @@ class XSCHED_INTERNAL Scheduler {
   std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
 
   void RecordedEvent(uint64_t event, Queue* queue);
-  void ForgetEvent(uint64_t event) { events_.Remove(event); }
+  void
+  ForgetEvent(uint64_t event)
+  {
+    if (!Disabled()) {
+      events_.Remove(event);
+    }
+  }
   void FinishedEvent(uint64_t event);
   void ForgetStream(uint64_t stream);
   void ForgetContext(uint64_t context);
 
-  // After fork: the child has no GPU, and no lock may be taken.
+  // After fork: the child has no GPU, and no lock may be taken, as a thread
+  // that the child does not have may hold it.
   void Disable();
+  static bool
+  Disabled()
+  {
+    // Relaxed: set by the only thread that there is.
+    return disabled_.load(std::memory_order_relaxed);
+  }
 
  private:
   static constexpr uint32_t kChunk = 64;
@@ -164,7 +178,9 @@ class XSCHED_INTERNAL Scheduler {
   EventPool* GetEvents(Hardware* hardware, uint64_t context);
 
   void MarkReady(Queue* queue);
-  void MarkIdle(Queue* queue, uint64_t launched);
+  // False if there is more work. 'busy_until_ns' is when it was last known to
+  // have some.
+  bool MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns);
   LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
   LaunchTicket PassSlowly(Queue* queue, uint64_t stream, Duration* duration);
   void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);

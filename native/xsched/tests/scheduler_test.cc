@@ -1,0 +1,243 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What happens when a thread is stopped in the middle of the scheduler's own
+// work and others go on: one thread plays both, on a device that the test
+// decides.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "fake_hardware.h"
+#include "preempt/clock.h"
+#include "preempt/scheduler.h"
+#include "xsched/xsched.h"
+
+namespace xsched {
+namespace {
+
+constexpr int64_t kSecond = 1000000000;
+constexpr uint64_t kContext = 7;
+
+// A device of its own for each test, with a queue of each priority on it.
+class SchedulerTest : public testing::Test {
+ protected:
+  struct Stream {
+    uint64_t stream = 0;
+    HwQueueHandle hwq = 0;
+    XQueueHandle xq = 0;
+    Queue* queue = nullptr;
+  };
+
+  void
+  SetUp() override
+  {
+    static int devices = 100;
+    device_ = ++devices;
+    high_ = Create(PRIORITY_MAX);
+    low_ = Create(PRIORITY_MIN);
+  }
+
+  void
+  TearDown() override
+  {
+    hardware_->busy.clear();
+    hardware_->busy_streams.clear();
+    for (const Stream& stream : {high_, low_}) {
+      EXPECT_EQ(scheduler_.DestroyQueue(stream.xq), kXSchedSuccess);
+      EXPECT_EQ(scheduler_.DestroyHwQueue(stream.hwq), kXSchedSuccess);
+    }
+  }
+
+  Stream
+  Create(Priority priority)
+  {
+    static uint64_t streams = 1000;
+    Stream created;
+    created.stream = ++streams;
+    EXPECT_EQ(
+        scheduler_.CreateHwQueue(
+            hardware_, device_, kContext, created.stream, &created.hwq),
+        kXSchedSuccess);
+    EXPECT_EQ(
+        scheduler_.CreateQueue(created.hwq, &created.xq), kXSchedSuccess);
+    EXPECT_EQ(scheduler_.SetPriority(created.xq, priority), kXSchedSuccess);
+    created.queue = scheduler_.Find(created.stream);
+    return created;
+  }
+
+  void
+  Launch(const Stream& stream, uint64_t into, uint64_t function = 1)
+  {
+    const LaunchTicket ticket = scheduler_.BeforeLaunch(
+        stream.queue, into, [&] { return LaunchKey{function, 1}; });
+    scheduler_.AfterLaunch(stream.queue, into, ticket, true);
+  }
+
+  void Launch(const Stream& stream) { Launch(stream, stream.stream); }
+
+  bool
+  Synchronized(const Stream& stream)
+  {
+    const uint64_t launched = scheduler_.Launched(stream.queue);
+    scheduler_.Finished(stream.queue, launched);
+    return !stream.queue->ready.load();
+  }
+
+  bool
+  IsReady(const Stream& stream)
+  {
+    XQueueState state = kQueueStateUnknown;
+    EXPECT_EQ(scheduler_.QueryState(stream.xq, &state), kXSchedSuccess);
+    return state == kQueueStateReady;
+  }
+
+  // As if so much time had passed since everything that has happened.
+  static void
+  Age(const Stream& stream, int64_t ns)
+  {
+    stream.queue->ready_since_ns -= ns;
+    stream.queue->polled_since_ns -= ns;
+    stream.queue->polled_busy_ns -= ns;
+  }
+
+  Scheduler& scheduler_ = Scheduler::Get();
+  // Never destroyed: the scheduler keeps what it knows of it.
+  FakeHardware* const hardware_ = new FakeHardware;
+  int device_ = 0;
+  Stream high_;
+  Stream low_;
+};
+
+// The thread that saw the device idle is stopped before it says so, and
+// another one launches: that is in flight.
+TEST_F(SchedulerTest, LaunchDuringASynchronisationIsNotForgotten)
+{
+  static constexpr uint64_t kForeign = 5;
+  Launch(low_);
+  Launch(low_, kForeign);
+  hardware_->at_query_stream = [this] { Launch(low_); };
+  EXPECT_FALSE(Synchronized(low_));
+  EXPECT_GT(low_.queue->flight.InFlightNs(), 0);
+  EXPECT_TRUE(Synchronized(low_));
+  EXPECT_EQ(low_.queue->flight.InFlightNs(), 0);
+}
+
+// Work in a library's stream that comes while that stream is asked.
+TEST_F(SchedulerTest, ForeignWorkDuringASynchronisationKeepsTheQueueReady)
+{
+  static constexpr uint64_t kForeign = 5;
+  Launch(high_);
+  Launch(high_, kForeign);
+  hardware_->at_query_stream = [this] {
+    Launch(high_, kForeign);
+  };
+  EXPECT_FALSE(Synchronized(high_));
+  hardware_->busy_streams.insert(kForeign);
+  EXPECT_FALSE(Synchronized(high_));
+  hardware_->busy_streams.clear();
+  EXPECT_TRUE(Synchronized(high_));
+}
+
+// Who synchronises asks for a library's stream, and another thread destroys it:
+// the driver must not be asked for what is gone.
+TEST_F(SchedulerTest, ForeignStreamIsNotForgottenWhileItIsAsked)
+{
+  static constexpr uint64_t kForeign = 5;
+  Launch(high_);
+  Launch(high_, kForeign);
+  std::atomic<bool> forgotten{false};
+  std::thread other;
+  hardware_->at_query_stream = [&] {
+    other = std::thread([&] {
+      scheduler_.ForgetStream(kForeign);
+      forgotten.store(true);
+    });
+    const auto is_known = [this] {
+      for (const auto& foreign : high_.queue->foreign) {
+        if (foreign.load() == kForeign) {
+          return true;
+        }
+      }
+      return false;
+    };
+    while (is_known()) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(forgotten.load());
+  };
+  EXPECT_TRUE(Synchronized(high_));
+  other.join();
+}
+
+// The gate closes after the launch was let through: the kernel shares the
+// device with those of the other queue.
+TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
+{
+  static constexpr uint64_t kFunction = 3;
+  Launch(low_, low_.stream, 1);
+  Launch(low_, low_.stream, 2);
+  // There is no more room: a segment is closed, and seen to be done.
+  hardware_->at_record = [this] {
+    hardware_->at_query_event = [this] {
+      hardware_->busy.clear();
+      Launch(high_);
+    };
+  };
+  const LaunchTicket ticket = scheduler_.BeforeLaunch(
+      low_.queue, low_.stream, [] { return LaunchKey{kFunction, 1}; });
+  ASSERT_NE(low_.queue->gate.load() & kGateClosed, 0u);
+  ASSERT_TRUE(ticket.timed);
+  hardware_->device_ns += kSecond;
+  scheduler_.AfterLaunch(low_.queue, low_.stream, ticket, true);
+  hardware_->busy.clear();
+  EXPECT_TRUE(Synchronized(high_));
+  low_.queue->timer.Read();
+  const Duration* measured = low_.queue->durations->Find({kFunction, 1});
+  EXPECT_EQ(measured->EstimateNs(), 0);
+}
+
+// Who sleeps until the others should be done, by what is known of them, learns
+// when they were done, not when it woke up. Otherwise one long run, a warm-up
+// say, were believed for ever.
+TEST_F(SchedulerTest, SleepOfWhoWaitsIsNotTakenForWork)
+{
+  int64_t usual_ns = 10 * kSecond;
+  high_.queue->usual_ready_ns.store(usual_ns);
+  for (int request = 0; request < 40; ++request) {
+    Launch(high_);
+    ASSERT_TRUE(IsReady(high_));
+    Age(high_, usual_ns);
+    ASSERT_FALSE(IsReady(high_));
+    usual_ns = high_.queue->usual_ready_ns.load();
+  }
+  EXPECT_LT(usual_ns, kSecond / 100);
+}
+
+// A late launch may leave something in a queue that has ended; it must not be
+// asked for once its context is gone.
+TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
+{
+  const Stream other = Create(PRIORITY_DEFAULT);
+  const LaunchTicket ticket = scheduler_.BeforeLaunch(
+      other.queue, other.stream, [] { return LaunchKey{1, 1}; });
+  ASSERT_TRUE(ticket.timed);
+  EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
+  scheduler_.AfterLaunch(other.queue, other.stream, ticket, true);
+  EXPECT_EQ(scheduler_.DestroyHwQueue(other.hwq), kXSchedSuccess);
+  scheduler_.ForgetContext(kContext);
+  hardware_->queried.clear();
+  const int created = hardware_->created[EventKind::kTimed];
+  other.queue->timer.Read();
+  EXPECT_TRUE(hardware_->queried.empty());
+  // Nor do its events come back.
+  Launch(low_);
+  EXPECT_GT(hardware_->created[EventKind::kTimed], created);
+}
+
+}  // namespace
+}  // namespace xsched

@@ -1,0 +1,166 @@
+import assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { Machine, until } from "../unit/host-scripts/machine";
+import { DockerEngine } from "./dockerEngine";
+import { MetadataService } from "./metadataService";
+import { freePorts } from "./ports";
+import { StandInImages } from "./standInImage";
+import { TritonClient } from "./triton";
+
+const SLOW = path.resolve(__dirname, "../fixtures/models/slow");
+const CONFIG = `name: "slow"
+backend: "python"
+max_batch_size: 0
+input { name: "SECONDS" data_type: TYPE_FP32 dims: [ 1 ] }
+output { name: "SLEPT" data_type: TYPE_FP32 dims: [ 1 ] }
+instance_group { kind: KIND_CPU count: 2 }
+optimization { priority: PRIORITY_MAX }
+parameters { key: "xsched_priority" value { string_value: "70" } }
+`;
+const NOTICE = '{"action":"stop","time":"2026-11-25T10:02:00Z"}';
+/** The longest that a drain may take in these tests, in seconds. */
+const LONGEST_DRAIN = 12;
+
+describe("the interruption of a spot instance, with a container on a real Docker", function () {
+  let engine: DockerEngine | undefined;
+  let images: StandInImages;
+  let machine: Machine;
+  let metadata: MetadataService;
+  /** Each request on a connection of its own: on an open one, newer Tritons take requests until they end. */
+  let triton: TritonClient;
+  let watcher: ChildProcess;
+  let said: string;
+
+  /** Answers after so many seconds; gives the status, or 0 if the server does not take the request. */
+  const ask = async (seconds: number): Promise<number> => {
+    const inputs = [{ name: "SECONDS", shape: [1], datatype: "FP32", data: [seconds] }];
+    return triton.infer("slow", JSON.stringify({ inputs })).then(
+      ({ status }) => status,
+      () => 0,
+    );
+  };
+
+  const containers = (): Promise<string> =>
+    engine!.ask("ps", "--all", "--quiet", "--filter", `label=xsched-triton.directory=${machine.directory}`);
+
+  const serves = async (): Promise<boolean> =>
+    (await triton.isReady("slow")) &&
+    (await ask(0)) === 200 &&
+    (await triton.priority("slow")).xsched === "70";
+
+  const hears = (words: string): Promise<void> => until(60, () => said.includes(words));
+
+  before(async function () {
+    this.timeout(300_000);
+    const missing = DockerEngine.missing ?? StandInImages.missing;
+    if (missing !== undefined) {
+      console.log(`      ${missing}`);
+      this.skip();
+    }
+    engine = await DockerEngine.start();
+    images = await StandInImages.serve(engine);
+    metadata = await MetadataService.start();
+    machine = new Machine();
+    Object.assign(machine.environment, engine.environment, {
+      XSCHED_TRITON_METADATA: metadata.url,
+      XSCHED_TRITON_SPOT_SECONDS: "0.2",
+      XSCHED_TRITON_SPOT_DRAIN: String(LONGEST_DRAIN),
+      XSCHED_TRITON_SPOT_GIVE_UP: "3",
+    });
+    const [httpPort = 0, grpcPort = 0, metricsPort = 0] = await freePorts(3);
+    triton = new TritonClient(httpPort, false);
+    const settings = {
+      ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1" },
+      ...{ exitTimeoutSeconds: 30, loadTimeoutSeconds: 60, logMegabytes: 2 },
+    };
+    await machine.succeed(
+      "start-server.sh",
+      ["container", images.image("1")],
+      Object.entries(settings)
+        .map(([key, value]) => `${key} ${value}\n`)
+        .join(""),
+    );
+    await machine.succeed("store-model.sh", ["slow", "d1", "f1", SLOW], CONFIG);
+    await machine.succeed("activate-model.sh", ["slow", "d1"]);
+  });
+
+  beforeEach(() => {
+    metadata.notice = undefined;
+    said = "";
+    watcher = machine.start("watch-spot.sh");
+    watcher.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  });
+
+  afterEach(async () => {
+    if (engine === undefined) return;
+    const ended = once(watcher, "close");
+    watcher.kill();
+    await ended;
+  });
+
+  after(async () => {
+    if (engine === undefined) return;
+    triton.close();
+    await machine.run("stop-server.sh");
+    await metadata.stop();
+    await images.stop();
+    await engine.stop();
+    machine.remove();
+  });
+
+  it("is waited for, without a trace on the server", async () => {
+    const before = await containers();
+    const asked = metadata.asked;
+    await until(30, () => metadata.asked > asked + 5);
+    assert.ok(await serves());
+    assert.equal(await containers(), before);
+    assert.equal(said, "");
+  });
+
+  it("lets a request in flight be answered, takes no new one, and ends the container", async () => {
+    const began = Date.now();
+    const inFlight = ask(6).then((status) => ({ status, seconds: (Date.now() - began) / 1000 }));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    metadata.notice = NOTICE;
+    await hears(`AWS takes this instance back: ${NOTICE}`);
+    await until(4, async () => (await ask(0)) !== 200);
+    const closed = (Date.now() - began) / 1000;
+    const { status, seconds } = await inFlight;
+    assert.equal(status, 200);
+    assert.ok(closed < seconds, `closed after ${closed} s, answered after ${seconds} s`);
+    await hears("the server is drained after");
+    assert.ok(Date.now() - began < LONGEST_DRAIN * 1000);
+    assert.equal(await containers(), "");
+    assert.deepEqual(fs.readdirSync(machine.file("server/logs")), []);
+    assert.equal(await ask(0), 0);
+  });
+
+  it("is over when the machine starts again: boot and resume bring back models and priorities", async () => {
+    assert.equal(await containers(), "");
+    await machine.succeed("boot-host.sh");
+    await machine.succeed("resume-host.sh");
+    assert.ok(await serves());
+    const [link = ""] = fs.readdirSync(machine.file("server/logs"));
+    assert.equal(link, `container-${await containers()}.log`);
+  });
+
+  it("does not wait longer for a request than AWS does", async () => {
+    const inFlight = ask(9.5 + LONGEST_DRAIN);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const began = Date.now();
+    metadata.notice = NOTICE;
+    await hears("the server is drained after");
+    const seconds = (Date.now() - began) / 1000;
+    assert.ok(seconds > LONGEST_DRAIN - 1 && seconds < LONGEST_DRAIN + 8, `${seconds} s`);
+    assert.equal(await containers(), "");
+    assert.equal(await inFlight, 0);
+    // A machine that stays after all gets its server back.
+    metadata.notice = undefined;
+    await hears("the server starts again");
+    await until(60, serves);
+  });
+});
