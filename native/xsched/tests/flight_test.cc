@@ -2,12 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a queue has in flight, how kernels are timed, and how queues share the
-// limit: the rules one by one, on a device whose events the test decides. The
-// limits are so long that the time that a test takes does not matter.
+// limit: the rules one by one, on a device whose events the test decides, and
+// by a clock that it decides as well.
 
 #include <gtest/gtest.h>
-
-#include <time.h>
 
 #include <atomic>
 #include <memory>
@@ -15,6 +13,7 @@
 #include <vector>
 
 #include "fake_hardware.h"
+#include "preempt/clock.h"
 #include "preempt/device.h"
 #include "preempt/durations.h"
 #include "preempt/event_pool.h"
@@ -51,6 +50,8 @@ class FlightTest : public testing::Test {
     return flight_.Take(duration, stream) ||
            flight_.Admit(duration, stream, limits_) == 0;
   }
+
+  static void Pass(int64_t ns) { test_clock_ns += ns; }
 
   FakeHardware hardware_;
   EventPool pool_;
@@ -223,13 +224,9 @@ TEST_F(FlightTest, SegmentGoesOnWhereTheDeviceKeepsUpButNotForEver)
   limits_.ns = 100000;
   // Each is done, by its estimate, long before the next one comes.
   const Duration* kernel = Known(1, limits_.ns);
-  const auto pause = [] {
-    const struct timespec nap = {0, 1000000};
-    nanosleep(&nap, nullptr);
-  };
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(Launch(*kernel));
-    pause();
+    Pass(2 * limits_.ns);
   }
   EXPECT_TRUE(hardware_.recorded.empty());
   EXPECT_TRUE(Launch(*kernel));
@@ -242,8 +239,7 @@ TEST_F(FlightTest, AfterATurnOnlyAnEventCounts)
   const Duration* kernel = Known(1, limits_.ns);
   EXPECT_TRUE(Launch(*kernel));
   ++closures_;  // others had the device meanwhile
-  const struct timespec nap = {0, 1000000};
-  nanosleep(&nap, nullptr);
+  Pass(2 * limits_.ns);
   flight_.Admit(*kernel, kStream, limits_);
   EXPECT_EQ(hardware_.recorded.size(), 1u);
 }
@@ -291,11 +287,50 @@ TEST_F(FlightTest, ClearedWhileItsEndIsRecorded)
   EXPECT_LE(hardware_.created[EventKind::kPlain], 2);
 }
 
+// The time in which a thread was stopped is no time that the device has had
+// for what the thread launches after that.
+TEST_F(FlightTest, StoppedThreadDoesNotGetTheLimitTwice)
+{
+  limits_.ns = 150000;
+  for (const int64_t kernel_ns : {10000, 150000, 600000}) {
+    const Duration* kernel = Known(static_cast<uint64_t>(kernel_ns), kernel_ns);
+    flight_.Clear();
+    hardware_.busy.clear();
+    int64_t launched_ns = 0;
+    while (Launch(*kernel)) {
+      if (launched_ns == 0) {
+        Pass(100 * kernel_ns + 10 * limits_.ns);
+      }
+      launched_ns += kernel_ns;
+    }
+    EXPECT_LE(launched_ns, limits_.ns + kernel_ns) << kernel_ns;
+    // As soon as the device is done it goes on.
+    hardware_.busy.clear();
+    EXPECT_TRUE(Launch(*kernel));
+  }
+}
+
+// A thread is not kept waiting because it is slow.
+TEST_F(FlightTest, SlowThreadGoesOnAsSoonAsTheDeviceIsDone)
+{
+  limits_.ns = 150000;
+  const Duration* kernel = Known(1, 10000);
+  for (int i = 0; i < 200; ++i) {
+    int64_t rest_ns = 0;
+    while (!flight_.Take(*kernel, kStream) &&
+           (rest_ns = flight_.Admit(*kernel, kStream, limits_)) != 0) {
+      EXPECT_LE(rest_ns, 10000);
+      hardware_.busy.clear();
+    }
+    Pass(100000);
+  }
+}
+
 // A thread that is stopped while it takes of a grant must not add to the next
 // one: long kernels would make room for more.
 TEST_F(FlightTest, GrantIsNotAddedTo)
 {
-  constexpr int kRounds = 2000;
+  constexpr int kRounds = 200;
   limits_.ns = kSecond / 1000;
   const Duration* slow = Known(1, 4 * kSecond);
   const Duration* quick = Known(2, limits_.ns / 10);
@@ -304,7 +339,9 @@ TEST_F(FlightTest, GrantIsNotAddedTo)
   std::thread other([&] {
     while (!stop.load()) {
       // Once of each grant, which is then overdrawn.
-      taken += flight_.Take(*slow, kStream) ? 1 : 0;
+      if (flight_.Take(*slow, kStream)) {
+        ++taken;
+      }
     }
   });
   for (int round = 0; round < kRounds; ++round) {
@@ -364,8 +401,7 @@ TEST_F(FlightTest, SegmentThatTakesMuchLongerThanEstimatedIsNoticed)
   const auto overrun = [&] {
     while (Launch(*kernel)) {
     }
-    const struct timespec nap = {0, 1000000};
-    nanosleep(&nap, nullptr);
+    Pass(10 * limits_.ns);
     EXPECT_FALSE(Launch(*kernel));
   };
   EXPECT_FALSE(flight_.TakeMisjudged());

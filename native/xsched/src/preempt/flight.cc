@@ -22,6 +22,11 @@ constexpr int64_t kMaxLookNs = 100000;
 // takes some 20 us to wake up and be back with it.
 constexpr int64_t kWakeUpNs = 40000;
 constexpr int kMaxExtensions = 2;
+// A thread that takes longer over a segment than this many times what the
+// device takes was stopped in the middle, and the device may have got all of
+// the segment at its end. Or it is so slow that the device is done with the
+// last launch before it matters.
+constexpr int64_t kStopped = 4;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
 constexpr int kMaxDoublings = 4;
@@ -63,6 +68,7 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
     if (closed_.empty() && limits.launches == 0 &&
         open_extensions_ < kMaxExtensions &&
         now_ns - open_since_ns_ > open_ns_ &&
+        now_ns - open_since_ns_ <= kStopped * open_ns_ &&
         closures_->load(std::memory_order_acquire) == open_closures_ &&
         AddLaunch(cost_ns, stream)) {
       // The device has had the time for all of it, and had it for this queue.
@@ -97,7 +103,9 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
     const int64_t low_ns = std::min(
         limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
-      return std::min(remaining_ns - low_ns, kMaxLookNs);
+      return std::min(
+          remaining_ns - low_ns,
+          WasStopped(closed_.front()) ? kMinLookNs : kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
@@ -290,7 +298,9 @@ Flight::StartFront(int64_t now_ns)
   const int64_t began_ns = std::max(now_ns, front.since_ns);
   // Where the thread is the slower one, the device ends soon after the last
   // launch.
-  front_due_ns_ = std::max(began_ns + front.ns, front.closed_ns);
+  front_due_ns_ =
+      WasStopped(front) ? std::max(began_ns, front.closed_ns) + front.ns
+                        : std::max(began_ns + front.ns, front.closed_ns);
   front_busy_ns_ = began_ns;
 }
 
@@ -333,6 +343,12 @@ Flight::Collect(Lock* lock)
     given_up_ = 0;
     completions_.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+bool
+Flight::WasStopped(const Segment& segment)
+{
+  return segment.closed_ns - segment.since_ns > kStopped * segment.ns;
 }
 
 int64_t

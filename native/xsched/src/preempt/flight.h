@@ -138,6 +138,8 @@ class Flight {
   void StartFront(int64_t now_ns);
   // What is still to come of the closed segments.
   int64_t RemainingNs(int64_t now_ns) const;
+  // Whether the thread was stopped while it launched the segment.
+  static bool WasStopped(const Segment& segment);
   bool FrontOverruns(int64_t now_ns) const;
   static void GiveBack(EventPool* pool, Segment* segment);
 

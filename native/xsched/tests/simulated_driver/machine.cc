@@ -359,6 +359,8 @@ Machine::QueryStream(CUstream handle)
     ++broken_captures_;
     return kCudaErrorCaptureUnsupported;
   }
+  // The stream itself stays: only destroyed ones are taken away.
+  Advance(stream->device);
   return stream->operations.empty() ? kCudaSuccess : kCudaErrorNotReady;
 }
 
@@ -468,6 +470,7 @@ Machine::QueryEvent(CUevent handle)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(event, handle);
+  Advance(contexts_[event->context].device);
   return event->completed >= event->recorded ? kCudaSuccess
                                              : kCudaErrorNotReady;
 }
@@ -552,47 +555,56 @@ Machine::NextKernel(int number, int64_t* begins_ns)
 }
 
 void
-Machine::Work(int number)
+Machine::Advance(int number)
 {
   Device& device = devices_[number];
-  std::unique_lock<std::mutex> lock(mutex_);
+  const int64_t now_ns = NowNs();
   for (;;) {
     DoInstantOperations(number);
-    done_.notify_all();
     if (device.held) {
-      device.changed.wait(lock);
-      device.now_ns = NowNs();
+      break;
+    }
+    if (device.running != nullptr) {
+      if (device.until_ns > now_ns) {
+        break;
+      }
+      device.now_ns = device.until_ns;
+      const auto ran = streams_.find(device.running);
+      if (ran != streams_.end()) {  // its context may be gone
+        ran->second.operations.pop_front();
+      }
+      device.running = nullptr;
       continue;
     }
     int64_t begins_ns = 0;
     const auto next = NextKernel(number, &begins_ns);
     if (next == streams_.end()) {
-      device.changed.wait(lock);
-      continue;
+      break;
     }
-    const CUstream stream = next->first;
     const Operation& kernel = next->second.operations.front();
     const uint64_t microseconds =
         reinterpret_cast<uint64_t>(kernel.kernel) & 0xFFFFFFFF;
-    runs_.push_back({stream, kernel.kernel, kernel.submitted_ns, begins_ns});
-    const int64_t until_ns =
-        begins_ns + static_cast<int64_t>(microseconds) * 1000;
-    lock.unlock();
-    // Nobody sees more of a device than that it is done or not: short kernels
-    // may end a little early.
-    while (until_ns - NowNs() > 20000) {
-      std::this_thread::sleep_for(
-          std::chrono::nanoseconds(until_ns - NowNs()));
-    }
-    lock.lock();
-    device.now_ns = until_ns;
-    if (device.held) {
-      device.changed.wait(lock, [&] { return !device.held; });
-      device.now_ns = NowNs();
-    }
-    const auto ran = streams_.find(stream);
-    if (ran != streams_.end()) {  // its context may be gone
-      ran->second.operations.pop_front();
+    runs_.push_back(
+        {next->first, kernel.kernel, kernel.submitted_ns, begins_ns});
+    device.running = next->first;
+    device.until_ns = begins_ns + static_cast<int64_t>(microseconds) * 1000;
+  }
+  done_.notify_all();
+}
+
+void
+Machine::Work(int number)
+{
+  Device& device = devices_[number];
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (;;) {
+    Advance(number);
+    if (device.held || device.running == nullptr) {
+      device.changed.wait(lock);
+    } else {
+      device.changed.wait_until(
+          lock, std::chrono::steady_clock::time_point(
+                    std::chrono::nanoseconds(device.until_ns)));
     }
   }
 }
@@ -603,6 +615,9 @@ std::vector<Execution>
 Machine::TakeRuns()
 {
   std::lock_guard<std::mutex> lock(mutex_);
+  for (int number = 0; number < kDevices; ++number) {
+    Advance(number);
+  }
   return std::exchange(runs_, {});
 }
 
@@ -626,8 +641,14 @@ void
 Machine::Hold(bool hold, int device)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  devices_[device].held = hold;
-  devices_[device].changed.notify_one();
+  Device& changed = devices_[device];
+  Advance(device);
+  if (changed.held && !hold) {
+    changed.now_ns = NowNs();
+    changed.until_ns = std::max(changed.until_ns, changed.now_ns);
+  }
+  changed.held = hold;
+  changed.changed.notify_one();
 }
 
 int

@@ -28,8 +28,8 @@ constexpr int kGreatestPriority = -5;
 // A host with several devices, as CUDA sees it: contexts, streams, events and
 // captures. Each device "runs" one kernel after the other in real time, taking
 // the stream of the highest priority that has one, the oldest first. Its time
-// is that of the clock: where the thread that plays it comes late, it does
-// what the device has done meanwhile, in the device's order. Left out: that
+// is that of the clock: whoever asks sees what the device has done by then,
+// however late the thread that plays it comes. Left out: that
 // the legacy stream and other blocking streams wait for each other.
 //
 // One instance, never destroyed. One lock for everything: this is a model,
@@ -117,6 +117,8 @@ class Machine {
     std::condition_variable changed;  // something was submitted
     int64_t now_ns = 0;               // it has done everything until then
     bool held = false;
+    CUstream running = nullptr;  // whose kernel runs; null if none does
+    int64_t until_ns = 0;        // and when that ends
   };
 
   // Keeps its handle through all its lives, and its count through a reset, as
@@ -144,6 +146,8 @@ class Machine {
       std::unique_lock<std::mutex>* lock, const Condition& condition);
 
   void Work(int number);
+  // What the device does until now.
+  void Advance(int number);
   void DoInstantOperations(int number);
   // The stream whose kernel begins next, and when.
   std::map<CUstream, Stream>::iterator NextKernel(
