@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -6,7 +7,22 @@ import * as path from "node:path";
 import { execute, type Finished } from "./workspace";
 
 const SYSTEM_PATH = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
-const BRIDGE = "docker0";
+
+const ip = (...words: string[]): number | null =>
+  spawnSync("ip", words, { env: { PATH: SYSTEM_PATH } }).status;
+
+/** A network bridge of our own: `docker0` goes with whichever daemon ends first. Gives its name. */
+function makeBridge(): string {
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const name = `xsched${randomInt(0x1000000).toString(16)}`;
+    // 198.18.0.0/15 is for tests within one network (RFC 2544).
+    const address = `198.${18 + randomInt(2)}.${randomInt(256)}.1/24`;
+    if (ip("link", "add", name, "type", "bridge") !== 0) continue;
+    if (ip("address", "add", address, "dev", name) === 0 && ip("link", "set", name, "up") === 0) return name;
+    ip("link", "delete", name);
+  }
+  throw new Error("no network bridge can be made for dockerd");
+}
 
 /** Whether this machine has a program, also where only root's PATH finds it. */
 export function hasProgram(name: string): boolean {
@@ -49,7 +65,7 @@ export class DockerEngine {
   private constructor(
     /** What programs need to reach it. */
     public readonly environment: NodeJS.ProcessEnv,
-    private readonly own?: { folder: string; daemon: ChildProcess; bridge: boolean },
+    private readonly own?: { folder: string; daemon: ChildProcess; bridge: string },
   ) {}
 
   /** Whether this machine has a Docker that runs, which no test starts anew. */
@@ -62,6 +78,7 @@ export class DockerEngine {
     if (!hasProgram("docker")) return "Docker is not installed (Debian: docker.io)";
     if (DockerEngine.runs) return undefined;
     if (process.getuid?.() !== 0) return "Docker does not run, and only root can start it";
+    if (!hasProgram("ip")) return "ip is not installed (Debian: iproute2)";
     return hasProgram("dockerd") ? undefined : "dockerd is not installed (Debian: docker.io)";
   }
 
@@ -69,7 +86,7 @@ export class DockerEngine {
   public static async start(names?: OwnNames): Promise<DockerEngine> {
     if (DockerEngine.runs) return new DockerEngine({});
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-docker-"));
-    const bridge = !fs.existsSync(`/sys/class/net/${BRIDGE}`);
+    const bridge = makeBridge();
     fs.writeFileSync(path.join(folder, "daemon.json"), "{}\n");
     const socket = `unix://${folder}/docker.sock`;
     const words = [
@@ -78,6 +95,7 @@ export class DockerEngine {
       ...["--exec-root", `${folder}/exec`],
       ...["--pidfile", `${folder}/pid`],
       ...["--host", socket],
+      ...["--bridge", bridge],
       // Its proxy serves the published ports on the loopback interface; rules would stay behind on this machine.
       ...["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"],
     ];
@@ -114,6 +132,6 @@ export class DockerEngine {
       spawnSync("umount", [mount]);
     }
     fs.rmSync(folder, { recursive: true, force: true });
-    if (bridge) spawnSync("ip", ["link", "delete", BRIDGE], { env: { PATH: SYSTEM_PATH } });
+    ip("link", "delete", bridge);
   }
 }

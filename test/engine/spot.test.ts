@@ -95,7 +95,8 @@ describe("the interruption of a spot instance, with a container on a real Docker
     watcher.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   });
 
-  afterEach(async () => {
+  afterEach(async function () {
+    if (this.currentTest?.state === "failed") console.log(said);
     if (engine === undefined) return;
     const ended = once(watcher, "close");
     watcher.kill();

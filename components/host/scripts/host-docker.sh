@@ -1,9 +1,8 @@
 # shellcheck shell=bash
 # Docker on this host: long jobs, and images. Needs host-directory.sh. Sourced, never run.
 
-docker_scripts=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-images.sh
-. "$docker_scripts/host-images.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/host-images.sh"
 
 # await_job PID DESCRIBE: waits for a child and, every five seconds, says what DESCRIBE SECONDS prints.
 await_job() {

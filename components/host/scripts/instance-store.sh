@@ -1,9 +1,12 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034  # the label is read by the scripts that source this
-# The NVMe disks that come with an instance, and what this host directory makes of them. Needs host-directory.sh and
-# host-units.sh. Sourced, never run.
+# The NVMe disks that come with an instance, and what this host directory makes of them. Needs host-directory.sh.
+# Sourced, never run.
 # Several disks become one volume of LVM, striped over all of them, as AWS's Deep Learning AMI does it; lvm2 is on every
 # Ubuntu server. A single disk is used as it is.
+
+# shellcheck source=components/host/scripts/host-units.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host-units.sh"
 
 # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/nvme-ebs-volumes.html tells the two kinds apart by this name.
 STORE_MODEL='Amazon EC2 NVMe Instance Storage'

@@ -5,8 +5,6 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/host/scripts/host-units.sh
-. "$here/host-units.sh"
 # shellcheck source=components/host/scripts/instance-store.sh
 . "$here/instance-store.sh"
 

@@ -9,10 +9,6 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/host/scripts/host-docker.sh
-. "$here/host-docker.sh"
-# shellcheck source=components/models/scripts/shared-engines.sh
-. "$here/shared-engines.sh"
 # shellcheck source=components/models/scripts/engine-builder.sh
 . "$here/engine-builder.sh"
 

@@ -1,6 +1,10 @@
 # shellcheck shell=bash
-# Builds TensorRT engines in a container. Needs host-directory.sh, host-docker.sh and shared-engines.sh.
-# Sourced, never run.
+# Builds TensorRT engines in a container. Needs host-directory.sh. Sourced, never run.
+
+# shellcheck source=components/host/scripts/host-docker.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host-docker.sh"
+# shellcheck source=components/models/scripts/shared-engines.sh
+. "$(dirname "${BASH_SOURCE[0]}")/shared-engines.sh"
 
 declare -gA ENGINE=()
 declare -ga ENGINE_SHAPES=()

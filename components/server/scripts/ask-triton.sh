@@ -5,8 +5,6 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/host/scripts/host-http.sh
-. "$here/host-http.sh"
 # shellcheck source=components/server/scripts/triton-api.sh
 . "$here/triton-api.sh"
 

@@ -5,12 +5,6 @@
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$here/host-directory.sh"
-# shellcheck source=components/server/scripts/server-process.sh
-. "$here/server-process.sh"
-# shellcheck source=components/host/scripts/host-docker.sh
-. "$here/host-docker.sh"
-# shellcheck source=components/server/scripts/server-container.sh
-. "$here/server-container.sh"
 # shellcheck source=components/server/scripts/server-lifecycle.sh
 . "$here/server-lifecycle.sh"
 

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
-# Whether the server's ports are free, told from /proc/net, which every Linux has. Needs server-process.sh and
-# server-lifecycle.sh. Sourced, never run.
+# Whether the server's ports are free, told from /proc/net, which every Linux has. Needs host-directory.sh. Sourced,
+# never run.
+
+# shellcheck source=components/server/scripts/server-lifecycle.sh
+. "$(dirname "${BASH_SOURCE[0]}")/server-lifecycle.sh"
 
 # listening_inodes PORT: the sockets that listen on a port.
 listening_inodes() {

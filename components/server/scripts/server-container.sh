@@ -1,6 +1,10 @@
 # shellcheck shell=bash
-# The container of the container runtime. Needs host-directory.sh, host-docker.sh and server-settings.sh. Sourced, never
-# run.
+# The container of the container runtime. Needs host-directory.sh. Sourced, never run.
+
+# shellcheck source=components/host/scripts/host-docker.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host-docker.sh"
+# shellcheck source=components/server/scripts/server-settings.sh
+. "$(dirname "${BASH_SOURCE[0]}")/server-settings.sh"
 
 # Where the container has the models, whatever the host directory is called: Triton's Python backend pastes paths
 # into a shell command without quotes.

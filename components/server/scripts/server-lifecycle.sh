@@ -1,6 +1,11 @@
 # shellcheck shell=bash
-# Starting, stopping and watching "the server", whichever runtime it has. Needs all the other server scripts.
+# Starting, stopping and watching "the server", whichever runtime it has. Needs host-directory.sh.
 # SETTING holds the settings of the server that is meant. Sourced, never run.
+
+# shellcheck source=components/server/scripts/server-process.sh
+. "$(dirname "${BASH_SOURCE[0]}")/server-process.sh"
+# shellcheck source=components/server/scripts/server-container.sh
+. "$(dirname "${BASH_SOURCE[0]}")/server-container.sh"
 
 # The recorded runtime of the server that is deployed now.
 deployed_kind() {

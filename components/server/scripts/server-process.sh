@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # The processes of the process runtime: which of this machine's processes are ours, and how they start and end.
-# Needs host-directory.sh and triton-api.sh. Sourced, never run.
+# Needs host-directory.sh. Sourced, never run.
 # A process is ours if its executable lies in this host directory's runtime, whatever a pid file says.
+
+# shellcheck source=components/server/scripts/triton-api.sh
+. "$(dirname "${BASH_SOURCE[0]}")/triton-api.sh"
 
 # runtime_processes PATTERN: the pids of our processes whose executable's name matches.
 runtime_processes() {

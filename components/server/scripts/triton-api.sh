@@ -1,7 +1,10 @@
 # shellcheck shell=bash
-# Triton's HTTP API, as far as a deployment needs it. Needs host-directory.sh and host-http.sh. Sourced, never run.
+# Triton's HTTP API, as far as a deployment needs it. Needs host-directory.sh. Sourced, never run.
 # Answers are read with patterns instead of a JSON parser, because a host with Docker may have no Python: Triton
 # writes them without spaces and in a fixed order, and model names hold no special characters.
+
+# shellcheck source=components/host/scripts/host-http.sh
+. "$(dirname "${BASH_SOURCE[0]}")/host-http.sh"
 
 # Where the server of this host directory answers; fails if none is deployed.
 triton_address() {

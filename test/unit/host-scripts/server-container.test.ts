@@ -35,13 +35,14 @@ describe("server-container.sh", () => {
     };
     program("docker", `{ printf '%s\\037' "$@"; printf '\\n'; } >> '${record}'\n${docker}`);
     program("nvidia-smi", `exit ${gpu ? 0 : 9}`);
-    const load = [
-      "host/scripts/host-directory.sh",
-      "host/scripts/host-docker.sh",
-      "server/scripts/server-settings.sh",
-      "server/scripts/server-container.sh",
-    ]
-      .map((file) => `. "${path.join(root, "components", file)}"`)
+    // As on a host, all in one folder.
+    for (const concern of ["host", "server"]) {
+      fs.cpSync(path.join(root, "components", concern, "scripts"), path.join(folder, "scripts"), {
+        recursive: true,
+      });
+    }
+    const load = ["host-directory.sh", "server-container.sh"]
+      .map((file) => `. "${path.join(folder, "scripts", file)}"`)
       .join("\n");
     const settings = [
       "kind container",
