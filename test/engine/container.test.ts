@@ -24,11 +24,7 @@ describe("the container runtime on a real Docker", function () {
     return engine;
   };
 
-  /** Every container of this host directory, running or not. */
-  const containers = async (): Promise<string[]> =>
-    (await docker().ask("ps", "--all", "--quiet", "--filter", `label=xsched-triton.directory=${directory}`))
-      .split("\n")
-      .filter((id) => id !== "");
+  const containers = (): Promise<string[]> => docker().containersOf(directory);
 
   const inspect = async (format: string): Promise<string> => {
     const [container = ""] = await containers();

@@ -120,6 +120,18 @@ export class DockerEngine {
     return output.trim();
   }
 
+  /** Ids of the containers of a host directory, running or not. */
+  public async containersOf(directory: string): Promise<string[]> {
+    const ids = await this.ask(
+      "ps",
+      "--all",
+      "--quiet",
+      "--filter",
+      `label=xsched-triton.directory=${directory}`,
+    );
+    return ids.split("\n").filter((id) => id !== "");
+  }
+
   public async stop(): Promise<void> {
     if (this.own === undefined) return;
     const { folder, daemon, bridge } = this.own;

@@ -38,13 +38,15 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     return engine.ask(...words);
   };
 
+  const containers = (): Promise<string[]> => {
+    assert.ok(engine);
+    return engine.containersOf(directory);
+  };
+
   const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 
   const npm = (command: string): Promise<Finished> =>
     workspace.npm(command, "--", STACK, "--yes", "--skip-preview", "--non-interactive");
-
-  const containers = async (): Promise<string[]> =>
-    lines(await docker("ps", "--all", "--quiet", "--filter", `label=xsched-triton.directory=${directory}`));
 
   const inspect = async (format: string): Promise<string> => {
     const [container = ""] = await containers();
