@@ -74,7 +74,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
       XSCHED_TRITON_SPOT_GIVE_UP: "3",
     });
     const [httpPort = 0, grpcPort = 0, metricsPort = 0] = await freePorts(3);
-    triton = new TritonClient(httpPort, false);
+    triton = new TritonClient(httpPort, false, 60);
     const settings = {
       ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1" },
       ...{ exitTimeoutSeconds: 30, loadTimeoutSeconds: 60, logMegabytes: 2 },

@@ -20,10 +20,14 @@ interface Answer {
 export class TritonClient {
   private readonly agent: http.Agent;
 
-  /** @param keepAlive whether a connection is used for more than one request */
+  /**
+   * @param keepAlive whether a connection is used for more than one request
+   * @param patience how many seconds an answer may take
+   */
   public constructor(
     private readonly port: number,
     keepAlive = true,
+    private readonly patience = 10,
   ) {
     this.agent = new http.Agent({ keepAlive, maxSockets: 64 });
   }
@@ -40,7 +44,9 @@ export class TritonClient {
         });
       });
       request.on("error", reject);
-      request.setTimeout(10_000, () => request.destroy(new Error("no answer within 10 s")));
+      request.setTimeout(this.patience * 1000, () =>
+        request.destroy(new Error(`no answer within ${this.patience} s`)),
+      );
       request.end(body);
     });
   }
