@@ -6,11 +6,16 @@
 # plain, under ThreadSanitizer, and under AddressSanitizer with UBSan. Sourced,
 # never run.
 
+# How long a program may take, in seconds: more than ten times what the slowest
+# needs on a machine that is not busy.
+readonly TEST_SECONDS=300
+
 # run_tests SOURCE PATTERN [plain|thread|address]...: builds the CMake project
 # SOURCE once for each kind, all of them by default, in build/test-<kind>, and
-# runs the programs there that match PATTERN. What fails is shown in full.
+# runs the programs there that match PATTERN, all of them even after one fails.
+# Of a program that fails it shows what does not belong to a test that passed.
 run_tests() {
-  local source=$1 pattern=$2 kind directory test
+  local source=$1 pattern=$2 kind directory test status failed=0
   shift 2
   local -A sanitizers=([plain]="" [thread]="thread" [address]="address,undefined")
   export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
@@ -36,12 +41,32 @@ run_tests() {
     # shellcheck disable=SC2086  # a pattern
     for test in "$directory"/$pattern; do
       printf '%s, %s: ' "$kind" "$(basename "$test")"
-      if ! timeout 300 "$test" >"$test.log" 2>&1; then
-        printf 'failed\n'
-        cat "$test.log" >&2
-        return 1
+      status=0
+      timeout "$TEST_SECONDS" "$test" >"$test.log" 2>&1 || status=$?
+      if [ "$status" -eq 0 ]; then
+        grep -E '^\[ +(PASSED) +\]' "$test.log"
+        continue
       fi
-      grep -E '^\[ +(PASSED) +\]' "$test.log"
+      failed=1
+      case $status in
+        124) printf 'failed: still running after %s s\n' "$TEST_SECONDS" ;;
+        *) printf 'failed: exit status %s\n' "$status" ;;
+      esac
+      without_passed "$test.log" >&2
     done
   done
+  return "$failed"
+}
+
+# without_passed LOG: what a GoogleTest program has printed, without its tests
+# that passed.
+without_passed() {
+  awk '
+    /^\[ RUN      \]/ { held = $0; holds = 1; next }
+    /^\[       OK \]/ { holds = 0; next }
+    holds && /^\[  FAILED  \]/ { print held; holds = 0 }
+    holds { held = held "\n" $0; next }
+    { print }
+    END { if (holds) print held }
+  ' "$1"
 }

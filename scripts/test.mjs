@@ -1,11 +1,13 @@
-// What `npm test` calls: every check of the project in the order of their cost, then one table and one closing line.
-// A check that needs a program which this machine lacks says so and counts as skipped; under CI=true it fails.
-import { spawnSync } from "node:child_process";
+// What `npm test` calls: every check of the project in the order of their cost, then why those failed that did, one
+// table and one closing line. A check that needs a program which this machine lacks says so and counts as skipped;
+// under CI=true it fails.
+import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
+import { describeFailure } from "./test-failures.mjs";
 import { defaultTools, ensureTools, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
@@ -76,27 +78,57 @@ const CHECKS = [
   { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },
 ];
 
-function runMocha(words, environment) {
-  const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-test-")), "counts.json");
-  const { status } = spawnSync(bin("mocha"), ["--reporter", "test/counting-reporter.cjs", ...words], {
-    cwd: ROOT,
-    stdio: "inherit",
-    env: { ...environment, MOCHA_COUNTS_FILE: counts },
+/** The end of what a check prints is kept in memory, for a check that fails, in characters. */
+const KEPT_OUTPUT = 100_000;
+
+/** Runs a program, shows what it prints, and gives its exit status (null: ended by a signal) and the end of its output. */
+function runProgram([program, ...words], { cwd = ROOT, env = process.env } = {}) {
+  return new Promise((resolve) => {
+    // Its output goes through here, so it would not see by itself that this is a terminal.
+    const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
+    const child = spawn(program, words, {
+      cwd,
+      stdio: ["inherit", "pipe", "pipe"],
+      env: { ...colour, ...env },
+    });
+    let output = "";
+    const take = (shown) => (text) => {
+      shown.write(text);
+      output = (output + text).slice(-KEPT_OUTPUT);
+    };
+    child.stdout.setEncoding("utf8").on("data", take(process.stdout));
+    child.stderr.setEncoding("utf8").on("data", take(process.stderr));
+    child.on("error", (error) => resolve({ status: null, output: `${output}${error.message}\n` }));
+    child.on("close", (status) => resolve({ status, output }));
+    // What it has started and left running may have its output open; that is not waited for.
+    child.on("exit", () => {
+      setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), 2000).unref();
+    });
   });
+}
+
+async function runMocha(words, environment) {
+  const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-test-")), "counts.json");
+  const { status, output } = await runProgram(
+    [bin("mocha"), "--reporter", "test/counting-reporter.cjs", ...words],
+    { env: { ...environment, MOCHA_COUNTS_FILE: counts } },
+  );
   const result = fs.existsSync(counts)
     ? JSON.parse(fs.readFileSync(counts, "utf8"))
     : { passed: 0, failed: 1, skipped: 0 };
   fs.rmSync(path.dirname(counts), { recursive: true });
   // A run that ends badly without a failed test (a crash, no test found) is a failure, too.
   if (status !== 0 && result.failed === 0) result.failed = 1;
-  if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0 };
-  return result;
+  if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0, output };
+  return { ...result, output };
 }
 
 async function runCheck(check) {
   if (check.needs && !has(check.needs)) {
-    console.log(`${check.needs} is not installed.`);
-    return inCi ? { passed: 0, failed: 1, skipped: 0 } : { passed: 0, failed: 0, skipped: 1 };
+    const output = `${check.needs} is not installed.`;
+    console.log(output);
+    const none = { passed: 0, failed: 0, skipped: 0, output };
+    return inCi ? { ...none, failed: 1 } : { ...none, skipped: 1 };
   }
   const tools = check.tools ? await engineTools() : undefined;
   const environment = tools
@@ -108,19 +140,16 @@ async function runCheck(check) {
       }
     : process.env;
   if (check.mocha) return runMocha(check.mocha, environment);
-  const [program, ...words] = check.words;
-  const { status } = spawnSync(program, words, {
-    cwd: check.cwd ?? ROOT,
-    stdio: "inherit",
-    env: environment,
-  });
-  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+  const { status, output } = await runProgram(check.words, { cwd: check.cwd, env: environment });
+  const passed = status === 0 ? 1 : 0;
+  return { passed, failed: 1 - passed, skipped: 0, output };
 }
 
 installPackages(ROOT);
 const wanted = process.argv.slice(2);
 const total = { passed: 0, failed: 0, skipped: 0 };
 const lines = [];
+const reasons = [];
 for (const check of CHECKS) {
   if (wanted.length > 0 && !wanted.some((word) => check.title.startsWith(word))) continue;
   console.log(`\n━━ ${check.title}`);
@@ -129,10 +158,12 @@ for (const check of CHECKS) {
   for (const key of Object.keys(total)) total[key] += result[key];
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   const { passed, failed, skipped } = result;
+  if (failed > 0) reasons.push(describeFailure(check.title, result));
   lines.push(
     `${failed > 0 ? "✗" : "✓"} ${check.title.padEnd(36)} ${seconds.padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped} skipped`,
   );
 }
+for (const reason of reasons) console.log(`\n${reason}`);
 console.log(`\n${lines.join("\n")}\n`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;

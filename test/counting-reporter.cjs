@@ -1,15 +1,20 @@
-// mocha's "spec" reporter, which also writes how many tests passed, failed and were skipped to MOCHA_COUNTS_FILE.
+// mocha's "spec" reporter, which also writes to MOCHA_COUNTS_FILE how many tests passed, failed and were skipped, and
+// what failed why.
 const fs = require("node:fs");
 const { reporters, Runner } = require("mocha");
 
 module.exports = class CountingReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
+    const reasons = [];
+    runner.on(Runner.constants.EVENT_TEST_FAIL, (test, error) => {
+      reasons.push({ title: test.fullTitle(), error: String(error?.stack ?? error) });
+    });
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats;
       fs.writeFileSync(
         process.env.MOCHA_COUNTS_FILE,
-        JSON.stringify({ passed: passes, failed: failures, skipped: pending }),
+        JSON.stringify({ passed: passes, failed: failures, skipped: pending, failures: reasons }),
       );
     });
   }

@@ -72,13 +72,22 @@ ChildProcess::ChildProcess(
   posix_spawn_file_actions_adddup2(&actions, input[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, output[1], STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, errors_, STDERR_FILENO);
+  // A test that was started in the background may ignore SIGINT; its children
+  // do not.
+  sigset_t all;
+  sigfillset(&all);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   const std::vector<std::string> merged = Merged(environment);
   EXPECT_EQ(
       posix_spawn(
-          &pid_, words[0].c_str(), &actions, nullptr, Pointers(words).data(),
-          Pointers(merged).data()),
+          &pid_, words[0].c_str(), &actions, &attributes,
+          Pointers(words).data(), Pointers(merged).data()),
       0)
       << words[0];
+  posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
   close(input[0]);
   close(output[1]);
