@@ -594,21 +594,21 @@ class DeviceTest : public testing::Test {
   DeviceTest()
   {
     for (Queue& queue : queues_) {
-      device_->Add(&queue, policy_);
+      device_->Add(&queue);
     }
   }
 
   void
   Set(int index, Priority priority, bool ready)
   {
-    device_->Change(policy_, &queues_[index], [&] {
+    device_->Change(&queues_[index], [&] {
       queues_[index].priority.store(priority);
       queues_[index].ready.store(ready);
     });
   }
 
-  const Policy& policy_ = *HighestPriorityFirst();
-  std::unique_ptr<Device> device_ = std::make_unique<Device>(0);
+  std::atomic<const Policy*> policy_{HighestPriorityFirst()};
+  std::unique_ptr<Device> device_ = std::make_unique<Device>(0, policy_);
   Queue queues_[4];
 };
 
@@ -651,6 +651,18 @@ TEST_F(DeviceTest, WorkFromBeforeTheLimitIsNoted)
   EXPECT_EQ(queues_[1].gate.load(), kGateBounded);
   EXPECT_TRUE(queues_[1].uncounted.load());
   EXPECT_FALSE(queues_[2].uncounted.load());  // it has no work
+}
+
+TEST_F(DeviceTest, PolicyThatComesDuringAChangeDecides)
+{
+  Set(0, PRIORITY_MAX, true);
+  Set(1, PRIORITY_MIN, true);
+  EXPECT_EQ(queues_[1].gate.load(), kGateBounded | kGateClosed);
+  device_->Change(&queues_[0], [&] {
+    // By another thread, which then waits to apply it.
+    policy_.store(AppManaged());
+  });
+  EXPECT_EQ(queues_[1].gate.load(), 0u);
 }
 
 }  // namespace

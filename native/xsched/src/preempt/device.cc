@@ -36,31 +36,31 @@ ChangeGate(Queue* queue, uint32_t clear, uint32_t set)
 }
 
 void
-Device::Add(Queue* queue, const Policy& policy)
+Device::Add(Queue* queue)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   candidates_.reserve(queues_.size() + 1);  // so that Apply never fails
   queues_.push_back(queue);
-  Apply(policy, queue);
+  Apply(queue);
 }
 
 void
-Device::Remove(Queue* queue, const Policy& policy)
+Device::Remove(Queue* queue)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   queues_.erase(
       std::remove(queues_.begin(), queues_.end(), queue), queues_.end());
   ChangeGate(queue, ~0u, 0);
-  Apply(policy, nullptr);
+  Apply(nullptr);
 }
 
 void
-Device::Blockers(
-    const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers)
+Device::Blockers(const Queue& queue, std::vector<Queue*>* blockers)
 {
   blockers->clear();
   const Priority own = queue.priority.load(std::memory_order_relaxed);
   std::lock_guard<std::mutex> lock(mutex_);
+  const Policy& policy = CurrentPolicy();
   for (Queue* other : queues_) {
     if (other != &queue && other->ready.load(std::memory_order_relaxed) &&
         policy.Blocks(
@@ -71,7 +71,7 @@ Device::Blockers(
 }
 
 void
-Device::Apply(const Policy& policy, Queue* cause)
+Device::Apply(Queue* cause)
 {
   candidates_.clear();
   for (Queue* queue : queues_) {
@@ -79,7 +79,7 @@ Device::Apply(const Policy& policy, Queue* cause)
         {queue->priority.load(std::memory_order_relaxed),
          queue->ready.load(std::memory_order_relaxed), true, false});
   }
-  policy.Decide(candidates_.data(), candidates_.size());
+  CurrentPolicy().Decide(candidates_.data(), candidates_.size());
   int sharers = 0;
   for (size_t i = 0; i < queues_.size(); ++i) {
     Queue* queue = queues_[i];

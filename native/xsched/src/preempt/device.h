@@ -18,7 +18,12 @@ namespace xsched {
 // each: it stands in the queue's gate, so that a launch need not ask.
 class Device {
  public:
-  explicit Device(int id) : id_(id) {}
+  // The policy may change at any time; whoever changes it calls Change() then,
+  // on every device.
+  Device(int id, const std::atomic<const Policy*>& policy)
+      : id_(id), policy_(policy)
+  {
+  }
 
   int Id() const { return id_; }
   Durations* GetDurations() { return &durations_; }
@@ -32,26 +37,31 @@ class Device {
     return limit_ns / sharers_.load(std::memory_order_relaxed);
   }
 
-  void Add(Queue* queue, const Policy& policy);
-  void Remove(Queue* queue, const Policy& policy);
+  void Add(Queue* queue);
+  void Remove(Queue* queue);
   // Runs 'change' on the state that the policy looks at, then the policy.
   // 'cause' is blamed for the queues that have to stop.
   template <typename Function>
   void
-  Change(const Policy& policy, Queue* cause, const Function& change)
+  Change(Queue* cause, const Function& change)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     change();
-    Apply(policy, cause);
+    Apply(cause);
   }
   // The ready queues that keep 'queue' from launching.
-  void Blockers(
-      const Policy& policy, const Queue& queue, std::vector<Queue*>* blockers);
+  void Blockers(const Queue& queue, std::vector<Queue*>* blockers);
 
  private:
-  void Apply(const Policy& policy, Queue* cause);
+  void Apply(Queue* cause);
+  // With the lock held: what is decided last is decided by the last policy.
+  const Policy& CurrentPolicy() const
+  {
+    return *policy_.load(std::memory_order_acquire);
+  }
 
   const int id_;
+  const std::atomic<const Policy*>& policy_;
   std::mutex mutex_;
   std::vector<Queue*> queues_;
   std::vector<Candidate> candidates_;

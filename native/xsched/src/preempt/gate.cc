@@ -82,8 +82,7 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
   CallScope calls(queue->hardware);
   if ((queue->gate.load(std::memory_order_relaxed) & kGateBounded) != 0 &&
       !queue->shares_limit.exchange(true, std::memory_order_relaxed)) {
-    queue->device->Change(
-        *policy_.load(std::memory_order_acquire), nullptr, [] {});
+    queue->device->Change(nullptr, [] {});
   }
   int64_t began_ns = 0;
   bool counted = false;
@@ -149,8 +148,7 @@ Scheduler::WaitForTurn(Queue* queue)
       SleepAtGate(queue, gate, kSuspendedNapNs);
       continue;
     }
-    queue->device->Blockers(
-        *policy_.load(std::memory_order_acquire), *queue, &blockers);
+    queue->device->Blockers(*queue, &blockers);
     blockers.erase(
         std::remove_if(
             blockers.begin(), blockers.end(),

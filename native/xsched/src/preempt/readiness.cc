@@ -42,48 +42,46 @@ Scheduler::MarkReady(Queue* queue)
   if (!queue->scheduled.load(std::memory_order_acquire)) {
     return;
   }
-  queue->device->Change(
-      *policy_.load(std::memory_order_acquire), queue, [queue] {
-        if (queue->ready.exchange(true, std::memory_order_seq_cst)) {
-          return;
-        }
-        queue->epoch.fetch_add(1, std::memory_order_relaxed);
-        queue->ready_since_ns.store(NowNs(), std::memory_order_relaxed);
-      });
+  queue->device->Change(queue, [queue] {
+    if (queue->ready.exchange(true, std::memory_order_seq_cst)) {
+      return;
+    }
+    queue->epoch.fetch_add(1, std::memory_order_relaxed);
+    queue->ready_since_ns.store(NowNs(), std::memory_order_relaxed);
+  });
 }
 
 bool
 Scheduler::MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns)
 {
   bool idle = false;
-  queue->device->Change(
-      *policy_.load(std::memory_order_acquire), nullptr, [&] {
-        if (!queue->ready.load(std::memory_order_relaxed)) {
-          return;
-        }
-        queue->ready.store(false, std::memory_order_seq_cst);
-        if (queue->submitted.load(std::memory_order_seq_cst) != launched) {
-          queue->ready.store(true, std::memory_order_seq_cst);
-          return;
-        }
-        idle = true;
-        // Here, where a launch that follows makes the queue ready first, so
-        // that nothing of it is forgotten.
-        queue->uncounted.store(false, std::memory_order_relaxed);
-        queue->flight.Clear();
-        for (auto& foreign : queue->foreign) {
-          foreign.store(0, std::memory_order_relaxed);
-        }
-        const int64_t took_ns = std::max<int64_t>(
-            busy_until_ns -
-                queue->ready_since_ns.load(std::memory_order_relaxed),
-            1);
-        const int64_t usual_ns =
-            queue->usual_ready_ns.load(std::memory_order_relaxed);
-        queue->usual_ready_ns.store(
-            usual_ns == 0 ? took_ns : usual_ns + (took_ns - usual_ns) / 4,
-            std::memory_order_relaxed);
-      });
+  queue->device->Change(nullptr, [&] {
+    if (!queue->ready.load(std::memory_order_relaxed)) {
+      return;
+    }
+    queue->ready.store(false, std::memory_order_seq_cst);
+    if (queue->submitted.load(std::memory_order_seq_cst) != launched) {
+      queue->ready.store(true, std::memory_order_seq_cst);
+      return;
+    }
+    idle = true;
+    // Here, where a launch that follows makes the queue ready first, so
+    // that nothing of it is forgotten.
+    queue->uncounted.store(false, std::memory_order_relaxed);
+    queue->flight.Clear();
+    for (auto& foreign : queue->foreign) {
+      foreign.store(0, std::memory_order_relaxed);
+    }
+    const int64_t took_ns = std::max<int64_t>(
+        busy_until_ns -
+            queue->ready_since_ns.load(std::memory_order_relaxed),
+        1);
+    const int64_t usual_ns =
+        queue->usual_ready_ns.load(std::memory_order_relaxed);
+    queue->usual_ready_ns.store(
+        usual_ns == 0 ? took_ns : usual_ns + (took_ns - usual_ns) / 4,
+        std::memory_order_relaxed);
+  });
   return idle;
 }
 

@@ -97,7 +97,7 @@ Scheduler::GetDevice(int id)
       return device.get();
     }
   }
-  devices_.push_back(std::make_unique<Device>(id));
+  devices_.push_back(std::make_unique<Device>(id, policy_));
   return devices_.back().get();
 }
 
@@ -220,7 +220,7 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   queue->preemptions.store(0, std::memory_order_relaxed);
   queue->id = ++last_id_;
   queue->name.clear();
-  queue->device->Add(queue, *policy_.load(std::memory_order_acquire));
+  queue->device->Add(queue);
   // Release: all of the above before a launch takes the queue seriously.
   queue->scheduled.store(true, std::memory_order_release);
   scheduled_.fetch_add(1, std::memory_order_relaxed);
@@ -253,7 +253,7 @@ Scheduler::DestroyQueue(XQueueHandle handle)
     }
     scheduled_.fetch_sub(1, std::memory_order_relaxed);
     queue->ready.store(false, std::memory_order_relaxed);
-    queue->device->Remove(queue, *policy_.load(std::memory_order_acquire));
+    queue->device->Remove(queue);
     for (auto& foreign : queue->foreign) {
       foreign.store(0, std::memory_order_relaxed);
     }
@@ -286,10 +286,9 @@ Scheduler::SetPriority(XQueueHandle handle, Priority priority)
   // Locked, so that the queue does not end and begin another life meanwhile.
   std::lock_guard<std::mutex> lock(registry_mutex_);
   XSCHED_FIND_QUEUE(queue, handle);
-  queue->device->Change(
-      *policy_.load(std::memory_order_acquire), queue, [queue, priority] {
-        queue->priority.store(priority, std::memory_order_relaxed);
-      });
+  queue->device->Change(queue, [queue, priority] {
+    queue->priority.store(priority, std::memory_order_relaxed);
+  });
   return kXSchedSuccess;
 }
 
@@ -421,7 +420,7 @@ Scheduler::SetPolicy(XSchedulerType scheduler, XPolicyType type)
   std::lock_guard<std::mutex> lock(registry_mutex_);
   policy_.store(policy, std::memory_order_release);
   for (const auto& device : devices_) {
-    device->Change(*policy, nullptr, [] {});
+    device->Change(nullptr, [] {});
   }
   return kXSchedSuccess;
 }
