@@ -23,6 +23,7 @@
 #include "control/listener.h"
 #include "control/raw_client.h"
 #include "control/socket_directory.h"
+#include "sanitizers.h"
 
 namespace {
 
@@ -452,6 +453,7 @@ TEST_F(ControlProcessTest, SocketOfTheSamePidIsReplacedOnlyIfItIsStale)
   EXPECT_TRUE(FilesIn(directory_).empty());
 }
 
+#if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ControlProcessTest, ForkedChildLeavesTheParentsFiles)
 {
   environment_["XSCHED_METRICS_FILE"] = folder_ / "x.prom";
@@ -464,6 +466,7 @@ TEST_F(ControlProcessTest, ForkedChildLeavesTheParentsFiles)
   EXPECT_EQ(process->Wait(), 0) << process->Errors();
   EXPECT_TRUE(FilesIn(directory_).empty());
 }
+#endif
 
 TEST_F(ControlProcessTest, ForkedChildDoesNotKeepTheSocketAlive)
 {

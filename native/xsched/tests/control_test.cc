@@ -25,6 +25,7 @@
 #include "control/protocol.h"
 #include "control/raw_client.h"
 #include "fixture.h"
+#include "sanitizers.h"
 
 namespace {
 
@@ -585,7 +586,7 @@ TEST_F(ControlTest, ProcessWithoutFileDescriptorsAnswersLater)
 
 // --- what the process does meanwhile ----------------------------------------
 
-#if !defined(__SANITIZE_THREAD__)
+#if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ControlTest, ForkFindsNoLockTaken)
 {
   std::vector<std::unique_ptr<NamedStream>> queues;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fixture.h"
+#include "sanitizers.h"
 
 namespace {
 
@@ -321,7 +322,7 @@ TEST_F(ShimTest, EventOfTheApplicationShowsThatTheQueueIsIdle)
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
-#if !defined(__SANITIZE_THREAD__)
+#if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ShimTest, ChildOfForkDoesNotHang)
 {
   TestStream low(PRIORITY_MIN);
@@ -389,6 +390,7 @@ TEST_F(ShimTest, ChildOfForkTakesNoLock)
   }
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
+#endif
 
 // Run by the next test, in a process of its own.
 TEST_F(ShimTest, DISABLED_WaitForEver)
@@ -430,6 +432,5 @@ TEST_F(ShimTest, ProcessEndsBySignalsWhileItIsBlocked)
     EXPECT_EQ(WTERMSIG(status), signal);
   }
 }
-#endif
 
 }  // namespace

@@ -20,7 +20,7 @@ if [ ! -e "$stamp" ]; then
     printf 'headers: python3 has no pip; install the package python3-pip\n' >&2
     exit 1
   fi
-  if ! python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+  if ! python3 -m pip download --quiet --disable-pip-version-check --retries 10 --no-deps --only-binary=:all: \
     --require-hashes --requirement tests/headers/requirements.txt --dest "$wheels" >build/headers/pip.log 2>&1; then
     cat build/headers/pip.log >&2
     printf 'headers: cannot download the CUDA headers that tests/headers/requirements.txt pins; %s\n' \
