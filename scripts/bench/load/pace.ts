@@ -1,3 +1,4 @@
+import { busyWait } from "./busyWait";
 import { now } from "./clock";
 
 /**
@@ -5,6 +6,9 @@ import { now } from "./clock";
  * libuv has a resolution of one, and the kernel adds some tenths. While it turns, answers are still received.
  */
 const SPIN_MS = 2;
+
+/** How long one turn of it takes, in milliseconds: an answer is received at most so much later. */
+const TURN_MS = 0.02;
 
 /**
  * Calls `send` with each index of `times` as close to its time as this thread can, and never before. One that comes
@@ -36,7 +40,10 @@ export function pace(
         const rest = start + (times[index] ?? 0) - now();
         // Short sleeps, so that an abort is noticed.
         if (rest > SPIN_MS) setTimeout(turn, Math.min(Math.floor(rest - SPIN_MS), 100));
-        else setImmediate(turn);
+        else {
+          busyWait(Math.min(rest, TURN_MS));
+          setImmediate(turn);
+        }
       } catch (error) {
         reject(error instanceof Error ? error : new Error(String(error)));
       }

@@ -19,6 +19,10 @@ export function grpcConnection({ address, model, inputs, timeoutMs }: Target): C
     "grpc.max_receive_message_length": NO_LIMIT,
     // Connections of a run must not end up in another run's channel.
     "grpc.use_local_subchannel_pool": 1,
+    // A request that fails is one that failed.
+    "grpc.enable_retries": 0,
+    // Counts what nobody reads, at a cost for each request.
+    "grpc.enable_channelz": 0,
   });
   const request = method.requestSerialize(inferRequest(model, inputs));
   const same = (bytes: Buffer): Buffer => bytes;
