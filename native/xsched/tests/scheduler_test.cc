@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What happens when a thread is stopped in the middle of the scheduler's own
-// work and others go on: one thread plays both, on a device that the test
-// decides.
+// work and others go on: one thread plays both, on a device and by a clock that
+// the test decides.
 
 #include <gtest/gtest.h>
 
@@ -35,6 +35,7 @@ class SchedulerTest : public testing::Test {
   void
   SetUp() override
   {
+    test_tick_ns = 100;
     static int devices = 100;
     device_ = ++devices;
     high_ = Create(PRIORITY_MAX);
