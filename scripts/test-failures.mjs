@@ -1,4 +1,5 @@
 // What `npm test` repeats at its very end about the checks that failed: whoever reads the end of a log has the reason.
+import { stripVTControlCharacters } from "node:util";
 
 /** How many lines of a check without tests of its own, and of one test's error, are repeated. */
 const LINES = 40;
@@ -7,13 +8,9 @@ const TESTS = 10;
 /** The longest line that is repeated whole, in characters. */
 const COLUMNS = 300;
 
-// Colours, and what else a terminal takes for a command.
-// eslint-disable-next-line no-control-regex
-const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
-
 /** The last `LINES` lines of a text, without colours, each of at most `COLUMNS` characters. */
 export function lastLines(text) {
-  const lines = text.replace(ESCAPES, "").trimEnd().split("\n");
+  const lines = stripVTControlCharacters(text).trimEnd().split("\n");
   const kept = lines.slice(-LINES);
   if (kept.length < lines.length) kept.unshift(`… ${lines.length - kept.length} lines before these`);
   return kept.map((line) => (line.length > COLUMNS ? `${line.slice(0, COLUMNS)} …` : line)).join("\n");

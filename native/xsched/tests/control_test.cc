@@ -586,7 +586,7 @@ TEST_F(ControlTest, ProcessWithoutFileDescriptorsAnswersLater)
 
 // --- what the process does meanwhile ----------------------------------------
 
-#if XSCHED_CHILD_MAY_ALLOCATE
+#if XSCHED_CHILD_MAY_ALLOCATE && !defined(__SANITIZE_THREAD__)
 TEST_F(ControlTest, ForkFindsNoLockTaken)
 {
   std::vector<std::unique_ptr<NamedStream>> queues;
