@@ -65,6 +65,7 @@ const CHECKS = [
     needs: "shellcheck",
     words: ["shellcheck", "-s", "bash", ...projectFiles(".sh"), ".ci/run"],
   },
+  { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"] },
   ...goModulesWithTests().map((folder) => ({
     title: `go test ${folder}`,
     needs: "go",

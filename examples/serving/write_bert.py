@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Writes an ONNX model with the shape of BERT and random weights, as a model version for Triton.
+"""Writes a BERT-shaped ONNX model with random weights, as a model version for Triton.
 
     python3 write_bert.py models/bert-large/1
 
-The defaults are BERT-large with a head for questions and answers: 24 layers of 1024, 16 heads, sequence 384, batch 1,
-335 million parameters, 1.3 GB. How long an inference takes does not depend on the values of the weights. The answers
-mean nothing.
+The defaults give BERT-large with a question-answering head: 24 layers of width 1024, 16 heads, sequence
+length 384, batch size 1; 335 million parameters, 1.3 GB. The time of an inference does not depend on the
+values of the weights. The answers mean nothing.
 
-The operators are those of ONNX opset 13, which TensorRT 8.2 (Triton 22.06) reads. The weights lie in a file of their own
-beside model.onnx, in 32 bits: TensorRT makes 16 of them if it may.
+The model uses ONNX opset 13, which TensorRT 8.2 (Triton 22.06) supports. The weights are stored as FP32 in
+a file next to model.onnx; TensorRT converts them to FP16 where it is allowed to.
 """
 
 import argparse
@@ -21,17 +21,17 @@ import onnx
 from onnx import TensorProto, helper
 
 OPSET = 13
-# Of the format that came with that opset.
+# The version of the file format that belongs to that opset.
 IR_VERSION = 7
 WEIGHTS = "weights.bin"
-# ONNX wants the tensors of such a file to begin at pages of memory.
+# ONNX wants the tensors in a file of external data to be page-aligned.
 ALIGNMENT = 4096
-# What is added to the score of a token that is masked out: far below any score, and finite in 16 bits.
+# Added to the scores of masked tokens: far below any score, and finite in FP16.
 MASKED = -10000.0
 
 
 class Bert:
-    """The graph, and the file that its weights are written to while it grows."""
+    """The graph, and the file that its weights are written to while it is built."""
 
     def __init__(self, arguments, weights):
         self.sizes = arguments
@@ -41,10 +41,14 @@ class Bert:
         self.constants = {}
 
     def weight(self, name, *shape, mean=0.0, deviation=0.02):
-        """A tensor of normally distributed values, as BERT is initialised."""
-        values = self.random.standard_normal(shape, dtype=np.float32) * np.float32(deviation) + np.float32(mean)
+        """A tensor of normally distributed values, as in BERT's own initialisation."""
+        values = self.random.standard_normal(shape, dtype=np.float32) * np.float32(deviation) + np.float32(
+            mean
+        )
         self.weights.seek(-(-self.weights.tell() // ALIGNMENT) * ALIGNMENT)
-        tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL)
+        tensor = TensorProto(
+            name=name, data_type=TensorProto.FLOAT, dims=shape, data_location=TensorProto.EXTERNAL
+        )
         places = {"location": WEIGHTS, "offset": self.weights.tell(), "length": values.nbytes}
         for key, value in places.items():
             tensor.external_data.add(key=key, value=str(value))
@@ -53,7 +57,7 @@ class Bert:
         return name
 
     def constant(self, value, data_type=TensorProto.FLOAT):
-        """A small tensor inside the model; the same one for the same value."""
+        """A small tensor stored in the model itself; equal values share one."""
         key = (str(value), data_type)
         if key not in self.constants:
             name = f"constant_{len(self.constants)}"
@@ -76,16 +80,22 @@ class Bert:
         return self.node("Add", product, self.weight(f"{name}.bias", size_out))
 
     def normalized(self, tensor, name):
-        """Layer normalisation in operators of opset 13, which has none for it."""
+        """Layer normalisation, composed: opset 13 has no operator for it."""
         centred = self.node("Sub", tensor, self.node("ReduceMean", tensor, axes=[-1], keepdims=1))
         variance = self.node("ReduceMean", self.node("Mul", centred, centred), axes=[-1], keepdims=1)
         deviation = self.node("Sqrt", self.node("Add", variance, self.constant(1e-6)))
-        scaled = self.node("Mul", self.node("Div", centred, deviation), self.weight(f"{name}.scale", self.sizes.hidden, mean=1.0))
+        scaled = self.node(
+            "Mul",
+            self.node("Div", centred, deviation),
+            self.weight(f"{name}.scale", self.sizes.hidden, mean=1.0),
+        )
         return self.node("Add", scaled, self.weight(f"{name}.shift", self.sizes.hidden))
 
     def gelu(self, tensor):
         erf = self.node("Erf", self.node("Div", tensor, self.constant(math.sqrt(2))))
-        return self.node("Mul", self.node("Mul", tensor, self.node("Add", erf, self.constant(1.0))), self.constant(0.5))
+        return self.node(
+            "Mul", self.node("Mul", tensor, self.node("Add", erf, self.constant(1.0))), self.constant(0.5)
+        )
 
     def embedded(self, ids, types):
         sizes = self.sizes
@@ -95,8 +105,12 @@ class Bert:
         return self.normalized(self.node("Add", self.node("Add", tokens, kinds), places), "embedding.norm")
 
     def mask(self, attention_mask):
-        """What is added to the scores: nothing for a token that counts."""
-        kept = self.node("Cast", self.shaped(attention_mask, self.sizes.batch, 1, 1, self.sizes.sequence), to=TensorProto.FLOAT)
+        """The values added to the scores: 0 for tokens that count."""
+        kept = self.node(
+            "Cast",
+            self.shaped(attention_mask, self.sizes.batch, 1, 1, self.sizes.sequence),
+            to=TensorProto.FLOAT,
+        )
         return self.node("Mul", self.node("Sub", self.constant(1.0), kept), self.constant(MASKED))
 
     def attention(self, tensor, mask, name):
@@ -105,19 +119,29 @@ class Bert:
 
         def heads(part, order):
             projected = self.dense(tensor, f"{name}.{part}", sizes.hidden, sizes.hidden)
-            return self.node("Transpose", self.shaped(projected, sizes.batch, sizes.sequence, sizes.heads, width), perm=order)
+            return self.node(
+                "Transpose",
+                self.shaped(projected, sizes.batch, sizes.sequence, sizes.heads, width),
+                perm=order,
+            )
 
         scores = self.node("MatMul", heads("query", [0, 2, 1, 3]), heads("key", [0, 2, 3, 1]))
         scores = self.node("Add", self.node("Div", scores, self.constant(math.sqrt(width))), mask)
         context = self.node("MatMul", self.node("Softmax", scores, axis=-1), heads("value", [0, 2, 1, 3]))
-        joined = self.shaped(self.node("Transpose", context, perm=[0, 2, 1, 3]), sizes.batch, sizes.sequence, sizes.hidden)
+        joined = self.shaped(
+            self.node("Transpose", context, perm=[0, 2, 1, 3]), sizes.batch, sizes.sequence, sizes.hidden
+        )
         return self.dense(joined, f"{name}.output", sizes.hidden, sizes.hidden)
 
     def layer(self, tensor, mask, name):
         hidden, inner = self.sizes.hidden, 4 * self.sizes.hidden
-        tensor = self.normalized(self.node("Add", tensor, self.attention(tensor, mask, f"{name}.attention")), f"{name}.norm1")
+        tensor = self.normalized(
+            self.node("Add", tensor, self.attention(tensor, mask, f"{name}.attention")), f"{name}.norm1"
+        )
         wide = self.gelu(self.dense(tensor, f"{name}.wide", hidden, inner))
-        return self.normalized(self.node("Add", tensor, self.dense(wide, f"{name}.narrow", inner, hidden)), f"{name}.norm2")
+        return self.normalized(
+            self.node("Add", tensor, self.dense(wide, f"{name}.narrow", inner, hidden)), f"{name}.norm2"
+        )
 
     def model(self):
         sizes = self.sizes
@@ -128,13 +152,15 @@ class Bert:
         mask = self.mask("attention_mask")
         for number in range(sizes.layers):
             tensor = self.layer(tensor, mask, f"layer{number}")
-        # Where an answer begins and where it ends.
+        # The start and the end of the answer.
         logits = self.dense(tensor, "answer", sizes.hidden, 2)
         self.nodes.append(helper.make_node("Identity", [logits], ["logits"], name="logits"))
         output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*shape, 2])
         graph = helper.make_graph(self.nodes, "bert", inputs, [output], self.initializers)
         imports = [helper.make_opsetid("", OPSET)]
-        return helper.make_model(graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="write_bert.py")
+        return helper.make_model(
+            graph, opset_imports=imports, ir_version=IR_VERSION, producer_name="write_bert.py"
+        )
 
 
 def parse_arguments():
@@ -142,21 +168,21 @@ def parse_arguments():
     parser.add_argument("folder", type=pathlib.Path, help="the model's version folder")
     for name, value, what in [
         ("layers", 24, "layers"),
-        ("hidden", 1024, "width of a layer"),
-        ("heads", 16, "heads of attention, a divisor of the width"),
-        ("sequence", 384, "tokens of a text"),
-        ("batch", 1, "texts of a request"),
-        ("vocabulary", 30522, "tokens that there are"),
+        ("hidden", 1024, "hidden size"),
+        ("heads", 16, "attention heads, a divisor of the hidden size"),
+        ("sequence", 384, "tokens per text"),
+        ("batch", 1, "texts per request"),
+        ("vocabulary", 30522, "size of the vocabulary"),
     ]:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{what} (default: {value})")
-    parser.add_argument("--seed", type=int, default=1, help="of the weights (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the weights (default: 1)")
     arguments = parser.parse_args()
     sizes = ("layers", "hidden", "heads", "sequence", "batch", "vocabulary")
     for name in sizes:
         if getattr(arguments, name) < 1:
-            parser.error(f"--{name} is {getattr(arguments, name)}: give 1 or more")
+            parser.error(f"--{name} is {getattr(arguments, name)}; it must be at least 1")
     if arguments.hidden % arguments.heads:
-        parser.error(f"--heads is {arguments.heads}, which does not divide --hidden, {arguments.hidden}")
+        parser.error(f"--heads is {arguments.heads}; it must divide --hidden, {arguments.hidden}")
     return arguments
 
 
@@ -164,14 +190,17 @@ def main():
     arguments = parse_arguments()
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
-    # A run that is interrupted leaves no model.onnx, so nothing that looks like a model.
+    # An interrupted run leaves no model.onnx, so nothing that looks like a model.
     (folder / "model.onnx").unlink(missing_ok=True)
-    with open(folder / WEIGHTS, "wb") as weights:
+    with (folder / WEIGHTS).open("wb") as weights:
         model = Bert(arguments, weights).model()
     onnx.save(model, folder / "model.onnx")
     onnx.checker.check_model(str(folder / "model.onnx"), full_check=True)
     size = sum(file.stat().st_size for file in (folder / "model.onnx", folder / WEIGHTS))
-    print(f"{folder / 'model.onnx'}: {arguments.layers} layers of {arguments.hidden}, {size / 1e9:.2f} GB", file=sys.stderr)
+    print(
+        f"{folder / 'model.onnx'}: {arguments.layers} layers of {arguments.hidden}, {size / 1e9:.2f} GB",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

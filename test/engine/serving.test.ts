@@ -99,7 +99,7 @@ describe("the serving example", () => {
       "16",
     );
     assert.equal(code, 2);
-    assert.match(output, /--heads is 16, which does not divide --hidden, 100/);
+    assert.match(output, /--heads is 16; it must divide --hidden, 100/);
     assert.ok(!fs.existsSync(path.join(folder, "2")));
   });
 

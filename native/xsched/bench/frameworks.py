@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a small program of one framework and prints results that must not depend on the shim.
 
-usage: frameworks.py torch|jax|cupy     With EXPECT_SHIM set it fails where the shim is not in the process.
+usage: frameworks.py torch|jax|cupy
+  With EXPECT_SHIM set, it fails unless the shim is loaded.
 """
 
 import os
+import pathlib
 import sys
 import threading
 
@@ -29,7 +31,8 @@ def torch_program():
 
     torch.cuda.synchronize()
     threads = [
-        threading.Thread(target=infer, args=arguments) for arguments in (("low", low, 200), ("high", high, 50))
+        threading.Thread(target=infer, args=arguments)
+        for arguments in (("low", low, 200), ("high", high, 50))
     ]
     for thread in threads:
         thread.start()
@@ -40,7 +43,7 @@ def torch_program():
         captured = model(data)
     graph.replay()
     torch.cuda.synchronize()
-    # Training, with its allocator, autograd's own threads and an optimizer.
+    # Training uses the caching allocator, autograd's own threads and an optimizer.
     trained = torch.nn.Linear(256, 1).cuda()
     optimizer = torch.optim.SGD(trained.parameters(), lr=1e-3)
     for _ in range(20):
@@ -53,7 +56,7 @@ def torch_program():
 
 def jax_program():
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    # Otherwise it picks its kernels by timing them, and sums come out in another order each time.
+    # By default JAX picks its kernels by timing them, so the order of a sum would change from run to run.
     os.environ["XLA_FLAGS"] = "--xla_gpu_autotune_level=0 --xla_gpu_deterministic_ops=true"
     import jax
     import jax.numpy as jnp
@@ -78,9 +81,9 @@ def cupy_program():
 def main():
     {"torch": torch_program, "jax": jax_program, "cupy": cupy_program}[sys.argv[1]]()
     if os.environ.get("EXPECT_SHIM"):
-        with open("/proc/self/maps", encoding="utf-8") as maps:
-            if "libshimcuda" not in maps.read():
-                sys.exit("the shim is not in this process")
+        maps = pathlib.Path("/proc/self/maps").read_text(encoding="utf-8")
+        if "libshimcuda" not in maps:
+            sys.exit("the shim is not loaded in this process")
 
 
 if __name__ == "__main__":

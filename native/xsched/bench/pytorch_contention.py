@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Two PyTorch models in two threads, each in a stream of its own: one infers every PERIOD, one back to back.
+"""Runs two PyTorch models in two threads, each in its own stream: one every PERIOD, one back to back.
 
 usage: pytorch_contention.py alone|background|native|priority|xsched
-  priority and xsched give the foreground's stream the greatest CUDA priority; for xsched, the shim in its transparent
-  mode makes XQueues of the streams (the caller sets LD_LIBRARY_PATH and XSCHED_AUTO_XQUEUE).
+  priority and xsched give the foreground's stream the highest CUDA priority. For xsched, the caller
+  sets LD_LIBRARY_PATH and XSCHED_AUTO_XQUEUE, so that the shim turns each stream into an XQueue.
 Prints one line of JSON.
 """
 
@@ -24,7 +24,9 @@ FOREGROUND_BATCH, BACKGROUND_BATCH = 1, 8
 
 class Model:
     def __init__(self, batch, priority):
-        layer = torch.nn.TransformerEncoderLayer(HIDDEN, HEADS, 4 * HIDDEN, batch_first=True, dtype=torch.float16)
+        layer = torch.nn.TransformerEncoderLayer(
+            HIDDEN, HEADS, 4 * HIDDEN, batch_first=True, dtype=torch.float16
+        )
         self.network = torch.nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False).cuda().eval()
         self.data = torch.randn(batch, SEQUENCE, HIDDEN, device="cuda", dtype=torch.float16)
         self.stream = torch.cuda.Stream(priority=priority)
@@ -72,8 +74,16 @@ def main():
         thread.join()
     within = [each for each in completions if begin <= each <= end]
     per_second = (len(within) - 1) / (within[-1] - within[0]) if len(within) > 1 else 0.0
-    print(json.dumps({"phase": mode, "latencies_us": latencies, "background_per_s": per_second,
-                      "period_us": 1e6 * PERIOD}))
+    print(
+        json.dumps(
+            {
+                "phase": mode,
+                "latencies_us": latencies,
+                "background_per_s": per_second,
+                "period_us": 1e6 * PERIOD,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

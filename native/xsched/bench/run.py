@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the core and the benchmarks, runs them on a GPU and prints tables in Markdown.
+"""Builds the core and the benchmarks, runs them on a GPU and prints Markdown tables.
 
-Needs a GPU, nvcc with cuBLAS, CMake, a C++ compiler; PyTorch, JAX and CuPy where they are to run.
+Needs a GPU, nvcc with cuBLAS, CMake and a C++ compiler. The part 'frameworks' also needs PyTorch, JAX
+and CuPy.
 
 usage: run.py [--cycles N] [--only PART ...] [--build FOLDER] [--raw FOLDER]
-  PART: contention, overhead, frameworks (all of them by default)
-  --raw keeps what every phase measured, one line of JSON each
+  PART: contention, overhead or frameworks (default: all)
+  --raw keeps the measurements of each phase, one line of JSON each
 """
 
 import argparse
@@ -21,7 +22,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 CORE = HERE.parent
 BATCHES = (1, 8, 32)
-# One process differs from the next by more than what is measured, so each table comes from a few.
+# Processes differ from each other by more than the effects measured, so each table uses several.
 PROCESSES = 3
 PERIOD_MS = 10.0
 PARTS = ("contention", "overhead", "frameworks")
@@ -32,18 +33,49 @@ def run(words, **options):
 
 
 def build(folder):
-    """Returns the folder of the shim; the programs lie in 'folder'."""
+    """Builds the programs in 'folder' and returns the folder of the shim."""
     folder.mkdir(parents=True, exist_ok=True)
     core = folder / "core"
     jobs = str(os.cpu_count() or 1)
     run(["cmake", "-S", CORE, "-B", core, "-DCMAKE_BUILD_TYPE=Release"], stdout=subprocess.DEVNULL)
     run(["cmake", "--build", core, "-j", jobs], stdout=subprocess.DEVNULL)
     include = ["-I", CORE / "include"]
-    run(["nvcc", "-O3", "-std=c++17", "-cudart=shared", "-arch=native", *include, "-o", folder / "contention",
-         HERE / "contention.cu", "-lcublas", "-lcublasLt", "-ldl"])
+    run(
+        [
+            "nvcc",
+            "-O3",
+            "-std=c++17",
+            "-cudart=shared",
+            "-arch=native",
+            *include,
+            "-o",
+            folder / "contention",
+            HERE / "contention.cu",
+            "-lcublas",
+            "-lcublasLt",
+            "-ldl",
+        ]
+    )
     run(["g++", "-O2", "-std=c++17", "-pthread", "-o", folder / "cpu_gaps", HERE / "cpu_gaps.cc"])
-    run(["g++", "-O2", "-std=c++17", *include, "-I", CORE / "src", "-o", folder / "launch_overhead",
-         HERE / "launch_overhead.cc", "-L", core, "-l:libcuda.so.1", "-lhalcuda", "-lpreempt", "-ldl"])
+    run(
+        [
+            "g++",
+            "-O2",
+            "-std=c++17",
+            *include,
+            "-I",
+            CORE / "src",
+            "-o",
+            folder / "launch_overhead",
+            HERE / "launch_overhead.cc",
+            "-L",
+            core,
+            "-l:libcuda.so.1",
+            "-lhalcuda",
+            "-lpreempt",
+            "-ldl",
+        ]
+    )
     return core
 
 
@@ -53,8 +85,15 @@ def with_shim(shim, **settings):
 
 
 def measure(words, environment, raw=None):
-    """Runs a program that prints lines of JSON; returns them by phase."""
-    result = subprocess.run([str(word) for word in words], env=environment, capture_output=True, text=True, timeout=590)
+    """Runs a program that prints lines of JSON and returns them by phase."""
+    result = subprocess.run(
+        [str(word) for word in words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=590,
+        check=False,
+    )
     if raw:
         raw.write_text(result.stdout)
     if result.returncode != 0:
@@ -67,7 +106,7 @@ def measure(words, environment, raw=None):
 
 
 def percentile(rows, share):
-    """Of the latencies of all cycles together."""
+    """A percentile of the latencies of all cycles together."""
     values = sorted(value for row in rows for value in row["latencies_us"])
     return values[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
@@ -85,7 +124,7 @@ def table(head, rows):
 
 
 def paired(rows, base, value):
-    """Median over the cycles of a value against the same value of another phase in the same cycle."""
+    """The median over the cycles of a value's ratio to the same value of another phase in that cycle."""
     return statistics.median(value(one) / value(other) for one, other in zip(rows, base))
 
 
@@ -94,8 +133,12 @@ def latency(share):
 
 
 def contention(folder, shim, cycles, raw):
-    print(f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch, in {PROCESSES} processes; a quarter of that where planned.")
-    print("P50, P90 and the bound: medians over the cycles, each against its own cycle; P99 over all samples.\n")
+    print(
+        f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch,", end=" "
+    )
+    print(f"in {PROCESSES} processes; a quarter of that where planned.")
+    print("P50, P90 and the bound are medians over the cycles, each against its own cycle;", end=" ")
+    print("P99 is over all samples.\n")
     for batch in BATCHES:
         contention_with(folder, shim, cycles, raw, batch, False)
     for batch in BATCHES:
@@ -106,7 +149,7 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
     plan = ["alone=0.3", "xsched=0.52", "background=0.25", "bounded=0.2", "priority=0.15"]
     if batch == 8:
         plan += ["churn=0.25", "xsched-churn=0.3", "early-churn=0.15", "xsched-early-churn=0.15"]
-    if batch != 32:  # there it can't keep up with the period
+    if batch != 32:  # native cannot keep up with the period at 32
         plan += ["native=0.15"]
     words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, *plan]
     words += ["--cycles", -(-cycles // PROCESSES)] + ["--planned"] * planned
@@ -135,7 +178,9 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
             row[6] = f"{median_of(found, 'background_per_s'):.1f}"
             row[8] = f"{100 * median_of(found, 'background_cpu'):.0f} %"
             if phase == "bounded":
-                row[7] = f"{100 * paired(found, background, lambda each: each['background_per_s']):.0f} % of alone"
+                row[7] = (
+                    f"{100 * paired(found, background, lambda each: each['background_per_s']):.0f} % of alone"
+                )
             elif found[0]["latencies_us"] and "churn" not in phase:
                 shares = [each["background_per_s"] / bound for each, bound in zip(found, bounds)]
                 row[7] = f"{100 * statistics.median(shares):.0f} %"
@@ -144,7 +189,9 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
     print(f"Background batch {batch}, {'planned' if planned else 'cuBLAS chooses at each call'};", end=" ")
     print(f"the CPU launches an inference of the foreground in {launch:.3f} ms;", end=" ")
     print(f"P50 of xsched in each process: {', '.join(f'{ratio:.3f}' for ratio in ratios)}.\n")
-    table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
+    table(
+        ["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows
+    )
 
 
 def overhead(folder, shim, cycles, raw):
@@ -157,7 +204,7 @@ def overhead(folder, shim, cycles, raw):
         without["foreground_per_s"] / queued["foreground_per_s"]
         for without, queued in zip(phases["back-to-back"], phases["back-to-back-queue"])
     ]
-    # Processes in turn, for what the shim costs a program without XQueues.
+    # Processes with and without the shim take turns: this is what the shim costs without any XQueue.
     shimmed, plain = [], []
     for _ in range(max(3, cycles // 7)):
         for environment, results in ((with_shim(shim), shimmed), (dict(os.environ), plain)):
@@ -166,9 +213,16 @@ def overhead(folder, shim, cycles, raw):
     table(
         ["back to back, time of an inference", "ratio", "runs"],
         [
-            ["one XQueue, against none in the same process", f"{statistics.median(ratios):.4f}", str(len(ratios))],
-            ["shim without XQueues, against no shim (processes in turn)",
-             f"{statistics.median(a / b for a, b in zip(plain, shimmed)):.4f}", str(len(plain))],
+            [
+                "one XQueue, against none in the same process",
+                f"{statistics.median(ratios):.4f}",
+                str(len(ratios)),
+            ],
+            [
+                "shim without XQueues, against no shim (processes in turn)",
+                f"{statistics.median(a / b for a, b in zip(plain, shimmed)):.4f}",
+                str(len(plain)),
+            ],
         ],
     )
 
@@ -178,24 +232,29 @@ def frameworks(folder, shim, cycles, raw):
     rows = []
     for name in ("torch", "jax", "cupy"):
         words = [sys.executable, program, name]
-        plain = subprocess.run(words, capture_output=True, text=True)
+        plain = subprocess.run(words, capture_output=True, text=True, check=False)
         shimmed = subprocess.run(
-            words, capture_output=True, text=True, env=with_shim(shim, XSCHED_AUTO_XQUEUE="ON", EXPECT_SHIM="1")
+            words,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=with_shim(shim, XSCHED_AUTO_XQUEUE="ON", EXPECT_SHIM="1"),
         )
         same = "same" if plain.stdout == shimmed.stdout and plain.stdout else "DIFFERENT"
         if plain.returncode != 0 or shimmed.returncode != 0:
             same = f"failed: {(plain.stderr + shimmed.stderr)[-300:]}"
         rows.append([name, plain.stdout.strip().replace("\n", "; "), same])
-    table(["framework", "results without the shim", "under it, every stream an XQueue"], rows)
+    table(["framework", "results without the shim", "with the shim, every stream an XQueue"], rows)
 
     phases = {}
     for cycle in range(max(2, cycles // 20)):
         for mode in ("alone", "background", "native", "priority", "xsched"):
-            environment = (
-                with_shim(shim, XSCHED_AUTO_XQUEUE="ON") if mode == "xsched" else dict(os.environ)
+            environment = with_shim(shim, XSCHED_AUTO_XQUEUE="ON") if mode == "xsched" else dict(os.environ)
+            found = measure(
+                [sys.executable, HERE / "pytorch_contention.py", mode],
+                environment,
+                raw and raw / f"pytorch-{mode}-{cycle}.jsonl",
             )
-            found = measure([sys.executable, HERE / "pytorch_contention.py", mode], environment,
-                            raw and raw / f"pytorch-{mode}-{cycle}.jsonl")
             for name, results in found.items():
                 phases.setdefault(name, []).extend(results)
     free = 1 - percentile(phases["alone"], 0.5) / phases["alone"][0]["period_us"]
@@ -205,12 +264,18 @@ def frameworks(folder, shim, cycles, raw):
         row = [name, "–", "–", "–", "–", "–"]
         if found[0]["latencies_us"]:
             row[1] = f"{percentile(found, 0.5) / 1000:.3f}"
-            row[2:4] = [f"{percentile(found, share) / percentile(phases['alone'], share):.2f}" for share in (0.5, 0.9)]
+            row[2:4] = [
+                f"{percentile(found, share) / percentile(phases['alone'], share):.2f}" for share in (0.5, 0.9)
+            ]
         if found[0]["background_per_s"]:
             row[4] = f"{median_of(found, 'background_per_s'):.2f}"
-            row[5] = f"{100 * median_of(found, 'background_per_s') / bound:.0f} %" if name != "background" else "–"
+            row[5] = (
+                f"{100 * median_of(found, 'background_per_s') / bound:.0f} %" if name != "background" else "–"
+            )
         rows.append(row)
-    table(["PyTorch, two models in two threads", "P50 ms", "P50", "P90", "background /s", "of the bound"], rows)
+    table(
+        ["PyTorch, two models in two threads", "P50 ms", "P50", "P90", "background /s", "of the bound"], rows
+    )
 
 
 def main():
@@ -226,8 +291,9 @@ def main():
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     print(run(query, capture_output=True, text=True).stdout)
     gaps = json.loads(run([options.build / "cpu_gaps"], capture_output=True, text=True).stdout)
-    print(f"Two processors were taken from their threads {gaps['gaps']} times for over 0.5 ms in {gaps['seconds']:g} s:", end=" ")
-    print(f"{gaps['ms']} ms in all, {gaps['longest_ms']} ms the longest. Where that is much, read no P90.\n", flush=True)
+    print(f"In {gaps['seconds']:g} s, two pinned threads lost their processors for over 0.5 ms", end=" ")
+    print(f"{gaps['gaps']} times: {gaps['ms']} ms in all, {gaps['longest_ms']} ms at most.", end=" ")
+    print("Where that is much, ignore P90.\n", flush=True)
     for part in PARTS:
         if part in options.only:
             globals()[part](options.build, shim, options.cycles, options.raw)

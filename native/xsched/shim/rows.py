@@ -1,6 +1,6 @@
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
-"""Reads symbols.txt and the tables of what is intercepted (table.h)."""
+"""Reads symbols.txt and the tables of intercepted functions (table.h)."""
 
 import collections
 import pathlib
@@ -10,7 +10,7 @@ FOLDER = pathlib.Path(__file__).parent
 SYMBOLS = FOLDER / "symbols.txt"
 TABLES = [FOLDER / "streams.def", FOLDER / "work.def"]
 
-# One function: a row of a table, or the twin that a row stands for.
+# One function: a row of a table, or the per-thread variant that the row implies.
 Row = collections.namedtuple("Row", "symbol since per_thread behaviour parameters arguments")
 
 _SUFFIXES = {"ONE": None, "PTSZ": "_ptsz", "PTDS": "_ptds"}
@@ -23,7 +23,7 @@ class TableError(Exception):
 def read_symbols():
     symbols = SYMBOLS.read_text(encoding="utf-8").split()
     if symbols != sorted(set(symbols)):
-        raise TableError(f"{SYMBOLS.name}: not sorted, or a symbol is there twice")
+        raise TableError(f"{SYMBOLS.name}: not sorted, or with a duplicate")
     return symbols
 
 
@@ -40,7 +40,7 @@ def _split(text):
 
 
 def _row_texts(text):
-    """The rows' macros and what stands in their parentheses."""
+    """Yields each row's macro and the text between its parentheses."""
     for match in re.finditer(r"^XSCHED_(\w+)\(", text, re.M):
         depth, end = 1, match.end()
         while depth > 0:
@@ -64,8 +64,8 @@ def read_rows():
             symbol, since, twin_since = fields[0], fields[1], fields[2] if suffix else None
             rest = fields[3 if suffix else 2 :]
             if len(rest) != 3 or not since.isdigit() or (suffix and not twin_since.isdigit()):
-                raise TableError(f"{table.name}: {symbol}: a row of the wrong form")
-            # The compiler would not notice two of the same type in the wrong order.
+                raise TableError(f"{table.name}: {symbol}: malformed row")
+            # The compiler would not notice two arguments of one type in the wrong order.
             if _names(rest[1]) != _names(rest[2]):
                 raise TableError(f"{table.name}: {symbol}: {rest[2]} are not the parameters {rest[1]}")
             rows.append(Row(symbol, int(since), False, *rest))

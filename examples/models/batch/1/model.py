@@ -12,7 +12,13 @@ class TritonPythonModel:
 
     def answer(self, request):
         days = pb_utils.get_input_tensor_by_name(request, "MEASUREMENTS").as_numpy()
-        statistics = (days.mean(axis=1), days.std(axis=1), days.min(axis=1), np.median(days, axis=1), days.max(axis=1))
+        statistics = (
+            days.mean(axis=1),
+            days.std(axis=1),
+            days.min(axis=1),
+            np.median(days, axis=1),
+            days.max(axis=1),
+        )
         hourly = days.reshape(-1, HOURS, MINUTES).mean(axis=2)
         return pb_utils.InferenceResponse(
             [

@@ -18,13 +18,15 @@ class TritonPythonModel:
         self.documents = normalized(generator.standard_normal((DOCUMENTS, DIMENSIONS), dtype=np.float32))
 
     def execute(self, requests):
-        # Triton hands over all requests of a batch together; one multiplication serves them all.
+        # Triton passes all requests of a batch in one call; one multiplication serves them all.
         queries = [pb_utils.get_input_tensor_by_name(request, "QUERY").as_numpy() for request in requests]
         similarity = normalized(np.concatenate(queries)) @ self.documents.T
         documents = np.argsort(-similarity, axis=1, kind="stable")[:, :NEAREST].astype(np.int32)
         nearest = np.take_along_axis(similarity, documents, axis=1).astype(np.float32)
         ends = np.cumsum([len(query) for query in queries])[:-1]
         return [
-            pb_utils.InferenceResponse([pb_utils.Tensor("DOCUMENTS", found), pb_utils.Tensor("SIMILARITY", near)])
+            pb_utils.InferenceResponse(
+                [pb_utils.Tensor("DOCUMENTS", found), pb_utils.Tensor("SIMILARITY", near)]
+            )
             for found, near in zip(np.split(documents, ends), np.split(nearest, ends))
         ]

@@ -5,7 +5,7 @@ FEATURES, HIDDEN, CLASSES = 16, 32, 3
 
 
 class TritonPythonModel:
-    """A classifier with one hidden layer. Its weights are fixed pseudo-random numbers, the same on each host."""
+    """A classifier with one hidden layer. Its weights are pseudo-random with a fixed seed."""
 
     def initialize(self, args):
         generator = np.random.default_rng(seed=1)

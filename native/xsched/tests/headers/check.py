@@ -17,8 +17,8 @@ ROOT = HERE.parent.parent
 sys.path.insert(0, str(ROOT / "shim"))
 import rows as shim  # noqa: E402
 
-# The first version with device addresses of 64 bits: what a later one
-# replaced before that is of no use to any program that can run here.
+# The first version with 64-bit device addresses. No program that can run here
+# uses a function that was replaced before it.
 FIRST_64_BIT = 3020
 INTERFACES = ["cuda.h", "cudaEGL.h", "cudaGL.h", "cudaVDPAU.h"]
 COMPILER = os.environ.get("CXX", "c++")
@@ -37,7 +37,7 @@ def base_name(symbol):
 
 def without_comments(path):
     text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.S)
-    # These few are not the driver's but defined in the header itself.
+    # The header defines these few itself; the driver does not export them.
     return re.sub(r"static inline CUresult \w+\(.*?\n}\n#define.*?\n", "", text, flags=re.S)
 
 
@@ -48,7 +48,7 @@ class Toolkit:
         self.version = folder.name
         texts = [without_comments(self.include / name) for name in INTERFACES]
         self.symbols = set()
-        # Parameters by symbol, of what is declared.
+        # The parameters of each declared symbol.
         self.parameters = {}
         for text in texts:
             for name, parameters in re.findall(r"\bCUDAAPI\s+(cu[A-Z]\w*)\s*\(([^;]*)\);", text):
@@ -66,10 +66,12 @@ class Toolkit:
             for name, version, suffix in re.findall(versions, without_comments(path)):
                 self.typed.add((name, int(version), suffix))
                 self.symbols.add(name)
-        # What a program sees that asks for all versions.
+        # The declarations that a program sees when it asks for all versions.
         source = "#define __CUDA_API_VERSION_INTERNAL\n#include <cuda.h>\n"
         command = [COMPILER, "-E", "-P", "-x", "c++", f"-I{self.include}", "-"]
-        preprocessed = subprocess.run(command, input=source, capture_output=True, text=True, check=True).stdout
+        preprocessed = subprocess.run(
+            command, input=source, capture_output=True, text=True, check=True
+        ).stdout
         self.declared = set(re.findall(r"\bCUresult\s+(cu[A-Z]\w*)\s*\(", preprocessed))
 
 
@@ -78,38 +80,42 @@ def suffix_of(row):
 
 
 def version_of(row):
-    """What its PFN_ type in cudaTypedefs.h is called after."""
+    """The parts of the name of the row's PFN_ type in cudaTypedefs.h."""
     return base_name(row.symbol), row.since, suffix_of(row)
 
 
 def check_symbols(toolkits, symbols):
     lines = (HERE / "driver_symbols.txt").read_text(encoding="utf-8").splitlines()
-    known = {line for line in lines if not line.startswith("#")}.union(*(toolkit.symbols for toolkit in toolkits))
+    known = {line for line in lines if not line.startswith("#")}.union(
+        *(toolkit.symbols for toolkit in toolkits)
+    )
     expect_none(known - symbols, "missing in symbols.txt")
-    expect_none(symbols - known, "in symbols.txt, but no driver's")
+    expect_none(symbols - known, "in symbols.txt, but in no driver")
 
 
 def check_exports(library, symbols):
-    output = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
-    # The sanitizers' own are not ours.
+    output = subprocess.run(
+        ["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True
+    ).stdout
+    # The sanitizers export symbols of their own.
     exported = {line.split()[2] for line in output.splitlines() if not line.split()[2].startswith("__")}
     expect_none(symbols - exported, "not exported by the shim")
-    expect_none(exported - symbols - {"xsched_shim_version"}, "exported by the shim, but not the driver's")
+    expect_none(exported - symbols - {"xsched_shim_version"}, "exported by the shim, but not by the driver")
 
 
 def check_versions(toolkits, rows):
     typed = set().union(*(toolkit.typed for toolkit in toolkits))
     unknown = {f"{row.symbol} since {row.since}" for row in rows if version_of(row) not in typed}
-    expect_none(unknown, "no toolkit's cudaTypedefs.h has that version")
+    expect_none(unknown, "with a version that no toolkit's cudaTypedefs.h has")
     for key in {(base_name(row.symbol), suffix_of(row)) for row in rows}:
         of_key = [row for row in rows if (base_name(row.symbol), suffix_of(row)) == key]
         versions, names = [row.since for row in of_key], [row.symbol for row in of_key]
         if versions != sorted(set(versions)) or names != sorted(names):
-            faults.append(f"{key[0]}{key[1]}: not in the order of its versions")
+            faults.append(f"{key[0]}{key[1]}: not sorted by version")
         missing = {version for name, version, suffix in typed if (name, suffix) == key} - set(versions)
         expect_none(
             {str(version) for version in missing if version >= FIRST_64_BIT},
-            f"versions of {key[0]}{key[1]} that no table has",
+            f"versions of {key[0]}{key[1]} missing from the tables",
         )
 
 
@@ -129,12 +135,14 @@ def check_coverage(toolkits, rows):
     intercepted = {row.symbol for row in rows}
     expect_none(
         {symbol for symbol in relevant | twins if symbol not in intercepted and not forwarded.match(symbol)},
-        "in no table, and not in forwarded.txt",
+        "neither in a table nor in forwarded.txt",
     )
-    expect_none({row.symbol for row in rows if forwarded.match(row.symbol)}, "in a table and in forwarded.txt")
+    expect_none(
+        {row.symbol for row in rows if forwarded.match(row.symbol)}, "in a table and in forwarded.txt"
+    )
     for pattern in patterns:
         if not any(re.fullmatch(f"({pattern})(_ptsz|_ptds)?", symbol) for symbol in relevant | twins):
-            faults.append(f"forwarded.txt: {pattern} is no function")
+            faults.append(f"forwarded.txt: {pattern} matches no function")
 
 
 def check_declarations(toolkit, rows):
@@ -151,13 +159,20 @@ def check_declarations(toolkit, rows):
         checks = pathlib.Path(folder) / "checks.inc"
         checks.write_text("\n".join(lines) + "\n", encoding="utf-8")
         program = pathlib.Path(folder) / "abi_check"
-        command = [COMPILER, "-std=c++17", "-Wall", "-Wextra", f'-DCHECKS="{checks}"', f"-isystem{toolkit.include}"]
+        command = [
+            COMPILER,
+            "-std=c++17",
+            "-Wall",
+            "-Wextra",
+            f'-DCHECKS="{checks}"',
+            f"-isystem{toolkit.include}",
+        ]
         command += [f"-I{ROOT}{folder}" for folder in ("", "/src", "/include")]
         command += [str(HERE / "abi_check.cc"), "-o", str(program)]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         if result.returncode == 0:
             if subprocess.run([program], check=False).returncode != 0:
-                faults.append(f"against CUDA {toolkit.version}: the handles of the default streams are others")
+                faults.append(f"against CUDA {toolkit.version}: the handles of the default streams differ")
         else:
             messages = re.findall(r"static assertion failed: (.*)", result.stderr)
             faults.append(f"against CUDA {toolkit.version}: " + ("; ".join(messages) or result.stderr))
@@ -166,7 +181,9 @@ def check_declarations(toolkit, rows):
 
 def main():
     library, folder = sys.argv[1:]
-    toolkits = [Toolkit(path) for path in sorted(pathlib.Path(folder).iterdir()) if (path / "nvidia").is_dir()]
+    toolkits = [
+        Toolkit(path) for path in sorted(pathlib.Path(folder).iterdir()) if (path / "nvidia").is_dir()
+    ]
     try:
         symbols, rows = set(shim.read_symbols()), shim.read_rows()
     except shim.TableError as error:
@@ -179,8 +196,10 @@ def main():
     for toolkit in toolkits:
         declared, checks = check_declarations(toolkit, rows)
         compared |= declared
-        print(f"headers: CUDA {toolkit.version}: {len(declared)} of {len(rows)} functions, {checks} comparisons")
-    expect_none({row.symbol for row in rows} - compared, "compared with no toolkit")
+        print(
+            f"headers: CUDA {toolkit.version}: {len(declared)} of {len(rows)} functions, {checks} comparisons"
+        )
+    expect_none({row.symbol for row in rows} - compared, "declared by no toolkit")
     for fault in faults:
         print(f"headers: {fault}", file=sys.stderr)
     print(f"headers: {len(symbols)} symbols, {len(faults)} faults")

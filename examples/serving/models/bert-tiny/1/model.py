@@ -5,7 +5,7 @@ LAYERS, HIDDEN, HEADS, SEQUENCE, VOCABULARY = 2, 64, 4, 384, 30522
 
 
 class TritonPythonModel:
-    """BERT with random weights, small enough for a CPU: some milliseconds a text."""
+    """A BERT with random weights, small enough for a CPU: a few milliseconds per text."""
 
     def initialize(self, args):
         random = np.random.default_rng(1)
@@ -13,9 +13,18 @@ class TritonPythonModel:
         def weight(*shape):
             return random.standard_normal(shape, dtype=np.float32) * np.float32(0.1)
 
-        self.token, self.type, self.position = weight(VOCABULARY, HIDDEN), weight(2, HIDDEN), weight(SEQUENCE, HIDDEN)
+        self.token, self.type, self.position = (
+            weight(VOCABULARY, HIDDEN),
+            weight(2, HIDDEN),
+            weight(SEQUENCE, HIDDEN),
+        )
         self.layers = [
-            [weight(HIDDEN, 3 * HIDDEN), weight(HIDDEN, HIDDEN), weight(HIDDEN, 4 * HIDDEN), weight(4 * HIDDEN, HIDDEN)]
+            [
+                weight(HIDDEN, 3 * HIDDEN),
+                weight(HIDDEN, HIDDEN),
+                weight(HIDDEN, 4 * HIDDEN),
+                weight(4 * HIDDEN, HIDDEN),
+            ]
             for _ in range(LAYERS)
         ]
         self.answer = weight(HIDDEN, 2)
