@@ -10,6 +10,7 @@
 #include <cstring>
 #include <vector>
 
+#include "cuda/loader_search.h"
 #include "preempt/log.h"
 
 namespace xsched {
@@ -17,22 +18,16 @@ namespace {
 
 constexpr const char* kName = "libcuda.so.1";
 
-// Where drivers are: the compatibility libraries of containers first, as the
-// loader's configuration there has them.
-constexpr const char* kDirectories[] = {
-    "/usr/local/cuda/compat/lib.real",
-    "/usr/local/cuda/compat/lib",
-    "/usr/local/cuda/compat",
+// Where drivers are that only the RUNPATH of a library leads to, or nothing
+// does: tried when the loader would find none. Never an image's compatibility
+// libraries: which of them fits, NVIDIA's entrypoint decides, and tells the
+// loader.
+constexpr const char* kElsewhere[] = {
     "/usr/local/nvidia/lib64",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib64",
     "/usr/lib64/nvidia",
     "/usr/lib/x86_64-linux-gnu/nvidia/current",
     "/usr/lib/wsl/lib",
     "/run/opengl-driver/lib",
-    "/usr/lib",
-    "/usr/local/lib",
 };
 
 // Marks the stand-in; the driver has no such symbol.
@@ -42,22 +37,13 @@ constexpr const char* kNoFile = "there is no such file";
 constexpr const char* kOwn = "it is this package's own stand-in";
 
 std::vector<std::string>
-SearchPath()
+Candidates()
 {
-  std::vector<std::string> directories;
-  const char* value = getenv("LD_LIBRARY_PATH");
-  std::string list = value == nullptr ? "" : value;
-  for (size_t begin = 0; begin < list.size();) {
-    size_t end = list.find_first_of(":;", begin);
-    end = end == std::string::npos ? list.size() : end;
-    if (end > begin) {
-      directories.push_back(list.substr(begin, end - begin));
-    }
-    begin = end + 1;
+  std::vector<std::string> files = LoaderSearch(kName);
+  for (const char* folder : kElsewhere) {
+    files.push_back(std::string(folder) + "/" + kName);
   }
-  directories.insert(
-      directories.end(), std::begin(kDirectories), std::end(kDirectories));
-  return directories;
+  return files;
 }
 
 }  // namespace
@@ -84,8 +70,7 @@ DriverLibrary::DriverLibrary()
   }
   // The first that is there but of no use, for the log.
   std::string faults;
-  for (const std::string& directory : SearchPath()) {
-    const std::string path = directory + "/" + kName;
+  for (const std::string& path : Candidates()) {
     const std::string fault = Open(path);
     if (fault.empty()) {
       return;

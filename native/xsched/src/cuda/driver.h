@@ -13,10 +13,9 @@
 namespace xsched {
 
 // The real driver's library. It is found once, at its first use:
-// XSCHED_CUDA_LIB if set; otherwise libcuda.so.1 in the directories of
-// LD_LIBRARY_PATH and in those where drivers are installed or mounted. A file
-// that is one of the libraries of this package, under whatever name, is not
-// the driver.
+// XSCHED_CUDA_LIB if set; otherwise the libcuda.so.1 that the dynamic loader
+// would take if this package were not there. A file that is one of the
+// libraries of this package, under whatever name, is not the driver.
 class XSCHED_INTERNAL DriverLibrary {
  public:
   static DriverLibrary& Get();
