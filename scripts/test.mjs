@@ -8,7 +8,6 @@ import path from "node:path";
 
 import { installPackages } from "./packages.mjs";
 import { describeFailure } from "./test-failures.mjs";
-import { defaultTools, ensureTools, ToolchainError } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 const inCi = process.env.CI === "true";
@@ -38,23 +37,6 @@ function goModulesWithTests() {
     .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
 }
 
-/** What the engine tests need beside what `npm run up` does. */
-const testTools = ["pulumi-language-yaml"];
-/** What the test that builds an image needs; it says itself that it is skipped. */
-const imageTools = ["pulumi-resource-docker-build", "buildkitd"];
-
-/** Gets the tools of the engine tests; those of a single test may be missing. */
-async function engineTools() {
-  const found = await ensureTools([...defaultTools, ...testTools], { log: console.log });
-  try {
-    return await ensureTools([...defaultTools, ...testTools, ...imageTools], { log: console.log });
-  } catch (error) {
-    if (!(error instanceof ToolchainError)) throw error;
-    console.log(error.message);
-    return found;
-  }
-}
-
 /** One entry a check: its title, the program that it needs, and how it runs. */
 const CHECKS = [
   { title: "eslint", words: [bin("eslint"), "."] },
@@ -76,7 +58,8 @@ const CHECKS = [
   { title: "native core, compilers", needs: "cmake", words: ["bash", "native/xsched/tests/compilers.sh"] },
   { title: "TensorRT backend", needs: "cmake", words: ["bash", "native/tensorrt_backend/tests/run.sh"] },
   { title: "unit tests", mocha: ["test/unit/**/*.test.ts"] },
-  { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"], tools: true },
+  { title: "engine tests, toolchain", words: [process.execPath, "scripts/test/engine-tools.mjs"] },
+  { title: "engine tests", mocha: ["--timeout", "900000", "test/engine/**/*.test.ts"] },
 ];
 
 /** The end of what a check prints is kept in memory, for a check that fails, in characters. */
@@ -131,17 +114,8 @@ async function runCheck(check) {
     const none = { passed: 0, failed: 0, skipped: 0, output };
     return inCi ? { ...none, failed: 1 } : { ...none, skipped: 1 };
   }
-  const tools = check.tools ? await engineTools() : undefined;
-  const environment = tools
-    ? {
-        ...process.env,
-        PATH: [tools.path, process.env.PATH].join(path.delimiter),
-        // The clones that the tests make find the tools where this run has found them.
-        XSCHED_TRITON_TOOLCHAIN: path.dirname(tools.path),
-      }
-    : process.env;
-  if (check.mocha) return runMocha(check.mocha, environment);
-  const { status, output } = await runProgram(check.words, { cwd: check.cwd, env: environment });
+  if (check.mocha) return runMocha(check.mocha, process.env);
+  const { status, output } = await runProgram(check.words, { cwd: check.cwd });
   const passed = status === 0 ? 1 : 0;
   return { passed, failed: 1 - passed, skipped: 0, output };
 }

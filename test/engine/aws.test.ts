@@ -4,7 +4,8 @@ import * as fs from "node:fs";
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
-import { IMAGE_PROVIDER, requireSuccess } from "./workspace";
+import { IMAGE_PROVIDER } from "./toolchain";
+import { requireSuccess } from "./workspace";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 

@@ -9,7 +9,8 @@ import { DockerEngine } from "./dockerEngine";
 import { Ecr } from "./ecr";
 import { EXAMPLES, MODELS } from "./examples";
 import { StandInImages } from "./standInImage";
-import { IMAGE_PROVIDER, requireSuccess } from "./workspace";
+import { IMAGE_PROVIDER } from "./toolchain";
+import { requireSuccess } from "./workspace";
 
 const REPOSITORY = "aws:ecr/repository:Repository";
 

@@ -6,6 +6,7 @@ import { type Value } from "../fixtures/standInCloud/values";
 import { type Remembered } from "../fixtures/standInCloud/world";
 import { freePorts } from "./ports";
 import { StandInCloud } from "./standInCloud";
+import { PLUGINS } from "./toolchain";
 import { TritonClient } from "./triton";
 import { changesIn, type Finished, Workspace } from "./workspace";
 
@@ -83,11 +84,9 @@ export class AwsStack {
 
   /** Plain Pulumi, with the providers that `npm test` has found. */
   public pulumi(command: string, ...words: string[]): Promise<Finished> {
-    const plugins = path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home/plugins");
-    const providers = fs.existsSync(plugins) ? fs.readdirSync(plugins) : [];
     const places = [
       this.workspace.environment.PATH ?? "",
-      ...providers.map((provider) => path.join(plugins, provider)),
+      ...fs.readdirSync(PLUGINS).map((provider) => path.join(PLUGINS, provider)),
     ];
     return this.workspace.run("pulumi", [command, "--stack", this.name, ...words], {
       PATH: places.join(path.delimiter),

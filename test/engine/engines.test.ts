@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { TOOLS_HOME } from "./toolchain";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const ROOT = path.resolve(__dirname, "../..");
@@ -40,7 +41,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
       STATE: path.join(folder, "builder"),
       PULUMI_BACKEND_URL: `file://${folder}`,
       PULUMI_CONFIG_PASSPHRASE: "",
-      PULUMI_HOME: path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home"),
+      PULUMI_HOME: TOOLS_HOME,
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     });

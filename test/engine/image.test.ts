@@ -10,8 +10,9 @@ import { EXAMPLES, MODELS } from "./examples";
 import { freePorts } from "./ports";
 import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
+import { IMAGE_PROVIDER } from "./toolchain";
 import { TritonClient } from "./triton";
-import { changesIn, execute, type Finished, IMAGE_PROVIDER, requireSuccess, Workspace } from "./workspace";
+import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const STACK = "built";
 const REPOSITORY = "team/triton";

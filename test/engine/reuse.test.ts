@@ -4,6 +4,7 @@ import * as path from "node:path";
 
 import { TritonClient } from "./triton";
 import { freePorts, isFree } from "./ports";
+import { TOOLS_HOME } from "./toolchain";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 /** What the examples deploy, and how Triton shows each model's priority. */
@@ -81,7 +82,7 @@ describe("the components in a program of one's own, on the real engine", () => {
         execute("pulumi", [...words, "--non-interactive"], folder, {
           PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
           PULUMI_CONFIG_PASSPHRASE: "",
-          PULUMI_HOME: path.join(process.env.XSCHED_TRITON_TOOLCHAIN ?? "", "home"),
+          PULUMI_HOME: TOOLS_HOME,
           PULUMI_SKIP_UPDATE_CHECK: "true",
           PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
         });

@@ -6,13 +6,9 @@ import * as path from "node:path";
 
 import { type Document, parseDocument } from "yaml";
 
-const PROJECT = path.resolve(__dirname, "../..");
+import "./toolchain";
 
-/** Docker's build provider, where `npm test` has put it. */
-export const IMAGE_PROVIDER = path.join(
-  process.env.XSCHED_TRITON_TOOLCHAIN ?? "",
-  "home/plugins/resource-docker-build-v0.0.22/pulumi-resource-docker-build",
-);
+const PROJECT = path.resolve(__dirname, "../..");
 
 /** What a command has said and how it ended. */
 export interface Finished {

@@ -30,25 +30,31 @@ class Machine {
   private server: http.Server | undefined;
   readonly requests: string[] = [];
 
+  /** Where the tools are kept unless the environment says something else. */
+  get cache(): string {
+    return path.join(this.folder, "home/.cache/xsched-triton/toolchain");
+  }
+
   constructor() {
-    fs.cpSync(
-      path.join(repository, "scripts/toolchain.mjs"),
-      path.join(this.project, "scripts/toolchain.mjs"),
-    );
-    for (const tool of [
-      "pulumi",
-      "pulumi-language-nodejs",
-      "pulumi-language-yaml",
-      "pulumi-resource-command",
-    ]) {
-      this.write(`project/tools/${tool}/go.mod`, `module ${tool}\n`);
-    }
+    this.clone("project");
     fs.mkdirSync(this.bin);
     for (const program of ["tar", "gzip", "sh", "cat", "sleep"]) {
       const place = ["/bin", "/usr/bin"].map((folder) => path.join(folder, program)).find(fs.existsSync);
       assert(place, program);
       fs.symlinkSync(place, path.join(this.bin, program));
     }
+  }
+
+  /** What the script needs of a clone of the project, in a folder of this name. */
+  clone(name: string): string {
+    const clone = path.join(this.folder, name);
+    for (const part of ["scripts/toolchain.mjs", "scripts/toolchain", "offline/build.mjs"]) {
+      fs.cpSync(path.join(repository, part), path.join(clone, part), { recursive: true });
+    }
+    for (const tool of fs.readdirSync(path.join(repository, "offline"), { withFileTypes: true })) {
+      if (tool.isDirectory()) this.write(`${name}/offline/${tool.name}/go.mod`, `module ${tool.name}\n`);
+    }
+    return clone;
   }
 
   write(name: string, content: string, mode = 0o644): string {
@@ -77,6 +83,14 @@ class Machine {
       ].join("\n"),
       0o755,
     );
+  }
+
+  /** Makes the `go` that is installed one of this release. */
+  releaseGo(version: string): void {
+    const go = this.write("sdk/bin/go", fs.readFileSync(path.join(this.bin, "go"), "utf8"), 0o755);
+    this.write("sdk/VERSION", `${version}\ntime 2026-01-01T00:00:00Z\n`);
+    fs.rmSync(path.join(this.bin, "go"));
+    fs.symlinkSync(go, path.join(this.bin, "go"));
   }
 
   builds(): string[] {
@@ -118,14 +132,23 @@ class Machine {
     this.releases = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  async run(...names: string[]): Promise<Run> {
+  run(...names: string[]): Promise<Run> {
+    return this.runIn(this.project, names);
+  }
+
+  async runIn(
+    clone: string,
+    names: readonly string[] = [],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<Run> {
     const { code, stdout, stderr } = await execute(
       process.execPath,
-      [path.join(this.project, "scripts/toolchain.mjs"), ...names],
+      [path.join(clone, "scripts/toolchain.mjs"), ...names],
       {
         PATH: this.bin,
         HOME: path.join(this.folder, "home"),
         XSCHED_TRITON_PULUMI_RELEASES: this.releases,
+        ...environment,
       },
     );
     return { code, stderr, found: code === 0 ? (JSON.parse(stdout) as Found) : undefined };
@@ -169,6 +192,12 @@ describe("toolchain", () => {
     const tool = run.found?.tools[name];
     assert(tool, run.stderr);
     return fs.readFileSync(tool.file, "utf8").trim();
+  }
+
+  /** The folder of the tools of one state of the project. */
+  function setOf(run: Run): string {
+    assert(run.found, run.stderr);
+    return path.dirname(run.found.path);
   }
 
   it("takes what is installed, and the host that belongs to the CLI", async () => {
@@ -244,7 +273,7 @@ describe("toolchain", () => {
     assert(Date.now() - begin < 1000, `${Date.now() - begin} ms`);
 
     machine.installGo();
-    machine.write("project/tools/pulumi-resource-command/go.mod", "changed\n");
+    machine.write("project/offline/pulumi-resource-command/go.mod", "changed\n");
     const changed = await machine.run();
     assert.equal(content(changed, "pulumi-resource-command"), "built-changed");
     assert.deepEqual(machine.builds().slice(first), ["pulumi-resource-command"]);
@@ -253,12 +282,82 @@ describe("toolchain", () => {
   it("looks again when an installed tool has gone or a stamp is damaged", async () => {
     machine.installCli("3.259.0");
     machine.installGo();
-    await machine.run();
+    const first = await machine.run();
     fs.rmSync(path.join(machine.folder, "opt"), { recursive: true });
-    machine.write("project/.local/toolchain/stamps/pulumi-resource-command.json", "{");
+    fs.writeFileSync(path.join(setOf(first), "stamps/pulumi-resource-command.json"), "{");
     const run = await machine.run();
     assert.equal(content(run, "pulumi"), "built-module pulumi");
-    assert.equal(machine.builds().filter((name) => name === "pulumi-resource-command").length, 2);
+    assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
+    const stamp = fs.readFileSync(path.join(setOf(run), "stamps/pulumi-resource-command.json"), "utf8");
+    assert.equal((JSON.parse(stamp) as { from: string }).from, "built from offline/pulumi-resource-command");
+  });
+
+  it("builds once for clones of the same sources, and again for one that has others", async () => {
+    machine.installGo();
+    const first = await machine.run("pulumi-resource-command");
+    const same = await machine.runIn(machine.clone("same"), ["pulumi-resource-command"]);
+    assert.equal(setOf(same), setOf(first));
+    assert.equal(same.stderr, "");
+    const other = machine.clone("other");
+    machine.write("other/offline/pulumi-resource-command/go.mod", "others\n");
+    const different = await machine.runIn(other, ["pulumi", "pulumi-resource-command"]);
+    assert.equal(content(different, "pulumi-resource-command"), "built-others");
+    // What is the same in both is not built again, and neither clone has taken the other's away.
+    const back = await machine.run("pulumi", "pulumi-resource-command");
+    assert.equal(content(back, "pulumi-resource-command"), "built-module pulumi-resource-command");
+    assert.deepEqual(machine.builds(), ["pulumi-resource-command", "pulumi", "pulumi-resource-command"]);
+  });
+
+  it("builds again with another release of Go, and takes any build where Go is missing", async () => {
+    machine.installGo();
+    machine.releaseGo("go1.25.1");
+    await machine.run("pulumi-resource-command");
+    machine.releaseGo("go1.25.2");
+    const newer = await machine.run("pulumi-resource-command");
+    assert.equal(newer.code, 0, newer.stderr);
+    assert.equal(machine.builds().length, 2);
+    fs.rmSync(path.join(machine.bin, "go"));
+    fs.rmSync(setOf(newer), { recursive: true });
+    const without = await machine.run("pulumi-resource-command");
+    assert.equal(content(without, "pulumi-resource-command"), "built-module pulumi-resource-command");
+  });
+
+  it("keeps nothing of sources that change while it builds", async () => {
+    machine.installGo('echo built-$(cat go.mod) > "$out"; echo changed > go.mod');
+    const run = await machine.run("pulumi-resource-command");
+    assert.equal(run.code, 1);
+    assert.match(
+      run.stderr,
+      /^offline\/pulumi-resource-command changed while it was built; fix: run this again$/m,
+    );
+    assert(!fs.existsSync(path.join(machine.cache, "store")));
+  });
+
+  it("keeps the tools where the environment says", async () => {
+    machine.installGo();
+    const [xdg, own] = [path.join(machine.folder, "xdg"), path.join(machine.folder, "own")];
+    const run = (environment: NodeJS.ProcessEnv) =>
+      machine.runIn(machine.project, ["pulumi-resource-command"], environment);
+    assert(
+      setOf(await run({ XDG_CACHE_HOME: xdg })).startsWith(path.join(xdg, "xsched-triton/toolchain/sets/")),
+    );
+    assert(setOf(await run({ XDG_CACHE_HOME: "relative" })).startsWith(path.join(machine.cache, "sets/")));
+    assert(
+      setOf(await run({ XDG_CACHE_HOME: xdg, XSCHED_TRITON_TOOLCHAIN: own })).startsWith(
+        path.join(own, "sets/"),
+      ),
+    );
+  });
+
+  it("prints only the folder for PATH when asked to", async () => {
+    machine.installGo();
+    const found = await machine.run();
+    const { stdout } = await execute(
+      process.execPath,
+      [path.join(machine.project, "scripts/toolchain.mjs"), "--path"],
+      { PATH: machine.bin, HOME: path.join(machine.folder, "home") },
+    );
+    assert.equal(stdout, `${found.found?.path}\n`);
   });
 
   it("builds once for runs at the same time", async () => {
@@ -267,7 +366,7 @@ describe("toolchain", () => {
     for (const run of runs)
       assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
     assert.equal(machine.builds().length, 1);
-    assert(!fs.existsSync(path.join(machine.project, ".local/toolchain/lock")));
+    assert.deepEqual(fs.readdirSync(machine.cache).sort(), ["sets", "store"]);
   });
 
   it("takes over the lock of a run that was killed", async () => {
@@ -278,7 +377,8 @@ describe("toolchain", () => {
         resolve(child.pid ?? 0);
       });
     });
-    machine.write("project/.local/toolchain/lock", String(dead));
+    fs.mkdirSync(machine.cache, { recursive: true });
+    fs.writeFileSync(path.join(machine.cache, "lock"), String(dead));
     const run = await machine.run("pulumi-resource-command");
     assert.equal(run.code, 0, run.stderr);
   });
@@ -291,7 +391,10 @@ describe("toolchain", () => {
     assert.match(message, /^pulumi-resource-command 1\.2\.1 is missing\. Tried:$/m);
     assert.match(message, /^ {2}installed: not on PATH, and no plugin command 1\.2\.1 in .*plugins$/m);
     assert.match(message, /^ {2}download: http:\/\/127\.0\.0\.1:9 is out of reach: /m);
-    assert.match(message, /^ {2}build: go build in tools\/pulumi-resource-command fails:\n.*403 Forbidden$/m);
+    assert.match(
+      message,
+      /^ {2}build: go build in offline\/pulumi-resource-command fails:\n.*403 Forbidden$/m,
+    );
     assert.match(message, /^fix: pulumi plugin install resource command 1\.2\.1, or install Go/m);
   });
 

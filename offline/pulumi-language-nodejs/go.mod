@@ -1,4 +1,4 @@
-module xsched-triton/tools/pulumi-language-nodejs
+module xsched-triton/offline/pulumi-language-nodejs
 
 go 1.25.11
 

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi-go-provider/infer/types"
 
-	"xsched-triton/tools/pulumi-resource-command/script"
+	"xsched-triton/offline/pulumi-resource-command/script"
 )
 
 // CopyToRemote is the resource command:remote:CopyToRemote. Deleting it leaves the files where they are.

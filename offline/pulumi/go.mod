@@ -1,4 +1,4 @@
-module xsched-triton/tools/pulumi
+module xsched-triton/offline/pulumi
 
 go 1.25.11
 

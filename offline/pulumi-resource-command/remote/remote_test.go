@@ -20,7 +20,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"golang.org/x/crypto/ssh"
 
-	"xsched-triton/tools/pulumi-resource-command/script"
+	"xsched-triton/offline/pulumi-resource-command/script"
 )
 
 func newKey(t *testing.T) (ssh.Signer, string) {

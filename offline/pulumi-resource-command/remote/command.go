@@ -11,7 +11,7 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"golang.org/x/crypto/ssh"
 
-	"xsched-triton/tools/pulumi-resource-command/script"
+	"xsched-triton/offline/pulumi-resource-command/script"
 )
 
 // closeAfter is how long a cancelled command has to end after SIGTERM before the connection is closed.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"xsched-triton/tools/pulumi-resource-command/script"
+	"xsched-triton/offline/pulumi-resource-command/script"
 )
 
 func TestRunUsesInterpreterDirectoryAndEnvironment(t *testing.T) {

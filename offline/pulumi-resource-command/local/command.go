@@ -12,7 +12,7 @@ import (
 
 	"github.com/pulumi/pulumi-go-provider/infer"
 
-	"xsched-triton/tools/pulumi-resource-command/script"
+	"xsched-triton/offline/pulumi-resource-command/script"
 )
 
 // killAfter is how long a cancelled command has to end after SIGTERM.

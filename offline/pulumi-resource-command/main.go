@@ -18,8 +18,8 @@ import (
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi-go-provider/middleware/schema"
 
-	"xsched-triton/tools/pulumi-resource-command/local"
-	"xsched-triton/tools/pulumi-resource-command/remote"
+	"xsched-triton/offline/pulumi-resource-command/local"
+	"xsched-triton/offline/pulumi-resource-command/remote"
 )
 
 // compatibleVersion is the release of @pulumi/command that programs and states are written for.

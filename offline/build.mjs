@@ -1,0 +1,98 @@
+// Builds the Pulumi binaries from this folder's Go modules, for machines that reach a module proxy and nothing else.
+// scripts/toolchain.mjs calls it when a binary is neither installed nor can be downloaded.
+//
+// Plain Node without dependencies: it runs before `npm ci` has.
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+const FOLDER = import.meta.dirname;
+
+/**
+ * By binary, which is also the folder of its module: the Go package that is built there, what the linker sets in it,
+ * and how many minutes that takes on two cores.
+ */
+export const modules = {
+  pulumi: {
+    builds: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    stamps: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "v3.259.0" },
+    minutes: 6,
+  },
+  "pulumi-language-nodejs": { builds: ".", stamps: {}, minutes: 1 },
+  "pulumi-language-yaml": {
+    builds: "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+    stamps: {},
+    minutes: 4,
+  },
+  "pulumi-resource-command": { builds: ".", stamps: {}, minutes: 3 },
+  "pulumi-resource-docker-build": {
+    builds: "github.com/pulumi/pulumi-docker-build/provider/cmd/pulumi-resource-docker-build",
+    stamps: { "github.com/pulumi/pulumi-docker-build/provider.Version": "0.0.22" },
+    minutes: 6,
+  },
+  buildkitd: {
+    builds: "github.com/moby/buildkit/cmd/buildkitd",
+    stamps: { "github.com/moby/buildkit/version.Version": "v0.31.0" },
+    minutes: 2,
+  },
+};
+
+/** What `go build` says when it fails. */
+export class BuildError extends Error {}
+
+/** A digest of all that a binary is built from, except for the compiler. */
+export function moduleDigest(name) {
+  const root = path.join(FOLDER, name);
+  const { builds, stamps } = modules[name];
+  const digest = createHash("sha256").update(JSON.stringify([builds, stamps]));
+  const add = (folder) => {
+    const entries = fs
+      .readdirSync(folder, { withFileTypes: true })
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+    for (const entry of entries) {
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) add(file);
+      else if (!entry.name.endsWith("_test.go"))
+        digest.update(`${path.relative(root, file)}\0`).update(fs.readFileSync(file));
+    }
+  };
+  add(root);
+  return digest.digest("hex");
+}
+
+/** The release of the `go` on PATH, such as go1.26.8; undefined without one. Starts no process. */
+export function goVersion(environment) {
+  for (const folder of (environment.PATH ?? "").split(path.delimiter)) {
+    const file = path.join(folder, "go");
+    if (!path.isAbsolute(folder) || !fs.existsSync(file)) continue;
+    const release = path.join(fs.realpathSync(file), "../../VERSION");
+    // Its first line is the release. A `go` without that file finds its installation in a way of its own.
+    const version = fs.existsSync(release) ? fs.readFileSync(release, "utf8").split("\n")[0].trim() : "";
+    return /^[\w.-]+$/.test(version) ? version : "go";
+  }
+  return undefined;
+}
+
+/** Builds a binary into `file`. */
+export async function build(name, file, environment) {
+  const { builds, stamps } = modules[name];
+  const linker = ["-s", "-w", ...Object.entries(stamps).map(([symbol, value]) => `-X ${symbol}=${value}`)];
+  const words = ["build", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" "), "-o", file, builds];
+  const child = spawn("go", words, {
+    cwd: path.join(FOLDER, name),
+    // Pure Go needs no C compiler, and an outer go.work must not have a say.
+    env: { ...environment, CGO_ENABLED: "0", GOWORK: "off" },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const code = await new Promise((resolve) => {
+    child.on("error", (error) => {
+      output += error.message;
+      resolve(-1);
+    });
+    child.on("close", resolve);
+  });
+  if (code !== 0) throw new BuildError(output);
+}

@@ -1,0 +1,45 @@
+// What the ways to a tool need of the operating system.
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+
+/** Runs a program to its end; `output` is what it printed on either stream. */
+export function run(command, args, options) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    const keep = (chunk) => {
+      output += chunk;
+    };
+    child.stdout.on("data", keep);
+    child.stderr.on("data", keep);
+    child.on("error", (error) => {
+      resolve({ code: -1, output: error.message });
+    });
+    child.on("close", (code) => {
+      resolve({ code, output });
+    });
+  });
+}
+
+export function lastLines(output) {
+  return output.trim().split("\n").slice(-12).join("\n");
+}
+
+export function isExecutable(file) {
+  try {
+    fs.accessSync(file, fs.constants.X_OK);
+    return fs.statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a process of this machine runs. */
+export function isRunning(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === "EPERM";
+  }
+}
