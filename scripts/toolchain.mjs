@@ -1,5 +1,5 @@
 // Finds the Pulumi binaries that this project runs with, each one where it can be had: installed already, kept from an
-// earlier run, as the vendor's own download, or built with Go. docs/toolchain.md describes where they are kept and what
+// earlier run, as the vendor's own download, or built with Go. docs/reference/toolchain.md describes where they are kept and what
 // can be overridden.
 //
 // Plain Node without dependencies: it runs before `npm ci` has.

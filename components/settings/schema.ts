@@ -120,7 +120,7 @@ const settingsFields = {
   monitoring: defaulted(
     monitoringRule,
     { kind: "none" },
-    "Who watches the deployment; see docs/monitoring.md.",
+    "Who watches the deployment; see docs/reference/monitoring.md.",
   ),
 };
 
