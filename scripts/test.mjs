@@ -48,6 +48,7 @@ const CHECKS = [
     words: ["shellcheck", "-s", "bash", ...projectFiles(".sh"), ".ci/run"],
   },
   { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"] },
+  { title: "clang-format", needs: "clang-format-14", words: ["bash", "scripts/lint/cpp.sh"] },
   ...goModulesWithTests().map((folder) => ({
     title: `go test ${folder}`,
     needs: "go",

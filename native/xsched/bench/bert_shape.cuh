@@ -43,8 +43,8 @@ Gelu(__half* values, int count)
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index < count) {
     const float x = __half2float(values[index]);
-    values[index] =
-        __float2half(0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x))));
+    values[index] = __float2half(
+        0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x))));
   }
 }
 
@@ -53,7 +53,8 @@ AddScaled(__half* sum, const __half* one, const __half* other, int count)
 {
   const int index = blockIdx.x * blockDim.x + threadIdx.x;
   if (index < count) {
-    sum[index] = __hmul(__hadd(one[index], other[index]), __float2half(0.7071f));
+    sum[index] =
+        __hmul(__hadd(one[index], other[index]), __float2half(0.7071f));
   }
 }
 
@@ -84,11 +85,12 @@ __global__ void
 FillRandom(__half* values, size_t count, unsigned seed)
 {
   const size_t stride = static_cast<size_t>(gridDim.x) * blockDim.x;
-  for (size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < count;
-       i += stride) {
+  for (size_t i = static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+       i < count; i += stride) {
     unsigned state = (static_cast<unsigned>(i) ^ seed) * 2654435761u;
     state = (state ^ state >> 15) * 2246822519u;
-    values[i] = __float2half((static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.1f);
+    values[i] = __float2half(
+        (static_cast<float>(state >> 8) / 16777216.0f - 0.5f) * 0.1f);
   }
 }
 
@@ -107,7 +109,8 @@ class Product {
     int count;
   };
 
-  Product(cublasLtHandle_t planner, const Shape& shape) : planner_(planner), shape_(shape)
+  Product(cublasLtHandle_t planner, const Shape& shape)
+      : planner_(planner), shape_(shape)
   {
     if (planner_ != nullptr) {
       Plan();
@@ -116,41 +119,46 @@ class Product {
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
 
-  void
-  Launch(const __half* in, const __half* weight, __half* out, const Lane& lane) const
+  void Launch(
+      const __half* in, const __half* weight, __half* out,
+      const Lane& lane) const
   {
     if (planner_ != nullptr) {
       const float one = 1.0f, zero = 0.0f;
       CUBLAS_CHECK(cublasLtMatmul(
-          planner_, product_, &one, weight, weight_, in, in_, &zero, out, out_, out, out_,
-          &algorithm_, nullptr, 0, lane.stream));
+          planner_, product_, &one, weight, weight_, in, in_, &zero, out, out_,
+          out, out_, &algorithm_, nullptr, 0, lane.stream));
       return;
     }
     const __half one = __float2half(1.0f), zero = __float2half(0.0f);
-    const cublasOperation_t operation = shape_.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t operation =
+        shape_.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     const int stride = shape_.transposed ? shape_.inner : shape_.columns;
     const int m = shape_.columns, n = shape_.rows, k = shape_.inner;
     if (shape_.count == 1) {
       CUBLAS_CHECK(cublasHgemm(
-          lane.blas, operation, CUBLAS_OP_N, m, n, k, &one, weight, stride, in, k, &zero, out, m));
+          lane.blas, operation, CUBLAS_OP_N, m, n, k, &one, weight, stride, in,
+          k, &zero, out, m));
     } else {
       CUBLAS_CHECK(cublasHgemmStridedBatched(
           lane.blas, operation, CUBLAS_OP_N, m, n, k, &one, weight, stride,
-          static_cast<long long>(m) * k, in, k, static_cast<long long>(k) * n, &zero, out, m,
-          static_cast<long long>(m) * n, shape_.count));
+          static_cast<long long>(m) * k, in, k, static_cast<long long>(k) * n,
+          &zero, out, m, static_cast<long long>(m) * n, shape_.count));
     }
   }
 
  private:
-  void
-  Plan()
+  void Plan()
   {
     const Shape& shape = shape_;
     // cuBLAS counts columns first: what is a row here is a column there.
-    const auto weight_shape = shape.transposed ? std::make_pair(shape.inner, shape.columns)
-                                               : std::make_pair(shape.columns, shape.inner);
-    CUBLAS_CHECK(cublasLtMatmulDescCreate(&product_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
-    const cublasOperation_t operation = shape.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const auto weight_shape = shape.transposed
+                                  ? std::make_pair(shape.inner, shape.columns)
+                                  : std::make_pair(shape.columns, shape.inner);
+    CUBLAS_CHECK(
+        cublasLtMatmulDescCreate(&product_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    const cublasOperation_t operation =
+        shape.transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
     CUBLAS_CHECK(cublasLtMatmulDescSetAttribute(
         product_, CUBLASLT_MATMUL_DESC_TRANSA, &operation, sizeof(operation)));
     weight_ = Layout(weight_shape.first, weight_shape.second, shape.count);
@@ -166,22 +174,24 @@ class Product {
     cublasLtMatmulHeuristicResult_t found;
     int count = 0;
     CUBLAS_CHECK(cublasLtMatmulAlgoGetHeuristic(
-        planner_, product_, weight_, in_, out_, out_, preference, 1, &found, &count));
+        planner_, product_, weight_, in_, out_, out_, preference, 1, &found,
+        &count));
     Check(count == 1, "finding an algorithm");
     algorithm_ = found.algo;
     CUBLAS_CHECK(cublasLtMatmulPreferenceDestroy(preference));
   }
 
-  static cublasLtMatrixLayout_t
-  Layout(int columns, int rows, int count)
+  static cublasLtMatrixLayout_t Layout(int columns, int rows, int count)
   {
     cublasLtMatrixLayout_t layout = nullptr;
-    CUBLAS_CHECK(cublasLtMatrixLayoutCreate(&layout, CUDA_R_16F, columns, rows, columns));
+    CUBLAS_CHECK(cublasLtMatrixLayoutCreate(
+        &layout, CUDA_R_16F, columns, rows, columns));
     const int64_t stride = static_cast<int64_t>(columns) * rows;
     CUBLAS_CHECK(cublasLtMatrixLayoutSetAttribute(
         layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)));
     CUBLAS_CHECK(cublasLtMatrixLayoutSetAttribute(
-        layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof(stride)));
+        layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride,
+        sizeof(stride)));
     return layout;
   }
 
@@ -239,8 +249,7 @@ class Model {
 
   // Launches one inference: 240 kernels. Calls 'between' twice among them.
   template <typename Between>
-  void
-  Launch(const Between& between)
+  void Launch(const Between& between)
   {
     // Each starts from the same input: values that only ever went through the layers again would
     // become zero, which the device computes faster.
@@ -249,12 +258,14 @@ class Model {
     for (int layer = 0; layer < kLayers; ++layer) {
       to_qkv_.Launch(input, qkv_weight_, qkv_, lane_);
       to_scores_.Launch(qkv_, qkv_ + keys, scores_, lane_);
-      SoftmaxRow<<<heads_ * kSequence, 128, 0, lane_.stream>>>(scores_, kSequence);
+      SoftmaxRow<<<heads_ * kSequence, 128, 0, lane_.stream>>>(
+          scores_, kSequence);
       to_context_.Launch(scores_, qkv_ + 2 * keys, context_, lane_);
       to_hidden_.Launch(context_, out_weight_, inner_, lane_);
       Add(hidden_, input, inner_);
       up_.Launch(hidden_, up_weight_, inner_, lane_);
-      Gelu<<<(rows_ * kFeedForward + 255) / 256, 256, 0, lane_.stream>>>(inner_, rows_ * kFeedForward);
+      Gelu<<<(rows_ * kFeedForward + 255) / 256, 256, 0, lane_.stream>>>(
+          inner_, rows_ * kFeedForward);
       down_.Launch(inner_, down_weight_, context_, lane_);
       Add(hidden_, hidden_, context_);
       input = hidden_;
@@ -265,8 +276,7 @@ class Model {
     CUDA_CHECK(cudaGetLastError());
   }
 
-  void
-  Launch()
+  void Launch()
   {
     Launch([] {});
   }
@@ -278,13 +288,13 @@ class Model {
  private:
   static constexpr int kHeadSize = kHidden / kHeads;
 
-  static Lane
-  MakeLane(int priority)
+  static Lane MakeLane(int priority)
   {
     constexpr size_t kWorkspace = 32u << 20;
     Lane lane;
     void* workspace = nullptr;
-    CUDA_CHECK(cudaStreamCreateWithPriority(&lane.stream, cudaStreamNonBlocking, priority));
+    CUDA_CHECK(cudaStreamCreateWithPriority(
+        &lane.stream, cudaStreamNonBlocking, priority));
     CUBLAS_CHECK(cublasCreate(&lane.blas));
     CUBLAS_CHECK(cublasSetStream(lane.blas, lane.stream));
     CUDA_CHECK(cudaMalloc(&workspace, kWorkspace));
@@ -292,8 +302,7 @@ class Model {
     return lane;
   }
 
-  static __half*
-  Random(size_t count)
+  static __half* Random(size_t count)
   {
     __half* device = nullptr;
     CUDA_CHECK(cudaMalloc(&device, count * sizeof(__half)));
@@ -302,11 +311,11 @@ class Model {
     return device;
   }
 
-  void
-  Add(__half* sum, const __half* one, const __half* other)
+  void Add(__half* sum, const __half* one, const __half* other)
   {
     const int count = rows_ * kHidden;
-    AddScaled<<<(count + 255) / 256, 256, 0, lane_.stream>>>(sum, one, other, count);
+    AddScaled<<<(count + 255) / 256, 256, 0, lane_.stream>>>(
+        sum, one, other, count);
   }
 
   int rows_;

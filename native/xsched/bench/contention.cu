@@ -92,8 +92,10 @@ class XSched {
     // Found where LD_LIBRARY_PATH leads; no other copy of it can be there.
     void* library = dlopen("libhalcuda.so", RTLD_NOW);
     Check(
-        library != nullptr && dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD) != nullptr &&
-            dlsym(dlopen("libcuda.so.1", RTLD_NOW), "xsched_shim_version") != nullptr,
+        library != nullptr &&
+            dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD) != nullptr &&
+            dlsym(dlopen("libcuda.so.1", RTLD_NOW), "xsched_shim_version") !=
+                nullptr,
         "running under the shim (LD_LIBRARY_PATH)");
     Load(library, "CudaQueueCreate", &cuda_queue_create);
     Load(library, "HwQueueDestroy", &hw_queue_destroy);
@@ -112,8 +114,7 @@ class XSched {
 
  private:
   template <typename Function>
-  static void
-  Load(void* library, const char* name, Function* function)
+  static void Load(void* library, const char* name, Function* function)
   {
     *function = reinterpret_cast<Function>(dlsym(library, name));
     Check(*function != nullptr, name);
@@ -126,8 +127,8 @@ class ScopedQueue {
   ScopedQueue(cudaStream_t stream, Priority priority)
   {
     XSCHED_CHECK(Api().cuda_queue_create(&hwq_, stream));
-    XSCHED_CHECK(
-        Api().queue_create(&queue_, hwq_, kPreemptLevelDeactivate, kQueueCreateFlagNone));
+    XSCHED_CHECK(Api().queue_create(
+        &queue_, hwq_, kPreemptLevelDeactivate, kQueueCreateFlagNone));
     XSCHED_CHECK(Api().set_priority(queue_, priority));
   }
   ~ScopedQueue()
@@ -138,8 +139,7 @@ class ScopedQueue {
   ScopedQueue(const ScopedQueue&) = delete;
   ScopedQueue& operator=(const ScopedQueue&) = delete;
 
-  XQueueStats
-  Stats() const
+  XQueueStats Stats() const
   {
     XQueueStats stats = {};
     XSCHED_CHECK(Api().get_stats(queue_, &stats));
@@ -147,8 +147,7 @@ class ScopedQueue {
   }
 
  private:
-  static XSched&
-  Api()
+  static XSched& Api()
   {
     static XSched api;
     return api;
@@ -211,7 +210,8 @@ TwoCores()
   int first = -1;
   for (unsigned cpu = 1; cpu < count; ++cpu) {
     std::ifstream file(
-        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list");
+        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) +
+        "/topology/thread_siblings_list");
     std::string siblings = std::to_string(cpu);
     std::getline(file, siblings);
     if (first < 0) {
@@ -251,26 +251,27 @@ class Background {
     pthread_getcpuclockid(thread_.native_handle(), &cpu_clock_);
   }
 
-  double
-  CpuSeconds() const
+  double CpuSeconds() const
   {
     struct timespec time;
     clock_gettime(cpu_clock_, &time);
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+    return static_cast<double>(time.tv_sec) +
+           static_cast<double>(time.tv_nsec) * 1e-9;
   }
 
   // Ends the thread; returns inferences per second from 'begin' to 'end', from completion to
   // completion.
-  double
-  Stop(Clock::time_point begin, Clock::time_point end)
+  double Stop(Clock::time_point begin, Clock::time_point end)
   {
     stop_.store(true);
     thread_.join();
-    const auto first = std::lower_bound(completions_.begin(), completions_.end(), begin);
-    const auto last = std::upper_bound(completions_.begin(), completions_.end(), end);
-    return last - first < 2
-               ? 0.0
-               : static_cast<double>(last - first - 1) / Seconds(*(last - 1) - *first);
+    const auto first =
+        std::lower_bound(completions_.begin(), completions_.end(), begin);
+    const auto last =
+        std::upper_bound(completions_.begin(), completions_.end(), end);
+    return last - first < 2 ? 0.0
+                            : static_cast<double>(last - first - 1) /
+                                  Seconds(*(last - 1) - *first);
   }
 
  private:
@@ -286,7 +287,8 @@ Median(std::vector<double> values)
   if (values.empty()) {
     return 0;
   }
-  std::nth_element(values.begin(), values.begin() + values.size() / 2, values.end());
+  std::nth_element(
+      values.begin(), values.begin() + values.size() / 2, values.end());
   return values[values.size() / 2];
 }
 
@@ -299,7 +301,8 @@ struct Result {
 // Requests from now on until 'seconds' have passed. Those that are still due then are dropped, as
 // where the device cannot keep up with them.
 Result
-RunForeground(Model* model, const Phase& phase, double seconds, double period_ms)
+RunForeground(
+    Model* model, const Phase& phase, double seconds, double period_ms)
 {
   constexpr int kWarmUp = 2;
   Result result;
@@ -332,14 +335,15 @@ RunForeground(Model* model, const Phase& phase, double seconds, double period_ms
       result.latencies_us.push_back(1e6 * Seconds(Clock::now() - start));
     }
   }
-  result.foreground_per_second = static_cast<double>(served) / Seconds(Clock::now() - begin);
+  result.foreground_per_second =
+      static_cast<double>(served) / Seconds(Clock::now() - begin);
   return result;
 }
 
 void
 RunPhase(
-    const Phase& phase, double seconds, double period_ms, Model* foreground, Model* background,
-    std::pair<int, int> cores)
+    const Phase& phase, double seconds, double period_ms, Model* foreground,
+    Model* background, std::pair<int, int> cores)
 {
   foreground->Use(phase.urgent);
   std::unique_ptr<ScopedQueue> high, low;
@@ -368,20 +372,24 @@ RunPhase(
   const std::pair<double, double> ticks = StolenAndAll();
   const double stolen = (ticks.first - ticks_before.first) /
                         std::max(1.0, ticks.second - ticks_before.second);
-  const double cpu = load ? (load->CpuSeconds() - cpu_before) / Seconds(end - begin) : 0;
+  const double cpu =
+      load ? (load->CpuSeconds() - cpu_before) / Seconds(end - begin) : 0;
   const double background_per_second = load ? load->Stop(begin, end) : 0;
 
   std::printf(
       "{\"phase\": \"%s\", \"foreground_per_s\": %.3f, \"background_per_s\": %.4f, "
       "\"background_cpu\": %.3f, \"stolen\": %.4f, ",
-      phase.name, result.foreground_per_second, background_per_second, cpu, stolen);
+      phase.name, result.foreground_per_second, background_per_second, cpu,
+      stolen);
   if (low != nullptr) {
     const XQueueStats stats = low->Stats();
     std::printf(
-        "\"blocked\": %lld, \"blocked_ms\": %.1f, ", static_cast<long long>(stats.blocked),
+        "\"blocked\": %lld, \"blocked_ms\": %.1f, ",
+        static_cast<long long>(stats.blocked),
         static_cast<double>(stats.blocked_ns) * 1e-6);
   }
-  std::printf("\"launch_us\": %.1f, \"latencies_us\": [", Median(result.launches_us));
+  std::printf(
+      "\"launch_us\": %.1f, \"latencies_us\": [", Median(result.launches_us));
   for (size_t i = 0; i < result.latencies_us.size(); ++i) {
     std::printf("%s%.1f", i == 0 ? "" : ", ", result.latencies_us[i]);
   }
@@ -417,7 +425,8 @@ main(int argc, char** argv)
       cycles = std::atoi(argv[++index]);
     } else if (
         index + 1 < argc && word == "--cores" &&
-        std::sscanf(argv[index + 1], "%d,%d", &cores.first, &cores.second) == 2) {
+        std::sscanf(argv[index + 1], "%d,%d", &cores.first, &cores.second) ==
+            2) {
       ++index;
     } else {
       std::fprintf(stderr, "contention: unknown argument %s\n", word.c_str());

@@ -64,7 +64,7 @@ main(int argc, char** argv)
   Watch(2, seconds, &second);
   other.join();
   std::printf(
-      "{\"seconds\": %.1f, \"gaps\": %d, \"ms\": %.1f, \"longest_ms\": %.1f}\n", seconds,
-      first.count + second.count, (first.all + second.all).count(),
+      "{\"seconds\": %.1f, \"gaps\": %d, \"ms\": %.1f, \"longest_ms\": %.1f}\n",
+      seconds, first.count + second.count, (first.all + second.all).count(),
       std::max(first.longest, second.longest).count());
 }

@@ -199,8 +199,7 @@ main()
     if (kOnGpu) {
       Queue higher(other, PRIORITY_MAX);
       NsPerLaunch(kernel, stream, &cuLaunchKernel);  // the kernel's time
-      counted_ns.push_back(
-          NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
+      counted_ns.push_back(NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
     }
   }
   printf(

@@ -82,8 +82,8 @@ Print(const std::string& text)
 // Rates between two samples; what was not there before has none yet.
 void
 PrintRates(
-    const std::map<int64_t, QueueRow>& before,
-    const std::vector<QueueRow>& now, double seconds)
+    const std::map<int64_t, QueueRow>& before, const std::vector<QueueRow>& now,
+    double seconds)
 {
   std::vector<std::vector<std::string>> rows;
   for (const QueueRow& queue : now) {
@@ -257,8 +257,7 @@ Watch(const std::string& socket, int64_t interval_ns)
     if (before_ns != 0) {
       // On a terminal each table takes the place of the one before.
       Print(terminal ? "\033[H\033[J" : "");
-      PrintRates(
-          before, queues, static_cast<double>(now_ns - before_ns) / 1e9);
+      PrintRates(before, queues, static_cast<double>(now_ns - before_ns) / 1e9);
       Print(terminal ? "" : "\n");
     }
     before.clear();
@@ -281,17 +280,21 @@ ShowStatus(const std::string& socket)
   const std::string& driver = answer.Field(0, "driver");
   // Only a clear yes is one: this is what health checks rely on.
   const bool scheduled = answer.Field(0, "scheduled") == "yes";
-  Print(
-      "version    " + answer.Field(0, "version") + "\n" +
-      "pid        " + answer.Field(0, "pid") + "\n" +
-      "driver     " + (driver.empty() ? "(none)" : driver) + "\n" +
-      "policy     " + answer.Field(0, "policy") + "\n" +
-      "scheduler  " + answer.Field(0, "scheduler") + "\n" +
-      "mode       " + answer.Field(0, "mode") + "\n" +
-      "in flight  at most " + answer.Field(0, "in_flight_limit_us") + " us\n" +
-      "queues     " + answer.Field(0, "queues") + "\n" +
-      "scheduled  " +
-      (scheduled ? "yes" : "no: " + answer.Field(0, "problem")) + "\n");
+  const std::string limit = answer.Field(0, "in_flight_limit_us");
+  const std::string lines[] = {
+      "version    " + answer.Field(0, "version"),
+      "pid        " + answer.Field(0, "pid"),
+      "driver     " + (driver.empty() ? "(none)" : driver),
+      "policy     " + answer.Field(0, "policy"),
+      "scheduler  " + answer.Field(0, "scheduler"),
+      "mode       " + answer.Field(0, "mode"),
+      "in flight  at most " + limit + " us",
+      "queues     " + answer.Field(0, "queues"),
+      "scheduled  " + (scheduled ? "yes" : "no: " + answer.Field(0, "problem")),
+  };
+  for (const std::string& line : lines) {
+    Print(line + "\n");
+  }
   return scheduled ? kExitSuccess : kExitRefused;
 }
 

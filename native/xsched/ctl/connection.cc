@@ -35,8 +35,7 @@ Await(int fd, short events, int64_t until_ns)
       return false;
     }
     struct pollfd polled = {fd, events, 0};
-    const int found =
-        poll(&polled, 1, static_cast<int>(rest_ns / 1000000 + 1));
+    const int found = poll(&polled, 1, static_cast<int>(rest_ns / 1000000 + 1));
     if (found > 0 || (found < 0 && errno != EINTR)) {
       return found > 0;
     }
@@ -130,8 +129,7 @@ Ask(const std::string& path, const std::string& request, AnswerTable* table)
   const FileDescriptor connection(
       socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   std::string text;
-  if (!connection.IsOpen() ||
-      !Connect(connection.Get(), address, until_ns) ||
+  if (!connection.IsOpen() || !Connect(connection.Get(), address, until_ns) ||
       !SendAll(connection.Get(), request + "\n", until_ns) ||
       !ReceiveAll(connection.Get(), until_ns, &text)) {
     return NoAnswer(

@@ -14,8 +14,7 @@ namespace xsched {
 // Sends one request to the process behind a socket. Success fills 'answer';
 // otherwise what is wrong was said on standard error.
 ExitCode Ask(
-    const std::string& socket, const std::string& request,
-    AnswerTable* answer);
+    const std::string& socket, const std::string& request, AnswerTable* answer);
 
 }  // namespace xsched
 

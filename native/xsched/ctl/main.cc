@@ -91,7 +91,8 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
   const std::string& queue = arguments[0];
   if (OneLine(queue) != queue) {
     return WrongUsage(
-        "the queue \"" + queue + "\" contains control characters, which no "
+        "the queue \"" + queue +
+        "\" contains control characters, which no "
         "queue's name does");
   }
   Priority priority = PRIORITY_DEFAULT;
@@ -155,8 +156,7 @@ RunCommand(
         "\"; there are status, list, priority, stats and watch");
   }
   if (!arguments.empty()) {
-    return WrongUsage(
-        command + " takes no arguments; options come before it");
+    return WrongUsage(command + " takes no arguments; options come before it");
   }
   return WithSocket(target, command == "status" ? ShowStatus : ListQueues);
 }

@@ -27,8 +27,8 @@ FindAll(const std::vector<std::string>& directories)
   std::vector<Process> processes;
   for (const std::string& path : directories) {
     std::string error;
-    const auto directory = SocketDirectory::Open(
-        path, SocketDirectory::Missing::kFail, &error);
+    const auto directory =
+        SocketDirectory::Open(path, SocketDirectory::Missing::kFail, &error);
     if (directory == nullptr) {
       if (!error.empty()) {
         fprintf(stderr, "xsched-ctl: %s\n", error.c_str());
@@ -63,8 +63,9 @@ FindProcess(pid_t pid, std::string* socket)
   }
   if (!found.empty()) {
     fprintf(
-        stderr, "xsched-ctl: there are several processes; choose one with "
-                "%s:\n",
+        stderr,
+        "xsched-ctl: there are several processes; choose one with "
+        "%s:\n",
         pid == 0 ? "--pid" : "--socket");
     for (const Process& process : found) {
       fprintf(

@@ -60,8 +60,8 @@ FormatTable(
     for (size_t i = 0; i < columns.size(); ++i) {
       const std::string space(widths[i] - Width(line[i]), ' ');
       row += i == 0 ? "" : "  ";
-      row += columns[i].align == Align::kLeft ? line[i] + space
-                                              : space + line[i];
+      row +=
+          columns[i].align == Align::kLeft ? line[i] + space : space + line[i];
     }
     row.erase(row.find_last_not_of(' ') + 1);
     text += row + "\n";

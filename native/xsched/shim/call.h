@@ -16,21 +16,19 @@ class Call {
 
   // Inlined even where it stands twice: a closure that is not costs more than
   // all the rest of a launch that nobody schedules.
-  __attribute__((always_inline)) CUresult
-  operator()() const
+  __attribute__((always_inline)) CUresult operator()() const
   {
     return function_();
   }
 
   // The stream that is meant. The null stream is one of two others, which
   // have handles of their own.
-  static CUstream
-  Meant(CUstream stream)
+  static CUstream Meant(CUstream stream)
   {
-    return stream != nullptr ? stream
-                             : reinterpret_cast<CUstream>(
-                                   kPerThread ? kStreamPerThread
-                                              : kStreamLegacy);
+    return stream != nullptr
+               ? stream
+               : reinterpret_cast<CUstream>(
+                     kPerThread ? kStreamPerThread : kStreamLegacy);
   }
 
  private:

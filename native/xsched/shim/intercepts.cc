@@ -37,17 +37,17 @@ GetProcAddress(
 
 }  // namespace
 
-#define XSCHED_INTERCEPT(                                                   \
-    symbol, since, per_thread, behaviour, parameters, arguments)            \
-  extern "C" __attribute__((visibility("default"))) CUresult symbol         \
-      parameters                                                            \
-  {                                                                         \
-    static DriverFunction<CUresult parameters> driver(#symbol);             \
-    const auto forward = [&]() __attribute__((always_inline)) {             \
-      return driver arguments;                                              \
-    };                                                                      \
-    const auto call = MakeCall<per_thread>(forward);                        \
-    return behaviour;                                                       \
+#define XSCHED_INTERCEPT(                                                      \
+    symbol, since, per_thread, behaviour, parameters, arguments)               \
+  extern "C" __attribute__((visibility("default"))) CUresult symbol parameters \
+  {                                                                            \
+    static DriverFunction<CUresult parameters> driver(#symbol);                \
+    const auto forward = [&]() __attribute__((always_inline))                  \
+    {                                                                          \
+      return driver arguments;                                                 \
+    };                                                                         \
+    const auto call = MakeCall<per_thread>(forward);                           \
+    return behaviour;                                                          \
   }
 #include "shim/streams.def"
 #include "shim/work.def"

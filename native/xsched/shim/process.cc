@@ -30,8 +30,8 @@ AnnounceOnce()
   });
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
-  const std::string socket = StartControl(
-      {XSCHED_VERSION, driver.Loaded() ? driver.Path() : ""});
+  const std::string socket =
+      StartControl({XSCHED_VERSION, driver.Loaded() ? driver.Path() : ""});
   Log(LogLevel::kInfo,
       "version %s, driver %s, policy %s, mode %s, in flight at most %lld us, "
       "control %s",

@@ -122,8 +122,7 @@ CUresult
 ObserveContext(const Call& call, CUcontext context)
 {
   if (!Scheduler::Active() ||
-      (context == nullptr &&
-       real::cuCtxGetCurrent(&context) != kCudaSuccess)) {
+      (context == nullptr && real::cuCtxGetCurrent(&context) != kCudaSuccess)) {
     return call();
   }
   Scheduler& scheduler = Scheduler::Get();

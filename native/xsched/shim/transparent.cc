@@ -48,8 +48,7 @@ AdoptStream(CUstream stream)
     int least = 0;
     int greatest = 0;
     int own = 0;
-    if (real::cuCtxGetStreamPriorityRange(&least, &greatest) ==
-            kCudaSuccess &&
+    if (real::cuCtxGetStreamPriorityRange(&least, &greatest) == kCudaSuccess &&
         real::cuStreamGetPriority(stream, &own) == kCudaSuccess) {
       priority = least - own;
     }

@@ -31,12 +31,11 @@ Grid(
 inline LaunchKey
 GridOf(const CUlaunchConfig* config, CUfunction function)
 {
-  return config == nullptr
-             ? Grid(function)
-             : Grid(
-                   function, config->gridDimX, config->gridDimY,
-                   config->gridDimZ, config->blockDimX, config->blockDimY,
-                   config->blockDimZ);
+  return config == nullptr ? Grid(function)
+                           : Grid(
+                                 function, config->gridDimX, config->gridDimY,
+                                 config->gridDimZ, config->blockDimX,
+                                 config->blockDimY, config->blockDimZ);
 }
 
 inline CUstream
@@ -72,8 +71,7 @@ inline Queue*
 QueueOfWork(const Scheduler& scheduler, CUstream stream)
 {
   Queue* queue = OwnerOf(scheduler, stream);
-  return queue == nullptr || Captures::Includes(stream) ? nullptr
-                                                              : queue;
+  return queue == nullptr || Captures::Includes(stream) ? nullptr : queue;
 }
 
 template <typename Call, typename LazyGrid>
@@ -92,8 +90,7 @@ Launch(const Call& call, CUstream stream, const LazyGrid& grid)
   const LaunchTicket ticket =
       scheduler.BeforeLaunch(queue, Number(meant), grid);
   const CUresult result = call();
-  scheduler.AfterLaunch(
-      queue, Number(meant), ticket, result == kCudaSuccess);
+  scheduler.AfterLaunch(queue, Number(meant), ticket, result == kCudaSuccess);
   return result;
 }
 

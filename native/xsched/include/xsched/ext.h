@@ -13,11 +13,11 @@ extern "C" {
 
 // Counters of one XQueue since it was created.
 typedef struct {
-  int64_t launches;         // launches that reached the driver
-  int64_t blocked;          // launches that had to wait
-  int64_t blocked_ns;       // the time they waited
-  int64_t preemptions;      // times this queue made another one stop
-  int64_t in_flight_ns;     // estimated GPU time on the device, if bounded
+  int64_t launches;      // launches that reached the driver
+  int64_t blocked;       // launches that had to wait
+  int64_t blocked_ns;    // the time they waited
+  int64_t preemptions;   // times this queue made another one stop
+  int64_t in_flight_ns;  // estimated GPU time on the device, if bounded
   Priority priority;
 } XQueueStats;
 

@@ -197,8 +197,8 @@ Control::WriteMetrics(int64_t now_ns)
     std::string text;
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      text = RenderMetrics(
-          GetProcessStatus(shim_), Scheduler::Get().ReportAll());
+      text =
+          RenderMetrics(GetProcessStatus(shim_), Scheduler::Get().ReportAll());
     }
     metrics_->Write(text);
   } catch (...) {

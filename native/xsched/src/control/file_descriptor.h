@@ -19,8 +19,7 @@ class FileDescriptor {
       : fd_(std::exchange(other.fd_, -1))
   {
   }
-  FileDescriptor&
-  operator=(FileDescriptor&& other) noexcept
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept
   {
     std::swap(fd_, other.fd_);
     return *this;
@@ -30,8 +29,7 @@ class FileDescriptor {
   int Get() const { return fd_; }
   bool IsOpen() const { return fd_ >= 0; }
 
-  void
-  Close()
+  void Close()
   {
     if (fd_ >= 0) {
       close(std::exchange(fd_, -1));

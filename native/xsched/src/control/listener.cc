@@ -28,8 +28,7 @@ Listener::Listener(std::string path, FileDescriptor socket)
 }
 
 std::unique_ptr<Listener>
-Listener::Open(
-    const std::string& directory_path, pid_t pid, std::string* error)
+Listener::Open(const std::string& directory_path, pid_t pid, std::string* error)
 {
   const auto directory = SocketDirectory::Open(
       directory_path, SocketDirectory::Missing::kCreate, error);
@@ -54,16 +53,15 @@ Listener::Open(
   if (bind(
           listening.Get(), reinterpret_cast<struct sockaddr*>(&address),
           sizeof(address)) != 0) {
-    *error = path +
-             (errno == EADDRINUSE
-                  ? " is there already and belongs to a process of another "
-                    "PID namespace, or is no socket; set XSCHED_CONTROL_DIR "
-                    "to a directory of this process's own"
-                  : std::string(" cannot be made: ") + strerror(errno));
+    *error =
+        path + (errno == EADDRINUSE
+                    ? " is there already and belongs to a process of another "
+                      "PID namespace, or is no socket; set XSCHED_CONTROL_DIR "
+                      "to a directory of this process's own"
+                    : std::string(" cannot be made: ") + strerror(errno));
     return nullptr;
   }
-  std::unique_ptr<Listener> listener(
-      new Listener(path, std::move(listening)));
+  std::unique_ptr<Listener> listener(new Listener(path, std::move(listening)));
   // Again, as a strange umask can have taken more away.
   if (chmod(path.c_str(), 0600) != 0 ||
       listen(listener->Socket().Get(), kBacklog) != 0) {

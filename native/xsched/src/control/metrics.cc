@@ -133,8 +133,7 @@ RenderMetrics(
   std::string text;
   AppendHead(
       "xsched_info", "gauge", "What the process runs with; always 1.", &text);
-  text += "xsched_info{" + pid +
-          ",version=" + LabelValue(status.shim.version) +
+  text += "xsched_info{" + pid + ",version=" + LabelValue(status.shim.version) +
           ",driver=" + LabelValue(status.shim.driver) +
           ",policy=" + LabelValue(status.policy) +
           ",scheduler=" + LabelValue(status.scheduler) +

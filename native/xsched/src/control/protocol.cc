@@ -84,8 +84,7 @@ ErrorAnswer(const std::string& message)
 ParsedAnswer
 ParseAnswer(const std::string& text)
 {
-  ParsedAnswer answer = {
-      ParsedAnswer::Kind::kIncomplete, AnswerTable({}), ""};
+  ParsedAnswer answer = {ParsedAnswer::Kind::kIncomplete, AnswerTable({}), ""};
   const size_t end = text.find("\n\n");
   if (end == std::string::npos) {
     return answer;

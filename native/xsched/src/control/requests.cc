@@ -145,8 +145,7 @@ AnswerRequest(const ShimDescription& shim, const std::string& request)
 {
   if (request.size() > kMaxRequest) {
     return ErrorAnswer(
-        "the request is longer than " + std::to_string(kMaxRequest) +
-        " bytes");
+        "the request is longer than " + std::to_string(kMaxRequest) + " bytes");
   }
   if (OneLine(request) != request) {
     return ErrorAnswer("the request contains control characters");

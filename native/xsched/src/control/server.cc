@@ -20,8 +20,7 @@ constexpr int64_t kAcceptPauseNs = 200000000;
 }  // namespace
 
 Server::Server(int listener, size_t max_request, Answer answer)
-    : listener_(listener), max_request_(max_request),
-      answer_(std::move(answer))
+    : listener_(listener), max_request_(max_request), answer_(std::move(answer))
 {
   connections_.reserve(kMaxConnections);
 }
@@ -56,8 +55,7 @@ Server::Prepare(int64_t now_ns, std::vector<struct pollfd>* polled) const
 }
 
 void
-Server::Serve(
-    int64_t now_ns, const struct pollfd* polled, size_t polled_count)
+Server::Serve(int64_t now_ns, const struct pollfd* polled, size_t polled_count)
 {
   const int64_t budget_ns = BudgetNs();
   for (size_t i = 0; i < connections_.size() && i + 1 < polled_count; ++i) {
@@ -97,8 +95,7 @@ bool
 Server::Advance(Connection* connection)
 {
   try {
-    return connection->answer.empty() ? Receive(connection)
-                                      : Send(connection);
+    return connection->answer.empty() ? Receive(connection) : Send(connection);
   } catch (...) {
     return false;  // out of memory; the next one may be better off
   }
@@ -154,8 +151,8 @@ void
 Server::Accept(int64_t now_ns)
 {
   while (connections_.size() < kMaxConnections) {
-    FileDescriptor accepted(accept4(
-        listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    FileDescriptor accepted(
+        accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!accepted.IsOpen()) {
       if (errno == EINTR || errno == ECONNABORTED) {
         continue;

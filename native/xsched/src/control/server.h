@@ -34,8 +34,7 @@ class Server {
   int64_t Prepare(int64_t now_ns, std::vector<struct pollfd>* polled) const;
   // Does what can be done without waiting. 'polled' is what Prepare appended,
   // with poll's findings.
-  void Serve(
-      int64_t now_ns, const struct pollfd* polled, size_t polled_count);
+  void Serve(int64_t now_ns, const struct pollfd* polled, size_t polled_count);
 
   // Closes this process's copies of the connections; after fork.
   void Abandon();

@@ -26,11 +26,11 @@ LogAndDelete(TRITONSERVER_Error* error, const std::string& what)
 
 }  // namespace stand_in
 
-#define RETURN_IF_ERROR(X)                            \
-  do {                                                \
-    if (TRITONSERVER_Error* error_of_call = (X)) {    \
-      return error_of_call;                           \
-    }                                                 \
+#define RETURN_IF_ERROR(X)                         \
+  do {                                             \
+    if (TRITONSERVER_Error* error_of_call = (X)) { \
+      return error_of_call;                        \
+    }                                              \
   } while (false)
 
 #define RETURN_ERROR_IF_TRUE(P, C, MSG)               \
