@@ -7,6 +7,7 @@
 #include "cuda/functions.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
+#include "preempt/scheduler.h"
 #include "xsched/cuda/hal.h"
 #include "xsched/xsched.h"
 
@@ -71,7 +72,9 @@ ReleaseStream(CUstream stream)
     return;
   }
   if (XQueueGet(&queue, hwq) == kXSchedSuccess) {
-    XQueueDestroy(queue);
+    // Not XQueueDestroy, which waits for the stream's work: cuStreamDestroy
+    // does not.
+    Scheduler::Get().DestroyQueue(queue);
   }
   HwQueueDestroy(hwq);
 }

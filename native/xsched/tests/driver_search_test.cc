@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "cuda/loader_search.h"
+#include "run_command.h"
 
 namespace {
 
@@ -68,53 +68,27 @@ class DriverSearchTest : public testing::Test {
   static std::string
   Probe(const std::string& cuda_lib, const std::string& path)
   {
-    return Run(
+    return RunCommand(
         "XSCHED_CUDA_LIB='" + cuda_lib + "' LD_LIBRARY_PATH='" + path +
         "' " DRIVER_PROBE " " SHIM " " SYMBOLS);
-  }
-
-  static std::string
-  Run(const std::string& words)
-  {
-    const std::string command = "{ " + words + "; } 2>&1";
-    FILE* pipe = popen(command.c_str(), "r");
-    std::string output;
-    char buffer[4096];
-    size_t length = 0;
-    while ((length = fread(buffer, 1, sizeof(buffer), pipe)) > 0) {
-      output.append(buffer, length);
-    }
-    EXPECT_EQ(pclose(pipe), 0) << output;
-    return output;
-  }
-
-  static int
-  Count(const std::string& text, const std::string& part)
-  {
-    int count = 0;
-    for (size_t at = text.find(part); at != std::string::npos;
-         at = text.find(part, at + 1)) {
-      ++count;
-    }
-    return count;
   }
 
   static void
   ExpectDriver(const std::string& output, const std::string& library)
   {
-    EXPECT_EQ(Count(output, "driver " + library + ","), 1) << output;
-    EXPECT_EQ(Count(output, "cuInit 0, devices 2"), 1) << output;
-    EXPECT_EQ(Count(output, "ERROR"), 0) << output;
+    EXPECT_EQ(CountIn(output, "driver " + library + ","), 1) << output;
+    EXPECT_EQ(CountIn(output, "cuInit 0, devices 2"), 1) << output;
+    EXPECT_EQ(CountIn(output, "ERROR"), 0) << output;
   }
 
   // One line says why, and whatever is called says so, too.
   static void
   ExpectNone(const std::string& output, const std::string& why)
   {
-    EXPECT_EQ(Count(output, "ERROR"), 1) << output;
-    EXPECT_EQ(Count(output, why), 1) << output;
-    EXPECT_EQ(Count(output, "WARN"), 0) << output;
-    EXPECT_EQ(Count(output, "cuInit 500, every call failed"), 1) << output;
+    EXPECT_EQ(CountIn(output, "ERROR"), 1) << output;
+    EXPECT_EQ(CountIn(output, why), 1) << output;
+    EXPECT_EQ(CountIn(output, "WARN"), 0) << output;
+    EXPECT_EQ(CountIn(output, "cuInit 500, every call failed"), 1) << output;
   }
 
   fs::path folder_;
@@ -191,16 +165,16 @@ TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
   const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
   for (const char* path : {"host", "./host", "/nonexistent:host"}) {
     const std::string output =
-        Run("cd '" + folder_.string() + "' && XSCHED_CUDA_LIB= " +
+        RunCommand("cd '" + folder_.string() + "' && XSCHED_CUDA_LIB= " +
             "LD_LIBRARY_PATH='" + path + "' " DRIVER_PROBE " " SHIM
             " " SYMBOLS);
-    EXPECT_EQ(Count(output, "driver " + folder_.string() + "/"), 1) << output;
-    EXPECT_EQ(Count(output, "host/libcuda.so.1,"), 1) << output;
-    EXPECT_EQ(Count(output, "cuInit 0, devices 2"), 1) << output;
+    EXPECT_EQ(CountIn(output, "driver " + folder_.string() + "/"), 1) << output;
+    EXPECT_EQ(CountIn(output, "host/libcuda.so.1,"), 1) << output;
+    EXPECT_EQ(CountIn(output, "cuInit 0, devices 2"), 1) << output;
   }
   // An empty entry is the working directory itself.
   ExpectDriver(
-      Run("cd '" + host + "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: "
+      RunCommand("cd '" + host + "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: "
           DRIVER_PROBE " " SHIM " " SYMBOLS),
       host + "/libcuda.so.1");
 }
@@ -288,7 +262,7 @@ class ArrangementTest : public DriverSearchTest {
         << "set -e\n" << script_ << "exec env XSCHED_CUDA_LIB= "
         << "LD_LIBRARY_PATH='" << path << "' " DRIVER_PROBE " " SHIM
         << " " SYMBOLS "\n";
-    return Run(
+    return RunCommand(
         namespaces_ + " sh '" + (folder_ / "arrange.sh").string() + "'");
   }
 
@@ -301,7 +275,7 @@ class ArrangementTest : public DriverSearchTest {
         << "' LD_PRELOAD=libcuda.so.1 LD_TRACE_LOADED_OBJECTS=1 /bin/sleep 0 |"
         << " sed -n 's/.*libcuda.so.1 => \\(.*\\) (.*/\\1/p'\n";
     std::string output =
-        Run(namespaces_ + " sh '" + (folder_ / "trace.sh").string() + "'");
+        RunCommand(namespaces_ + " sh '" + (folder_ / "trace.sh").string() + "'");
     return output.substr(0, output.find('\n'));
   }
 

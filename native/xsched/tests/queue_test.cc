@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fixture.h"
+#include "run_command.h"
 
 namespace {
 
@@ -32,12 +33,18 @@ TEST_F(QueueTest, ArgumentsAreChecked)
   EXPECT_EQ(XQueueCreate(&xq, hwq, 1, 0), kXSchedSuccess);  // the same one
   EXPECT_EQ(xq, stream.Queue());
   EXPECT_EQ(HwQueueDestroy(hwq), kXSchedErrorNotAllowed);
-  EXPECT_EQ(XHintPriority(xq, 256), kXSchedErrorInvalidValue);
-  EXPECT_EQ(XHintPriority(xq, -257), kXSchedErrorInvalidValue);
   EXPECT_EQ(XHintPriority(99, 1), kXSchedErrorNotFound);
-  EXPECT_EQ(XQueueSetLaunchConfig(xq, 0, 1), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XHintPriority(99, 256), kXSchedErrorNotFound);
   EXPECT_EQ(XQueueSetLaunchConfig(xq, 4, 8), kXSchedErrorInvalidValue);
   EXPECT_EQ(XQueueSetLaunchConfig(xq, 8, 4), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetLaunchConfig(99, 8, 4), kXSchedErrorNotFound);
+  EXPECT_EQ(XQueueSetLaunchConfig(99, -1, -1), kXSchedErrorNotFound);
+  EXPECT_EQ(XQueueSetPreemptLevel(xq, kPreemptLevelBlock), kXSchedSuccess);
+  EXPECT_EQ(
+      XQueueSetPreemptLevel(xq, kPreemptLevelInterrupt),
+      kXSchedErrorNotSupported);
+  EXPECT_EQ(
+      XQueueSetPreemptLevel(xq, kPreemptLevelMax), kXSchedErrorInvalidValue);
   EXPECT_EQ(XQueueSetName(xq, "bert\n"), kXSchedErrorInvalidValue);
   EXPECT_EQ(
       XQueueSetName(xq, std::string(64, 'x').c_str()),
@@ -50,6 +57,209 @@ TEST_F(QueueTest, ArgumentsAreChecked)
   EXPECT_EQ(
       XHintSetScheduler(kSchedulerLocal, kPolicyHighestPriorityFirst),
       kXSchedSuccess);
+}
+
+TEST_F(QueueTest, PrioritiesBeyondTheRangeAreTheNearest)
+{
+  TestStream stream(7);
+  const auto given = [&](Priority priority) {
+    testing::internal::CaptureStderr();
+    EXPECT_EQ(XHintPriority(stream.Queue(), priority), kXSchedSuccess);
+    EXPECT_EQ(
+        CountIn(testing::internal::GetCapturedStderr(), "[xsched WARN]"),
+        stream.Stats().priority == priority ? 0 : 1);
+    return stream.Stats().priority;
+  };
+  EXPECT_EQ(given(255), 255);
+  EXPECT_EQ(given(256), 255);
+  EXPECT_EQ(given(INT32_MAX), 255);
+  EXPECT_EQ(given(-255), -255);
+  EXPECT_EQ(given(-257), -255);
+  EXPECT_EQ(given(INT32_MIN), -255);
+  EXPECT_EQ(given(PRIORITY_NO_EXECUTE), PRIORITY_NO_EXECUTE);
+}
+
+TEST_F(QueueTest, LaunchConfigsThatAreNotPositiveChangeNothing)
+{
+  TestStream low(0);
+  TestStream high(1);
+  ASSERT_EQ(XQueueSetLaunchConfig(low.Queue(), 2, 1), kXSchedSuccess);
+  for (const int64_t nothing : {0, -1, -100}) {
+    ASSERT_EQ(
+        XQueueSetLaunchConfig(low.Queue(), nothing, nothing), kXSchedSuccess);
+  }
+  // Still two in flight.
+  simulated::Hold(true);
+  std::thread other = InContext([&] {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(low.Launch(Kernel(1)), 0);
+    }
+  });
+  while (low.Stats().launches < 2) {
+    std::this_thread::yield();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(low.Stats().launches, 2);
+  simulated::Hold(false);
+  other.join();
+}
+
+TEST_F(QueueTest, DestroyWaitsForTheStreamsWork)
+{
+  CUstream stream = nullptr;
+  HwQueueHandle hwq = 0;
+  XQueueHandle xq = 0;
+  ASSERT_EQ(cuStreamCreate(&stream, 0), 0);
+  ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
+  ASSERT_EQ(XQueueCreate(&xq, hwq, 1, 0), kXSchedSuccess);
+  simulated::Hold(true);
+  ASSERT_EQ(LaunchOn(stream, Kernel(1)), 0);
+  std::atomic<bool> destroyed{false};
+  std::thread other = InContext([&] {
+    EXPECT_EQ(XQueueDestroy(xq), kXSchedSuccess);
+    destroyed.store(true);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_FALSE(destroyed.load());
+  simulated::Hold(false);
+  other.join();
+  EXPECT_EQ(cuStreamQuery(stream), 0);
+  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
+  EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
+}
+
+TEST_F(QueueTest, DestroyLeavesACaptureAlone)
+{
+  CUstream stream = nullptr;
+  HwQueueHandle hwq = 0;
+  XQueueHandle xq = 0;
+  CUgraph graph = nullptr;
+  ASSERT_EQ(cuStreamCreate(&stream, 0), 0);
+  ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
+  ASSERT_EQ(XQueueCreate(&xq, hwq, 1, 0), kXSchedSuccess);
+  ASSERT_EQ(cuStreamBeginCapture_v2(stream, 0), 0);
+  EXPECT_EQ(XQueueWaitAll(xq), kXSchedErrorHardware);
+  EXPECT_EQ(XQueueDestroy(xq), kXSchedSuccess);
+  EXPECT_EQ(cuStreamEndCapture(stream, &graph), 0);
+  EXPECT_EQ(simulated::BrokenCaptures(), 0);
+  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
+  EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
+}
+
+TEST_F(QueueTest, DestroyDoesNotWaitForAStreamThatIsGone)
+{
+  CUstream stream = nullptr;
+  HwQueueHandle hwq = 0;
+  XQueueHandle xq = 0;
+  TestStream held;
+  ASSERT_EQ(cuStreamCreate(&stream, 0), 0);
+  ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
+  ASSERT_EQ(XQueueCreate(&xq, hwq, 1, 0), kXSchedSuccess);
+  ASSERT_EQ(cuStreamDestroy_v2(stream), 0);
+  simulated::Hold(true);
+  ASSERT_EQ(held.Launch(Kernel(1)), 0);
+  EXPECT_EQ(XQueueDestroy(xq), kXSchedSuccess);
+  simulated::Hold(false);
+  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
+}
+
+// --- callback commands -----------------------------------------------------
+
+// Launches one kernel into the stream that belongs to the hardware queue.
+struct LaunchOne {
+  TestStream* stream;
+  HwQueueHandle seen = 0;
+  XResult result = kXSchedSuccess;
+
+  static XResult
+  Call(HwQueueHandle hwq, void* data)
+  {
+    auto* self = static_cast<LaunchOne*>(data);
+    self->seen = hwq;
+    EXPECT_EQ(self->stream->Launch(Kernel(1)), 0);
+    return self->result;
+  }
+};
+
+TEST_F(QueueTest, CommandsPassTheGate)
+{
+  TestStream low(0);
+  TestStream high(1);
+  HwQueueHandle hwq = 0;
+  ASSERT_EQ(CudaQueueGet(&hwq, low.Get()), kXSchedSuccess);
+  LaunchOne launch = {&low};
+  HwCommandHandle command = 0;
+  ASSERT_EQ(
+      HwCommandCreateCallback(&command, &LaunchOne::Call, &launch),
+      kXSchedSuccess);
+  EXPECT_EQ(XQueueSubmit(low.Queue(), command), kXSchedSuccess);
+  EXPECT_EQ(launch.seen, hwq);
+  EXPECT_EQ(low.Stats().launches, 1);
+  EXPECT_EQ(XQueueWait(low.Queue(), command), kXSchedSuccess);
+  EXPECT_FALSE(low.IsReady());
+
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  std::thread other = InContext([&] {
+    EXPECT_EQ(XQueueSubmit(low.Queue(), command), kXSchedSuccess);
+  });
+  low.AwaitBlocked();
+  EXPECT_EQ(low.Stats().launches, 1);
+  simulated::Hold(false);
+  ASSERT_EQ(high.Synchronize(), 0);
+  other.join();
+  EXPECT_EQ(low.Stats().launches, 2);
+
+  EXPECT_EQ(HwQueueLaunch(hwq, command), kXSchedSuccess);
+  EXPECT_EQ(low.Stats().launches, 3);
+  launch.result = kXSchedErrorHardware;
+  EXPECT_EQ(XQueueSubmit(low.Queue(), command), kXSchedErrorHardware);
+  EXPECT_EQ(HwCommandDestroy(command), kXSchedSuccess);
+}
+
+TEST_F(QueueTest, CommandsThatAreNotThereAreNotFound)
+{
+  TestStream stream(0);
+  HwQueueHandle hwq = 0;
+  ASSERT_EQ(CudaQueueGet(&hwq, stream.Get()), kXSchedSuccess);
+  LaunchOne launch = {&stream};
+  HwCommandHandle command = 0;
+  EXPECT_EQ(
+      HwCommandCreateCallback(nullptr, &LaunchOne::Call, &launch),
+      kXSchedErrorInvalidValue);
+  EXPECT_EQ(
+      HwCommandCreateCallback(&command, nullptr, &launch),
+      kXSchedErrorInvalidValue);
+  ASSERT_EQ(
+      HwCommandCreateCallback(&command, &LaunchOne::Call, &launch),
+      kXSchedSuccess);
+  EXPECT_EQ(XQueueSubmit(99, command), kXSchedErrorNotFound);
+  EXPECT_EQ(HwQueueLaunch(99, command), kXSchedErrorNotFound);
+  EXPECT_EQ(launch.seen, 0u);
+  EXPECT_EQ(HwCommandDestroy(command), kXSchedSuccess);
+  EXPECT_EQ(HwCommandDestroy(command), kXSchedErrorNotFound);
+  EXPECT_EQ(XQueueSubmit(stream.Queue(), command), kXSchedErrorNotFound);
+  EXPECT_EQ(XQueueWait(stream.Queue(), command), kXSchedErrorNotFound);
+  EXPECT_EQ(HwQueueLaunch(hwq, command), kXSchedErrorNotFound);
+}
+
+TEST_F(QueueTest, WhatIsNotSupportedSaysSoOnce)
+{
+  TestStream stream(0);
+  testing::internal::CaptureStderr();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(XHintTimeslice(100), kXSchedErrorNotSupported);
+    EXPECT_EQ(
+        XHintUtilization(stream.Queue(), 50), kXSchedErrorNotSupported);
+    EXPECT_EQ(
+        XQueueResume(stream.Queue(), kQueueResumeFlagDropCommands),
+        kXSchedErrorNotSupported);
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(CountIn(log, "WARN"), 3) << log;
+  EXPECT_EQ(CountIn(log, "XHintTimeslice has no effect"), 1) << log;
+  EXPECT_EQ(CountIn(log, "XHintUtilization has no effect"), 1) << log;
+  EXPECT_EQ(CountIn(log, "XQueueResume cannot drop commands"), 1) << log;
 }
 
 TEST_F(QueueTest, SuspendHoldsOtherThreadsBack)

@@ -20,9 +20,13 @@ rm -rf build/package build/moved build/integration
     cmake --build build/package --parallel "$(nproc)" && cmake --install build/package &&
     mv build/package/installed build/moved &&
     cmake -S tests/integration -B build/integration -DCMAKE_PREFIX_PATH="$PWD/build/moved" &&
-    cmake --build build/integration
+    cmake --build build/integration &&
+    cmake -S . -B build/driver -DXSCHED_BUILD_TESTS=ON && cmake --build build/driver --target simulated_driver
 } >build/integration.log 2>&1 || { cat build/integration.log >&2; exit 1; }
 build/integration/integration
 build/moved/bin/xsched-ctl --version
 printf 'package: found, linked and called from another project\n'
+python3 -B tests/exports.py build/moved
+LD_LIBRARY_PATH=$PWD/build/moved/lib python3 -B tests/python_bindings.py build/moved \
+  build/driver/tests/libsimulated_driver.so
 bash tests/headers/run.sh build/moved/lib/libcuda.so.1

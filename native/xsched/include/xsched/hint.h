@@ -13,14 +13,17 @@ extern "C" {
 
 // Chooses who schedules. kSchedulerLocal with kPolicyHighestPriorityFirst:
 // this process, highest priority first. kSchedulerAppManaged: the application
-// does, with XQueueSuspend and XQueueResume. Others are not supported.
+// does, with XQueueSuspend and XQueueResume; 'policy' does not count. Others
+// are not supported.
 XResult XHintSetScheduler(XSchedulerType scheduler, XPolicyType policy);
 
-// Sets the priority, PRIORITY_NO_EXECUTE or PRIORITY_MIN to PRIORITY_MAX. It
-// takes effect at once, also for launches that are waiting.
+// Sets the priority, PRIORITY_NO_EXECUTE or PRIORITY_MIN to PRIORITY_MAX;
+// beyond that, the nearest of these two, and a warning. It takes effect at
+// once, also for launches that are waiting.
 XResult XHintPriority(XQueueHandle xq, Priority prio);
 
-// No policy here uses these; they return kXSchedErrorNotSupported.
+// No policy here uses these; they return kXSchedErrorNotSupported,
+// and the first call of each leaves a warning in the log.
 XResult XHintUtilization(XQueueHandle xq, Utilization util);
 XResult XHintTimeslice(Timeslice ts_us);
 XResult XHintLaxity(

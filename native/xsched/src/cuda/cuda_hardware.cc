@@ -59,6 +59,10 @@ CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 bool
 CudaHardware::Synchronize(uint64_t stream, uint64_t context)
 {
+  // While it is captured, the driver would refuse, and end the capture.
+  if (Captures::Includes(AsStream(stream))) {
+    return false;
+  }
   ContextScope scope(AsContext(context));
   return real::cuStreamSynchronize(AsStream(stream)) == kCudaSuccess;
 }

@@ -1,13 +1,20 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include <algorithm>
+#include <atomic>
 #include <cstring>
 
+#include "preempt/commands.h"
 #include "preempt/export.h"
+#include "preempt/log.h"
 #include "preempt/scheduler.h"
 #include "xsched/ext.h"
 #include "xsched/xsched.h"
 
+using xsched::Commands;
+using xsched::Log;
+using xsched::LogLevel;
 using xsched::Scheduler;
 
 namespace {
@@ -36,6 +43,31 @@ IsLevel(int64_t level)
   return level > kPreemptLevelUnknown && level < kPreemptLevelMax;
 }
 
+// For what XSched has and this implementation has not: says so once.
+XResult
+NotSupported(std::atomic<bool>* said, const char* what)
+{
+  // Relaxed: all that matters is that one thread is the first.
+  if (!said->exchange(true, std::memory_order_relaxed)) {
+    Log(LogLevel::kWarning, "%s; see \"Differences from XSched 1.2\" in the "
+        "README", what);
+  }
+  return kXSchedErrorNotSupported;
+}
+
+#define XSCHED_NOT_SUPPORTED(what)      \
+  [] {                                  \
+    static std::atomic<bool> said{false}; \
+    return NotSupported(&said, what);   \
+  }()
+
+bool
+Exists(XQueueHandle xq)
+{
+  XQueueStats stats;
+  return XQueueGetStats(xq, &stats) == kXSchedSuccess;
+}
+
 }  // namespace
 
 XSCHED_EXPORT XResult
@@ -44,8 +76,11 @@ XQueueCreate(XQueueHandle* xq, HwQueueHandle hwq, int64_t level, int64_t flags)
   if (xq == nullptr || !IsLevel(level)) {
     return kXSchedErrorInvalidValue;
   }
-  if (level == kPreemptLevelInterrupt || flags != kQueueCreateFlagNone) {
-    return kXSchedErrorNotSupported;
+  if (level == kPreemptLevelInterrupt) {
+    return XSCHED_NOT_SUPPORTED("preemption level 3 is not supported");
+  }
+  if (flags != kQueueCreateFlagNone) {
+    return XSCHED_NOT_SUPPORTED("flags of XQueueCreate are not supported");
   }
   return Guard([&] { return Scheduler::Get().CreateQueue(hwq, xq); });
 }
@@ -53,7 +88,13 @@ XQueueCreate(XQueueHandle* xq, HwQueueHandle hwq, int64_t level, int64_t flags)
 XSCHED_EXPORT XResult
 XQueueDestroy(XQueueHandle xq)
 {
-  return Guard([&] { return Scheduler::Get().DestroyQueue(xq); });
+  return Guard([&] {
+    // What the stream has is finished when this returns. Where that cannot be
+    // waited for, because the context is gone or the stream is being
+    // captured, the queue goes all the same.
+    Scheduler::Get().WaitAll(xq);
+    return Scheduler::Get().DestroyQueue(xq);
+  });
 }
 
 XSCHED_EXPORT XResult
@@ -66,13 +107,13 @@ XQueueGet(XQueueHandle* xq, HwQueueHandle hwq)
 }
 
 XSCHED_EXPORT XResult
-XQueueSetPreemptLevel(XQueueHandle xq, int64_t level)
+XQueueSetPreemptLevel(XQueueHandle xq, XPreemptLevel level)
 {
   if (!IsLevel(level)) {
     return kXSchedErrorInvalidValue;
   }
   if (level == kPreemptLevelInterrupt) {
-    return kXSchedErrorNotSupported;
+    return XSCHED_NOT_SUPPORTED("preemption level 3 is not supported");
   }
   XQueueStats stats;
   return XQueueGetStats(xq, &stats);  // nothing to set, if there is the queue
@@ -81,27 +122,37 @@ XQueueSetPreemptLevel(XQueueHandle xq, int64_t level)
 XSCHED_EXPORT XResult
 XQueueSetLaunchConfig(XQueueHandle xq, int64_t threshold, int64_t batch_size)
 {
-  if ((threshold < 1 && threshold != -1) ||
-      (batch_size < 1 && batch_size != -1) ||
-      (threshold != -1 && batch_size > threshold)) {
+  // What is not positive leaves the value as it is.
+  if (threshold > 0 && batch_size > threshold) {
     return kXSchedErrorInvalidValue;
   }
   return Guard([&] {
-    return Scheduler::Get().SetMaxLaunches(
-        xq, threshold == -1 ? 0 : threshold);
+    if (threshold > 0) {
+      return Scheduler::Get().SetMaxLaunches(xq, threshold);
+    }
+    return Exists(xq) ? kXSchedSuccess : kXSchedErrorNotFound;
   });
 }
 
 XSCHED_EXPORT XResult
-XQueueSubmit(XQueueHandle, HwCommandHandle)
+XQueueSubmit(XQueueHandle xq, HwCommandHandle hw_cmd)
 {
-  return kXSchedErrorNotSupported;
+  return Guard([&] {
+    HwQueueHandle hwq = 0;
+    const XResult result = Scheduler::Get().FindHwQueueOf(xq, &hwq);
+    return result == kXSchedSuccess ? Commands::Get().Call(hw_cmd, hwq)
+                                    : result;
+  });
 }
 
 XSCHED_EXPORT XResult
-XQueueWait(XQueueHandle, HwCommandHandle)
+XQueueWait(XQueueHandle xq, HwCommandHandle hw_cmd)
 {
-  return kXSchedErrorNotSupported;
+  return Guard([&] {
+    // Which of the launches are the command's is not known.
+    return Commands::Get().Exists(hw_cmd) ? Scheduler::Get().WaitAll(xq)
+                                          : kXSchedErrorNotFound;
+  });
 }
 
 XSCHED_EXPORT XResult
@@ -137,8 +188,10 @@ XSCHED_EXPORT XResult
 XQueueResume(XQueueHandle xq, int64_t flags)
 {
   if (flags != kQueueResumeFlagNone) {
-    return flags == kQueueResumeFlagDropCommands ? kXSchedErrorNotSupported
-                                                 : kXSchedErrorInvalidValue;
+    return flags == kQueueResumeFlagDropCommands
+               ? XSCHED_NOT_SUPPORTED(
+                     "XQueueResume cannot drop commands, as none are stored")
+               : kXSchedErrorInvalidValue;
   }
   return Guard([&] { return Scheduler::Get().Resume(xq); });
 }
@@ -164,9 +217,12 @@ HwQueueDestroy(HwQueueHandle hwq)
 }
 
 XSCHED_EXPORT XResult
-HwQueueLaunch(HwQueueHandle, HwCommandHandle)
+HwQueueLaunch(HwQueueHandle hwq, HwCommandHandle hw_cmd)
 {
-  return kXSchedErrorNotSupported;
+  return Guard([&] {
+    return Scheduler::Get().IsHwQueue(hwq) ? Commands::Get().Call(hw_cmd, hwq)
+                                           : kXSchedErrorNotFound;
+  });
 }
 
 XSCHED_EXPORT XResult
@@ -176,15 +232,19 @@ HwQueueSynchronize(HwQueueHandle hwq)
 }
 
 XSCHED_EXPORT XResult
-HwCommandCreateCallback(HwCommandHandle*, LaunchCallback, void*)
+HwCommandCreateCallback(
+    HwCommandHandle* hw_cmd, LaunchCallback launch, void* data)
 {
-  return kXSchedErrorNotSupported;
+  if (hw_cmd == nullptr || launch == nullptr) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] { return Commands::Get().Create(launch, data, hw_cmd); });
 }
 
 XSCHED_EXPORT XResult
-HwCommandDestroy(HwCommandHandle)
+HwCommandDestroy(HwCommandHandle hw_cmd)
 {
-  return kXSchedErrorNotSupported;
+  return Guard([&] { return Commands::Get().Destroy(hw_cmd); });
 }
 
 XSCHED_EXPORT XResult
@@ -199,8 +259,13 @@ XHintSetScheduler(XSchedulerType scheduler, XPolicyType policy)
 XSCHED_EXPORT XResult
 XHintPriority(XQueueHandle xq, Priority prio)
 {
-  if (prio < PRIORITY_NO_EXECUTE || prio > PRIORITY_MAX) {
-    return kXSchedErrorInvalidValue;
+  const Priority given = prio;
+  if (given != PRIORITY_NO_EXECUTE) {
+    prio = std::min(std::max(given, PRIORITY_MIN), PRIORITY_MAX);
+  }
+  if (prio != given) {
+    Log(LogLevel::kWarning, "priority %d is not in [%d, %d]; using %d", given,
+        PRIORITY_MIN, PRIORITY_MAX, prio);
   }
   return Guard([&] { return Scheduler::Get().SetPriority(xq, prio); });
 }
@@ -208,31 +273,36 @@ XHintPriority(XQueueHandle xq, Priority prio)
 XSCHED_EXPORT XResult
 XHintUtilization(XQueueHandle, Utilization)
 {
-  return kXSchedErrorNotSupported;
+  return XSCHED_NOT_SUPPORTED(
+      "XHintUtilization has no effect: no policy here shares by utilization");
 }
 
 XSCHED_EXPORT XResult
 XHintTimeslice(Timeslice)
 {
-  return kXSchedErrorNotSupported;
+  return XSCHED_NOT_SUPPORTED(
+      "XHintTimeslice has no effect: no policy here has time slices");
 }
 
 XSCHED_EXPORT XResult
 XHintLaxity(XQueueHandle, Laxity, Priority, Priority)
 {
-  return kXSchedErrorNotSupported;
+  return XSCHED_NOT_SUPPORTED(
+      "XHintLaxity has no effect: no policy here knows laxity");
 }
 
 XSCHED_EXPORT XResult
 XHintDeadline(XQueueHandle, Deadline)
 {
-  return kXSchedErrorNotSupported;
+  return XSCHED_NOT_SUPPORTED(
+      "XHintDeadline has no effect: no policy here knows deadlines");
 }
 
 XSCHED_EXPORT XResult
 XHintKDeadline(size_t)
 {
-  return kXSchedErrorNotSupported;
+  return XSCHED_NOT_SUPPORTED(
+      "XHintKDeadline has no effect: no policy here knows deadlines");
 }
 
 XSCHED_EXPORT XResult

@@ -4,10 +4,13 @@
 #include "preempt/options.h"
 
 #include <strings.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 
 #include "preempt/log.h"
 
@@ -51,6 +54,83 @@ ReadSwitch(const char* name, bool otherwise)
   return otherwise;
 }
 
+// What XSched 1.2 reads and nothing here does.
+constexpr struct {
+  const char* name;
+  const char* why;
+} kWithoutMeaning[] = {
+    {"XLOG_LEVEL", "use XSCHED_LOG_LEVEL"},
+    {"XSCHED_AUTO_XQUEUE_DEADLINE", "no policy here knows deadlines"},
+    {"XSCHED_AUTO_XQUEUE_KDEADLINE", "no policy here knows deadlines"},
+    {"XSCHED_AUTO_XQUEUE_LAXITY", "no policy here knows laxity"},
+    {"XSCHED_AUTO_XQUEUE_TIMESLICE", "no policy here has time slices"},
+    {"XSCHED_AUTO_XQUEUE_UTILIZATION", "no policy here shares by utilization"},
+    {"XSCHED_CUDA_LV3_IMPL", "preemption level 3 is not supported"},
+    {"XSCHED_CUDA_SINGLE_STREAM_PER_PROCESS",
+     "streams stay as the application makes them"},
+    {"XSCHED_CUDART_LIB", "CUDA's runtime is not used"},
+    {"XSCHED_CUPTI_LIB", "CUPTI is not used"},
+    {"XSCHED_SCHEDULER_SUSPEND_SYNC_HWQ",
+     "to hold a queue back, nothing is waited for"},
+    {"XSCHED_SCHEDULER_SUSPEND_WAIT_ALL",
+     "to hold a queue back, nothing is waited for"},
+    {"XSCHED_SCHEDULER_SUSPEND_WAIT_IDLE",
+     "to hold a queue back, nothing is waited for"},
+};
+
+// What has a meaning. XSCHED_REQUIRED is the Triton backend's.
+constexpr const char* kWithMeaning[] = {
+    "XSCHED_AUTO_XQUEUE",
+    "XSCHED_AUTO_XQUEUE_BATCH_SIZE",
+    "XSCHED_AUTO_XQUEUE_LEVEL",
+    "XSCHED_AUTO_XQUEUE_PRIORITY",
+    "XSCHED_AUTO_XQUEUE_THRESHOLD",
+    "XSCHED_CONTROL",
+    "XSCHED_CONTROL_DIR",
+    "XSCHED_CUDA_LIB",
+    "XSCHED_INFLIGHT_US",
+    "XSCHED_LOG_LEVEL",
+    "XSCHED_METRICS_FILE",
+    "XSCHED_METRICS_INTERVAL_MS",
+    "XSCHED_POLICY",
+    "XSCHED_REQUIRED",
+    "XSCHED_SCHEDULER",
+};
+constexpr char kOwn[] = "XSCHED_";
+// Of the image and of what deploys it.
+constexpr char kOfTriton[] = "XSCHED_TRITON_";
+
+bool
+BeginsWith(const std::string& text, const char* part)
+{
+  return text.compare(0, strlen(part), part) == 0;
+}
+
+// A variable that does nothing is a mistake, or an expectation that is not
+// met: one line for each.
+void
+WarnOfIgnored()
+{
+  for (char** entry = environ; entry != nullptr && *entry != nullptr;
+       ++entry) {
+    const std::string name(*entry, strcspn(*entry, "="));
+    const auto is_it = [&name](const char* known) { return name == known; };
+    const auto* without = std::find_if(
+        std::begin(kWithoutMeaning), std::end(kWithoutMeaning),
+        [&](const auto& known) { return is_it(known.name); });
+    if (without != std::end(kWithoutMeaning)) {
+      Log(LogLevel::kWarning, "%s is ignored: %s", name.c_str(),
+          without->why);
+    } else if (
+        BeginsWith(name, kOwn) && !BeginsWith(name, kOfTriton) &&
+        std::none_of(
+            std::begin(kWithMeaning), std::end(kWithMeaning), is_it)) {
+      Log(LogLevel::kWarning, "%s is ignored: there is no such setting",
+          name.c_str());
+    }
+  }
+}
+
 std::string
 ReadText(const char* name)
 {
@@ -62,23 +142,35 @@ Options
 ReadOptions()
 {
   Options options;
-  const char* scheduler = getenv("XSCHED_SCHEDULER");
-  if (scheduler != nullptr && strcmp(scheduler, "APP") == 0) {
-    options.scheduler = kSchedulerAppManaged;
+  WarnOfIgnored();
+  const std::string policy = ReadText("XSCHED_POLICY");
+  if (!policy.empty() && strcasecmp(policy.c_str(), "HPF") != 0) {
+    Log(LogLevel::kWarning,
+        "XSCHED_POLICY=%s is not supported (HPF); using HPF", policy.c_str());
+  }
+  const std::string scheduler = ReadText("XSCHED_SCHEDULER");
+  if (strcasecmp(scheduler.c_str(), "APP") == 0) {
+    // As in XSched, a policy is for the process's own scheduler.
+    if (policy.empty()) {
+      options.scheduler = kSchedulerAppManaged;
+    } else {
+      Log(LogLevel::kWarning,
+          "XSCHED_SCHEDULER=%s is ignored: with XSCHED_POLICY the process "
+          "schedules itself (LCL)",
+          scheduler.c_str());
+    }
   } else if (
-      scheduler != nullptr && *scheduler != '\0' &&
-      strcmp(scheduler, "LCL") != 0) {
+      !scheduler.empty() && strcasecmp(scheduler.c_str(), "LCL") != 0) {
     Log(LogLevel::kWarning,
         "XSCHED_SCHEDULER=%s is not supported (APP, LCL); using LCL",
-        scheduler);
-  }
-  const char* policy = getenv("XSCHED_POLICY");
-  if (policy != nullptr && *policy != '\0' && strcmp(policy, "HPF") != 0) {
-    Log(LogLevel::kWarning,
-        "XSCHED_POLICY=%s is not supported (HPF); using HPF", policy);
+        scheduler.c_str());
   }
   options.auto_xqueue = ReadSwitch("XSCHED_AUTO_XQUEUE", false);
   int64_t value = 0;
+  if (ReadInteger("XSCHED_AUTO_XQUEUE_LEVEL", 1, 3, &value) && value == 3) {
+    Log(LogLevel::kWarning,
+        "XSCHED_AUTO_XQUEUE_LEVEL=3 is not supported (1, 2); using 2");
+  }
   if (ReadInteger(
           "XSCHED_AUTO_XQUEUE_PRIORITY", PRIORITY_NO_EXECUTE, PRIORITY_MAX,
           &value)) {

@@ -229,6 +229,24 @@ Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
 }
 
 XResult
+Scheduler::FindHwQueueOf(XQueueHandle xq, HwQueueHandle* hwq)
+{
+  Queue* queue = Resolve(xq, kXqTag);
+  if (queue == nullptr ||
+      !queue->scheduled.load(std::memory_order_acquire)) {
+    return kXSchedErrorNotFound;
+  }
+  *hwq = Handle(queue, kHwTag);
+  return kXSchedSuccess;
+}
+
+bool
+Scheduler::IsHwQueue(HwQueueHandle hwq) const
+{
+  return Resolve(hwq, kHwTag) != nullptr;
+}
+
+XResult
 Scheduler::FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle)
 {
   Queue* queue = Resolve(hwq, kHwTag);
@@ -330,9 +348,12 @@ Scheduler::WaitAll(XQueueHandle handle)
   if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
+  const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
+  if (stream == 0) {
+    return kXSchedSuccess;  // it is gone, and its work with it
+  }
   const uint64_t launched = Launched(queue);
-  if (!queue->hardware->Synchronize(
-          queue->stream.load(std::memory_order_relaxed), queue->context)) {
+  if (!queue->hardware->Synchronize(stream, queue->context)) {
     return kXSchedErrorHardware;
   }
   Finished(queue, launched);

@@ -60,6 +60,8 @@ class XSCHED_INTERNAL Scheduler {
   XResult DestroyHwQueue(HwQueueHandle handle);
   XResult SynchronizeHwQueue(HwQueueHandle handle);
   XResult CreateQueue(HwQueueHandle hwq, XQueueHandle* handle);
+  XResult FindHwQueueOf(XQueueHandle xq, HwQueueHandle* hwq);
+  bool IsHwQueue(HwQueueHandle hwq) const;
   XResult FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle);
   XResult DestroyQueue(XQueueHandle handle);
 
