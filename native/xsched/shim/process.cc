@@ -11,6 +11,7 @@
 #include "control/control.h"
 #include "cuda/capture.h"
 #include "cuda/driver.h"
+#include "preempt/inquiries.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
 #include "preempt/scheduler.h"
@@ -27,6 +28,7 @@ AnnounceOnce()
   pthread_atfork(nullptr, nullptr, [] {
     Scheduler::Get().Disable();
     Captures::Get().Forget();
+    Inquiries::Forget();
   });
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();

@@ -9,6 +9,7 @@
 
 #include "cuda/capture.h"
 #include "cuda/functions.h"
+#include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
 #include "shim/call.h"
 #include "shim/process.h"
@@ -94,6 +95,21 @@ RecordEvent(const Call& call, CUevent event, CUstream stream)
   return call();
 }
 
+// Through the event of a capture the stream may join it.
+template <typename Call>
+CUresult
+WaitForEvent(const Call& call, CUstream stream)
+{
+  const CUstream meant = Call::Meant(stream);
+  if (!Captures::Any() || Number(meant) == kStreamPerThread) {
+    return call();
+  }
+  Inquiries::Forbid(Number(meant));
+  const CUresult result = call();
+  Inquiries::Allow(Number(meant));
+  return result;
+}
+
 template <typename Call>
 CUresult
 ObserveEvent(const Call& call, CUevent event)
@@ -143,6 +159,7 @@ template <typename Call>
 CUresult
 DestroyContext(const Call& call, CUcontext context)
 {
+  Captures::Get().ForgetContext(context);
   Scheduler::Get().ForgetContext(Number(context));
   return call();
 }
@@ -158,12 +175,16 @@ ReleasePrimary(const Call& call, CUdevice device)
     return call();
   }
   const CUcontext context = ActivePrimary(device);
-  Captures::Get().PauseQueries();
+  if (context == nullptr) {
+    return call();
+  }
+  Inquiries::ForbidContext(Number(context));
   const CUresult result = call();
-  if (context != nullptr && ActivePrimary(device) == nullptr) {
+  if (ActivePrimary(device) == nullptr) {
+    Captures::Get().ForgetContext(context);
     Scheduler::Get().ForgetContext(Number(context));
   }
-  Captures::Get().ResumeQueries();
+  Inquiries::AllowContext(Number(context));
   return result;
 }
 
@@ -173,14 +194,13 @@ template <typename Call>
 CUresult
 BeginCapture(const Call& call, CUstream stream)
 {
-  Captures& captures = Captures::Get();
-  captures.PauseQueries();
-  const CUresult result = call();
-  if (result == kCudaSuccess) {
-    captures.Began(Call::Meant(stream));
-  } else {
-    captures.ResumeQueries();
+  if (Scheduler::Disabled()) {
+    return call();
   }
+  Captures& captures = Captures::Get();
+  const uint64_t capture = captures.Begin(Call::Meant(stream));
+  const CUresult result = call();
+  captures.Began(capture, result == kCudaSuccess);
   return result;
 }
 

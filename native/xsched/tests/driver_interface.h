@@ -30,6 +30,7 @@ CUresult cuInit(unsigned int);
 CUresult cuCtxCreate_v2(CUcontext*, unsigned int, CUdevice);
 CUresult cuCtxDestroy_v2(CUcontext);
 CUresult cuCtxSetCurrent(CUcontext);
+CUresult cuCtxGetCurrent(CUcontext*);
 CUresult cuDeviceGetCount(int*);
 CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice);
@@ -63,6 +64,7 @@ CUresult cuLaunchCooperativeKernelMultiDevice(
     CUDA_LAUNCH_PARAMS*, unsigned int, unsigned int);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
 CUresult cuMemFreeAsync(CUdeviceptr, CUstream);
 CUresult cuMemcpyBatchAsync(
     CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,

@@ -28,6 +28,8 @@ class FakeHardware final : public Hardware {
                                            : Progress::kDone;
   }
 
+  void Refused(uint64_t stream) override { refused.push_back(stream); }
+
   bool Synchronize(uint64_t, uint64_t) override { return true; }
 
   void*
@@ -80,6 +82,7 @@ class FakeHardware final : public Hardware {
     uint64_t stream;
   };
   std::vector<Recorded> recorded;
+  std::vector<uint64_t> refused;
   std::set<void*> busy;
   std::set<void*> queried;
   std::set<uint64_t> busy_streams;

@@ -24,6 +24,8 @@ class DriverTest : public testing::Test {
     ASSERT_EQ(cuInit(0), 0);
     ASSERT_EQ(cuCtxCreate_v2(&context_, 0, 0), 0);
     simulated::TakeRuns();
+    stale_uses_ = simulated::StaleUses();
+    broken_captures_ = simulated::BrokenCaptures();
   }
 
   void
@@ -33,6 +35,9 @@ class DriverTest : public testing::Test {
     simulated::Hold(false);
     cuCtxSynchronize();
     EXPECT_EQ(cuCtxDestroy_v2(context_), 0);
+    // Whatever the test is about.
+    EXPECT_EQ(simulated::StaleUses(), stale_uses_);
+    EXPECT_EQ(simulated::BrokenCaptures(), broken_captures_);
   }
 
   // A thread in which the context is current as well.
@@ -47,6 +52,8 @@ class DriverTest : public testing::Test {
   }
 
   CUcontext context_ = nullptr;
+  int stale_uses_ = 0;
+  int broken_captures_ = 0;
 };
 
 // A stream, and its XQueue if it is given a priority.

@@ -31,42 +31,45 @@ constexpr int64_t kLimitNs = 100 * kSecond;
 
 class FlightTest : public testing::Test {
  protected:
-  FlightTest() : pool_(&hardware_, kContext) { flight_.Attach(&pool_); }
+  FlightTest() : pool_(&hardware_, kContext)
+  {
+    flight_.Attach(&pool_, &closures_);
+  }
 
   // A kernel that is known to take so long.
-  Duration*
+  Estimate
   Known(uint64_t function, int64_t ns)
   {
-    Duration* duration = durations_.Find({function, 1});
-    duration->Learn(ns, true);
-    duration->Learn(ns, true);
-    EXPECT_TRUE(duration->Known());
-    return duration;
+    durations_->Learn({function, 1}, ns, true);
+    durations_->Learn({function, 1}, ns, true);
+    const Estimate estimate = durations_->Find({function, 1});
+    EXPECT_TRUE(estimate.known);
+    return estimate;
   }
 
   bool
-  Launch(const Duration& duration, uint64_t stream = kStream)
+  Launch(const Estimate& estimate, uint64_t stream = kStream)
   {
-    return flight_.Take(duration, stream) ||
-           flight_.Admit(duration, stream, limits_) == 0;
+    return flight_.Take(estimate, stream) ||
+           flight_.Admit(estimate, stream, limits_) == 0;
   }
 
   static void Pass(int64_t ns) { test_clock_ns += ns; }
 
   FakeHardware hardware_;
   EventPool pool_;
-  Durations durations_;
+  const std::unique_ptr<Durations> durations_ = std::make_unique<Durations>();
   std::atomic<uint64_t> closures_{0};
-  Flight flight_{&closures_};
+  Flight flight_;
   Flight::Limits limits_ = {kLimitNs, 0};
 };
 
 TEST_F(FlightTest, ShortKernelsShareAnEventAndStayBelowTheLimit)
 {
   // Less than the largest time that a duration holds, about 4 seconds.
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   int launches = 0;
-  while (Launch(*kernel)) {
+  while (Launch(kernel)) {
     ++launches;
     ASSERT_LE(launches, 101);
   }
@@ -79,82 +82,151 @@ TEST_F(FlightTest, ShortKernelsShareAnEventAndStayBelowTheLimit)
 
 TEST_F(FlightTest, FinishedSegmentsLeaveRoom)
 {
-  const Duration* kernel = Known(1, kSecond);
-  while (Launch(*kernel)) {
+  const Estimate kernel = Known(1, kSecond);
+  while (Launch(kernel)) {
   }
   const uint64_t completions = flight_.Completions();
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
   EXPECT_GT(flight_.Completions(), completions);
   EXPECT_LE(flight_.InFlightNs(), kSecond);
 }
 
-TEST_F(FlightTest, UnknownKernelsGoTwoAtATime)
+TEST_F(FlightTest, UnknownKernelsGoOneAtATime)
 {
-  const Duration* kernel = durations_.Find({1, 1});
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_FALSE(Launch(*kernel));
+  const Estimate unknown;
+  EXPECT_TRUE(Launch(unknown));
+  // However long the first takes.
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_FALSE(Launch(unknown));
+    Pass(kLimitNs);
+  }
+  hardware_.busy.clear();
+  EXPECT_TRUE(Launch(unknown));
+  EXPECT_FALSE(Launch(unknown));
 }
 
-TEST_F(FlightTest, AnotherShapeOfAKnownKernelIsEstimatedButNotTrusted)
+TEST_F(FlightTest, NothingGoesBehindAnUnknownKernel)
+{
+  limits_.ns = 150000;
+  const Estimate known = Known(1, 1000);
+  EXPECT_TRUE(Launch(known));
+  // Little is in flight: it may go, and then nothing else may.
+  const Estimate unknown = {500, true, false};
+  while (!Launch(unknown)) {
+    Pass(1000);
+  }
+  EXPECT_TRUE(flight_.HasUnknown());
+  Pass(limits_.ns);
+  EXPECT_FALSE(Launch(known));
+  EXPECT_FALSE(Launch(unknown));
+  // The kernel in front of it is done, but not the unknown one.
+  hardware_.busy.erase(hardware_.recorded.front().event);
+  Pass(limits_.ns);
+  EXPECT_FALSE(Launch(known));
+  hardware_.busy.clear();
+  flight_.Look();
+  EXPECT_FALSE(flight_.HasUnknown());
+  EXPECT_TRUE(Launch(known));
+}
+
+TEST_F(FlightTest, AnotherShapeOfAKnownKernelIsUnknown)
 {
   Known(1, kSecond);
-  const Duration* other = durations_.Find({1, 2});
-  EXPECT_EQ(other->EstimateNs(), kSecond);
-  EXPECT_FALSE(flight_.Take(*other, kStream));
+  const Estimate other = durations_->Find({1, 2});
+  EXPECT_FALSE(other.known);
+  EXPECT_EQ(other.ns, 0);
+}
+
+// More kernels and shapes than there are places for: what is known of one is
+// never said of another, and what comes last is learned.
+TEST_F(FlightTest, DurationsOfMoreKernelsThanThereArePlacesFor)
+{
+  constexpr uint64_t kKernels = 4 * Durations::kSets * Durations::kWays;
+  uint64_t known = 0;
+  for (uint64_t function = 1; function <= kKernels; ++function) {
+    const int64_t ns = 1000 + static_cast<int64_t>(function);
+    EXPECT_FALSE(durations_->Find({function, 1}).known);
+    EXPECT_EQ(Known(function, ns).ns, ns);
+  }
+  for (uint64_t function = 1; function <= kKernels; ++function) {
+    const Estimate estimate = durations_->Find({function, 1});
+    if (estimate.known) {
+      EXPECT_EQ(estimate.ns, 1000 + static_cast<int64_t>(function));
+      ++known;
+    }
+  }
+  EXPECT_EQ(known, kKernels / 4);
+}
+
+// Two kernels that are learned in turn must not evict each other for ever.
+TEST_F(FlightTest, WhatIsLaunchedAgainAndAgainIsLearned)
+{
+  constexpr uint64_t kOthers = 2 * Durations::kSets * Durations::kWays;
+  constexpr uint64_t kCurrent = 64;
+  for (uint64_t function = 1; function <= kOthers; ++function) {
+    Known(function, 1000);
+  }
+  for (int sample = 0; sample < 8; ++sample) {
+    for (uint64_t function = 1; function <= kCurrent; ++function) {
+      durations_->Learn({kOthers + function, 1}, 5000, true);
+    }
+  }
+  for (uint64_t function = 1; function <= kCurrent; ++function) {
+    EXPECT_TRUE(durations_->Find({kOthers + function, 1}).known);
+  }
 }
 
 TEST_F(FlightTest, LongKernelWaitsUntilLittleIsLeft)
 {
   limits_.ns = 3 * kSecond;
-  const Duration* kernel = Known(1, 2 * kSecond);
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_TRUE(Launch(*kernel));  // a second is left of the grant
-  EXPECT_FALSE(Launch(*kernel));
+  const Estimate kernel = Known(1, 2 * kSecond);
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_TRUE(Launch(kernel));  // a second is left of the grant
+  EXPECT_FALSE(Launch(kernel));
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
 }
 
 TEST_F(FlightTest, ShortKernelWaitsUntilAThirdOfTheLimitIsLeft)
 {
   limits_.ns = 10 * kSecond;
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   for (uint64_t stream = 1; stream <= 4; ++stream) {
-    EXPECT_TRUE(Launch(*kernel, stream));
+    EXPECT_TRUE(Launch(kernel, stream));
   }
   // A segment has four streams: this one begins another.
-  EXPECT_FALSE(Launch(*kernel, 5));
+  EXPECT_FALSE(Launch(kernel, 5));
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel, 5));
+  EXPECT_TRUE(Launch(kernel, 5));
 }
 
 TEST_F(FlightTest, StreamsOfASegmentHaveAnEventEach)
 {
-  const Duration* kernel = Known(1, kSecond);
-  EXPECT_TRUE(Launch(*kernel, 100));
-  EXPECT_TRUE(Launch(*kernel, 101));
-  EXPECT_TRUE(Launch(*kernel, 100));
+  const Estimate kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(kernel, 100));
+  EXPECT_TRUE(Launch(kernel, 101));
+  EXPECT_TRUE(Launch(kernel, 100));
   EXPECT_TRUE(hardware_.recorded.empty());
-  while (Launch(*kernel, 100)) {
+  while (Launch(kernel, 100)) {
   }
   ASSERT_EQ(hardware_.recorded.size(), 2u);
   EXPECT_EQ(hardware_.recorded[0].stream, 100u);
   EXPECT_EQ(hardware_.recorded[1].stream, 101u);
   // One of them alone does not finish the segment.
   hardware_.busy.erase(hardware_.recorded[0].event);
-  EXPECT_FALSE(Launch(*kernel, 100));
+  EXPECT_FALSE(Launch(kernel, 100));
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel, 100));
+  EXPECT_TRUE(Launch(kernel, 100));
 }
 
 TEST_F(FlightTest, StreamThatIsDestroyedGetsNoEvent)
 {
-  const Duration* kernel = Known(1, kSecond);
-  EXPECT_TRUE(Launch(*kernel, 100));
-  EXPECT_TRUE(Launch(*kernel, 101));
+  const Estimate kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(kernel, 100));
+  EXPECT_TRUE(Launch(kernel, 101));
   flight_.DropStream(100);
-  while (Launch(*kernel, 101)) {
+  while (Launch(kernel, 101)) {
   }
   for (const auto& recorded : hardware_.recorded) {
     EXPECT_EQ(recorded.stream, 101u);
@@ -163,32 +235,32 @@ TEST_F(FlightTest, StreamThatIsDestroyedGetsNoEvent)
 
 TEST_F(FlightTest, UncountedWorkEndsBeforeAnythingElse)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   flight_.AddUncounted(kStream);
-  EXPECT_FALSE(Launch(*kernel));
-  EXPECT_FALSE(Launch(*kernel));
+  EXPECT_FALSE(Launch(kernel));
+  EXPECT_FALSE(Launch(kernel));
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
 }
 
 TEST_F(FlightTest, CapOnLaunches)
 {
   limits_.launches = 3;
-  const Duration* kernel = Known(1, kSecond);
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_FALSE(Launch(*kernel));
+  const Estimate kernel = Known(1, kSecond);
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_FALSE(Launch(kernel));
   hardware_.busy.erase(hardware_.recorded.front().event);
-  EXPECT_TRUE(Launch(*kernel));
-  EXPECT_FALSE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_FALSE(Launch(kernel));
 }
 
 TEST_F(FlightTest, ClearForgetsEverythingAndKeepsTheEvents)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   for (int round = 0; round < 1000; ++round) {
-    while (Launch(*kernel)) {
+    while (Launch(kernel)) {
     }
     flight_.Clear();
     EXPECT_EQ(flight_.InFlightNs(), 0);
@@ -198,49 +270,49 @@ TEST_F(FlightTest, ClearForgetsEverythingAndKeepsTheEvents)
 
 TEST_F(FlightTest, WithoutEventsNothingIsWaitedFor)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   hardware_.no_events = true;
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(Launch(*kernel));
+    ASSERT_TRUE(Launch(kernel));
   }
   hardware_.no_events = false;
   hardware_.record_fails = true;
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_TRUE(Launch(*kernel));
+    ASSERT_TRUE(Launch(kernel));
   }
 }
 
 TEST_F(FlightTest, DeviceThatFailsKeepsNobodyWaiting)
 {
-  const Duration* kernel = Known(1, kSecond);
-  while (Launch(*kernel)) {
+  const Estimate kernel = Known(1, kSecond);
+  while (Launch(kernel)) {
   }
   hardware_.failed = true;
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
 }
 
 TEST_F(FlightTest, SegmentGoesOnWhereTheDeviceKeepsUpButNotForEver)
 {
   limits_.ns = 100000;
   // Each is done, by its estimate, long before the next one comes.
-  const Duration* kernel = Known(1, limits_.ns);
+  const Estimate kernel = Known(1, limits_.ns);
   for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(Launch(*kernel));
+    EXPECT_TRUE(Launch(kernel));
     Pass(2 * limits_.ns);
   }
   EXPECT_TRUE(hardware_.recorded.empty());
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
   EXPECT_EQ(hardware_.recorded.size(), 1u);
 }
 
 TEST_F(FlightTest, AfterATurnOnlyAnEventCounts)
 {
   limits_.ns = 100000;
-  const Duration* kernel = Known(1, limits_.ns);
-  EXPECT_TRUE(Launch(*kernel));
+  const Estimate kernel = Known(1, limits_.ns);
+  EXPECT_TRUE(Launch(kernel));
   ++closures_;  // others had the device meanwhile
   Pass(2 * limits_.ns);
-  flight_.Admit(*kernel, kStream, limits_);
+  flight_.Admit(kernel, kStream, limits_);
   EXPECT_EQ(hardware_.recorded.size(), 1u);
 }
 
@@ -248,39 +320,39 @@ TEST_F(FlightTest, AfterATurnOnlyAnEventCounts)
 // others believe that nothing is in flight.
 TEST_F(FlightTest, SegmentCountsWhileItsEndIsRecorded)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   int launches = 0;
   while (hardware_.recorded.empty()) {
     hardware_.at_record = [&] {
-      for (int i = 0; i < 1000 && Launch(*kernel); ++i) {
+      for (int i = 0; i < 1000 && Launch(kernel); ++i) {
         ++launches;
       }
     };
-    ASSERT_TRUE(Launch(*kernel) || !hardware_.recorded.empty());
+    ASSERT_TRUE(Launch(kernel) || !hardware_.recorded.empty());
   }
   EXPECT_EQ(launches, 0);
   EXPECT_LE(flight_.InFlightNs(), kLimitNs + kSecond);
   hardware_.busy.clear();
-  EXPECT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
 }
 
 TEST_F(FlightTest, UncountedWorkCountsWhileItsEndIsRecorded)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   bool launched = true;
-  hardware_.at_record = [&] { launched = Launch(*kernel); };
+  hardware_.at_record = [&] { launched = Launch(kernel); };
   flight_.AddUncounted(kStream);
   EXPECT_FALSE(launched);
 }
 
 TEST_F(FlightTest, ClearedWhileItsEndIsRecorded)
 {
-  const Duration* kernel = Known(1, kSecond);
+  const Estimate kernel = Known(1, kSecond);
   hardware_.at_record = [this] { flight_.Clear(); };
   flight_.AddUncounted(kStream);
   EXPECT_EQ(flight_.InFlightNs(), 0);
   for (int round = 0; round < 10; ++round) {
-    while (Launch(*kernel)) {
+    while (Launch(kernel)) {
     }
     flight_.Clear();
   }
@@ -293,11 +365,11 @@ TEST_F(FlightTest, StoppedThreadDoesNotGetTheLimitTwice)
 {
   limits_.ns = 150000;
   for (const int64_t kernel_ns : {10000, 150000, 600000}) {
-    const Duration* kernel = Known(static_cast<uint64_t>(kernel_ns), kernel_ns);
+    const Estimate kernel = Known(static_cast<uint64_t>(kernel_ns), kernel_ns);
     flight_.Clear();
     hardware_.busy.clear();
     int64_t launched_ns = 0;
-    while (Launch(*kernel)) {
+    while (Launch(kernel)) {
       if (launched_ns == 0) {
         Pass(100 * kernel_ns + 10 * limits_.ns);
       }
@@ -306,7 +378,7 @@ TEST_F(FlightTest, StoppedThreadDoesNotGetTheLimitTwice)
     EXPECT_LE(launched_ns, limits_.ns + kernel_ns) << kernel_ns;
     // As soon as the device is done it goes on.
     hardware_.busy.clear();
-    EXPECT_TRUE(Launch(*kernel));
+    EXPECT_TRUE(Launch(kernel));
   }
 }
 
@@ -314,11 +386,11 @@ TEST_F(FlightTest, StoppedThreadDoesNotGetTheLimitTwice)
 TEST_F(FlightTest, SlowThreadGoesOnAsSoonAsTheDeviceIsDone)
 {
   limits_.ns = 150000;
-  const Duration* kernel = Known(1, 10000);
+  const Estimate kernel = Known(1, 10000);
   for (int i = 0; i < 200; ++i) {
     int64_t rest_ns = 0;
-    while (!flight_.Take(*kernel, kStream) &&
-           (rest_ns = flight_.Admit(*kernel, kStream, limits_)) != 0) {
+    while (!flight_.Take(kernel, kStream) &&
+           (rest_ns = flight_.Admit(kernel, kStream, limits_)) != 0) {
       EXPECT_LE(rest_ns, 10000);
       hardware_.busy.clear();
     }
@@ -332,21 +404,21 @@ TEST_F(FlightTest, GrantIsNotAddedTo)
 {
   constexpr int kRounds = 200;
   limits_.ns = kSecond / 1000;
-  const Duration* slow = Known(1, 4 * kSecond);
-  const Duration* quick = Known(2, limits_.ns / 10);
+  const Estimate slow = Known(1, 4 * kSecond);
+  const Estimate quick = Known(2, limits_.ns / 10);
   std::atomic<bool> stop{false};
   std::atomic<int> taken{0};
   std::thread other([&] {
     while (!stop.load()) {
       // Once of each grant, which is then overdrawn.
-      if (flight_.Take(*slow, kStream)) {
+      if (flight_.Take(slow, kStream)) {
         ++taken;
       }
     }
   });
   for (int round = 0; round < kRounds; ++round) {
     flight_.Clear();
-    ASSERT_EQ(flight_.Admit(*quick, kStream, limits_), 0);
+    ASSERT_EQ(flight_.Admit(quick, kStream, limits_), 0);
     while (taken.load() <= round) {
       std::this_thread::yield();
     }
@@ -361,9 +433,9 @@ TEST_F(FlightTest, GrantIsNotAddedTo)
 TEST_F(FlightTest, PatienceIsLongerThanWhatIsInFlight)
 {
   limits_.ns = 150000;
-  const Duration* kernel = Known(1, 3 * kSecond);
-  ASSERT_TRUE(Launch(*kernel));
-  ASSERT_FALSE(Launch(*kernel));
+  const Estimate kernel = Known(1, 3 * kSecond);
+  ASSERT_TRUE(Launch(kernel));
+  ASSERT_FALSE(Launch(kernel));
   EXPECT_GE(flight_.PatienceNs(), 6 * kSecond);
   const int64_t before = flight_.InFlightNs();
   EXPECT_GT(before, 0);
@@ -371,45 +443,86 @@ TEST_F(FlightTest, PatienceIsLongerThanWhatIsInFlight)
   EXPECT_LT(flight_.PatienceNs(), kSecond);
 }
 
-TEST_F(FlightTest, PatienceGrowsUntilSomethingFinishes)
+// What does not finish may wait for a launch that this thread has yet to make,
+// a thousand launches later perhaps.
+TEST_F(FlightTest, NothingIsWaitedForAfterItWasGivenUpUntilSomethingFinishes)
 {
   limits_.ns = 150000;
-  const Duration* kernel = durations_.Find({1, 1});  // not known
-  int64_t least_ns = 0;
-  for (int round = 0; round < 4; ++round) {
-    while (Launch(*kernel)) {
-    }
-    EXPECT_GE(flight_.PatienceNs(), least_ns);
-    least_ns = 2 * flight_.PatienceNs();
-    flight_.GiveUp();
+  const Estimate kernel = Known(1, 10000);
+  while (Launch(kernel)) {
   }
-  for (int round = 0; round < 100; ++round) {
-    flight_.GiveUp();
+  const int64_t before_ns = flight_.InFlightNs();
+  flight_.GiveUp();
+  for (int i = 0; i < 10000; ++i) {
+    ASSERT_TRUE(Launch(kernel));
   }
-  while (Launch(*kernel)) {
+  EXPECT_GE(flight_.InFlightNs(), before_ns + 10000 * 10000);
+  // The device goes on: all of that ends before anything else is admitted.
+  for (const auto& recorded : hardware_.recorded) {
+    hardware_.busy.erase(recorded.event);
   }
-  EXPECT_LT(flight_.PatienceNs(), 2 * kSecond);  // somebody may depend on it
+  EXPECT_FALSE(Launch(kernel));
+  EXPECT_FALSE(Launch(kernel));
   hardware_.busy.clear();
-  ASSERT_TRUE(Launch(*kernel));
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_LE(flight_.InFlightNs(), limits_.ns);
+}
+
+// With nothing in flight there is nothing to give up.
+TEST_F(FlightTest, GivingUpNothingLeavesTheLimitInPlace)
+{
+  limits_.ns = 150000;
+  const Estimate kernel = Known(1, limits_.ns);
+  flight_.GiveUp();
+  EXPECT_TRUE(Launch(kernel));
+  EXPECT_FALSE(Launch(kernel));
+}
+
+TEST_F(FlightTest, UnknownKernelsAreGivenMoreTime)
+{
+  const Estimate kernel = Known(1, 1000);
+  limits_.ns = 150000;
+  while (Launch(kernel)) {
+  }
   EXPECT_LT(flight_.PatienceNs(), kSecond / 2);
+  flight_.Clear();
+  ASSERT_TRUE(Launch({}));
+  ASSERT_FALSE(Launch({}));
+  EXPECT_GE(flight_.PatienceNs(), kSecond);
+  EXPECT_LT(flight_.PatienceNs(), 3 * kSecond);  // somebody may depend on it
+}
+
+// A thread is stopped before it records the end of a segment, and the stream
+// is destroyed: its handle must not reach the driver any more.
+TEST_F(FlightTest, StreamThatIsDestroyedWhileASegmentClosesGetsNoEvent)
+{
+  const Estimate kernel = Known(1, kSecond);
+  ASSERT_TRUE(Launch(kernel, 100));
+  ASSERT_TRUE(Launch(kernel, 101));
+  hardware_.at_record = [this] { flight_.DropStream(101); };
+  while (Launch(kernel, 100)) {
+  }
+  for (const auto& recorded : hardware_.recorded) {
+    EXPECT_EQ(recorded.stream, 100u);
+  }
 }
 
 TEST_F(FlightTest, SegmentThatTakesMuchLongerThanEstimatedIsNoticed)
 {
   limits_.ns = 100000;
-  const Duration* kernel = Known(1, limits_.ns);
+  const Estimate kernel = Known(1, limits_.ns);
   const auto overrun = [&] {
-    while (Launch(*kernel)) {
+    while (Launch(kernel)) {
     }
     Pass(10 * limits_.ns);
-    EXPECT_FALSE(Launch(*kernel));
+    EXPECT_FALSE(Launch(kernel));
   };
   EXPECT_FALSE(flight_.TakeMisjudged());
   overrun();
   EXPECT_TRUE(flight_.TakeMisjudged());
   EXPECT_FALSE(flight_.TakeMisjudged());
   hardware_.busy.clear();
-  ASSERT_TRUE(Launch(*kernel));
+  ASSERT_TRUE(Launch(kernel));
   ++closures_;  // others have the device
   overrun();
   EXPECT_FALSE(flight_.TakeMisjudged());
@@ -417,10 +530,19 @@ TEST_F(FlightTest, SegmentThatTakesMuchLongerThanEstimatedIsNoticed)
 
 class KernelTimerTest : public FlightTest {
  protected:
-  void
-  Time(Duration* duration, int64_t elapsed_ns, bool device_is_busy)
+  bool
+  Begin(const LaunchKey& key, uint64_t closures_before = 0)
   {
-    ASSERT_TRUE(timer_.Begin(&pool_, duration, kStream, 0));
+    return timer_.Begin(
+        {&pool_, durations_.get(), key, &closures_, closures_before}, kStream);
+  }
+
+  Estimate Find(const LaunchKey& key) { return durations_->Find(key); }
+
+  void
+  Time(const LaunchKey& key, int64_t elapsed_ns, bool device_is_busy)
+  {
+    ASSERT_TRUE(Begin(key));
     hardware_.device_ns += elapsed_ns;
     if (!device_is_busy) {
       hardware_.busy.clear();
@@ -433,57 +555,57 @@ class KernelTimerTest : public FlightTest {
   // The launch that is timed is under way.
   std::atomic<uint64_t> submitted_{1};
   std::atomic<uint64_t> launched_{0};
-  KernelTimer timer_{{&closures_, &submitted_, &launched_}};
+  KernelTimer timer_{{&submitted_, &launched_}};
 };
 
 TEST_F(KernelTimerTest, BusyDeviceGivesTheKernelsTime)
 {
-  Duration* kernel = durations_.Find({1, 1});
+  const LaunchKey kernel = {1, 1};
   Time(kernel, 40000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 40000);
+  EXPECT_EQ(Find(kernel).ns, 40000);
   Time(kernel, 80000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 50000);  // a quarter of the way
-  EXPECT_TRUE(kernel->Known());
+  EXPECT_EQ(Find(kernel).ns, 50000);  // a quarter of the way
+  EXPECT_TRUE(Find(kernel).known);
 }
 
 TEST_F(KernelTimerTest, IdleDeviceHasWaitedForTheLaunch)
 {
-  Duration* kernel = durations_.Find({1, 1});
+  const LaunchKey kernel = {1, 1};
   Time(kernel, kSecond, false);
   // Less the time of the launch, which took next to none here.
-  EXPECT_LE(kernel->EstimateNs(), kSecond);
-  EXPECT_GE(kernel->EstimateNs(), kSecond / 2);
+  EXPECT_LE(Find(kernel).ns, kSecond);
+  EXPECT_GE(Find(kernel).ns, kSecond / 2);
   Time(kernel, 40000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 40000);  // the first exact one replaces it
+  EXPECT_EQ(Find(kernel).ns, 40000);  // the first exact one replaces it
   Time(kernel, kSecond, false);
-  EXPECT_EQ(kernel->EstimateNs(), 40000);  // and no inexact one counts again
+  EXPECT_EQ(Find(kernel).ns, 40000);  // and no inexact one counts again
 }
 
 TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)
 {
-  Duration* kernel = durations_.Find({1, 1});
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  const LaunchKey kernel = {1, 1};
+  ASSERT_TRUE(Begin(kernel));
   hardware_.device_ns += 40000;
   timer_.End(kStream, true);
   hardware_.busy.clear();
   ++closures_;
   timer_.Read();  // the gate has closed meanwhile
-  EXPECT_EQ(kernel->EstimateNs(), 0);
+  EXPECT_EQ(Find(kernel).ns, 0);
   // And while the thread that reads was between the device and the count.
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 1));
+  ASSERT_TRUE(Begin(kernel, 1));
   timer_.End(kStream, true);
   hardware_.busy.clear();
   hardware_.at_query_event = [this] { ++closures_; };
   timer_.Read();
-  EXPECT_EQ(kernel->EstimateNs(), 0);
+  EXPECT_EQ(Find(kernel).ns, 0);
 }
 
 // The device has done the kernel and waits for the thread that is to record
 // its end.
 TEST_F(KernelTimerTest, LateEndIsNoPartOfAKernelsTime)
 {
-  Duration* kernel = durations_.Find({1, 1});
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  const LaunchKey kernel = {1, 1};
+  ASSERT_TRUE(Begin(kernel));
   hardware_.device_ns += 10000;
   hardware_.at_record = [this] {
     hardware_.busy.clear();
@@ -492,59 +614,59 @@ TEST_F(KernelTimerTest, LateEndIsNoPartOfAKernelsTime)
   timer_.End(kStream, true);
   hardware_.busy.clear();
   timer_.Read();
-  EXPECT_FALSE(kernel->exact.load());
+  EXPECT_FALSE(Find(kernel).exact);
   // So that the first that is exact replaces it.
   Time(kernel, 10000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 10000);
+  EXPECT_EQ(Find(kernel).ns, 10000);
 }
 
 TEST_F(KernelTimerTest, OtherThreadsLaunchesAreNoPartOfAKernelsTime)
 {
-  Duration* kernel = durations_.Find({1, 1});
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  const LaunchKey kernel = {1, 1};
+  ASSERT_TRUE(Begin(kernel));
   hardware_.device_ns += kSecond;
   ++submitted_;
   timer_.End(kStream, true);
   hardware_.busy.clear();
   timer_.Read();
-  EXPECT_FALSE(kernel->exact.load());
+  EXPECT_FALSE(Find(kernel).exact);
   // One that was under way before, and is in front of the kernel or not.
   Time(kernel, kSecond, true);
-  EXPECT_FALSE(kernel->exact.load());
+  EXPECT_FALSE(Find(kernel).exact);
   ++launched_;
   Time(kernel, 10000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 10000);
+  EXPECT_EQ(Find(kernel).ns, 10000);
 }
 
 TEST_F(KernelTimerTest, OneSampleAtATime)
 {
-  Duration* kernel = durations_.Find({1, 1});
-  ASSERT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
-  EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
+  const LaunchKey kernel = {1, 1};
+  ASSERT_TRUE(Begin(kernel));
+  EXPECT_FALSE(Begin(kernel));
   timer_.End(kStream, true);
   timer_.Read();  // not done yet
-  EXPECT_FALSE(timer_.Begin(&pool_, kernel, kStream, 0));
+  EXPECT_FALSE(Begin(kernel));
   timer_.Cancel();
-  EXPECT_TRUE(timer_.Begin(&pool_, kernel, kStream, 0));
+  EXPECT_TRUE(Begin(kernel));
   timer_.End(kStream, false);  // the launch failed: nothing to learn
   hardware_.busy.clear();
   timer_.Read();
-  EXPECT_EQ(kernel->EstimateNs(), 0);
+  EXPECT_EQ(Find(kernel).ns, 0);
   EXPECT_EQ(hardware_.created[EventKind::kTimed], 3);
 }
 
 TEST_F(KernelTimerTest, WhatAnEventCostsIsNoPartOfAKernelsTime)
 {
-  Duration* kernel = durations_.Find({1, 1});
+  const LaunchKey kernel = {1, 1};
   // The device served others while it did the first sample.
   hardware_.event_ns = 5000;
   Time(kernel, 40000, true);
   EXPECT_EQ(pool_.TimedEventNs(), 5000);
   hardware_.event_ns = 1250;
   for (uint64_t function = 2; function < 12; ++function) {
-    Duration* other = durations_.Find({function, 1});
+    const LaunchKey other = {function, 1};
     Time(other, 8000, true);
-    EXPECT_EQ(other->EstimateNs(), 8000);
+    EXPECT_EQ(Find(other).ns, 8000);
   }
   EXPECT_EQ(pool_.TimedEventNs(), 1250);
   // It is measured a few times, not for ever.
@@ -560,9 +682,9 @@ TEST_F(KernelTimerTest, IdleDeviceSaysNothingOfWhatAnEventCosts)
   hardware_.keeps_up = true;
   hardware_.event_ns = 50000;
   for (uint64_t function = 1; function < 12; ++function) {
-    Duration* kernel = durations_.Find({function, 1});
+    const LaunchKey kernel = {function, 1};
     Time(kernel, 10000, false);
-    EXPECT_GE(kernel->EstimateNs(), 10000);
+    EXPECT_GE(Find(kernel).ns, 10000);
   }
   EXPECT_EQ(pool_.TimedEventNs(), 0);
   EXPECT_TRUE(pool_.MeasuresTimedEvent());
@@ -573,19 +695,19 @@ TEST_F(KernelTimerTest, NoCostMakesAKernelTakeLessThanHalfOfWhatWasMeasured)
   while (pool_.MeasuresTimedEvent()) {
     pool_.LearnTimedEvent(kSecond);
   }
-  Duration* kernel = durations_.Find({1, 1});
+  const LaunchKey kernel = {1, 1};
   Time(kernel, 40000, true);
-  EXPECT_EQ(kernel->EstimateNs(), 20000);
+  EXPECT_EQ(Find(kernel).ns, 20000);
 }
 
 TEST_F(KernelTimerTest, KernelThatTakesNoTimeIsKnownAsWell)
 {
-  Duration* kernel = durations_.Find({1, 1});
+  const LaunchKey kernel = {1, 1};
   hardware_.event_ns = 5000;
   Time(kernel, 0, true);
   Time(kernel, 0, true);
-  EXPECT_GT(kernel->EstimateNs(), 0);
-  EXPECT_TRUE(kernel->Known());
+  EXPECT_GT(Find(kernel).ns, 0);
+  EXPECT_TRUE(Find(kernel).known);
 }
 
 // The gate and the share that queues of a device get.

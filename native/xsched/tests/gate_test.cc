@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fixture.h"
+#include "preempt/clock.h"
 #include "preempt/scheduler.h"
 
 namespace {
@@ -137,6 +138,53 @@ TEST_F(GateTest, ThreadNeverWaitsForItsOwnWork)
   simulated::Hold(false);
   EXPECT_EQ(low.Synchronize(), 0);
   EXPECT_EQ(high.Synchronize(), 0);
+}
+
+// Kernels that nobody has seen before go one at a time, however long they take.
+TEST_F(GateTest, HighWaitsForOneKernelThatIsNotKnown)
+{
+  for (const bool same : {false, true}) {
+    TestStream low(PRIORITY_MIN);
+    TestStream high(PRIORITY_MAX);
+    simulated::Hold(true);
+    std::atomic<int> launched{0};
+    std::thread other = InContext([&] {
+      for (uint64_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(low.Launch(Kernel(500, 1000 + (same ? 0 : i))), 0);
+        ++launched;
+      }
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(launched.load(), 1);
+    EXPECT_EQ(high.Launch(Kernel(10)), 0);
+    simulated::TakeRuns();
+    simulated::Hold(false);
+    EXPECT_EQ(high.Synchronize(), 0);
+    other.join();
+    EXPECT_EQ(low.Synchronize(), 0);
+  }
+}
+
+// What a thread has launched may wait for something that only that thread will
+// do, after further launches.
+TEST_F(GateTest, ThreadIsNotHeldBackByWorkThatItHoldsBackItself)
+{
+  constexpr int kLaunches = 3000;
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(low.Launch(Kernel(5)), 0);
+    ASSERT_EQ(low.Synchronize(), 0);
+  }
+  simulated::Hold(true);
+  const int64_t begin_ns = xsched::NowNs();
+  for (int i = 0; i < kLaunches; ++i) {
+    ASSERT_EQ(low.Launch(Kernel(5)), 0);
+  }
+  // Once, and not for each part of them.
+  EXPECT_LT(xsched::NowNs() - begin_ns, INT64_C(2000000000));
+  simulated::Hold(false);
+  EXPECT_EQ(low.Synchronize(), 0);
 }
 
 TEST_F(GateTest, LoneQueueIsNotBounded)

@@ -279,6 +279,26 @@ TEST_F(QueueTest, SuspendHoldsOtherThreadsBack)
   other.join();
 }
 
+// A thread that comes later may have what identified the one that has ended, as
+// its stack and its thread-local storage.
+TEST_F(QueueTest, SuspendHoldsThreadsBackThatComeAfterTheOneThatSuspended)
+{
+  TestStream stream(0);
+  std::thread([&] {
+    ASSERT_EQ(XQueueSuspend(stream.Queue(), 0), kXSchedSuccess);
+  }).join();
+  std::atomic<bool> launched{false};
+  std::thread other = InContext([&] {
+    EXPECT_EQ(stream.Launch(Kernel(1)), 0);
+    launched.store(true);
+  });
+  stream.AwaitBlocked();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_FALSE(launched.load());
+  ASSERT_EQ(XQueueResume(stream.Queue(), 0), kXSchedSuccess);
+  other.join();
+}
+
 TEST_F(QueueTest, PriorityChangesWhileBlocked)
 {
   TestStream low(PRIORITY_MIN);

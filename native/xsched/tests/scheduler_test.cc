@@ -67,6 +67,10 @@ class SchedulerTest : public testing::Test {
         scheduler_.CreateQueue(created.hwq, &created.xq), kXSchedSuccess);
     EXPECT_EQ(scheduler_.SetPriority(created.xq, priority), kXSchedSuccess);
     created.queue = scheduler_.Find(created.stream);
+    // What the tests launch is known, so that it need not go one at a time.
+    for (int sample = 0; sample < 2; ++sample) {
+      created.queue->durations->Learn({1, 1}, 1000, true);
+    }
     return created;
   }
 
@@ -175,14 +179,71 @@ TEST_F(SchedulerTest, ForeignStreamIsNotForgottenWhileItIsAsked)
   other.join();
 }
 
+// As above, but the other thread has synchronised the queue first: it is idle,
+// and knows nothing of that stream any more.
+TEST_F(SchedulerTest, ForeignStreamOfAQueueThatTurnsIdleWhileItIsAsked)
+{
+  static constexpr uint64_t kForeign = 5;
+  Launch(high_);
+  Launch(high_, kForeign);
+  std::atomic<bool> synchronized{false};
+  std::atomic<bool> forgotten{false};
+  std::thread other;
+  hardware_->at_query_stream = [&] {
+    other = std::thread([&] {
+      scheduler_.Finished(high_.queue, scheduler_.Launched(high_.queue));
+      synchronized.store(true);
+      scheduler_.ForgetStream(kForeign);
+      forgotten.store(true);
+    });
+    while (!synchronized.load()) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_FALSE(forgotten.load());
+  };
+  Synchronized(high_);
+  other.join();
+  EXPECT_TRUE(forgotten.load());
+}
+
+// The same for the end of its context, and for the queue's own stream.
+TEST_F(SchedulerTest, ContextAndOwnStreamAreNotForgottenWhileTheyAreAsked)
+{
+  for (const bool whole_context : {false, true}) {
+    const Stream other = Create(PRIORITY_DEFAULT);
+    Launch(other);
+    std::atomic<bool> forgotten{false};
+    std::thread thread;
+    hardware_->at_query_stream = [&] {
+      thread = std::thread([&] {
+        if (whole_context) {
+          scheduler_.ForgetContext(kContext);
+        } else {
+          scheduler_.ForgetStream(other.stream);
+        }
+        forgotten.store(true);
+      });
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      EXPECT_FALSE(forgotten.load());
+    };
+    while (hardware_->at_query_stream) {
+      IsReady(other);
+      Age(other, kSecond);
+    }
+    thread.join();
+    EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
+    EXPECT_EQ(scheduler_.DestroyHwQueue(other.hwq), kXSchedSuccess);
+  }
+}
+
 // The gate closes after the launch was let through: the kernel shares the
 // device with those of the other queue.
 TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
 {
   static constexpr uint64_t kFunction = 3;
-  Launch(low_, low_.stream, 1);
-  Launch(low_, low_.stream, 2);
-  // There is no more room: a segment is closed, and seen to be done.
+  Launch(low_);
+  // What is not known goes alone: a segment is closed, and seen to be done.
   hardware_->at_record = [this] {
     hardware_->at_query_event = [this] {
       hardware_->busy.clear();
@@ -198,8 +259,7 @@ TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
   hardware_->busy.clear();
   EXPECT_TRUE(Synchronized(high_));
   low_.queue->timer.Read();
-  const Duration* measured = low_.queue->durations->Find({kFunction, 1});
-  EXPECT_EQ(measured->EstimateNs(), 0);
+  EXPECT_EQ(low_.queue->durations->Find({kFunction, 1}).ns, 0);
 }
 
 // Who sleeps until the others should be done, by what is known of them, learns
@@ -225,7 +285,7 @@ TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
 {
   const Stream other = Create(PRIORITY_DEFAULT);
   const LaunchTicket ticket = scheduler_.BeforeLaunch(
-      other.queue, other.stream, [] { return LaunchKey{1, 1}; });
+      other.queue, other.stream, [] { return LaunchKey{9, 1}; });
   ASSERT_TRUE(ticket.timed);
   EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
   scheduler_.AfterLaunch(other.queue, other.stream, ticket, true);
@@ -236,7 +296,7 @@ TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
   other.queue->timer.Read();
   EXPECT_TRUE(hardware_->queried.empty());
   // Nor do its events come back.
-  Launch(low_);
+  Launch(low_, low_.stream, 9);
   EXPECT_GT(hardware_->created[EventKind::kTimed], created);
 }
 

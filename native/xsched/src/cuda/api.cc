@@ -1,6 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include "cuda/context_scope.h"
 #include "cuda/cuda_hardware.h"
 #include "cuda/functions.h"
 #include "preempt/scheduler.h"
@@ -10,6 +11,33 @@ using xsched::CUcontext;
 using xsched::CUdevice;
 using xsched::CudaHardware;
 using xsched::Scheduler;
+
+namespace {
+
+// The context that a stream belongs to, which need not be the current one.
+CUcontext
+ContextOf(CUstream stream)
+{
+  CUcontext context = nullptr;
+  if (xsched::real::cuStreamGetCtx(stream, &context) ==
+          xsched::kCudaSuccess &&
+      context != nullptr) {
+    return context;
+  }
+  // Drivers from before CUDA 9.2, and some on streams of green contexts.
+  return xsched::real::cuCtxGetCurrent(&context) == xsched::kCudaSuccess
+             ? context
+             : nullptr;
+}
+
+bool
+DeviceOf(CUcontext context, CUdevice* device)
+{
+  xsched::ContextScope scope(context);
+  return xsched::real::cuCtxGetDevice(device) == xsched::kCudaSuccess;
+}
+
+}  // namespace
 
 XSCHED_EXPORT XResult
 CudaQueueCreate(HwQueueHandle* hwq, CUstream stream)
@@ -21,11 +49,9 @@ CudaQueueCreate(HwQueueHandle* hwq, CUstream stream)
   if (handle <= xsched::kStreamPerThread) {
     return kXSchedErrorNotSupported;
   }
-  CUcontext context = nullptr;
+  const CUcontext context = ContextOf(stream);
   CUdevice device = 0;
-  if (xsched::real::cuCtxGetCurrent(&context) != xsched::kCudaSuccess ||
-      context == nullptr ||
-      xsched::real::cuCtxGetDevice(&device) != xsched::kCudaSuccess) {
+  if (context == nullptr || !DeviceOf(context, &device)) {
     return kXSchedErrorHardware;
   }
   try {

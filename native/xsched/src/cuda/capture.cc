@@ -3,15 +3,41 @@
 
 #include "cuda/capture.h"
 
-#include <sched.h>
-
 #include <algorithm>
 
 #include "cuda/functions.h"
+#include "preempt/inquiries.h"
 
 namespace xsched {
+namespace {
 
-std::atomic<int> Captures::pauses_{0};
+uint64_t
+Number(CUstream stream)
+{
+  return reinterpret_cast<uint64_t>(stream);
+}
+
+// A per-thread stream is asked by its own thread only, which knows what it
+// captures; the handle means another stream in each thread.
+bool
+MayBeAskedByOthers(CUstream stream)
+{
+  return Number(stream) != kStreamPerThread;
+}
+
+CUcontext
+ContextOf(CUstream stream)
+{
+  CUcontext context = nullptr;
+  if (real::cuStreamGetCtx(stream, &context) != kCudaSuccess) {
+    real::cuCtxGetCurrent(&context);
+  }
+  return context;
+}
+
+}  // namespace
+
+std::atomic<size_t> Captures::count_{0};
 
 Captures&
 Captures::Get()
@@ -20,28 +46,60 @@ Captures::Get()
   return *captures;
 }
 
-void
-Captures::PauseQueries()
+uint64_t
+Captures::Begin(CUstream stream)
 {
-  // Sequentially consistent with EnterQuery: either the query sees the
-  // pause, or this thread sees the query and lets it end.
-  pauses_.fetch_add(1, std::memory_order_seq_cst);
-  while (queries_.load(std::memory_order_seq_cst) != 0) {
-    sched_yield();
+  const CUcontext context = ContextOf(stream);
+  uint64_t id = 0;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    id = ++last_id_;
+    captures_.push_back({id, stream, context, false});
+    count_.store(captures_.size(), std::memory_order_relaxed);
+  }
+  if (MayBeAskedByOthers(stream)) {
+    Inquiries::Forbid(Number(stream));
+  }
+  Inquiries::Forbid(kStreamLegacy);
+  return id;
+}
+
+template <typename Ends>
+void
+Captures::End(const Ends& ends)
+{
+  if (!Any()) {
+    return;
+  }
+  std::vector<Capture> ended;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto rest = std::stable_partition(
+        captures_.begin(), captures_.end(),
+        [&](const Capture& capture) { return !ends(capture); });
+    ended.assign(rest, captures_.end());
+    captures_.erase(rest, captures_.end());
+    count_.store(captures_.size(), std::memory_order_relaxed);
+  }
+  for (const Capture& capture : ended) {
+    if (MayBeAskedByOthers(capture.stream)) {
+      Inquiries::Allow(Number(capture.stream));
+    }
+    Inquiries::Allow(kStreamLegacy);
   }
 }
 
 void
-Captures::ResumeQueries()
+Captures::Began(uint64_t id, bool success)
 {
-  pauses_.fetch_sub(1, std::memory_order_relaxed);
-}
-
-void
-Captures::Began(CUstream stream)
-{
+  if (!success) {
+    End([id](const Capture& capture) { return capture.id == id; });
+    return;
+  }
   std::lock_guard<std::mutex> lock(mutex_);
-  streams_.push_back(stream);
+  for (Capture& capture : captures_) {
+    capture.began = capture.began || capture.id == id;
+  }
 }
 
 void
@@ -57,42 +115,62 @@ Captures::Ended(CUstream stream, CUresult result)
 void
 Captures::ForgetStream(CUstream stream)
 {
-  if (pauses_.load(std::memory_order_relaxed) == 0) {
-    return;
+  // Of per-thread streams, which have one handle, any will do: what counts is
+  // how many there are.
+  bool found = false;
+  End([&](const Capture& capture) {
+    const bool ends = !found && capture.began && capture.stream == stream;
+    found = found || ends;
+    return ends;
+  });
+}
+
+void
+Captures::ForgetContext(CUcontext context)
+{
+  End([context](const Capture& capture) {
+    return capture.context == context;
+  });
+}
+
+void
+Captures::Recheck()
+{
+  std::vector<Capture> captures;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    captures = captures_;
   }
-  std::lock_guard<std::mutex> lock(mutex_);
-  const auto found = std::find(streams_.begin(), streams_.end(), stream);
-  if (found != streams_.end()) {
-    streams_.erase(found);
-    ResumeQueries();
+  for (const Capture& capture : captures) {
+    if (!capture.began || !MayBeAskedByOthers(capture.stream)) {
+      continue;
+    }
+    bool captures_still = true;
+    {
+      // Whoever destroys the stream waits for this.
+      const Inquiry inquiry(
+          Number(capture.stream), reinterpret_cast<uint64_t>(capture.context));
+      bool exists = false;
+      {
+        std::lock_guard<std::mutex> lock(mutex_);
+        exists = std::any_of(
+            captures_.begin(), captures_.end(),
+            [&](const Capture& each) { return each.id == capture.id; });
+      }
+      captures_still = !exists || Asks(capture.stream);
+    }
+    if (!captures_still) {
+      End([&](const Capture& each) { return each.id == capture.id; });
+    }
   }
 }
 
 void
 Captures::Forget()
 {
-  // Relaxed: the child has one thread. Without a pause nobody takes the lock,
-  // which another thread may have held.
-  pauses_.store(0, std::memory_order_relaxed);
-  queries_.store(0, std::memory_order_relaxed);
-}
-
-bool
-Captures::EnterQuery()
-{
-  queries_.fetch_add(1, std::memory_order_seq_cst);
-  if (pauses_.load(std::memory_order_seq_cst) == 0) {
-    return true;
-  }
-  LeaveQuery();
-  Prune();
-  return false;
-}
-
-void
-Captures::LeaveQuery()
-{
-  queries_.fetch_sub(1, std::memory_order_release);
+  // Relaxed: the child has one thread. Without a capture nobody takes the
+  // lock, which another thread may have held.
+  count_.store(0, std::memory_order_relaxed);
 }
 
 bool
@@ -101,25 +179,6 @@ Captures::Asks(CUstream stream)
   int status = kCaptureNone;
   return real::cuStreamIsCapturing(stream, &status) == kCudaSuccess &&
          status != kCaptureNone;
-}
-
-// A capture that was given up, by destroying its stream say, must not keep
-// the scheduler from asking for ever.
-void
-Captures::Prune()
-{
-  std::vector<CUstream> streams;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    streams = streams_;
-  }
-  for (CUstream stream : streams) {
-    // A per-thread stream can only be asked by its own thread.
-    if (reinterpret_cast<uint64_t>(stream) > kStreamPerThread &&
-        !Asks(stream)) {
-      ForgetStream(stream);
-    }
-  }
 }
 
 }  // namespace xsched

@@ -5,6 +5,7 @@
 #define XSCHED_CUDA_CAPTURE_H_
 
 #include <atomic>
+#include <cstdint>
 #include <mutex>
 #include <vector>
 
@@ -15,46 +16,65 @@ namespace xsched {
 
 // Which streams are being captured. What happens to a stream then becomes
 // part of a graph and does not run; asking such a stream whether it is done
-// would break the capture.
+// would break the capture, and so would asking the legacy stream while any
+// other is captured. These are left alone (Inquiries), and only these: other
+// streams are asked as ever.
+//
+// Invariant: from before a capture begins until after it has ended, a stream
+// that it began with is forbidden, once, and so is the legacy stream. A stream
+// that joins a capture through an event is forbidden while it joins; after
+// that the driver says that it is captured.
 class XSCHED_INTERNAL Captures {
  public:
   static Captures& Get();
 
-  // From here until as many resumes the scheduler asks no stream anything,
-  // and no question of it is under way.
-  void PauseQueries();
-  void ResumeQueries();
-
-  // A capture began while queries were paused: it resumes them when it ends.
-  void Began(CUstream stream);
+  // A capture of 'stream' is about to begin; then, whether it has.
+  uint64_t Begin(CUstream stream);
+  void Began(uint64_t capture, bool success);
   void Ended(CUstream stream, CUresult result);
+  // They are about to be destroyed, or are already.
   void ForgetStream(CUstream stream);
+  void ForgetContext(CUcontext context);
+  // What was refused because of a capture: has it ended without a call that
+  // says so?
+  void Recheck();
 
+  // Whether anything is being captured.
+  static bool
+  Any()
+  {
+    // Relaxed: a thread that captures sees its own begin.
+    return count_.load(std::memory_order_relaxed) != 0;
+  }
   // Whether launches into 'stream' are being captured, also if it joined the
   // capture through an event.
   static bool
   Includes(CUstream stream)
   {
-    // Relaxed: a thread that captures sees its own begin.
-    return pauses_.load(std::memory_order_relaxed) != 0 && Asks(stream);
+    return Any() && Asks(stream);
   }
 
-  // In the child of a fork: there is neither a capture nor a thread that asks.
+  // In the child of a fork: there is no capture.
   void Forget();
 
-  // True if streams may be queried now; LeaveQuery must follow.
-  bool EnterQuery();
-  void LeaveQuery();
-
  private:
+  struct Capture {
+    uint64_t id;
+    CUstream stream;
+    CUcontext context;
+    bool began;
+  };
+
   static bool Asks(CUstream stream);
-  void Prune();
+  // Allows what the captures that 'ends' is true of have forbidden.
+  template <typename Ends>
+  void End(const Ends& ends);
 
   // Static, so that a launch finds it at once.
-  static std::atomic<int> pauses_;
-  std::atomic<int> queries_{0};
+  static std::atomic<size_t> count_;
   std::mutex mutex_;
-  std::vector<CUstream> streams_;  // those that a capture began with
+  uint64_t last_id_ = 0;
+  std::vector<Capture> captures_;
 };
 
 }  // namespace xsched

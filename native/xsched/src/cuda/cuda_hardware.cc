@@ -43,17 +43,16 @@ CudaHardware::Get()
 Progress
 CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 {
-  Captures& captures = Captures::Get();
-  if (!captures.EnterQuery()) {
-    return Progress::kBusy;
-  }
-  CUresult result = kCudaSuccess;
-  {
-    ContextScope scope(AsContext(context));
-    result = real::cuStreamQuery(AsStream(stream));
-  }
-  captures.LeaveQuery();
-  return AsProgress(result);
+  ContextScope scope(AsContext(context));
+  return Captures::Includes(AsStream(stream))
+             ? Progress::kBusy
+             : AsProgress(real::cuStreamQuery(AsStream(stream)));
+}
+
+void
+CudaHardware::Refused(uint64_t)
+{
+  Captures::Get().Recheck();
 }
 
 bool
@@ -64,7 +63,8 @@ CudaHardware::Synchronize(uint64_t stream, uint64_t context)
     return false;
   }
   ContextScope scope(AsContext(context));
-  return real::cuStreamSynchronize(AsStream(stream)) == kCudaSuccess;
+  return !Captures::Includes(AsStream(stream)) &&
+         real::cuStreamSynchronize(AsStream(stream)) == kCudaSuccess;
 }
 
 void*

@@ -16,6 +16,7 @@ class XSCHED_INTERNAL CudaHardware final : public Hardware {
   static CudaHardware* Get();
 
   Progress QueryStream(uint64_t stream, uint64_t context) override;
+  void Refused(uint64_t stream) override;
   bool Synchronize(uint64_t stream, uint64_t context) override;
   void* CreateEvent(EventKind kind, uint64_t context) override;
   bool RecordEvent(void* event, uint64_t stream) override;

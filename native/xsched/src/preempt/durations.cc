@@ -8,78 +8,118 @@
 #include "preempt/hash.h"
 
 namespace xsched {
+namespace {
 
-int64_t
-Duration::EstimateNs() const
+constexpr uint64_t kEnoughSamples = 2;
+
+// A value: 32 bits of nanoseconds, above them one bit for exact and 8 for the
+// number of samples.
+constexpr uint64_t kExactBit = UINT64_C(1) << 32;
+constexpr int kSamplesShift = 33;
+constexpr uint64_t kMaxSamples = 255;
+
+struct Learned {
+  int64_t ns;
+  bool exact;
+  uint64_t samples;
+};
+
+Learned
+Unpack(uint64_t value)
 {
-  const uint32_t own = ns.load(std::memory_order_relaxed);
-  if (own != 0) {
-    return own;
-  }
-  // Acquire: pairs with the release in Find.
-  const Duration* parent = any_shape.load(std::memory_order_acquire);
-  return parent == nullptr ? 0 : parent->ns.load(std::memory_order_relaxed);
+  return {
+      static_cast<int64_t>(value & UINT32_MAX), (value & kExactBit) != 0,
+      value >> kSamplesShift};
 }
 
-void
-Duration::Learn(int64_t measured_ns, bool is_exact)
+uint64_t
+Pack(const Learned& learned)
 {
-  Update(measured_ns, is_exact);
-  // Acquire: pairs with the release in Find.
-  Duration* parent = any_shape.load(std::memory_order_acquire);
-  if (parent != nullptr) {
-    parent->Update(measured_ns, is_exact);
-  }
+  return static_cast<uint64_t>(learned.ns) |
+         (learned.exact ? kExactBit : UINT64_C(0)) |
+         std::min(learned.samples, kMaxSamples) << kSamplesShift;
 }
 
-void
-Duration::Update(int64_t measured_ns, bool is_exact)
+uint64_t
+HashOf(const LaunchKey& key)
 {
-  const int64_t sample =
-      std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
-  const bool had_exact = exact.load(std::memory_order_relaxed);
-  if (is_exact || !had_exact) {
-    const int64_t old = ns.load(std::memory_order_relaxed);
-    const bool first = old == 0 || is_exact != had_exact;
-    ns.store(
-        static_cast<uint32_t>(first ? sample : old + (sample - old) / 4),
-        std::memory_order_relaxed);
-    exact.store(is_exact, std::memory_order_relaxed);
-  }
-  samples.fetch_add(1, std::memory_order_relaxed);
+  return Mix(Mix(key.function) ^ key.shape) | 1;  // 0 marks a free entry
 }
 
-Duration*
-Durations::Find(const LaunchKey& key)
+// The lowest bit is always set.
+size_t
+SetOf(uint64_t hash)
 {
-  const uint64_t function_hash = Mix(key.function);
-  Duration* entry = FindHash(Mix(function_hash ^ key.shape));
-  if (entry != &others_ &&
-      entry->any_shape.load(std::memory_order_relaxed) == nullptr) {
-    // Release: the entry is complete before others reach it from here.
-    entry->any_shape.store(
-        FindHash(function_hash), std::memory_order_release);
-  }
-  return entry;
+  return (hash >> 1) % Durations::kSets;
 }
 
-Duration*
-Durations::FindHash(uint64_t hash)
+}  // namespace
+
+Estimate
+Durations::Find(const LaunchKey& key) const
 {
-  hash |= 1;  // 0 marks a free entry
-  for (size_t i = 0; i < kProbes; ++i) {
-    Duration& entry = entries_[(hash + i) % kCapacity];
-    uint64_t key = entry.key.load(std::memory_order_relaxed);
-    if (key == 0 &&
-        entry.key.compare_exchange_strong(
-            key, hash, std::memory_order_relaxed)) {
-      return &entry;
+  const uint64_t hash = HashOf(key);
+  for (const Entry& entry : sets_[SetOf(hash)]) {
+    if (entry.key.load(std::memory_order_acquire) != hash) {
+      continue;
     }
+    const uint64_t value = entry.value.load(std::memory_order_acquire);
+    // The value is this key's if the entry still is: see Place. Acquire above,
+    // so that this load is not made before that of the value.
+    if (entry.key.load(std::memory_order_relaxed) != hash) {
+      break;
+    }
+    const Learned learned = Unpack(value);
+    return {learned.ns, learned.exact, learned.samples >= kEnoughSamples};
+  }
+  return {};
+}
+
+// The entry of a key; an older one's, cleared, if there is none.
+Durations::Entry*
+Durations::Place(uint64_t hash)
+{
+  Set& set = sets_[SetOf(hash)];
+  Entry* place = nullptr;
+  for (Entry& entry : set) {
+    const uint64_t key = entry.key.load(std::memory_order_relaxed);
     if (key == hash) {
       return &entry;
     }
+    if (key == 0 && place == nullptr) {
+      place = &entry;
+    }
   }
-  return &others_;
+  if (place == nullptr) {
+    // In turn. To spare what is known would be to evict what is just being
+    // learned, over and over.
+    place = &set[next_victim_++ % kWays];
+  }
+  // In this order: a reader that finds the old value afterwards no longer
+  // finds its key, and one that finds the new key finds no old value.
+  place->key.store(0, std::memory_order_relaxed);
+  place->value.store(0, std::memory_order_release);
+  place->key.store(hash, std::memory_order_release);
+  return place;
+}
+
+void
+Durations::Learn(const LaunchKey& key, int64_t measured_ns, bool exact)
+{
+  const int64_t sample_ns =
+      std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
+  std::lock_guard<std::mutex> lock(learning_);
+  Entry* entry = Place(HashOf(key));
+  Learned learned = Unpack(entry->value.load(std::memory_order_relaxed));
+  if (exact || !learned.exact) {
+    const bool first = learned.samples == 0 || exact != learned.exact;
+    learned.ns =
+        first ? sample_ns : learned.ns + (sample_ns - learned.ns) / 4;
+    learned.exact = exact;
+  }
+  ++learned.samples;
+  // Release: pairs with the acquire in Find.
+  entry->value.store(Pack(learned), std::memory_order_release);
 }
 
 }  // namespace xsched

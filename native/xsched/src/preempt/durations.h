@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 namespace xsched {
 
@@ -18,54 +19,47 @@ struct LaunchKey {
   uint64_t shape;
 };
 
-// The learned time of one kernel in one shape, or of a kernel in any shape.
-// Relaxed throughout: single numbers that a racing update may lose one sample
-// of.
-struct Duration {
-  std::atomic<uint64_t> key{0};
+// What is believed of the device time of a launch.
+struct Estimate {
   // 0: not measured yet.
-  std::atomic<uint32_t> ns{0};
-  std::atomic<uint32_t> samples{0};
-  std::atomic<bool> exact{false};
-  // The same kernel in any shape; null in that entry itself.
-  std::atomic<Duration*> any_shape{nullptr};
+  int64_t ns = 0;
+  // From a sample that had the device for itself.
+  bool exact = false;
+  // From enough samples to be relied on. What is not known goes to the device
+  // one at a time.
+  bool known = false;
+};
 
-  // The best estimate there is; 0 if there is none.
-  int64_t EstimateNs() const;
+// The learned times of a device: a cache of fixed size. Where more kernels and
+// shapes are launched than it holds, an old entry makes room for a new one, and
+// what was evicted is unknown again. Nothing is ever estimated by the entry of
+// something else.
+//
+// Find takes no lock. Learn takes one, among those who learn.
+class Durations {
+ public:
+  static constexpr size_t kSets = 2048;
+  static constexpr size_t kWays = 8;
 
-  // Whether the estimate comes from enough samples of this very shape to be
-  // taken without another look.
-  bool
-  Known() const
-  {
-    return samples.load(std::memory_order_relaxed) >= kEnoughSamples;
-  }
+  Estimate Find(const LaunchKey& key) const;
 
   // Takes a measured time into the estimate. One that is not exact counts only
   // until there is one that is.
-  void Learn(int64_t measured_ns, bool is_exact);
+  void Learn(const LaunchKey& key, int64_t measured_ns, bool exact);
 
  private:
-  static constexpr uint32_t kEnoughSamples = 2;
+  struct Entry {
+    std::atomic<uint64_t> key{0};  // 0: free
+    // Packed, so that a reader gets one sample's state as a whole.
+    std::atomic<uint64_t> value{0};
+  };
+  using Set = std::array<Entry, kWays>;
 
-  void Update(int64_t measured_ns, bool is_exact);
-};
+  Entry* Place(uint64_t hash);
 
-// The learned times of a device. Entries are never removed, so pointers stay
-// valid; lookups take no lock.
-class Durations {
- public:
-  Duration* Find(const LaunchKey& key);
-
- private:
-  static constexpr size_t kCapacity = 8192;
-  static constexpr size_t kProbes = 32;
-
-  Duration* FindHash(uint64_t hash);
-
-  std::array<Duration, kCapacity> entries_;
-  // What finds no place shares one estimate.
-  Duration others_;
+  std::array<Set, kSets> sets_;
+  std::mutex learning_;
+  size_t next_victim_ = 0;  // guarded by learning_
 };
 
 }  // namespace xsched

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 
 namespace xsched {
 namespace {
@@ -29,7 +30,7 @@ constexpr int kMaxExtensions = 2;
 constexpr int64_t kStopped = 4;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
-constexpr int kMaxDoublings = 4;
+constexpr int64_t kUnknownPatienceNs = 1000000000;
 
 int64_t
 Clamp(int64_t value, int64_t low, int64_t high)
@@ -39,38 +40,77 @@ Clamp(int64_t value, int64_t low, int64_t high)
 
 }  // namespace
 
+bool
+Flight::Streams::Has(uint64_t stream) const
+{
+  return std::find(handles.begin(), handles.begin() + count, stream) !=
+         handles.begin() + count;
+}
+
+// False if there is no place for another one.
+bool
+Flight::Streams::Add(uint64_t stream)
+{
+  if (Has(stream)) {
+    return true;
+  }
+  if (count == kMaxStreams) {
+    return false;
+  }
+  handles[count++] = stream;
+  return true;
+}
+
 void
-Flight::Attach(EventPool* pool)
+Flight::Streams::Remove(uint64_t stream)
+{
+  const auto end =
+      std::remove(handles.begin(), handles.begin() + count, stream);
+  count = static_cast<size_t>(end - handles.begin());
+}
+
+void
+Flight::Attach(EventPool* pool, const std::atomic<uint64_t>* closures)
 {
   Clear();
   std::lock_guard<std::mutex> lock(mutex_);
   pool_ = pool;
+  closures_ = closures;
 }
 
 int64_t
-Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
+Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
 {
-  // A kernel that is not known counts as half the limit: two at a time until
-  // the first has been measured.
-  const int64_t known_ns = duration.EstimateNs();
-  const int64_t cost_ns = known_ns == 0 ? (limits.ns + 1) / 2 : known_ns;
+  // What is not known takes all of the limit: it goes alone.
+  const Kind kind = estimate.known ? Kind::kKnown : Kind::kUnknown;
+  const int64_t cost_ns = estimate.known
+                              ? estimate.ns
+                              : std::max(estimate.ns, limits.ns);
   Lock lock(mutex_);
   const int64_t left_ns = Settle();
-  if (left_ns > 0 && limits.launches == 0 && AddLaunch(cost_ns, stream)) {
+  if (left_ns > 0 && limits.launches == 0 && kind == Kind::kKnown &&
+      AddLaunch(cost_ns, stream)) {
     Grant(left_ns - cost_ns);
     return 0;
   }
   if (!closed_.empty()) {
     Collect(&lock);
   }
+  if (given_up_) {
+    if (open_ns_ == 0) {
+      // How much this will be nobody knows.
+      Open(NowNs(), Kind::kUncounted);
+    }
+    AddLaunch(cost_ns, stream);
+    return 0;
+  }
   int64_t now_ns = NowNs();
   if (open_ns_ > 0) {
-    if (closed_.empty() && limits.launches == 0 &&
-        open_extensions_ < kMaxExtensions &&
+    if (closed_.empty() && limits.launches == 0 && kind == Kind::kKnown &&
+        open_kind_ == Kind::kKnown && open_extensions_ < kMaxExtensions &&
         now_ns - open_since_ns_ > open_ns_ &&
         now_ns - open_since_ns_ <= kStopped * open_ns_ &&
-        closures_->load(std::memory_order_acquire) == open_closures_ &&
-        AddLaunch(cost_ns, stream)) {
+        !GateClosedSince(open_closures_) && AddLaunch(cost_ns, stream)) {
       // The device has had the time for all of it, and had it for this queue.
       ++open_extensions_;
       open_ns_ = cost_ns;
@@ -78,7 +118,7 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
       Grant(limits.ns - cost_ns);
       return 0;
     }
-    Close(&lock, false);
+    Close(&lock);
     Collect(&lock);
     if (open_ns_ > 0) {
       return 1;  // another thread was faster
@@ -87,10 +127,10 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
   }
   int64_t remaining_ns = 0;
   if (!closed_.empty()) {
-    if (FrontOverruns(now_ns)) {
-      const Segment& front = closed_.front();
-      if (!front.uncounted && front.recorded &&
-          front.closures == closures_->load(std::memory_order_acquire)) {
+    const Segment& front = closed_.front();
+    if (HasOpaque() || FrontOverruns(now_ns)) {
+      if (FrontOverruns(now_ns) && front.kind == Kind::kKnown &&
+          front.recorded && !GateClosedSince(front.closures)) {
         misjudged_.store(true, std::memory_order_relaxed);
       }
       return Clamp(
@@ -105,16 +145,20 @@ Flight::Admit(const Duration& duration, uint64_t stream, const Limits& limits)
     if (remaining_ns > low_ns) {
       return std::min(
           remaining_ns - low_ns,
-          WasStopped(closed_.front()) ? kMinLookNs : kMaxLookNs);
+          WasStopped(front) ? kMinLookNs : kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
     }
   }
-  Open(now_ns);
+  Open(now_ns, kind);
   AddLaunch(cost_ns, stream);
-  // With a cap on their number, each launch asks.
-  Grant(limits.launches != 0 ? 0 : limits.ns - remaining_ns - cost_ns);
+  // With a cap on their number, each launch asks; behind one whose time is not
+  // known, too.
+  Grant(
+      limits.launches != 0 || kind != Kind::kKnown
+          ? 0
+          : limits.ns - remaining_ns - cost_ns);
   return 0;
 }
 
@@ -124,46 +168,25 @@ Flight::AddUncounted(uint64_t stream)
   Lock lock(mutex_);
   Settle();
   if (open_ns_ > 0) {
-    Close(&lock, false);
+    Close(&lock);
   }
   if (open_ns_ > 0) {
     return;  // another thread launches already
   }
-  Open(NowNs());
+  Open(NowNs(), Kind::kUncounted);
   AddLaunch(1, stream);
-  Close(&lock, true);
+  Close(&lock);
 }
 
 void
 Flight::Clear()
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  given_up_ = 0;
-  Reset();
-}
-
-void
-Flight::GiveUp()
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  given_up_ = std::min(given_up_ + 1, kMaxDoublings);
-  Reset();
-}
-
-int64_t
-Flight::PatienceNs() const
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  return (kPatienceNs + 2 * (closed_ns_ + open_ns_)) << given_up_;
-}
-
-void
-Flight::Reset()
-{
   Settle();
+  given_up_ = false;
   open_ns_ = 0;
   open_launches_ = 0;
-  open_stream_count_ = 0;
+  open_streams_ = {};
   for (Segment& segment : closed_) {
     GiveBack(pool_, &segment);
   }
@@ -175,18 +198,57 @@ Flight::Reset()
 }
 
 void
+Flight::GiveUp()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  // With nothing in flight there is nothing that it could wait for.
+  given_up_ = !closed_.empty();
+}
+
+int64_t
+Flight::PatienceNs() const
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return (HasOpaque() ? kUnknownPatienceNs : kPatienceNs) +
+         2 * (closed_ns_ + open_ns_);
+}
+
+void
 Flight::DropStream(uint64_t stream)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   Settle();
-  const auto begin = open_streams_.begin();
-  const auto end = std::remove(begin, begin + open_stream_count_, stream);
-  open_stream_count_ = static_cast<size_t>(end - begin);
-  if (open_stream_count_ == 0) {
+  open_streams_.Remove(stream);
+  if (open_streams_.count == 0) {
     open_ns_ = 0;
     open_launches_ = 0;
   }
+  // Another thread may be about to record its end.
+  for (Segment& segment : closed_) {
+    segment.streams.Remove(stream);
+  }
   stream_.store(0, std::memory_order_relaxed);
+}
+
+bool
+Flight::HasUnknown() const
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return (open_ns_ > 0 && open_kind_ == Kind::kUnknown) ||
+         std::any_of(closed_.begin(), closed_.end(), [](const Segment& each) {
+           return each.kind == Kind::kUnknown;
+         });
+}
+
+void
+Flight::Look()
+{
+  Lock lock(mutex_);
+  Settle();
+  if (open_ns_ > 0) {
+    Close(&lock);
+  }
+  Collect(&lock);
 }
 
 int64_t
@@ -208,9 +270,33 @@ Flight::Settle()
   return left_ns;
 }
 
-void
-Flight::Open(int64_t now_ns)
+bool
+Flight::GateClosedSince(uint64_t closures) const
 {
+  return closures_->load(std::memory_order_acquire) != closures;
+}
+
+bool
+Flight::HasOpaque() const
+{
+  return std::any_of(closed_.begin(), closed_.end(), [](const Segment& each) {
+    return each.kind != Kind::kKnown;
+  });
+}
+
+Flight::Segment*
+Flight::FindClosed(uint64_t id)
+{
+  const auto found = std::find_if(
+      closed_.begin(), closed_.end(),
+      [id](const Segment& closed) { return closed.id == id; });
+  return found == closed_.end() ? nullptr : &*found;
+}
+
+void
+Flight::Open(int64_t now_ns, Kind kind)
+{
+  open_kind_ = kind;
   open_since_ns_ = now_ns;
   open_extensions_ = 0;
   // Acquire: what closed the gate comes before whatever is launched now.
@@ -221,13 +307,8 @@ Flight::Open(int64_t now_ns)
 bool
 Flight::AddLaunch(int64_t cost_ns, uint64_t stream)
 {
-  const auto begin = open_streams_.begin();
-  const auto end = begin + open_stream_count_;
-  if (std::find(begin, end, stream) == end) {
-    if (open_stream_count_ == kMaxStreams) {
-      return false;
-    }
-    open_streams_[open_stream_count_++] = stream;
+  if (!open_streams_.Add(stream)) {
+    return false;
   }
   open_ns_ += cost_ns;
   ++open_launches_;
@@ -243,21 +324,20 @@ Flight::Grant(int64_t granted_ns)
 }
 
 void
-Flight::Close(Lock* lock, bool uncounted)
+Flight::Close(Lock* lock)
 {
   Segment segment;
   segment.id = next_id_++;
+  segment.kind = open_kind_;
+  segment.streams = open_streams_;
   segment.ns = open_ns_;
   segment.launches = open_launches_;
   segment.since_ns = open_since_ns_;
   segment.closed_ns = NowNs();
   segment.closures = open_closures_;
-  segment.uncounted = uncounted;
-  const std::array<uint64_t, kMaxStreams> streams = open_streams_;
-  const size_t count = open_stream_count_;
   open_ns_ = 0;
   open_launches_ = 0;
-  open_stream_count_ = 0;
+  open_streams_ = {};
   // Counted before the lock is let go: no other thread may see room that is
   // not there.
   closed_.push_back(segment);
@@ -266,29 +346,46 @@ Flight::Close(Lock* lock, bool uncounted)
   if (closed_.size() == 1) {
     StartFront(segment.since_ns);
   }
-  EventPool* pool = pool_;
-  lock->unlock();
-  for (size_t i = 0; i < count; ++i) {
-    void* event = pool->Take(EventKind::kPlain);
-    if (event == nullptr) {
-      continue;  // without an event there is nothing to wait for
-    }
-    segment.ends[segment.end_count++] = event;
-    if (!pool->GetHardware()->RecordEvent(event, streams[i])) {
-      pool->Give(EventKind::kPlain, event);
-      --segment.end_count;
-    }
-  }
-  segment.recorded = true;
-  lock->lock();
-  const auto place = std::find_if(
-      closed_.begin(), closed_.end(),
-      [&](const Segment& closed) { return closed.id == segment.id; });
-  if (place == closed_.end()) {
+  EventPool* const pool = pool_;
+  RecordEnds(lock, &segment);
+  if (Segment* closed = FindClosed(segment.id)) {
+    closed->ends = segment.ends;
+    closed->end_count = segment.end_count;
+    closed->recorded = true;
+  } else {
     GiveBack(pool, &segment);  // all was cleared meanwhile
-    return;
   }
-  *place = segment;
+}
+
+// An event at the end of each of the segment's streams. Without one there is
+// nothing to wait for.
+void
+Flight::RecordEnds(Lock* lock, Segment* segment)
+{
+  EventPool* const pool = pool_;
+  for (size_t i = 0; i < segment->streams.count; ++i) {
+    const uint64_t stream = segment->streams.handles[i];
+    lock->unlock();
+    void* event = pool->Take(EventKind::kPlain);
+    {
+      const Inquiry inquiry(stream, pool->Context());
+      // After the inquiry was announced: whoever destroys the stream has
+      // either dropped it here or waits for the inquiry to end.
+      lock->lock();
+      const Segment* closed = FindClosed(segment->id);
+      const bool exists = closed != nullptr && closed->streams.Has(stream);
+      lock->unlock();
+      if (event != nullptr) {
+        if (inquiry.Allowed() && exists &&
+            pool->GetHardware()->RecordEvent(event, stream)) {
+          segment->ends[segment->end_count++] = event;
+        } else {
+          pool->Give(EventKind::kPlain, event);
+        }
+      }
+    }
+    lock->lock();
+  }
 }
 
 void
@@ -340,7 +437,7 @@ Flight::Collect(Lock* lock)
     if (!closed_.empty()) {
       StartFront(ended_ns);
     }
-    given_up_ = 0;
+    given_up_ = false;
     completions_.fetch_add(1, std::memory_order_relaxed);
   }
 }
@@ -365,7 +462,7 @@ bool
 Flight::FrontOverruns(int64_t now_ns) const
 {
   const Segment& front = closed_.front();
-  return front.uncounted || now_ns - front_due_ns_ > front.ns + kGraceNs;
+  return now_ns - front_due_ns_ > front.ns + kGraceNs;
 }
 
 void

@@ -35,25 +35,21 @@ class Flight {
     int64_t launches;  // 0: no cap
   };
 
-  // 'closures' is the number of times that the queue's gate has closed.
-  explicit Flight(const std::atomic<uint64_t>* closures) : closures_(closures)
-  {
-  }
-
-  // For a queue of another context, while nothing launches into it.
-  void Attach(EventPool* pool);
+  // For a queue that begins a life. 'closures' is the number of times that the
+  // queue's gate has closed.
+  void Attach(EventPool* pool, const std::atomic<uint64_t>* closures);
 
   // The fast path: takes the launch out of what is granted, if its time is
   // known and it goes where the last one went.
   bool
-  Take(const Duration& duration, uint64_t stream)
+  Take(const Estimate& estimate, uint64_t stream)
   {
     // Relaxed: an estimate, corrected by every event.
-    if (!duration.Known() ||
+    if (!estimate.known ||
         stream_.load(std::memory_order_relaxed) != stream) {
       return false;
     }
-    const int64_t cost_ns = duration.EstimateNs();
+    const int64_t cost_ns = estimate.ns;
     int64_t left_ns = granted_ns_.load(std::memory_order_relaxed);
     // Nothing is taken that would have to be given back: another thread could
     // have settled the grant meanwhile.
@@ -69,19 +65,19 @@ class Flight {
   // 0: the launch may happen, and is counted. Otherwise when to ask again, in
   // nanoseconds from now.
   int64_t Admit(
-      const Duration& duration, uint64_t stream, const Limits& limits);
+      const Estimate& estimate, uint64_t stream, const Limits& limits);
 
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);
   // The device has finished all of it.
   void Clear();
-  // How long a launch waits without anything being seen to finish: its thread
-  // may be the one that this waits for. Longer where long kernels are in
-  // flight, and each time that it was given up in vain, so that kernels whose
-  // time is not known do not pile up.
+  // How long a launch waits without anything being seen to finish. Longer where
+  // long kernels are in flight, or one whose time is not known.
   int64_t PatienceNs() const;
-  // Forgets what does not finish.
+  // Nothing has finished for that long: what is in flight may wait for something
+  // that only this thread will do, after further launches perhaps. Until the
+  // device is seen to have finished something, everything is admitted.
   void GiveUp();
   // Whether a segment took much longer than estimated since the last time that
   // this was asked, with the device for itself: what is believed of its
@@ -92,10 +88,15 @@ class Flight {
     return misjudged_.load(std::memory_order_relaxed) &&
            misjudged_.exchange(false, std::memory_order_relaxed);
   }
-  // 'stream' is about to be destroyed.
+  // 'stream' is about to be destroyed: no call about it begins any more. One
+  // that is under way must be awaited (Inquiries).
   void DropStream(uint64_t stream);
 
   int64_t InFlightNs() const;
+  // Whether a launch whose time is not known has not been seen to end.
+  bool HasUnknown() const;
+  // Looks what the device has finished.
+  void Look();
   // Grows whenever the device is seen to have finished something.
   uint64_t
   Completions() const
@@ -106,11 +107,28 @@ class Flight {
  private:
   static constexpr size_t kMaxStreams = 4;
 
+  // Of launches whose time is known; of one launch whose time is not; of work
+  // that was never counted, which may be anything. Nothing is admitted behind
+  // the last two before they have ended.
+  enum class Kind { kKnown, kUnknown, kUncounted };
+
+  // The streams that a segment launched into, while they exist.
+  struct Streams {
+    std::array<uint64_t, kMaxStreams> handles = {};
+    size_t count = 0;
+
+    bool Has(uint64_t stream) const;
+    bool Add(uint64_t stream);
+    void Remove(uint64_t stream);
+  };
+
   struct Segment {
     uint64_t id = 0;
+    Kind kind = Kind::kKnown;
     // Until its events are recorded, it is busy.
     bool recorded = false;
-    // Events of the streams that it launched into.
+    Streams streams;
+    // Events of these streams.
     std::array<void*, kMaxStreams> ends = {};
     size_t end_count = 0;
     int64_t ns = 0;
@@ -118,8 +136,6 @@ class Flight {
     int64_t since_ns = 0;   // when its first launch came
     int64_t closed_ns = 0;  // when its last launch had come
     uint64_t closures = 0;  // of the gate, when its first launch came
-    // Its time is not known: it counts in full until it has ended.
-    bool uncounted = false;
   };
 
   using Lock = std::unique_lock<std::mutex>;
@@ -129,10 +145,15 @@ class Flight {
   int64_t Settle();
   bool AddLaunch(int64_t cost_ns, uint64_t stream);
   void Grant(int64_t granted_ns);
-  void Open(int64_t now_ns);
-  void Reset();
+  void Open(int64_t now_ns, Kind kind);
+  bool GateClosedSince(uint64_t closures) const;
+  // Whether something is in flight that nothing is admitted behind.
+  bool HasOpaque() const;
+  // The closed segment of that id; null if it is not there any more.
+  Segment* FindClosed(uint64_t id);
   // These let go of the lock while they call the driver.
-  void Close(Lock* lock, bool uncounted);
+  void Close(Lock* lock);
+  void RecordEnds(Lock* lock, Segment* segment);
   void Collect(Lock* lock);
   // Makes the oldest segment the one that the device is at.
   void StartFront(int64_t now_ns);
@@ -143,8 +164,6 @@ class Flight {
   bool FrontOverruns(int64_t now_ns) const;
   static void GiveBack(EventPool* pool, Segment* segment);
 
-  const std::atomic<uint64_t>* const closures_;
-  EventPool* pool_ = nullptr;
   std::atomic<bool> misjudged_{false};
 
   // Of the open segment: what is left of the grant, and the stream that the
@@ -153,17 +172,20 @@ class Flight {
   std::atomic<uint64_t> stream_{0};
   std::atomic<uint64_t> completions_{0};
 
+  // Guards all that follows.
   mutable std::mutex mutex_;
+  const std::atomic<uint64_t>* closures_ = nullptr;
+  EventPool* pool_ = nullptr;
   // Of the open segment. Its time is 'open_ns_' and what is spent of the
   // 'open_grant_ns_'.
+  Kind open_kind_ = Kind::kKnown;
   int64_t open_ns_ = 0;
   int64_t open_grant_ns_ = 0;
   int64_t open_since_ns_ = 0;
   int64_t open_launches_ = 0;
   int open_extensions_ = 0;
   uint64_t open_closures_ = 0;
-  std::array<uint64_t, kMaxStreams> open_streams_ = {};
-  size_t open_stream_count_ = 0;
+  Streams open_streams_;
   // Closed segments, the oldest first.
   std::deque<Segment> closed_;
   int64_t closed_ns_ = 0;
@@ -172,8 +194,8 @@ class Flight {
   int64_t front_due_ns_ = 0;
   int64_t front_busy_ns_ = 0;
   uint64_t next_id_ = 1;
-  // Times that what is in flight was given up since anything finished.
-  int given_up_ = 0;
+  // What is in flight was given up, and nothing has finished since.
+  bool given_up_ = false;
 };
 
 }  // namespace xsched

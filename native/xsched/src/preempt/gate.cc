@@ -66,18 +66,17 @@ Scheduler::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
   if (disabled_.load(std::memory_order_relaxed)) {
     return LaunchTicket();
   }
-  Duration* duration = queue->durations->Find(key);
   const uint32_t gate = queue->gate.load(std::memory_order_acquire);
   if (gate == kGateBounded &&
       !queue->uncounted.load(std::memory_order_relaxed) &&
-      queue->flight.Take(*duration, stream)) {
+      queue->flight.Take(queue->durations->Find(key), stream)) {
     return LaunchTicket();
   }
-  return PassSlowly(queue, stream, duration);
+  return PassSlowly(queue, stream, key);
 }
 
 LaunchTicket
-Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
+Scheduler::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
 {
   CallScope calls(queue->hardware);
   if ((queue->gate.load(std::memory_order_relaxed) & kGateBounded) != 0 &&
@@ -100,7 +99,7 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
         break;
       }
     } else if ((gate & kGateBounded) != 0) {
-      counted = WaitForRoom(queue, stream, *duration);
+      counted = WaitForRoom(queue, stream, key);
     } else {
       break;
     }
@@ -115,9 +114,11 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, Duration* duration)
   LaunchTicket ticket;
   ticket.timed =
       counted &&
-      (!duration->Known() || passes % kSampleEvery == 0 ||
+      (!queue->durations->Find(key).known || passes % kSampleEvery == 0 ||
        queue->flight.TakeMisjudged()) &&
-      queue->timer.Begin(queue->events, duration, stream, closures);
+      queue->timer.Begin(
+          {queue->events, queue->durations, key, &queue->closures, closures},
+          stream);
   return ticket;
 }
 
@@ -190,7 +191,7 @@ Scheduler::WaitForTurn(Queue* queue)
 // launch. False if the queue's turn ended meanwhile.
 bool
 Scheduler::WaitForRoom(
-    Queue* queue, uint64_t stream, const Duration& duration)
+    Queue* queue, uint64_t stream, const LaunchKey& key)
 {
   Flight& flight = queue->flight;
   // The stream of a queue that still serves others may be gone.
@@ -206,7 +207,9 @@ Scheduler::WaitForRoom(
     const Flight::Limits limits = {
         queue->device->ShareOf(GetOptions().inflight_ns),
         queue->max_launches.load(std::memory_order_relaxed)};
-    const int64_t rest_ns = flight.Admit(duration, stream, limits);
+    queue->timer.Read();
+    const int64_t rest_ns =
+        flight.Admit(queue->durations->Find(key), stream, limits);
     if (rest_ns == 0) {
       return true;
     }

@@ -21,8 +21,11 @@ class Hardware {
   virtual ~Hardware() = default;
 
   // Whether the device has finished what was launched into 'stream'. kBusy
-  // also when asking would disturb the application, as during capture.
+  // also when asking would disturb the application, as during capture. Within
+  // an Inquiry about the stream.
   virtual Progress QueryStream(uint64_t stream, uint64_t context) = 0;
+  // Such an inquiry was not allowed.
+  virtual void Refused(uint64_t stream) = 0;
   // Blocks until it has. False on an error of the device.
   virtual bool Synchronize(uint64_t stream, uint64_t context) = 0;
 

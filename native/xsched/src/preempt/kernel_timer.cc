@@ -22,7 +22,7 @@ KernelTimer::Reset()
 {
   for (void** event : {&start_, &end_, &after_}) {
     if (*event != nullptr) {
-      pool_->Give(EventKind::kTimed, *event);
+      sample_.pool->Give(EventKind::kTimed, *event);
       *event = nullptr;
     }
   }
@@ -30,19 +30,16 @@ KernelTimer::Reset()
 }
 
 bool
-KernelTimer::Begin(
-    EventPool* pool, Duration* duration, uint64_t stream, uint64_t closures)
+KernelTimer::Begin(const Sample& sample, uint64_t stream)
 {
   if (!Enter(kIdle)) {
     return false;
   }
-  pool_ = pool;
-  duration_ = duration;
-  closures_ = closures;
-  start_ = pool->Take(EventKind::kTimed);
-  end_ = pool->Take(EventKind::kTimed);
+  sample_ = sample;
+  start_ = sample.pool->Take(EventKind::kTimed);
+  end_ = sample.pool->Take(EventKind::kTimed);
   if (start_ == nullptr || end_ == nullptr ||
-      !pool->GetHardware()->RecordEvent(start_, stream)) {
+      !sample.pool->GetHardware()->RecordEvent(start_, stream)) {
     Reset();
     return false;
   }
@@ -57,7 +54,7 @@ void
 KernelTimer::End(uint64_t stream, bool launched)
 {
   launch_ns_ = NowNs() - launch_ns_;
-  Hardware* hardware = pool_->GetHardware();
+  Hardware* hardware = sample_.pool->GetHardware();
   // If the device has not come to the start yet, the kernel was there before
   // the device wanted it.
   const bool was_ahead = hardware->QueryEvent(start_) == Progress::kBusy;
@@ -74,14 +71,14 @@ KernelTimer::End(uint64_t stream, bool launched)
   exact_ = exact_ && was_ahead &&
            hardware->QueryEvent(start_) == Progress::kBusy &&
            counts_.submitted->load(std::memory_order_acquire) == submitted_;
-  if (pool_->MeasuresTimedEvent()) {
-    after_ = pool_->Take(EventKind::kTimed);
+  if (sample_.pool->MeasuresTimedEvent()) {
+    after_ = sample_.pool->Take(EventKind::kTimed);
     // Once the device has come to the end, it waits for this thread to record
     // what is behind it: the time between them is then the thread's.
     if (after_ != nullptr &&
         (!hardware->RecordEvent(after_, stream) ||
          hardware->QueryEvent(end_) != Progress::kBusy)) {
-      pool_->Give(EventKind::kTimed, after_);
+      sample_.pool->Give(EventKind::kTimed, after_);
       after_ = nullptr;
     }
   }
@@ -94,7 +91,7 @@ KernelTimer::Read()
   if (!Enter(kPending)) {
     return;
   }
-  Hardware* hardware = pool_->GetHardware();
+  Hardware* hardware = sample_.pool->GetHardware();
   const Progress progress =
       hardware->QueryEvent(after_ != nullptr ? after_ : end_);
   if (progress == Progress::kBusy) {
@@ -104,19 +101,21 @@ KernelTimer::Read()
   // Acquire, and after the end was seen: a gate that closed while the kernel
   // ran has been counted.
   if (progress == Progress::kDone &&
-      counts_.closures->load(std::memory_order_acquire) == closures_) {
+      sample_.closures->load(std::memory_order_acquire) ==
+          sample_.closures_before) {
     const int64_t event_ns =
         after_ != nullptr ? hardware->ElapsedNs(end_, after_) : -1;
     if (event_ns >= 0) {
-      pool_->LearnTimedEvent(event_ns);
+      sample_.pool->LearnTimedEvent(event_ns);
     }
     const int64_t measured_ns = hardware->ElapsedNs(start_, end_);
     if (measured_ns > 0) {
       // However wrong the cost may be, a kernel is never taken to be so short
       // that the limit on what is in flight would mean nothing.
       const int64_t elapsed_ns = std::max(
-          measured_ns - pool_->TimedEventNs(), (measured_ns + 1) / 2);
-      duration_->Learn(
+          measured_ns - sample_.pool->TimedEventNs(), (measured_ns + 1) / 2);
+      sample_.durations->Learn(
+          sample_.key,
           exact_ ? elapsed_ns
                  : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
           exact_);

@@ -21,20 +21,28 @@ namespace xsched {
 // from any thread, takes the time in once it is known. Each calls the driver.
 class KernelTimer {
  public:
-  // What it looks at of its queue: how often the gate has closed, the launches
-  // that were asked for, and those that have returned from the driver.
+  // What it looks at of its queue: the launches that were asked for, and those
+  // that have returned from the driver.
   struct Counts {
-    const std::atomic<uint64_t>* closures;
     const std::atomic<uint64_t>* submitted;
     const std::atomic<uint64_t>* launched;
   };
 
+  // What is timed, and where it goes.
+  struct Sample {
+    EventPool* pool;
+    Durations* durations;
+    LaunchKey key;
+    // How often the gate has closed, and how often it had before it was seen
+    // open for this launch.
+    const std::atomic<uint64_t>* closures;
+    uint64_t closures_before;
+  };
+
   explicit KernelTimer(const Counts& counts) : counts_(counts) {}
 
-  // False if another sample is under way. 'closures' is how often the gate had
-  // closed before it was seen open for this launch.
-  bool Begin(
-      EventPool* pool, Duration* duration, uint64_t stream, uint64_t closures);
+  // False if another sample is under way.
+  bool Begin(const Sample& sample, uint64_t stream);
   void End(uint64_t stream, bool launched);
   // A sample during which the gate closed says nothing: the kernel shared the
   // device with those of another queue.
@@ -52,9 +60,7 @@ class KernelTimer {
   // another one (acquire and release).
   const Counts counts_;
   std::atomic<int> state_{kIdle};
-  EventPool* pool_ = nullptr;
-  Duration* duration_ = nullptr;
-  uint64_t closures_ = 0;
+  Sample sample_ = {};
   uint64_t submitted_ = 0;
   // The device came to the start when all of the sample was there, and no
   // other thread launched in between.

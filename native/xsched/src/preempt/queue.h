@@ -56,8 +56,8 @@ struct alignas(64) Queue {
   std::atomic<bool> uncounted{false};
 
   // Of a queue that the limit in flight applies to.
-  Flight flight{&closures};
-  KernelTimer timer{{&closures, &submitted, &launched}};
+  Flight flight;
+  KernelTimer timer{{&submitted, &launched}};
   EventPool* events = nullptr;
   std::atomic<uint32_t> slow_passes{0};
   // The gate has closed this many times, in all lives.
@@ -79,8 +79,6 @@ struct alignas(64) Queue {
   std::atomic<uint64_t> suspender{0};
   std::atomic<bool> app_synchronizes{false};
   std::atomic<bool> being_polled{false};
-  // Threads that ask the driver about the foreign streams.
-  std::atomic<uint32_t> asking{0};
   std::atomic<int64_t> ready_since_ns{0};
   // How long the queue usually stays ready; 0 if it is not known.
   std::atomic<int64_t> usual_ready_ns{0};

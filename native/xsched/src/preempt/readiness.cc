@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
 #include "preempt/thread_work.h"
 
@@ -99,7 +100,7 @@ Scheduler::Drained(Queue* queue, uint64_t launched)
   if (disabled_.load(std::memory_order_relaxed) ||
       !queue->ready.load(std::memory_order_relaxed) ||
       queue->submitted.load(std::memory_order_relaxed) != launched ||
-      !ForeignDone(queue)) {
+      !ForeignDone(*queue)) {
     return false;
   }
   return MarkIdle(queue, launched, NowNs());
@@ -108,14 +109,8 @@ Scheduler::Drained(Queue* queue, uint64_t launched)
 void
 Scheduler::Poll(Queue* queue)
 {
-  // One thread at a time asks the driver about a queue. Sequentially
-  // consistent with AwaitPoll: either this thread sees that the queue or its
-  // stream is gone, or the one that destroys it waits for this one.
-  if (queue->being_polled.exchange(true, std::memory_order_seq_cst)) {
-    return;
-  }
-  if (!queue->scheduled.load(std::memory_order_seq_cst)) {
-    queue->being_polled.store(false, std::memory_order_release);
+  // One thread at a time.
+  if (queue->being_polled.exchange(true, std::memory_order_acquire)) {
     return;
   }
   const int64_t now_ns = NowNs();
@@ -131,13 +126,15 @@ Scheduler::Poll(Queue* queue)
       now_ns - queue->polled_since_ns.load(std::memory_order_relaxed) >=
           quiet_ns &&
       queue->submitted.load(std::memory_order_relaxed) == launched) {
-    const uint64_t stream = queue->stream.load(std::memory_order_seq_cst);
+    const CallScope calls(queue->hardware);
+    const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
     const Progress progress =
-        stream == 0 ? Progress::kDone
-                    : queue->hardware->QueryStream(stream, queue->context);
+        stream == 0 ? Progress::kDone : Ask(*queue, stream, [&] {
+          return queue->stream.load(std::memory_order_seq_cst) == stream;
+        });
     // A device that fails will never finish: nobody may wait for it.
     if (progress == Progress::kFailed ||
-        (progress == Progress::kDone && ForeignDone(queue))) {
+        (progress == Progress::kDone && ForeignDone(*queue))) {
       // It ended at some time since the last look. A thread that slept for as
       // long as the queue usually takes must not take that to be how long it
       // took.
@@ -168,20 +165,33 @@ Scheduler::AddForeign(Queue* queue, uint64_t stream)
   // No place: the stream's work is scheduled, but not waited for at the end.
 }
 
-bool
-Scheduler::ForeignDone(Queue* queue)
+template <typename Exists>
+Progress
+Scheduler::Ask(const Queue& queue, uint64_t stream, const Exists& exists)
 {
-  // Sequentially consistent with AwaitPoll, as in Poll.
-  queue->asking.fetch_add(1, std::memory_order_seq_cst);
-  bool done = true;
-  for (auto& foreign : queue->foreign) {
-    const uint64_t stream = foreign.load(std::memory_order_seq_cst);
-    done = done && (stream == 0 ||
-                    queue->hardware->QueryStream(stream, queue->context) !=
-                        Progress::kBusy);
+  {
+    const Inquiry inquiry(stream, queue.context);
+    if (inquiry.Allowed()) {
+      return exists() ? queue.hardware->QueryStream(stream, queue.context)
+                      : Progress::kDone;
+    }
   }
-  queue->asking.fetch_sub(1, std::memory_order_release);
-  return done;
+  queue.hardware->Refused(stream);
+  return Progress::kBusy;
+}
+
+bool
+Scheduler::ForeignDone(const Queue& queue)
+{
+  for (const auto& foreign : queue.foreign) {
+    const uint64_t stream = foreign.load(std::memory_order_relaxed);
+    if (stream != 0 && Ask(queue, stream, [&] {
+          return foreign.load(std::memory_order_seq_cst) == stream;
+        }) == Progress::kBusy) {
+      return false;
+    }
+  }
+  return true;
 }
 
 std::vector<std::pair<Queue*, uint64_t>>

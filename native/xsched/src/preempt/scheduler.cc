@@ -3,12 +3,11 @@
 
 #include "preempt/scheduler.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -17,16 +16,6 @@ namespace {
 
 constexpr uint64_t kHwTag = UINT64_C(1) << 62;
 constexpr uint64_t kXqTag = UINT64_C(2) << 62;
-
-// Waits until no thread asks the driver about the queue any more.
-void
-AwaitPoll(Queue* queue)
-{
-  while (queue->being_polled.load(std::memory_order_seq_cst) ||
-         queue->asking.load(std::memory_order_seq_cst) != 0) {
-    sched_yield();
-  }
-}
 
 }  // namespace
 
@@ -145,7 +134,7 @@ Scheduler::CreateHwQueue(
   queue->device = of_device;
   queue->durations = of_device->GetDurations();
   queue->events = events;
-  queue->flight.Attach(events);
+  queue->flight.Attach(events, &queue->closures);
   queue->timer.Cancel();
   queue->alive.store(true, std::memory_order_release);
   *handle = Handle(queue, kHwTag);
@@ -276,7 +265,6 @@ Scheduler::DestroyQueue(XQueueHandle handle)
       foreign.store(0, std::memory_order_relaxed);
     }
   }
-  AwaitPoll(queue);
   queue->flight.Clear();
   queue->timer.Cancel();
   return kXSchedSuccess;
@@ -506,8 +494,11 @@ Scheduler::ForgetStream(uint64_t stream)
     }
   }
   for (Queue* queue : owners) {
-    AwaitPoll(queue);
     queue->flight.DropStream(stream);
+  }
+  // Nobody finds the stream any more; whoever found it before may still ask.
+  Inquiries::Await(stream);
+  for (Queue* queue : owners) {
     // The driver finishes what a destroyed stream holds by itself; nobody can
     // ask for it any more.
     if (queue->stream.load(std::memory_order_relaxed) == 0 &&
@@ -523,6 +514,7 @@ Scheduler::ForgetContext(uint64_t context)
   if (Disabled()) {
     return;
   }
+  Inquiries::ForbidContext(context);
   std::vector<Queue*> queues;
   {
     std::lock_guard<std::mutex> lock(registry_mutex_);
@@ -544,16 +536,18 @@ Scheduler::ForgetContext(uint64_t context)
     for (auto& foreign : queue->foreign) {
       foreign.store(0, std::memory_order_seq_cst);
     }
-    AwaitPoll(queue);
     queue->flight.Clear();
     queue->timer.Cancel();
   }
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  for (const auto& pool : events_of_contexts_) {
-    if (pool->Context() == context) {
-      pool->Drop();
+  {
+    std::lock_guard<std::mutex> lock(registry_mutex_);
+    for (const auto& pool : events_of_contexts_) {
+      if (pool->Context() == context) {
+        pool->Drop();
+      }
     }
   }
+  Inquiries::AllowContext(context);
 }
 
 void

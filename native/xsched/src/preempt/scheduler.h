@@ -184,13 +184,18 @@ class XSCHED_INTERNAL Scheduler {
   // have some.
   bool MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns);
   LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
-  LaunchTicket PassSlowly(Queue* queue, uint64_t stream, Duration* duration);
+  LaunchTicket PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key);
   void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);
   bool WaitForTurn(Queue* queue);
-  bool WaitForRoom(Queue* queue, uint64_t stream, const Duration& duration);
+  bool WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key);
   void Poll(Queue* queue);
   void AddForeign(Queue* queue, uint64_t stream);
-  bool ForeignDone(Queue* queue);
+  // Asks the driver about a stream of the queue, as long as 'exists' says that
+  // the queue still has it.
+  template <typename Exists>
+  static Progress Ask(
+      const Queue& queue, uint64_t stream, const Exists& exists);
+  static bool ForeignDone(const Queue& queue);
 
   // Number of XQueues. Static: where there are none, a launch looks at this
   // and at nothing else.

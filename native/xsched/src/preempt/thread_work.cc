@@ -3,6 +3,8 @@
 
 #include "preempt/thread_work.h"
 
+#include <atomic>
+
 namespace xsched {
 namespace {
 
@@ -63,7 +65,13 @@ HasOwnWork(const Queue& queue)
 uint64_t
 ThreadId()
 {
-  return reinterpret_cast<uint64_t>(&this_thread);
+  // Relaxed: only has to be another number for each.
+  static std::atomic<uint64_t> last{0};
+  thread_local uint64_t id = 0;
+  if (id == 0) {
+    id = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  }
+  return id;
 }
 
 Queue*

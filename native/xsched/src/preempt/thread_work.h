@@ -18,7 +18,7 @@ bool HasOwnWork(const Queue& queue);
 // The queue that the thread launched into last, if it still is the same one;
 // otherwise null.
 Queue* LastQueueOfThread();
-// Differs between threads that live at the same time.
+// Differs between all threads that the process ever has. Never 0.
 uint64_t ThreadId();
 
 }  // namespace xsched

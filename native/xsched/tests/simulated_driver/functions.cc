@@ -46,6 +46,12 @@ Current()
   return context_stack.empty() ? nullptr : context_stack.back();
 }
 
+Machine::Caller
+ThisThread()
+{
+  return {&capture_mode, capture_mode};
+}
+
 // The stream behind a handle of the application's.
 CUstream
 Resolve(CUstream stream, bool per_thread = false)
@@ -142,6 +148,9 @@ cuCtxSetCurrent(CUcontext context)
 DRIVER
 cuCtxPushCurrent_v2(CUcontext context)
 {
+  if (!Machine::Get().Uses(context)) {
+    return kCudaErrorInvalidContext;
+  }
   context_stack.push_back(context);
   return kCudaSuccess;
 }
@@ -265,13 +274,13 @@ cuStreamSynchronize_ptsz(CUstream stream)
 DRIVER
 cuStreamQuery(CUstream stream)
 {
-  return Machine::Get().QueryStream(Resolve(stream));
+  return Machine::Get().QueryStream(Resolve(stream), ThisThread());
 }
 
 DRIVER
 cuStreamQuery_ptsz(CUstream stream)
 {
-  return Machine::Get().QueryStream(Resolve(stream, true));
+  return Machine::Get().QueryStream(Resolve(stream, true), ThisThread());
 }
 
 DRIVER
@@ -281,21 +290,27 @@ cuStreamWaitEvent(CUstream stream, CUevent event, unsigned int)
 }
 
 DRIVER
+cuStreamWaitEvent_ptsz(CUstream stream, CUevent event, unsigned int)
+{
+  return Machine::Get().Wait(Resolve(stream, true), event);
+}
+
+DRIVER
 cuStreamIsCapturing(CUstream stream, int* status)
 {
   return Machine::Get().IsCapturing(Resolve(stream), status);
 }
 
 DRIVER
-cuStreamBeginCapture_v2(CUstream stream, int)
+cuStreamBeginCapture_v2(CUstream stream, int mode)
 {
-  return Machine::Get().BeginCapture(Resolve(stream));
+  return Machine::Get().BeginCapture(Resolve(stream), mode, ThisThread());
 }
 
 DRIVER
-cuStreamBeginCapture_v2_ptsz(CUstream stream, int)
+cuStreamBeginCapture_v2_ptsz(CUstream stream, int mode)
 {
-  return Machine::Get().BeginCapture(Resolve(stream, true));
+  return Machine::Get().BeginCapture(Resolve(stream, true), mode, ThisThread());
 }
 
 DRIVER
@@ -354,7 +369,7 @@ cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int)
 DRIVER
 cuEventQuery(CUevent event)
 {
-  return Machine::Get().QueryEvent(event);
+  return Machine::Get().QueryEvent(event, ThisThread());
 }
 
 DRIVER
@@ -480,7 +495,7 @@ namespace {
 CUresult
 UnexportedQuery(CUevent event)
 {
-  return Machine::Get().QueryEvent(event);
+  return Machine::Get().QueryEvent(event, ThisThread());
 }
 
 // Since which version the driver has a function; those that no table names,

@@ -60,13 +60,6 @@ Machine::Machine()
   }
 }
 
-template <typename Handle>
-Handle
-Machine::NewHandle()
-{
-  return reinterpret_cast<Handle>(next_handle_ += 0x10);
-}
-
 Machine::Stream*
 Machine::Find(CUstream stream)
 {
@@ -107,7 +100,7 @@ Machine::CreateContext(int device, CUcontext* context)
   if (device < 0 || device >= kDevices) {
     return kCudaErrorInvalidDevice;
   }
-  *context = NewHandle<CUcontext>();
+  *context = context_handles_.Take(&next_handle_);
   contexts_[*context] = {device};
   return kCudaSuccess;
 }
@@ -120,12 +113,16 @@ Machine::EndContext(CUcontext context)
     return kCudaErrorInvalidContext;
   }
   for (auto entry = streams_.begin(); entry != streams_.end();) {
-    entry = entry->second.context == context ? streams_.erase(entry)
+    entry = entry->second.context == context ? EraseStream(entry)
                                              : std::next(entry);
   }
   for (auto entry = events_.begin(); entry != events_.end();) {
-    entry = entry->second->context == context ? events_.erase(entry)
-                                              : std::next(entry);
+    if (entry->second->context == context) {
+      event_handles_.Give(entry->first);
+      entry = events_.erase(entry);
+    } else {
+      ++entry;
+    }
   }
   for (auto entry = default_streams_.begin();
        entry != default_streams_.end();) {
@@ -140,7 +137,12 @@ CUresult
 Machine::DestroyContext(CUcontext context)
 {
   LOCK_OR_RETURN_ERROR();
-  return EndContext(context);
+  const CUresult result = EndContext(context);
+  // That of a device's primary context comes again with that context.
+  if (result == kCudaSuccess) {
+    context_handles_.Give(context);
+  }
+  return result;
 }
 
 CUresult
@@ -153,6 +155,15 @@ Machine::DeviceOf(CUcontext context, int* device)
   }
   *device = found->second.device;
   return kCudaSuccess;
+}
+
+bool
+Machine::Uses(CUcontext context)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const bool exists = contexts_.count(context) != 0;
+  stale_uses_ += exists ? 0 : 1;
+  return exists;
 }
 
 CUresult
@@ -193,7 +204,7 @@ Machine::RetainPrimary(int device, CUcontext* context)
   Primary& primary = primaries_[device];
   ++primary.retained;
   if (primary.context == nullptr) {
-    primary.context = NewHandle<CUcontext>();
+    primary.context = context_handles_.Take(&next_handle_);
   }
   contexts_[primary.context] = {device};
   *context = primary.context;
@@ -238,13 +249,21 @@ Machine::AddStream(CUcontext context, int priority)
   if (found == contexts_.end()) {
     return nullptr;
   }
-  const CUstream stream = NewHandle<CUstream>();
+  const CUstream stream = stream_handles_.Take(&next_handle_);
   Stream& added = streams_[stream];
   added.context = context;
   added.device = found->second.device;
   added.priority =
       std::min(kLeastPriority, std::max(kGreatestPriority, priority));
   return stream;
+}
+
+std::map<CUstream, Machine::Stream>::iterator
+Machine::EraseStream(std::map<CUstream, Stream>::iterator stream)
+{
+  EndCaptureOf(stream->second.capture);
+  stream_handles_.Give(stream->first);
+  return streams_.erase(stream);
 }
 
 CUresult
@@ -273,7 +292,11 @@ Machine::DestroyStream(CUstream handle)
   FIND_OR_RETURN(stream, handle);
   // What it holds is still done; Work takes it away after that.
   stream->destroyed = true;
-  stream->capture = 0;
+  EndCaptureOf(stream->capture);
+  if (stream->operations.empty()) {
+    EraseStream(streams_.find(handle));
+    return kCudaSuccess;
+  }
   devices_[stream->device].changed.notify_one();
   return kCudaSuccess;
 }
@@ -350,12 +373,26 @@ Machine::SynchronizeStream(CUstream handle)
   });
 }
 
+bool
+Machine::IsUnsafe(const Caller& caller) const
+{
+  constexpr int kGlobal = 0;
+  return caller.capture_mode != xsched::kCaptureModeRelaxed &&
+         std::any_of(
+             captures_.begin(), captures_.end(), [&](const auto& entry) {
+               const Capture& capture = entry.second;
+               return capture.mode == kGlobal ||
+                      (capture.mode != xsched::kCaptureModeRelaxed &&
+                       capture.thread == caller.thread);
+             });
+}
+
 CUresult
-Machine::QueryStream(CUstream handle)
+Machine::QueryStream(CUstream handle, const Caller& caller)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(stream, handle);
-  if (BreaksCapture(*stream, handle)) {
+  if (BreaksCapture(*stream, handle) || IsUnsafe(caller)) {
     ++broken_captures_;
     return kCudaErrorCaptureUnsupported;
   }
@@ -365,15 +402,27 @@ Machine::QueryStream(CUstream handle)
 }
 
 CUresult
-Machine::BeginCapture(CUstream handle)
+Machine::BeginCapture(CUstream handle, int mode, const Caller& caller)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(stream, handle);
   if (stream->capture != 0) {
     return kCudaErrorInvalidHandle;
   }
-  stream->capture = ++captures_;
+  stream->capture = ++last_capture_;
+  captures_[stream->capture] = {mode, caller.thread};
   return kCudaSuccess;
+}
+
+void
+Machine::EndCaptureOf(int capture)
+{
+  captures_.erase(capture);
+  for (auto& entry : streams_) {
+    if (capture != 0 && entry.second.capture == capture) {
+      entry.second.capture = 0;
+    }
+  }
 }
 
 CUresult
@@ -381,15 +430,10 @@ Machine::EndCapture(CUstream handle)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(stream, handle);
-  const int capture = stream->capture;
-  if (capture == 0) {
+  if (stream->capture == 0) {
     return kCudaErrorInvalidHandle;
   }
-  for (auto& entry : streams_) {
-    if (entry.second.capture == capture) {
-      entry.second.capture = 0;
-    }
-  }
+  EndCaptureOf(stream->capture);
   return kCudaSuccess;
 }
 
@@ -411,7 +455,7 @@ Machine::CreateEvent(CUcontext context, CUevent* event)
   if (contexts_.count(context) == 0) {
     return kCudaErrorInvalidContext;
   }
-  *event = NewHandle<CUevent>();
+  *event = event_handles_.Take(&next_handle_);
   events_[*event] = std::make_shared<Event>();
   events_[*event]->context = context;
   return kCudaSuccess;
@@ -423,6 +467,7 @@ Machine::DestroyEvent(CUevent event)
   std::lock_guard<std::mutex> lock(mutex_);
   FIND_OR_RETURN(found, event);
   events_.erase(event);
+  event_handles_.Give(event);
   return kCudaSuccess;
 }
 
@@ -466,10 +511,14 @@ Machine::SynchronizeEvent(CUevent handle)
 }
 
 CUresult
-Machine::QueryEvent(CUevent handle)
+Machine::QueryEvent(CUevent handle, const Caller& caller)
 {
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(event, handle);
+  if (IsUnsafe(caller)) {
+    ++broken_captures_;
+    return kCudaErrorCaptureUnsupported;
+  }
   Advance(contexts_[event->context].device);
   return event->completed >= event->recorded ? kCudaSuccess
                                              : kCudaErrorNotReady;
@@ -509,7 +558,7 @@ Machine::DoInstantOperations(int number)
       }
       operations.pop_front();
     }
-    entry = stream.destroyed && operations.empty() ? streams_.erase(entry)
+    entry = stream.destroyed && operations.empty() ? EraseStream(entry)
                                                    : std::next(entry);
   }
   if (recorded) {

@@ -32,16 +32,26 @@ constexpr int kGreatestPriority = -5;
 // however late the thread that plays it comes. Left out: that
 // the legacy stream and other blocking streams wait for each other.
 //
+// Handles are used again, the last one first, as a driver's addresses are.
+//
 // One instance, never destroyed. One lock for everything: this is a model,
 // not a fast one.
 class Machine {
  public:
+  // The thread that calls: what tells it from others, and its capture mode.
+  struct Caller {
+    const void* thread;
+    int capture_mode;
+  };
+
   static Machine& Get();
 
   // --- contexts -------------------------------------------------------------
   CUresult CreateContext(int device, CUcontext* context);
   CUresult DestroyContext(CUcontext context);
   CUresult DeviceOf(CUcontext context, int* device);
+  // Whether it exists; a use of one that does not is counted.
+  bool Uses(CUcontext context);
   CUresult SynchronizeContext(CUcontext context);
   // Returns when the context's device has nothing to do.
   CUresult WaitForDevice(CUcontext context);
@@ -59,8 +69,8 @@ class Machine {
   CUresult ContextOf(CUstream stream, CUcontext* context);
   CUresult Launch(CUstream stream, CUfunction kernel);
   CUresult SynchronizeStream(CUstream stream);
-  CUresult QueryStream(CUstream stream);
-  CUresult BeginCapture(CUstream stream);
+  CUresult QueryStream(CUstream stream, const Caller& caller);
+  CUresult BeginCapture(CUstream stream, int mode, const Caller& caller);
   CUresult EndCapture(CUstream stream);
   CUresult IsCapturing(CUstream stream, int* status);
 
@@ -70,7 +80,7 @@ class Machine {
   CUresult Record(CUevent event, CUstream stream);
   CUresult Wait(CUstream stream, CUevent event);
   CUresult SynchronizeEvent(CUevent event);
-  CUresult QueryEvent(CUevent event);
+  CUresult QueryEvent(CUevent event, const Caller& caller);
   CUresult Elapsed(CUevent from, CUevent to, float* milliseconds);
 
   // --- what simulated_driver.h promises ---------------------------------------
@@ -130,13 +140,43 @@ class Machine {
 
   Machine();
 
-  // All of these are called with the lock held.
+  // Handles of one kind: those that are free, the last one at the back.
   template <typename Handle>
-  Handle NewHandle();
+  class Handles {
+   public:
+    Handle
+    Take(uintptr_t* next)
+    {
+      if (free_.empty()) {
+        return reinterpret_cast<Handle>(*next += 0x10);
+      }
+      const Handle handle = free_.back();
+      free_.pop_back();
+      return handle;
+    }
+    void Give(Handle handle) { free_.push_back(handle); }
+
+   private:
+    std::vector<Handle> free_;
+  };
+
+  // A capture that goes on.
+  struct Capture {
+    int mode;
+    const void* thread;
+  };
+
+  // All of these are called with the lock held.
   Stream* Find(CUstream stream);
   std::shared_ptr<Event> Find(CUevent event);
   CUresult EndContext(CUcontext context);
   CUstream AddStream(CUcontext context, int priority);
+  std::map<CUstream, Stream>::iterator EraseStream(
+      std::map<CUstream, Stream>::iterator stream);
+  void EndCaptureOf(int capture);
+  // Whether the caller makes a call now that its capture mode, or that of
+  // another thread's capture, does not permit.
+  bool IsUnsafe(const Caller& caller) const;
   // Whether to ask a stream for its progress would break a capture: its own,
   // or, if it is the legacy stream, that of any other of its context.
   bool BreaksCapture(const Stream& stream, CUstream handle);
@@ -164,7 +204,11 @@ class Machine {
   std::vector<Execution> runs_;
   uint64_t submitted_ = 0;
   uintptr_t next_handle_ = 0x1000;
-  int captures_ = 0;
+  Handles<CUcontext> context_handles_;
+  Handles<CUstream> stream_handles_;
+  Handles<CUevent> event_handles_;
+  int last_capture_ = 0;
+  std::map<int, Capture> captures_;
   CUresult error_ = 0;
   int launch_failures_ = 0;
   CUresult launch_error_ = 0;

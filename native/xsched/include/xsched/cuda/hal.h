@@ -13,9 +13,9 @@ extern "C" {
 
 typedef struct CUstream_st* CUstream;
 
-// Makes 'stream' known and stores its handle; call it with the stream's
-// context current. A stream that is known already gives the same handle. The
-// default streams are not supported.
+// Makes 'stream' known and stores its handle, whichever context is current. A
+// stream that is known already gives the same handle. The default streams are
+// not supported.
 XResult CudaQueueCreate(HwQueueHandle* hwq, CUstream stream);
 
 // Stores the handle of a stream that is known.
