@@ -25,5 +25,18 @@ export default tseslint.config(
     // A test says by its next assertion what is there.
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
+  ...[
+    ["live", "bench"],
+    ["bench", "live"],
+    ["triton", "{bench,live}"],
+  ].map(([room, others]) => ({
+    files: [`scripts/${room}/**/*.ts`],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: [`**/${others}/**`], message: "What both need belongs in scripts/triton." }] },
+      ],
+    },
+  })),
   { files: ["**/*.mjs", "**/*.cjs"], languageOptions: { globals: globals.node } },
 );

@@ -1,7 +1,7 @@
 // What `npm run bench` calls: finds the stack's server, then runs scripts/bench/main.ts.
 import path from "node:path";
 
-import { deployedServer, loadTypeScript, showError } from "./live-server.mjs";
+import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT } from "./stack-target.mjs";
 

@@ -1,5 +1,5 @@
 // What `npm run set-priority` calls: gives a model that is served another priority.
-import { deployedServer, loadTypeScript, showError } from "./live-server.mjs";
+import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT, UsageError } from "./stack-target.mjs";
 

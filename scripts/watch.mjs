@@ -1,5 +1,5 @@
 // `npm run status -- --watch`: a screen about a stack's server that refreshes.
-import { deployedServer, loadTypeScript } from "./live-server.mjs";
+import { deployedServer, loadTypeScript } from "./deployed-server.mjs";
 import { UsageError } from "./stack-target.mjs";
 
 /** @param words from `--watch` on */

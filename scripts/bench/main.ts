@@ -1,8 +1,9 @@
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { type DeployedServer, UserError } from "../live/deployedServer";
-import { Scheduler } from "../live/scheduler";
+import { type DeployedServer } from "../triton/deployedServer";
+import { UserError } from "../triton/userError";
+import { Scheduler } from "../triton/scheduler";
 import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
 import { isRunning } from "./arms/journal";
 import { phasesOf } from "./arms/arms";

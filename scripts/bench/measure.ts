@@ -1,4 +1,4 @@
-import { type Scheduler } from "../live/scheduler";
+import { type Scheduler } from "../triton/scheduler";
 import { type Arm, type Phase, phasesOf, SETTING } from "./arms/arms";
 import { type ArmSwitch } from "./arms/armSwitch";
 import { now } from "./load/clock";

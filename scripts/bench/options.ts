@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 
-import { UserError } from "../live/deployedServer";
+import { UserError } from "../triton/userError";
 import { type Arrivals, ARRIVALS } from "./load/schedule";
 import { type Protocol, PROTOCOLS } from "./protocol/connection";
 

@@ -1,4 +1,4 @@
-import { modelOf, type Queue } from "../live/scheduler";
+import { modelOf, type Queue } from "../triton/scheduler";
 
 /** What the XSched core has counted for a model's queues together. */
 export class ModelCounters {

@@ -1,6 +1,7 @@
-import { type DeployedServer, UserError } from "../live/deployedServer";
-import { Scheduler } from "../live/scheduler";
-import { DeployedApi, RemoteApi } from "../live/tritonApi";
+import { type DeployedServer } from "../triton/deployedServer";
+import { UserError } from "../triton/userError";
+import { Scheduler } from "../triton/scheduler";
+import { DeployedApi, RemoteApi } from "../triton/tritonApi";
 import { type Server } from "./arms/armSwitch";
 import { Journal } from "./arms/journal";
 import { type BenchOptions } from "./options";

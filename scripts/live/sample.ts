@@ -1,4 +1,4 @@
-import { modelOf, type Queue } from "./scheduler";
+import { modelOf, type Queue } from "../triton/scheduler";
 
 /** What `measure-server.sh` prints. */
 export interface Sample {

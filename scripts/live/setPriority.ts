@@ -1,8 +1,9 @@
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../../components/settings/allowedValues";
-import { type DeployedServer, UserError } from "./deployedServer";
-import { configuredPriority, withPriority } from "./modelConfig";
-import { Scheduler } from "./scheduler";
-import { DeployedApi } from "./tritonApi";
+import { type DeployedServer } from "../triton/deployedServer";
+import { UserError } from "../triton/userError";
+import { configuredPriority, withPriority } from "../triton/modelConfig";
+import { Scheduler } from "../triton/scheduler";
+import { DeployedApi } from "../triton/tritonApi";
 
 export const USAGE = "npm run set-priority -- [STACK] MODEL PRIORITY";
 

@@ -1,4 +1,5 @@
-import { type DeployedServer, UserError } from "./deployedServer";
+import { type DeployedServer } from "../triton/deployedServer";
+import { UserError } from "../triton/userError";
 import { type Sample } from "./sample";
 import { screen } from "./screen";
 

@@ -312,4 +312,4 @@ describe("the benchmark on the local stack", () => {
 });
 
 /** Prints where the local stack's server answers, as the commands find it. */
-const PRINT_ENDPOINTS = `import("./scripts/live-server.mjs").then(async ({ deployedServer }) => console.log(JSON.stringify((await deployedServer("local")).endpoints)))`;
+const PRINT_ENDPOINTS = `import("./scripts/deployed-server.mjs").then(async ({ deployedServer }) => console.log(JSON.stringify((await deployedServer("local")).endpoints)))`;

@@ -7,13 +7,13 @@ import * as path from "node:path";
 import { ArmSwitch, type Server } from "../../scripts/bench/arms/armSwitch";
 import { Journal } from "../../scripts/bench/arms/journal";
 import { modelCounters } from "../../scripts/bench/schedulerCounters";
-import { type Finished } from "../../scripts/live/deployedServer";
+import { type Finished } from "../../scripts/triton/deployedServer";
 import { type Sample } from "../../scripts/live/sample";
-import { Scheduler } from "../../scripts/live/scheduler";
+import { Scheduler } from "../../scripts/triton/scheduler";
 import { screen } from "../../scripts/live/screen";
 import { setPriority } from "../../scripts/live/setPriority";
-import { DeployedApi } from "../../scripts/live/tritonApi";
-import { StandInServer } from "../unit/live/standInServer";
+import { DeployedApi } from "../../scripts/triton/tritonApi";
+import { StandInServer } from "../unit/triton/standInServer";
 import { execute, requireSuccess } from "./workspace";
 
 const PROJECT = path.resolve(__dirname, "../..");

@@ -1,13 +1,13 @@
-import { UserError } from "../../live/deployedServer";
+import { UserError } from "../../triton/userError";
 import {
   type ConfiguredPriority,
   configuredPriority,
   type ModelConfig,
   sameButPriority,
   sameConfig,
-} from "../../live/modelConfig";
-import { modelOf, type Queue, type Scheduler } from "../../live/scheduler";
-import { type TritonApi } from "../../live/tritonApi";
+} from "../../triton/modelConfig";
+import { modelOf, type Queue, type Scheduler } from "../../triton/scheduler";
+import { type TritonApi } from "../../triton/tritonApi";
 import { configFor, type Role, type Setting, UNSCHEDULED } from "./arms";
 import { isRunning, type Journal, type JournalEntry } from "./journal";
 

@@ -1,5 +1,5 @@
 import { HIGHEST_PRIORITY } from "../../../components/settings/allowedValues";
-import { type ModelConfig, withPriorities } from "../../live/modelConfig";
+import { type ModelConfig, withPriorities } from "../../triton/modelConfig";
 
 /** What is compared. */
 export const ARMS = ["standalone", "triton", "triton+priority", "xsched"] as const;

@@ -2,7 +2,7 @@ import * as crypto from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { type ModelConfig } from "../../live/modelConfig";
+import { type ModelConfig } from "../../triton/modelConfig";
 
 /** What a benchmark has to put back, written down before it changes anything. */
 export interface JournalEntry {

@@ -1,10 +1,4 @@
-/** An input of a model as Triton's metadata has it. */
-export interface TensorDescription {
-  readonly name: string;
-  readonly datatype: string;
-  /** Extents; −1 where the request decides. */
-  readonly shape: readonly number[];
-}
+import { type TensorDescription } from "../../triton/tritonApi";
 
 /** An input as it is sent. */
 export interface Tensor {

@@ -7,11 +7,11 @@ import * as path from "node:path";
 import { PHASES, phasesOf } from "../../../scripts/bench/arms/arms";
 import { ArmSwitch, restore, type Server } from "../../../scripts/bench/arms/armSwitch";
 import { isRunning, Journal } from "../../../scripts/bench/arms/journal";
-import { configuredPriority, type ModelConfig } from "../../../scripts/live/modelConfig";
-import { Scheduler } from "../../../scripts/live/scheduler";
+import { configuredPriority, type ModelConfig } from "../../../scripts/triton/modelConfig";
+import { Scheduler } from "../../../scripts/triton/scheduler";
 import { setPriority } from "../../../scripts/live/setPriority";
-import { DeployedApi } from "../../../scripts/live/tritonApi";
-import { modelConfig, StandInServer } from "../live/standInServer";
+import { DeployedApi } from "../../../scripts/triton/tritonApi";
+import { modelConfig, StandInServer } from "../triton/standInServer";
 
 const ROLES = { high: "chat", low: "batch" };
 const MODELS = [

@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict";
 
 import { parsePriority, parseWords, setPriority } from "../../../scripts/live/setPriority";
-import { modelConfig, StandInServer } from "./standInServer";
+import { modelConfig, StandInServer } from "../triton/standInServer";
 
 const MODELS = [
   { name: "chat", priority: 40 },

@@ -1,6 +1,6 @@
-import { type DeployedServer, type Finished } from "../../../scripts/live/deployedServer";
-import { type ModelConfig } from "../../../scripts/live/modelConfig";
-import { type Queue } from "../../../scripts/live/scheduler";
+import { type DeployedServer, type Finished } from "../../../scripts/triton/deployedServer";
+import { type ModelConfig } from "../../../scripts/triton/modelConfig";
+import { type Queue } from "../../../scripts/triton/scheduler";
 
 interface Served {
   /** As its stack has it. */

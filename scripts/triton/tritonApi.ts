@@ -1,6 +1,14 @@
-import { type TensorDescription } from "../bench/protocol/tensors";
-import { type DeployedServer, UserError } from "./deployedServer";
+import { type DeployedServer } from "./deployedServer";
+import { UserError } from "./userError";
 import { type ModelConfig } from "./modelConfig";
+
+/** An input of a model, as Triton's metadata describes it. */
+export interface TensorDescription {
+  readonly name: string;
+  readonly datatype: string;
+  /** Extents; −1 where the request decides. */
+  readonly shape: readonly number[];
+}
 
 interface Answer {
   readonly status: number;

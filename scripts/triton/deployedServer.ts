@@ -1,0 +1,34 @@
+/** How a script on a host ended. */
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The server of a deployed stack. scripts/deployed-server.mjs creates it. */
+export interface DeployedServer {
+  /** Name of the stack. */
+  readonly stack: string;
+  readonly endpoints: { readonly http: string; readonly grpc: string };
+  /** The models in the order of the stack's config, with their priorities at the last `up`. */
+  readonly models: readonly { readonly name: string; readonly priority: number }[];
+  /**
+   * Runs one of the host's scripts, `[name, ...arguments]`, in the stack's folder there, and waits for its end.
+   *
+   * @param input the script's standard input
+   */
+  onHost(words: readonly string[], input?: string): Finished;
+  /**
+   * Makes addresses of the host reachable from here. Absent if the host is this machine.
+   *
+   * @param addresses `host:port`, as the host sees them
+   */
+  tunnel?(addresses: readonly string[]): Promise<Tunnel>;
+}
+
+/** A tunnel to a host, until it is closed or this process ends. */
+export interface Tunnel {
+  /** The local `host:port` of each address. */
+  readonly addresses: readonly string[];
+  close(): Promise<void>;
+}
