@@ -35,6 +35,8 @@ export class AwsStack {
     const workspace = await Workspace.create(environment);
     await workspace.initStack(name, {});
     cloud.serve(workspace);
+    // As if the machine image had it; ssh.test.ts installs it on a machine that has nothing.
+    await workspace.installTriton(cloud.file("image", `.xsched-triton-${name}`));
     const [httpPort = 0, grpcPort, metricsPort] = await freePorts(3);
     const stack = new AwsStack(name, cloud, workspace, new TritonClient(httpPort));
     stack.set(["xsched-triton:server"], { httpPort, grpcPort, metricsPort });

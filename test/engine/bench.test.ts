@@ -97,6 +97,7 @@ describe("the benchmark on the local stack", () => {
 
   before(async () => {
     workspace = await Workspace.create();
+    await workspace.installTriton();
     const [httpPort, grpcPort, metricsPort] = await freePorts(3);
     workspace.edit("local", (config) => {
       for (const [key, port] of Object.entries({ httpPort, grpcPort, metricsPort })) {

@@ -38,7 +38,7 @@ async function until(seconds: number, condition: () => Promise<boolean>): Promis
   return false;
 }
 
-describe("the local stack on the real engine", () => {
+describe("the local stack on the real engine, from a fresh clone", () => {
   let workspace: Workspace;
   let triton: TritonClient;
   let ports: number[];
@@ -62,7 +62,7 @@ describe("the local stack on the real engine", () => {
   };
 
   before(async () => {
-    workspace = await Workspace.create();
+    workspace = await Workspace.fresh();
     ports = await freePorts(3);
     const [httpPort, grpcPort, metricsPort] = ports;
     workspace.edit("local", (config) => {

@@ -65,7 +65,6 @@ describe("the components in a program of one's own, on the real engine", () => {
 
   before(async () => {
     workspace = await Workspace.create();
-    await npm(workspace.directory, "ci");
   });
 
   after(() => {
@@ -92,6 +91,7 @@ describe("the components in a program of one's own, on the real engine", () => {
       before(async () => {
         folder = workspace.file("examples", name);
         await prepare(workspace);
+        await workspace.installTriton(path.join(folder, ".xsched-triton"));
         fs.mkdirSync(path.join(folder, "state"));
         ports = await freePorts(3);
         const [httpPort = 0] = ports;

@@ -71,6 +71,7 @@ describe("a model in S3 on the real engine", () => {
     assert.notEqual(code, 0);
     assert.match(output, /s3:\/\/weights-of-the-team\/models\/scale: nothing lies there/);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts")));
+    await workspace.installTriton();
   });
 
   it("is fetched and served, at its priority", async () => {

@@ -17,7 +17,7 @@ import { StandInServer } from "../unit/triton/standInServer";
 import { execute, requireSuccess } from "./workspace";
 
 const PROJECT = path.resolve(__dirname, "../..");
-const CORE = path.join(PROJECT, "native/xsched");
+const PACKAGE = path.join(PROJECT, "native/package.sh");
 
 /**
  * In place of Docker: the container is this machine, and XSched in it lies where the test has put it. All else is real:
@@ -66,22 +66,9 @@ describe("a scheduler that runs", () => {
   before(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-live-"));
     const xsched = path.join(folder, "xsched");
-    const build = path.join(folder, "build");
-    const driver = path.join(folder, "driver.so");
-    for (const words of [
-      ["cmake", "-S", CORE, "-B", build, "-DCMAKE_BUILD_TYPE=Release", `-DCMAKE_INSTALL_PREFIX=${xsched}`],
-      ["cmake", "--build", build, "--parallel", "2"],
-      ["cmake", "--install", build],
-      [
-        ...["g++", "-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic"],
-        ...[".", "src", "include", "tests"].map((place) => `-I${path.join(CORE, place)}`),
-        ...["functions.cc", "machine.cc"].map((file) => path.join(CORE, "tests/simulated_driver", file)),
-        ...["-o", driver, "-ldl", "-lpthread"],
-      ],
-    ]) {
-      const { code, output } = await execute(words[0]!, words.slice(1), folder);
-      requireSuccess({ code, output });
-    }
+    const { code, output } = await execute("bash", [PACKAGE, xsched], folder);
+    requireSuccess({ code, output });
+    const driver = output.trim();
 
     const scripts = path.join(folder, "bin");
     fs.mkdirSync(scripts);

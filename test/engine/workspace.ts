@@ -1,36 +1,31 @@
-import * as assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
 import { type Document, parseDocument } from "yaml";
 
-import "./toolchain";
+import { execute, type Finished } from "./processes";
+import { linkPackages, linkTriton } from "./ready";
+
+export { type Change, changesIn, execute, type Finished, requireSuccess } from "./processes";
 
 const PROJECT = path.resolve(__dirname, "../..");
 
-/** What a command has said and how it ended. */
-export interface Finished {
-  readonly code: number;
-  /** Standard output and standard error in the order in which they came. */
-  readonly output: string;
-}
-
-/** One line of Pulumi's own report: what was done to a resource. */
-export interface Change {
-  readonly type: string;
-  readonly name: string;
-  readonly done: string;
-}
-
-/** A clone of the project in a folder of its own, as a newcomer has it: nothing set up, nothing running. */
+/** A clone of the project in a folder of its own, in which nothing runs. */
 export class Workspace {
   public readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
 
   private constructor(public readonly environment: NodeJS.ProcessEnv) {}
 
+  /** A clone with the project's npm packages. */
   public static async create(environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
+    const workspace = await Workspace.fresh(environment);
+    await linkPackages(workspace.directory);
+    return workspace;
+  }
+
+  /** A clone as a newcomer has it: nothing is set up. */
+  public static async fresh(environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
     const workspace = new Workspace(environment);
     const { output } = await execute("git", ["ls-files", "-coz", "--exclude-standard"], PROJECT);
     for (const file of output.split("\0").filter((name) => name !== "")) {
@@ -41,6 +36,11 @@ export class Workspace {
       fs.copyFileSync(source, target);
     }
     return workspace;
+  }
+
+  /** Has Triton installed for the stack `local`, or for a stack whose host has another directory here. */
+  public async installTriton(hostDirectory = this.file(".local/hosts/local")): Promise<void> {
+    await linkTriton(hostDirectory);
   }
 
   public file(...parts: string[]): string {
@@ -101,47 +101,4 @@ export class Workspace {
   public remove(): void {
     fs.rmSync(this.directory, { recursive: true, force: true });
   }
-}
-
-/** Runs a program to its end; what it prints is shown when MOCHA_VERBOSE is set. */
-export async function execute(
-  program: string,
-  words: readonly string[],
-  directory: string,
-  environment: NodeJS.ProcessEnv = {},
-): Promise<Finished> {
-  const child = spawn(program, words, {
-    cwd: directory,
-    env: { ...process.env, ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding("utf8");
-    stream.on("data", (text: string) => {
-      output += text;
-      if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
-    });
-  }
-  const code = await new Promise<number>((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (status) => {
-      resolve(status ?? 1);
-    });
-  });
-  return { code, output };
-}
-
-/** Fails unless a command has ended well; says then what matters of its output: hundreds of lines hide the reason. */
-export function requireSuccess({ code, output }: Finished): void {
-  if (code === 0) return;
-  const diagnostics = output.lastIndexOf("\nDiagnostics:");
-  const shown = diagnostics >= 0 ? output.slice(diagnostics) : output.split("\n").slice(-40).join("\n");
-  assert.fail(`the command ended with ${code}: ${shown.trim()}`);
-}
-
-/** The resources that an `up` or a `down` says it has touched. */
-export function changesIn(output: string): Change[] {
-  const line = /^\s*(?:[-+~]+|<=|>=)\s+(\S+:\S+:\S+)\s+(\S+)\s+(created|updated|deleted|replaced)\b/gm;
-  return [...output.matchAll(line)].map(([, type = "", name = "", done = ""]) => ({ type, name, done }));
 }

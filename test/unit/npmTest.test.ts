@@ -28,18 +28,23 @@ describe("npm test", () => {
     project = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-npm-test-"));
     for (const file of ["package.json", "package-lock.json", ".mocharc.json", "tsconfig.json", "scripts"])
       fs.cpSync(path.join(repository, file), path.join(project, file), { recursive: true });
-    write(
-      "test/counting-reporter.cjs",
-      fs.readFileSync(path.join(repository, "test/counting-reporter.cjs"), "utf8"),
-    );
+    for (const file of ["test/counting-reporter.cjs", "test/properties.ts"])
+      write(file, fs.readFileSync(path.join(repository, file), "utf8"));
     // The packages of this repository, as what `npm ci` has installed already.
     const packages = path.join(repository, "node_modules");
     const lock = createHash("sha256").update(fs.readFileSync(path.join(project, "package-lock.json")));
     write("node_modules/.installed-lock", lock.digest("hex"));
     for (const name of fs.readdirSync(packages).filter((name) => name !== ".installed-lock"))
       fs.symlinkSync(path.join(packages, name), path.join(project, "node_modules", name));
-    write("native/xsched/tests/run.sh", "seq -f 'line %g of the core' 500; echo the core hung >&2; exit 1\n");
-    write("native/xsched/tests/compilers.sh", "echo every compiler\n");
+    write(
+      "native/xsched/tests/run.sh",
+      `if [ "$1" = plain ]; then seq -f 'line %g of the core' 500; echo the core hung >&2; exit 1; fi
+       for n in 1 2 3 4 5; do echo "sanitizer $n"; sleep 0.2; done\n`,
+    );
+    write(
+      "native/xsched/tests/compilers.sh",
+      'for n in 1 2 3 4 5; do echo "compiler $n"; sleep 0.2; done; echo every compiler\n',
+    );
     write("native/tensorrt_backend/tests/run.sh", "(sleep 60 & echo $! > background) ; exit 0\n");
     write(
       "test/unit/some.test.ts",
@@ -62,9 +67,10 @@ describe("npm test", () => {
     assert.match(end, /━━ why native core failed\n… \d+ lines before these\nline /);
     assert.match(end, /line 500 of the core\nthe core hung\n/);
     assert.match(end, /━━ why unit tests failed\n1\) the sum is wrong\nError: one and one was 3\n/);
-    assert.match(end, /✗ native core .* 0 passed, 1 failed, 0 skipped\n✓ native core, compilers/);
+    assert.match(end, /✗ native core .* 0 passed, 1 failed, 0 skipped\n/);
+    assert.match(end, /✓ native core, sanitizers .* 1 passed, 0 failed, 0 skipped\n✓ native core, compilers/);
     assert.match(end, /✗ unit tests .* 301 passed, 1 failed, 0 skipped\n/);
-    assert.match(end, /\n302 passed, 2 failed, 0 skipped\n$/);
+    assert.match(end, /\n303 passed, 2 failed, 0 skipped\n$/);
   });
 
   it("gives no reasons where nothing failed", () => {
@@ -74,9 +80,28 @@ describe("npm test", () => {
     assert.match(stdout, /every compiler\n[^]*\n1 passed, 0 failed, 0 skipped\n$/);
   });
 
+  it("runs checks side by side, and keeps together what each one prints", () => {
+    const { stdout } = run("native core, ");
+    const lines = (what: string): string => [1, 2, 3, 4, 5].map((n) => `${what} ${n}\n`).join("");
+    assert.ok(stdout.includes(lines("sanitizer")), stdout);
+    assert.ok(stdout.includes(lines("compiler")), stdout);
+    if (os.availableParallelism() > 1) {
+      const [one, other] = ["sanitizers", "compilers"].map((name) =>
+        stdout.indexOf(`▸ native core, ${name}`),
+      );
+      assert.ok(Math.max(one!, other!) < stdout.indexOf("━━"), "both have begun before one ends");
+    }
+  });
+
+  it("leaves out what takes long when it is to be fast", () => {
+    const { stdout } = run("--fast", "native");
+    assert.match(stdout, /✗ native core /);
+    assert.doesNotMatch(stdout, /sanitizers|compilers/);
+  });
+
   it("does not wait for what a check has left running", () => {
     const started = Date.now();
-    const { status } = run("TensorRT");
+    const { status } = run("TensorRT backend, sanitizers");
     const pid = Number(fs.readFileSync(path.join(project, "background"), "utf8"));
     process.kill(pid);
     assert.equal(status, 0);

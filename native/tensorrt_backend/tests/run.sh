@@ -16,4 +16,4 @@ printf 'patch: well-formed, and the sources are there\n'
 
 # shellcheck source=native/run-tests.sh
 . ../run-tests.sh
-run_tests tests '*_test' "$@"
+run_tests tensorrt_backend/tests "$@"

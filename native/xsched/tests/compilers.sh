@@ -3,10 +3,16 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the libraries with every GCC (9 or later) and Clang that it finds,
-# warnings being errors, and loads what came out. One line for each compiler.
+# warnings being errors, and loads what came out. One line for each compiler;
+# that of the plain tests has built them already.
 #   usage: compilers.sh [COMPILER]... (others than those on the PATH)
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+core=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=native/run-tests.sh
+. "$core/../run-tests.sh"
+build_kind plain
+default=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$BUILDS/plain/CMakeCache.txt")
+default=$(realpath "$(command -v "$default")")
 
 # Each compiler once, under the first of its names.
 compilers() {
@@ -30,12 +36,18 @@ while IFS= read -r compiler; do
     *clang*) ;;
     *) [ "$("$compiler" -dumpversion | cut -d. -f1)" -ge 9 ] || continue ;;
   esac
-  directory=build/compiler-$(printf %s "$program" | sha256sum | cut -c 1-8)
-  rm -rf "$directory"
-  if cmake -S . -B "$directory" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" \
-    >"$directory.log" 2>&1 && cmake --build "$directory" --parallel 2 >>"$directory.log" 2>&1 &&
-    python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1]).cuInit' "$directory/libshimcuda.so" \
-      >>"$directory.log" 2>&1; then
+  directory=$BUILDS/compiler-$(printf %s "$program" | sha256sum | cut -c 1-8)
+  shim=$directory/libshimcuda.so
+  if [ "$program" = "$default" ]; then
+    shim=$BUILDS/plain/xsched/libshimcuda.so
+    : >"$directory.log"
+  else
+    rm -rf "$directory"
+    cmake -S "$core" -B "$directory" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" \
+      >"$directory.log" 2>&1 && cmake --build "$directory" --parallel "$(nproc)" >>"$directory.log" 2>&1 || shim=
+  fi
+  if [ -n "$shim" ] &&
+    python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1]).cuInit' "$shim" >>"$directory.log" 2>&1; then
     printf 'compilers: %s: built without a warning\n' "$version"
   else
     failed=1

@@ -16,6 +16,7 @@ import { resultText } from "../../../scripts/bench/report/text";
 import { linearTicks, logTicks } from "../../../scripts/bench/report/ticks";
 import { sorted } from "../../../scripts/bench/statistics/percentile";
 import { random } from "../../../scripts/bench/statistics/random";
+import { runs } from "../../properties";
 
 const FACTOR: Readonly<Record<string, number>> = {
   standalone: 1,
@@ -212,7 +213,7 @@ describe("the pictures of a benchmark", () => {
           }
         },
       ),
-      { numRuns: 50 },
+      { numRuns: runs(50) },
     );
   });
 

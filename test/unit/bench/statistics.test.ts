@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { bootstrap } from "../../../scripts/bench/statistics/bootstrap";
 import { mean, percentile, sorted } from "../../../scripts/bench/statistics/percentile";
 import { random } from "../../../scripts/bench/statistics/random";
+import { runs } from "../../properties";
 
 const samples = fc
   .array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300 })
@@ -72,7 +73,7 @@ describe("the bootstrap", () => {
         );
         assert.ok(median.low <= median.value && median.value <= median.high, JSON.stringify(median));
       }),
-      { numRuns: 15 },
+      { numRuns: runs(15) },
     );
   });
 

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import * as fc from "fast-check";
 
 import { shellQuote } from "../../../components/host/shellQuote";
+import { runs } from "../../properties";
 
 describe("shellQuote", () => {
   it("leaves plain words as they are and quotes the others", () => {
@@ -22,7 +23,7 @@ describe("shellQuote", () => {
         });
         assert.deepEqual(printed.split("\0").slice(0, -1), words);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 });

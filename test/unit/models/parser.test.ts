@@ -7,6 +7,7 @@ import { parseTextFormat } from "../../../components/models/config/parser";
 import { decodeStrings, encodeString } from "../../../components/models/config/stringLiteral";
 import { TextFormatError } from "../../../components/models/config/textFormatError";
 import { document, meaningOf } from "./textFormatSamples";
+import { runs } from "../../properties";
 
 /** What a malformed file is likely made of. */
 const PUNCTUATION = Array.from("{}<>[]:;,-.\"'\\# \n09afx_é");
@@ -17,7 +18,7 @@ describe("parser of protobuf text format", () => {
       fc.property(document, ({ text, meaning }) => {
         assert.deepEqual(meaningOf(parseTextFormat(text)), meaning);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -47,7 +48,7 @@ describe("parser of protobuf text format", () => {
           assert.ok(error.line >= 1 && error.line <= each.split("\n").length && error.column >= 1);
         }
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     );
   });
 

@@ -8,6 +8,7 @@ import { named } from "../../../components/models/config/document";
 import { Field, parseTextFormat, Value } from "../../../components/models/config/parser";
 import { ModelSettings } from "../../../components/settings";
 import { document, FieldMeaning, meaningOf } from "./textFormatSamples";
+import { runs } from "../../properties";
 
 function model(options: Partial<ModelSettings> = {}): ModelSettings {
   return {
@@ -413,7 +414,7 @@ ${PRIORITY_BLOCK}`,
           assert.deepEqual(untouched(fields), untouched(parseTextFormat(own)));
           assert.equal(renderModelConfig(rendered, wanted), rendered);
         }),
-        { numRuns: 400 },
+        { numRuns: runs(400) },
       );
     });
 

@@ -7,6 +7,7 @@ import { DATA_TYPES, LOG_LEVELS } from "../../../components/settings/allowedValu
 import { Fields, isPlainObject, Rule } from "../../../components/settings/rules";
 import { settingsRule, TOP_LEVEL_KEYS } from "../../../components/settings/schema";
 import { HOST_KEY, IMAGE, parsed, refusal, SSH } from "./context";
+import { runs } from "../../properties";
 
 describe("parseSettings", () => {
   it("gives an empty config its defaults", () => {
@@ -155,7 +156,7 @@ describe("parseSettings", () => {
     );
 
     it("ends in settings or in the settings error, whatever it is", () => {
-      fc.assert(fc.property(garbage, endsWell), { numRuns: 500 });
+      fc.assert(fc.property(garbage, endsWell), { numRuns: runs(500) });
     });
 
     it("ends in settings or in the settings error, when known keys hold garbage", () => {
@@ -194,7 +195,7 @@ describe("parseSettings", () => {
             requiredKeys: [],
           },
         );
-      fc.assert(fc.property(config(settingsRule as Rule<unknown>), endsWell), { numRuns: 1000 });
+      fc.assert(fc.property(config(settingsRule as Rule<unknown>), endsWell), { numRuns: runs(1000) });
     });
 
     it("reports every unknown key at its place", () => {
@@ -323,7 +324,7 @@ describe("parseSettings", () => {
         fc.property(config, (raw) => {
           assertHolds(parsed(raw), raw);
         }),
-        { numRuns: 300 },
+        { numRuns: runs(300) },
       );
     });
   });

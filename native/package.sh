@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Copyright 2026 the xsched-triton authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Builds the core as the plain tests do, and installs it in a folder. Prints the
+# simulated driver's library, for who has no GPU.
+#   usage: package.sh FOLDER
+set -euo pipefail
+
+# shellcheck source=native/run-tests.sh
+. "$(dirname "${BASH_SOURCE[0]}")/run-tests.sh"
+build_kind plain preempt halcuda shimcuda xsched-ctl simulated_driver
+cmake --install "$BUILDS/plain" --prefix "$1" >/dev/null
+printf '%s\n' "$BUILDS/plain/xsched/tests/libsimulated_driver.so"

@@ -1,0 +1,139 @@
+// What `npm test` checks.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+
+export const ROOT = path.resolve(import.meta.dirname, "../..");
+
+/** Files that git knows, or would know, and that match one of the patterns. */
+export function projectFiles(...patterns) {
+  const { stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard", ...patterns], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  return stdout.split("\n").filter((file) => file !== "" && fs.existsSync(path.join(ROOT, file)));
+}
+
+export function bin(name) {
+  return path.join(ROOT, "node_modules", ".bin", name);
+}
+
+/** Folders of the Go modules that have tests. */
+function goModulesWithTests() {
+  const tests = projectFiles("*_test.go");
+  return projectFiles("*go.mod")
+    .map((file) => path.dirname(file))
+    .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
+}
+
+/**
+ * What the files of engine tests use that only one of them can have at a time, beside the place of an engine test, and
+ * roughly how many seconds each takes on two cores: those that take long begin first, so that none is left at the end.
+ */
+const ENGINE_TESTS = {
+  image: { uses: ["docker"], seconds: 240 },
+  awsImage: { uses: ["docker"], seconds: 120 },
+  container: { uses: ["docker"], seconds: 120 },
+  spot: { uses: ["docker"], seconds: 60 },
+  // It measures time, so nothing is compiled beside it.
+  bench: { uses: ["code"], seconds: 240 },
+  "host-scripts": { uses: [], seconds: 180 },
+  local: { uses: [], seconds: 180 },
+  reuse: { uses: [], seconds: 150 },
+};
+
+/** A check for each file of engine tests. A file that the table does not have takes little. */
+function engineTests() {
+  const files = projectFiles("test/engine/*.test.ts").map((file) => {
+    const name = path.basename(file, ".test.ts");
+    const { uses, seconds } = ENGINE_TESTS[name] ?? { uses: [], seconds: 60 };
+    return {
+      seconds,
+      title: `engine tests, ${name}`,
+      mocha: ["--timeout", "900000", file],
+      uses: ["engine", ...uses],
+      after: TOOLCHAIN,
+    };
+  });
+  return files.sort((a, b) => b.seconds - a.seconds);
+}
+
+const TOOLCHAIN = "engine tests, toolchain";
+
+/**
+ * One entry a check, in the order in which they begin:
+ *
+ * - `title`; `npm test -- NAME…` takes the checks whose title begins with a name
+ * - `words`, a program and its arguments, or `mocha`, arguments of mocha
+ * - `needs`: the program without which it cannot run
+ * - `uses`: what has only so many places (see `places`): a check waits until it has one of each
+ * - `after`: the title of a check that has to have ended before
+ * - `fast`: part of `npm run test:fast`
+ */
+export function allChecks() {
+  return [
+    { title: TOOLCHAIN, words: [process.execPath, "scripts/test/engine-tools.mjs"], uses: ["engine"] },
+    ...[
+      { title: "eslint", words: [bin("eslint"), "."], fast: true },
+      { title: "tsc", words: [bin("tsc"), "--noEmit"], fast: true },
+      { title: "prettier", words: [bin("prettier"), "--check", "--log-level", "warn", "."], fast: true },
+      {
+        title: "shellcheck",
+        needs: "shellcheck",
+        words: ["shellcheck", "-s", "bash", ...projectFiles("*.sh"), ".ci/run"],
+        fast: true,
+      },
+      { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
+      {
+        title: "clang-format",
+        needs: "clang-format-14",
+        words: ["bash", "scripts/lint/cpp.sh"],
+        fast: true,
+      },
+      {
+        title: "native core",
+        needs: "cmake",
+        words: ["bash", "native/xsched/tests/run.sh", "plain"],
+        fast: true,
+      },
+      { title: "unit tests", mocha: ["test/unit/**/*.test.ts"], fast: true },
+      {
+        title: "TensorRT backend",
+        needs: "cmake",
+        words: ["bash", "native/tensorrt_backend/tests/run.sh", "plain"],
+        fast: true,
+      },
+      {
+        title: "native core, sanitizers",
+        needs: "cmake",
+        words: ["bash", "native/xsched/tests/run.sh", "thread", "address"],
+      },
+      {
+        title: "TensorRT backend, sanitizers",
+        needs: "cmake",
+        words: ["bash", "native/tensorrt_backend/tests/run.sh", "thread", "address"],
+      },
+      {
+        title: "native core, compilers",
+        needs: "cmake",
+        words: ["bash", "native/xsched/tests/compilers.sh"],
+      },
+      ...goModulesWithTests().map((folder) => ({
+        title: `go test ${folder}`,
+        needs: "go",
+        words: ["go", "test", "./..."],
+        cwd: path.join(ROOT, folder),
+      })),
+    ].map((check) => ({ ...check, uses: ["code"] })),
+    ...engineTests(),
+  ];
+}
+
+/**
+ * How many checks at a time may use what has only so many places. Engine tests mostly wait: the longest keep a core busy
+ * for a fifth of their time. So more of them run than there are cores, and beside them one check fewer that computes.
+ */
+export function places(checks, cores) {
+  const engine = checks.some(({ uses }) => uses.includes("engine"));
+  return { engine: cores + 1, code: Math.max(1, engine ? cores - 1 : cores), docker: 1 };
+}
