@@ -35,8 +35,7 @@ const ENGINE_TESTS = {
   awsImage: { uses: ["docker"], seconds: 120 },
   container: { uses: ["docker"], seconds: 120 },
   spot: { uses: ["docker"], seconds: 60 },
-  // It measures time, so nothing is compiled beside it.
-  bench: { uses: ["code"], seconds: 240 },
+  bench: { uses: [], seconds: 240 },
   "host-scripts": { uses: [], seconds: 180 },
   local: { uses: [], seconds: 180 },
   reuse: { uses: [], seconds: 150 },
@@ -60,6 +59,42 @@ function engineTests() {
 
 const TOOLCHAIN = "engine tests, toolchain";
 
+/** What keeps one core busy. */
+function lintAndUnit() {
+  return [
+    { title: "eslint", words: [bin("eslint"), "."], fast: true },
+    { title: "unit tests", mocha: ["test/unit/**/*.test.ts"], fast: true },
+    { title: "tsc", words: [bin("tsc"), "--noEmit"], fast: true },
+    { title: "prettier", words: [bin("prettier"), "--check", "--log-level", "warn", "."], fast: true },
+    {
+      title: "shellcheck",
+      needs: "shellcheck",
+      words: ["shellcheck", "-s", "bash", ...projectFiles("*.sh"), ".ci/run"],
+      fast: true,
+    },
+    { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
+    { title: "clang-format", needs: "clang-format-14", words: ["bash", "scripts/lint/cpp.sh"], fast: true },
+  ];
+}
+
+/** What compiles, on all cores. */
+function compiled() {
+  const native = (title, ...words) => ({ title, needs: "cmake", words: ["bash", ...words] });
+  return [
+    { ...native("native core", "native/xsched/tests/run.sh", "plain"), fast: true },
+    { ...native("TensorRT backend", "native/tensorrt_backend/tests/run.sh", "plain"), fast: true },
+    native("native core, sanitizers", "native/xsched/tests/run.sh", "thread", "address"),
+    native("TensorRT backend, sanitizers", "native/tensorrt_backend/tests/run.sh", "thread", "address"),
+    native("native core, compilers", "native/xsched/tests/compilers.sh"),
+    ...goModulesWithTests().map((folder) => ({
+      title: `go test ${folder}`,
+      needs: "go",
+      words: ["go", "test", "./..."],
+      cwd: path.join(ROOT, folder),
+    })),
+  ];
+}
+
 /**
  * One entry a check, in the order in which they begin:
  *
@@ -73,67 +108,16 @@ const TOOLCHAIN = "engine tests, toolchain";
 export function allChecks() {
   return [
     { title: TOOLCHAIN, words: [process.execPath, "scripts/test/engine-tools.mjs"], uses: ["engine"] },
-    ...[
-      { title: "eslint", words: [bin("eslint"), "."], fast: true },
-      { title: "tsc", words: [bin("tsc"), "--noEmit"], fast: true },
-      { title: "prettier", words: [bin("prettier"), "--check", "--log-level", "warn", "."], fast: true },
-      {
-        title: "shellcheck",
-        needs: "shellcheck",
-        words: ["shellcheck", "-s", "bash", ...projectFiles("*.sh"), ".ci/run"],
-        fast: true,
-      },
-      { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
-      {
-        title: "clang-format",
-        needs: "clang-format-14",
-        words: ["bash", "scripts/lint/cpp.sh"],
-        fast: true,
-      },
-      {
-        title: "native core",
-        needs: "cmake",
-        words: ["bash", "native/xsched/tests/run.sh", "plain"],
-        fast: true,
-      },
-      { title: "unit tests", mocha: ["test/unit/**/*.test.ts"], fast: true },
-      {
-        title: "TensorRT backend",
-        needs: "cmake",
-        words: ["bash", "native/tensorrt_backend/tests/run.sh", "plain"],
-        fast: true,
-      },
-      {
-        title: "native core, sanitizers",
-        needs: "cmake",
-        words: ["bash", "native/xsched/tests/run.sh", "thread", "address"],
-      },
-      {
-        title: "TensorRT backend, sanitizers",
-        needs: "cmake",
-        words: ["bash", "native/tensorrt_backend/tests/run.sh", "thread", "address"],
-      },
-      {
-        title: "native core, compilers",
-        needs: "cmake",
-        words: ["bash", "native/xsched/tests/compilers.sh"],
-      },
-      ...goModulesWithTests().map((folder) => ({
-        title: `go test ${folder}`,
-        needs: "go",
-        words: ["go", "test", "./..."],
-        cwd: path.join(ROOT, folder),
-      })),
-    ].map((check) => ({ ...check, uses: ["code"] })),
+    ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
+    ...compiled().map((check) => ({ ...check, uses: ["compilers"] })),
     ...engineTests(),
   ];
 }
 
 /**
- * How many checks at a time may use what has only so many places. Engine tests mostly wait: the longest keep a core busy
- * for a fifth of their time. So more of them run than there are cores, and beside them one check fewer that computes.
+ * How many checks at a time may use what has only so many places; one where this says nothing. Engine tests mostly
+ * wait: the longest keep a core busy for a fifth of their time. So more of them run than there are cores.
  */
-export function places(checks, cores) {
-  const engine = checks.some(({ uses }) => uses.includes("engine"));
-  return { engine: cores + 1, code: Math.max(1, engine ? cores - 1 : cores), docker: 1 };
+export function places(cores) {
+  return { engine: cores + 1 };
 }
