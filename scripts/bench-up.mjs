@@ -1,6 +1,6 @@
-// How long an `up` with nothing to change takes, against an empty TypeScript program with the same tools and kind of
-// state backend: Pulumi's command against Pulumi's command, and `npm run up` (which also asks the server what it
-// serves) against an npm script that is just Pulumi's command. All without type checks, in turn.
+// Measures an `up` without changes against that of an empty TypeScript program with the same tools and kind of state
+// backend: `pulumi up` against `pulumi up`, and `npm run up` (which also asks the server what it serves) against an npm
+// script that only calls `pulumi up`. All without type checks, taking turns.
 // Run it after `npm run up`: npm run bench:up [-- ROUNDS]
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
@@ -14,7 +14,7 @@ const rounds = Number(process.argv[2] ?? 7);
 
 const UP = ["up", "--yes", "--skip-preview", "--stack"];
 
-/** An empty program in a folder of its own, with the project's packages and a stack that has been brought up. */
+/** An empty program in its own folder, with the project's packages and a stack. */
 function emptyProgram(environment) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "empty-program-"));
   fs.writeFileSync(path.join(folder, "Pulumi.yaml"), "name: empty\nruntime: nodejs\n");
@@ -64,16 +64,16 @@ const local = {
   PULUMI_HOME: tools.home,
 };
 const empty = emptyProgram(environment);
-/** Loads modules of this project as a program does, in a process of its own. */
+/** Loads modules of this project as a program does, in a separate process. */
 const loads = (script) =>
   seconds(["-r", "ts-node/register/transpile-only", "-e", script], ROOT, process.env, "node");
 const COMPONENTS = 'require("./components");';
-/** What a host on AWS uses; no other program may load it (test/unit/components/startup.test.ts). */
+/** The SDKs that only a host on AWS may load (test/unit/components/startup.test.ts). */
 const SDKS =
   'const { sdk } = require("./components/aws"); [sdk.ec2.Instance, sdk.iam.Role, sdk.ssm.Parameter, sdk.ecr.Repository, sdk.tls.PrivateKey];';
 
 const NPM = ["run", "--silent", "up"];
-/** By command, the empty program's and ours. */
+/** By command: the empty program's run and ours. */
 const pairs = {
   "pulumi up": [
     () => seconds([...UP, "empty"], empty, environment),

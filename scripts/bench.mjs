@@ -1,4 +1,4 @@
-// What `npm run bench` calls: finds the stack's server, then runs scripts/bench/main.ts.
+// `npm run bench`: finds the stack's server, then runs scripts/bench/main.ts.
 import path from "node:path";
 
 import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";

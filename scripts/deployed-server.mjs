@@ -1,13 +1,13 @@
-// What the TypeScript of scripts/live and scripts/bench is started with: the compiler, and a stack's running server.
+// What the TypeScript programs in scripts/live and scripts/bench start with: the compiler, and a stack's running server.
 import { createRequire } from "node:module";
 import path from "node:path";
 
 import { openTunnel } from "./over-ssh.mjs";
-import { privateKey, stackOutputs, tryOnHost } from "./server-status.mjs";
+import { privateKey, stackOutputs, tryOnHost } from "./stack-host.mjs";
 import { lookAtStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
 
-/** Loads a module of scripts/ that is written in TypeScript. */
+/** Loads a TypeScript module from scripts/. */
 export function loadTypeScript(file) {
   const require = createRequire(import.meta.url);
   process.env.TS_NODE_PROJECT = path.join(ROOT, "tsconfig.json");
@@ -16,8 +16,8 @@ export function loadTypeScript(file) {
 }
 
 /**
- * The server of a stack that has been brought up, as `DeployedServer` in live/deployedServer.ts; undefined if the
- * stack "local" has not been.
+ * The server of a deployed stack, a `DeployedServer` (triton/deployedServer.ts); undefined if the stack "local" is not
+ * deployed.
  */
 export async function deployedServer(name) {
   const stack = await lookAtStack(name);
@@ -38,7 +38,7 @@ export async function deployedServer(name) {
   };
 }
 
-/** Says why a command has failed, and ends it with 1. What the user can mend has no stack trace. */
+/** Prints why a command failed and sets exit status 1. An error that the user can fix has no stack trace. */
 export function showError(error) {
   const expected =
     error instanceof UsageError || error instanceof ToolchainError || error?.isForUser === true;

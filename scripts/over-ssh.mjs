@@ -1,11 +1,11 @@
-// What runs on a stack's SSH host from here, with the host's private key and the host key that the stack pins.
+// Runs commands and opens tunnels on a stack's SSH host, with its private key and the host key that the stack pins.
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 
-/** Runs a command, each word as it is, and waits for it; `options` are those of spawnSync. */
+/** Runs a command with its words unchanged and waits for its end; `options` are those of spawnSync. */
 export function runOverSsh(ssh, key, command, options) {
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const login = new Login(ssh, key);
@@ -17,11 +17,11 @@ export function runOverSsh(ssh, key, command, options) {
 }
 
 /**
- * Opens a port of this machine's loopback interface for each address of the host. The tunnel ends with this process,
- * however that ends: the other side waits for the end of its input.
+ * Opens a loopback port of this machine for each address of the host. The tunnel ends with this process, even if it is
+ * killed: the other side waits for the end of its input.
  *
- * @param addresses `host:port` as the host sees them
- * @returns the local `host:port` of each, and what closes them
+ * @param addresses `host:port`, as the host sees them
+ * @returns the local `host:port` of each, and a function that closes them
  */
 export async function openTunnel(ssh, key, addresses) {
   const local = (await freePorts(addresses.length)).map((port) => `127.0.0.1:${port}`);
@@ -34,7 +34,7 @@ export async function openTunnel(ssh, key, addresses) {
     ...login.words,
     "echo open && cat >/dev/null",
   ];
-  // In a process group of its own, so that Ctrl-C does not cut off the requests that are under way.
+  // In its own process group, so that Ctrl-C does not cut off requests in flight.
   const child = spawn("ssh", words, { stdio: ["pipe", "pipe", "pipe"], detached: true });
   let problem = "";
   child.stderr.on("data", (text) => (problem += text));
@@ -58,7 +58,7 @@ export async function openTunnel(ssh, key, addresses) {
   };
 }
 
-/** The words that ssh logs in with; their files exist until they are forgotten. */
+/** The arguments that ssh logs in with; the files that they name exist until `forget()`. */
 class Login {
   constructor({ address, port, user, hostKey }, key) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
@@ -81,7 +81,7 @@ class Login {
   }
 }
 
-/** Ports that nobody uses now, all held until all are known. */
+/** Free ports. All are held open until all have been found, so that they differ. */
 async function freePorts(count) {
   const servers = await Promise.all(
     Array.from(

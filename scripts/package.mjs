@@ -1,5 +1,5 @@
-// Builds the npm package of the components for programs outside this repository: dist/xsched-triton-<version>.tgz.
-// Here the sources are used as they are; in another program's node_modules nobody compiles TypeScript.
+// Builds the components' npm package for programs outside this repository: dist/xsched-triton-<version>.tgz.
+// It is compiled, because nobody compiles TypeScript in another program's node_modules.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
@@ -20,13 +20,13 @@ run(
   ["--project", path.join(SOURCE, "tsconfig.build.json"), "--outDir", TARGET],
   ROOT,
 );
-// What the components read beside their own code: the scripts for hosts, and what Triton is installed from.
+// The other files that the components read: the scripts for hosts, and the requirements that Triton is installed from.
 fs.cpSync(SOURCE, TARGET, {
   recursive: true,
   filter: (file) =>
     path.basename(file) !== "node_modules" && (fs.statSync(file).isDirectory() || /\.(sh|txt)$/.test(file)),
 });
-// What an image is built from (components/image/buildContext.ts): the Dockerfile, and what its ignore file lets in.
+// The sources of an image (components/image/buildContext.ts): the Dockerfile, and the files that its ignore file lets in.
 const DOCKERFILE = "images/triton/Dockerfile";
 const ignoreFile = `${DOCKERFILE}.dockerignore`;
 const context = fs

@@ -1,4 +1,4 @@
-// What `npm run set-priority` calls: gives a model that is served another priority.
+// `npm run set-priority`: changes the priority of a served model.
 import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT, UsageError } from "./stack-target.mjs";

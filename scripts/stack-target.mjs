@@ -1,6 +1,6 @@
-// A stack as the commands beside Pulumi's own see it: its name, its tools, and the environment in which Pulumi finds it.
-// The stack `local` needs no account and no prompt; its state lies in .local/. Any other stack uses the backend that
-// the user is logged in to.
+// A stack as our own commands see it: its name, its tools, and the environment in which Pulumi finds it. The stack
+// `local` needs no account and no prompt, and keeps its state in .local/. Any other stack uses the backend that the user
+// is logged in to.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -16,10 +16,10 @@ const LOCAL_STATE_FILE = path.join(LOCAL_STATE, ".pulumi", "stacks", "xsched-tri
 
 const IMAGE_PROVIDER = "pulumi-resource-docker-build";
 
-/** A command that cannot be carried out as it was given; its message is all that the user needs. */
+/** A command that cannot be carried out as given. Its message is all that the user needs. */
 export class UsageError extends Error {}
 
-/** A stack whose tools are there, and that exists. */
+/** An existing stack, with its tools installed. */
 export async function openStack(name) {
   const environment = environmentFor(name, await ensureTools(toolsFor(name), { log: console.error }));
   const local = name === "local";
@@ -32,15 +32,15 @@ export async function openStack(name) {
   return { name, root: ROOT, environment, stateFile: local ? LOCAL_STATE_FILE : undefined };
 }
 
-/** The same for a command that only looks: of the stack "local" it needs no tools, since its state is a file. */
+/** The same for a read-only command, which needs no tools for the stack "local": its state is a file. */
 export async function lookAtStack(name) {
   if (name !== "local") return openStack(name);
   return { name, root: ROOT, environment: process.env, stateFile: LOCAL_STATE_FILE };
 }
 
 /**
- * What a stack needs. The provider that builds images is made ready only if the config names a build; where it is, it is
- * offered to every stack: one that has built and does not any more has an image in its state.
+ * The tools that a stack needs. The provider that builds images is only installed for a config with a build. Once
+ * installed, every stack gets it: a stack that no longer builds may still have an image in its state.
  */
 function toolsFor(stack) {
   const file = path.join(ROOT, `Pulumi.${stack}.yaml`);
@@ -48,17 +48,17 @@ function toolsFor(stack) {
   return builds || isReady(IMAGE_PROVIDER) ? [...defaultTools, IMAGE_PROVIDER] : defaultTools;
 }
 
-/** Environment of Pulumi for a stack; `tools` as `ensureTools` gives them. */
+/** Pulumi's environment for a stack; `tools` is the result of `ensureTools`. */
 function environmentFor(stack, tools) {
   const environment = {
     ...process.env,
     PATH: [tools.path, process.env.PATH].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    // Types are checked by `npm test`; checking them again in each run doubles the time of an `up` without changes.
+    // `npm test` checks the types; checking them in every run would double the time of an `up` without changes.
     PULUMI_NODEJS_TRANSPILE_ONLY: "true",
   };
   if (stack !== "local") {
-    // The user's own PULUMI_HOME holds the log-in, so a provider that is not in it is offered on PATH.
+    // The user's own PULUMI_HOME has the login, so we offer providers that it lacks on PATH.
     const plugins = path.join(process.env.PULUMI_HOME || path.join(os.homedir(), ".pulumi"), "plugins");
     const providers = Object.values(tools.tools)
       .map(({ file }) => path.dirname(file))
@@ -71,12 +71,12 @@ function environmentFor(stack, tools) {
     PULUMI_BACKEND_URL: `file://${LOCAL_STATE}`,
     PULUMI_HOME: pulumiHome(tools),
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-    // The stack has no secrets to protect (refuseLocalSecrets), so the passphrase need not be one.
+    // The stack has no secrets to protect (refuseLocalSecrets), so an empty passphrase will do.
     PULUMI_CONFIG_PASSPHRASE: "",
   };
 }
 
-/** A home of this clone's own with the toolchain's plugins: Pulumi writes into its home, and clones share a toolchain. */
+/** A PULUMI_HOME for this clone with the toolchain's plugins: Pulumi writes to its home, and clones share a toolchain. */
 function pulumiHome(tools) {
   const home = path.join(LOCAL, "pulumi");
   const plugins = path.join(home, "plugins");
@@ -90,18 +90,18 @@ function pulumiHome(tools) {
   return home;
 }
 
-/** The local stack's passphrase is known to everybody, so a secret in its config would not be one. */
+/** Everybody knows the local stack's passphrase, so a secret in its config would not be secret. */
 function refuseLocalSecrets() {
   const file = path.join(ROOT, "Pulumi.local.yaml");
   if (fs.existsSync(file) && /^\s*secure:/m.test(fs.readFileSync(file, "utf8"))) {
     throw new UsageError(
-      'Pulumi.local.yaml holds a secret, but the stack "local" cannot keep one: its encryption passphrase is empty. ' +
-        "Make a stack of your own for hosts that need a key: pulumi stack init dev",
+      'Pulumi.local.yaml contains a secret, but the stack "local" cannot protect one: its encryption passphrase is empty. ' +
+        "Create another stack for hosts that need a key: pulumi stack init dev",
     );
   }
 }
 
-/** Other stacks are the user's: says what is missing before Pulumi asks or fails half way. */
+/** Other stacks belong to the user: reports what is missing before Pulumi asks or fails halfway. */
 function requireStack(stack, environment) {
   const words = ["stack", "--show-name", "--stack", stack, "--non-interactive"];
   const { status, stderr, error } = spawnSync("pulumi", words, {

@@ -1,5 +1,4 @@
-// What `npm run up`, `preview`, `down` and `status` call: sets up whatever a fresh clone lacks, then runs the plain
-// Pulumi command.
+// `npm run up`, `preview`, `down` and `status`: installs what a fresh clone lacks, then runs the plain Pulumi command.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -10,7 +9,7 @@ import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { LOCAL_STATE, openStack, ROOT, UsageError } from "./stack-target.mjs";
 import { isRunning, ToolchainError } from "./toolchain.mjs";
 
-/** The Pulumi command of each of ours, and what it says when there is nobody to ask. */
+/** The Pulumi command behind each of ours, and its flags where nobody is asked. */
 const COMMANDS = {
   up: { pulumi: ["up"], unattended: ["--yes", "--skip-preview", "--suppress-outputs"] },
   preview: { pulumi: ["preview"], unattended: [] },
@@ -37,7 +36,7 @@ function run(program, words, environment) {
   return signal ? 1 : status;
 }
 
-/** Waits for nobody: an update that runs is named, and the lock of one that was killed is removed. */
+/** Refuses to wait for a running update, naming it; removes the lock of an update that was killed. */
 function checkLocks() {
   const locks = path.join(LOCAL_STATE, ".pulumi", "locks");
   if (!fs.existsSync(locks)) return;
@@ -47,20 +46,20 @@ function checkLocks() {
     const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8"));
     if (hostname !== os.hostname() || isRunning(pid)) {
       throw new UsageError(
-        `Another update of the stack "local" is under way (process ${pid} on ${hostname}). Run this again when it has ended.`,
+        `Another update of the stack "local" is running (process ${pid} on ${hostname}). Run this again when it has ended.`,
       );
     }
-    console.error(`Removing the lock of an update that ended without giving it back (process ${pid}).`);
+    console.error(`Removing the lock of an update that was killed (process ${pid}).`);
     fs.rmSync(file);
   }
 }
 
 /**
- * Pulumi would refuse to delete what is protected, but only after all that stands on it: the machine would stay without
- * its server, its models and its alarms.
+ * Pulumi would refuse to delete a protected resource, but only after deleting everything that depends on it: the machine
+ * would be left without its server, its models and its alarms.
  */
 function refuseProtected({ name, environment }, flags) {
-  // Whoever names what is to go knows what stays.
+  // A user who names what to delete knows what stays.
   if (flags.some((flag) => /^(-t|-x|--target|--exclude)/.test(flag))) return;
   const words = ["stack", "export", "--stack", name];
   const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
@@ -107,7 +106,7 @@ async function main(argv) {
   return 0;
 }
 
-// Pulumi gets the same Ctrl-C and ends in order; this process waits for it.
+// Pulumi receives the same Ctrl-C and shuts down in order; this process waits for it.
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => {});
 try {
   process.exitCode = await main(process.argv.slice(2));

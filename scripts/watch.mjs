@@ -1,4 +1,4 @@
-// `npm run status -- --watch`: a screen about a stack's server that refreshes.
+// `npm run status -- --watch`: a live view of a stack's server.
 import { deployedServer, loadTypeScript } from "./deployed-server.mjs";
 import { UsageError } from "./stack-target.mjs";
 

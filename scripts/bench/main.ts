@@ -19,24 +19,24 @@ import { loadText, resultText } from "./report/text";
 import { serverAt, wayTo } from "./server";
 import { random } from "./statistics/random";
 
-/** What the launcher knows. */
-export interface Surroundings {
-  /** The words after the stack. */
+/** What the launcher passes in. */
+export interface Invocation {
+  /** The arguments after the stack. */
   readonly words: readonly string[];
   /** Whether the stack was named. */
   readonly stackGiven: boolean;
-  /** The stack's server, if it has been brought up. */
+  /** The stack's server, if it is deployed. */
   readonly deployed?: DeployedServer;
   /** Folder for journals and results. */
   readonly folder: string;
 }
 
-/** How often putting back is tried, and how long it waits in between: Triton may just be starting again. */
+/** How often restoring is tried, and the pause in between: Triton may just be restarting. */
 const RESTORE_TRIES = 10;
 const RESTORE_PAUSE_MS = 2000;
 
 /** @returns the exit status */
-export async function main({ words, stackGiven, deployed, folder }: Surroundings): Promise<number> {
+export async function main({ words, stackGiven, deployed, folder }: Invocation): Promise<number> {
   const command = parseOptions(words);
   if (command.kind === "help") {
     console.log(USAGE);
@@ -45,7 +45,7 @@ export async function main({ words, stackGiven, deployed, folder }: Surroundings
   const url = command.kind === "restore" ? command.url : command.options.url;
   const server = serverAt(url, stackGiven, deployed, path.join(folder, "journals"));
   if (command.kind === "restore") {
-    if (!(await restoreLeft(server))) console.log(`There is nothing to put back at ${server.api.place}.`);
+    if (!(await restoreLeft(server))) console.log(`There is nothing to restore at ${server.api.place}.`);
     return 0;
   }
   if (command.kind === "load") return load(command.options, command.seconds, server, deployed);
@@ -53,7 +53,7 @@ export async function main({ words, stackGiven, deployed, folder }: Surroundings
   return measure(command.options, server, deployed, folder);
 }
 
-/** Only the requests to the high model: what the load generator itself can do. */
+/** Sends requests only to the high model, to show what the load generator itself can do. */
 async function load(
   options: BenchOptions,
   seconds: number,
@@ -70,7 +70,7 @@ async function load(
     const { signal } = new AbortController();
     const numbers = random(options.seed);
     const count = Math.max(Math.round(seconds * options.rate), 1);
-    // The first requests make connections and compile the code that sends.
+    // The first requests open connections and let the JIT compile the sending code.
     await thread.open(
       schedule(options.arrivals, Math.min(count, Math.ceil(options.rate)), options.rate, numbers),
       signal,
@@ -86,19 +86,19 @@ async function load(
   }
 }
 
-/** Puts back what a benchmark that was killed has left, and says whether there was anything. */
+/** Restores what a killed benchmark left behind; returns whether there was anything. */
 async function restoreLeft(server: Server): Promise<boolean> {
   const left = server.journal.read();
   if (left === undefined) return false;
   if (isRunning(left)) {
     throw new UserError(
-      `a benchmark uses the server at ${left.place} (process ${left.owner.pid})`,
-      "wait for it to end, or stop it with Ctrl-C; it puts everything back itself",
+      `a benchmark is using the server at ${left.place} (process ${left.owner.pid})`,
+      "wait for it to end, or stop it with Ctrl-C; it restores everything itself",
     );
   }
-  console.error(`Putting back what a benchmark that was killed has left at ${left.place} …`);
+  console.error(`Restoring what a killed benchmark left behind at ${left.place} …`);
   for (const remark of await restore(server, left)) console.error(`note: ${remark}`);
-  console.error(`Put back: ${Object.keys(left.configs).join(", ")}.`);
+  console.error(`Restored: ${Object.keys(left.configs).join(", ")}.`);
   return true;
 }
 
@@ -113,7 +113,7 @@ async function measure(
   const interrupted = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
     if (interrupted.signal.aborted) return;
-    process.stderr.write(`\n${signal}: putting everything back …\n`);
+    process.stderr.write(`\n${signal}: restoring everything …\n`);
     interrupted.abort(new Interrupted(signal));
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -132,7 +132,7 @@ async function measure(
     };
     const loads = { high: await start(options.high), low: await start(options.low) };
     const arms = await ArmSwitch.begin(server, options);
-    closing.push(() => putBack(arms));
+    closing.push(() => restoreModels(arms));
     const priorities = ownPriorities(arms, options);
     const shown = progress(process.stderr, plan.rounds);
     closing.push(() => {
@@ -188,7 +188,7 @@ async function measure(
   }
 }
 
-/** A signal from outside. */
+/** The benchmark was interrupted by a signal. */
 class Interrupted extends Error {
   public readonly status: number;
 
@@ -198,7 +198,7 @@ class Interrupted extends Error {
   }
 }
 
-/** The last first, each once, whatever becomes of the others. */
+/** Closes the last one first and each once, even if others fail. */
 async function closeAll(closing: (() => Promise<void>)[]): Promise<void> {
   for (let close = closing.pop(); close !== undefined; close = closing.pop()) {
     await close().catch((error: unknown) => {
@@ -208,7 +208,7 @@ async function closeAll(closing: (() => Promise<void>)[]): Promise<void> {
   }
 }
 
-async function putBack(arms: ArmSwitch): Promise<void> {
+async function restoreModels(arms: ArmSwitch): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
       for (const remark of await arms.restore()) console.error(`note: ${remark}`);
@@ -217,8 +217,8 @@ async function putBack(arms: ArmSwitch): Promise<void> {
       if (tries === RESTORE_TRIES) {
         const reason = error instanceof Error ? error.message : String(error);
         throw new UserError(
-          `the models could not be put back: ${reason}`,
-          "npm run bench -- --restore, when the server answers again",
+          `the models could not be restored: ${reason}`,
+          "when the server answers again, run: npm run bench -- --restore",
         );
       }
       await new Promise((resolve) => setTimeout(resolve, RESTORE_PAUSE_MS));
@@ -236,7 +236,7 @@ function planOf(options: BenchOptions): Plan {
     warmUpMs,
     lowConcurrency,
     schedules: Array.from({ length: rounds }, (_, round) =>
-      // Where the samples do not divide, the first rounds have one more.
+      // If the samples do not divide evenly, the first rounds get one more each.
       schedule(arrivals, Math.floor((samples + rounds - 1 - round) / rounds), rate, random(seed + round)),
     ),
   };
@@ -256,7 +256,7 @@ function ownPriorities(arms: ArmSwitch, { high, low }: BenchOptions): RunDescrip
   if (priorities.high > priorities.low) return priorities;
   throw new UserError(
     `the priority of "${high}" is ${priorities.high}, which is not above that of "${low}", ${priorities.low}`,
-    "exchange --high and --low, or give them other priorities in the stack's config",
+    "swap --high and --low, or change their priorities in the stack's config",
   );
 }
 
@@ -267,14 +267,14 @@ function schedulerState(
   if (stack === undefined || deployed === undefined) {
     return {
       active: false,
-      says: "no stack was named, so the scheduler inside the server could not be asked",
+      says: "no stack was named, so the scheduler in the server could not be asked",
     };
   }
   const state = (scheduler ?? new Scheduler(deployed)).state();
   return state.active ? { active: true, says: state.status } : { active: false, says: state.reason };
 }
 
-/** Says what failed, and makes that the exit status: figures with holes are not to be trusted. */
+/** Reports failed requests and turns them into the exit status: figures with gaps can't be trusted. */
 function failures(measurements: readonly Measurement[]): number {
   const problems = new Set(
     measurements.flatMap(({ phase, high, low }) =>

@@ -6,17 +6,17 @@ import { type LoadThread, type RunningLoad } from "./load/loadThread";
 import { type ClosedLoad, type OpenLoad } from "./load/messages";
 import { modelCounters, type ModelCounters } from "./schedulerCounters";
 
-/** What is measured, and for how long. */
+/** What to measure, and for how long. */
 export interface Plan {
   readonly high: string;
   readonly low: string;
   readonly rounds: number;
-  /** By round, when requests are sent: milliseconds from the start of a phase, the same in every arm. */
+  /** By round, when to send requests: milliseconds from the start of a phase, the same in every arm. */
   readonly schedules: readonly Float64Array[];
   /** Mean time between two requests, in milliseconds. */
   readonly periodMs: number;
   readonly warmUpMs: number;
-  /** How many low requests are under way at any time. */
+  /** How many low requests are in flight at any time. */
   readonly lowConcurrency: number;
 }
 
@@ -28,11 +28,11 @@ export interface Measurement {
   readonly high?: OpenLoad;
   /** Absent in "standalone". */
   readonly low?: LowLoad;
-  /** Counters of the scheduler over the phase, where there is one. */
+  /** The scheduler's counters over the phase, if there is a scheduler. */
   readonly scheduler?: Readonly<Record<"high" | "low", ModelCounters>>;
 }
 
-/** The low model's answers within the time of the high model's schedule. */
+/** The low model's answers during the high model's schedule. */
 export interface LowLoad {
   readonly answers: number;
   readonly seconds: number;
@@ -42,17 +42,17 @@ export interface LowLoad {
 }
 
 export interface Observer {
-  /** Said at the start of each phase and now and again. */
+  /** Called at the start of each phase, and regularly during it. */
   phase(round: number, phase: Phase, doing: string, share: number): void;
 }
 
-/** Part of an arm's time that the low model is measured alone for; only its throughput is wanted. */
+/** Share of an arm's time for measuring the low model alone; only its throughput is needed. */
 const LOW_ALONE_SHARE = 0.5;
 const LOW_ALONE_LEAST_MS = 1000;
-/** How often what is going on is said. */
+/** How often the observer is called. */
 const OBSERVE_MS = 200;
 
-/** How long a phase takes as planned, without switching, in milliseconds. */
+/** The planned length of a phase without switching, in milliseconds. */
 export function phaseMs(plan: Plan, phase: Phase, round: number): number {
   const whole = (plan.schedules[round]?.at(-1) ?? 0) + plan.periodMs;
   return phase === "low alone" ? Math.max(whole * LOW_ALONE_SHARE, LOW_ALONE_LEAST_MS) : whole;
@@ -68,7 +68,7 @@ export class Measuring {
     private readonly abort: AbortSignal,
   ) {}
 
-  /** Every phase of every round, in turn. */
+  /** Measures every phase of every round, in turn. */
   public async *run(): AsyncGenerator<Measurement> {
     for (let round = 0; round < this.plan.rounds; round++) {
       for (const phase of phasesOf(round)) yield await this.measure(phase, round);
@@ -129,7 +129,7 @@ export class Measuring {
     };
   }
 
-  /** Lets loads run for some time. */
+  /** Lets loads run for a time. */
   private async during(ms: number, running: readonly RunningLoad[], tick: () => void): Promise<void> {
     const observing = setInterval(tick, OBSERVE_MS);
     try {
@@ -152,14 +152,14 @@ export class Measuring {
   }
 }
 
-/** Throughput between two moments: what was answered before or after is not counted. */
+/** The throughput between two moments; answers before or after do not count. */
 export function within(load: ClosedLoad, from: number, to: number): LowLoad {
   const answers = load.ends.filter((end) => end >= from && end < to).length;
   const seconds = (to - from) / 1000;
   return { answers, seconds, perSecond: answers / seconds, failed: load.failed, problems: load.problems };
 }
 
-/** The high model's latencies of an arm, one array a round; NaN for what failed. */
+/** The high model's latencies in an arm, one array per round; NaN for failed requests. */
 export function latencies(measurements: readonly Measurement[], arm: Arm): Float64Array[] {
   return measurements
     .filter(({ phase, high }) => phase === arm && high !== undefined)

@@ -8,25 +8,26 @@ export const USAGE = `npm run bench -- [STACK] --high MODEL --low MODEL [OPTIONâ
 npm run bench -- [STACK] --high MODEL --load SECONDS [OPTIONâ€¦]
 npm run bench -- [STACK] [--url URL] --restore
 
-Measures the latency of a high-priority model alone and beside a low-priority one, with and without XSched, and
-draws it. Loads the two models with other priorities meanwhile, and puts everything back.
+Measures and draws the latency of a high-priority model, alone and next to a low-priority one, with and without
+XSched. Meanwhile it loads the two models with other priorities; at the end it restores everything.
 
   --url URL            HTTP API of Triton (default: the stack's)
   --grpc ADDRESS       HOST:PORT of its gRPC API, with --protocol grpc (default: the stack's)
   --protocol NAME      http or grpc (default: http)
-  --rate N             requests a second to the high model (default: 10)
+  --rate N             requests per second to the high model (default: 10)
   --arrivals NAME      fixed or poisson (default: fixed)
   --samples N          requests to the high model in each arm (default: 2000)
-  --rounds N           rounds that the samples are spread over, arms interleaved (default: 5)
-  --warm-up SECONDS    before each phase (default: 3)
-  --low-concurrency N  requests to the low model under way at any time (default: 1)
-  --batch N            rows of a request where a model batches, of both models (default: 1)
-  --extent N           where a model leaves an extent to the request (default: 1)
-  --timeout SECONDS    after which a request counts as failed (default: 30)
-  --seed N             of the random numbers (default: 1)
-  --out FOLDER         for the files (default: .local/bench/ and the time)
-  --load SECONDS       only send to the high model for so long, and say how exactly in time; changes nothing
-  --restore            only put back what a benchmark that was killed has left`;
+  --rounds N           rounds to spread the samples over, with interleaved arms (default: 5)
+  --warm-up SECONDS    warm-up time before each phase (default: 3)
+  --low-concurrency N  requests to the low model in flight at any time (default: 1)
+  --batch N            rows per request, for models that batch (default: 1)
+  --extent N           extent of input dimensions that a model leaves open (default: 1)
+  --timeout SECONDS    time after which a request counts as failed (default: 30)
+  --seed N             seed of the random numbers (default: 1)
+  --out FOLDER         folder for the files (default: .local/bench/TIME)
+  --load SECONDS       only send requests to the high model for this time, and report how punctual they were;
+                       changes nothing
+  --restore            only restore what a killed benchmark left behind`;
 
 export interface BenchOptions {
   readonly url?: string;
@@ -78,8 +79,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * @param words after the stack
- * @throws UserError that names every fault
+ * @param words the arguments after the stack
+ * @throws UserError that lists every fault
  */
 export function parseOptions(words: readonly string[]): BenchCommand {
   const given = read(words);
@@ -159,7 +160,7 @@ export function parseOptions(words: readonly string[]): BenchCommand {
     out: given.out,
   };
   if (options.protocol === "grpc" && options.url !== undefined && options.grpc === undefined) {
-    faults.push("--grpc is missing: --protocol grpc with --url needs HOST:PORT of the gRPC API, too");
+    faults.push("--grpc is missing: with --url, --protocol grpc also needs HOST:PORT of the gRPC API");
   }
   refuse(faults);
   return given.load === undefined ? { kind: "measure", options } : { kind: "load", options, seconds };
@@ -174,5 +175,5 @@ function read(words: readonly string[]) {
 }
 
 function refuse(faults: readonly string[]): void {
-  if (faults.length > 0) throw new UserError(faults.join("\n"), "npm run bench -- --help shows every option");
+  if (faults.length > 0) throw new UserError(faults.join("\n"), "npm run bench -- --help lists every option");
 }

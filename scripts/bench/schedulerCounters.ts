@@ -1,13 +1,13 @@
 import { modelOf, type Queue } from "../triton/scheduler";
 
-/** What the XSched core has counted for a model's queues together. */
+/** The XSched core's counters, summed over a model's queues. */
 export class ModelCounters {
   public constructor(
     public readonly launches: number,
     public readonly blocked: number,
-    /** Time that its launches have waited, in seconds; of several queues added up. */
+    /** How long its launches have waited, in seconds. */
     public readonly blockedSeconds: number,
-    /** Times it made another queue stop. */
+    /** How often it made another queue stop. */
     public readonly preemptions: number,
   ) {}
 

@@ -9,9 +9,9 @@ import { type Target } from "./protocol/connection";
 import { ones } from "./protocol/tensors";
 
 /**
- * The server that is meant, with the stack behind it where that is known.
+ * The server to measure, with the stack behind it if that is known.
  *
- * @param journals folder
+ * @param journals folder of the journals
  */
 export function serverAt(
   url: string | undefined,
@@ -19,7 +19,7 @@ export function serverAt(
   deployed: DeployedServer | undefined,
   journals: string,
 ): Server {
-  // An URL alone is the local stack's only if it says so; beside a stack's name it is a way to it.
+  // A URL alone belongs to the local stack only if it is that stack's own; next to a stack's name, it is a way to it.
   if (deployed !== undefined && (stackGiven || url === undefined || url === deployed.endpoints.http)) {
     const scheduler = new Scheduler(deployed);
     return {
@@ -30,17 +30,17 @@ export function serverAt(
     };
   }
   if (url === undefined)
-    throw new UserError('the stack "local" is not deployed', "npm run up, or give --url");
+    throw new UserError('the stack "local" is not deployed', "run npm run up, or give --url");
   return { api: new RemoteApi(url), journal: new Journal(journals, url) };
 }
 
-/** How requests get to a server. */
+/** How requests reach a server. */
 export interface Way {
   target(model: string): Promise<Target>;
   close(): Promise<void>;
 }
 
-/** The address that was given, else the stack's own, through a tunnel if it is on another machine. */
+/** The given address, or else the stack's own, through a tunnel if it is on another machine. */
 export async function wayTo(
   { api, stack }: Server,
   deployed: DeployedServer | undefined,

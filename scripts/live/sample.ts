@@ -1,8 +1,8 @@
 import { modelOf, type Queue } from "../triton/scheduler";
 
-/** What `measure-server.sh` prints. */
+/** The output of `measure-server.sh`. */
 export interface Sample {
-  /** Time of the host, in seconds since it was started. */
+  /** The host's uptime in seconds. */
   readonly seconds: number;
   readonly server: {
     readonly running: boolean;
@@ -16,14 +16,14 @@ export interface Sample {
     }[];
   };
   readonly statistics: { readonly model_stats: readonly ModelStatistics[] } | null;
-  /** Triton's metrics in Prometheus' text format. */
+  /** Triton's metrics in Prometheus text format. */
   readonly metrics: string;
   readonly queues: { readonly queues: readonly Queue[] } | null;
   /** Why there are no queues. */
   readonly noQueues: string;
 }
 
-/** Triton's statistics of one version of a model. Triton may write a 64-bit number as a text. */
+/** Triton's statistics of one version of a model. Triton may write 64-bit numbers as strings. */
 interface ModelStatistics {
   readonly name: string;
   readonly inference_stats: Readonly<Record<"success" | "queue" | "compute_infer", Duration | undefined>>;
@@ -34,7 +34,7 @@ interface Duration {
   readonly ns?: number | string;
 }
 
-/** A model's counters, all versions and queues of it added up. */
+/** A model's counters, summed over its versions and queues. */
 export interface Counters {
   readonly requests: number;
   readonly queueNs: number;
@@ -61,15 +61,15 @@ export function counters({ statistics, queues }: Sample, model: string): Counter
   };
 }
 
-/** A model's priority now: that of its queues, if it has any, since it can be changed without a reload. */
+/** A model's current priority: that of its queues, if it has any, since it can change without a reload. */
 export function livePriority({ queues }: Sample, model: string): number | undefined {
   return queues?.queues.find((queue) => modelOf(queue) === model)?.priority;
 }
 
-/** A GPU as Triton's metrics show it. */
+/** A GPU, according to Triton's metrics. */
 export interface Gpu {
   readonly uuid: string;
-  /** 0 to 1; absent where the driver does not tell. */
+  /** 0 to 1; absent if the driver does not report it. */
   readonly utilization?: number;
   readonly usedBytes?: number;
   readonly totalBytes?: number;

@@ -1,3 +1,4 @@
+import { table } from "../terminal/table";
 import { counters, type Gpu, gpus, livePriority, type Sample } from "./sample";
 
 const HEAD = [
@@ -13,9 +14,9 @@ const HEAD = [
 const NOTHING = "–";
 
 /**
- * One screen about a server and its load: what has gone on between two samples.
+ * One screen about a server: its load between two samples.
  *
- * @param before none at the start: rates are then not known yet
+ * @param before absent at the start, when rates are not known yet
  */
 export function screen(stack: string, before: Sample | undefined, now: Sample): string {
   const { server } = now;
@@ -27,7 +28,7 @@ export function screen(stack: string, before: Sample | undefined, now: Sample): 
     "",
     table([HEAD, ...rows]),
     "",
-    ...(lines.length > 0 ? lines : ["No GPU: Triton's metrics show none."]),
+    ...(lines.length > 0 ? lines : ["No GPU in Triton's metrics."]),
     ...(now.queues === null ? [`Nothing is scheduled: ${now.noQueues}.`] : []),
     ...server.models.filter(({ reason }) => reason !== "").map(({ name, reason }) => `${name}: ${reason}`),
   ].join("\n");
@@ -42,7 +43,7 @@ function row(
   const shown = live ?? priority;
   const head = [
     name,
-    // The configuration says otherwise after npm run set-priority.
+    // After npm run set-priority, the configuration has another priority.
     live !== undefined && priority !== null && live !== priority
       ? `${live} (config: ${priority})`
       : String(shown ?? NOTHING),
@@ -51,7 +52,7 @@ function row(
   const seconds = now.seconds - (before?.seconds ?? now.seconds);
   if (before === undefined || seconds <= 0) return [...head, ...Array<string>(5).fill(NOTHING)];
   const [was, is] = [counters(before, name), counters(now, name)];
-  // A model that was loaded again counts from zero.
+  // A reloaded model counts from zero.
   const since = (value: (from: typeof is) => number): number =>
     is.requests < was.requests ? value(is) : value(is) - value(was);
   const requests = since((from) => from.requests);
@@ -67,7 +68,7 @@ function row(
   ];
 }
 
-/** Queues are made anew with the model, and count from zero. */
+/** Queues are created anew with their model, and count from zero. */
 function difference(before: number | undefined, now: number): number {
   return before === undefined || now < before ? now : now - before;
 }
@@ -87,18 +88,4 @@ function gibibytes(bytes: number): string {
 
 function percent(share: number): string {
   return `${(100 * share).toFixed(0)} %`;
-}
-
-/** Columns of equal width, a line under the head; numbers on the right. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const [head = [], ...body] = rows;
-  const widths = head.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const line = (cells: readonly string[]): string =>
-    cells
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd();
-  return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...body.map(line)].join("\n");
 }

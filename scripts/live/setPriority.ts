@@ -7,7 +7,7 @@ import { DeployedApi } from "../triton/tritonApi";
 
 export const USAGE = "npm run set-priority -- [STACK] MODEL PRIORITY";
 
-/** @throws UserError that says what is allowed */
+/** @throws UserError that lists what is allowed */
 export function parsePriority(text: string): number {
   const value = Object.hasOwn(PRIORITY_NAMES, text)
     ? PRIORITY_NAMES[text]
@@ -18,16 +18,16 @@ export function parsePriority(text: string): number {
     const names = Object.entries(PRIORITY_NAMES).map(([name, number]) => `${name} (${number})`);
     throw new UserError(
       `"${text}" is not a priority`,
-      `give an integer from ${LOWEST_PRIORITY} to ${HIGHEST_PRIORITY}, larger is more urgent, or one of ${names.join(", ")}`,
+      `give an integer from ${LOWEST_PRIORITY} to ${HIGHEST_PRIORITY} (larger is more urgent), or one of ${names.join(", ")}`,
     );
   }
   return value + 0; // −0 becomes 0.
 }
 
 /**
- * Gives a model that is served another priority, at once where the XSched core runs, otherwise by loading it again.
+ * Changes the priority of a served model: at once if the XSched core runs, otherwise by reloading the model.
  *
- * @returns what has happened and what will become of it, for a person
+ * @returns what happened, and how long it will last, for a person
  */
 export async function setPriority(server: DeployedServer, model: string, priority: number): Promise<string> {
   const deployed = server.models.find(({ name }) => name === model);
@@ -43,9 +43,9 @@ export async function setPriority(server: DeployedServer, model: string, priorit
   if (!how.done) await reload(api, model, priority, priority === deployed.priority);
   return [
     how.done
-      ? `${model} has priority ${priority} now: changed in the running scheduler, no request was held up.`
-      : `${model} has priority ${priority} now: it was loaded again, since ${how.reason}.`,
-    ...future(server, model, priority, deployed.priority, how.done),
+      ? `${model} now has priority ${priority}: changed in the running scheduler, without delaying a request.`
+      : `${model} now has priority ${priority}: it was reloaded, because ${how.reason}.`,
+    ...future(server, model, priority, deployed.priority),
   ].join("\n");
 }
 
@@ -54,12 +54,12 @@ type Change = { readonly done: true } | { readonly done: false; readonly reason:
 function changeQueues(server: DeployedServer, model: string, priority: number): Change {
   const scheduler = new Scheduler(server);
   const state = scheduler.state();
-  if (!state.active) return { done: false, reason: `nothing is scheduled there (${state.reason})` };
+  if (!state.active) return { done: false, reason: `nothing is scheduled on the host (${state.reason})` };
   try {
     scheduler.setPriority(model, priority);
     return { done: true };
   } catch (error) {
-    // In transparent mode queues have no model's name, and a model on the CPU has none.
+    // In transparent mode, queues carry no model's name; a model on the CPU has no queue.
     return { done: false, reason: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -68,7 +68,9 @@ async function reload(api: DeployedApi, model: string, priority: number, asDeplo
   await api.reload(model, asDeployed ? undefined : withPriority(await api.config(model), priority));
   const { xsched } = configuredPriority(await api.config(model));
   if (xsched !== priority)
-    throw new Error(`Triton serves ${model} at ${xsched ?? "no priority"} nevertheless`);
+    throw new Error(
+      `Triton still serves ${model} with ${xsched === undefined ? "no priority" : `priority ${xsched}`}`,
+    );
 }
 
 /** How long it lasts, and how to make it last. */
@@ -77,26 +79,23 @@ function future(
   model: string,
   priority: number,
   inConfig: number,
-  byScheduler: boolean,
 ): string[] {
-  if (priority === inConfig) return [`That is what the stack "${stack}" says, too.`];
-  const until = byScheduler
-    ? "until the model or the server is loaded again"
-    : "until the model or the server is started again";
+  if (priority === inConfig) return [`This is also the priority in the config of the stack "${stack}".`];
+
   const index = models.findIndex(({ name }) => name === model);
   return [
-    `The stack "${stack}" still says ${inConfig}. The change lasts ${until}; npm run up does not see it.`,
-    `To keep it, write in Pulumi.${stack}.yaml, models[${index}] (${model}):`,
+    `The config of the stack "${stack}" still has ${inConfig}. The change lasts until the model is reloaded or the server restarts; npm run up does not see it.`,
+    `To keep it, set in Pulumi.${stack}.yaml, models[${index}] (${model}):`,
     `    priority: ${priority}`,
-    `then: npm run up${stack === "local" ? "" : ` -- ${stack}`}`,
+    `and run: npm run up${stack === "local" ? "" : ` -- ${stack}`}`,
   ];
 }
 
-/** @param words of the command line: [STACK] MODEL PRIORITY */
+/** @param words the command line's arguments: [STACK] MODEL PRIORITY */
 export function parseWords(words: readonly string[]): { stack: string; model: string; priority: number } {
   const [stack, model, priority] = words.length === 3 ? words : ["local", ...words];
   if (stack === undefined || model === undefined || priority === undefined || words.length > 3) {
-    throw new UserError("a model and its priority are needed", USAGE);
+    throw new UserError("a model or a priority is missing", USAGE);
   }
   return { stack, model, priority: parsePriority(priority) };
 }

@@ -4,9 +4,9 @@ import { type Sample } from "./sample";
 import { screen } from "./screen";
 
 export interface WatchOptions {
-  /** Time between two samples. */
+  /** Seconds between two samples. */
   readonly seconds: number;
-  /** How many screens; until it is interrupted if undefined. */
+  /** How many screens to show; if undefined, until interrupted. */
   readonly screens?: number;
 }
 
@@ -15,7 +15,7 @@ const MOST_SECONDS = 3600;
 
 /**
  * @param words `--watch`, `--watch SECONDS` or `--watch=SECONDS`, and `--screens N`
- * @throws UserError that says what is allowed
+ * @throws UserError that lists what is allowed
  */
 export function parseWatch(words: readonly string[]): WatchOptions {
   const [given = ""] = words;
@@ -40,13 +40,13 @@ export function parseWatch(words: readonly string[]): WatchOptions {
   return { seconds, screens };
 }
 
-/** Where screens are shown. */
+/** Where to show screens. */
 export interface Display {
   show(text: string): void;
   end(): void;
 }
 
-/** Each screen in place of the one before on a terminal; elsewhere one after the other. */
+/** On a terminal, each screen replaces the one before; elsewhere they follow each other. */
 export async function display(stream: NodeJS.WriteStream): Promise<Display> {
   if (!stream.isTTY) {
     return {
@@ -66,12 +66,12 @@ export async function display(stream: NodeJS.WriteStream): Promise<Display> {
   };
 }
 
-/** The package is an ES module, which the compiler would turn into a require; that works since Node.js 20.19. */
+/** The compiler turns the import of this ES module into a require, which works since Node.js 20.19. */
 function loadLogUpdate(): Promise<typeof import("log-update")> {
   return import("log-update");
 }
 
-/** Shows one screen after the other, until it is interrupted. */
+/** Shows one screen after another, until interrupted. */
 export async function watch(
   server: DeployedServer,
   { seconds, screens = Infinity }: WatchOptions,

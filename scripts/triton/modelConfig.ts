@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { modelPriority } from "../../components/models/config/tritonFields";
 
-/** A model's configuration as Triton's HTTP API has it, with all that it does not change. */
+/** A model's configuration as Triton's HTTP API returns it, including the fields that we leave unchanged. */
 export interface ModelConfig {
   readonly name: string;
   readonly max_batch_size?: number;
@@ -10,12 +10,12 @@ export interface ModelConfig {
   readonly parameters?: Readonly<Record<string, { readonly string_value: string } | undefined>>;
 }
 
-/** Parameter that the scheduler takes a model's priority from. */
+/** The parameter that the scheduler reads a model's priority from. */
 const PRIORITY_PARAMETER = "xsched_priority";
 
-/** The two priorities that a configuration holds. */
+/** The two priorities in a configuration. */
 export interface ConfiguredPriority {
-  /** `optimization.priority`, which the CUDA priority of the model's streams follows; the default if undefined. */
+  /** `optimization.priority`, which sets the CUDA priority of the model's streams; the default if undefined. */
   readonly cuda: string | undefined;
   /** `parameters.xsched_priority`, which the scheduler follows. */
   readonly xsched: number | undefined;
@@ -27,7 +27,7 @@ export function configuredPriority({ optimization, parameters }: ModelConfig): C
   return { cuda: optimization?.priority, xsched: Number.isInteger(xsched) ? xsched : undefined };
 }
 
-/** The configuration with other priorities and nothing else changed. */
+/** The configuration with other priorities and no other change. */
 export function withPriorities(config: ModelConfig, cuda: string, xsched: number): ModelConfig {
   return {
     ...config,
@@ -36,17 +36,17 @@ export function withPriorities(config: ModelConfig, cuda: string, xsched: number
   };
 }
 
-/** The configuration that the stack would render for a priority. */
+/** The configuration that the stack would render with this priority. */
 export function withPriority(config: ModelConfig, priority: number): ModelConfig {
   return withPriorities(config, modelPriority(priority).name, priority);
 }
 
-/** Whether both say the same. Triton leaves out a priority that is the default, or does not. */
+/** Whether both mean the same. Triton may or may not leave out a default priority. */
 export function sameConfig(one: ModelConfig, other: ModelConfig): boolean {
   return isDeepStrictEqual(normal(one), normal(other));
 }
 
-/** Whether they are the same but for the priorities. */
+/** Whether they are the same except for the priorities. */
 export function sameButPriority(one: ModelConfig, other: ModelConfig): boolean {
   return sameConfig(withPriority(one, 0), withPriority(other, 0));
 }

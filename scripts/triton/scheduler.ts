@@ -1,6 +1,6 @@
 import { type DeployedServer } from "./deployedServer";
 
-/** A queue of the XSched core, as `xsched-ctl stats --json` has it. */
+/** A queue of the XSched core, as `xsched-ctl stats --json` reports it. */
 export interface Queue {
   readonly id: number;
   /** `<model>/<instance>`, or empty in transparent mode. */
@@ -12,7 +12,7 @@ export interface Queue {
   readonly preemptions: number;
 }
 
-/** The model that a queue works for, or empty. */
+/** The model that a queue belongs to, or empty. */
 export function modelOf(queue: Queue): string {
   return queue.name.split("/", 1)[0] ?? "";
 }
@@ -39,7 +39,7 @@ export class Scheduler {
   /**
    * Changes the priority of queues at once.
    *
-   * @param queue an id, or a model's name for all of its queues
+   * @param queue an id, or a model's name for all its queues
    * @throws Error with the scheduler's reason
    */
   public setPriority(queue: string, priority: number): void {

@@ -15,9 +15,9 @@ interface Answer {
   readonly body: string;
 }
 
-/** What is asked of Triton's HTTP API beside inference. */
+/** The part of Triton's HTTP API that we use, apart from inference. */
 export abstract class TritonApi {
-  /** Where it is asked, for messages. */
+  /** The server's address, for messages. */
   public abstract readonly place: string;
 
   public async version(): Promise<string> {
@@ -46,15 +46,15 @@ export abstract class TritonApi {
     throw new UserError(
       `the model "${model}" is not ready at ${this.place}`,
       served.length > 0
-        ? `use one of those that are: ${served.join(", ")}`
+        ? `use a model that is ready: ${served.join(", ")}`
         : "deploy a model first: npm run up",
     );
   }
 
   /**
-   * Loads a model again, and waits until it serves.
+   * Reloads a model and waits until it serves.
    *
-   * @param config in place of its own configuration
+   * @param config replaces the model's own configuration
    */
   public abstract reload(model: string, config?: ModelConfig): Promise<void>;
 
@@ -62,7 +62,7 @@ export abstract class TritonApi {
 
   private async get<T>(path: string, method = "GET"): Promise<T> {
     const { status, body } = await this.ask(method, path);
-    if (status !== 200) throw new Error(`${this.place}${path} answers with HTTP status ${status}: ${body}`);
+    if (status !== 200) throw new Error(`${this.place}${path} answered with HTTP status ${status}: ${body}`);
     return JSON.parse(body) as T;
   }
 }
@@ -71,11 +71,11 @@ function modelPath(model: string): string {
   return `/v2/models/${encodeURIComponent(model)}`;
 }
 
-/** How long a model may take to load where the stack's own limit is not known, in milliseconds. */
+/** How long a model may take to load, in milliseconds, where the stack's own limit is unknown. */
 const LOAD_TIMEOUT_MS = 600_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 
-/** A Triton that is reached by its URL, with no stack behind it as far as is known. */
+/** A Triton at a URL, with no known stack behind it. */
 export class RemoteApi extends TritonApi {
   public constructor(public readonly place: string) {
     super();
@@ -87,8 +87,8 @@ export class RemoteApi extends TritonApi {
     const answer = await this.ask("POST", path, body, LOAD_TIMEOUT_MS);
     if (answer.status !== 200) {
       throw new UserError(
-        `Triton at ${this.place} does not load the model "${model}": ${answer.body}`,
-        "it must run with --model-control-mode=explicit, as the stack starts it",
+        `Triton at ${this.place} did not load the model "${model}": ${answer.body}`,
+        "start Triton with --model-control-mode=explicit, as a stack does",
       );
     }
   }
@@ -110,13 +110,13 @@ export class RemoteApi extends TritonApi {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw new UserError(
         `no Triton answers at ${this.place} (${cause instanceof Error ? cause.message : String(cause)})`,
-        "give the URL of its HTTP port, and open a tunnel if it is on another machine (npm run status prints one)",
+        "give the URL of its HTTP port; if it is on another machine, open a tunnel (npm run status prints the command)",
       );
     }
   }
 }
 
-/** The Triton of a stack, asked on its own host: no port has to be reached from here. */
+/** A stack's Triton. Requests are made on its host, so no port has to be reachable from here. */
 export class DeployedApi extends TritonApi {
   public readonly place: string;
 

@@ -228,7 +228,10 @@ describe("the benchmark on the local stack", () => {
     const { child, ended } = await startLongRun();
     const second = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW);
     assert.equal(second.code, 1);
-    assert.match(second.output, new RegExp(`a benchmark uses the server at .* \\(process ${child.pid}\\)`));
+    assert.match(
+      second.output,
+      new RegExp(`a benchmark is using the server at .* \\(process ${child.pid}\\)`),
+    );
     child.kill("SIGKILL");
     await ended;
     assert.equal(await changed(), true);
@@ -237,7 +240,7 @@ describe("the benchmark on the local stack", () => {
     requireSuccess({ code, output });
     assert.deepEqual(await configs(), deployed, output);
     assert.deepEqual(journals(), []);
-    assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to put back/);
+    assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to restore/);
   });
 
   it("`npm run set-priority` loads the model again where no core runs, and a benchmark keeps what it set", async () => {
@@ -245,9 +248,9 @@ describe("the benchmark on the local stack", () => {
     requireSuccess(changed);
     assert.match(
       changed.output,
-      /^bert-low has priority -7 now: it was loaded again, since nothing is scheduled there/,
+      /^bert-low now has priority -7: it was reloaded, because nothing is scheduled on the host/,
     );
-    assert.match(changed.output, /^The stack "local" still says -255\./m);
+    assert.match(changed.output, /^The config of the stack "local" still has -255\./m);
     assert.deepEqual(await triton.priority(LOW), { triton: "PRIORITY_MIN", xsched: "-7" });
     const live = await configs();
     const short = ["--samples", "4", "--rounds", "1", "--rate", "20", "--warm-up", "0.1", "--out", "live"];
@@ -299,7 +302,7 @@ describe("the benchmark on the local stack", () => {
     assert.equal(unknown.code, 1);
     assert.match(
       unknown.output,
-      /^error: the model "bert-hihg" is not ready.*\nfix: use one of those that are: .*bert-high/m,
+      /^error: the model "bert-hihg" is not ready.*\nfix: use a model that is ready: .*bert-high/m,
     );
     const exchanged = await workspace.npm("bench", "--", "--high", LOW, "--low", HIGH);
     assert.equal(exchanged.code, 1);

@@ -150,7 +150,7 @@ describe("a scheduler that runs", () => {
 
   it("takes another priority at once, without a reload", async () => {
     const said = await setPriority(server, "batch", 12);
-    assert.match(said, /^batch has priority 12 now: changed in the running scheduler/);
+    assert.match(said, /^batch now has priority 12: changed in the running scheduler/);
     assert.equal(priorityOf("batch"), 12);
     assert.deepEqual(server.loads, []);
     await setPriority(server, "batch", -255);

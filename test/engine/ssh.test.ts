@@ -109,7 +109,7 @@ describe("a stack on an existing machine over SSH", function () {
     const before = await config("batch");
     const changed = await workspace.npm("set-priority", "--", STACK, "batch", "-7");
     requireSuccess(changed);
-    assert.match(changed.output, /^The stack "edge" still says -255\./m);
+    assert.match(changed.output, /^The config of the stack "edge" still has -255\./m);
     assert.deepEqual(await triton.priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
     const back = await workspace.npm("set-priority", "--", STACK, "batch", "min");
     requireSuccess(back);

@@ -13,23 +13,23 @@ import { isRunning, type Journal, type JournalEntry } from "./journal";
 
 const ROLES: readonly Role[] = ["high", "low"];
 
-/** What arms are switched on. */
+/** The server whose arms are switched. */
 export interface Server {
   readonly api: TritonApi;
-  /** Where the models of the server are scheduled and the scheduler can be reached. */
+  /** Present if the server's models are scheduled and the scheduler can be reached. */
   readonly scheduler?: Scheduler;
-  /** The stack behind it, if it is known. */
+  /** The stack behind it, if known. */
   readonly stack?: string;
   readonly journal: Journal;
 }
 
 /**
- * Gives two models of a server one setting after the other, by loading them with another configuration than the
- * stack's, which stays as it is. What has to be put back is in the journal before anything changes.
+ * Switches two models of a server between settings by loading them with other configurations. The stack's own files stay
+ * as they are. What has to be restored is in the journal before anything changes.
  */
 export class ArmSwitch {
   private current: Setting = "own";
-  /** Somebody else has loaded one of the models: what the stack has now counts. */
+  /** Somebody else has loaded one of the models, so the stack's current configuration counts. */
   private deployedMeanwhile = false;
 
   private constructor(
@@ -38,13 +38,13 @@ export class ArmSwitch {
     private readonly entry: Omit<JournalEntry, "owner">,
   ) {}
 
-  /** @throws UserError if another benchmark runs, or the models are not there or in the wrong order */
+  /** @throws UserError if another benchmark runs, a model is missing, or the models are in the wrong order */
   public static async begin(server: Server, models: Readonly<Record<Role, string>>): Promise<ArmSwitch> {
     const { api, scheduler, stack, journal } = server;
     const left = journal.read();
     if (left !== undefined && isRunning(left)) {
       throw new UserError(
-        `another benchmark uses the server at ${api.place} (process ${left.owner.pid})`,
+        `another benchmark is using the server at ${api.place} (process ${left.owner.pid})`,
         "run this again when it has ended",
       );
     }
@@ -61,29 +61,29 @@ export class ArmSwitch {
     return new ArmSwitch(server, models, entry);
   }
 
-  /** The configured priorities of a model as the stack has deployed it. */
+  /** The priorities of a model in the stack's configuration. */
   public priorityOf(role: Role): ConfiguredPriority {
     return configuredPriority(this.before(role));
   }
 
-  /** @returns once both models serve in the setting */
+  /** Resolves once both models serve in the setting. */
   public async use(setting: Setting): Promise<void> {
     if (setting !== this.current) {
       for (const role of ROLES) {
         const config = configFor(setting, role, this.before(role));
-        if (config === undefined) await putBack(this.server.api, this.models[role], this.before(role));
+        if (config === undefined) await restoreModel(this.server.api, this.models[role], this.before(role));
         else await this.server.api.reload(this.models[role], config);
       }
       this.current = setting;
-      if (setting === "own" && this.server.scheduler) putBackQueues(this.server.scheduler, this.entry.queues);
+      if (setting === "own" && this.server.scheduler) restoreQueues(this.server.scheduler, this.entry.queues);
     }
     this.useQueues();
     await this.check();
   }
 
   /**
-   * Transparent mode gives each queue the priority of its CUDA stream, and streams may be made when the first request
-   * comes: to be called after the warm-up, too.
+   * In transparent mode, each queue gets the priority of its CUDA stream, and a stream may not exist before the first
+   * request. So call this again after the warm-up.
    */
   public useQueues(): void {
     const { scheduler } = this.server;
@@ -94,21 +94,21 @@ export class ArmSwitch {
     }
   }
 
-  /** @throws Error if somebody else has loaded one of the models since */
+  /** @throws UserError if somebody else has loaded one of the models since */
   public async check(): Promise<void> {
     for (const role of ROLES) {
       const wanted = configFor(this.current, role, this.before(role)) ?? this.before(role);
       if (!sameConfig(await this.server.api.config(this.models[role]), wanted)) {
         this.deployedMeanwhile = true;
         throw new UserError(
-          `the model "${this.models[role]}" is not as the benchmark has loaded it; was it deployed, or the server started again, meanwhile?`,
-          "run the benchmark again, and npm run up only when it has ended",
+          `the model "${this.models[role]}" is no longer the one that the benchmark loaded; was it deployed, or the server restarted, meanwhile?`,
+          "run the benchmark again, and wait for its end before npm run up",
         );
       }
     }
   }
 
-  /** Puts everything back as it was. */
+  /** Restores everything. */
   public restore(): Promise<string[]> {
     return restore(this.server, this.entry, this.deployedMeanwhile);
   }
@@ -121,10 +121,10 @@ export class ArmSwitch {
 }
 
 /**
- * Puts back what an entry of the journal says, and forgets the entry.
+ * Restores what an entry of the journal says, and removes the entry.
  *
- * @param deployedMeanwhile load the models as the stack has them, whatever the entry says
- * @returns what a person should know
+ * @param deployedMeanwhile load the stack's own models, whatever the entry says
+ * @returns remarks for the user
  */
 export async function restore(
   { api, scheduler, journal }: Server,
@@ -135,23 +135,25 @@ export async function restore(
   for (const [model, before] of Object.entries(configs)) {
     if (deployedMeanwhile) await api.reload(model);
     if (
-      !(deployedMeanwhile ? sameConfig(await api.config(model), before) : await putBack(api, model, before))
+      !(deployedMeanwhile
+        ? sameConfig(await api.config(model), before)
+        : await restoreModel(api, model, before))
     ) {
-      remarks.push(`the model "${model}" was deployed anew meanwhile; it serves as the stack has it`);
+      remarks.push(`the model "${model}" was deployed meanwhile; it keeps the stack's new configuration`);
     }
   }
-  if (scheduler) putBackQueues(scheduler, queues);
+  if (scheduler) restoreQueues(scheduler, queues);
   journal.remove();
   return remarks;
 }
 
 /**
- * Loads a model as its stack has it. If only its priority is then another than before, that had been changed live,
- * and is again.
+ * Loads a model with its stack's configuration. If only the priority then differs from the one before, it had been
+ * changed live, and that change is made again.
  *
- * @returns false if it is not what it was, because the stack has another one now
+ * @returns false if the model differs from before, because the stack has another one now
  */
-async function putBack(api: TritonApi, model: string, before: ModelConfig): Promise<boolean> {
+async function restoreModel(api: TritonApi, model: string, before: ModelConfig): Promise<boolean> {
   if (sameConfig(await api.config(model), before)) return true;
   await api.reload(model);
   const deployed = await api.config(model);
@@ -161,15 +163,15 @@ async function putBack(api: TritonApi, model: string, before: ModelConfig): Prom
   return sameConfig(await api.config(model), before);
 }
 
-/** Gives queues that are still there the priorities that they had. */
-function putBackQueues(scheduler: Scheduler, queues: JournalEntry["queues"]): void {
+/** Restores the priorities of queues that still exist. */
+function restoreQueues(scheduler: Scheduler, queues: JournalEntry["queues"]): void {
   const now = queuePriorities(scheduler.queues());
   for (const [queue, priority] of Object.entries(queues)) {
     if (now[queue] !== undefined && now[queue] !== priority) scheduler.setPriority(queue, priority);
   }
 }
 
-/** Priorities by the model that queues work for; by id where they have no name. */
+/** Priorities by the queues' model, or by id where queues have no name. */
 function queuePriorities(queues: readonly Queue[]): Record<string, number> {
   return Object.fromEntries(queues.map((queue) => [modelOf(queue) || String(queue.id), queue.priority]));
 }

@@ -1,11 +1,11 @@
 import { HIGHEST_PRIORITY } from "../../../components/settings/allowedValues";
 import { type ModelConfig, withPriorities } from "../../triton/modelConfig";
 
-/** What is compared. */
+/** The arms of the comparison. */
 export const ARMS = ["standalone", "triton", "triton+priority", "xsched"] as const;
 export type Arm = (typeof ARMS)[number];
 
-/** What is measured in each round: the arms, and the low model alone, which its throughput is compared with. */
+/** The phases of each round: the arms, and the low model alone, as the base of its throughput. */
 export const PHASES = ["low alone", ...ARMS] as const;
 export type Phase = (typeof PHASES)[number];
 
@@ -20,7 +20,7 @@ export const SETTING: Readonly<Record<Phase, Setting>> = {
   xsched: "own",
 };
 
-/** What each arm is, for the reports. */
+/** The meaning of each phase, for the reports. */
 export const MEANING: Readonly<Record<Phase, string>> = {
   "low alone": "the low model alone, back to back",
   standalone: "the high model alone",
@@ -30,18 +30,18 @@ export const MEANING: Readonly<Record<Phase, string>> = {
 };
 
 /**
- * Where nothing is to be scheduled, both models have the highest priority: then the core neither lets one wait for
- * the other, nor bounds what they have in flight, which it does with whatever has a lower priority than the highest
- * queue, even if that is idle (native/xsched/src/preempt/policy_hpf.cc).
+ * Where nothing should be scheduled, both models get the highest priority. Then neither waits for the other, and the core
+ * does not bound what they have in flight. It does that with every queue below the highest one, even while the highest
+ * one is idle (native/xsched/src/preempt/policy_hpf.cc).
  */
 export const UNSCHEDULED = HIGHEST_PRIORITY;
 
 export type Role = "high" | "low";
 
 /**
- * The configuration of a model in a setting; undefined where it is the stack's own.
+ * A model's configuration in a setting; undefined for the stack's own.
  *
- * @param own the model's configuration as the stack has deployed it
+ * @param own the configuration that the stack has deployed
  */
 export function configFor(setting: Setting, role: Role, own: ModelConfig): ModelConfig | undefined {
   switch (setting) {
@@ -55,8 +55,8 @@ export function configFor(setting: Setting, role: Role, own: ModelConfig): Model
 }
 
 /**
- * The phases of a round. Each round begins with another one, so that what drifts over time (clocks, temperature)
- * meets every arm alike.
+ * The phases of a round. Each round starts with a different one, so that drift over time (clocks, temperature) affects
+ * every arm alike.
  */
 export function phasesOf(round: number): Phase[] {
   return PHASES.map((_, index) => PHASES[(index + round) % PHASES.length] ?? "standalone");

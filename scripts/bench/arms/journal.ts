@@ -4,21 +4,21 @@ import * as path from "node:path";
 
 import { type ModelConfig } from "../../triton/modelConfig";
 
-/** What a benchmark has to put back, written down before it changes anything. */
+/** What a benchmark has to restore, written down before it changes anything. */
 export interface JournalEntry {
-  /** Where Triton is asked. */
+  /** Triton's address. */
   readonly place: string;
-  /** The stack behind it, if it is known. */
+  /** The stack behind it, if known. */
   readonly stack?: string;
-  /** The process that has changed something. */
+  /** The benchmark's process. */
   readonly owner: { readonly pid: number; readonly started: string };
-  /** By model, its configuration before. */
+  /** Each model's configuration before the benchmark. */
   readonly configs: Readonly<Record<string, ModelConfig>>;
-  /** By queue of the XSched core, its priority before; by model where queues have names, by id otherwise. */
+  /** Each queue's priority before the benchmark, by model where queues have names, otherwise by id. */
   readonly queues: Readonly<Record<string, number>>;
 }
 
-/** The journal of one server. It outlives a process that is killed. */
+/** The journal of one server. It survives the death of the process. */
 export class Journal {
   private readonly file: string;
 
@@ -35,7 +35,7 @@ export class Journal {
     return JSON.parse(fs.readFileSync(this.file, "utf8")) as JournalEntry;
   }
 
-  /** Is on the disk, whole, when it returns. */
+  /** When this returns, the whole entry is on disk. */
   public write(entry: Omit<JournalEntry, "owner">): void {
     fs.mkdirSync(this.folder, { recursive: true });
     const temporary = `${this.file}.${process.pid}`;
@@ -55,16 +55,16 @@ export class Journal {
   }
 }
 
-/** Whether the benchmark that wrote an entry still runs. */
+/** Whether the benchmark that wrote an entry is still running. */
 export function isRunning({ owner }: JournalEntry): boolean {
   return owner.pid !== process.pid && startOf(owner.pid) === owner.started;
 }
 
-/** When a process began, in clock ticks since boot: with its number it names one process. Undefined if it has ended. */
+/** When a process started, in clock ticks since boot; together with its pid, this identifies it. Undefined if it has ended. */
 function startOf(pid: number): string | undefined {
   try {
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field, the name, may itself hold spaces and parentheses.
+    // The second field, the name, can itself contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return fields[0] === "Z" ? undefined : fields[19];
   } catch {

@@ -2,12 +2,12 @@ import { now } from "./clock";
 
 const word = new Int32Array(new SharedArrayBuffer(4));
 
-/** Memory that is read again and again: nothing is allocated, and the compiler cannot leave it out. */
+/** Reads memory again and again: this allocates nothing, and the compiler cannot optimise it away. */
 function read(times: number): void {
   for (let index = 0; index < times; index++) Atomics.load(word, 0);
 }
 
-/** Reads in a millisecond, measured once the code is compiled. */
+/** Reads per millisecond, measured after the JIT has compiled the loop. */
 const perMs = ((): number => {
   const reads = 100_000;
   let fastest = Infinity;
@@ -20,8 +20,8 @@ const perMs = ((): number => {
 })();
 
 /**
- * Lets about so many milliseconds pass, or more where the thread is stopped meanwhile. A loop that asks the clock, or
- * one that turns the event loop without pause, would leave 290 MB/s of objects behind, and be stopped to collect them.
+ * Waits for about this many milliseconds, or longer if the thread is preempted. A loop that reads the clock, or turns the
+ * event loop without pause, would leave 290 MB/s of garbage and be stopped to collect it.
  */
 export function busyWait(ms: number): void {
   read(Math.round(ms * perMs));

@@ -2,13 +2,13 @@ import { type Connection } from "../protocol/connection";
 import { now } from "./clock";
 import { type ClosedLoad } from "./messages";
 
-/** How long a sender rests after a failure, in milliseconds, so that a server that refuses all is not stormed. */
+/** A sender's pause after a failure, in milliseconds, so as not to flood a server that refuses everything. */
 const REST_AFTER_FAILURE_MS = 100;
 
 /**
- * Sends requests back to back until `abort` is raised, then waits for the answers that are under way.
+ * Sends requests back to back until `abort` fires, then waits for the outstanding answers.
  *
- * @param concurrency how many requests are under way at any time
+ * @param concurrency how many requests are in flight at any time
  */
 export async function closedLoad(
   connection: Connection,

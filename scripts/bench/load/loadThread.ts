@@ -5,16 +5,16 @@ import { type Target } from "../protocol/connection";
 import { now } from "./clock";
 import { type ClosedLoad, type Done, type LoadThreadOptions, type OpenLoad, type Task } from "./messages";
 
-/** From the order to the first arrival, in milliseconds: time for it to reach the thread. */
+/** Milliseconds from the order to the first arrival, so that the order reaches the thread in time. */
 const HEAD_START_MS = 50;
 
-/** A closed load under way. */
+/** A running closed load. */
 export interface RunningLoad {
-  /** Lets it end; the answers under way are waited for. */
+  /** Stops sending and waits for the outstanding answers. */
   stop(): Promise<ClosedLoad>;
 }
 
-/** A load on one model from a thread of its own, so that loads do not disturb each other's timing. */
+/** A load on one model, from its own thread, so that loads do not disturb each other's timing. */
 export class LoadThread {
   private readonly answers = new Int32Array(new SharedArrayBuffer(4));
   private readonly worker: Worker;
@@ -27,8 +27,8 @@ export class LoadThread {
     this.worker = new Worker(path.join(__dirname, "thread.ts"), {
       workerData: options,
       execArgv: ["--require", require.resolve("ts-node/register/transpile-only")],
-      // Short collections: nothing is sent meanwhile. Of gRPC's requests much survives one: with 6 MB it takes 0.8 ms,
-      // with 64 MB 7 ms (medians), and they are so much rarer that both take little of the time.
+      // Nothing is sent during a collection, so collections must be short. Much of gRPC's data survives one: it takes
+      // 0.8 ms with 6 MB and 7 ms with 64 MB (medians). Either way, collections take a small share of the time.
       resourceLimits: { maxYoungGenerationSizeMb: 6 },
     });
     this.worker.on("message", (done: Done) => {
@@ -43,23 +43,23 @@ export class LoadThread {
     });
   }
 
-  /** @returns once the thread can send; starting it takes half a second */
+  /** Resolves once the thread can send; starting it takes half a second. */
   public static async start(target: Target): Promise<LoadThread> {
     const thread = new LoadThread(target);
     await thread.perform({ kind: "start" });
     return thread;
   }
 
-  /** Answers so far of what runs now. */
+  /** Answers to the current task so far. */
   public get answered(): number {
     return Atomics.load(this.answers, 0);
   }
 
   /**
-   * Sends requests at their times and resolves when the last answer is there.
+   * Sends requests at their times and resolves with the last answer.
    *
    * @param times milliseconds from the start, ascending
-   * @param abort sends no more
+   * @param abort stops sending
    */
   public async open(times: Float64Array, abort: AbortSignal): Promise<{ start: number; load: OpenLoad }> {
     const start = now() + HEAD_START_MS;
@@ -79,7 +79,7 @@ export class LoadThread {
   /** Sends requests back to back until it is stopped. */
   public closed(concurrency: number): RunningLoad {
     const done = this.perform({ kind: "closed", concurrency });
-    // Heard at the latest by stop().
+    // stop() handles a failure.
     done.catch(() => undefined);
     return {
       stop: async () => {

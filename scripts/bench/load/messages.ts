@@ -1,44 +1,44 @@
 import { type Target } from "../protocol/connection";
 
-/** What the thread of a load is made for. */
+/** The options of a load's thread. */
 export interface LoadThreadOptions {
   readonly target: Target;
-  /** One 32-bit counter: answers so far in this task. */
+  /** A 32-bit counter of the answers to this task so far. */
   readonly answered: SharedArrayBuffer;
 }
 
-/** What a load's thread is told to do; it does one thing at a time. */
+/** The tasks of a load's thread; it does one at a time. */
 export type Task =
   | { readonly kind: "start" }
   | { readonly kind: "open"; readonly start: number; readonly times: Float64Array }
   | { readonly kind: "closed"; readonly concurrency: number }
   | { readonly kind: "stop" };
 
-/** What it answers when it has done it. */
+/** The thread's answer when a task is done. */
 export type Done =
   | { readonly kind: "start" }
   | { readonly kind: "open"; readonly load: OpenLoad }
   | { readonly kind: "closed"; readonly load: ClosedLoad };
 
-/** What became of an open load: one entry for each arrival that was sent. */
+/** The result of an open load, with one entry per request sent. */
 export interface OpenLoad {
-  /** When it was meant to be sent, in milliseconds from the start. */
+  /** When the request was due, in milliseconds from the start. */
   readonly intended: Float64Array;
-  /** Milliseconds by which it was sent later than that. */
+  /** How many milliseconds late it was sent. */
   readonly lag: Float64Array;
-  /** Milliseconds from the intended time to the whole answer; NaN for one that failed. */
+  /** Milliseconds from the due time to the complete answer; NaN if the request failed. */
   readonly latency: Float64Array;
-  /** Why requests failed, each reason once. */
+  /** The reasons for failures, each once. */
   readonly problems: readonly string[];
 }
 
-/** What became of a closed load: one entry for each answer. */
+/** The result of a closed load, with one entry per answer. */
 export interface ClosedLoad {
-  /** When the answer was there, by `now()`. */
+  /** When the answer was complete, by `now()`. */
   readonly ends: Float64Array;
-  /** Milliseconds from sending to the whole answer. */
+  /** Milliseconds from sending to the complete answer. */
   readonly latency: Float64Array;
   readonly failed: number;
-  /** Why requests failed, each reason once. */
+  /** The reasons for failures, each once. */
   readonly problems: readonly string[];
 }

@@ -4,13 +4,12 @@ import { type OpenLoad } from "./messages";
 import { pace } from "./pace";
 
 /**
- * Sends requests at fixed times, whether or not earlier ones are answered, and waits for the last answer. Latency
- * counts from the time at which a request was meant to be sent: one that is late because of the load itself, or of
- * this process, is not flattered.
+ * Sends requests at fixed times, whether or not earlier ones have been answered, and waits for the last answer. Latency
+ * counts from the time at which a request was due, so a delay caused by the load or by this process is not hidden.
  *
  * @param start when the schedule begins, by `now()`
  * @param times milliseconds from the start, ascending
- * @param abort sends no more
+ * @param abort stops sending
  */
 export async function openLoad(
   connection: Connection,

@@ -2,21 +2,20 @@ import { busyWait } from "./busyWait";
 import { now } from "./clock";
 
 /**
- * How long before a due time the event loop stops sleeping and turns without pause, in milliseconds. A timer of
- * libuv has a resolution of one, and the kernel adds some tenths. While it turns, answers are still received.
+ * How long before a due time the event loop stops sleeping and spins, in milliseconds. libuv's timers have a resolution
+ * of one millisecond, and the kernel adds a few tenths. While it spins, answers are still received.
  */
 const SPIN_MS = 2;
 
-/** How long one turn of it takes, in milliseconds: an answer is received at most so much later. */
+/** The length of one spin, in milliseconds: it delays receiving an answer by at most this. */
 const TURN_MS = 0.02;
 
 /**
- * Calls `send` with each index of `times` as close to its time as this thread can, and never before. One that comes
- * late delays no other: those that are due meanwhile follow at once.
+ * Calls `send` with each index of `times` as close to its time as this thread can, and never earlier. A late call delays
+ * no other: calls that became due meanwhile follow at once. Resolves after the last call, or when `abort` fires.
  *
  * @param start when the schedule begins, by `now()`
  * @param times milliseconds from the start, ascending
- * @returns when the last one was sent, or `abort` was raised
  */
 export function pace(
   start: number,
@@ -38,7 +37,7 @@ export function pace(
           return;
         }
         const rest = start + (times[index] ?? 0) - now();
-        // Short sleeps, so that an abort is noticed.
+        // Short sleeps, to notice an abort.
         if (rest > SPIN_MS) setTimeout(turn, Math.min(Math.floor(rest - SPIN_MS), 100));
         else {
           busyWait(Math.min(rest, TURN_MS));

@@ -1,15 +1,15 @@
 import { type Random } from "../statistics/random";
 
-/** How the arrivals of an open loop are spread. */
+/** The distribution of arrivals in an open loop. */
 export const ARRIVALS = ["fixed", "poisson"] as const;
 export type Arrivals = (typeof ARRIVALS)[number];
 
 /**
- * When requests are to be sent, in milliseconds from the start, made in advance so that no answer can delay them.
- * `fixed`: one every `1000 / rate` ms. `poisson`: independent of each other, `rate` a second on average.
+ * When to send requests, in milliseconds from the start. The schedule is drawn in advance, so no answer can delay it.
+ * `fixed`: one every `1000 / rate` ms. `poisson`: independent arrivals, `rate` per second on average.
  *
- * @param count how many requests
- * @param rate requests a second
+ * @param count number of requests
+ * @param rate requests per second
  */
 export function schedule(arrivals: Arrivals, count: number, rate: number, random: Random): Float64Array {
   const times = new Float64Array(count);

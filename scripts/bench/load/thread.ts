@@ -1,4 +1,4 @@
-// The thread of one load, with a connection of its own. Nothing else runs in it, so that it keeps time.
+// The thread of one load, with its own connection. Nothing else runs in it, so that it stays punctual.
 import { parentPort, workerData } from "node:worker_threads";
 
 import { connect } from "../protocol/connection";

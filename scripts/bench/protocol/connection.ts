@@ -5,7 +5,7 @@ import { type Tensor } from "./tensors";
 export const PROTOCOLS = ["http", "grpc"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
 
-/** Where and what to ask; can be handed to a worker thread. */
+/** Where to send which request; can be passed to a worker thread. */
 export interface Target {
   readonly protocol: Protocol;
   /** URL of the HTTP API, or `host:port` of the gRPC API. */
@@ -16,9 +16,9 @@ export interface Target {
   readonly timeoutMs: number;
 }
 
-/** Sends one and the same request to a model, any number at the same time. */
+/** Sends the same request to a model, any number of times concurrently. */
 export interface Connection {
-  /** @param done called once: with nothing when the answer is there, or with what went wrong */
+  /** @param done called once: without an argument when the answer is complete, or with the problem */
   send(done: (problem?: string) => void): void;
   close(): Promise<void>;
 }

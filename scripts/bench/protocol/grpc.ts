@@ -8,20 +8,20 @@ import { type Tensor } from "./tensors";
 
 const SERVICE = "inference.GRPCInferenceService";
 
-/** Any size of tensor that Triton takes. */
+/** Triton decides how large a tensor may be. */
 const NO_LIMIT = -1;
 
-/** Requests over one gRPC channel; the request is serialised once, and answers are not parsed. */
+/** Requests over one gRPC channel. The request is serialised once, and answers are not parsed. */
 export function grpcConnection({ address, model, inputs, timeoutMs }: Target): Connection {
   const method = inferMethod();
   const client = new Client(address, credentials.createInsecure(), {
     "grpc.max_send_message_length": NO_LIMIT,
     "grpc.max_receive_message_length": NO_LIMIT,
-    // Connections of a run must not end up in another run's channel.
+    // A run must not reuse another run's connections.
     "grpc.use_local_subchannel_pool": 1,
-    // A request that fails is one that failed.
+    // A failed request must count as failed.
     "grpc.enable_retries": 0,
-    // Counts what nobody reads, at a cost for each request.
+    // Channelz costs time per request, for statistics that nobody reads.
     "grpc.enable_channelz": 0,
   });
   const request = method.requestSerialize(inferRequest(model, inputs));
@@ -46,7 +46,7 @@ export function grpcConnection({ address, model, inputs, timeoutMs }: Target): C
   };
 }
 
-/** The call `ModelInfer` with its messages, from the protocol's definition. */
+/** The call `ModelInfer` and its messages, from the protocol's definition. */
 export function inferMethod(): MethodDefinition<object, object> {
   const definition = loadSync(path.join(__dirname, "inference.proto"), { keepCase: true, longs: Number });
   const service = definition[SERVICE] as Record<string, MethodDefinition<object, object>> | undefined;

@@ -3,10 +3,10 @@ import { type Dispatcher, Pool } from "undici";
 import { type Connection, type Target } from "./connection";
 import { type Tensor } from "./tensors";
 
-/** How many requests can be under way; more wait for a connection, and their latency shows it. */
+/** How many requests can be in flight. Others wait for a connection, which their latency shows. */
 const CONNECTIONS = 256;
 
-/** Requests with binary tensors over HTTP/1.1, one at a time on each of a pool of connections. */
+/** Requests with binary tensors over HTTP/1.1, one at a time on each connection of a pool. */
 export function httpConnection({ address, model, inputs, timeoutMs }: Target): Connection {
   const pool = new Pool(new URL(address).origin, {
     connections: CONNECTIONS,
@@ -30,7 +30,7 @@ export function httpConnection({ address, model, inputs, timeoutMs }: Target): C
       let status = 0;
       let text = "";
       pool.dispatch(options, {
-        // Its presence tells undici which form of handler this is.
+        // undici recognises the kind of handler by this method.
         onRequestStart: () => undefined,
         onResponseStart: (_controller, code) => {
           status = code;
@@ -51,10 +51,10 @@ export function httpConnection({ address, model, inputs, timeoutMs }: Target): C
 }
 
 /**
- * A request of Triton's binary tensor data extension that asks for binary outputs, too.
+ * A request in Triton's binary tensor data extension that also asks for binary outputs.
  * https://github.com/triton-inference-server/server/blob/r22.06/docs/protocol/extension_binary_data.md
  *
- * @returns the body and how many bytes of it are the JSON in front
+ * @returns the body, and the length of the JSON at its start in bytes
  */
 export function binaryRequest(inputs: readonly Tensor[]): { head: number; body: Buffer } {
   const header = Buffer.from(

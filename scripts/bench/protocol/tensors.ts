@@ -1,6 +1,6 @@
 import { type TensorDescription } from "../../triton/tritonApi";
 
-/** An input as it is sent. */
+/** An input, ready to send. */
 export interface Tensor {
   readonly name: string;
   readonly datatype: string;
@@ -9,7 +9,7 @@ export interface Tensor {
   readonly data: Buffer;
 }
 
-/** Bytes of an element, by data type. BYTES is not in it: its elements have a length of their own. */
+/** Bytes per element, by data type, except BYTES, whose elements vary in length. */
 const ELEMENT_BYTES: Readonly<Record<string, number>> = {
   BOOL: 1,
   UINT8: 1,
@@ -26,7 +26,7 @@ const ELEMENT_BYTES: Readonly<Record<string, number>> = {
   FP64: 8,
 };
 
-/** The number one, by the data types that are not integers. */
+/** The number one in each data type that is not an integer. */
 const ONES: Readonly<Record<string, number[]>> = {
   FP16: [0x00, 0x3c],
   BF16: [0x80, 0x3f],
@@ -37,11 +37,10 @@ const ONES: Readonly<Record<string, number[]>> = {
 };
 
 /**
- * An input full of ones: latency does not depend on the values, and one is valid wherever a token, a mask or a
- * number is wanted.
+ * An input filled with ones. Latency does not depend on the values, and one is a valid token, mask and number.
  *
- * @param shape every extent, the batch first if the model has one
- * @throws Error for a data type that is not known
+ * @param shape all extents, starting with the batch if the model has one
+ * @throws Error for an unknown data type
  */
 export function ones({ name, datatype }: TensorDescription, shape: readonly number[]): Tensor {
   const one = ONES[datatype] ?? integerOne(datatype);
@@ -51,6 +50,6 @@ export function ones({ name, datatype }: TensorDescription, shape: readonly numb
 
 function integerOne(datatype: string): number[] {
   const bytes = ELEMENT_BYTES[datatype];
-  if (bytes === undefined) throw new Error(`an input has the data type ${datatype}, which is not known here`);
+  if (bytes === undefined) throw new Error(`an input has the unknown data type ${datatype}`);
   return [1, ...Array<number>(bytes - 1).fill(0)];
 }

@@ -12,15 +12,15 @@ const FONT = "Helvetica, Arial, sans-serif";
 const INK = "#222222";
 const GRID = "#dddddd";
 
-/** More points than a line of this width can show are left out. */
+/** The most points of a line; this width cannot show more. */
 const POINTS = 600;
 
-/** From this ratio of the longest to the shortest latency on, the axis is logarithmic. */
+/** Above this ratio of the longest to the shortest latency, the axis is logarithmic. */
 const LOG_FROM = 8;
 
 /**
- * Lines that are told apart without colour: by their dashes, their width and how dark they are. What lies below comes
- * first; the thin line of "standalone" stays visible on the thick one of "xsched".
+ * Lines that can be told apart without colour, by dashes, width and darkness. The lowest line comes first, so that the
+ * thin line of "standalone" stays visible on top of the thick one of "xsched".
  */
 const LINES: Readonly<Record<Arm, { color: string; width: number; type: "solid" | number[] }>> = {
   xsched: { color: "#56a5d8", width: 5, type: "solid" },
@@ -29,7 +29,7 @@ const LINES: Readonly<Record<Arm, { color: string; width: number; type: "solid" 
   standalone: { color: "#000000", width: 1.6, type: "solid" },
 };
 
-/** The share of the high model's requests that were answered within a time: one line an arm, as SVG. */
+/** The share of the high model's requests answered within a time, one line per arm, as SVG. */
 export function latencyChart(results: Results): string {
   const { plan, run, measurements } = results;
   const samples = Object.fromEntries(
@@ -43,8 +43,8 @@ export function latencyChart(results: Results): string {
   const perArm = Math.max(...ARMS.map((arm) => samples[arm].length));
   return render({
     title: titled(
-      `Latency of ${plan.high} beside ${plan.low}`,
-      `${plan.high}: ${count(run.rate)} requests/s, ${run.arrivals} arrivals, ${count(perArm)} an arm, from the intended time of sending.`,
+      `Latency of ${plan.high} next to ${plan.low}`,
+      `${plan.high}: ${count(run.rate)} requests/s, ${run.arrivals} arrivals, ${count(perArm)} per arm, from the due time.`,
       `${plan.low}: back to back.`,
       remark(results),
     ),
@@ -101,8 +101,8 @@ export function throughputChart(results: Results): string {
   const ticks = linearTicks(0, top * 1.12, 6);
   return render({
     title: titled(
-      `Throughput of ${plan.low} beside ${plan.high}`,
-      `${plan.low}: back to back, ${plan.lowConcurrency} under way. ${plan.high}: ${count(results.run.rate)} requests/s. ${plan.rounds > 1 ? "Whiskers: 95 % confidence." : "One round, no interval."}`,
+      `Throughput of ${plan.low} next to ${plan.high}`,
+      `${plan.low}: back to back, ${plan.lowConcurrency} in flight. ${plan.high}: ${count(results.run.rate)} requests/s. ${plan.rounds > 1 ? "Whiskers: 95 % confidence." : "One round, no interval."}`,
       remark(results),
     ),
     grid: { left: 86, right: 34, top: 104, bottom: 84 },
@@ -187,14 +187,14 @@ function titled(text: string, ...lines: readonly string[]) {
   };
 }
 
-/** What a reader of the picture alone must not miss. */
+/** A remark for readers who see only the chart. */
 function remark({ run }: Results): string {
   return run.scheduler.active
     ? `Priorities of xsched: ${run.priorities.high} and ${run.priorities.low}.`
-    : "XSched was not active or could not be asked: the arms differ in their configuration only.";
+    : "XSched was inactive or could not be asked: the arms differ only in their configuration.";
 }
 
-/** What stands under a bar's name. */
+/** The note under a bar's name. */
 function barNote(name: string): string {
   return MEANING[name as Arm].replace("both models, ", "").replace("both models at ", "");
 }

@@ -7,7 +7,7 @@ import { latencyChart, throughputChart } from "./charts";
 import { type Results } from "./results";
 import { type Percentile, PERCENTILES } from "./summary";
 
-/** Version of the form of results.json; grows when a reader would have to change. */
+/** The version of results.json's format; it grows when readers have to change. */
 const FORM = 1;
 
 /** Writes every file of a report and returns their paths. */
@@ -27,7 +27,7 @@ export function writeReport(folder: string, results: Results): string[] {
   });
 }
 
-/** Everything, with every sample. What is not known is null. */
+/** Everything, with every sample. Unknown values are null. */
 export function resultsJson({ run, plan, measurements, summary }: Results): string {
   const document = {
     form: FORM,
@@ -59,7 +59,7 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
   return `${JSON.stringify(document, undefined, 1)}\n`;
 }
 
-/** One row an arm, measure and statistic. */
+/** One row per arm, measure and statistic. */
 function summaryRows({ summary }: Results): Cell[][] {
   const rows: Cell[][] = [["arm", "measure", "statistic", "unit", "value", "low95", "high95"]];
   const put = (
@@ -93,7 +93,7 @@ function summaryRows({ summary }: Results): Cell[][] {
   return rows;
 }
 
-/** One row a request to the high model. */
+/** One row per request to the high model. */
 function sampleRows({ measurements }: Results): Cell[][] {
   const rows: Cell[][] = [["round", "arm", "index", "intended_ms", "lag_ms", "latency_ms"]];
   for (const { round, phase, high } of measurements) {
@@ -106,14 +106,14 @@ function sampleRows({ measurements }: Results): Cell[][] {
 
 type Cell = string | number;
 
-/** No cell holds a comma, a quote or a line end. What is not known is empty. */
+/** No cell contains a comma, a quote or a line break. Unknown values are empty. */
 function csv(rows: readonly (readonly Cell[])[]): string {
   const text = (cell: Cell): string =>
     typeof cell === "string" ? cell : Number.isNaN(cell) ? "" : String(Number(cell.toFixed(6)));
   return rows.map((row) => `${row.map(text).join(",")}\n`).join("");
 }
 
-/** To the microsecond, which is as exact as they are. */
+/** Rounds to microseconds, the precision of the values. */
 function rounded(milliseconds: Float64Array): number[] {
   return Array.from(milliseconds, (value) => Number(value.toFixed(3)));
 }

@@ -2,10 +2,15 @@ import { Presets, SingleBar } from "cli-progress";
 
 import { type Observer } from "../measure";
 
-/** What a benchmark is doing: a bar on a terminal, elsewhere a line for each phase. */
+/** Shows what a benchmark is doing: a bar on a terminal, elsewhere a line per phase. */
 export interface Progress extends Observer {
-  /** @param share 0 to 1: how much of the whole is done when the phase that is said next begins */
-  begin(share: number, whole: number): void;
+  /**
+   * Called before each phase.
+   *
+   * @param done share of the whole that is done, 0 to 1
+   * @param part share of the whole that the phase takes
+   */
+  begin(done: number, part: number): void;
   end(): void;
 }
 
@@ -13,7 +18,7 @@ export function progress(stream: NodeJS.WriteStream, rounds: number): Progress {
   return stream.isTTY ? new Bar(stream, rounds) : new Lines(stream, rounds);
 }
 
-/** In thousandths, since the bar shows whole numbers. */
+/** The bar counts in thousandths, because it shows whole numbers. */
 const WHOLE = 1000;
 
 class Bar implements Progress {
@@ -57,7 +62,7 @@ class Lines implements Progress {
   ) {}
 
   public begin(): void {
-    // A line says where it is.
+    // Lines show no share.
   }
 
   public phase(round: number, phase: string): void {
@@ -67,6 +72,6 @@ class Lines implements Progress {
   }
 
   public end(): void {
-    // Nothing is left open.
+    // Every line is complete.
   }
 }

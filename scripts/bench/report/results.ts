@@ -1,31 +1,31 @@
 import { type Measurement, type Plan } from "../measure";
 import { type Summary } from "./summary";
 
-/** How a benchmark was run, as the reports say it. */
+/** How a benchmark was run, for the reports. */
 export interface RunDescription {
-  /** When it began, in ISO 8601. */
+  /** When it started, in ISO 8601. */
   readonly began: string;
-  /** Where Triton was asked, and its version. */
+  /** Triton's address and version. */
   readonly server: string;
   readonly version: string;
-  /** The stack, if it was known. */
+  /** The stack, if known. */
   readonly stack?: string;
   /** How the requests were sent. */
   readonly protocol: string;
   readonly arrivals: string;
-  /** Requests a second to the high model. */
+  /** Requests per second to the high model. */
   readonly rate: number;
-  /** Random numbers of schedules and intervals come from it. */
+  /** The seed of the schedules and the intervals. */
   readonly seed: number;
   /** The priorities of the arm "xsched", which are the stack's own. */
   readonly priorities: { readonly high: number; readonly low: number };
-  /** What the scheduler says of itself, or why it could not be asked. */
+  /** The scheduler's status, or why it could not be asked. */
   readonly scheduler: { readonly active: boolean; readonly says: string };
   /** The machine that sent the requests. */
   readonly client: string;
 }
 
-/** All of a benchmark: what the report files are made from. */
+/** The complete results of a benchmark, from which the report files are written. */
 export interface Results {
   readonly run: RunDescription;
   readonly plan: Plan;

@@ -4,25 +4,25 @@ import { bootstrap, type Estimate } from "../statistics/bootstrap";
 import { mean, percentile, sorted } from "../statistics/percentile";
 import { random } from "../statistics/random";
 
-/** The percentiles that are reported, and the share of samples that each covers. */
+/** The reported percentiles, and the share of samples that each covers. */
 export const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99 } as const;
 export type Percentile = keyof typeof PERCENTILES;
 const PERCENTILE_NAMES = Object.keys(PERCENTILES) as Percentile[];
 
-/** What an arm has come to. */
+/** The results of an arm. */
 export interface ArmSummary {
   readonly arm: Arm;
-  /** Requests that were answered. */
+  /** Answered requests. */
   readonly samples: number;
   readonly failed: number;
-  /** Latency of the high model from the intended time of sending, in milliseconds. */
+  /** Latency of the high model, from the due time, in milliseconds. */
   readonly latencyMs: Readonly<Record<Percentile, Estimate>>;
-  /** The same over that of the high model alone. */
+  /** The same, divided by that of the high model alone. */
   readonly ratio: Readonly<Record<Percentile, Estimate>>;
-  /** By how much requests were sent later than intended, in milliseconds: the load generator's own error. */
+  /** How late requests were sent, in milliseconds: the load generator's own error. */
   readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly low?: LowSummary;
-  /** Counters of the scheduler, where there is one. */
+  /** The scheduler's counters, if there is a scheduler. */
   readonly scheduler?: {
     readonly preemptions: number;
     readonly lowBlockedShare: number;
@@ -32,10 +32,10 @@ export interface ArmSummary {
 /** The low model's throughput. */
 export interface LowSummary {
   readonly perSecond: Estimate;
-  /** Over its throughput alone. */
+  /** Divided by its throughput alone. */
   readonly ofAlone: Estimate;
   /**
-   * Over what a scheduler that never leaves the device idle could give it while the high model loses nothing: its
+   * Divided by its throughput under a scheduler that never leaves the device idle and costs the high model nothing:
    * throughput alone × (1 − mean latency of the high model alone / period).
    */
   readonly ofBound: Estimate;
@@ -133,7 +133,7 @@ export function summarize(plan: Plan, measurements: readonly Measurement[], seed
 
 const NOTHING: Estimate = { value: NaN, low: NaN, high: NaN };
 
-/** One figure a round tells nothing about how it varies if there is only one round. */
+/** A single round has one figure, which says nothing about its variation. */
 function withoutSingleRound(rounds: number, estimates: Record<string, Estimate>): Record<string, Estimate> {
   if (rounds > 1) return estimates;
   return Object.fromEntries(

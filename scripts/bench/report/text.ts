@@ -1,13 +1,14 @@
+import { table } from "../../terminal/table";
 import { type Estimate } from "../statistics/bootstrap";
 import { type OpenLoad } from "../load/messages";
 import { percentile, sorted } from "../statistics/percentile";
 import { type Results } from "./results";
 import { type ArmSummary, type Percentile, PERCENTILES } from "./summary";
 
-/** More of a lag than this at P99, in milliseconds, is said: the load generator itself is then part of what it measures. */
+/** Above this lag at P99, in milliseconds, the text warns: the load generator then measures itself, too. */
 const NOTABLE_LAG_MS = 1;
 
-/** The result as a person reads it in a terminal. */
+/** The result, for a person at a terminal. */
 export function resultText({ run, plan, summary }: Results): string {
   const names = Object.keys(PERCENTILES) as Percentile[];
   const head = [
@@ -32,13 +33,13 @@ export function resultText({ run, plan, summary }: Results): string {
     table([head, ...rows]),
     "",
     `${plan.low} alone: ${interval(summary.lowAlone, perSecond)} requests/s. Brackets: 95 % confidence.`,
-    `Scheduler: ${run.scheduler.active ? "" : "not active or not asked: "}${run.scheduler.says.split("\n", 1)[0] ?? ""}`,
+    `Scheduler: ${run.scheduler.active ? "" : "inactive or not asked: "}${run.scheduler.says.split("\n", 1)[0] ?? ""}`,
     ...summary.arms.flatMap(schedulerLine),
     ...summary.arms.map(lagLine),
   ].join("\n");
 }
 
-/** What the load generator alone has done. */
+/** What the load generator alone did. */
 export function loadText({ intended, lag, latency, problems }: OpenLoad): string {
   const answered = sorted(latency);
   const late = sorted(lag);
@@ -47,7 +48,7 @@ export function loadText({ intended, lag, latency, problems }: OpenLoad): string
   return [
     `${intended.length} requests in ${((intended.at(-1) ?? 0) / 1000).toFixed(1)} s, ${answered.length} answered`,
     line("sent late", late),
-    line("latency from the intended time", answered),
+    line("latency from the due time", answered),
     ...problems.map((problem) => `failed request: ${problem}`),
   ].join("\n");
 }
@@ -62,19 +63,6 @@ function schedulerLine({ arm, scheduler }: ArmSummary): string[] {
 function lagLine({ arm, lagMs }: ArmSummary): string {
   const late = lagMs.p99 > NOTABLE_LAG_MS ? "  ← this machine was too busy to send in time" : "";
   return `sent late, ${arm}: P50 ${milliseconds(lagMs.p50)}, P99 ${milliseconds(lagMs.p99)}, at most ${milliseconds(lagMs.max)} ms${late}`;
-}
-
-/** Columns of equal width; a line under the first row. */
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0),
-      )
-      .join("  ");
-  const [head = [], ...body] = rows;
-  return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...body.map(line)].join("\n");
 }
 
 function interval({ value, low, high }: Estimate, show: (value: number) => string): string {

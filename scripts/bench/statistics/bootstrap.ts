@@ -1,7 +1,7 @@
 import { percentile, sorted } from "./percentile";
 import { type Random } from "./random";
 
-/** What is known of a figure. */
+/** A figure with its uncertainty. */
 export interface Estimate {
   readonly value: number;
   /** Ends of its 95 % confidence interval. */
@@ -9,20 +9,20 @@ export interface Estimate {
   readonly high: number;
 }
 
-/** How many times it is drawn: enough for the ends of an interval to stand still in their second digit. */
+/** The number of resamples: enough for the second digit of an interval's ends to be stable. */
 export const RESAMPLES = 1000;
 
-/** What the reports call the method. */
+/** The method's description in the reports. */
 export const INTERVAL_METHOD = `95 % percentile interval of a two-stage bootstrap (rounds, then samples within each), ${RESAMPLES} resamples`;
 
 /**
- * Estimates figures of several arms that were measured in the same rounds. Each resample draws rounds with
- * replacement, the same ones for every arm, and within each drawn round of an arm samples with replacement. So what
- * changes from one round to the next widens the intervals, and what changes for all arms of a round alike does not
- * widen that of a ratio between them. With a single round only the samples are drawn.
+ * Estimates figures of several arms that were measured in the same rounds. Each resample draws rounds with replacement,
+ * the same ones for every arm, then samples with replacement within each drawn round of an arm. So a change between
+ * rounds widens the intervals, but a change that affects all arms of a round alike does not widen the interval of a ratio
+ * between them. With a single round, only samples are drawn.
  *
- * @param rounds by arm, the samples of each round
- * @param figures from the samples of each arm, ascending
+ * @param rounds each arm's samples, by round
+ * @param figures computes the figures from each arm's samples, in ascending order
  */
 export function bootstrap<Arm extends string, Figure extends string>(
   rounds: Readonly<Record<Arm, readonly Float64Array[]>>,

@@ -150,10 +150,10 @@ describe("the switch between arms", () => {
         standIn.deploy(deployed);
         await assert.rejects(
           arms.check(),
-          /"batch" is not as the benchmark has loaded it; was it deployed, or the server started again, meanwhile/,
+          /"batch" is no longer the one that the benchmark loaded; was it deployed, or the server restarted, meanwhile/,
         );
         assert.deepEqual(await arms.restore(), [
-          'the model "batch" was deployed anew meanwhile; it serves as the stack has it',
+          'the model "batch" was deployed meanwhile; it keeps the stack\'s new configuration',
         ]);
         assert.deepEqual(standIn.config("batch"), deployed);
         assert.deepEqual(standIn.config("chat"), before[0]);

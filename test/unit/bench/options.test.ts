@@ -71,7 +71,7 @@ describe("the options of the benchmark", () => {
         '--protocol is "soap": give http or grpc',
         '--rate is "0": give a number from 0.1 to 10000',
         '--warm-up is "": give a number from 0 to 600',
-        "fix: npm run bench -- --help shows every option",
+        "fix: npm run bench -- --help lists every option",
       ].join("\n"),
     );
   });

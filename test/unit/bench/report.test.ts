@@ -220,7 +220,7 @@ describe("the pictures of a benchmark", () => {
   it("have title, units, and a legend that names every arm", () => {
     const svg = latencyChart(found);
     for (const text of [
-      "Latency of bert-high beside bert-low",
+      "Latency of bert-high next to bert-low",
       "Latency in milliseconds",
       "Requests answered in this time (%)",
       ...ARMS,
@@ -229,7 +229,7 @@ describe("the pictures of a benchmark", () => {
     }
     const bars = throughputChart(found);
     for (const text of [
-      "Throughput of bert-low beside bert-high",
+      "Throughput of bert-low next to bert-high",
       "Requests answered per second",
       "bert-low alone",
       "80.0/s",
@@ -253,8 +253,8 @@ describe("the pictures of a benchmark", () => {
 
   it("say if nothing was scheduled", () => {
     const run = { ...found.run, scheduler: { active: false, says: "a process" } };
-    assert.match(latencyChart({ ...found, run }), /XSched was not active/);
-    assert.match(resultText({ ...found, run }), /not active or not asked: a process/);
+    assert.match(latencyChart({ ...found, run }), /XSched was inactive/);
+    assert.match(resultText({ ...found, run }), /inactive or not asked: a process/);
   });
 
   it("have axes that hold all values between round labels", () => {

@@ -15,22 +15,25 @@ describe("set-priority", () => {
     assert.equal(server.queuePriority("chat"), 90);
     assert.equal(server.queuePriority("batch"), -255);
     assert.deepEqual(server.loads, []);
-    assert.match(said, /^chat has priority 90 now: changed in the running scheduler/);
+    assert.match(said, /^chat now has priority 90: changed in the running scheduler/);
   });
 
-  it("loads a model again where nothing is scheduled, with both priorities and all else as it was", async () => {
+  it("reloads a model where nothing is scheduled, with both priorities changed and all else unchanged", async () => {
     const server = new StandInServer(MODELS);
     const said = await setPriority(server, "batch", 7);
     assert.deepEqual(server.config("batch"), modelConfig("batch", 7));
     assert.deepEqual(server.config("chat"), modelConfig("chat", 40));
     assert.deepEqual(server.loads, ["batch overridden"]);
-    assert.match(said, /^batch has priority 7 now: it was loaded again, since nothing is scheduled there/);
+    assert.match(
+      said,
+      /^batch now has priority 7: it was reloaded, because nothing is scheduled on the host/,
+    );
   });
 
   it("loads a model again if the scheduler does not know its queues", async () => {
     const server = new StandInServer(MODELS, "transparent");
     const said = await setPriority(server, "batch", 7);
-    assert.match(said, /loaded again, since xsched-ctl priority batch 7: no queue is called batch/);
+    assert.match(said, /reloaded, because xsched-ctl priority batch 7: no queue is called batch/);
     assert.equal(server.queuePriority("batch"), 255);
   });
 
@@ -39,10 +42,10 @@ describe("set-priority", () => {
     assert.ok(
       said.endsWith(
         [
-          'The stack "dev" still says -255. The change lasts until the model or the server is loaded again; npm run up does not see it.',
-          "To keep it, write in Pulumi.dev.yaml, models[1] (batch):",
+          'The config of the stack "dev" still has -255. The change lasts until the model is reloaded or the server restarts; npm run up does not see it.',
+          "To keep it, set in Pulumi.dev.yaml, models[1] (batch):",
           "    priority: 7",
-          "then: npm run up -- dev",
+          "and run: npm run up -- dev",
         ].join("\n"),
       ),
       said,
@@ -54,7 +57,7 @@ describe("set-priority", () => {
     await setPriority(server, "chat", 90);
     const said = await setPriority(server, "chat", 40);
     assert.deepEqual(server.loads, ["chat overridden", "chat"]);
-    assert.match(said, /That is what the stack "dev" says, too\.$/);
+    assert.match(said, /This is also the priority in the config of the stack "dev"\.$/);
   });
 
   it("names the models there are", async () => {

@@ -1,0 +1,70 @@
+// A stack's outputs, and its host's scripts, run from here.
+import { spawnSync } from "node:child_process";
+import fs from "node:fs";
+
+import { runOverSsh } from "./over-ssh.mjs";
+
+/** The longest output of a script: the metrics of a few hundred models. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/**
+ * The stack's outputs; none before the first `up`. Those of the local stack are read from its state file (checkpoint
+ * version 3, without secrets), because asking Pulumi would take a tenth of an `up` without changes.
+ */
+export function stackOutputs(stack) {
+  if (stack.stateFile !== undefined) {
+    if (!fs.existsSync(stack.stateFile)) return {};
+    const { version, checkpoint } = JSON.parse(fs.readFileSync(stack.stateFile, "utf8"));
+    if (version === 3) {
+      const root = checkpoint.latest?.resources?.find(({ type }) => type === "pulumi:pulumi:Stack");
+      return root?.outputs ?? {};
+    }
+  }
+  return pulumiJson(["stack", "output", "--json", "--stack", stack.name], stack);
+}
+
+function pulumiJson(words, { root, environment }) {
+  const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
+    cwd: root,
+    env: environment,
+    encoding: "utf8",
+  });
+  if (error) throw error;
+  if (status !== 0) throw new Error(stderr.trim());
+  return JSON.parse(stdout);
+}
+
+/**
+ * Runs one of the host's scripts, whether or not it succeeds.
+ *
+ * @param input the script's standard input
+ * @param stderr "inherit" shows the script's messages, "pipe" returns them
+ */
+export function tryOnHost([script, ...words], { directory, ssh }, stack, { input, stderr = "inherit" } = {}) {
+  const command = ["bash", `${directory}/bin/${script}`, directory, ...words];
+  const options = {
+    encoding: "utf8",
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", stderr],
+    maxBuffer: MAX_OUTPUT_BYTES,
+    ...(input !== undefined && { input }),
+  };
+  const finished = ssh
+    ? runOverSsh(ssh, privateKey(stack), command, options)
+    : spawnSync(command[0], command.slice(1), options);
+  if (finished.error) throw finished.error;
+  return finished;
+}
+
+/** The private key for a stack's host, read once: the one in its config, or the one that the stack generated. */
+export function privateKey(stack) {
+  return (stack.privateKey ??= findPrivateKey(stack));
+}
+
+function findPrivateKey(stack) {
+  const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
+  const given = config["xsched-triton:host"]?.objectValue?.privateKey;
+  if (given !== undefined) return given;
+  const outputs = pulumiJson(["stack", "output", "--json", "--show-secrets", "--stack", stack.name], stack);
+  if (outputs.sshPrivateKey === undefined) throw new Error("The stack's config has no host.privateKey.");
+  return outputs.sshPrivateKey;
+}
