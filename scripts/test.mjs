@@ -26,7 +26,7 @@ const reasons = [];
 const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const begin = Date.now();
 
-await runSideBySide(checks, places(os.availableParallelism()), async (check, place) => {
+await runSideBySide(checks, places(checks, os.availableParallelism()), async (check, place) => {
   const started = Date.now();
   // What a check prints stays together: it is shown at its end, unless it is the only one.
   const alone = checks.length === 1;
