@@ -74,6 +74,12 @@ const BUILDERS: Readonly<Record<`${ImageVariant}`, string>> = {
 };
 
 /**
+ * What every file and the image itself are dated, in seconds since 1970: 1980, the earliest that archives know. Equal
+ * sources on an equal base give an equal digest, whenever they are built.
+ */
+const SOURCE_DATE_EPOCH = "315532800";
+
+/**
  * An image of Triton for a server to run from, always by its digest: one that is there, or one that is built and pushed
  * here. It is built again when its sources or arguments change, and for nothing else.
  *
@@ -121,8 +127,8 @@ export class TritonImage extends pulumi.ComponentResource {
     const state = pulumi
       .all([repository, variant, base, builder, staged.revision])
       .apply((parts) => createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
-    // A state that comes back is built anew, with other time stamps, so that a registry whose tags never move would
-    // refuse it at the tag that it had.
+    // A state that comes back is built anew, and if a builder or a base was replaced meanwhile, differently: a registry
+    // whose tags never move would refuse it at the tag that it had.
     const time = new command.local.Command(
       `${name}-time`,
       {
@@ -146,6 +152,7 @@ export class TritonImage extends pulumi.ComponentResource {
           BUILDER: pulumi.all([variant, builder]).apply(([kind, given]) => given ?? BUILDERS[kind]),
           VERSION: packageVersion(),
           REVISION: staged.revision,
+          SOURCE_DATE_EPOCH,
         },
         target: "runtime",
         // The core is written for it.
@@ -153,7 +160,9 @@ export class TritonImage extends pulumi.ComponentResource {
         tags: [
           pulumi.interpolate`${repository}:${variant}-${state.apply((hash) => hash.slice(0, 16))}-${time}`,
         ],
-        push: true,
+        // By its export, the only place for that setting.
+        push: false,
+        exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
         buildOnPreview: false,
         registries: registry && [
           {

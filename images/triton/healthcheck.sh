@@ -1,9 +1,11 @@
-#!/usr/bin/env bash
+#!/bin/sh
 # healthcheck.sh [scheduler]: whether the Triton of this container is ready and, where that is required, scheduled; with
 # "scheduler" whether it is scheduled, required or not. Says what is wrong and ends with 1 if not.
-set -euo pipefail
+#
+# Not Bash: NVIDIA's images set BASH_ENV, which would make each check begin with their own check of the GPU.
+set -eu
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "$0")/.." && pwd)
 # What entrypoint.sh writes.
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}
 
@@ -12,25 +14,29 @@ unhealthy() {
   exit 1
 }
 
-# Sets "pid", "address", "port" and "required" of the server.
+# Sets what entrypoint.sh knows of the server.
 read_state() {
-  { read -r pid && read -r address port && read -r required; } 2>/dev/null <"$state/server" ||
+  { read -r pid && read -r address && read -r port && read -r required && read -r driver; } 2>/dev/null <"$state/server" ||
     unhealthy "no tritonserver has been started by the image's entrypoint"
 }
 
 require_ready() {
-  local connection line=""
-  { exec {connection}<>"/dev/tcp/$address/$port"; } 2>/dev/null || unhealthy "Triton does not listen at $address:$port yet"
-  printf 'GET /v2/health/ready HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$address" >&"$connection"
-  IFS= read -r -t 5 -u "$connection" line || true
-  exec {connection}>&-
-  [[ $line == HTTP/1.?' 200'* ]] || unhealthy "Triton is not ready: ${line:-no answer within 5 s}"
+  code=0
+  line=$("$root/bin/http-status" "$address" "$port" /v2/health/ready) || code=$?
+  [ "$code" != 1 ] || unhealthy "Triton does not listen at $address:$port yet"
+  case $line in
+    HTTP/1.?' 200'*) ;;
+    *) unhealthy "Triton is not ready: ${line:-no answer within 5 s}" ;;
+  esac
 }
 
 require_scheduled() {
-  local message
   # Without the pid, a model's process that uses CUDA itself would be as good as the server.
-  message=$("$root/bin/xsched-ctl" --pid "$pid" status 2>&1) || unhealthy "Triton is not scheduled: ${message##*$'\n'}"
+  message=$("$root/bin/xsched-ctl" --pid "$pid" status 2>&1) ||
+    unhealthy "Triton is not scheduled: $(printf '%s\n' "$message" | tail -n 1)"
+  used=$(printf '%s\n' "$message" | sed -n 's/^driver  *//p')
+  [ "$driver" = - ] || [ "$(readlink -f "$used")" = "$(readlink -f "$driver")" ] ||
+    unhealthy "Triton is not scheduled on the right driver: it uses $used, CUDA would use $driver"
 }
 
 case ${1-} in

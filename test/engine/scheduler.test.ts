@@ -109,7 +109,7 @@ describe("a scheduler that runs", () => {
     assert.equal(said.trim(), "ready");
     // What the image's entrypoint writes.
     fs.mkdirSync(path.join(folder, "state"));
-    fs.writeFileSync(path.join(folder, "state/server"), `${models.pid}\n127.0.0.1 8000\nON\n`);
+    fs.writeFileSync(path.join(folder, "state/server"), `${models.pid}\n127.0.0.1\n8000\nON\n-\n`);
     server = new ScheduledServer(folder, environment);
   });
 

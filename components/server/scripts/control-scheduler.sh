@@ -22,7 +22,7 @@ no_scheduler() {
 container_running || no_scheduler "the container $(container_name) does not run"
 # The image's entrypoint writes down tritonserver's pid; a model's own process may use CUDA, too.
 # shellcheck disable=SC2016  # expands in the container
-exec docker exec "$(container_name)" bash -c '
+exec docker exec "$(container_name)" sh -c '
   state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
   if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
     echo "error: the image of this container has no XSched" >&2

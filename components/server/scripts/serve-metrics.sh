@@ -45,7 +45,7 @@ container_healthy() {
 scheduler_metrics() {
   [ "$(deployed_kind)" = container ] || return 0
   # shellcheck disable=SC2016  # expands in the container
-  docker exec "$(container_name)" bash -c 'read -r pid <"$1/server" && cat "$1/metrics-$pid"' - "$CONTAINER_STATE" 2>/dev/null || true
+  docker exec "$(container_name)" sh -c 'read -r pid <"$1/server" && cat "$1/metrics-$pid"' - "$CONTAINER_STATE" 2>/dev/null || true
 }
 
 # Of a host without a server nothing is said, which is as bad as not ready.

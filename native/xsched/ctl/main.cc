@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "control/protocol.h"
+#include "ctl/check.h"
 #include "ctl/commands.h"
 #include "ctl/exit_code.h"
 #include "ctl/processes.h"
@@ -34,6 +35,8 @@ commands:
                          QUEUE is an id, a name, or the part of names before
                          the first slash: a model's name means all its queues
   stats [--json]         the queues' counters
+  check                  what a program would run with that is started in this
+                         environment: which driver, and whether it starts
   watch [SECONDS]        the same as rates, every SECONDS (0.1 to 3600,
                          default 1), until interrupted
 
@@ -46,8 +49,9 @@ The sockets are in XSCHED_CONTROL_DIR; without it in $XDG_RUNTIME_DIR/xsched
 or /tmp/xsched-<uid>.
 
 exit code:
-  0  done; status: the process is scheduled
-  1  refused; status: the process answers, but nothing is scheduled
+  0  done; status: the process is scheduled; check: a program would be
+  1  refused; status: the process answers, but nothing is scheduled; check: a
+     program would not be
   2  wrong usage, or several processes and no choice
   3  no process was found, or it does not answer
 )";
@@ -150,13 +154,18 @@ RunCommand(
   if (command == "watch") {
     return RunWatch(target, arguments);
   }
-  if (command != "status" && command != "list") {
+  if (command != "status" && command != "list" && command != "check") {
     return WrongUsage(
         "unknown command \"" + command +
-        "\"; there are status, list, priority, stats and watch");
+        "\"; there are status, list, priority, stats, watch and check");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");
+  }
+  if (command == "check") {
+    return target.pid == 0 && target.socket.empty()
+               ? CheckEnvironment()
+               : WrongUsage("check is about no process");
   }
   return WithSocket(target, command == "status" ? ShowStatus : ListQueues);
 }

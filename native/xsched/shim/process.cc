@@ -17,6 +17,24 @@
 #include "preempt/scheduler.h"
 
 namespace xsched {
+namespace {
+
+std::atomic<int> init_result{kCudaSuccess};
+
+int
+InitResult()
+{
+  // Relaxed: the number is all there is to know.
+  return init_result.load(std::memory_order_relaxed);
+}
+
+}  // namespace
+
+void
+NoteInit(CUresult result)
+{
+  init_result.store(result, std::memory_order_relaxed);
+}
 
 void
 AnnounceOnce()
@@ -32,8 +50,8 @@ AnnounceOnce()
   });
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
-  const std::string socket =
-      StartControl({XSCHED_VERSION, driver.Loaded() ? driver.Path() : ""});
+  const std::string socket = StartControl(
+      {XSCHED_VERSION, driver.Loaded() ? driver.Path() : "", InitResult});
   Log(LogLevel::kInfo,
       "version %s, driver %s, policy %s, mode %s, in flight at most %lld us, "
       "control %s",
@@ -51,4 +69,12 @@ extern "C" __attribute__((visibility("default"))) const char*
 xsched_shim_version()
 {
   return XSCHED_VERSION;
+}
+
+// For xsched-ctl check: the driver's library, empty if there is none.
+extern "C" __attribute__((visibility("default"))) const char*
+xsched_shim_driver()
+{
+  const xsched::DriverLibrary& driver = xsched::DriverLibrary::Get();
+  return driver.Loaded() ? driver.Path().c_str() : "";
 }

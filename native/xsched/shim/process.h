@@ -4,10 +4,16 @@
 #ifndef XSCHED_SHIM_PROCESS_H_
 #define XSCHED_SHIM_PROCESS_H_
 
+#include "cuda/abi.h"
+
 namespace xsched {
 
 // Says once, in one line, what this process runs with.
 void AnnounceOnce();
+
+// What cuInit has returned, for those who ask whether the process is
+// scheduled.
+void NoteInit(CUresult result);
 
 }  // namespace xsched
 

@@ -32,7 +32,9 @@ CUresult
 Announce(const Call& call)
 {
   AnnounceOnce();
-  return call();
+  const CUresult result = call();
+  NoteInit(result);
+  return result;
 }
 
 // --- streams ---

@@ -139,6 +139,61 @@ TEST_F(ControlProcessTest, StatusIsOneWithoutADriver)
   EXPECT_NE(status.output.find("driver     (none)"), std::string::npos);
 }
 
+TEST_F(ControlProcessTest, StatusIsOneIfTheDriverDoesNotStart)
+{
+  environment_["SIMULATED_INIT"] = "803";
+  const auto process = StartProcess();
+  EXPECT_EQ(said_, "no device");
+  const Finished status = Tool({"status"});
+  EXPECT_EQ(status.code, 1);
+  EXPECT_NE(
+      status.output.find(
+          "scheduled  no: the CUDA driver does not start: cuInit returns 803"),
+      std::string::npos)
+      << status.output;
+}
+
+TEST_F(ControlProcessTest, CheckSaysWhatAProgramWouldRunWith)
+{
+  environment_["LD_LIBRARY_PATH"] = SHIM_FOLDER;
+  const Finished good = Tool({"check"});
+  EXPECT_EQ(good.code, 0) << good.output << good.errors;
+  EXPECT_EQ(
+      good.output, "library    " SHIM_FOLDER "/libcuda.so.1\n"
+                   "driver     " SIMULATED_DRIVER "\n"
+                   "scheduled  yes\n");
+  EXPECT_EQ(good.errors, "");
+  EXPECT_FALSE(Exists(directory_));  // no control socket
+  EXPECT_EQ(Tool({"--pid", "1", "check"}).code, 2);
+
+  environment_["SIMULATED_INIT"] = "803";
+  const Finished failed = Tool({"check"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_NE(
+      failed.output.find(
+          "\nscheduled  no: the CUDA driver does not start: cuInit returns "
+          "803\n"),
+      std::string::npos)
+      << failed.output;
+
+  environment_["XSCHED_CUDA_LIB"] = folder_ / "nothing";
+  const Finished none = Tool({"check"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_NE(
+      none.output.find("driver     (none)\nscheduled  no: no CUDA driver"),
+      std::string::npos)
+      << none.output;
+
+  ASSERT_EQ(symlink(SIMULATED_DRIVER, (folder_ / "libcuda.so.1").c_str()), 0);
+  environment_["LD_LIBRARY_PATH"] = folder_ / "";
+  const Finished other = Tool({"check"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(
+      other.output.find("scheduled  no: this library is not XSched's"),
+      std::string::npos)
+      << other.output;
+}
+
 TEST_F(ControlProcessTest, StatusIsTwoForWrongUsage)
 {
   const std::vector<std::vector<std::string>> wrong = {

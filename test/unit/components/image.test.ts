@@ -85,6 +85,7 @@ for (const preview of [true, false]) {
         VARIANT: "patched",
         BASE: "nvcr.io/nvidia/tritonserver:22.06-py3",
         BUILDER: "nvcr.io/nvidia/tritonserver:22.06-py3-min",
+        SOURCE_DATE_EPOCH: "315532800",
       });
       assert.match(VERSION ?? "", /^\d+\.\d+\.\d+$/);
       assert.match(REVISION ?? "", /^[0-9a-f]{64}$/);
@@ -95,7 +96,8 @@ for (const preview of [true, false]) {
       assert.deepEqual(rest, {
         target: "runtime",
         platforms: ["linux/amd64"],
-        push: true,
+        push: false,
+        exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
         buildOnPreview: false,
         network: "default",
       });

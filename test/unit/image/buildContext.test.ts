@@ -15,7 +15,7 @@ describe("the build context of an image", () => {
   beforeEach(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-context-"));
     program = path.join(folder, "program");
-    for (const part of ["images", "native/xsched", "native/tensorrt_backend"]) {
+    for (const part of ["images", "native/http_status", "native/xsched", "native/tensorrt_backend"]) {
       fs.cpSync(path.join(ROOT, part), path.join(folder, "project", part), {
         recursive: true,
         filter: (file) => !/\/(build|output)$/.test(file),

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,6 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 const SCRIPTS = path.resolve(__dirname, "../../../images/triton");
+const HTTP_STATUS = path.resolve(__dirname, "../../../native/http_status/http_status.cc");
 
 /** Writes down how it is called, says so, and runs until it is told to end. */
 const TRITONSERVER = `#!/bin/bash
@@ -26,6 +27,10 @@ esac
 
 const T4 = "Tesla T4, 7.5";
 
+/** xsched-ctl where CUDA starts on this driver. */
+const checkOf = (driver: string): string =>
+  `#!/bin/sh\n[ "$1" = check ] || exit 2\nprintf 'driver     %s\\nscheduled  yes\\n' '${driver}'\n`;
+
 interface Ended {
   readonly code: number | null;
   readonly output: string;
@@ -35,6 +40,8 @@ describe("the image's scripts", function () {
   this.timeout(60_000);
   let folder: string;
   let record: string;
+  /** Compiled as in the Dockerfile. */
+  let compiled: string;
   const children: ChildProcess[] = [];
   /** The tritonservers, which outlive an entrypoint that is killed. */
   const servers: number[] = [];
@@ -95,6 +102,19 @@ describe("the image's scripts", function () {
 
   const state = (name: string): string => path.join(folder, "state", name);
 
+  const control = (text: string): void => {
+    fs.writeFileSync(path.join(folder, "xsched/bin/xsched-ctl"), text, { mode: 0o755 });
+  };
+
+  before(() => {
+    compiled = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-image-"));
+    execFileSync("g++", ["-o", path.join(compiled, "http-status"), HTTP_STATUS]);
+  });
+
+  after(() => {
+    fs.rmSync(compiled, { recursive: true, force: true });
+  });
+
   beforeEach(() => {
     folder = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-image-")));
     record = path.join(folder, "record");
@@ -105,6 +125,8 @@ describe("the image's scripts", function () {
       fs.copyFileSync(path.join(SCRIPTS, script), path.join(folder, "xsched/bin", script));
       fs.chmodSync(path.join(folder, "xsched/bin", script), 0o755);
     }
+    fs.copyFileSync(path.join(compiled, "http-status"), path.join(folder, "xsched/bin/http-status"));
+    control(checkOf("/usr/lib/libcuda.so.1"));
     // Any library will do: it is only looked for.
     const [library = ""] = /\/\S*\/libm\.so\.6/.exec(fs.readFileSync("/proc/self/maps", "utf8")) ?? [];
     fs.copyFileSync(library, path.join(folder, "xsched/lib/libshimcuda.so"));
@@ -179,6 +201,69 @@ describe("the image's scripts", function () {
       assert.match((await ended).output, /^base: none$/m);
     });
 
+    /** A folder with the library of a TensorRT. */
+    const tensorRt = (version: string): string => {
+      const libraries = path.join(folder, "tensorrt");
+      fs.mkdirSync(libraries);
+      fs.writeFileSync(path.join(libraries, `libnvinfer.so.${version}`), "");
+      return libraries;
+    };
+
+    it("knows GPUs by the TensorRT of the base", async () => {
+      program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
+      await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("8.5.3") });
+    });
+
+    it("leaves it to TensorRT which GPUs it knows, where its version says nothing", async () => {
+      program("nvidia-smi", nvidiaSmi(["NVIDIA B200, 10.0"]));
+      await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("10.13.0") });
+    });
+
+    it("is not started by BASH_ENV, and starts no Bash that is", async () => {
+      program("nvidia-smi", nvidiaSmi([T4]));
+      const started = path.join(folder, "started");
+      fs.writeFileSync(path.join(folder, "bash_env"), `echo started >>'${started}'\n`);
+      // tritonserver is a script of Bash's here.
+      program("tritonserver", TRITONSERVER.replace("#!/bin/bash", "#!/bin/bash -p"));
+      await serve([], { BASH_ENV: path.join(folder, "bash_env") });
+      assert.ok(!fs.existsSync(started));
+    });
+
+    describe("on Vertex AI", () => {
+      const base = '#!/bin/bash\nset -- ${AIP_MODE:+unscheduled} "$@"\nexec "$@"\n';
+      let environment: NodeJS.ProcessEnv;
+
+      beforeEach(() => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        program("base", base);
+        program("unscheduled", '#!/bin/sh\necho "unscheduled: $*"\n');
+        environment = {
+          AIP_MODE: "PREDICTION",
+          XSCHED_TRITON_BASE_ENTRYPOINT: path.join(folder, "programs/base"),
+        };
+      });
+
+      it("serves scheduled, with arguments only or a command", async () => {
+        for (const words of [["--http-port=9000"], ["tritonserver", "--http-port=9000"]]) {
+          fs.rmSync(record, { force: true });
+          fs.rmSync(state("server"), { force: true });
+          start("entrypoint.sh", words, environment);
+          await until("tritonserver runs", () => fs.existsSync(record) && fs.existsSync(state("server")));
+          servers.push(Number(fs.readFileSync(state("server"), "utf8").split("\n")[0]));
+          const called = fs.readFileSync(record, "utf8").split("\n");
+          assert.equal(called[0], "--http-port=9000");
+          assert.ok(called.includes(`LD_LIBRARY_PATH=${folder}/xsched/lib`));
+          assert.ok(called.includes("AIP_MODE=PREDICTION"));
+          assert.ok(!called.some((line) => line.startsWith("XSCHED_TRITON_AIP_MODE=")));
+        }
+      });
+
+      it("runs other commands as they are", async () => {
+        const { output } = await run("entrypoint.sh", ["sh", "-c", "echo $AIP_MODE"], environment);
+        assert.equal(output, "PREDICTION\n");
+      });
+    });
+
     describe("with scheduling required, refuses to start", () => {
       const refusal = async (environment: NodeJS.ProcessEnv): Promise<string> => {
         const { code, output } = await run("entrypoint.sh", ["tritonserver"], {
@@ -207,7 +292,7 @@ describe("the image's scripts", function () {
       it("on a GPU that the image's TensorRT does not know", async () => {
         program("nvidia-smi", nvidiaSmi([T4, "NVIDIA H100 80GB HBM3, 9.0"]));
         assert.equal(
-          await refusal({}),
+          await refusal({ LD_LIBRARY_PATH: tensorRt("8.2.5") }),
           unscheduled(
             "this image's TensorRT 8.2.5 knows no GPU like NVIDIA H100 80GB HBM3 (compute capability 9.0)",
             "use a GPU of compute capability 7.0, 7.5, 8.0, 8.6, or build the variant transparent on a newer Triton",
@@ -223,7 +308,7 @@ describe("the image's scripts", function () {
           XSCHED_CONTROL: "off",
         });
         assert.match(output, /XSCHED_POLICY is 'CFS', which schedules no models\nfix: set it to HPF/);
-        assert.match(output, /XSCHED_SCHEDULER is 'APP', .*\nfix: set it to LCL/);
+        assert.match(output, /XSCHED_SCHEDULER is 'APP', but only .*\nfix: set it to LCL/);
         assert.match(output, /XSCHED_CONTROL is 'off', .*\nfix: set it to ON/);
       });
 
@@ -240,6 +325,41 @@ describe("the image's scripts", function () {
         );
         fs.rmSync(path.join(folder, "xsched/lib/libcuda.so.1"));
         assert.match(await refusal({}), /CUDA would use no libcuda\.so\.1 at all in place of/);
+      });
+
+      it("when CUDA does not start", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        control("#!/bin/sh\necho 'driver     /x'\necho 'scheduled  no: cuInit returns 803'\nexit 1\n");
+        assert.equal(
+          await refusal({}),
+          unscheduled(
+            "CUDA does not start under XSched: scheduled  no: cuInit returns 803",
+            "see whether 'nvidia-smi' works in the container; the host's driver must fit the image's CUDA, or its compat package",
+          ),
+        );
+      });
+
+      it("when XSched would use another driver than CUDA without it", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        const compat = path.join(folder, "compat/lib.real/libcuda.so.1");
+        const host = path.join(folder, "host/libcuda.so.1");
+        for (const file of [compat, host]) {
+          fs.mkdirSync(path.dirname(file), { recursive: true });
+          fs.copyFileSync(path.join(folder, "xsched/lib/libshimcuda.so"), file);
+        }
+        control(checkOf(compat));
+        const environment = { LD_LIBRARY_PATH: `${folder}/xsched/lib:${path.dirname(host)}` };
+        assert.equal(
+          await refusal(environment),
+          unscheduled(
+            `XSched would use the driver ${compat}, CUDA without it ${host}`,
+            `set XSCHED_CUDA_LIB to ${host}`,
+          ),
+        );
+        // Whoever names a driver means it.
+        const { called } = await serve([], { ...environment, XSCHED_CUDA_LIB: compat });
+        assert.ok(called.includes(`XSCHED_CUDA_LIB=${compat}`));
+        assert.equal(fs.readFileSync(state("server"), "utf8").split("\n")[4], "-");
       });
 
       it("for a value that means nothing", async () => {
@@ -303,18 +423,19 @@ describe("the image's scripts", function () {
       server.closeAllConnections();
     });
 
-    const serving = (required: string): void => {
+    const serving = (required: string, driver = "-"): void => {
       const { port } = server.address() as AddressInfo;
-      fs.writeFileSync(state("server"), `4242\n127.0.0.1 ${port}\n${required}\n`);
+      fs.writeFileSync(state("server"), `4242\n127.0.0.1\n${port}\n${required}\n${driver}\n`);
     };
-    const control = (code: number): void => {
-      const text = `#!/bin/sh\n[ "$*" = "--pid 4242 status" ] || exit 2\necho "scheduled  no: it is a test"\nexit ${code}\n`;
-      fs.writeFileSync(path.join(folder, "xsched/bin/xsched-ctl"), text, { mode: 0o755 });
+    const answering = (code: number): void => {
+      control(
+        `#!/bin/sh\n[ "$*" = "--pid 4242 status" ] || exit 2\necho 'driver     /lib/one'\necho "scheduled  no: it is a test"\nexit ${code}\n`,
+      );
     };
 
     it("is content with a ready Triton that need not be scheduled", async () => {
       serving("OFF");
-      control(3);
+      answering(3);
       assert.deepEqual(await run("healthcheck.sh", []), { code: 0, output: "" });
     });
 
@@ -333,10 +454,10 @@ describe("the image's scripts", function () {
 
     it("asks the scheduler of tritonserver where that is required, and for itself", async () => {
       serving("ON");
-      control(0);
+      answering(0);
       assert.equal((await run("healthcheck.sh", [])).code, 0);
       for (const code of [1, 3]) {
-        control(code);
+        answering(code);
         const expected = {
           code: 1,
           output: "unhealthy: Triton is not scheduled: scheduled  no: it is a test\n",
@@ -346,6 +467,30 @@ describe("the image's scripts", function () {
         assert.deepEqual(await run("healthcheck.sh", ["scheduler"]), expected);
         serving("ON");
       }
+    });
+
+    it("says that Triton runs on another driver than CUDA would take", async () => {
+      answering(0);
+      serving("ON", "/lib/../lib/one");
+      assert.deepEqual(await run("healthcheck.sh", []), { code: 0, output: "" });
+      serving("ON", "/lib/two");
+      const expected = {
+        code: 1,
+        output:
+          "unhealthy: Triton is not scheduled on the right driver: it uses /lib/one, CUDA would use /lib/two\n",
+      };
+      assert.deepEqual(await run("healthcheck.sh", []), expected);
+      assert.deepEqual(await run("healthcheck.sh", ["scheduler"]), expected);
+    });
+
+    it("starts no Bash that runs BASH_ENV", async () => {
+      answering(0);
+      serving("ON");
+      const started = path.join(folder, "started");
+      fs.writeFileSync(path.join(folder, "bash_env"), `echo started >>'${started}'\n`);
+      const { code } = await run("healthcheck.sh", [], { BASH_ENV: path.join(folder, "bash_env") });
+      assert.equal(code, 0);
+      assert.ok(!fs.existsSync(started));
     });
 
     it("says that no tritonserver was started, and which check there is", async () => {

@@ -15,6 +15,9 @@ namespace xsched {
 struct ShimDescription {
   std::string version;
   std::string driver;  // the path of its library; empty if there is none
+  // What the driver has answered to being started; 0 if it has started, or
+  // has not been told to.
+  int (*init_result)() = [] { return 0; };
 };
 
 // What this process runs with, now.

@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -73,7 +74,13 @@ Resolve(CUstream stream, bool per_thread = false)
 
 // --- the process and its devices -----------------------------------------------
 
-DRIVER cuInit(unsigned int) { return kCudaSuccess; }
+// SIMULATED_INIT: what it returns in place of success.
+DRIVER
+cuInit(unsigned int)
+{
+  const char* result = getenv("SIMULATED_INIT");
+  return result == nullptr ? kCudaSuccess : atoi(result);
+}
 
 DRIVER
 cuDriverGetVersion(int* version)
