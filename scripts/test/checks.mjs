@@ -63,13 +63,7 @@ const TOOLCHAIN = "engine tests, toolchain";
 function lintAndUnit() {
   // Both look again at what has changed, by content. eslint could not: what it says of a file depends on others' types.
   const incremental = ["--incremental", "--tsBuildInfoFile", "node_modules/.cache/tsc.tsbuildinfo"];
-  const cached = [
-    "--cache",
-    "--cache-strategy",
-    "content",
-    "--cache-location",
-    "node_modules/.cache/prettier",
-  ];
+  const cached = ["--cache", "--cache-strategy", "content"];
   return [
     { title: "eslint", words: [bin("eslint"), "."], fast: true },
     { title: "unit tests", mocha: ["test/unit/**/*.test.ts"], fast: true },

@@ -253,7 +253,8 @@ describe("toolchain", () => {
     const run = await machine.run();
     assert.equal(run.code, 0, run.stderr);
     assert.equal(machine.requests.length, 1);
-    assert(Date.now() - begin < 7000);
+    // The server has 4 s to answer; the rest is for a busy machine.
+    assert(Date.now() - begin < 12_000);
     assert.deepEqual(machine.builds().sort(), [
       "pulumi",
       "pulumi-language-nodejs",
@@ -266,11 +267,10 @@ describe("toolchain", () => {
     await machine.run();
     const first = machine.builds().length;
     fs.rmSync(path.join(machine.bin, "go"));
-    const begin = Date.now();
-    const again = await machine.run();
+    // Where nothing can be started.
+    const again = await machine.runIn(machine.project, [], { PATH: path.join(machine.folder, "empty") });
     assert.equal(again.code, 0, again.stderr);
     assert.equal(again.stderr, "");
-    assert(Date.now() - begin < 1000, `${Date.now() - begin} ms`);
 
     machine.installGo();
     machine.write("project/offline/pulumi-resource-command/go.mod", "changed\n");
