@@ -18,6 +18,30 @@ export default tseslint.config(
       // Does not see through pulumi.Input.
       "@typescript-eslint/no-unsafe-enum-assignment": "off",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+      // `const { kind, ...rest } = …` is how a key is left away.
+      "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
+    },
+  },
+  {
+    files: ["**/*.ts"],
+    ignores: [
+      "components/settings/**",
+      "test/unit/settings/**",
+      "scripts/generate/**",
+      "components/index.ts",
+    ],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              group: ["**/settings/*", "!**/unit/settings/*", "!../settings/context"],
+              message: "Import from components/settings.",
+            },
+          ],
+        },
+      ],
     },
   },
   {

@@ -1,6 +1,10 @@
-import { isOpenToTheWorld } from "../components/settings/addressRange";
-import { OWN_TAGS } from "../components/settings/awsHostSettings";
-import { GPU_FAMILIES, isGpuType, otherAccelerator } from "../components/settings/awsInstanceTypes";
+import {
+  GPU_FAMILIES,
+  isGpuType,
+  isOpenToTheWorld,
+  otherAccelerator,
+  OWN_TAGS,
+} from "../components/settings";
 
 /*
  * What each check finds wrong with the properties of a resource, by the same functions and tables that the settings of a

@@ -1,3 +1,3 @@
-export { policyDocument, type PolicyStatement, type PolicyStatementArgs } from "./policyStatement";
+export { policyDocument, type PolicyStatement } from "./policyStatement";
 export { sdk } from "./sdk";
 export { type Tags, tagsOf } from "./tags";

@@ -1,28 +1,7 @@
 import { remote } from "@pulumi/command/types/input";
 import * as pulumi from "@pulumi/pulumi";
 
-/** How to reach a machine that exists over SSH. */
-export interface SshConnectionArgs {
-  /** Host name or IP address. */
-  address: pulumi.Input<string>;
-  /** TCP port of the SSH server, 1 to 65535. @default 22 */
-  port?: pulumi.Input<number>;
-  /** User to log in as. Must be allowed to run Docker when the runtime is a container. @default "root" */
-  user?: pulumi.Input<string>;
-  /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret. */
-  privateKey: pulumi.Input<string>;
-  /**
-   * The host's public key as in a `known_hosts` file, without the host name: `ssh-ed25519 AAAA…`. A connection to
-   * a host with another key is refused.
-   */
-  hostKey: pulumi.Input<string>;
-  /**
-   * Names the machine where its address does not, such as the id of an instance behind an elastic IP: another name is
-   * another machine, on which everything is done anew.
-   * @default its address and port
-   */
-  machine?: pulumi.Input<string>;
-}
+import type { SshConnectionArgs } from "../settings";
 
 /**
  * Dial attempts before the host counts as unreachable. The machine exists, so this covers a short network fault

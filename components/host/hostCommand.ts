@@ -1,18 +1,28 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type SshConnectionArgs, toRemoteConnection } from "./connection";
+import { type ComponentInputs, hostDirectory, sshConnection, type SshConnectionArgs } from "../settings";
+import { toRemoteConnection } from "./connection";
 import { shellQuote } from "./shellQuote";
 
-/** Where a command runs: this machine when `ssh` is absent, else the machine that it names. */
+/** Where a command runs: this machine when `ssh` is absent, otherwise the machine that it names. */
 export interface HostLocationArgs {
-  /**
-   * Absolute path of the folder on the host that holds everything a deployment leaves there; `directory` of a
-   * `TritonHost`.
-   */
+  /** Absolute path of the folder on the host that holds everything a deployment puts there. */
   directory: pulumi.Input<string>;
   /** The machine, when it is not this one. */
   ssh?: pulumi.Input<SshConnectionArgs>;
+}
+
+/** The location that a component was given, checked. */
+export function resolveLocation<T extends object, K extends object>(
+  inputs: ComponentInputs<T, K>,
+  given: HostLocationArgs,
+): HostLocationArgs {
+  const { directory, ssh } = given;
+  return {
+    directory: inputs.resolve(hostDirectory, directory, "directory"),
+    ssh: ssh && inputs.resolve(sshConnection, ssh, "ssh"),
+  };
 }
 
 export interface HostCommandArgs extends HostLocationArgs {

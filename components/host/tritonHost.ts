@@ -3,21 +3,16 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, hostNow, sshArgument, wantedDirectory } from "../arguments";
-import { type SshConnectionArgs } from "./connection";
+import {
+  ComponentInputs,
+  sshConnection,
+  type SshConnectionArgs,
+  type TritonHostArgs,
+  tritonHostDirectory,
+  tritonHostInputs,
+} from "../settings";
 import { hostCommand } from "./hostCommand";
 import { scriptBundle } from "./scriptBundle";
-
-export interface TritonHostArgs {
-  /**
-   * Folder on the host for everything that a deployment leaves there; created, and removed with the host. A relative
-   * path starts at the program's folder on this machine, at the user's home over SSH.
-   * @default ".xsched-triton"
-   */
-  directory?: pulumi.Input<string>;
-  /** The machine, when it is not this one. */
-  ssh?: pulumi.Input<SshConnectionArgs>;
-}
 
 /** Where a host is and what it holds; no secret in it. */
 export interface HostLocation {
@@ -60,12 +55,11 @@ export class TritonHost extends pulumi.ComponentResource {
   public readonly docker: pulumi.Output<boolean>;
 
   public constructor(name: string, args: TritonHostArgs, opts?: pulumi.ComponentResourceOptions) {
-    const check = new ArgumentCheck("TritonHost", name);
     const remote = args.ssh !== undefined;
-    check.now(hostNow(remote), args);
+    const inputs = new ComponentInputs("TritonHost", name, tritonHostInputs(remote), args);
     super("xsched-triton:index:TritonHost", name, {}, opts);
-    const ssh = remote ? check.whenKnown(sshArgument, args.ssh, "ssh") : undefined;
-    const wanted = check.whenKnown(wantedDirectory(remote), args.directory ?? ".xsched-triton", "directory");
+    const ssh = inputs.resolveOptional(sshConnection, "ssh");
+    const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
     // The folder is a resource of its own because its path must stay known while the scripts change.
     const folder = hostCommand(

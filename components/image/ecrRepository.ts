@@ -1,35 +1,32 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, ecrArgument, ecrNow } from "../arguments";
 import { sdk, tagsOf } from "../aws";
-import type { RegistryLoginArgs } from "./tritonImage";
+import { ComponentInputs, type EcrRepositoryArgs, ecrRepositoryInputs } from "../settings";
 
-export interface EcrRepositoryArgs {
-  /** How many images are kept, the newest: 2 to 1000. @default 10 */
-  keepImages?: pulumi.Input<number>;
-  /** Whether the images in it may go with it; without, it cannot be deleted while it has some. @default false */
-  forceDelete?: pulumi.Input<boolean>;
-  /** Tags of the repository. */
-  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+/** How to push for the next 12 hours, which is the longest that AWS grants. */
+export interface EcrLogin {
+  /** Name to log in with. */
+  readonly username: string;
+  /** Password. */
+  readonly password: string;
 }
 
 /**
- * A repository on Amazon ECR for images of Triton: encrypted, each image scanned when it comes, no tag ever moved, the
- * oldest images dropped.
+ * A repository on Amazon ECR for images of Triton: encrypted, with immutable tags and a scan of each image that is
+ * pushed; the oldest images are deleted.
  */
 export class EcrRepository extends pulumi.ComponentResource {
   /** Where to push to, without a tag; `build.repository` of a `TritonImage`. */
   public readonly repository: pulumi.Output<string>;
   /** ARN; `repositoryArn` of an `AwsGpuHost`. */
   public readonly arn: pulumi.Output<string>;
-  /** How to push for the next 12 hours, which is all that AWS gives; asked for in each deployment. A secret. */
-  public readonly login: pulumi.Output<RegistryLoginArgs>;
+  /** How to push for the next 12 hours; asked for in each deployment. A secret. */
+  public readonly login: pulumi.Output<EcrLogin>;
 
   public constructor(name: string, args: EcrRepositoryArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    const check = new ArgumentCheck("EcrRepository", name);
-    check.now(ecrNow, args);
+    const inputs = new ComponentInputs("EcrRepository", name, ecrRepositoryInputs, args);
     super("xsched-triton:index:EcrRepository", name, {}, opts);
-    const wanted = check.whenKnown(ecrArgument, args);
+    const wanted = inputs.resolve(ecrRepositoryInputs, inputs.known);
     const repository = new sdk.ecr.Repository(
       `${name}-repository`,
       {

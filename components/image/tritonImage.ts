@@ -7,67 +7,20 @@ import * as docker from "@pulumi/docker";
 import * as dockerBuild from "@pulumi/docker-build";
 import * as pulumi from "@pulumi/pulumi";
 
-import { anyImageArgument, ArgumentCheck, buildArgument, loginArgument, tritonImageNow } from "../arguments";
+import {
+  ComponentInputs,
+  image as imageRule,
+  imageBuild,
+  type ImageVariant,
+  registryLogin,
+  type TritonImageArgs,
+  tritonImageInputs,
+} from "../settings";
 import { stageBuildContext } from "./buildContext";
 import { registryOf, repositoryOf } from "./registry";
 
-/** How models of an image are scheduled. */
-export enum ImageVariant {
-  /**
-   * The TensorRT backend of Triton 22.06, changed so that each model is scheduled at its own priority. Runs on T4,
-   * V100, A100 and A10G: that Triton's TensorRT knows no newer GPU.
-   */
-  Patched = "patched",
-  /** Any release of Triton as it is; each CUDA stream is scheduled at its CUDA priority. */
-  Transparent = "transparent",
-}
-
-/** How to log in to a registry. */
-export interface RegistryLoginArgs {
-  /** Name to log in with. */
-  username: pulumi.Input<string>;
-  /** Password or token. Kept as a secret. */
-  password: pulumi.Input<string>;
-}
-
-/** What an image is built from. */
-export interface ImageBuildArgs {
-  /**
-   * Repository to push to, with its registry's address and without a tag: `registry.example.com/triton`. Images stay
-   * there when the component goes, since others may use them.
-   */
-  repository: pulumi.Input<string>;
-  /** How models are scheduled. @default ImageVariant.Patched */
-  variant?: pulumi.Input<ImageVariant>;
-  /**
-   * Image of Triton to add XSched to, by tag or digest; about 14 GB with the default. `ImageVariant.Patched` fits
-   * Triton 22.06 only.
-   * @default "nvcr.io/nvidia/tritonserver:22.06-py3"
-   */
-  base?: pulumi.Input<string>;
-  /**
-   * Image to compile in, by tag or digest; not a part of the result. Its C library must be the one of `base` or older,
-   * and for `ImageVariant.Patched` it must have the headers and libraries of CUDA and TensorRT.
-   * @default "nvcr.io/nvidia/tritonserver:22.06-py3-min" for patched, "docker.io/library/ubuntu:20.04" for transparent
-   */
-  builder?: pulumi.Input<string>;
-}
-
-/** Exactly one of `image` and `build`. */
-export interface TritonImageArgs {
-  /**
-   * An image that is there already: `repository@sha256:…`, or `repository:tag`, whose digest is then asked for at each
-   * deployment with the credentials that Docker or the provider `docker` has.
-   */
-  image?: pulumi.Input<string>;
-  /** Builds an image with the XSched core, with the Docker of this machine, and pushes it. */
-  build?: pulumi.Input<ImageBuildArgs>;
-  /** How to log in to the registry that is pushed to. @default Docker's own log-in */
-  registry?: pulumi.Input<RegistryLoginArgs>;
-}
-
 /** Builders that fit the default base of each variant. */
-const BUILDERS: Readonly<Record<`${ImageVariant}`, string>> = {
+const BUILDERS: Readonly<Record<ImageVariant, string>> = {
   patched: "nvcr.io/nvidia/tritonserver:22.06-py3-min",
   // Old enough for any Triton that is in use: what is compiled there runs on every later C library.
   transparent: "docker.io/library/ubuntu:20.04",
@@ -86,7 +39,7 @@ const SOURCE_DATE_EPOCH = "315532800";
  * @example
  * ```ts
  * const image = new TritonImage("triton", { build: { repository: "registry.example.com/triton" } });
- * new TritonDeployment("inference", { image: image.reference, models });
+ * new TritonServer("server", { image: image.reference, directory: host.directory, models: repository.models });
  * ```
  */
 export class TritonImage extends pulumi.ComponentResource {
@@ -94,16 +47,17 @@ export class TritonImage extends pulumi.ComponentResource {
   public readonly reference: pulumi.Output<string>;
 
   public constructor(name: string, args: TritonImageArgs, opts?: pulumi.ComponentResourceOptions) {
-    const check = new ArgumentCheck("TritonImage", name);
-    check.now(tritonImageNow, args);
+    const inputs = new ComponentInputs("TritonImage", name, tritonImageInputs, args);
     super("xsched-triton:index:TritonImage", name, {}, opts);
-    if (args.build === undefined) {
-      this.reference = this.resolve(check.whenKnown(anyImageArgument, args.image, "image"));
-    } else {
-      const build = check.whenKnown(buildArgument, args.build, "build");
-      const registry = args.registry && check.whenKnown(loginArgument, args.registry, "registry");
-      this.reference = this.build(`${name}-build`, build, registry);
-    }
+    const { image, build } = inputs.known;
+    this.reference =
+      build === undefined
+        ? this.resolve(inputs.resolve(imageRule, image, "image"))
+        : this.build(
+            `${name}-build`,
+            inputs.resolve(imageBuild, build, "build"),
+            inputs.resolveOptional(registryLogin, "registry"),
+          );
     this.registerOutputs({ reference: this.reference });
   }
 
@@ -182,7 +136,7 @@ export class TritonImage extends pulumi.ComponentResource {
 /** What is to be built, after its check. */
 interface BuildSettings {
   readonly repository: string;
-  readonly variant: `${ImageVariant}`;
+  readonly variant: ImageVariant;
   readonly base: string;
   readonly builder: string | undefined;
 }

@@ -63,7 +63,7 @@ function digestEntries(folder: string, prefix: string, inside: ReadonlySet<strin
   const real = attempt(folder, () => fs.realpathSync(folder));
   if (inside.has(real)) {
     throw new pulumi.RunError(
-      `${folder}: this symbolic link leads back to a folder that it is in\n  fix: take it out`,
+      `${folder}: this symbolic link leads back to a folder that it is in\n  fix: remove it`,
     );
   }
   const names = attempt(folder, () => fs.readdirSync(folder))
@@ -81,7 +81,7 @@ function digestEntries(folder: string, prefix: string, inside: ReadonlySet<strin
       digestFile(place, relative, (status.mode & 0o111) !== 0, walk);
     } else {
       throw new pulumi.RunError(
-        `${place}: neither a file nor a folder\n  fix: take it out of the model's folder`,
+        `${place}: neither a file nor a folder\n  fix: remove it from the model's folder`,
       );
     }
   }
@@ -127,9 +127,9 @@ function fault(place: string, error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "ENOENT":
-      return `${place}: leads to nothing (a broken symbolic link, or just removed)\n  fix: restore what it leads to, or take it out`;
+      return `${place}: leads to nothing (a broken symbolic link, or just removed)\n  fix: restore its target, or remove it`;
     case "ELOOP":
-      return `${place}: this symbolic link leads to itself\n  fix: take it out`;
+      return `${place}: this symbolic link leads to itself\n  fix: remove it`;
     case "EACCES":
     case "EPERM":
       return `${place}: not readable for this user\n  fix: chmod -R u+rX ${path.dirname(place)}`;

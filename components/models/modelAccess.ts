@@ -1,31 +1,34 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import type { PolicyStatementArgs } from "../aws";
-import { s3Location } from "../settings/s3Location";
-import { keysOf } from "./uploadFiles";
+import { type PolicyStatementArgs, s3Location } from "../settings";
+import { type Travelling, travelsThroughBucket } from "./travel";
+import { keysOf, sharedEngines } from "./uploadFiles";
 
 /** A model that a host fetches. */
-export interface FetchedModel {
+export interface FetchedModel extends Travelling {
   readonly name: string;
-  /** A folder on this machine, or `s3://bucket/prefix`. */
-  readonly source: string;
-  /** Bucket that a folder's files travel through. */
-  readonly bucket?: pulumi.Input<string>;
-  /** How its engine is built; what is an output says nothing of where it is shared. */
-  readonly engine?: pulumi.Input<{ shared?: pulumi.Input<string> }>;
+  /** How its engine is built; an output does not say where it is shared. */
+  readonly engine?: pulumi.Input<{ readonly shared?: pulumi.Input<string> | undefined } | undefined>;
 }
 
 /**
  * What the role of a host may do so that it can fetch its models: read below their prefixes. Old versions, because what
- * serves may have been overwritten since. It may not list them, as the program tells it what lies there.
+ * serves may have been overwritten since. It may not list them, as the program tells it which objects there are.
+ *
+ * @param bucket that folders travel through
  */
-export function modelAccess(models: readonly FetchedModel[]): PolicyStatementArgs[] {
-  const places = models.flatMap(({ name, source, bucket }) => {
-    const location = s3Location(source);
+export function modelAccess(
+  models: readonly FetchedModel[],
+  bucket: pulumi.Input<string> | undefined,
+): PolicyStatementArgs[] {
+  const places = models.flatMap((model) => {
+    const location = s3Location(model.source);
     if (location !== undefined) return [location];
-    return bucket === undefined ? [] : [{ bucket, prefix: keysOf(name) }];
+    return bucket !== undefined && travelsThroughBucket(model)
+      ? [{ bucket, prefix: keysOf(model.name) }]
+      : [];
   });
-  return [...readModels(places), ...shareEngines(models)];
+  return [...readModels(places), ...shareEngines(models, bucket)];
 }
 
 function readModels(
@@ -42,12 +45,15 @@ function readModels(
 }
 
 /** Below the prefixes that the hosts share engines in, reading and adding. */
-function shareEngines(models: readonly FetchedModel[]): PolicyStatementArgs[] {
-  const places = models.flatMap(({ engine }) =>
-    engine === undefined || engine instanceof Promise || pulumi.Output.isInstance(engine) || !engine.shared
-      ? []
-      : [pulumi.output(engine.shared)],
-  );
+function shareEngines(
+  models: readonly FetchedModel[],
+  bucket: pulumi.Input<string> | undefined,
+): PolicyStatementArgs[] {
+  const places = models.flatMap(({ engine }) => {
+    if (engine === undefined || engine instanceof Promise || pulumi.Output.isInstance(engine)) return [];
+    const shared = engine.shared ?? sharedEngines(bucket);
+    return shared === undefined ? [] : [pulumi.output(shared)];
+  });
   if (places.length === 0) return [];
   return [
     {

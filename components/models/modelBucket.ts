@@ -1,18 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, modelBucketArgument, modelBucketNow } from "../arguments";
 import { sdk, tagsOf } from "../aws";
-
-export interface ModelBucketArgs {
-  /** Days for which an overwritten or removed file is kept, 1 to 3650. @default 30 */
-  keepDays?: pulumi.Input<number>;
-  /** Tags of the bucket. */
-  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-}
+import { ComponentInputs, type ModelBucketArgs, modelBucketInputs } from "../settings";
 
 /**
  * A bucket that models' files travel through to hosts on AWS: private, encrypted, over TLS only. What is overwritten is
- * kept for a while, so that a host can restore what it serves. All that it holds goes with it.
+ * kept for a while, so that a host can restore what it serves. The bucket is deleted with everything in it.
  */
 export class ModelBucket extends pulumi.ComponentResource {
   /** Name of the bucket; known when nothing that protects it is missing. */
@@ -21,10 +14,9 @@ export class ModelBucket extends pulumi.ComponentResource {
   public readonly arn: pulumi.Output<string>;
 
   public constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
-    const check = new ArgumentCheck("ModelBucket", name);
-    check.now(modelBucketNow, args);
+    const inputs = new ComponentInputs("ModelBucket", name, modelBucketInputs, args);
     super("xsched-triton:index:ModelBucket", name, {}, opts);
-    const wanted = check.whenKnown(modelBucketArgument, args);
+    const wanted = inputs.resolve(modelBucketInputs, inputs.known);
     const child = { parent: this };
     const made = new sdk.s3.Bucket(
       `${name}-bucket`,

@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { s3Location } from "../settings/s3Location";
+import { s3Location } from "../settings";
 import { readS3Model } from "./s3";
 
 /** The text of the `config.pbtxt` that a model's source brings, or undefined if it brings none. */

@@ -2,94 +2,47 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 import {
-  ArgumentCheck,
-  engineArgument,
-  hostDirectory,
-  modelArgument,
-  repositoryNow,
-  sshArgument,
-} from "../arguments";
-import {
   hostCommand,
   hostIdentity,
   type HostLocationArgs,
   removalCommand,
+  resolveLocation,
   scriptCommand,
-  type SshConnectionArgs,
   toRemoteConnection,
 } from "../host";
-import type { EngineSettings, ModelSettings } from "../settings";
-import { s3Location } from "../settings/s3Location";
-import { renderModelConfig } from "./config";
+import {
+  bucketName,
+  ComponentInputs,
+  type ModelRepositoryArgs,
+  modelRepositoryInputs,
+  modelRule,
+  type ModelSettings,
+  s3Location,
+} from "../settings";
 import { digestDirectory } from "./digest";
-import { buildEngines, type DeliveredFiles, type EngineArgs } from "./engine";
-import { modelDigest, ownConfig } from "./modelConfig";
+import { buildEngines, type DeliveredFiles } from "./engine";
+import { modelDigest } from "./modelConfig";
+import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
 import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
-import { uploadFiles } from "./uploadFiles";
+import { type Travelling, travelsThroughBucket } from "./travel";
+import { sharedEngines, uploadFiles } from "./uploadFiles";
 
-/** A model to serve. */
-export interface ModelArgs {
-  /** Name in the model repository and in requests. */
-  name: string;
-  /**
-   * Where the model lies as Triton lays it out: one numbered folder a version, and `config.pbtxt` unless `config` is
-   * given. A folder on this machine, where a relative path starts at the program's folder; or `s3://bucket/prefix`,
-   * from where the host fetches what has changed. Both this machine and the host then need credentials of AWS that may
-   * list and read it.
-   */
-  source: string;
-  /**
-   * How urgent the model's requests are: −255 to 255, larger first. Rendered into the configuration as Triton's
-   * `optimization.priority` and as the parameter `xsched_priority`.
-   * @default 0
-   */
-  priority?: pulumi.Input<number>;
-  /** Text of the model's `config.pbtxt`, in place of the file in `source`. Name and priority are set in it. */
-  config?: pulumi.Input<string>;
-  /**
-   * Bucket that a folder's files travel through, instead of SSH; `bucket` of a `ModelBucket`. For weights of gigabytes:
-   * only files that have changed are uploaded, and fetched. Not for a source in S3.
-   * @default none
-   */
-  bucket?: pulumi.Input<string>;
-  /**
-   * Builds a TensorRT engine (`model.plan`) from the `model.onnx` of each version folder, on the host's GPU, and serves
-   * that. Takes minutes the first time; the models that serve before keep serving.
-   * @default `source` has what is served
-   */
-  engine?: pulumi.Input<EngineArgs>;
-}
-
-/** A model that lies on the host, ready to be served. */
+/** A model that is on the host, ready to be served. */
 export interface StoredModel {
   /** Name in the model repository and in requests. */
   readonly name: string;
-  /** Names the configuration and files that lie on the host; known when they do. */
+  /** Identifies the configuration and files that are on the host; known when they are there. */
   readonly digest: pulumi.Output<string>;
-  /** How urgent the model's requests are: −255 to 255, larger first. */
-  readonly priority: pulumi.Output<number>;
-}
-
-export interface ModelRepositoryArgs {
-  /** Absolute path of the host's folder; `directory` of a `TritonHost`. */
-  directory: pulumi.Input<string>;
-  /** The host, when it is not this machine. */
-  ssh?: pulumi.Input<SshConnectionArgs>;
-  /** The models; their names are unique. */
-  models: ModelArgs[];
 }
 
 /** A model whose arguments have passed. */
-interface CheckedModel {
+interface CheckedModel extends Travelling {
   readonly name: string;
-  /** Absolute path of the model's folder on this machine, or `s3://bucket/prefix`. */
-  readonly source: string;
-  /** Bucket that a folder's files travel through. */
+  readonly settings: pulumi.Output<ModelSettings>;
+  /** Whether its engine is built on the host. */
+  readonly hasEngine: boolean;
+  /** Bucket that folders travel through. */
   readonly bucket: pulumi.Output<string> | undefined;
-  readonly settings: pulumi.Output<
-    Pick<ModelSettings, "name" | "source" | "priority" | "engine"> & { config?: string; bucket?: string }
-  >;
-  readonly engine?: pulumi.Output<EngineSettings>;
   /** Options of what is on the host. */
   readonly onHost: pulumi.CustomResourceOptions;
 }
@@ -99,28 +52,26 @@ interface CheckedModel {
  * reads half a model. A model that leaves the list is removed from the host.
  */
 export class ModelRepository extends pulumi.ComponentResource {
-  /** The models as they lie on the host. */
+  /** The models on the host. */
   public readonly models: StoredModel[];
 
-  /** @param opts `deletedWith` counts for what is on the host; what lies in a bucket does not go with a machine. */
+  /** @param opts `deletedWith` applies to what is on the host; what is in a bucket is not deleted with a machine. */
   public constructor(name: string, args: ModelRepositoryArgs, opts: pulumi.ComponentResourceOptions = {}) {
     const { deletedWith, ...own } = opts;
-    const check = new ArgumentCheck("ModelRepository", name);
-    const { models } = check.now(repositoryNow, args);
+    const inputs = new ComponentInputs("ModelRepository", name, modelRepositoryInputs, args);
+    const { models } = inputs.known;
+    renderKnownConfigs(inputs, models);
     super("xsched-triton:index:ModelRepository", name, {}, own);
     const onHost = { parent: this, deletedWith };
-    const location = {
-      directory: check.whenKnown(hostDirectory, args.directory, "directory"),
-      ssh: args.ssh && check.whenKnown(sshArgument, args.ssh, "ssh"),
-    };
-    this.models = models.map(({ name: model, source }, index) => {
-      const given = args.models[index];
-      const settings = check.whenKnown(modelArgument, given, "models", index);
-      const engine =
-        given?.engine && check.whenKnown(engineArgument, given.engine, "models", index, "engine");
-      const bucket =
-        given?.bucket === undefined ? undefined : settings.apply(({ bucket: known = "" }) => known);
-      return this.store(name, location, { name: model, source, bucket, settings, engine, onHost });
+    const location = resolveLocation(inputs, inputs.known);
+    const bucket = inputs.resolveOptional(bucketName, "bucket");
+    this.models = models.map((model, index) => {
+      const { name: called, source, upload, engine } = model;
+      const settings = inputs.resolve(modelRule, model, "models", index);
+      const hasEngine = engine !== undefined;
+      return this.store(name, location, {
+        ...{ name: called, source, upload, settings, hasEngine, bucket, onHost },
+      });
     });
     this.registerOutputs({ models: this.models });
   }
@@ -131,11 +82,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       digest: files,
       dependsOn,
     } = this.prepare(`${name}-${model.name}`, location, model);
-    const config = model.settings.apply(({ config: given, name: called, source, priority, engine }) =>
-      pulumi
-        .output(given ?? ownConfig(model.source))
-        .apply((text) => renderModelConfig(text, { name: called, source, priority, engine })),
-    );
+    const config = model.settings.apply((settings) => renderedConfig(settings));
     const digest = pulumi.all([config, files]).apply(([text, known]) => modelDigest(text, known));
     const stored = hostCommand(
       `${name}-${model.name}`,
@@ -149,7 +96,6 @@ export class ModelRepository extends pulumi.ComponentResource {
     );
     return {
       name: model.name,
-      priority: model.settings.priority,
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
     };
   }
@@ -157,12 +103,15 @@ export class ModelRepository extends pulumi.ComponentResource {
   /** Makes the files that are served from those of the source. */
   private prepare(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
     const files = this.deliver(name, location, model);
-    return model.engine === undefined
-      ? files
-      : buildEngines(`${name}-engine`, location, model.name, files, model.engine, model.onHost);
+    if (!model.hasEngine) return files;
+    const engine = pulumi.all([model.settings, sharedEngines(model.bucket)]).apply(([{ engine }, shared]) => {
+      if (engine === undefined) throw new Error("a model lost its engine after the check");
+      return { ...engine, shared: engine.shared ?? shared };
+    });
+    return buildEngines(`${name}-engine`, location, model.name, files, engine, model.onHost);
   }
 
-  /** Brings a model's files to where the host can read them. */
+  /** Makes a model's files available to the host. */
   private deliver(name: string, location: HostLocationArgs, model: CheckedModel): DeliveredFiles {
     if (s3Location(model.source) !== undefined) {
       const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
@@ -170,7 +119,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       return this.fetch(name, location, model, { digest, source: model.source, objects });
     }
     const { digest, entries } = digestDirectory(model.source);
-    if (model.bucket !== undefined) {
+    if (model.bucket !== undefined && travelsThroughBucket(model)) {
       const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
       return this.fetch(name, location, model, { digest, source, objects });
     }

@@ -12,8 +12,10 @@ export function keysOf(model: string): string {
   return `models/${model}`;
 }
 
-/** What the keys of engines begin with that hosts share in that bucket. */
-export const ENGINE_KEYS = "engines";
+/** Where hosts share engines in that bucket, if there is one. */
+export function sharedEngines(bucket: pulumi.Input<string> | undefined): pulumi.Output<string> | undefined {
+  return bucket === undefined ? undefined : pulumi.interpolate`s3://${bucket}/engines`;
+}
 
 /**
  * Uploads a model's files, each under its own path, so that a file which has not changed is not uploaded again.

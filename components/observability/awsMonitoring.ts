@@ -1,52 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, hostDirectory, monitoringArgument, monitoringNow, sshArgument } from "../arguments";
 import { policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
-import { hostCommand, removalCommand, scriptCommand, type SshConnectionArgs } from "../host";
+import { hostCommand, removalCommand, resolveLocation, scriptCommand } from "../host";
+import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
 import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
 import { dashboardBody } from "./dashboard";
 import { alarmPattern, isRecoverable, restartRunbook, restartStatements } from "./recovery";
-
-export interface AwsMonitoringArgs {
-  /** Id of the instance; `instanceId` of an `AwsGpuHost`. */
-  instanceId: pulumi.Input<string>;
-  /** Type of the instance. */
-  instanceType: pulumi.Input<string>;
-  /** Region of the instance. */
-  region: pulumi.Input<string>;
-  /** Name of the instance's role, which gets the right to send metrics and logs; `roleName` of an `AwsGpuHost`. */
-  roleName: pulumi.Input<string>;
-  /** Whether it is a spot instance. @default false */
-  spot?: pulumi.Input<boolean>;
-  /** Absolute path of the host's folder; `directory` of a `HostServices` with metrics. */
-  directory: pulumi.Input<string>;
-  /** The host. */
-  ssh: pulumi.Input<SshConnectionArgs>;
-  /** Whether Triton runs in a container. @default true */
-  container?: pulumi.Input<boolean>;
-  /** Where Triton's metrics are on the host: `address:port`. @default "127.0.0.1:8002" */
-  tritonMetrics?: pulumi.Input<string>;
-  /** Names of the models, for the dashboard. */
-  models: pulumi.Input<pulumi.Input<string>[]>;
-  /**
-   * Who is told of alarms: email addresses, and https URLs that confirm subscriptions of Amazon SNS; at least one. Each
-   * person confirms a message first.
-   */
-  notify: string[];
-  /** Alarm when a disk is this full: 1 to 99 %. @default 85 */
-  diskPercent?: pulumi.Input<number>;
-  /** Alarm when this much of a GPU's memory is taken: 1 to 100 %. @default 95 */
-  gpuMemoryPercent?: pulumi.Input<number>;
-  /** Alarm when Triton or one of its models is not ready for so many minutes: 1 to 60. @default 3 */
-  notReadyMinutes?: pulumi.Input<number>;
-  /** Days for which logs are kept, one of those that CloudWatch knows. @default 30 */
-  logDays?: pulumi.Input<number>;
-  /** Whether to make a dashboard. @default true */
-  dashboard?: boolean;
-  /** Tags of everything that is made on AWS. */
-  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-}
 
 /**
  * Watches a GPU host on AWS: metrics of the host, its GPUs, Triton and the scheduler, logs, alarms that tell people and
@@ -60,18 +20,14 @@ export class AwsMonitoring extends pulumi.ComponentResource {
   /** Name of the dashboard; empty without one. */
   public readonly dashboardName: pulumi.Output<string>;
 
-  /** @param opts `deletedWith` counts for what is on the host; what is on AWS beside it must be deleted by itself. */
+  /** @param opts `deletedWith` applies to what is on the host; what else is on AWS must be deleted by itself. */
   public constructor(name: string, args: AwsMonitoringArgs, opts: pulumi.ComponentResourceOptions = {}) {
     const { deletedWith, ...own } = opts;
-    const check = new ArgumentCheck("AwsMonitoring", name);
-    const { notify } = check.now(monitoringNow, args);
+    const inputs = new ComponentInputs("AwsMonitoring", name, awsMonitoringInputs, args);
     super("xsched-triton:index:AwsMonitoring", name, {}, own);
-    const { directory, ssh, dashboard = true, ...described } = args;
-    const wanted = check.whenKnown(monitoringArgument, described);
-    const location = {
-      directory: check.whenKnown(hostDirectory, directory, "directory"),
-      ssh: check.whenKnown(sshArgument, ssh, "ssh"),
-    };
+    const { notify, dashboard } = inputs.known;
+    const wanted = inputs.resolvePart(watchedHost);
+    const location = resolveLocation(inputs, inputs.known);
     const child = { parent: this };
     const tags = tagsOf(name, wanted.tags);
 
@@ -131,7 +87,8 @@ export class AwsMonitoring extends pulumi.ComponentResource {
               .all([wanted, pulumi.all(made.map(({ arn }) => arn))])
               .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
           },
-          child,
+          // A component that gets another name keeps its dashboard.
+          { ...child, ignoreChanges: ["dashboardName"] },
         ).dashboardName
       : pulumi.output("");
     this.registerOutputs({

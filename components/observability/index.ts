@@ -1,2 +1,1 @@
-export { AwsMonitoring, type AwsMonitoringArgs } from "./awsMonitoring";
-export { stackMonitoring } from "./stackMonitoring";
+export { AwsMonitoring } from "./awsMonitoring";

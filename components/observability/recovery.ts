@@ -1,4 +1,4 @@
-import { familyOf } from "../settings/awsInstanceTypes";
+import { familyOf } from "../settings";
 
 /**
  * Families with GPUs whose instances AWS moves to other hardware by itself; all others have disks of their own, which

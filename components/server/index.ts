@@ -1,9 +1,1 @@
-export { LogLevel, SchedulerRequirement } from "./serverArguments";
-export { serverArgs } from "./serverArgs";
-export {
-  type Endpoints,
-  type ServedModelArgs,
-  type ServerOptionsArgs,
-  TritonServer,
-  type TritonServerArgs,
-} from "./tritonServer";
+export { type Endpoints, TritonServer } from "./tritonServer";

@@ -1,4 +1,5 @@
 import { addressRange, isOpenToTheWorld } from "./addressRange";
+import { publicIp } from "./allowedValues";
 import {
   familiesFor,
   familyOf,
@@ -13,22 +14,23 @@ import { directory, user } from "./machine";
 import { INVALID, Place, Read } from "./place";
 import {
   boolean,
-  choice,
   defaulted,
   defaultedBy,
   integer,
+  isDeferred,
   isPlainObject,
   itemsOf,
   keyOf,
   list,
+  map,
   meant,
   object,
   optional,
+  plain,
   required,
   Rule,
   text,
 } from "./rules";
-import type { PublicIp } from "./types";
 
 const instanceTypes = Object.entries(GPU_FAMILIES).flatMap(([family, { sizes }]) =>
   sizes.map((size) => `${family}.${size}`),
@@ -76,12 +78,6 @@ const zone = text({
   },
 });
 
-export const PUBLIC_IPS: Readonly<Record<PublicIp, string>> = {
-  elastic: "one that stays when the instance stops",
-  dynamic: "another one after each stop",
-  none: "only the private address of the subnet",
-};
-
 /** Input/output operations per second that a gp3 volume can have for each MiB/s of throughput, and for each GiB. */
 const IOPS_PER_THROUGHPUT = 4;
 const IOPS_PER_GIB = 500;
@@ -91,63 +87,71 @@ const volumeFields = {
   size: defaulted(
     integer(100, 16384, 200),
     200,
-    "GiB. Triton's image takes 14, twice while a new one comes; the rest is for models.",
+    "Size of the volume. Triton's image takes 14 GiB, twice that while a new one arrives; the rest is for models.",
+    { unit: "GiB" },
   ),
-  throughput: defaulted(integer(125, 1000, 125), 125, "MiB/s; above 125 it costs extra."),
-  iops: defaulted(
-    integer(3000, 16000, 3000),
-    3000,
-    "Input/output operations per second; above 3000 they cost extra.",
+  throughput: defaulted(
+    integer(125, 1000, 250),
+    125,
+    "Throughput of the volume, at most a quarter of `iops`.",
+    {
+      unit: "MiB/s",
+      cost: "above 125 AWS charges extra",
+    },
   ),
+  iops: defaulted(integer(3000, 16000, 4000), 3000, "Input/output operations per second.", {
+    cost: "above 3000 AWS charges extra",
+  }),
 };
 
-const volume = object("an object with the size and speed of the root volume", volumeFields, (values, at) => {
-  const { size, throughput, iops } = values;
-  if (iops === INVALID) return;
-  if (throughput !== INVALID && throughput * IOPS_PER_THROUGHPUT > iops) {
-    at.at("throughput").fault(
-      throughput,
-      `at most a quarter of iops: ${Math.floor(iops / IOPS_PER_THROUGHPUT)}`,
-      `set iops to ${throughput * IOPS_PER_THROUGHPUT}, or lower it`,
-    );
-  }
-  if (size !== INVALID && iops > size * IOPS_PER_GIB) {
-    at.at("iops").fault(
-      iops,
-      `at most 500 for each GiB: ${size * IOPS_PER_GIB}`,
-      "lower it, or give a larger size",
-    );
-  }
+const volume = object({
+  name: "AwsVolume",
+  description: "A root volume of type gp3.",
+  allowed: "an object with the size and speed of the root volume",
+  fields: volumeFields,
+  check(values, at) {
+    const { size, throughput, iops } = values;
+    if (iops === INVALID) return;
+    if (throughput !== INVALID && throughput * IOPS_PER_THROUGHPUT > iops) {
+      at.at("throughput").fault(
+        throughput,
+        `at most a quarter of iops: ${Math.floor(iops / IOPS_PER_THROUGHPUT)}`,
+        `set iops to ${throughput * IOPS_PER_THROUGHPUT}, or lower it`,
+      );
+    }
+    if (size !== INVALID && iops > size * IOPS_PER_GIB) {
+      at.at("iops").fault(
+        iops,
+        `at most 500 per GiB: ${size * IOPS_PER_GIB}`,
+        "lower it, or give a larger size",
+      );
+    }
+  },
 });
 
 /** https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html; fewer than 50, as the stack adds its own. */
 const MOST_TAGS = 40;
 const TAG_TEXT = /^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$/u;
 
-const tags: Rule<Readonly<Record<string, string>>> = {
-  type: "object",
+const tags = map({
   allowed: `an object of at most ${MOST_TAGS} texts`,
   example: '{ team: "inference" }',
-  read(value, at): Read<Readonly<Record<string, string>>> {
-    if (!isPlainObject(value) || Object.keys(value).length > MOST_TAGS) {
-      return at.fault(value, this.allowed, `give an object, for example ${this.example}`);
-    }
-    const read = Object.entries(value).map(([key, each]) => readTag(key, each, at.at(key)));
-    return read.includes(INVALID) ? INVALID : Object.freeze({ ...(value as Record<string, string>) });
-  },
-};
+  type: "string",
+  maximum: MOST_TAGS,
+  read: readTag,
+});
 
 function readTag(key: string, value: unknown, at: Place): Read<string> {
   if (key === "" || key.length > 128 || !TAG_TEXT.test(key)) {
     return at.fault(
       value,
       "a tag's key: 1 to 128 letters, digits, spaces and _.:/=+-@",
-      "shorten the key, or leave the other characters out",
+      "shorten the key, or remove the other characters",
     );
   }
-  if (/^aws:/i.test(key)) return at.fault(value, "keys that AWS does not reserve", "leave aws: out");
+  if (/^aws:/i.test(key)) return at.fault(value, "keys that AWS does not reserve", "remove aws:");
   if (OWN_TAGS.includes(key)) {
-    return at.fault(value, "keys that the stack does not set itself", "take it out, or choose another key");
+    return at.fault(value, "keys that the stack does not set itself", "remove it, or choose another key");
   }
   if (typeof value === "string" && value.length <= 256 && TAG_TEXT.test(value)) return value;
   return at.fault(
@@ -155,48 +159,56 @@ function readTag(key: string, value: unknown, at: Place): Read<string> {
     "a tag's value: at most 256 letters, digits, spaces and _.:/=+-@",
     typeof value === "number" || typeof value === "boolean"
       ? `write it in quotes: "${value}"`
-      : "give such a text",
+      : "shorten the value, or remove the other characters",
   );
 }
 
-/** Tags that everything of a stack carries. */
+/** Tags that every resource of a stack carries. */
 export const OWN_TAGS: readonly string[] = ["Name", "xsched-triton:project", "xsched-triton:stack"];
 
 const ADMIN_CIDRS_FIX = `pulumi config set --path 'xsched-triton:host.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`;
 
-/** What a host on AWS is made of; the same in the stack config and as arguments. */
-export const awsFields = {
+/** Tags of everything that is created on AWS. */
+export const tagsField = defaulted(tags, {}, "Tags for everything that is created on AWS.");
+
+/** A host on AWS, in the stack config and as a component's arguments. */
+const awsFields = {
   instanceType: required(
     instanceType,
-    "EC2 instance type. Another one makes another instance, and everything on it anew.",
+    "EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06; g6, gr6, g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and everything on it.",
+    { cost: "by the hour" },
   ),
   adminCidrs: required(
     list(addressRange, { allowed: "a list of ranges of IP addresses, at least one", minimum: 1 }),
-    "Who may connect over SSH: ranges of IP addresses. The machine that deploys is in one of them.",
-    ADMIN_CIDRS_FIX,
+    "IP address ranges that may connect over SSH. The machine that deploys must be in one of them.",
+    { fix: ADMIN_CIDRS_FIX },
   ),
-  allowPublicSsh: defaulted(boolean, false, "Whether `adminCidrs` may let in the whole internet."),
+  allowPublicSsh: defaulted(boolean, false, "Whether `adminCidrs` may include the whole internet."),
   clientCidrs: defaulted(
     list(addressRange, { allowed: "a list of ranges of IP addresses" }),
     [],
-    "Who may reach the ports for inference. Triton has no access control: whoever reaches it may also unload models. None: through a tunnel only.",
+    "IP address ranges that may reach the ports for inference. Triton has no access control: whoever reaches it can also unload models. With none, Triton is reached through a tunnel only.",
+    { example: '["203.0.113.0/24"]' },
   ),
-  spot: defaulted(
-    boolean,
-    false,
-    "Whether to take spare capacity, which is cheaper and can be stopped by AWS at two minutes' notice. It starts again when there is capacity.",
+  spot: plain(
+    defaulted(
+      boolean,
+      false,
+      "Whether to use spare capacity. AWS can stop the instance at two minutes' notice and starts it again when there is capacity.",
+      { cost: "usually about half of the on-demand price" },
+    ),
   ),
-  protect: defaulted(
-    boolean,
-    false,
-    "Whether AWS and Pulumi refuse to terminate the instance and to replace it.",
+  protect: plain(
+    defaulted(
+      boolean,
+      false,
+      "Whether AWS and Pulumi refuse to terminate or replace the instance. Not with `spot`.",
+    ),
   ),
-  publicIp: defaulted(
-    choice(PUBLIC_IPS),
-    "elastic",
-    `Address that the instance is reached at: ${Object.entries(PUBLIC_IPS)
-      .map(([name, meaning]) => `\`${name}\` is ${meaning}`)
-      .join(", ")}.`,
+  publicIp: plain(
+    defaulted(publicIp, "elastic", "Address at which the instance is reached.", {
+      cost: "a public IPv4 address costs about $4 a month",
+    }),
   ),
   volume: defaulted(volume, {}, "The root volume, which is encrypted and of type gp3."),
   subnetId: optional(
@@ -204,19 +216,26 @@ export const awsFields = {
     "Subnet of the instance.",
     "one of the default VPC",
   ),
-  createS3Endpoint: defaulted(
-    boolean,
-    false,
-    "Whether to make a gateway endpoint for S3 for the instance's subnet: for one without a way to the internet. Its route table must not have one already.",
+  createS3Endpoint: plain(
+    defaulted(
+      boolean,
+      false,
+      "Whether to create a gateway endpoint for S3 for the instance's subnet, which a subnet without access to the internet needs. Its route table must not have one already.",
+      { cost: "free" },
+    ),
   ),
-  zone: optional(zone, "Availability zone, where capacity is short in others.", "any"),
+  zone: optional(
+    zone,
+    "Availability zone, for when others are short of capacity. Not with `subnetId`.",
+    "any",
+  ),
   ami: optional(
     resourceId("ami", "the id of an AMI for x86-64"),
-    "Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI. Another one makes another instance.",
-    "AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance was made",
+    "Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.",
+    "AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created",
   ),
   user: defaulted(user, "ubuntu", "User of the machine image that may use sudo and Docker."),
-  tags: defaulted(tags, {}, "Tags of everything that the stack makes on AWS."),
+  tags: tagsField,
 };
 
 export const awsHostFields = {
@@ -224,9 +243,140 @@ export const awsHostFields = {
   directory: defaultedBy(
     directory,
     (stack) => `.xsched-triton-${stack}`,
-    "Folder for everything that the deployment leaves on the machine; relative to the user's home.",
+    "Folder for everything that the deployment puts on the machine, relative to the user's home.",
   ),
 };
+
+const anyText = (allowed: string, example: string): Rule<string> =>
+  text({ allowed, example, refuse: (given) => (given === "" ? `give ${allowed}` : undefined) });
+
+/** Something that a role is allowed to do. */
+const policyStatement = object({
+  name: "PolicyStatement",
+  description: "Something that a role is allowed to do.",
+  allowed: "an object with what a role may do",
+  fields: {
+    sid: required(
+      text({
+        allowed: "the name of a statement: letters and digits",
+        example: "ReadModels",
+        refuse: (given) => (/^[A-Za-z0-9]+$/.test(given) ? undefined : "give letters and digits only"),
+      }),
+      "Name of the statement: letters and digits.",
+    ),
+    actions: required(
+      list(anyText("an action", '"s3:GetObject"'), { allowed: "a list of actions" }),
+      "What may be done.",
+    ),
+    resources: required(
+      list(anyText("an ARN", '"arn:aws:s3:::my-bucket/*"'), { allowed: "a list of ARNs" }),
+      "ARNs of what it may be done to; `*` only for actions that know no resource.",
+    ),
+    conditions: optional(
+      map<Record<string, string[]>>({
+        allowed: "an object of operators, keys and lists of values",
+        example: '{ StringLike: { "s3:prefix": ["models/*"] } }',
+        type: "pulumi.Input<Record<string, pulumi.Input<string[]>>>",
+        read(key, value, at) {
+          const wellFormed =
+            isPlainObject(value) &&
+            Object.values(value).every(
+              (each) => Array.isArray(each) && each.every((item) => typeof item === "string"),
+            );
+          return wellFormed || isDeferred(value)
+            ? (value as Record<string, string[]>)
+            : at.fault(value, "an object of keys and lists of values", `see the operator ${key} of IAM`);
+        },
+      }),
+      "When it may be done: operator, key and values, as in IAM.",
+      "always",
+    ),
+  },
+});
+
+const setUpStep = object({
+  name: "SetUpStep",
+  description: "A step that sets the machine up over SSH, before anything else is done there.",
+  allowed: "an object with a step",
+  fields: {
+    name: plain(
+      required(
+        text({
+          allowed: "a name of lower-case letters, digits and dashes",
+          example: "metrics",
+          refuse: (given) =>
+            /^[a-z][a-z0-9-]*$/.test(given) && given !== "ready"
+              ? undefined
+              : "give a short name other than ready",
+        }),
+        "Name of the step, unique in the host.",
+      ),
+    ),
+    script: required(
+      anyText("the text of a Bash script", '"apt-get install -y jq"'),
+      "Text of a Bash script. It runs again whenever the step changes, so it must be idempotent.",
+    ),
+    arguments: optional(
+      list(text({ allowed: "a text", example: "a", refuse: () => undefined }), {
+        allowed: "a list of texts",
+      }),
+      "Arguments of the script; never a secret.",
+      "none",
+    ),
+  },
+});
+
+const instanceFields = {
+  ...awsFields,
+  clientPorts: defaulted(
+    list(integer(1, 65535, 8000), { allowed: "a list of TCP ports" }),
+    [8000, 8001],
+    "TCP ports for `clientCidrs`.",
+  ),
+};
+
+export const repositoryArn = text({
+  allowed: "the ARN of a repository on ECR",
+  example: "arn:aws:ecr:us-east-1:111122223333:repository/triton",
+  refuse: (given) =>
+    /^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository\/\S+$/.test(given)
+      ? undefined
+      : "pass arn of the EcrRepository",
+});
+
+export const policyStatements = list(policyStatement, { allowed: "a list of statements" });
+
+const HOST_ON_AWS = "an object with the arguments of a host on AWS";
+
+const checkRawAwsHost = (_: unknown, at: Place, raw: unknown): void => {
+  checkAwsHost(raw, at);
+};
+
+/** The instance itself, without what it may do and what is set up on it. */
+export const awsInstance = object({ allowed: HOST_ON_AWS, fields: instanceFields, check: checkRawAwsHost });
+
+export const awsGpuHostInputs = object({
+  name: "AwsGpuHost",
+  description: "An EC2 instance with a GPU, as a host.",
+  allowed: HOST_ON_AWS,
+  fields: {
+    ...instanceFields,
+    repositoryArn: optional(
+      repositoryArn,
+      "ARN of the one ECR repository that the instance may pull from.",
+      "none",
+    ),
+    policyStatements: defaulted(policyStatements, [], "What else the instance's role may do."),
+    setUp: plain(
+      defaulted(
+        list(setUpStep, { allowed: "a list of steps" }),
+        [],
+        "What else is set up on the machine over SSH, in this order, before it counts as ready.",
+      ),
+    ),
+  },
+  check: checkRawAwsHost,
+});
 
 /** Records faults between the keys; looks at the raw value, so that no other fault hides one. */
 export function checkAwsHost(raw: unknown, at: Place): void {
@@ -235,14 +385,14 @@ export function checkAwsHost(raw: unknown, at: Place): void {
     at.at("protect").fault(
       true,
       "false with spot: AWS may end a spot instance whatever protects it",
-      "take protect out, or set spot to false",
+      "remove protect, or set spot to false",
     );
   }
   if (keyOf(raw, "subnetId") !== undefined && keyOf(raw, "zone") !== undefined) {
     at.at("zone").fault(
       keyOf(raw, "zone"),
       "subnetId or zone, not both: a subnet is in one zone",
-      "take one of the two out",
+      "remove one of the two",
     );
   }
   const type = keyOf(raw, "instanceType");
@@ -250,7 +400,7 @@ export function checkAwsHost(raw: unknown, at: Place): void {
   if (gpuFamily(type)?.driver === "proprietary" && keyOf(raw, "ami") === undefined) {
     at.at("ami").fault(
       undefined,
-      `an AMI with NVIDIA's proprietary driver for ${familyOf(type)}: the usual one has the open driver, which needs a newer GPU`,
+      `an AMI with NVIDIA's proprietary driver for ${familyOf(type)}: the default one has the open driver, which needs a newer GPU`,
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     );
   }

@@ -1,9 +1,11 @@
-/** What parsing needs to know beside the config values. */
+/** What reading needs to know beside the values. */
 export interface SettingsContext {
+  /** Where the values come from: arguments of a component may hold outputs, and a secret of theirs may be plain text. */
+  readonly origin: "config" | "arguments";
   readonly stack: string;
   /** Absolute path of the folder that holds Pulumi.yaml; relative paths start here. */
   readonly projectDirectory: string;
-  /** The top-level keys whose values hold something that the stack config keeps encrypted. */
+  /** The top-level keys whose values hold a secret. */
   readonly secretKeys: ReadonlySet<string>;
   readonly files: FileProbe;
 }

@@ -1,9 +1,8 @@
 import * as path from "node:path";
 
-import { ENGINE_PRECISIONS, MAX_INT32 } from "./allowedValues";
+import { enginePrecision, MAX_INT32 } from "./allowedValues";
 import { INVALID, Place, Read } from "./place";
 import {
-  choice,
   defaulted,
   integer,
   keyOf,
@@ -11,6 +10,7 @@ import {
   mapped,
   object,
   optional,
+  type ReadBy,
   refuseRepeatedKey,
   required,
   Rule,
@@ -19,7 +19,6 @@ import {
 import { isVersion } from "./modelSource";
 import { image } from "./runtimeSettings";
 import { BUCKET_NAME, refuseS3Location, s3Location } from "./s3Location";
-import { EngineSettings } from "./types";
 
 /** The container of the release 22.06, whose TensorRT is the one of Triton 22.06. */
 const BUILDER = "nvcr.io/nvidia/tensorrt:22.06-py3";
@@ -34,20 +33,23 @@ const inputName = text({
 });
 
 const sizes = list(integer(1, MAX_INT32, 1), {
-  allowed: "a shape: a list of sizes, the batch dimension included, at least one",
+  allowed: "a shape: a list of at least one size, including the batch dimension",
   minimum: 1,
 });
 
-const shape = object(
-  "an object with an input and its smallest, usual and largest shape",
-  {
-    input: required(inputName, "Name of an input whose shape may vary."),
-    min: required(sizes, "Smallest shape, the batch dimension included."),
-    opt: required(sizes, "Shape that the engine is made fastest for."),
-    max: required(sizes, "Largest shape."),
+const shape = object({
+  name: "EngineShape",
+  description:
+    "Shapes of an input that the ONNX model leaves open, including the batch dimension; all three have as many sizes.",
+  allowed: "an object with an input and its smallest, usual and largest shape",
+  fields: {
+    input: required(inputName, "Name of an input whose shape can vary."),
+    min: required(sizes, "Smallest shape, including the batch dimension.", { example: "[1, 384]" }),
+    opt: required(sizes, "Shape that the engine is optimised for.", { example: "[1, 384]" }),
+    max: required(sizes, "Largest shape.", { example: "[8, 384]" }),
   },
-  refuseDisorder,
-);
+  check: refuseDisorder,
+});
 
 type Sizes = readonly number[];
 
@@ -71,7 +73,7 @@ function refuseDisorder(
     } else if (sizesOfKey.some((size, index) => size < (least[index] ?? 0))) {
       at.at(key).faultShown(
         written(sizesOfKey),
-        `sizes that are none smaller than those of ${before}: ${written(least)}`,
+        `sizes not smaller than those of ${before}: ${written(least)}`,
         `swap ${before} and ${key}, or raise ${key}`,
       );
     }
@@ -83,7 +85,7 @@ const written = (shapeSizes: Sizes): string => `[${shapeSizes.join(", ")}]`;
 const refuseRepeatedInputs = refuseRepeatedKey(
   "input",
   (first) => `an input that ${first} does not have`,
-  "make one shape of the two",
+  "merge the two into one shape",
 );
 
 const sharedPlace: Rule<string> = mapped(
@@ -95,40 +97,43 @@ const sharedPlace: Rule<string> = mapped(
   (given) => given.replace(/\/+$/, ""),
 );
 
-/** How an engine is built; the same in the stack config and as arguments. */
-export const engineFields = {
-  precision: defaulted(
-    choice(ENGINE_PRECISIONS),
-    "fp32",
-    "Lowest precision that TensorRT may choose for a layer. `fp16` is about twice as fast; compare the model's answers first.",
-  ),
-  shapes: defaulted(
-    list(shape, { allowed: "a list of shapes, no input twice", check: refuseRepeatedInputs }),
-    [],
-    "Shapes of the inputs whose shape the ONNX model leaves open. Empty where it leaves none open.",
-  ),
-  workspaceMiB: defaulted(
-    integer(1, 1 << 20, 4096),
-    4096,
-    "Mebibytes of GPU memory that TensorRT may use for one layer. More lets it consider more kernels.",
-  ),
-  builder: defaulted(
-    image,
-    BUILDER,
-    "Image with `trtexec` to build with. Its TensorRT must be the one of Triton's image: the same NVIDIA release.",
-  ),
-  shared: optional(
-    sharedPlace,
-    "Prefix in S3 where hosts with the same kind of GPU share engines, each with its own credentials. Who may write there decides what they run.",
-    "on AWS the stack's bucket, if its models travel through one; else each host builds its own",
-  ),
-};
-
 /** How the TensorRT engine of a model is built on the host. */
-export const engineRule: Rule<EngineSettings> = object(
-  "an object that says how to build the engine; {} takes all defaults",
-  engineFields,
-);
+export const engineRule = object({
+  name: "Engine",
+  description:
+    "How the `model.onnx` of each version folder becomes a TensorRT engine, on the GPU of the host.",
+  allowed: "an object that says how to build the engine; {} takes all defaults",
+  fields: {
+    precision: defaulted(
+      enginePrecision,
+      "fp32",
+      "Lowest precision that TensorRT may choose for a layer. `fp16` is about twice as fast; compare the model's answers first.",
+      { example: "fp16" },
+    ),
+    shapes: defaulted(
+      list(shape, { allowed: "a list of shapes, no input twice", check: refuseRepeatedInputs }),
+      [],
+      "Shapes of the inputs whose shape the ONNX model leaves open.",
+    ),
+    workspaceMiB: defaulted(
+      integer(1, 1 << 20, 4096),
+      4096,
+      "GPU memory that TensorRT may use for one layer. More lets it consider more kernels.",
+      { unit: "MiB" },
+    ),
+    builder: defaulted(
+      image,
+      BUILDER,
+      "Image with `trtexec` to build with. Its TensorRT must be the one of Triton's image: the same NVIDIA release.",
+      { cost: "a download of about 6 GB with the default" },
+    ),
+    shared: optional(
+      sharedPlace,
+      "S3 prefix where hosts with the same kind of GPU share engines, each with its own credentials. Whoever may write there decides what the hosts run.",
+      "the bucket that the models travel through, if they do; otherwise each host builds its own",
+    ),
+  },
+});
 
 /** Refuses an engine of a folder on this machine that has no ONNX model to build one from. */
 export function refuseNoOnnx(
@@ -146,7 +151,9 @@ export function refuseNoOnnx(
     at.at("source").fault(
       keyOf(raw, "source"),
       "a folder with a model.onnx in a version folder, since engine is given",
-      `put it at ${path.join(source, "1/model.onnx")}, or take engine out`,
+      `put it at ${path.join(source, "1/model.onnx")}, or remove engine`,
     );
   }
 }
+
+export type EngineSettings = ReadBy<typeof engineRule>;

@@ -50,7 +50,7 @@ export const extraFlag: Rule<string> = text({
     }
     const setting = OWN_FLAGS[name];
     return setting === undefined
-      ? `take ${name} out; deployments rely on its value`
+      ? `remove ${name}; deployments rely on its value`
       : `use the setting ${setting}`;
   },
 });

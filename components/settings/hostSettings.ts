@@ -1,56 +1,149 @@
 import { awsHostFields, checkAwsHost } from "./awsHostSettings";
-import { encrypted } from "./encrypted";
 import { address, directory, localDirectory, user } from "./machine";
-import { defaulted, defaultedBy, integer, required, Rule, variants } from "./rules";
-import { hostKey, privateKeyText } from "./sshKeys";
-import { HostSettings } from "./types";
+import {
+  boolean,
+  defaulted,
+  defaultedBy,
+  integer,
+  object,
+  optional,
+  required,
+  type Rule,
+  text,
+  variants,
+} from "./rules";
+import { hostKey, privateKey } from "./sshKeys";
 
-const PRIVATE_KEY_FIX = "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE";
-
-const privateKeyInConfig = privateKeyText(
-  "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
-  PRIVATE_KEY_FIX,
-);
-
-const privateKey = encrypted(privateKeyInConfig, "a key", PRIVATE_KEY_FIX);
+const sshFields = {
+  address: required(address, "Host name or IP address."),
+  port: defaulted(integer(1, 65535, 22), 22, "TCP port of the SSH server."),
+  user: defaulted(
+    user,
+    "root",
+    "User to log in as. Must be allowed to use Docker when Triton runs in a container.",
+    { example: "ubuntu" },
+  ),
+  privateKey: required(privateKey, "Private key of the user, without a passphrase. A secret."),
+  hostKey: required(
+    hostKey,
+    "Public key of the machine, as in a `known_hosts` file without the host name. A machine with another key is refused.",
+  ),
+};
 
 /** The machine that Triton runs on. */
-export const hostRule: Rule<HostSettings> = variants(
-  "an object with the kind of host and what that kind needs",
-  {
+export const hostRule = variants({
+  name: "Host",
+  description: "The machine that Triton runs on.",
+  allowed: "an object with the kind of host and what that kind needs",
+  variants: {
     local: {
       description: "this machine",
       fields: {
         directory: defaultedBy(
           localDirectory,
           (stack) => `.local/hosts/${stack}`,
-          "Folder for everything that the deployment leaves on this machine; relative to the project. Removed with the deployment.",
+          "Folder for everything that the deployment puts on this machine, relative to the project. Deleted with the deployment.",
         ),
       },
     },
     ssh: {
-      description: "a machine that exists, over SSH",
+      description: "an existing machine, over SSH",
       fields: {
-        address: required(address, "Host name or IP address."),
-        port: defaulted(integer(1, 65535, 22), 22, "TCP port of its SSH server."),
-        user: defaulted(
-          user,
-          "root",
-          "User to log in as; must be allowed to use Docker when the runtime is a container.",
-        ),
-        privateKey: required(privateKey, "Private key of the user. A secret."),
-        hostKey: required(
-          hostKey,
-          "Public key of the machine, as in a `known_hosts` file without the host name. A machine with another key is refused.",
-        ),
+        ...sshFields,
         directory: defaultedBy(
           directory,
           (stack) => `.xsched-triton-${stack}`,
-          "Folder for everything that the deployment leaves on the machine; relative to the user's home. Removed with the deployment.",
+          "Folder for everything that the deployment puts on the machine, relative to the user's home. Deleted with the deployment.",
         ),
       },
     },
-    aws: { description: "an EC2 instance that the stack makes", fields: awsHostFields, check: checkAwsHost },
+    aws: {
+      description: "an EC2 instance that the stack creates",
+      fields: awsHostFields,
+      check: checkAwsHost,
+    },
   },
-  "local",
-);
+  usual: "local",
+});
+
+const machineName = text({
+  allowed: "a name that no other machine has",
+  example: "i-0123456789abcdef0",
+  refuse: (given) => (given === "" ? "give a name, or remove machine" : undefined),
+});
+
+/** How to reach an existing machine over SSH. */
+export const sshConnection = object({
+  name: "SshConnection",
+  description: "How to reach an existing machine over SSH.",
+  allowed: "an object that says how to reach the machine over SSH",
+  fields: {
+    ...sshFields,
+    machine: optional(
+      machineName,
+      "Identifies the machine where its address does not, such as the id of an instance behind an elastic IP. Another name means another machine, on which everything is done anew.",
+      "its address and port",
+    ),
+  },
+});
+
+/** A host's folder, as its `TritonHost` gives it. */
+export const hostDirectory = text({
+  allowed: "the absolute path of a host's folder: directory of a TritonHost",
+  example: "/srv/triton",
+  refuse: (given) => (given.startsWith("/") ? undefined : "pass directory of the TritonHost"),
+});
+
+/** Where something is put on a host that exists. */
+export const locationFields = {
+  directory: required(hostDirectory, "Absolute path of the host's folder: `directory` of a `TritonHost`."),
+  ssh: optional(sshConnection, "The host, when it is not this machine.", "this machine"),
+};
+
+/** Where a host's folder is to be created. */
+export const tritonHostDirectory = (remote: boolean): Rule<string> => (remote ? directory : localDirectory);
+
+/** @param remote whether the host is another machine */
+export const tritonHostInputs = (remote: boolean) =>
+  object({
+    name: "TritonHost",
+    description: "What makes a host.",
+    allowed: "an object with the arguments of a host",
+    fields: {
+      directory: defaulted(
+        tritonHostDirectory(remote),
+        ".xsched-triton",
+        "Folder on the host for everything that a deployment puts there. Created with the host and deleted with it. A relative path starts at the program's folder on this machine, at the user's home over SSH.",
+      ),
+      ssh: locationFields.ssh,
+    },
+  });
+
+const serviceFields = {
+  spot: defaulted(
+    boolean,
+    false,
+    "Whether the host is a spot instance, whose server is drained when AWS takes the instance back.",
+  ),
+  metrics: defaulted(
+    boolean,
+    false,
+    "Whether the host reports, on port 9464 of its loopback interface, if the server is ready and what the scheduler counts.",
+  ),
+};
+
+/** What runs on a host, wherever that is. */
+export const hostServices = object({
+  allowed: "an object that says what runs on the host",
+  fields: serviceFields,
+});
+
+export const hostServicesInputs = object({
+  name: "HostServices",
+  description: "What runs on a host beside the server.",
+  allowed: "an object that says what runs on the host",
+  fields: {
+    ...locationFields,
+    ...serviceFields,
+  },
+});

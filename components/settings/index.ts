@@ -1,5 +1,45 @@
+export { isIpv6, isOpenToTheWorld } from "./addressRange";
+export { ArgumentsError } from "./argumentsError";
+export { awsGpuHostInputs, awsInstance, OWN_TAGS, policyStatements, repositoryArn } from "./awsHostSettings";
+export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstanceTypes";
+export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
+export { type EngineSettings } from "./engineSettings";
 export { type Fault, SettingsError } from "./fault";
-export { parseSettings } from "./parseSettings";
-export { readSettings } from "./readSettings";
-export * from "./types";
+export * from "./generated";
+export {
+  hostDirectory,
+  hostServices,
+  hostServicesInputs,
+  sshConnection,
+  tritonHostDirectory,
+  tritonHostInputs,
+} from "./hostSettings";
+export {
+  bucketName,
+  type DynamicBatching,
+  type InstanceGroup,
+  modelBucketInputs,
+  modelRepositoryInputs,
+  modelRule,
+  type ModelSettings,
+  storedDigest,
+  type VersionPolicy,
+  type WarmupInput,
+  type WarmupSample,
+} from "./modelSettings";
+export { isVersion } from "./modelSource";
+export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
+export {
+  ecrRepositoryInputs,
+  image,
+  imageBuild,
+  imageByDigest,
+  registryLogin,
+  tritonImageInputs,
+} from "./runtimeSettings";
+export { type S3Location, s3Location } from "./s3Location";
+export { serverOptions, type ServerOptions, tritonServerInputs } from "./serverSettings";
+export { isStackConfig, readSettings, stackConfig } from "./stackConfig";
+export { type KnownSettings, type Settings, stackRule } from "./stackSettings";
+export { thisMachine } from "./thisMachine";

@@ -2,22 +2,22 @@ import * as path from "node:path";
 
 import { mapped, Rule, text } from "./rules";
 
-/* How a machine, its users and the folders on it are called. */
+/* Names of a machine, its users and the folders on it. */
 
 export const directory = text({
   allowed: "the path of a folder that belongs to this deployment alone",
   example: ".xsched-triton",
   refuse(given) {
     if (given.startsWith("~")) {
-      return "leave ~/ out: over SSH, a relative path starts at the user's home";
+      return "remove ~/: over SSH, a relative path starts at the user's home";
     }
     if (given.trim() !== given || given === "" || given.length > 1024 || /\p{Cc}/u.test(given)) {
       return "give a path without control characters, for example .xsched-triton";
     }
-    // The folder is removed with the host, so it must be one that can only be ours.
+    // The folder is removed with the host, so it must be one that can only belong to this deployment.
     const normal = path.posix.normalize(`${given}/`);
     return normal === "/" || normal === "./" || normal.startsWith("../") || /^\/[^/]+\/$/.test(normal)
-      ? "name a folder of its own inside, for example /var/lib/xsched-triton"
+      ? "name a folder inside it, for example /var/lib/xsched-triton"
       : undefined;
   },
 });
@@ -29,8 +29,8 @@ export const localDirectory: Rule<string> = mapped(directory, (given, at) => {
   return `${project}/`.startsWith(`${absolute}/`)
     ? at.fault(
         given,
-        "a folder that does not hold the project itself",
-        "name a folder of its own, for example .local/host",
+        "a folder that does not contain the project itself",
+        "name a separate folder, for example .local/host",
       )
     : absolute;
 });

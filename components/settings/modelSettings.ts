@@ -1,54 +1,34 @@
-import {
-  DATA_TYPES,
-  HIGHEST_PRIORITY,
-  INSTANCE_KINDS,
-  LOWEST_PRIORITY,
-  MAX_INT32,
-  MAX_UINT32,
-  MODEL_UPLOADS,
-  PRIORITY_NAMES,
-  TIMEOUT_ACTIONS,
-} from "./allowedValues";
+import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../priority";
+import { dataType, instanceKind, MAX_INT32, MAX_UINT32, modelUpload, timeoutAction } from "./allowedValues";
+import { tagsField } from "./awsHostSettings";
 import { engineRule, refuseNoOnnx } from "./engineSettings";
+import { locationFields } from "./hostSettings";
+import { modelName } from "./modelName";
 import { modelSource } from "./modelSource";
 import { INVALID, Place, Read } from "./place";
 import {
   boolean,
-  choice,
   defaulted,
   integer,
-  isPlainObject,
   list,
+  map,
   meant,
   object,
   optional,
+  plain,
+  type ReadBy,
   refuseRepeatedKey,
+  refuseRepeats,
   required,
   Rule,
   text,
   unquoted,
   variants,
 } from "./rules";
-import { InstanceGroup, ModelParameter, ModelSettings, VersionPolicy, WarmupInput } from "./types";
+import { BUCKET_NAME, refuseBucketName } from "./s3Location";
 
 /** Set by the model's priority alone. */
 const PRIORITY_PARAMETER = "xsched_priority";
-
-export const modelName = text({
-  allowed:
-    "1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first (it is a folder name and part of Triton's URLs)",
-  example: "my-model",
-  refuse(given) {
-    if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(given)) {
-      return undefined;
-    }
-    const legal = given
-      .slice(0, 128)
-      .replace(/[^A-Za-z0-9_.-]+/g, "-")
-      .replace(/^[_.-]+/, "");
-    return legal === "" ? "choose another name, for example my-model" : `rename it, for example ${legal}`;
-  },
-});
 
 const PRIORITY_NAME_LIST = Object.entries(PRIORITY_NAMES).map(([name, value]) => `${name} (${value})`);
 
@@ -56,6 +36,11 @@ const priority: Rule<number> = {
   type: "integer",
   allowed: `an integer from ${LOWEST_PRIORITY} to ${HIGHEST_PRIORITY}, or one of ${PRIORITY_NAME_LIST.join(", ")}`,
   example: "max",
+  inside: {
+    kind: "union",
+    name: "Priority",
+    type: ["number", ...Object.keys(PRIORITY_NAMES).map((name) => `"${name}"`)].join(" | "),
+  },
   read(value, at) {
     if (typeof value === "string") {
       const named = Object.hasOwn(PRIORITY_NAMES, value) ? PRIORITY_NAMES[value] : undefined;
@@ -63,7 +48,7 @@ const priority: Rule<number> = {
         named ??
         at.fault(
           value,
-          this.allowed,
+          priority.allowed,
           unquoted(value) ?? meant(value, Object.keys(PRIORITY_NAMES)) ?? "give an integer, for example 40",
         )
       );
@@ -76,7 +61,7 @@ const priority: Rule<number> = {
     ) {
       return value + 0; // −0 becomes 0.
     }
-    return at.fault(value, this.allowed, priorityFix(value));
+    return at.fault(value, priority.allowed, priorityFix(value));
   },
 };
 
@@ -95,9 +80,11 @@ function priorityFix(value: unknown): string {
 
 const version = integer(1, Number.MAX_SAFE_INTEGER, 1);
 
-const versionPolicy: Rule<VersionPolicy> = variants(
-  "an object with the kind of policy and what that kind needs",
-  {
+const versionPolicy = variants({
+  name: "VersionPolicy",
+  description: "Which versions of a model are served.",
+  allowed: "an object with the kind of policy and what that kind needs",
+  variants: {
     latest: {
       description: "the highest versions",
       fields: { count: defaulted(integer(1, MAX_UINT32, 1), 1, "How many of them.") },
@@ -117,18 +104,9 @@ const versionPolicy: Rule<VersionPolicy> = variants(
       },
     },
   },
-);
+});
 
-function refuseRepeats(items: readonly unknown[], at: Place): void {
-  items.forEach((item, index) => {
-    const first = items.indexOf(item);
-    if (first < index) {
-      at.at(index).fault(item, `a value that [${first}] does not have`, "take it out");
-    }
-  });
-}
-
-/** Control characters, and surrogates that are no half of a character and so have no UTF-8. */
+/** Control characters, and surrogates that are not half of a character and so have no UTF-8. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 
 /** A name inside Triton's model config. */
@@ -141,32 +119,46 @@ const label = text({
       : "give a short name in one line",
 });
 
-const rateLimiter = object("an object with resources, priority, or both", {
-  resources: defaulted(
-    list(
-      object("an object with the resource's name and count", {
-        name: required(label, "Name of the resource."),
-        global: defaulted(boolean, false, "Whether all devices share one pool of it."),
-        count: required(integer(1, MAX_UINT32, 1), "Units that one execution takes."),
-      }),
-      { allowed: "a list of resources" },
+const rateLimiter = object({
+  name: "RateLimiter",
+  description: "Admission of executions. Triton honours it only with `--rate-limit=execution_count`.",
+  allowed: "an object with resources, priority, or both",
+  fields: {
+    resources: defaulted(
+      list(
+        object({
+          name: "RateLimiterResource",
+          description: "A resource that executions hold.",
+          allowed: "an object with the resource's name and count",
+          fields: {
+            name: required(label, "Name of the resource."),
+            global: defaulted(boolean, false, "Whether all devices share one pool of it."),
+            count: required(integer(1, MAX_UINT32, 1), "Units that one execution takes."),
+          },
+        }),
+        { allowed: "a list of resources" },
+      ),
+      [],
+      "What one execution holds while it runs.",
     ),
-    [],
-    "What one execution holds while it runs.",
-  ),
-  priority: optional(
-    integer(1, MAX_UINT32, 1),
-    "Weight against other instances: 2 is admitted half as often as 1. Admission only; it does not preempt.",
-    "as 1",
-  ),
+    priority: optional(
+      integer(1, MAX_UINT32, 2),
+      "Weight against other instances: 2 is admitted half as often as 1. Decides admission only; it does not preempt.",
+      "as 1",
+    ),
+  },
 });
 
-const instanceGroup: Rule<InstanceGroup> = object(
-  "an object that describes one group of instances",
-  {
-    name: optional(label, "Name of the group.", "Triton makes one"),
-    kind: defaulted(choice(INSTANCE_KINDS), "auto", "Where the instances run."),
-    count: defaulted(integer(1, 1024, 1), 1, "Instances, per GPU where there are GPUs."),
+const instanceGroup = object({
+  name: "InstanceGroup",
+  description: "Copies of a model that run side by side.",
+  allowed: "an object that describes one group of instances",
+  fields: {
+    name: optional(label, "Name of the group.", "chosen by Triton"),
+    kind: defaulted(instanceKind, "auto", "Where the instances run."),
+    count: defaulted(integer(1, 1024, 1), 1, "Number of instances, per GPU where there are GPUs.", {
+      cost: "GPU memory: each instance has its own copy of the model",
+    }),
     gpus: defaulted(
       list(integer(0, 1023, 0), {
         allowed: "a list of CUDA device indices, none twice",
@@ -181,16 +173,39 @@ const instanceGroup: Rule<InstanceGroup> = object(
       "no limit",
     ),
   },
-  ({ kind, gpus }, at) => {
+  check({ kind, gpus }, at) {
     if ((kind === "cpu" || kind === "model") && gpus !== INVALID && gpus.length > 0) {
-      at.at("gpus").fault(gpus, `no GPUs for kind ${kind}`, "set kind to gpu, or take gpus out");
+      at.at("gpus").fault(gpus, `no GPUs for kind ${kind}`, "set kind to gpu, or remove gpus");
     }
   },
-);
+});
 
-const dynamicBatching = object(
-  "an object with options of the dynamic batcher",
-  {
+const queuePolicy = object({
+  name: "QueuePolicy",
+  description: "Limits of a model's queue.",
+  allowed: "an object with the queue's limits",
+  fields: {
+    timeoutAction: optional(timeoutAction, "What happens to a request that has waited too long.", "reject"),
+    defaultTimeoutMicroseconds: optional(
+      integer(0, Number.MAX_SAFE_INTEGER, 100000),
+      "How long a request may wait.",
+      "no timeout",
+      { unit: "microseconds" },
+    ),
+    allowTimeoutOverride: optional(boolean, "Whether a request may set its own timeout.", "false"),
+    maxQueueSize: optional(
+      integer(0, MAX_UINT32, 100),
+      "Requests that may wait; 0 means no limit.",
+      "no limit",
+    ),
+  },
+});
+
+const dynamicBatching = object({
+  name: "DynamicBatching",
+  description: "Options of the dynamic batcher.",
+  allowed: "an object with options of the dynamic batcher",
+  fields: {
     preferredBatchSizes: defaulted(
       list(integer(1, MAX_INT32, 4), { allowed: "a list of batch sizes, none twice", check: refuseRepeats }),
       [],
@@ -198,13 +213,14 @@ const dynamicBatching = object(
     ),
     maxQueueDelayMicroseconds: optional(
       integer(0, Number.MAX_SAFE_INTEGER, 100),
-      "Time that a request may wait for others to fill its batch.",
+      "How long a request may wait for others to fill its batch.",
       "0",
+      { unit: "microseconds", cost: "latency of the requests that wait" },
     ),
-    preserveOrdering: optional(boolean, "Whether answers keep the order of requests.", "false"),
+    preserveOrdering: optional(boolean, "Whether answers keep the order of the requests.", "false"),
     priorityLevels: optional(
       integer(1, MAX_UINT32, 2),
-      "Levels for requests within this one model, 1 is the most urgent.",
+      "Levels for requests within this one model; 1 is the most urgent.",
       "one level",
     ),
     defaultPriorityLevel: optional(
@@ -212,30 +228,9 @@ const dynamicBatching = object(
       "Level of requests that name none. Needs `priorityLevels`.",
       "none",
     ),
-    queuePolicy: optional(
-      object("an object with the queue's limits", {
-        timeoutAction: optional(
-          choice(TIMEOUT_ACTIONS),
-          "What happens to a request that waited too long.",
-          "reject",
-        ),
-        defaultTimeoutMicroseconds: optional(
-          integer(0, Number.MAX_SAFE_INTEGER, 100000),
-          "Time that a request may wait.",
-          "no timeout",
-        ),
-        allowTimeoutOverride: optional(boolean, "Whether a request may set a timeout of its own.", "false"),
-        maxQueueSize: optional(
-          integer(0, MAX_UINT32, 100),
-          "Requests that may wait; 0 is no limit.",
-          "no limit",
-        ),
-      }),
-      "Limits of the queue.",
-      "no limits",
-    ),
+    queuePolicy: optional(queuePolicy, "Limits of the queue.", "no limits"),
   },
-  ({ priorityLevels, defaultPriorityLevel }, at) => {
+  check({ priorityLevels, defaultPriorityLevel }, at) {
     if (priorityLevels === INVALID || defaultPriorityLevel === INVALID) {
       return;
     }
@@ -254,7 +249,7 @@ const dynamicBatching = object(
       );
     }
   },
-);
+});
 
 const warmupFile = text({
   allowed: "the name of a file in the model's warmup folder",
@@ -265,65 +260,75 @@ const warmupFile = text({
       : "give a plain file name, for example sample.bin",
 });
 
-export const refuseRepeatedNames = refuseRepeatedKey(
+const refuseRepeatedNames = refuseRepeatedKey(
   "name",
   (first) => `a name that no other has; ${first} has this one`,
   "rename one of the two",
 );
 
-const warmupInput: Rule<WarmupInput> = object("an object that describes one input", {
-  name: required(label, "Name of the input."),
-  dataType: required(choice(DATA_TYPES), "Triton's data type, without `TYPE_`."),
-  dims: required(
-    list(integer(1, Number.MAX_SAFE_INTEGER, 16), { allowed: "a list of sizes" }),
-    "Shape without the batch dimension.",
-  ),
-  content: defaulted(
-    variants("an object with the kind of content", {
-      zero: { description: "zeros", fields: {} },
-      random: { description: "random numbers", fields: {} },
-      file: {
-        description: "a file in the model's `warmup` folder",
-        fields: { file: required(warmupFile, "Name of the file.") },
-      },
-    }),
-    { kind: "zero" },
-    "What the input holds.",
-  ),
+const warmupInput = object({
+  name: "WarmupInput",
+  description: "An input of a warm-up request.",
+  allowed: "an object that describes one input",
+  fields: {
+    name: required(label, "Name of the input."),
+    dataType: required(dataType, "Triton's data type, without `TYPE_`."),
+    dims: required(
+      list(integer(1, Number.MAX_SAFE_INTEGER, 16), { allowed: "a list of sizes" }),
+      "Shape without the batch dimension.",
+    ),
+    content: defaulted(
+      variants({
+        name: "WarmupContent",
+        description: "What an input of a warm-up request holds.",
+        allowed: "an object with the kind of content",
+        variants: {
+          zero: { description: "zeros", fields: {} },
+          random: { description: "random numbers", fields: {} },
+          file: {
+            description: "a file in the model's `warmup` folder",
+            fields: { file: required(warmupFile, "Name of the file.") },
+          },
+        },
+      }),
+      { kind: "zero" },
+      "What the input holds.",
+    ),
+  },
 });
 
-const warmupSample = object("an object that describes one request", {
-  name: required(label, "Name of the sample, for messages."),
-  batchSize: optional(integer(0, MAX_UINT32, 1), "Batch size; 0 for a model that does not batch.", "0"),
-  inputs: required(
-    list(warmupInput, {
-      allowed: "a list of inputs, at least one, no name twice",
-      minimum: 1,
-      check: refuseRepeatedNames,
-    }),
-    "Every input of the model.",
-  ),
+const warmupSample = object({
+  name: "WarmupSample",
+  description: "A request that Triton runs before it calls the model ready.",
+  allowed: "an object that describes one request",
+  fields: {
+    name: required(label, "Name of the sample, for messages."),
+    batchSize: optional(integer(0, MAX_UINT32, 1), "Batch size; 0 for a model that does not batch.", "0"),
+    inputs: required(
+      list(warmupInput, {
+        allowed: "a list of inputs, at least one, no name twice",
+        minimum: 1,
+        check: refuseRepeatedNames,
+      }),
+      "Every input of the model.",
+    ),
+  },
 });
 
-/** Longest text of a parameter; a megabyte of config would slow every reload. */
+/** Longest text of a parameter; a megabyte of config would slow down every reload. */
 const LONGEST_PARAMETER = 65536;
 
-const parameters: Rule<readonly ModelParameter[]> = {
-  type: "object",
+const parameters = map({
   allowed: "an object of texts, integers, true or false",
   example: '{ my_parameter: "text" }',
-  read(value, at): Read<readonly ModelParameter[]> {
-    if (!isPlainObject(value)) {
-      return at.fault(value, this.allowed, `give an object, for example ${this.example}`);
-    }
-    const read = Object.entries(value).map(([key, each]) => readParameter(key, each, at.at(key)));
-    return read.includes(INVALID) ? INVALID : Object.freeze(read as ModelParameter[]);
-  },
-};
+  type: "string | number | boolean",
+  name: "ParameterValue",
+  read: readParameter,
+});
 
-function readParameter(key: string, value: unknown, at: Place): Read<ModelParameter> {
+function readParameter(key: string, value: unknown, at: Place): Read<string> {
   if (key === PRIORITY_PARAMETER) {
-    return at.fault(value, "parameters that no setting owns", "take it out, and set the model's priority");
+    return at.fault(value, "parameters that no setting owns", "remove it, and set the model's priority");
   }
   if (key === "" || key.length > 256 || UNPRINTABLE.test(key)) {
     return at.fault(
@@ -333,10 +338,10 @@ function readParameter(key: string, value: unknown, at: Place): Read<ModelParame
     );
   }
   if (typeof value === "boolean" || Number.isSafeInteger(value)) {
-    return Object.freeze({ key, value: String(value) });
+    return String(value);
   }
   if (typeof value === "string" && value.length <= LONGEST_PARAMETER && !/\p{Cs}/u.test(value)) {
-    return Object.freeze({ key, value });
+    return value;
   }
   return at.fault(
     value,
@@ -347,40 +352,62 @@ function readParameter(key: string, value: unknown, at: Place): Read<ModelParame
   );
 }
 
-const modelRule: Rule<ModelSettings> = object(
-  "an object that describes one model",
-  {
-    name: required(modelName, "Name that clients use. The model's own `config.pbtxt` has the same or none."),
-    source: required(
-      modelSource,
-      "Where the model's version folders (`1`, `2`, …) lie and, if it brings one, its `config.pbtxt`: a folder relative to the project, or a prefix in S3 that the host fetches from.",
+/** One model of the repository. An option that is absent leaves the model's own `config.pbtxt` alone. */
+export const modelRule = object({
+  name: "Model",
+  description: "A model to serve. An option that is absent leaves the model's own `config.pbtxt` alone.",
+  allowed: "an object that describes one model",
+  fields: {
+    name: plain(
+      required(modelName, "Name that clients use. The model's own `config.pbtxt` has the same name or none."),
     ),
-    upload: defaulted(
-      choice(MODEL_UPLOADS),
-      "auto",
-      `How a folder's files come to the host: ${Object.entries(MODEL_UPLOADS)
-        .map(([name, meaning]) => `\`${name}\` is ${meaning}`)
-        .join(", ")}. From a bucket the host fetches only what has changed.`,
+    source: plain(
+      required(
+        modelSource,
+        "Where the model's version folders (`1`, `2`, …) are and, if it has one, its `config.pbtxt`: a folder relative to the project, or an S3 prefix that the host fetches from. For S3, both this machine and the host need AWS credentials that may list and read it.",
+      ),
+    ),
+    upload: plain(
+      defaulted(
+        modelUpload,
+        "auto",
+        "How a folder's files reach the host. Through a bucket, only what has changed is uploaded and fetched.",
+      ),
     ),
     priority: defaulted(
       priority,
       0,
-      "Which models go first on the GPU: a larger number is more urgent, and models of the same number share.",
+      "How urgent the model's requests are: a larger number goes first on the GPU, and models of the same number share. Rendered into the model's configuration as Triton's `optimization.priority` and as the parameter `xsched_priority`.",
+      { example: "200" },
+    ),
+    config: optional(
+      text({
+        allowed: "the text of a config.pbtxt",
+        example: '"max_batch_size: 8"',
+        refuse: () => undefined,
+      }),
+      "Text of the model's `config.pbtxt`, in place of the file in `source`.",
+      "the file in `source`",
     ),
     engine: optional(
       engineRule,
       "Builds a TensorRT engine (`model.plan`) on the host's GPU from the `model.onnx` of each version folder, and serves that. Needs the runtime `container`.",
-      "the source has what is served",
+      "`source` has what is served",
+      { cost: "minutes the first time; the models that were served before keep serving" },
     ),
-    versionPolicy: optional(versionPolicy, "Which versions are served.", "the model's own, else the latest"),
+    versionPolicy: optional(
+      versionPolicy,
+      "Which versions are served.",
+      "the model's own, otherwise the latest",
+    ),
     instanceGroups: optional(
       list(instanceGroup, { allowed: "a list of instance groups, at least one", minimum: 1 }),
       "Copies of the model that run side by side. Each serves one batch at a time.",
-      "the model's own, else one instance",
+      "the model's own, otherwise one instance",
     ),
     dynamicBatching: optional(
       dynamicBatching,
-      "Puts requests that arrive together into one batch. `{}` does so without waiting.",
+      "Combines requests that arrive together into one batch. `{}` does so without waiting.",
       "the model's own",
     ),
     warmup: optional(
@@ -394,14 +421,75 @@ const modelRule: Rule<ModelSettings> = object(
     parameters: defaulted(
       parameters,
       {},
-      "Parameters for the model's backend, beside those of its own `config.pbtxt`; the same name replaces.",
+      "Parameters for the model's backend, in addition to those of its own `config.pbtxt`; the same name replaces.",
     ),
   },
-  refuseNoOnnx,
-);
+  check: refuseNoOnnx,
+});
 
 /** The models to serve. */
-export const modelsRule: Rule<readonly ModelSettings[]> = list(modelRule, {
+export const modelsRule = list(modelRule, {
   allowed: "a list of models, no name twice",
   check: refuseRepeatedNames,
 });
+
+/** A bucket that models' files travel through. */
+export const bucketName = text({ allowed: BUCKET_NAME, example: "my-bucket", refuse: refuseBucketName });
+
+export const modelRepositoryInputs = object({
+  name: "ModelRepository",
+  description: "Models on a host.",
+  allowed: "an object with the arguments of a model repository",
+  fields: {
+    ...locationFields,
+    models: plain(required(modelsRule, "The models; their names are unique.")),
+    bucket: optional(
+      bucketName,
+      "Bucket that the folders of models travel through, as each model's `upload` says: `bucket` of a `ModelBucket`. Built engines are shared there, too.",
+      "none: folders travel over SSH",
+    ),
+  },
+});
+
+export const modelBucketInputs = object({
+  name: "ModelBucket",
+  description: "A bucket that models travel through.",
+  allowed: "an object with the arguments of a bucket for models",
+  fields: {
+    keepDays: defaulted(integer(1, 3650, 30), 30, "How long an overwritten or deleted file is kept.", {
+      unit: "days",
+      cost: "AWS charges for what is stored",
+    }),
+    tags: tagsField,
+  },
+});
+
+/** Which stored state of a model is served. */
+export const storedDigest = text({
+  allowed: "digest of a model that a ModelRepository has stored: 16 hexadecimal digits",
+  example: "0123456789abcdef",
+  refuse: (given) => (/^[0-9a-f]{16}$/.test(given) ? undefined : "pass models of the ModelRepository"),
+});
+
+/** A model that a server serves. */
+const servedModel = object({
+  name: "ServedModel",
+  description: "A model on the host, as `ModelRepository` has stored it.",
+  allowed: "a model of a ModelRepository",
+  fields: {
+    name: plain(required(modelName, "Name of the model.")),
+    digest: required(storedDigest, "Which stored state of the model is served."),
+  },
+});
+
+export const servedModels = list(servedModel, {
+  allowed: "the list models of a ModelRepository, no name twice",
+  check: refuseRepeatedNames,
+});
+
+export type ModelSettings = ReadBy<typeof modelRule>;
+export type VersionPolicy = ReadBy<typeof versionPolicy>;
+export type InstanceGroup = ReadBy<typeof instanceGroup>;
+export type DynamicBatching = ReadBy<typeof dynamicBatching>;
+export type WarmupSample = ReadBy<typeof warmupSample>;
+export type WarmupInput = ReadBy<typeof warmupInput>;

@@ -1,5 +1,7 @@
-import { boolean, defaulted, integer, list, required, Rule, text, variants } from "./rules";
-import { MonitoringSettings } from "./types";
+import { tagsField } from "./awsHostSettings";
+import { hostDirectory, sshConnection } from "./hostSettings";
+import { modelName } from "./modelName";
+import { boolean, defaulted, integer, list, object, plain, required, Rule, text, variants } from "./rules";
 
 /** https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html */
 export const LOG_DAYS: readonly number[] = [
@@ -31,37 +33,115 @@ const logDays: Rule<number> = {
   },
 };
 
-/** What is watched on AWS; the same in the stack config and as arguments. */
-export const monitoringFields = {
-  notify: required(
-    list(subscriber, { allowed: "a list of email addresses and https URLs, at least one", minimum: 1 }),
-    "Who is told of alarms. Each gets a message from Amazon SNS first and must confirm it.",
-    "pulumi config set --path 'xsched-triton:monitoring.notify[0]' you@example.com",
+/** Each is a resource, so that they are known from the start. */
+const resourceFields = {
+  notify: plain(
+    required(
+      list(subscriber, { allowed: "a list of email addresses and https URLs, at least one", minimum: 1 }),
+      "Email addresses and https URLs that are notified of alarms. Each first gets a message from Amazon SNS and must confirm it.",
+      { fix: "pulumi config set --path 'xsched-triton:monitoring.notify[0]' you@example.com" },
+    ),
   ),
-  diskPercent: defaulted(integer(1, 99, 85), 85, "Alarm when a disk of the host is this full."),
+  dashboard: plain(
+    defaulted(boolean, true, "Whether to create a dashboard.", {
+      cost: "CloudWatch charges for each dashboard",
+    }),
+  ),
+};
+
+const thresholdFields = {
+  diskPercent: defaulted(integer(1, 99, 85), 85, "Alarm when a disk of the host is this full.", {
+    unit: "percent",
+  }),
   gpuMemoryPercent: defaulted(
     integer(1, 100, 95),
     95,
-    "Alarm when this much of a GPU's memory is taken: a model that is reloaded needs it twice for a moment.",
+    "Alarm when this much of a GPU's memory is in use. Reloading a model takes its memory twice for a moment.",
+    { unit: "percent" },
   ),
   notReadyMinutes: defaulted(
     integer(1, 60, 3),
     3,
-    "Alarm when Triton, or one of its models, is not ready for so many minutes, or nothing is heard of the host.",
+    "Alarm when Triton or one of its models has not been ready, or the host has not been heard of, for this long.",
+    { unit: "minutes" },
   ),
-  logDays: defaulted(logDays, 30, "Days for which logs are kept."),
-  dashboard: defaulted(boolean, true, "Whether to make a dashboard. CloudWatch charges for each."),
+  logDays: defaulted(logDays, 30, "How long logs are kept.", {
+    unit: "days",
+    cost: "CloudWatch charges for storage",
+  }),
 };
 
 /** Who watches the deployment. */
-export const monitoringRule: Rule<MonitoringSettings> = variants(
-  "an object with the kind of monitoring and what that kind needs",
-  {
+export const monitoringRule = variants({
+  name: "Monitoring",
+  description: "Who watches the deployment.",
+  allowed: "an object with the kind of monitoring and what that kind needs",
+  variants: {
     none: { description: "nobody", fields: {} },
     cloudwatch: {
       description: "Amazon CloudWatch, for a host on AWS: metrics, logs, alarms and a dashboard",
-      fields: monitoringFields,
+      fields: { ...resourceFields, ...thresholdFields },
     },
   },
-  "none",
-);
+  usual: "none",
+});
+
+/** The name or id of something on AWS, as AWS or a component gives it. */
+function resource(what: string, pattern: RegExp): Rule<string> {
+  const example = "the one of AwsGpuHost";
+  return text({
+    allowed: `the name of ${what}`,
+    example,
+    refuse: (given) => (pattern.test(given) ? undefined : `pass ${example}`),
+  });
+}
+
+const watchedFields = {
+  instanceId: required(
+    resource("an EC2 instance", /^i-[0-9a-f]{8,17}$/),
+    "Id of the instance: `instanceId` of an `AwsGpuHost`.",
+  ),
+  instanceType: required(
+    resource("a type of EC2 instance", /^[a-z0-9-]+\.[a-z0-9-]+$/),
+    "Type of the instance.",
+  ),
+  region: required(resource("a region of AWS", /^[a-z]{2}(-[a-z]+)+-\d$/), "Region of the instance."),
+  roleName: required(
+    resource("an IAM role", /^[\w+=,.@-]{1,64}$/),
+    "Name of the instance's role, which is granted the right to send metrics and logs: `roleName` of an `AwsGpuHost`.",
+  ),
+  spot: defaulted(boolean, false, "Whether it is a spot instance."),
+  container: defaulted(boolean, true, "Whether Triton runs in a container."),
+  tritonMetrics: defaulted(
+    resource("address:port", /^\S+:\d{1,5}$/),
+    "127.0.0.1:8002",
+    "Where Triton's metrics are on the host: `address:port`.",
+  ),
+  models: required(
+    list(modelName, { allowed: "a list of model names" }),
+    "Names of the models, for the dashboard.",
+  ),
+  ...thresholdFields,
+  tags: tagsField,
+};
+
+/** What is watched, apart from who is notified. */
+export const watchedHost = object({
+  allowed: "an object with what to watch",
+  fields: watchedFields,
+});
+
+export const awsMonitoringInputs = object({
+  name: "AwsMonitoring",
+  description: "What CloudWatch watches.",
+  allowed: "an object with the arguments of a monitoring",
+  fields: {
+    ...watchedFields,
+    directory: required(
+      hostDirectory,
+      "Absolute path of the host's folder: `directory` of a `HostServices` with metrics.",
+    ),
+    ssh: required(sshConnection, "The host."),
+    ...resourceFields,
+  },
+});

@@ -1,53 +1,106 @@
+import * as pulumi from "@pulumi/pulumi";
+
 import { nearest } from "./nearest";
 import { INVALID, Place, Read } from "./place";
 
 /*
- * Building blocks of the schema. A rule reads one value of the stack config, and also says in words what it takes,
- * so that messages and docs/settings.md come from the same lines that do the checking.
+ * Building blocks of the schema. A rule reads one value and also says in words what it takes, so that reading the
+ * stack config, checking a component's arguments, the TypeScript types, the messages, docs/settings.md and the plugin's
+ * schema all come from the same lines (scripts/generate).
+ *
+ * Why not a library: with zod 4.6 (valibot and TypeBox lack more of this) a fault format such as ours takes a wrapper
+ * around every type, since an issue holds no wording of what is allowed and how to fix it. A schema there cannot know
+ * the stack or the file system it is read for, keeps no output that is known later, drops the key `__proto__` silently
+ * instead of reporting it, and reports no unknown keys when `kind` is wrong. Loading it takes 0.1 s of each `up`.
  */
 
 /** The types that Pulumi.yaml knows. */
 export type ConfigType = "string" | "integer" | "boolean" | "array" | "object";
 
-export interface Rule<T> {
+/**
+ * Reads values as `T`. Of a component's arguments, `K` is what is known when the component is constructed: there, an
+ * output stays an output.
+ */
+export interface Rule<T, K = T> {
   readonly type: ConfigType;
   /** What it takes, as a noun phrase: `an integer from 1 to 65535`. */
   readonly allowed: string;
   /** A value to copy, as it stands in YAML. */
   readonly example: string;
-  /** What stands inside, for the documentation. */
+  /** What is inside, for the documentation and the generated types. */
   readonly inside?: Inside;
   /** Reads a value that is present; records each fault at its place. */
   read(value: unknown, at: Place): Read<T>;
+  /** Carries the second type; never set. */
+  readonly knownAs?: K;
 }
 
 export type Inside =
-  | { readonly kind: "fields"; readonly fields: Fields }
+  | {
+      readonly kind: "fields";
+      readonly name: string | undefined;
+      readonly description: string;
+      readonly fields: Fields;
+    }
   | {
       readonly kind: "variants";
+      readonly name: string;
+      readonly description: string;
       readonly variants: Readonly<Record<string, Variant>>;
       readonly usual: string | undefined;
     }
-  | { readonly kind: "items"; readonly item: Rule<unknown> };
+  | { readonly kind: "items"; readonly item: Rule<unknown, unknown> }
+  /** One of a few names; the table says what each means. */
+  | {
+      readonly kind: "names";
+      readonly name: string;
+      readonly description: string;
+      readonly names: Readonly<Record<string, string>>;
+    }
+  /** An object with keys of the user's choice; `type` is that of its values in TypeScript, perhaps with a name. */
+  | { readonly kind: "map"; readonly name: string | undefined; readonly type: string }
+  /** Values of several types; `type` is what they are in TypeScript. */
+  | { readonly kind: "union"; readonly name: string; readonly type: string }
+  /** A text that is never shown. */
+  | { readonly kind: "secret" };
+
+/** What a key that may be an output is known as: a secret is one anyway. */
+export type Later<T> = [T] extends [pulumi.Output<infer U>] ? pulumi.Input<U> : pulumi.Input<T>;
 
 /** One key of an object. */
-export interface Field<T> {
+export interface Field<T, K = Later<T>, P = T> {
   readonly description: string;
-  readonly rule: Rule<unknown>;
+  readonly rule: Rule<unknown, unknown>;
   readonly absent: Absent;
-  /** Carries the type that the key has after reading; never set. */
+  /** Whether the value must be known when a component is constructed; any other can be an output. */
+  readonly plain: boolean;
+  readonly notes: Notes;
+  /** Carry the types that the key has after reading; never set. */
   readonly readsAs?: T;
+  readonly knownAs?: K;
+  readonly plainAs?: P;
+}
+
+/** What a user wants to know of a setting beside what it is. */
+export interface Notes {
+  /** Of a number: `seconds`, `MiB`. */
+  readonly unit?: string;
+  /** What a value other than the default costs in money, time or throughput. */
+  readonly cost?: string;
+  /** A value to copy, as it stands in YAML, where the rule's own is not the best one. */
+  readonly example?: string;
+  /** What to type when a required key is absent, where that is more than the key and an example. */
+  readonly fix?: string;
 }
 
 export type Absent =
-  /** `fix` says what to type, where that is more than the key and an example. */
   | { readonly kind: "required"; readonly fix: string | undefined }
-  /** The feature is not used, or its default depends on more than this key; `meaning` says it. */
+  /** The feature is not used, or its default depends on more than this key; `meaning` says which. */
   | { readonly kind: "optional"; readonly meaning: string }
   /** Read in its stead, by the same rule. */
   | { readonly kind: "default"; readonly value: (stack: string) => unknown };
 
-export type Fields = Readonly<Record<string, Field<unknown>>>;
+export type Fields = Readonly<Record<string, Field<unknown, unknown, unknown>>>;
 
 export interface Variant {
   readonly description: string;
@@ -56,33 +109,70 @@ export interface Variant {
   readonly check?: (raw: unknown, at: Place) => void;
 }
 
+/** What the fields read as. */
 export type Values<F extends Fields> = {
-  readonly [Key in keyof F]: F[Key] extends Field<infer T> ? T : never;
+  readonly [Key in keyof F]: F[Key] extends Field<infer T, unknown, unknown> ? T : never;
+};
+
+/** What is known of the fields when a component is constructed. */
+export type Known<F extends Fields> = {
+  readonly [Key in keyof F]: F[Key] extends Field<unknown, infer K, unknown> ? K : never;
 };
 
 export type VariantValues<V extends Readonly<Record<string, Variant>>> = {
   [Kind in keyof V]: { readonly kind: Kind } & Values<V[Kind]["fields"]>;
 }[keyof V];
 
-export function required<T>(rule: Rule<T>, description: string, fix?: string): Field<T> {
-  return { rule, description, absent: { kind: "required", fix } };
+export type KnownVariants<V extends Readonly<Record<string, Variant>>> = {
+  [Kind in keyof V]: { readonly kind: Kind } & Known<V[Kind]["fields"]>;
+}[keyof V];
+
+/** What a rule reads as. */
+export type ReadBy<R> = R extends Rule<infer T, unknown> ? T : never;
+
+/** What a rule knows of a component's arguments at its construction. */
+export type KnownBy<R> = R extends Rule<unknown, infer K> ? K : never;
+
+export function required<T, K>(
+  rule: Rule<T, K>,
+  description: string,
+  notes: Notes = {},
+): Field<T, Later<T>, K> {
+  return { rule, description, absent: { kind: "required", fix: notes.fix }, plain: false, notes };
 }
 
-export function optional<T>(rule: Rule<T>, description: string, meaning: string): Field<T | undefined> {
-  return { rule, description, absent: { kind: "optional", meaning } };
+export function optional<T, K>(
+  rule: Rule<T, K>,
+  description: string,
+  meaning: string,
+  notes: Notes = {},
+): Field<T | undefined, Later<T> | undefined, K | undefined> {
+  return { rule, description, absent: { kind: "optional", meaning }, plain: false, notes };
 }
 
-export function defaulted<T>(rule: Rule<T>, value: unknown, description: string): Field<T> {
-  return defaultedBy(rule, () => value, description);
+export function defaulted<T, K>(
+  rule: Rule<T, K>,
+  value: unknown,
+  description: string,
+  notes: Notes = {},
+): Field<T, Later<T>, K> {
+  return defaultedBy(rule, () => value, description, notes);
 }
 
 /** As `defaulted`, with a default that depends on the stack's name. */
-export function defaultedBy<T>(
-  rule: Rule<T>,
+export function defaultedBy<T, K>(
+  rule: Rule<T, K>,
   value: (stack: string) => unknown,
   description: string,
-): Field<T> {
-  return { rule, description, absent: { kind: "default", value } };
+  notes: Notes = {},
+): Field<T, Later<T>, K> {
+  return { rule, description, absent: { kind: "default", value }, plain: false, notes };
+}
+
+/** The same field, whose value decides which resources there are, so that it cannot be an output. */
+export function plain<T, K, P>(field: Field<T, K, P>): Field<T, P, P> {
+  const { rule, description, absent, notes } = field;
+  return { rule, description, absent, notes, plain: true };
 }
 
 export function integer(minimum: number, maximum: number, example: number): Rule<number> {
@@ -103,7 +193,7 @@ export function integer(minimum: number, maximum: number, example: number): Rule
   };
 }
 
-/** The fix for a number or boolean that stands in quotes. */
+/** The fix for a number or boolean in quotes. */
 export function unquoted(value: unknown): string | undefined {
   return typeof value === "string" && /^(-?\d{1,15}|true|false)$/.test(value)
     ? `write it without quotes: ${value}`
@@ -150,15 +240,26 @@ export function text(options: TextOptions): Rule<string> {
   };
 }
 
-/** One of a few names; the table gives what each means. */
-export function choice<Name extends string>(names: Readonly<Record<Name, string>>): Rule<Name> {
+/**
+ * One of a few names.
+ *
+ * @param name of the type that holds them in a program
+ * @param description of that type
+ * @param names what each means
+ */
+export function choice<Name extends string>(
+  name: string,
+  description: string,
+  names: Readonly<Record<Name, string>>,
+): Rule<Name> {
   const known = Object.keys(names);
-  const allowed = known.length === 1 ? known.join() : `one of ${known.join(", ")}`;
+  const allowed = `one of ${known.join(", ")}`;
   const isName = (value: unknown): value is Name => typeof value === "string" && Object.hasOwn(names, value);
   return {
     type: "string",
     allowed,
     example: known[0] ?? "",
+    inside: { kind: "names", name, description, names },
     read(value, at) {
       return isName(value) ? value : at.fault(value, allowed, meant(value, known) ?? `choose ${allowed}`);
     },
@@ -171,6 +272,33 @@ export function meant(value: unknown, known: readonly string[]): string | undefi
   return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
+/** Whether a component's argument is known only later. */
+export function isDeferred(value: unknown): boolean {
+  return pulumi.Output.isInstance(value) || value instanceof Promise;
+}
+
+/**
+ * Which rule has read an object or a list completely. What a rule has read it takes again as it is, so that a component
+ * can hand a part of its arguments on without a second check.
+ */
+const READ_BY = new WeakMap<object, Rule<unknown, unknown>>();
+
+/** Marks the result of a rule, unless a part of it is known only later. */
+export function complete<T extends object>(rule: Rule<T, unknown>, value: T): T {
+  if (Object.values(value).every(isComplete)) READ_BY.set(value, rule);
+  return value;
+}
+
+/** Whether a value has been read with all that is in it. */
+export function isComplete(value: unknown): boolean {
+  return typeof value !== "object" || value === null || READ_BY.has(value);
+}
+
+/** Whether a value is what a rule has made of another one. */
+export function hasRead<T>(rule: Rule<T, unknown>, value: unknown): value is T {
+  return typeof value === "object" && value !== null && READ_BY.get(value) === rule;
+}
+
 export interface ListOptions {
   readonly allowed: string;
   /** Fewest items. */
@@ -179,70 +307,104 @@ export interface ListOptions {
   readonly check?: (raw: readonly unknown[], at: Place) => void;
 }
 
-export function list<T>(item: Rule<T>, options: ListOptions): Rule<readonly T[]> {
+// Mutable in its type alone, as Pulumi's inputs are: a list that was read can be an argument of a component.
+export function list<T, K>(item: Rule<T, K>, options: ListOptions): Rule<T[], K[]> {
   const { allowed, minimum = 0, check } = options;
   const example = `[${item.example}]`;
-  return {
+  const rule: Rule<T[], K[]> = {
     type: "array",
     allowed,
     example,
     inside: { kind: "items", item },
     read(value, at) {
+      if (hasRead(rule, value)) return value;
       if (!Array.isArray(value) || value.length < minimum) {
         return at.fault(value, allowed, `give a list, for example ${example}`);
       }
       const raw = Array.from(value as readonly unknown[]);
-      const items = raw.map((each, index) => item.read(each, at.at(index)));
+      const items = raw.map((each, index) =>
+        at.context.origin === "arguments" && isDeferred(each) ? (each as T) : item.read(each, at.at(index)),
+      );
       check?.(raw, at);
-      return items.includes(INVALID) ? INVALID : Object.freeze(items as readonly T[]);
+      return items.includes(INVALID) ? INVALID : complete(rule, Object.freeze(items as T[]) as T[]);
     },
   };
+  return rule;
 }
 
 /**
- * Records faults between the keys of an object. A value that has a fault somewhere inside is INVALID; `raw` is the
- * object of the config, for a check that must see the rest of such a value.
+ * Records faults between the keys of an object. A value that has a fault somewhere inside, or is not known yet, is
+ * INVALID; `raw` is the object as it was given, for a check that must see the rest of such a value.
  */
 export type Check<T> = (values: { readonly [Key in keyof T]: Read<T[Key]> }, at: Place, raw: unknown) => void;
 
-export function object<F extends Fields>(
-  allowed: string,
-  fields: F,
-  check?: Check<Values<F>>,
-): Rule<Values<F>> {
-  return {
+export interface ObjectOptions<F extends Fields> {
+  /** Name of the type in a program, without `Args`; none for an object that is not a type of its own. */
+  readonly name?: string;
+  /** What an object of that type is. */
+  readonly description?: string;
+  readonly allowed: string;
+  readonly fields: F;
+  readonly check?: Check<Values<F>>;
+}
+
+export function object<F extends Fields>(options: ObjectOptions<F>): Rule<Values<F>, Known<F>> {
+  const { name, description = "", allowed, fields, check } = options;
+  const rule: Rule<Values<F>, Known<F>> = {
     type: "object",
     allowed,
     example: objectExample(fields),
-    inside: { kind: "fields", fields },
+    inside: { kind: "fields", name, description, fields },
     read(value, at) {
+      if (hasRead(rule, value)) return value;
       if (!isPlainObject(value)) {
         return at.fault(value, allowed, `give an object, for example ${objectExample(fields)}`);
       }
       refuseUnknownKeys(value, Object.keys(fields), at);
       const values = readFields(value, fields, at);
-      check?.(values as Parameters<Check<Values<F>>>[0], at, value);
-      return whole<Values<F>>(values);
+      check?.(withoutDeferred(values) as Parameters<Check<Values<F>>>[0], at, value);
+      return whole(rule, values);
     },
   };
+  return rule;
+}
+
+function withoutDeferred(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, isDeferred(value) ? INVALID : value]),
+  );
+}
+
+export interface VariantsOptions<V extends Readonly<Record<string, Variant>>> {
+  /** Name of the type in a program, without `Args`. */
+  readonly name: string;
+  /** What an object of that type is. */
+  readonly description: string;
+  readonly allowed: string;
+  readonly variants: V;
+  readonly usual?: keyof V & string;
 }
 
 /** An object whose key `kind` decides which other keys it has. */
 export function variants<V extends Readonly<Record<string, Variant>>>(
-  allowed: string,
-  table: V,
-  usual?: keyof V & string,
-): Rule<VariantValues<V>> {
+  options: VariantsOptions<V>,
+): Rule<VariantValues<V>, KnownVariants<V>> {
+  const { name, description, allowed, variants: table, usual } = options;
   const kinds = Object.keys(table);
-  const kindRule = choice(Object.fromEntries(kinds.map((kind) => [kind, table[kind]?.description ?? ""])));
+  const kindRule = choice(
+    `${name}Kind`,
+    "Decides which other keys there are.",
+    Object.fromEntries(kinds.map((kind) => [kind, table[kind]?.description ?? ""])),
+  );
   const first = kinds[0] ?? "";
   const example = objectExample(table[first]?.fields ?? {}, [`kind: ${first}`]);
-  return {
+  const rule: Rule<VariantValues<V>, KnownVariants<V>> = {
     type: "object",
     allowed,
     example,
-    inside: { kind: "variants", variants: table, usual },
+    inside: { kind: "variants", name, description, variants: table, usual },
     read(value, at) {
+      if (hasRead(rule, value)) return value;
       if (!isPlainObject(value)) {
         return at.fault(value, allowed, `give an object, for example ${example}`);
       }
@@ -265,26 +427,128 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
         for (const other of kinds) {
           const owned = nearest(key, Object.keys(table[other]?.fields ?? {}));
           if (owned !== undefined) {
-            return `${owned} belongs to kind ${other}: set ${at.path}.kind to ${other}, or take ${key} out`;
+            return `${owned} belongs to kind ${other}: set ${at.path}.kind to ${other}, or remove ${key}`;
           }
         }
         return undefined;
       });
       table[kind]?.check?.(value, at);
-      return whole<VariantValues<V>>({ kind, ...readFields(value, fields, at) });
+      return whole(rule, { kind, ...readFields(value, fields, at) });
     },
   };
+  return rule;
 }
 
-/** Reads by one rule and makes something else of the result. */
+/** Reads text by one rule and makes something else of it. What comes out must read as itself. */
 export function mapped<T, U>(rule: Rule<T>, map: (value: T, at: Place) => Read<U>): Rule<U> {
+  const { type, allowed, example } = rule;
   return {
-    ...rule,
+    type,
+    allowed,
+    example,
     read(value, at) {
       const read = rule.read(value, at);
       return read === INVALID ? INVALID : map(read, at);
     },
   };
+}
+
+export interface MapOptions<T> {
+  readonly allowed: string;
+  readonly example: string;
+  /** Type of a value in TypeScript. */
+  readonly type: string;
+  /** Name of that type, where it needs one. */
+  readonly name?: string;
+  /** Most keys. */
+  readonly maximum?: number;
+  /** Reads the value of one key. */
+  readonly read: (key: string, value: unknown, at: Place) => Read<T>;
+}
+
+/** An object with keys of the user's choice. */
+export function map<T>(options: MapOptions<T>): Rule<Record<string, T>> {
+  const { allowed, example, type, name, maximum = Infinity, read: readValue } = options;
+  const rule: Rule<Record<string, T>> = {
+    type: "object",
+    allowed,
+    example,
+    inside: { kind: "map", name, type },
+    read(value, at) {
+      if (hasRead(rule, value)) return value;
+      if (!isPlainObject(value) || Object.keys(value).length > maximum) {
+        return at.fault(value, allowed, `give an object, for example ${example}`);
+      }
+      const entries = Object.entries(value).map(([key, each]) => {
+        const deferred = at.context.origin === "arguments" && isDeferred(each);
+        return [key, deferred ? (each as T) : readValue(key, each, at.at(key))] as const;
+      });
+      return entries.some(([, each]) => each === INVALID)
+        ? INVALID
+        : complete(rule, Object.freeze(Object.fromEntries(entries as [string, T][])));
+    },
+  };
+  return rule;
+}
+
+/** How a secret is asked for in each place that it can come from. */
+export interface SecretWording {
+  readonly allowed: string;
+  readonly fix: string;
+}
+
+export interface SecretOptions {
+  /** What it is, for a message: `a key`. */
+  readonly what: string;
+  readonly config: SecretWording;
+  readonly arguments: SecretWording;
+  /** What is wrong with the text and how to mend it, or undefined if it is fine. Must not repeat the text. */
+  readonly refuse: (text: string) => { readonly shown: string; readonly fix?: string } | undefined;
+}
+
+/** A text that no message shows; it reads as a secret. The stack config must keep it encrypted. */
+export function secret(options: SecretOptions): Rule<pulumi.Output<string>> {
+  const { what, refuse } = options;
+  const rule: Rule<pulumi.Output<string>> = {
+    type: "string",
+    allowed: options.config.allowed,
+    example: "(secret)",
+    inside: { kind: "secret" },
+    read(value, at) {
+      if (pulumi.Output.isInstance(value)) return marked(pulumi.secret(value) as pulumi.Output<string>);
+      const { allowed, fix } = at.context.origin === "config" ? options.config : options.arguments;
+      const fault = typeof value === "string" ? refuse(value) : { shown: "(secret)" };
+      if (fault !== undefined) return at.faultShown(fault.shown, allowed, fault.fix ?? fix);
+      return at.context.origin === "config" && !at.encrypted
+        ? at.faultShown(`(${what} in plain text)`, allowed, fix)
+        : marked(pulumi.secret(value as string));
+    },
+  };
+  const marked = (output: pulumi.Output<string>): pulumi.Output<string> => {
+    READ_BY.set(output, rule);
+    return output;
+  };
+  return rule;
+}
+
+/** Whether a secret can be in what a rule reads. */
+export function holdsSecret({ inside }: Rule<unknown, unknown>): boolean {
+  const inFields = (fields: Fields): boolean => Object.values(fields).some(({ rule }) => holdsSecret(rule));
+  switch (inside?.kind) {
+    case "secret":
+      return true;
+    case "items":
+      return holdsSecret(inside.item);
+    case "fields":
+      return inFields(inside.fields);
+    case "variants":
+      return Object.values(inside.variants).some(({ fields }) => inFields(fields));
+    case "names":
+    case "map":
+    case "union":
+    case undefined:
+      return false;
+  }
 }
 
 /**
@@ -308,6 +572,16 @@ export function refuseRepeatedKey(
       }
     });
   };
+}
+
+/** A check of a list: no value twice. */
+export function refuseRepeats(items: readonly unknown[], at: Place): void {
+  items.forEach((item, index) => {
+    const first = items.indexOf(item);
+    if (first < index && !isDeferred(item)) {
+      at.at(index).fault(item, `a value that [${first}] does not have`, "remove it");
+    }
+  });
 }
 
 /** The value of an object's own key, whatever the object turns out to be. */
@@ -346,7 +620,7 @@ function refuseUnknownKeys(
     if (known.includes(key)) {
       continue;
     }
-    const fix = explain(key) ?? meant(key, known) ?? "take it out";
+    const fix = explain(key) ?? meant(key, known) ?? "remove it";
     // Not the value: under a mistyped key it may well be a secret.
     at.at(key).faultShown("(unknown key)", `the keys ${known.join(", ")}`, fix);
   }
@@ -363,12 +637,17 @@ function readFields(
   return Object.fromEntries(entries);
 }
 
-function readField(given: unknown, field: Field<unknown>, at: Place): unknown {
+function readField(given: unknown, field: Field<unknown, unknown, unknown>, at: Place): unknown {
   const { rule, absent } = field;
   if (given === null) {
-    return at.fault(given, rule.allowed, `give a value, for example ${rule.example}, or take ${at.name} out`);
+    return at.fault(given, rule.allowed, `give a value, for example ${rule.example}, or remove ${at.name}`);
   }
   if (given !== undefined) {
+    if (at.context.origin === "arguments" && isDeferred(given)) {
+      return field.plain && !READ_BY.has(given)
+        ? at.faultShown("(an output)", rule.allowed, "give a value that the program knows from the start")
+        : given;
+    }
     return rule.read(given, at);
   }
   switch (absent.kind) {
@@ -383,6 +662,8 @@ function readField(given: unknown, field: Field<unknown>, at: Place): unknown {
   }
 }
 
-function whole<T>(values: Readonly<Record<string, unknown>>): Read<T> {
-  return Object.values(values).includes(INVALID) ? INVALID : (Object.freeze({ ...values }) as T);
+function whole<T extends object>(rule: Rule<T, unknown>, values: Readonly<Record<string, unknown>>): Read<T> {
+  return Object.values(values).includes(INVALID)
+    ? INVALID
+    : complete(rule, Object.freeze({ ...values }) as T);
 }

@@ -1,9 +1,20 @@
-import { IMAGE_VARIANTS } from "./allowedValues";
+import { imageVariant } from "./allowedValues";
+import { tagsField } from "./awsHostSettings";
 import { PATCHED_RELEASE } from "./awsInstanceTypes";
-import { encrypted } from "./encrypted";
 import { Place } from "./place";
-import { choice, defaulted, integer, keyOf, object, optional, required, Rule, text, variants } from "./rules";
-import { RuntimeSettings } from "./types";
+import {
+  boolean,
+  defaulted,
+  integer,
+  keyOf,
+  object,
+  optional,
+  plain,
+  required,
+  secret,
+  text,
+  variants,
+} from "./rules";
 
 /*
  * Names of images, as https://github.com/distribution/reference defines them: a registry with a port perhaps, a path
@@ -64,10 +75,10 @@ export const repository = text({
       return undefined;
     }
     if (given.includes("://")) {
-      return `leave ${given.slice(0, given.indexOf("://") + 3)} out`;
+      return `remove ${given.slice(0, given.indexOf("://") + 3)}`;
     }
     if (matches(given, `${REGISTRY}/${PATH}(?:${TAG})?(?:${DIGEST})?`)) {
-      return "leave the tag or digest out; each state of the image gets a tag of its own";
+      return "remove the tag or digest; each state of the image gets its own tag";
     }
     return matches(given, PATH)
       ? `begin with the registry's address, for example docker.io/${given}`
@@ -77,123 +88,179 @@ export const repository = text({
 
 const oneLine = (given: string): boolean => given !== "" && given.length <= 8192 && !/\p{Cc}/u.test(given);
 
-export const username = text({
+const username = text({
   allowed: "the name to log in with",
   example: "deployer",
   refuse: (given) =>
     oneLine(given) && !given.includes(":") ? undefined : "give the name alone, without the password",
 });
 
-/** The text of a password, which must never reach a message. */
-export function passwordText(allowed: string, fix: string): Rule<string> {
-  return {
-    type: "string",
-    allowed,
-    example: "(secret)",
-    read: (value, at) =>
-      typeof value === "string" && oneLine(value) ? value : at.faultShown("(secret)", allowed, fix),
-  };
-}
+const password = secret({
+  what: "a password",
+  config: {
+    allowed: "a password or token of one line, encrypted in the stack config",
+    fix: "pulumi config set --secret --path xsched-triton:runtime.registry.password",
+  },
+  arguments: {
+    allowed: "a password or token of one line",
+    fix: "pass the password, from a secret in the stack config",
+  },
+  refuse: (given) => (oneLine(given) ? undefined : { shown: "(secret)" }),
+});
 
-const PASSWORD_FIX = "pulumi config set --secret --path xsched-triton:runtime.registry.password";
-
-const password = encrypted(
-  passwordText("a password or token of one line, encrypted in the stack config", PASSWORD_FIX),
-  "a password",
-  PASSWORD_FIX,
-);
+/** How to log in to a registry. */
+export const registryLogin = object({
+  name: "RegistryLogin",
+  description: "How to log in to a registry.",
+  allowed: "an object with a username and a password",
+  fields: {
+    username: required(username, "Name to log in with."),
+    password: required(password, "Password or token. A secret."),
+  },
+});
 
 const BASE = `nvcr.io/nvidia/tritonserver:${PATCHED_RELEASE}-py3`;
 
-/** What an image is built from; the same in the stack config and as arguments. */
-export const buildFields = {
+const buildFields = {
   repository: required(
     repository,
-    "Repository that the image is pushed to, with the registry's address. What it holds stays there when the deployment goes.",
+    "Repository that the image is pushed to, with its registry's address and without a tag. The images stay there when the deployment is deleted, since others may use them.",
   ),
-  variant: defaulted(
-    choice(IMAGE_VARIANTS),
-    "patched",
-    "How Triton is scheduled: `patched` builds Triton's TensorRT backend with XSched, and each model has its own priority; `transparent` leaves any release of Triton as it is, and a model is scheduled at the CUDA priority of its streams.",
+  variant: defaulted(imageVariant, "patched", "How models are scheduled."),
+  base: defaulted(
+    image,
+    BASE,
+    "Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only.",
+    { cost: "a download of about 14 GB with the default" },
   ),
-  base: defaulted(image, BASE, "Image of Triton that is added to. `patched` fits 22.06 only."),
   builder: optional(
     image,
-    "Image to compile in. Its C library is the one of `base` or older, and for `patched` it has the headers of CUDA and TensorRT. What it lacks of g++, CMake, make and Python is installed.",
+    "Image to compile in, by tag or digest; not part of the result. Its C library must be the one of `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT. g++, CMake, make and Python are installed if they are missing.",
     "`nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, `docker.io/library/ubuntu:20.04` for `transparent`",
+    { example: "docker.io/library/ubuntu:20.04" },
   ),
 };
 
-export const keepImages = integer(2, 1000, 10);
-
-const buildInConfig = {
-  ...buildFields,
-  repository: optional(
-    repository,
-    buildFields.repository.description,
-    "one that the stack makes, if `host.kind` is `aws`; else required",
-  ),
-  keepImages: optional(
-    keepImages,
-    "How many images the repository that the stack makes keeps, the newest. The one that runs and the one before it are among them.",
-    "10",
-  ),
-};
-
-const build = object("an object that says what to build", buildInConfig);
-
-const registry = object("an object with a username and a password", {
-  username: required(username, "Name to log in with."),
-  password: required(password, "Password or token. A secret."),
+/** What an image is built from. */
+export const imageBuild = object({
+  name: "ImageBuild",
+  description: "What an image is built from.",
+  allowed: "an object that says what to build",
+  fields: buildFields,
 });
 
-/** Seconds that a container may serve on before it stops. */
+const keepImages = integer(2, 1000, 10);
+
+const stackBuild = object({
+  name: "StackImageBuild",
+  description: "What the stack's image is built from.",
+  allowed: "an object that says what to build",
+  fields: {
+    ...buildFields,
+    repository: plain(
+      optional(
+        repository,
+        buildFields.repository.description,
+        "one that the stack creates, if `host.kind` is `aws`; otherwise required",
+      ),
+    ),
+    keepImages: optional(
+      keepImages,
+      "How many images to keep in the repository that the stack creates, the newest. They include the image that runs and the one before it.",
+      "10",
+      { cost: "AWS charges for what is stored" },
+    ),
+  },
+});
+
 export const drainSeconds = defaulted(
-  integer(0, 3600, 0),
+  integer(0, 3600, 10),
   0,
-  "Seconds for which the container serves on before it stops, while Docker shows it as unhealthy: for a load balancer that follows that.",
+  "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
+  { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
 );
 
-const kinds = variants(
-  "an object with the kind of runtime and what that kind needs",
-  {
+/** What Triton runs in. */
+export const runtimeRule = variants({
+  name: "Runtime",
+  description: "What Triton runs in.",
+  allowed: "an object with the kind of runtime and what that kind needs",
+  variants: {
     process: { description: "a tritonserver process, without Docker; CPU only", fields: {} },
     container: {
       description: "a Docker container",
       fields: {
         image: optional(
           image,
-          "Triton's image, ready to run. A tag is resolved to its digest at each `up`.",
-          "made by `build`",
+          "Triton's image, ready to run: `repository@sha256:…` or `repository:tag`. A tag is resolved to its digest by each `up`.",
+          "built by `build`",
         ),
-        build: optional(
-          build,
-          "Builds Triton's image with the XSched core on this machine, and pushes it.",
-          "`image` is there already",
+        build: plain(
+          optional(
+            stackBuild,
+            "Builds a Triton image with the XSched core, with the Docker of this machine, and pushes it.",
+            "`image` exists already",
+          ),
         ),
         registry: optional(
-          registry,
-          "How to log in to the registry of the image, here and on the host.",
+          registryLogin,
+          "How to log in to the image's registry, here and on the host.",
           "Docker's own log-in on each of the two",
         ),
         drainSeconds,
       },
+      check: refuseTwoImages,
     },
   },
-  "process",
-);
+  usual: "process",
+});
 
-/** What Triton runs in. */
-export const runtimeRule: Rule<RuntimeSettings> = {
-  ...kinds,
-  read(value, at) {
-    if (keyOf(value, "kind") === "container") refuseTwoImages(value, at);
-    return kinds.read(value, at);
+/** An image of Triton: one that exists, or one to build. */
+export const tritonImageInputs = object({
+  name: "TritonImage",
+  description: "An image of Triton: exactly one of `image` and `build`.",
+  allowed: "an object with the arguments of an image",
+  fields: {
+    image: optional(
+      image,
+      "An existing image: `repository@sha256:…`, or `repository:tag`, whose digest each deployment then looks up with the credentials of Docker or of the provider `docker`.",
+      "built by `build`",
+    ),
+    build: optional(
+      imageBuild,
+      "Builds an image with the XSched core, with the Docker of this machine, and pushes it.",
+      "`image` exists already",
+    ),
+    registry: optional(
+      registryLogin,
+      "How to log in to the registry that is pushed to.",
+      "Docker's own log-in",
+    ),
   },
-};
+  check(_, at, raw) {
+    refuseTwoImages(raw, at);
+  },
+});
+
+export const ecrRepositoryInputs = object({
+  name: "EcrRepository",
+  description: "A repository on Amazon ECR.",
+  allowed: "an object with the arguments of a repository",
+  fields: {
+    keepImages: defaulted(keepImages, 10, "How many images to keep, the newest.", {
+      cost: "AWS charges for what is stored",
+    }),
+    forceDelete: defaulted(
+      boolean,
+      false,
+      "Whether the repository may be deleted together with its images. Otherwise it cannot be deleted while it has some.",
+    ),
+    tags: tagsField,
+  },
+});
 
 /** Refuses both an image and a build, and neither; looks at the raw value, so that no other fault hides this one. */
-export function refuseTwoImages(value: unknown, at: Place): void {
+function refuseTwoImages(value: unknown, at: Place): void {
   const given = [keyOf(value, "image"), keyOf(value, "build")].filter((each) => each !== undefined);
   if (given.length === 0) {
     at.at("image").fault(
@@ -202,13 +269,13 @@ export function refuseTwoImages(value: unknown, at: Place): void {
       `add image: ${image.example}, or build: { repository: ${repository.example} }`,
     );
   } else if (given.length === 2) {
-    at.at("build").fault(keyOf(value, "build"), "image or build, not both", "take one of the two out");
+    at.at("build").fault(keyOf(value, "build"), "image or build, not both", "remove one of the two");
   }
 }
 
 /**
- * The release of Triton that a runtime's raw config names; undefined if it cannot be told from it. A process runs on
- * the CPU, but what is said of it holds for the container that it becomes.
+ * The release of Triton that a runtime's raw config names; undefined if the config doesn't say. A process runs on the
+ * CPU, but the checks treat it as the container that it may become.
  */
 export function tritonRelease(runtime: unknown): string | undefined {
   const build = keyOf(runtime, "build");

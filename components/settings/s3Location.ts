@@ -29,7 +29,7 @@ export function refuseBucketName(name: string): string | undefined {
     return `S3's names are in lower case: ${name.toLowerCase()}`;
   }
   if (!/^[a-z0-9.-]+$/.test(name)) {
-    return `take out what is no letter, digit, dot or dash: ${name.replace(/[^a-z0-9.-]+/g, "-")}`;
+    return `use only letters, digits, dots and dashes: ${name.replace(/[^a-z0-9.-]+/g, "-")}`;
   }
   if (!/^[a-z0-9].*[a-z0-9]$/.test(name)) {
     return "begin and end the name with a letter or a digit";

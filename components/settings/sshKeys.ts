@@ -1,5 +1,4 @@
-import { Read } from "./place";
-import { mapped, Rule, text } from "./rules";
+import { mapped, secret, text } from "./rules";
 
 /** Kinds of host key that the SSH client of the command provider checks. */
 const HOST_KEY_KINDS: readonly string[] = [
@@ -12,7 +11,7 @@ const HOST_KEY_KINDS: readonly string[] = [
 
 export const hostKey = mapped(
   text({
-    allowed: "the machine's public key as one line: ssh-ed25519 AAAA…",
+    allowed: "the machine's public key in one line: ssh-ed25519 AAAA…",
     example: "ssh-ed25519 AAAA…",
     refuse(given) {
       if (isHostKey(given)) {
@@ -20,7 +19,7 @@ export const hostKey = mapped(
       }
       const fields = given.split(" ");
       return fields.length > 1 && isHostKey(fields.slice(1).join(" "))
-        ? "leave out the host name at the start of the line"
+        ? "remove the host name at the start of the line"
         : "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub";
     },
   }),
@@ -37,7 +36,7 @@ function isHostKey(line: string): boolean {
   return name?.toString("latin1") === kind && rest.length > 0;
 }
 
-/** RFC 4253, 6.6: a key is a row of strings, each after its length; the first names the kind. None if malformed. */
+/** RFC 4253, 6.6: a key is a sequence of strings, each preceded by its length; the first names the kind. None if malformed. */
 function wireStrings(bytes: Buffer): readonly Buffer[] {
   const strings: Buffer[] = [];
   for (let rest = bytes; rest.length > 0;) {
@@ -51,23 +50,23 @@ function wireStrings(bytes: Buffer): readonly Buffer[] {
   return strings;
 }
 
-/** The text of a private key, which must never reach a message. */
-export function privateKeyText(allowed: string, fix: string): Rule<string> {
-  return {
-    type: "string",
-    allowed,
-    example: "(secret)",
-    read(value, at): Read<string> {
-      if (typeof value !== "string" || !/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) {
-        return at.faultShown("(secret)", allowed, fix);
-      }
-      return value.includes("ENCRYPTED")
-        ? at.faultShown(
-            "(a key with a passphrase)",
-            allowed,
-            `make one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
-          )
-        : value;
-    },
-  };
-}
+export const privateKey = secret({
+  what: "a key",
+  config: {
+    allowed: "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+    fix: "pulumi config set --secret --path xsched-triton:host.privateKey < KEY_FILE",
+  },
+  arguments: {
+    allowed: "a private key in PEM or OpenSSH form, without a passphrase",
+    fix: "pass the contents of the key file, from a secret in the stack config",
+  },
+  refuse(given) {
+    if (!/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(given)) return { shown: "(secret)" };
+    return given.includes("ENCRYPTED")
+      ? {
+          shown: "(a key with a passphrase)",
+          fix: `create one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
+        }
+      : undefined;
+  },
+});

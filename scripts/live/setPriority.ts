@@ -1,4 +1,4 @@
-import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../../components/settings/allowedValues";
+import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../../components/priority";
 import { type DeployedServer } from "../triton/deployedServer";
 import { UserError } from "../triton/userError";
 import { configuredPriority, withPriority } from "../triton/modelConfig";

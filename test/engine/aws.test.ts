@@ -43,7 +43,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     requireSuccess({ code, output });
     assert.match(output, /aws:ecr:Repository\s+registry-repository\s+create/);
     assert.match(output, /docker-build:index:Image\s+image-build\s+create/);
-    assert.match(output, /command:remote:Command\s+server-image\s+create/);
+    assert.match(output, /command:remote:Command\s+triton-server-image\s+create/);
     assert.deepEqual(stack.everything(), []);
   });
 
@@ -52,8 +52,8 @@ describe("the stack dev, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:runtime"], { kind: "process" });
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
-    assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
-    assert.match(output, /command:remote:Command\s+server-realtime\s+create/);
+    assert.match(output, /aws:ec2:Instance\s+triton-machine-instance\s+create/);
+    assert.match(output, /command:remote:Command\s+triton-server-realtime\s+create/);
     assert.deepEqual(stack.everything(), []);
   });
 
@@ -86,7 +86,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.equal(host.trim(), (parameter?.properties.value as string).trim());
     const { tags, instanceMarketOptions, metadataOptions } = stack.properties(INSTANCE);
     assert.deepEqual(tags, {
-      Name: "xsched-triton-dev-machine",
+      Name: "xsched-triton-dev-triton-machine",
       "xsched-triton:project": "xsched-triton",
       "xsched-triton:stack": "dev",
     });
@@ -136,7 +136,10 @@ describe("the stack dev, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:models", "1", "priority"], 90);
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
-    assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
+    assert.deepEqual(changed(output), [
+      "triton-models-interactive updated",
+      "triton-server-interactive updated",
+    ]);
     assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
   });
 
@@ -166,12 +169,12 @@ describe("the stack dev, on a stand-in for AWS", function () {
       assert.equal(stack.properties("aws:ec2/eip:Eip").publicIp, address);
       assert.ok(fs.existsSync(stack.machine(id, "home/.xsched-triton-dev/bin/start-server.sh")));
       for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
-      const touched = changed(output).filter((line) => /^machine-.* (updated|replaced)$/.test(line));
+      const touched = changed(output).filter((line) => /^triton-machine-.* (updated|replaced)$/.test(line));
       assert.deepEqual(touched, [
-        "machine-address updated",
-        "machine-instance replaced",
-        "machine-ready replaced",
-        "machine-spot-request replaced",
+        "triton-machine-address updated",
+        "triton-machine-instance replaced",
+        "triton-machine-ready replaced",
+        "triton-machine-spot-request replaced",
       ]);
     });
 

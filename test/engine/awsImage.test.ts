@@ -148,7 +148,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       const before = await running();
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
-      assert.deepEqual(changed(output), ["server-image updated", "server-process updated"]);
+      assert.deepEqual(changed(output), ["triton-server-image updated", "triton-server-process updated"]);
       assert.notEqual(await running(), before);
       await everyModelServes();
       assert.equal((await ecr.tags(repository())).length, 2);

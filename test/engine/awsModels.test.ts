@@ -75,10 +75,10 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
   it("that has changed is uploaded and fetched where it has", async () => {
     fs.writeFileSync(stack.workspace.file("test/fixtures/models/scale/1/labels.txt"), "a label\n");
     assert.deepEqual(await up(), [
-      "models-scale updated",
-      "models-scale-1/labels.txt created",
-      "models-scale-files updated",
-      "server-scale updated",
+      "triton-models-scale updated",
+      "triton-models-scale-1/labels.txt created",
+      "triton-models-scale-files updated",
+      "triton-server-scale updated",
     ]);
     assert.deepEqual(s3.fetched, ["models/scale/1/labels.txt"]);
     assert.match(await answer(), /"data":\[42\.0\]/);

@@ -76,12 +76,12 @@ describe("the stack prod, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:scheduler"], undefined);
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
-    assert.match(output, /aws:ec2:Instance\s+machine-instance\s+create/);
+    assert.match(output, /aws:ec2:Instance\s+triton-machine-instance\s+create/);
     for (const alarm of ["hardware", "system", "disk", "gpu-memory", "not-ready"]) {
-      assert.match(output, new RegExp(`aws:cloudwatch:MetricAlarm\\s+monitoring-${alarm}\\s+create`));
+      assert.match(output, new RegExp(`aws:cloudwatch:MetricAlarm\\s+triton-monitoring-${alarm}\\s+create`));
     }
-    assert.match(output, /aws:cloudwatch:Dashboard\s+monitoring-dashboard\s+create/);
-    assert.match(output, /command:remote:Command\s+monitoring-agent\s+create/);
+    assert.match(output, /aws:cloudwatch:Dashboard\s+triton-monitoring-dashboard\s+create/);
+    assert.match(output, /command:remote:Command\s+triton-monitoring-agent\s+create/);
     assert.deepEqual(stack.everything(), []);
   });
 
@@ -173,7 +173,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
 
   it("has a dashboard that shows every model, and every alarm", async () => {
     const { dashboardBody, dashboardName } = stack.properties("aws:cloudwatch/dashboard:Dashboard");
-    assert.equal(dashboardName, "xsched-triton-prod-monitoring");
+    assert.equal(dashboardName, "xsched-triton-prod-triton-monitoring");
     const { widgets } = JSON.parse(dashboardBody as string) as { widgets: Widget[] };
     const [instance] = stack.instances;
     const drawn = widgets.flatMap(({ properties }) => properties.metrics ?? []);
@@ -304,7 +304,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       assert.notEqual(code, 0);
       assert.match(
         output,
-        /^The stack "prod" is protected, so nothing was removed: machine-instance, machine-address$/m,
+        /^The stack "prod" is protected, so nothing was removed: triton-machine-instance, triton-machine-address$/m,
       );
       assert.match(
         output,
@@ -316,7 +316,10 @@ describe("the stack prod, on a stand-in for AWS", function () {
     it("is not removed by Pulumi itself either", async () => {
       const { code, output } = await stack.pulumi("destroy", "--yes", "--non-interactive");
       assert.notEqual(code, 0);
-      assert.match(output, /Preview failed: resource ".*::machine-(instance|address)" cannot be deleted/);
+      assert.match(
+        output,
+        /Preview failed: resource ".*::triton-machine-(instance|address)" cannot be deleted/,
+      );
       await nothingHasChanged();
     });
 
@@ -326,7 +329,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       assert.notEqual(code, 0);
       assert.match(
         output,
-        /unable to replace resource ".*::machine-instance"\n\s+as it is currently marked for protection/,
+        /unable to replace resource ".*::triton-machine-instance"\n\s+as it is currently marked for protection/,
       );
       await nothingHasChanged();
       const status = await stack.npm("status");
@@ -341,7 +344,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       stack.set(["xsched-triton:host", "protect"], false);
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
-      assert.deepEqual(changed(output), ["machine-instance updated"]);
+      assert.deepEqual(changed(output), ["triton-machine-instance updated"]);
       assert.equal(stack.properties(INSTANCE).disableApiTermination, false);
     });
 

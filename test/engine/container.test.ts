@@ -110,7 +110,10 @@ describe("the container runtime on a real Docker", function () {
     });
     const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
     requireSuccess(result);
-    assert.deepEqual(changed(result.output), ["models-interactive updated", "server-interactive updated"]);
+    assert.deepEqual(changed(result.output), [
+      "triton-models-interactive updated",
+      "triton-server-interactive updated",
+    ]);
     for (const [model, { failures, rate, sent }] of reports) {
       assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
       assert.ok(rate >= 50, `${model}: ${rate.toFixed(0)} requests a second`);
@@ -144,7 +147,7 @@ describe("the container runtime on a real Docker", function () {
     set(["xsched-triton:runtime", "image"], images.image("2"));
     const { code, output } = await workspace.npm("up");
     requireSuccess({ code, output });
-    assert.deepEqual(changed(output), ["server-image updated", "server-process updated"]);
+    assert.deepEqual(changed(output), ["triton-server-image updated", "triton-server-process updated"]);
     assert.notEqual(await inspect("{{.Id}}"), before);
     assert.equal(await inspect('{{index .Config.Labels "version"}}'), "2");
     assert.ok(await everyModelServes());

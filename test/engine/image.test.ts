@@ -246,10 +246,10 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     const { code, output } = await npm("up");
     requireSuccess({ code, output });
     assert.deepEqual(changed(output), [
-      "image-build updated",
-      "image-build-time updated",
-      "server-image updated",
-      "server-process updated",
+      "triton-image-build updated",
+      "triton-image-build-time updated",
+      "triton-server-image updated",
+      "triton-server-process updated",
     ]);
     assert.equal((await pushedTags()).length, 2);
     assert.notEqual(await running(), before);
@@ -268,7 +268,10 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     });
     const { code, output } = await npm("up");
     requireSuccess({ code, output });
-    assert.deepEqual(changed(output), ["models-interactive updated", "server-interactive updated"]);
+    assert.deepEqual(changed(output), [
+      "triton-models-interactive updated",
+      "triton-server-interactive updated",
+    ]);
     assert.equal(await running(), before);
   });
 
@@ -285,7 +288,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       assert.deepEqual(others, [], output);
       // That it is about to be built is known before it cannot be.
       assert.deepEqual(
-        changed(output).filter((change) => change !== "image-build-time updated"),
+        changed(output).filter((change) => change !== "triton-image-build-time updated"),
         [],
       );
       assert.equal(await running(), server);

@@ -10,7 +10,7 @@ import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./
 /** What the examples deploy, and how Triton shows each model's priority. */
 const MODELS = [
   { name: "realtime", triton: "PRIORITY_MAX", xsched: "200" },
-  { name: "batch", triton: "PRIORITY_MIN", xsched: "-100" },
+  { name: "batch", triton: "PRIORITY_MIN", xsched: "-255" },
 ] as const;
 
 interface Example {
@@ -123,11 +123,11 @@ describe("the components in a program of one's own, on the real engine", () => {
         const shown = output.slice(output.lastIndexOf("error:")).replaceAll(/^ {4}/gm, "");
         assert.ok(
           shown.includes(
-            `2 faults in the arguments of TritonDeployment inference
+            `2 faults in the arguments of TritonStack inference
 
   models[0].priority: 2000
-    allowed: an integer from -255 to 255
-    fix: give an integer from -255 to 255, for example 0
+    allowed: an integer from -255 to 255, or one of max (255), default (0), min (-255)
+    fix: give 255 (max), the most urgent, or less
 
   models[1].source: "../models/bach"
     allowed: a folder that exists

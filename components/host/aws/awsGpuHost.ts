@@ -4,101 +4,24 @@ import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { ArgumentCheck, awsHostArgument, awsHostNow } from "../../arguments";
-import { policyDocument, type PolicyStatementArgs, sdk, tagsOf } from "../../aws";
-import { type SshConnectionArgs, toRemoteConnection } from "../connection";
+import { policyDocument, sdk, tagsOf } from "../../aws";
+import {
+  awsInstance,
+  type AwsGpuHostArgs,
+  awsGpuHostInputs,
+  ComponentInputs,
+  policyStatements as policyStatementsRule,
+  PublicIp,
+  repositoryArn as repositoryArnRule,
+  type SetUpStepArgs,
+  type SshConnectionArgs,
+} from "../../settings";
+import { toRemoteConnection } from "../connection";
 import { shellQuote } from "../shellQuote";
 import { ingress } from "./ingress";
 import { INSTANCE_TRUST, instanceStatements } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
 import { userData } from "./userData";
-
-/** The public address of an instance. */
-export enum PublicIp {
-  /** One that stays when the instance stops. */
-  Elastic = "elastic",
-  /** Another one after each stop; the next deployment after that needs a refresh. */
-  Dynamic = "dynamic",
-  /** None: the instance is reached at its private address, from its network. */
-  None = "none",
-}
-
-/** A root volume of type gp3. */
-export interface AwsVolumeArgs {
-  /** GiB, 100 to 16384. @default 200 */
-  size?: pulumi.Input<number>;
-  /** MiB/s, 125 to 1000, at most a quarter of `iops`; above 125 it costs extra. @default 125 */
-  throughput?: pulumi.Input<number>;
-  /** Input/output operations per second, 3000 to 16000; above 3000 they cost extra. @default 3000 */
-  iops?: pulumi.Input<number>;
-}
-
-/** A step that sets the machine up over SSH, before anything else is done there. */
-export interface SetUpStepArgs {
-  /** Name of the step, unique in the host. */
-  name: string;
-  /** Text of a Bash script. It runs again whenever something of the step changes, so it must be idempotent. */
-  script: pulumi.Input<string>;
-  /** Arguments of the script; never a secret. */
-  arguments?: pulumi.Input<pulumi.Input<string>[]>;
-}
-
-export interface AwsGpuHostArgs {
-  /**
-   * EC2 instance type with NVIDIA GPUs: of g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06, also of g6, gr6, g6e, p5,
-   * p5e or p5en for a newer one. Another type makes another instance.
-   */
-  instanceType: pulumi.Input<string>;
-  /** Ranges of IP addresses that may connect over SSH; the machine that deploys is in one of them. */
-  adminCidrs: pulumi.Input<pulumi.Input<string>[]>;
-  /** Whether `adminCidrs` may let in the whole internet. @default false */
-  allowPublicSsh?: pulumi.Input<boolean>;
-  /**
-   * Ranges of IP addresses that may reach `clientPorts`. Triton has no access control: whoever reaches it may also
-   * unload models.
-   * @default [] nobody: through a tunnel only
-   */
-  clientCidrs?: pulumi.Input<pulumi.Input<string>[]>;
-  /** TCP ports for `clientCidrs`. @default [8000, 8001] */
-  clientPorts?: pulumi.Input<pulumi.Input<number>[]>;
-  /**
-   * Whether to take spare capacity, which AWS may stop at two minutes' notice and starts again when there is some.
-   * @default false
-   */
-  spot?: boolean;
-  /** Whether AWS and Pulumi refuse to terminate the instance and to replace it. Not with `spot`. @default false */
-  protect?: boolean;
-  /** Address that the instance is reached at. @default PublicIp.Elastic */
-  publicIp?: PublicIp;
-  /** The root volume, always encrypted. @default 200 GiB */
-  volume?: pulumi.Input<AwsVolumeArgs>;
-  /** Id of the instance's subnet. @default one of the default VPC */
-  subnetId?: pulumi.Input<string>;
-  /**
-   * Whether to make a gateway endpoint for S3 for the instance's subnet: for a subnet without a way to the internet. Its
-   * route table must not have one already. Costs nothing.
-   * @default false
-   */
-  createS3Endpoint?: boolean;
-  /** Availability zone, where capacity is short in others. Not with `subnetId`. @default any */
-  zone?: pulumi.Input<string>;
-  /**
-   * Id of a machine image for x86-64, with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container toolkit,
-   * cloud-init and the AWS CLI. Another one makes another instance.
-   * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is made
-   */
-  ami?: pulumi.Input<string>;
-  /** User of the machine image that may use sudo and Docker. @default "ubuntu" */
-  user?: pulumi.Input<string>;
-  /** Tags of everything that is made on AWS. */
-  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-  /** ARN of the one repository on ECR that the instance may pull from. @default none */
-  repositoryArn?: pulumi.Input<string>;
-  /** What else the instance's role may do. @default [] */
-  policyStatements?: PolicyStatementArgs[];
-  /** What else is set up on the machine over SSH, in this order, before it counts as ready. @default [] */
-  setUp?: SetUpStepArgs[];
-}
 
 /**
  * The newest Deep Learning Base AMI of the release that the images are made for; Docker, NVIDIA's container toolkit and
@@ -124,7 +47,7 @@ const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
  * @example
  * ```ts
  * const machine = new AwsGpuHost("machine", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
- * new TritonDeployment("inference", { ssh: machine.ssh, models }, { deletedWith: machine.instance });
+ * new TritonHost("host", { ssh: machine.ssh }, { deletedWith: machine.instance });
  * ```
  */
 export class AwsGpuHost extends pulumi.ComponentResource {
@@ -147,11 +70,12 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   /** Region of the instance. */
   public readonly region: pulumi.Output<string>;
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
-    const check = new ArgumentCheck("AwsGpuHost", name);
-    check.now(awsHostNow, args);
+    const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
-    const { repositoryArn, policyStatements = [], setUp = [], ...described } = args;
-    const wanted = check.whenKnown(awsHostArgument, described);
+    const { policyStatements, setUp, spot, protect, publicIp, createS3Endpoint } = inputs.known;
+    const wanted = inputs.resolvePart(awsInstance);
+    const repositoryArn = inputs.resolveOptional(repositoryArnRule, "repositoryArn");
+    const statements = inputs.resolve(policyStatementsRule, policyStatements, "policyStatements");
     const child = { parent: this };
     const tags = tagsOf(name, wanted.tags);
 
@@ -167,7 +91,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         value: hostKey.privateKeyOpenssh,
         tags,
       },
-      child,
+      // A component that gets another name keeps its parameter, and so its instance.
+      { ...child, ignoreChanges: ["name"] },
     );
 
     const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy: INSTANCE_TRUST, tags }, child);
@@ -176,7 +101,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       {
         role: role.name,
         policy: pulumi
-          .all([parameter.arn, repositoryArn, pulumi.output(policyStatements)])
+          .all([parameter.arn, repositoryArn, statements])
           .apply(([key, repository, more]) =>
             policyDocument([...instanceStatements(key, repository), ...more]),
           ),
@@ -213,7 +138,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         subnetId: wanted.subnetId,
         availabilityZone: wanted.zone,
         // Only ever to forbid one: AWS shows true as false while the instance is stopped, and a change replaces it.
-        associatePublicIpAddress: args.publicIp === PublicIp.None ? false : undefined,
+        associatePublicIpAddress: publicIp === PublicIp.None ? false : undefined,
         userData: pulumi
           .all([parameter.region, parameter.name])
           .apply(([region, hostKeyParameter]) => userData({ region, hostKeyParameter })),
@@ -233,20 +158,20 @@ export class AwsGpuHost extends pulumi.ComponentResource {
           deleteOnTermination: true,
           tags,
         },
-        instanceMarketOptions: args.spot
+        instanceMarketOptions: spot
           ? {
               marketType: "spot",
               spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
             }
           : undefined,
         instanceInitiatedShutdownBehavior: "stop",
-        disableApiTermination: args.protect ?? false,
+        disableApiTermination: protect,
         ebsOptimized: true,
         tags,
       },
       {
         ...child,
-        protect: args.protect,
+        protect,
         // Without the policy, the first boot would wait for its host key.
         dependsOn: [policy],
         // EC2 can change the type of an instance that is stopped, but what is on it is made for one GPU.
@@ -256,7 +181,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       },
     );
 
-    if (args.spot) {
+    if (spot) {
       const request = instance.spotInstanceRequestId;
       const words = ["bash", "-c", CANCEL_SPOT_REQUEST, "cancel-spot-request.sh"];
       new command.local.Command(
@@ -279,14 +204,14 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     this.amiId = instance.ami;
     this.roleName = role.name;
     this.securityGroupId = access.id;
-    if (args.createS3Endpoint) {
+    if (createS3Endpoint) {
       const subnetId =
         args.subnetId === undefined ? instance.subnetId : (wanted.subnetId as pulumi.Output<string>);
       const place = { vpcId: access.vpcId, subnetId, region: parameter.region };
       s3Endpoint(`${name}-s3`, place, tags, child);
     }
     this.region = parameter.region;
-    this.address = this.reachableAt(name, args.publicIp ?? PublicIp.Elastic, instance, tags, args.protect);
+    this.address = this.reachableAt(name, publicIp, instance, tags, protect);
     this.hostKey = hostKey.publicKeyOpenssh.apply((line) => line.trim());
     this.privateKey = pulumi.secret(loginKey.privateKeyOpenssh);
     const connection = {
@@ -325,7 +250,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       privateIp: pulumi.Output<string>;
     },
     tags: pulumi.Output<Record<string, string>>,
-    protect: boolean | undefined,
+    protect: boolean,
   ): pulumi.Output<string> {
     switch (kind) {
       case PublicIp.Elastic:

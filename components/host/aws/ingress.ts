@@ -1,6 +1,6 @@
 import type { types } from "@pulumi/aws";
 
-import { isIpv6 } from "../../settings/addressRange";
+import { isIpv6 } from "../../settings";
 
 type Rule = types.input.ec2.SecurityGroupIngress;
 

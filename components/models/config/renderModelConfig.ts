@@ -1,7 +1,6 @@
 import * as path from "node:path";
 
-import { ModelSettings } from "../../settings";
-import { s3Location } from "../../settings/s3Location";
+import { ModelSettings, s3Location } from "../../settings";
 import { messagesOf, named, TextDocument } from "./document";
 import { ModelConfigError } from "./modelConfigError";
 import { Field, MessageValue, ScalarValue } from "./parser";
@@ -60,7 +59,7 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   } else if (model.warmup !== undefined) {
     document.put(warmupField(model.warmup));
   }
-  for (const { key, value } of model.parameters ?? []) {
+  for (const [key, value] of Object.entries(model.parameters ?? {})) {
     putParameter(document, key, value);
   }
   putParameter(document, PRIORITY_PARAMETER, String(model.priority));
@@ -80,7 +79,7 @@ function open(text: string, file: string): TextDocument {
       throw new ModelConfigError(
         `${file}:${error.line}:${error.column}`,
         error.message,
-        "correct the file; its form is protobuf text format",
+        "correct the file; its format is protobuf text format",
       );
     }
     throw error;
@@ -96,7 +95,7 @@ function putName(document: TextDocument, name: string, file: string): void {
     throw new ModelConfigError(
       file,
       `name is ${given}, but the stack config calls this model ${JSON.stringify(name)}`,
-      "take name out of the file, or give both the same",
+      "remove name from the file, or make the two the same",
     );
   }
 }
@@ -111,8 +110,8 @@ function putPlatform(document: TextDocument, file: string): void {
   if (other !== undefined) {
     throw new ModelConfigError(
       file,
-      `${other.name} is ${JSON.stringify(other.text)}, but the stack config has an engine built, which TensorRT serves`,
-      `take ${other.name} out of the file, or engine out of the stack config`,
+      `${other.name} is ${JSON.stringify(other.text)}, but the stack config asks for an engine, which TensorRT serves`,
+      `remove ${other.name} from the file, or engine from the stack config`,
     );
   }
   if (given.length === 0) {
@@ -142,7 +141,7 @@ function putPriority(document: TextDocument, priority: number, file: string): vo
 function single(fields: readonly Field[], name: string, file: string): Field | undefined {
   const [first, second] = named(fields, name);
   if (second !== undefined) {
-    throw new ModelConfigError(file, `${name} stands there twice`, `make one ${name} of them`);
+    throw new ModelConfigError(file, `${name} is given twice`, `keep one ${name}`);
   }
   return first;
 }
@@ -153,7 +152,7 @@ function refuseOtherScheduling(document: TextDocument, file: string): void {
     throw new ModelConfigError(
       file,
       `${other} excludes the dynamicBatching of the stack config`,
-      `take dynamicBatching out of the stack config, or ${other} out of the file`,
+      `remove dynamicBatching from the stack config, or ${other} from the file`,
     );
   }
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { isVersion } from "../../settings/modelSource";
+import { isVersion } from "../../settings";
 
 /** One object of a model. */
 export interface ModelObject {

@@ -1,7 +1,7 @@
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type S3Location, s3Location } from "../../settings/s3Location";
+import { type S3Location, s3Location } from "../../settings";
 import { CONFIG, type ModelObject, modelObjects } from "./objectList";
 import { s3Fault } from "./s3Fault";
 

@@ -68,7 +68,7 @@ for version in "$onnx"/*; do
   ln "$engines/cache/$key/model.plan" "$ready.new/$name/model.plan"
 done
 [ ${#keys[@]} -gt 0 ] ||
-  die "no version folder of the model $model has a model.onnx" "put it into $source/1, or take engine out of the model's settings"
+  die "no version folder of the model $model has a model.onnx" "put it into $source/1, or remove engine from the model's settings"
 mv -T "$ready.new" "$ready"
 
 find "$engines/cache" -mindepth 2 -maxdepth 2 -name used -mtime "+$UNUSED_DAYS" -printf '%h\0' | xargs -0 -r rm -rf

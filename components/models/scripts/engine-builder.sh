@@ -30,7 +30,7 @@ describe_gpu() {
   local found
   found=$(timeout 20 nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>&1) ||
     die "this host has no GPU that works, and an engine is built on one: ${found##*$'\n'}" \
-      "deploy to a host with an NVIDIA GPU and its driver, or take engine out of the model's settings"
+      "deploy to a host with an NVIDIA GPU and its driver, or remove engine from the model's settings"
   GPU=$(sort -u <<<"$found")
   [[ $GPU != *$'\n'* ]] ||
     die "this host has GPUs of several kinds: ${GPU//$'\n'/; }" \

@@ -1,4 +1,4 @@
-import { HIGHEST_PRIORITY } from "../../../components/settings/allowedValues";
+import { HIGHEST_PRIORITY } from "../../../components/priority";
 import { type ModelConfig, withPriorities } from "../../triton/modelConfig";
 
 /** The arms of the comparison. */

@@ -41,7 +41,8 @@ for (const preview of [true, false]) {
         const made = new ModelBucket("files", { keepDays: 7, tags: { team: "vision" } });
         new ModelRepository("models", {
           directory: HOST,
-          models: [{ name: "chat", source: folder, bucket: made.bucket }],
+          models: [{ name: "chat", source: folder, upload: "s3" }],
+          bucket: made.bucket,
         });
         bucket = await valueOf(made.bucket);
       });
@@ -142,11 +143,14 @@ for (const preview of [true, false]) {
 
 describe("what a host may read", () => {
   it("is just its models, wherever they lie", async () => {
-    const [statement, ...more] = modelAccess([
-      { name: "a", source: "s3://team-bucket/models/a" },
-      { name: "b", source: "/folder", bucket: pulumi.output("own-bucket") },
-      { name: "c", source: "/folder" },
-    ]);
+    const [statement, ...more] = modelAccess(
+      [
+        { name: "a", source: "s3://team-bucket/models/a", upload: "auto" },
+        { name: "b", source: "/folder", upload: "s3" },
+        { name: "c", source: "/folder", upload: "ssh" },
+      ],
+      pulumi.output("own-bucket"),
+    );
     assert.deepEqual(more, []);
     assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:GetObjectVersion"]);
     const resources = await valueOf(pulumi.output(statement.resources));
@@ -157,18 +161,21 @@ describe("what a host may read", () => {
   });
 
   it("and the place where engines are shared, where it may add some", async () => {
-    const [statement, ...more] = modelAccess([
-      { name: "a", source: "/folder", engine: { shared: pulumi.output("s3://team/engines") } },
-      { name: "b", source: "/folder", engine: { shared: "s3://team/engines" } },
-      { name: "c", source: "/folder", engine: {} },
-    ]);
+    const models = [{ shared: pulumi.output("s3://team/engines") }, { shared: "s3://team/engines" }, {}].map(
+      (engine, index) => ({ name: `m${index}`, source: "/folder", upload: "ssh" as const, engine }),
+    );
+    const [statement, ...more] = modelAccess(models, undefined);
     assert.deepEqual(more, []);
     assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:PutObject"]);
     const resources = await valueOf(pulumi.output(statement.resources));
     assert.deepEqual(resources, ["arn:aws:s3:::team/engines/*"]);
+    const [, inBucket] = modelAccess([{ ...models[2]!, upload: "s3" }], "own-bucket");
+    assert.deepEqual(await valueOf(pulumi.output(inBucket?.resources)), [
+      "arn:aws:s3:::own-bucket/engines/*",
+    ]);
   });
 
   it("is nothing without a model in S3", () => {
-    assert.deepEqual(modelAccess([{ name: "c", source: "/folder" }]), []);
+    assert.deepEqual(modelAccess([{ name: "c", source: "/folder", upload: "ssh" }], undefined), []);
   });
 });

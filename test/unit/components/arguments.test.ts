@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import type * as components from "../../../components";
-import { type ArgumentCheck, type ArgumentsError, serverArgument } from "../../../components/arguments";
+import type * as settings from "../../../components/settings";
 import { HOST_KEY, IMAGE, PRIVATE_KEY } from "../settings/context";
 
 const MODELS = path.resolve(__dirname, "../../../examples/models");
@@ -14,7 +14,8 @@ const SSH = { address: "gpu1", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
 describe("arguments of the components", () => {
   let registered: string[];
   let api: typeof components;
-  let check: ArgumentCheck;
+  let inputs: settings.ComponentInputs<object, object>;
+  let serverOptions: typeof settings.serverOptions;
 
   before(async () => {
     registered = [];
@@ -31,14 +32,15 @@ describe("arguments of the components", () => {
       false,
     );
     api = await import("../../../components");
-    const { ArgumentCheck } = await import("../../../components/arguments");
-    check = new ArgumentCheck("TritonServer", "edge");
+    const { ComponentInputs, serverOptions: rule } = await import("../../../components/settings");
+    serverOptions = rule;
+    inputs = new ComponentInputs("TritonServer", "edge", rule, {});
   });
 
   /** The message that a component's constructor ends in. */
   const refusal = (args: object): string => {
     try {
-      new api.TritonDeployment("edge", args as components.TritonDeploymentArgs);
+      new api.TritonStack("edge", args);
     } catch (error) {
       assert.ok(pulumi.RunError.isInstance(error));
       return error.message;
@@ -49,22 +51,32 @@ describe("arguments of the components", () => {
   it("are refused together, before anything is registered", () => {
     const message = refusal({
       models: [{ ...realtime, priority: 256 }, { ...realtime, name: "a b", source: "nowhere" }, realtime],
-      grpcPort: 8000,
-      image: "triton:latest",
-      extraFlags: ["--http-port=1"],
-      adress: "0.0.0.0",
+      runtime: { kind: "container", image: "triton" },
+      server: { grpcPort: 8000, extraFlags: ["--http-port=1"], adress: "0.0.0.0" },
     });
     assert.equal(
       message,
-      `8 faults in the arguments of TritonDeployment edge
+      `8 faults in the arguments of TritonStack edge
 
-  adress: (unknown key)
-    allowed: the keys directory, ssh, models, httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags, drainSeconds, schedulerRequired, image, registry, registryByRole
+  runtime.image: "triton"
+    allowed: an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag
+    fix: name a tag after a colon, or better the digest after an @
+
+  server.adress: (unknown key)
+    allowed: the keys httpPort, grpcPort, metricsPort, address, logLevel, exitTimeoutSeconds, logMegabytes, loadTimeoutSeconds, extraFlags
     fix: did you mean address?
 
+  server.extraFlags[0]: "--http-port=1"
+    allowed: a tritonserver flag of the form --name or --name=value that no other setting owns
+    fix: use the setting httpPort
+
+  server.grpcPort: 8000
+    allowed: a port that server.httpPort does not use
+    fix: choose another, for example 8001
+
   models[0].priority: 256
-    allowed: an integer from -255 to 255
-    fix: give an integer from -255 to 255, for example 0
+    allowed: an integer from -255 to 255, or one of max (255), default (0), min (-255)
+    fix: give 255 (max), the most urgent, or less
 
   models[1].name: "a b"
     allowed: 1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first (it is a folder name and part of Triton's URLs)
@@ -77,37 +89,27 @@ describe("arguments of the components", () => {
   models[2].name: "realtime"
     allowed: a name that no other has; models[0] has this one
     fix: rename one of the two
-
-  extraFlags[0]: "--http-port=1"
-    allowed: a tritonserver flag of the form --name or --name=value that no other setting owns
-    fix: use the setting httpPort
-
-  image: "triton:latest"
-    allowed: an image by digest: repository@sha256:<64 hexadecimal digits>
-    fix: a tag can move; get the digest with: docker buildx imagetools inspect IMAGE
-
-  grpcPort: 8000
-    allowed: a port that httpPort does not use
-    fix: choose another, for example 8001
 `,
     );
     assert.deepEqual(registered, []);
   });
 
   it("of a container need an image", () => {
-    const login = { username: "deployer", password: pulumi.secret("hidden") };
-    assert.equal(
-      refusal({ models: [], registry: login, drainSeconds: 5 }),
-      `2 faults in the arguments of TritonDeployment edge
+    const registry = { username: "deployer", password: pulumi.secret("hidden") };
+    assert.throws(
+      () => new api.TritonServer("edge", { directory: "/d", models: [], registry, drainSeconds: 5 }),
+      {
+        message: `2 faults in the arguments of TritonServer edge
 
   registry: (given without an image)
     allowed: a container's option only with image
-    fix: add image, or take it out
+    fix: add image, or remove it
 
   drainSeconds: (given without an image)
     allowed: a container's option only with image
-    fix: add image, or take it out
+    fix: add image, or remove it
 `,
+      },
     );
   });
 
@@ -142,14 +144,20 @@ describe("arguments of the components", () => {
   it("say what a machine over SSH needs, and never show its key", () => {
     const message = refusal({
       models: [],
-      ssh: { address: "me@gpu1", privateKey: "bm90IGEga2V5", hostKey: pulumi.output(HOST_KEY), port: 0 },
+      host: {
+        kind: "ssh",
+        address: "me@gpu1",
+        privateKey: "bm90IGEga2V5",
+        hostKey: pulumi.output(HOST_KEY),
+        port: 0,
+      },
     });
     assert.match(message, /^3 faults/);
-    assert.match(message, /ssh\.address: "me@gpu1"\n.*\n {4}fix: put the part before the @ into user\n/);
-    assert.match(message, /ssh\.port: 0\n/);
+    assert.match(message, /host\.address: "me@gpu1"\n.*\n {4}fix: put the part before the @ into user\n/);
+    assert.match(message, /host\.port: 0\n/);
     assert.match(
       message,
-      /ssh\.privateKey: \(secret\)\n {4}allowed: a private key in PEM or OpenSSH form, without a passphrase\n/,
+      /host\.privateKey: \(secret\)\n {4}allowed: a private key in PEM or OpenSSH form, without a passphrase\n/,
     );
     assert.doesNotMatch(message, /bm90/);
   });
@@ -179,28 +187,39 @@ describe("arguments of the components", () => {
   });
 
   it("take outputs for what is an input", () => {
-    const args: components.TritonDeploymentArgs = {
-      models: [{ ...realtime, priority: pulumi.output(3) }],
-      ssh: pulumi.output(SSH),
-      directory: pulumi.output("triton"),
-      image: Promise.resolve(IMAGE),
-      extraFlags: [pulumi.output("--x=1")],
+    const args: components.TritonStackArgs = {
+      host: {
+        ...SSH,
+        kind: "ssh",
+        privateKey: pulumi.secret(PRIVATE_KEY),
+        directory: pulumi.output("triton"),
+      },
+      runtime: { kind: "container", image: Promise.resolve(IMAGE) },
+      server: { extraFlags: [pulumi.output("--x=1")], httpPort: pulumi.output(9000) },
+      models: [{ ...realtime, priority: pulumi.output<components.Priority>("max") }],
     };
-    assert.doesNotThrow(() => new api.TritonDeployment("outputs", args));
+    assert.doesNotThrow(() => new api.TritonStack("outputs", args));
+  });
+
+  it("are no outputs where they decide what is made", () => {
+    assert.match(
+      refusal({ host: { kind: pulumi.output("local") }, models: pulumi.output([]) }),
+      /models: \(an output\)\n.*\n {4}fix: give a value that the program knows from the start\n/,
+    );
   });
 
   describe("that are outputs", () => {
-    const rejection = async (output: pulumi.Output<unknown>): Promise<ArgumentsError> => {
+    const rejection = async (output: pulumi.Output<unknown>): Promise<settings.ArgumentsError> => {
       try {
         await (output as unknown as { promise(): Promise<unknown> }).promise();
       } catch (error) {
-        return error as ArgumentsError;
+        return error as settings.ArgumentsError;
       }
       throw new Error("accepted");
     };
 
     it("give the checked value", async () => {
-      const server = check.whenKnown(serverArgument, { httpPort: pulumi.output(9000) });
+      const server = inputs.resolve(serverOptions, { httpPort: pulumi.output(9000) });
       const { httpPort, grpcPort } = await (
         server as unknown as { promise(): Promise<{ httpPort: number; grpcPort: number }> }
       ).promise();
@@ -209,7 +228,7 @@ describe("arguments of the components", () => {
 
     it("fail together when they are known, and give no value", async () => {
       const { message, stack } = await rejection(
-        check.whenKnown(serverArgument, { httpPort: pulumi.output(8001), logLevel: pulumi.output("loud") }),
+        inputs.resolve(serverOptions, { httpPort: pulumi.output(8001), logLevel: pulumi.output("loud") }),
       );
       assert.equal(
         message,
@@ -229,7 +248,7 @@ describe("arguments of the components", () => {
 
     it("are not shown when they are secret", async () => {
       const { message } = await rejection(
-        check.whenKnown(serverArgument, { address: pulumi.secret("http://hidden") }),
+        inputs.resolve(serverOptions, { address: pulumi.secret("http://hidden") }),
       );
       assert.match(message, / {2}address: \(secret\)\n/);
       assert.doesNotMatch(message, /hidden/);

@@ -6,7 +6,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import type * as components from "../../../components";
-import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
+import { HOST_KEY, IMAGE, PRIVATE_KEY } from "../settings/context";
 
 const MODELS = path.resolve(__dirname, "../../../examples/models");
 
@@ -29,9 +29,7 @@ for (const preview of [true, false]) {
       return found;
     };
 
-    const deploy = async (
-      args: Partial<components.TritonDeploymentArgs> = {},
-    ): Promise<components.TritonDeployment> => {
+    const deploy = async (args: components.TritonStackArgs = {}): Promise<components.TritonStack> => {
       registered = [];
       await pulumi.runtime.setMocks(
         {
@@ -51,7 +49,7 @@ for (const preview of [true, false]) {
         preview,
       );
       api = await import("../../../components");
-      const deployment = new api.TritonDeployment("edge", {
+      const deployment = new api.TritonStack("edge", {
         models: [
           { name: "realtime", source: path.join(MODELS, "realtime"), priority: 200 },
           { name: "batch", source: path.join(MODELS, "batch"), priority: pulumi.output(-100) },
@@ -99,7 +97,7 @@ for (const preview of [true, false]) {
     });
 
     it("reach another machine through SSH with a pinned host key, and keep the connection secret", async () => {
-      await deploy({ ssh: SSH });
+      await deploy({ host: { kind: "ssh", ...SSH } });
       const remote = registered.filter(({ type }) => type.startsWith("command:remote:"));
       assert.equal(remote.length, registered.filter(({ type }) => type.startsWith("command:")).length);
       for (const { inputs } of remote) {
@@ -117,7 +115,9 @@ for (const preview of [true, false]) {
     });
 
     it("build a model's engine on the host, and store what came of it", async () => {
+      const runtime = { kind: "container", image: IMAGE } as const;
       await deploy({
+        runtime,
         models: [
           { name: "bert", source: path.join(MODELS, "batch"), engine: { workspaceMiB: pulumi.output(512) } },
         ],
@@ -129,6 +129,7 @@ for (const preview of [true, false]) {
       fs.mkdirSync(path.join(source, "1"));
       fs.writeFileSync(path.join(source, "1/model.onnx"), "");
       await deploy({
+        runtime,
         models: [{ name: "bert", source, engine: { workspaceMiB: pulumi.output(512) } }],
       });
       fs.rmSync(source, { recursive: true });
@@ -144,11 +145,10 @@ for (const preview of [true, false]) {
     });
 
     it("run a container when an image is given, and install no process runtime then", async () => {
-      const image = `registry.example/triton@sha256:${"0".repeat(64)}`;
-      await deploy({ image });
+      await deploy({ runtime: { kind: "container", image: IMAGE } });
       assert.ok(!registered.some(({ name }) => name === "edge-server-runtime"));
       if (!preview) {
-        assert.ok((named("edge-server-process").inputs.create as string).endsWith(` container ${image}`));
+        assert.ok((named("edge-server-process").inputs.create as string).endsWith(` container ${IMAGE}`));
       }
     });
   });

@@ -1,14 +1,15 @@
 import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { ComponentProvider } from "@pulumi/pulumi/provider/experimental/provider";
+import { formatted, SCHEMA } from "../../../scripts/generate/main";
+import { packageSchema } from "../../../scripts/generate/packageSchema";
 
-import * as components from "../../../components";
-
-const PACKAGE = path.resolve(__dirname, "../../../components");
+const ROOT = path.resolve(__dirname, "../../..");
 
 interface Property {
   readonly description?: string;
+  readonly oneOf?: readonly unknown[];
 }
 
 interface ObjectType {
@@ -33,13 +34,17 @@ interface Schema {
 }
 
 describe("the package as other languages see it", () => {
+  let text: string;
   let schema: Schema;
 
   before(async function () {
     this.timeout(60_000);
-    const classes = Object.values(components).filter((each) => typeof each === "function");
-    const provider = new ComponentProvider({ components: classes, dirname: PACKAGE, name: "xsched-triton" });
-    schema = JSON.parse(await provider.getSchema()) as Schema;
+    text = await formatted(SCHEMA, await packageSchema());
+    schema = JSON.parse(text) as Schema;
+  });
+
+  it("has its schema in components/schema.json", () => {
+    assert.equal(fs.readFileSync(path.join(ROOT, SCHEMA), "utf8"), text, "run npm run generate");
   });
 
   it("has each component, with what it requires", () => {
@@ -53,10 +58,10 @@ describe("the package as other languages see it", () => {
       "xsched-triton:index:HostServices: directory",
       "xsched-triton:index:ModelBucket: ",
       "xsched-triton:index:ModelRepository: directory, models",
-      "xsched-triton:index:TritonDeployment: models",
       "xsched-triton:index:TritonHost: ",
       "xsched-triton:index:TritonImage: ",
       "xsched-triton:index:TritonServer: directory, models",
+      "xsched-triton:index:TritonStack: ",
     ]);
   });
 
@@ -74,6 +79,11 @@ describe("the package as other languages see it", () => {
     }
     for (const [token, { properties }] of Object.entries(schema.types)) look(token, properties);
     assert.deepEqual(silent, []);
+  });
+
+  it("takes a priority as a number or by name", () => {
+    const { priority } = schema.types["xsched-triton:index:ModelArgs"]?.properties ?? {};
+    assert.deepEqual(priority?.oneOf, [{ type: "number" }, { type: "string" }]);
   });
 
   it("has the log levels as an enumeration", () => {

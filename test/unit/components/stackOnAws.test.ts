@@ -5,8 +5,8 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
-import { parseSettings, type Settings } from "../../../components/settings";
-import { thisMachine } from "../../../components/settings/thisMachine";
+import { readSettings, type Settings, thisMachine } from "../../../components/settings";
+import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
@@ -20,8 +20,42 @@ function settingsOf(stack: string, known: Record<string, object>): Settings {
     .filter(([key]) => key.startsWith("xsched-triton:"))
     .map(([key, value]) => [key.replace("xsched-triton:", ""), value] as const)
     .map(([key, value]) => [key, Array.isArray(value) ? value : { ...value, ...known[key] }]);
-  const context = { stack, projectDirectory: ROOT, secretKeys: new Set<string>(), files: thisMachine };
-  return parseSettings(Object.fromEntries(raw), context);
+  const context = {
+    origin: "config" as const,
+    stack,
+    projectDirectory: ROOT,
+    secretKeys: new Set<string>(),
+    files: thisMachine,
+  };
+  return readSettings(Object.fromEntries(raw), context);
+}
+
+/** What AWS and the host answer. */
+function made(type: string, name: string): object {
+  switch (type) {
+    case "aws:ecr/repository:Repository":
+      return { repositoryUrl: URL, arn: "arn:aws:ecr:us-east-1:111122223333:repository/registry" };
+    case "docker-build:index:Image":
+      return { digest: `sha256:${"0".repeat(64)}` };
+    case "aws:ec2/instance:Instance":
+      return { publicIp: "203.0.113.9", ami: "ami-0123456789abcdef0" };
+    case "tls:index/privateKey:PrivateKey":
+      return { privateKeyOpenssh: PRIVATE_KEY, publicKeyOpenssh: HOST_KEY };
+    case "aws:ec2/eip:Eip":
+      return { publicIp: "203.0.113.9" };
+    case "aws:ssm/parameter:Parameter":
+      return { arn: "arn", region: "us-east-1" };
+    case "command:remote:Command":
+      return {
+        stdout: name.endsWith("-directory")
+          ? "/srv/triton"
+          : name.endsWith("-scripts")
+            ? `{"gpus":[],"docker":true}`
+            : `{"version":"2.23.0"}`,
+      };
+    default:
+      return {};
+  }
 }
 
 describe("the stacks on AWS", () => {
@@ -39,31 +73,28 @@ describe("the stacks on AWS", () => {
       [prod.instanceType, prod.spot, prod.protect, prod.clientCidrs],
       ["g5.xlarge", false, true, []],
     );
-    assert.equal(settings.scheduler.required, "always");
+    assert.equal(settings.scheduler.required, true);
   });
 
   it("push their image to a repository of their own, and pull it by the instance's role", async () => {
     const inputs = new Map<string, Record<string, unknown>>();
+    const commands = new Map<string, string>();
     await pulumi.runtime.setMocks(
       {
         newResource: ({ type, name, inputs: given }) => {
           inputs.set(type, given as Record<string, unknown>);
-          const made = type === "aws:ecr/repository:Repository" ? { repositoryUrl: URL, arn: "arn" } : {};
-          return { id: name, state: { ...(given as object), ...made, digest: `sha256:${"0".repeat(64)}` } };
+          commands.set(name, String((given as { create?: string }).create));
+          return { id: name, state: { ...(given as object), ...made(type, name) } };
         },
-        call: () => ({ userName: "AWS", password: "token" }),
+        call: () => ({ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" }),
       },
       "project",
       "dev",
     );
-    const { imageRegistry, runtimeImage } = await import("../../../components/image");
-    const { serverArgs } = await import("../../../components/server");
-    const settings = settingsOf("dev", { host: ADMIN });
-    const registry = imageRegistry("registry", settings);
-    const image = runtimeImage("image", settings.runtime, registry);
-    const { registryByRole, registry: login } = serverArgs(settings, image);
+    const { TritonStack } = await import("../../../components");
+    new TritonStack("triton", settingsOf("dev", { host: ADMIN }));
     await pulumi.runtime.disconnect();
-    assert.deepEqual([registryByRole, login], [true, undefined]);
+    assert.match(commands.get("triton-server-image") ?? "", /pull-image\.sh .* --role$/);
     const { tags, registries } = inputs.get("docker-build:index:Image") ?? {};
     assert.match((tags as string[])[0] ?? "", new RegExp(`^${URL}:patched-[0-9a-f]{16}-`));
     // The key that marks a secret on its way to the engine.

@@ -23,13 +23,8 @@ function loadedBy(program: string): string[] {
 describe("a program", () => {
   it("loads neither the SDK of AWS nor that of TLS without a host on AWS", () => {
     const loaded = loadedBy(`
-      const { TritonDeployment } = require("./components");
-      const { hostMachine } = require("./components/host");
-      const { imageRegistry, runtimeImage } = require("./components/image");
-      const settings = { host: { kind: "local", directory: "/d" }, runtime: { kind: "process" }, server: {} };
-      imageRegistry("registry", settings);
-      hostMachine("machine", settings);
-      new TritonDeployment("edge", { models: [] });
+      const { TritonStack } = require("./components");
+      new TritonStack("edge", { models: [] });
     `);
     assert.ok(loaded.includes("command"), loaded.join());
     assert.deepEqual(

@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { ModelConfigError, renderModelConfig } from "../../../components/models/config";
 import { named } from "../../../components/models/config/document";
 import { Field, parseTextFormat, Value } from "../../../components/models/config/parser";
-import { ModelSettings } from "../../../components/settings";
+import { EnginePrecision, ModelSettings } from "../../../components/settings";
 import { document, FieldMeaning, meaningOf } from "./textFormatSamples";
 import { runs } from "../../properties";
 
@@ -21,7 +21,8 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     instanceGroups: undefined,
     dynamicBatching: undefined,
     warmup: undefined,
-    parameters: [],
+    config: undefined,
+    parameters: {},
     ...options,
   };
 }
@@ -44,12 +45,12 @@ describe("renderModelConfig", () => {
 
   describe("of a model whose engine is built", () => {
     const engine = {
-      precision: "fp16",
+      precision: EnginePrecision.Fp16,
       shapes: [],
       workspaceMiB: 1024,
       builder: "tensorrt:22.06",
       shared: undefined,
-    } as const;
+    };
 
     it("names the platform, unless the file does", () => {
       const rendered = renderModelConfig(undefined, model({ engine }));
@@ -66,8 +67,8 @@ describe("renderModelConfig", () => {
         () => renderModelConfig('platform: "onnxruntime_onnx"', model({ engine })),
         new ModelConfigError(
           "/models/m/config.pbtxt",
-          'platform is "onnxruntime_onnx", but the stack config has an engine built, which TensorRT serves',
-          "take platform out of the file, or engine out of the stack config",
+          'platform is "onnxruntime_onnx", but the stack config asks for an engine, which TensorRT serves',
+          "remove platform from the file, or engine from the stack config",
         ),
       );
     });
@@ -177,7 +178,7 @@ parameters < key: "xsched" "_priority"; value: { string_value: "-3" } > # ours
             ],
           },
         ],
-        parameters: [{ key: "say", value: 'a "b"\nc' }],
+        parameters: { say: 'a "b"\nc' },
       }),
     );
     assert.equal(
@@ -262,17 +263,17 @@ ${PRIORITY_BLOCK}`,
     [
       'max_batch_size: 8\ninput [ { name: "x" ]\n',
       {},
-      "/models/m/config.pbtxt:2:21: expected a field name or }, found ]\n  fix: correct the file; its form is protobuf text format",
+      "/models/m/config.pbtxt:2:21: expected a field name or }, found ]\n  fix: correct the file; its format is protobuf text format",
     ],
     [
       'name: "other"',
       {},
-      '/models/m/config.pbtxt: name is "other", but the stack config calls this model "m"\n  fix: take name out of the file, or give both the same',
+      '/models/m/config.pbtxt: name is "other", but the stack config calls this model "m"\n  fix: remove name from the file, or make the two the same',
     ],
     [
       "optimization { }\noptimization { }",
       {},
-      "/models/m/config.pbtxt: optimization stands there twice\n  fix: make one optimization of them",
+      "/models/m/config.pbtxt: optimization is given twice\n  fix: keep one optimization",
     ],
     [
       "optimization: [ { } ]",
@@ -291,7 +292,7 @@ ${PRIORITY_BLOCK}`,
           queuePolicy: undefined,
         },
       },
-      "/models/m/config.pbtxt: sequence_batching excludes the dynamicBatching of the stack config\n  fix: take dynamicBatching out of the stack config, or sequence_batching out of the file",
+      "/models/m/config.pbtxt: sequence_batching excludes the dynamicBatching of the stack config\n  fix: remove dynamicBatching from the stack config, or sequence_batching from the file",
     ],
   ];
   for (const [own, options, message] of faults) {
@@ -326,7 +327,7 @@ ${PRIORITY_BLOCK}`,
       .map(({ priority, policy, groups, warmup, parameters }) =>
         model({
           priority,
-          parameters,
+          parameters: Object.fromEntries(parameters.map(({ key, value }) => [key, value])),
           ...(policy ? { versionPolicy: { kind: "all" } } : {}),
           ...(groups
             ? {
@@ -388,9 +389,9 @@ ${PRIORITY_BLOCK}`,
           assert.equal(scalarOf(optimization, "priority"), `PRIORITY_${level}`);
           const parameters = parametersOf(rendered);
           assert.equal(parameters.get("xsched_priority"), String(wanted.priority));
-          wanted.parameters.forEach(({ key, value }) => {
+          for (const [key, value] of Object.entries(wanted.parameters)) {
             assert.equal(parameters.get(key), value);
-          });
+          }
           assert.equal(parameters.get("own"), ownParameter(own, wanted));
           if (wanted.versionPolicy !== undefined) {
             assert.equal(named(fields, "version_policy").length, 1);
@@ -423,7 +424,7 @@ ${PRIORITY_BLOCK}`,
     }
 
     function ownParameter(own: string, wanted: ModelSettings): string | undefined {
-      return wanted.parameters.find(({ key }) => key === "own")?.value ?? parametersOf(own).get("own");
+      return wanted.parameters.own ?? parametersOf(own).get("own");
     }
   });
 });

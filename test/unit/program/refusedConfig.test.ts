@@ -56,7 +56,7 @@ describe("a mistake in the stack config", () => {
 
   it("is what the program refuses: without one it makes the stack", async () => {
     const made = await run(localStack());
-    assert.ok(made.includes("models-realtime"), made.join(", "));
+    assert.ok(made.includes("triton-models-realtime"), made.join(", "));
   });
 
   for (const mistake of MISTAKES) {

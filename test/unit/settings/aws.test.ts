@@ -90,7 +90,7 @@ const cases: readonly (readonly [
       "server.address",
       "(not set)",
       "an address that host.clientCidrs can reach, not a loopback one",
-      "set address to 0.0.0.0, or take host.clientCidrs out and use a tunnel",
+      "set address to 0.0.0.0, or remove host.clientCidrs and use a tunnel",
     ],
   ],
   [
@@ -134,7 +134,7 @@ const cases: readonly (readonly [
     [
       "host.ami",
       "(not set)",
-      "an AMI with NVIDIA's proprietary driver for p3: the usual one has the open driver, which needs a newer GPU",
+      "an AMI with NVIDIA's proprietary driver for p3: the default one has the open driver, which needs a newer GPU",
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     ],
   ],
@@ -190,7 +190,7 @@ const cases: readonly (readonly [
       "host.zone",
       '"us-east-1a"',
       "subnetId or zone, not both: a subnet is in one zone",
-      "take one of the two out",
+      "remove one of the two",
     ],
   ],
   [
@@ -220,23 +220,18 @@ const cases: readonly (readonly [
       "host.protect",
       "true",
       "false with spot: AWS may end a spot instance whatever protects it",
-      "take protect out, or set spot to false",
+      "remove protect, or set spot to false",
     ],
   ],
   [
     "a tag of AWS",
     { tags: { "aws:team": "a" } },
-    ['host.tags["aws:team"]', '"a"', "keys that AWS does not reserve", "leave aws: out"],
+    ['host.tags["aws:team"]', '"a"', "keys that AWS does not reserve", "remove aws:"],
   ],
   [
     "a tag of the stack",
     { tags: { Name: "a" } },
-    [
-      "host.tags.Name",
-      '"a"',
-      "keys that the stack does not set itself",
-      "take it out, or choose another key",
-    ],
+    ["host.tags.Name", '"a"', "keys that the stack does not set itself", "remove it, or choose another key"],
   ],
 ];
 

@@ -1,9 +1,10 @@
 import * as path from "node:path";
 
-import { parseSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
+import { readSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
 
 /** A machine whose file system holds `/project/models/<letter>/1` for each letter, files, and an ONNX model in `x`. */
 export const context: SettingsContext = {
+  origin: "config",
   stack: "dev",
   projectDirectory: "/project",
   secretKeys: new Set(["host"]),
@@ -20,13 +21,13 @@ export const context: SettingsContext = {
 };
 
 export function parsed(raw: unknown): Settings {
-  return parseSettings(raw, context);
+  return readSettings(raw, context);
 }
 
 /** The error that the config ends in; anything else that is thrown is a crash. */
 export function refusal(raw: unknown): SettingsError {
   try {
-    parseSettings(raw, context);
+    readSettings(raw, context);
   } catch (error) {
     if (error instanceof SettingsError) {
       return error;

@@ -40,7 +40,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "an unknown key far from all known ones",
     { scheduler: { zzz: 1 } },
-    ["scheduler.zzz", "(unknown key)", "the keys required, policy", "take it out"],
+    ["scheduler.zzz", "(unknown key)", "the keys required", "remove it"],
   ],
   [
     "a key of another kind of host",
@@ -49,7 +49,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "host.privateKey",
       "(unknown key)",
       "the keys kind, directory",
-      "privateKey belongs to kind ssh: set host.kind to ssh, or take privateKey out",
+      "privateKey belongs to kind ssh: set host.kind to ssh, or remove privateKey",
     ],
   ],
   [
@@ -119,13 +119,13 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "models[0].upload",
       '"s3"',
       "auto or ssh: only a host of kind aws has a bucket",
-      "take upload out, or put the model into S3 and give s3://bucket/prefix",
+      "remove upload, or put the model into S3 and give s3://bucket/prefix",
     ],
   ],
   [
     "an upload of what lies in S3",
     { models: [{ ...a, source: "s3://bucket/a", upload: "s3" }] },
-    ["models[0].upload", '"s3"', "nothing, as the model lies in S3 already", "take upload out"],
+    ["models[0].upload", '"s3"', "nothing, as the model is in S3 already", "remove upload"],
   ],
   [
     "monitoring by AWS of a machine elsewhere",
@@ -134,7 +134,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "monitoring.kind",
       '"cloudwatch"',
       "cloudwatch only with host.kind aws",
-      "take monitoring out, and scrape server.metricsPort with a Prometheus of your own",
+      "remove monitoring, and scrape server.metricsPort with your own Prometheus",
     ],
   ],
   [
@@ -163,8 +163,8 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "models[0].engine",
       "an object",
-      "no engine with runtime process, which has no GPU to build it on and to run it",
-      "take it out, or set runtime.kind to container",
+      "no engine with runtime process, which has no GPU to build and run it on",
+      "remove it, or set runtime.kind to container",
     ],
   ],
   [
@@ -174,7 +174,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "models[0].source",
       '"models/a"',
       "a folder with a model.onnx in a version folder, since engine is given",
-      "put it at /project/models/a/1/model.onnx, or take engine out",
+      "put it at /project/models/a/1/model.onnx, or remove engine",
     ],
   ],
   [
@@ -198,7 +198,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "models[0].engine.shapes[0].max",
       "[4, 384]",
-      "sizes that are none smaller than those of opt: [8, 384]",
+      "sizes not smaller than those of opt: [8, 384]",
       "swap opt and max, or raise max",
     ],
   ],
@@ -222,7 +222,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "models[0].engine.shapes[1].input",
       '"ids"',
       "an input that models[0].engine.shapes[0] does not have",
-      "make one shape of the two",
+      "merge the two into one shape",
     ],
   ],
   [
@@ -261,8 +261,8 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "host.hostKey",
       "null",
-      "the machine's public key as one line: ssh-ed25519 AAAA…",
-      "give a value, for example ssh-ed25519 AAAA…, or take hostKey out",
+      "the machine's public key in one line: ssh-ed25519 AAAA…",
+      "give a value, for example ssh-ed25519 AAAA…, or remove hostKey",
     ],
   ],
   [
@@ -271,7 +271,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "host.hostKey",
       '"gpu1 ssh-ed25519 AAAA"',
-      "the machine's public key as one line: ssh-ed25519 AAAA…",
+      "the machine's public key in one line: ssh-ed25519 AAAA…",
       "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub",
     ],
   ],
@@ -281,8 +281,8 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "host.hostKey",
       "a string of 85 characters",
-      "the machine's public key as one line: ssh-ed25519 AAAA…",
-      "leave out the host name at the start of the line",
+      "the machine's public key in one line: ssh-ed25519 AAAA…",
+      "remove the host name at the start of the line",
     ],
   ],
   [
@@ -308,7 +308,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "a container with two images",
     { runtime: { kind: "container", image: IMAGE, build } },
-    ["runtime.build", "an object", "image or build, not both", "take one of the two out"],
+    ["runtime.build", "an object", "image or build, not both", "remove one of the two"],
   ],
   [
     "an image without tag and digest",
@@ -347,7 +347,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "runtime.build.repository",
       '"registry.example.com/triton:1"',
       "a repository with its registry's address and without a tag",
-      "leave the tag or digest out; each state of the image gets a tag of its own",
+      "remove the tag or digest; each state of the image gets its own tag",
     ],
   ],
   [
@@ -357,7 +357,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "runtime.build.repository",
       '"https://registry.example.com/triton"',
       "a repository with its registry's address and without a tag",
-      "leave https:// out",
+      "remove https://",
     ],
   ],
   [
@@ -372,7 +372,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "runtime.build",
       "(unknown key)",
       "the keys kind",
-      "build belongs to kind container: set runtime.kind to container, or take build out",
+      "build belongs to kind container: set runtime.kind to container, or remove build",
     ],
   ],
   [
@@ -412,7 +412,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "scheduler.required",
       "true",
       "false with runtime process, which runs on the CPU only and cannot be scheduled",
-      "take it out, or set runtime.kind to container",
+      "remove it, or set runtime.kind to container",
     ],
   ],
   [
@@ -432,7 +432,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "server.extraFlags[0]",
       '"--model-control-mode=poll"',
       "a tritonserver flag of the form --name or --name=value that no other setting owns",
-      "take --model-control-mode out; deployments rely on its value",
+      "remove --model-control-mode; deployments rely on its value",
     ],
   ],
   [
@@ -452,7 +452,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "host.directory",
       '".local/../../project"',
       "the path of a folder that belongs to this deployment alone",
-      "name a folder of its own inside, for example /var/lib/xsched-triton",
+      "name a folder inside it, for example /var/lib/xsched-triton",
     ],
   ],
   [
@@ -462,7 +462,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "models[0].parameters.xsched_priority",
       "1",
       "parameters that no setting owns",
-      "take it out, and set the model's priority",
+      "remove it, and set the model's priority",
     ],
   ],
   [
@@ -481,8 +481,8 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "models[0].instanceGroups[0].rateLimiter",
       "an object",
-      "a rate limiter only where Triton heeds it",
-      'add "--rate-limit=execution_count" to server.extraFlags, or take rateLimiter out',
+      "a rate limiter only where Triton honours it",
+      'add "--rate-limit=execution_count" to server.extraFlags, or remove rateLimiter',
     ],
   ],
   [

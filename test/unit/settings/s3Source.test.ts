@@ -20,7 +20,7 @@ describe("a model's source in S3", () => {
     ["s3://ab/m", "S3's names have 3 to 63 characters, this one has 2"],
     [`s3://${"a".repeat(64)}/m`, "S3's names have 3 to 63 characters, this one has 64"],
     ["s3://MyBucket/m", "S3's names are in lower case: mybucket"],
-    ["s3://my_bucket/m", "take out what is no letter, digit, dot or dash: my-bucket"],
+    ["s3://my_bucket/m", "use only letters, digits, dots and dashes: my-bucket"],
     ["s3://-bucket/m", "begin and end the name with a letter or a digit"],
     ["s3://bucket-/m", "begin and end the name with a letter or a digit"],
     ["s3://my..bucket/m", "put no two dots beside each other"],

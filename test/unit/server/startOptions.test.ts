@@ -1,14 +1,15 @@
 import * as assert from "node:assert/strict";
 
-import { LogLevel, renderServerOptions } from "../../../components/server/serverArguments";
+import { renderStartOptions } from "../../../components/server/startOptions";
+import { LogLevel } from "../../../components/settings";
 import { parsed } from "../settings/context";
 
-const SERVER_DEFAULTS = { ...parsed({}).server, drainSeconds: 0, schedulerRequired: "onGpu" } as const;
+const DEFAULTS = { ...parsed({}).server, drainSeconds: 0, schedulerRequired: undefined };
 
-describe("renderServerOptions", () => {
+describe("renderStartOptions", () => {
   it("writes one value a line, then tritonserver's arguments", () => {
     assert.equal(
-      renderServerOptions({ ...SERVER_DEFAULTS, extraFlags: ["--buffer-manager-thread-count=2"] }),
+      renderStartOptions({ ...DEFAULTS, extraFlags: ["--buffer-manager-thread-count=2"] }, true),
       [
         "httpPort 8000",
         "grpcPort 8001",
@@ -27,8 +28,19 @@ describe("renderServerOptions", () => {
     );
   });
 
+  it("requires the scheduler as the runtime allows", () => {
+    const requirement = (schedulerRequired: boolean | undefined, container: boolean): string | undefined =>
+      /^schedulerRequired (.*)$/m.exec(
+        renderStartOptions({ ...DEFAULTS, schedulerRequired }, container),
+      )?.[1];
+    assert.equal(requirement(undefined, true), "onGpu");
+    assert.equal(requirement(true, true), "always");
+    assert.equal(requirement(false, true), "never");
+    assert.equal(requirement(undefined, false), "never");
+  });
+
   it("has a line for the drain only where there is one", () => {
-    const lines = renderServerOptions({ ...SERVER_DEFAULTS, drainSeconds: 15 }).split("\n");
+    const lines = renderStartOptions({ ...DEFAULTS, drainSeconds: 15 }, true).split("\n");
     assert.deepEqual(
       lines.filter((line) => line.startsWith("drain")),
       ["drainSeconds 15"],
@@ -37,7 +49,7 @@ describe("renderServerOptions", () => {
 
   it("turns a log level into Triton's flags", () => {
     const flags = (logLevel: LogLevel) =>
-      renderServerOptions({ ...SERVER_DEFAULTS, logLevel })
+      renderStartOptions({ ...DEFAULTS, logLevel }, true)
         .split("\n")
         .filter((line) => line.startsWith("arg "));
     assert.deepEqual(flags(LogLevel.Warning), [
@@ -45,6 +57,6 @@ describe("renderServerOptions", () => {
       "arg --log-warning=true",
       "arg --log-info=false",
     ]);
-    assert.ok(flags(LogLevel.Verbose).includes("arg --log-verbose=1"));
+    assert.ok(flags("verbose").includes("arg --log-verbose=1"));
   });
 });

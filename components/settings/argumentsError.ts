@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { countFaults, Fault, listFaults } from "../settings/fault";
+import { countFaults, Fault, listFaults } from "./fault";
 
 /**
  * All faults of a component's arguments in one message. A `RunError`, which Pulumi prints without a stack trace both

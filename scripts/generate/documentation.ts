@@ -1,5 +1,5 @@
-import { Absent, Field, Fields, Inside } from "./rules";
-import { NAMESPACE, TOP_LEVEL_KEYS } from "./schema";
+import { Absent, Field, Fields, Inside } from "../../components/settings/rules";
+import { NAMESPACE, TOP_LEVEL_KEYS } from "../../components/settings/schema";
 
 interface Row {
   readonly key: string;
@@ -10,11 +10,12 @@ interface Row {
 
 const INTRODUCTION = `# Settings
 
-Generated from the schema in \`components/settings\`; do not edit. \`UPDATE_DOCS=1 npm run test:unit\` writes it anew.
+Generated from the rules in \`components/settings\` by \`npm run generate\`; do not edit.
 
-All keys are in the namespace \`${NAMESPACE}\`. \`pulumi config set --path '${NAMESPACE}:server.httpPort' 9000\` sets one
-from the command line; \`[]\` in a key below stands for each item of a list. All faults are reported together, before
-the first resource is touched.
+All keys are in the namespace \`${NAMESPACE}\`. To set one from the command line:
+\`pulumi config set --path '${NAMESPACE}:server.httpPort' 9000\`. In a key below, \`[]\` stands for each item of a list.
+All faults are reported together, before the first resource is touched. A \`TritonStack\` takes the same keys as
+arguments.
 `;
 
 /** The text of docs/settings.md. */
@@ -23,7 +24,7 @@ export function settingsDocumentation(): string {
   return [INTRODUCTION, ...sections].join("\n");
 }
 
-function section(key: string, field: Field<unknown>): string {
+function section(key: string, field: Field<unknown, unknown, unknown>): string {
   const rows = insideRows(field.rule.inside, key);
   const lines = rows.map((row) => `| \`${row.key}\` | ${row.type} | ${row.usual} | ${row.description} |`);
   return [
@@ -46,6 +47,10 @@ function section(key: string, field: Field<unknown>): string {
 function insideRows(inside: Inside | undefined, path: string): readonly Row[] {
   switch (inside?.kind) {
     case undefined:
+    case "names":
+    case "map":
+    case "union":
+    case "secret":
       return [];
     case "items":
       return insideRows(inside.item.inside, `${path}[]`);
@@ -73,15 +78,29 @@ function insideRows(inside: Inside | undefined, path: string): readonly Row[] {
 }
 
 function fieldRows(fields: Fields, path: string): readonly Row[] {
-  return Object.entries(fields).flatMap(([key, { rule, absent, description }]) => [
+  return Object.entries(fields).flatMap(([key, { rule, absent, description, notes }]) => [
     {
       key: `${path}.${key}`,
-      type: cell(rule.allowed),
+      type: cell(notes.unit === undefined ? rule.allowed : `${rule.allowed} (${notes.unit})`),
       usual: usual(absent),
-      description: cell(description),
+      description: cell([description, ...meanings(rule.inside), ...costs(notes.cost)].join(" ")),
     },
     ...insideRows(rule.inside, `${path}.${key}`),
   ]);
+}
+
+/** What each of the names means that a key takes. */
+function meanings(inside: Inside | undefined): readonly string[] {
+  if (inside?.kind !== "names") return [];
+  return [
+    `${Object.entries(inside.names)
+      .map(([name, meaning]) => `\`${name}\`: ${meaning}`)
+      .join("; ")}.`,
+  ];
+}
+
+function costs(cost: string | undefined): readonly string[] {
+  return cost === undefined ? [] : [`Cost: ${cost}.`];
 }
 
 function usual(absent: Absent): string {

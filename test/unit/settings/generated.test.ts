@@ -4,8 +4,8 @@ import * as path from "node:path";
 
 import { parse } from "yaml";
 
-import { settingsDocumentation } from "../../../components/settings/documentation";
 import { TOP_LEVEL_KEYS } from "../../../components/settings/schema";
+import { formatted, GENERATED } from "../../../scripts/generate/main";
 
 const ROOT = path.resolve(__dirname, "../../..");
 
@@ -15,16 +15,13 @@ interface ProjectFile {
   >;
 }
 
-describe("documentation of the settings", () => {
-  it("is docs/settings.md", () => {
-    const file = path.join(ROOT, "docs/settings.md");
-    const text = settingsDocumentation();
-    if (process.env.UPDATE_DOCS !== undefined) {
-      fs.mkdirSync(path.dirname(file), { recursive: true });
-      fs.writeFileSync(file, text);
-    }
-    assert.equal(fs.readFileSync(file, "utf8"), text, "run UPDATE_DOCS=1 npm run test:unit");
-  });
+describe("what is generated from the rules", () => {
+  for (const [file, text] of Object.entries(GENERATED)) {
+    it(`is in ${file}`, async () => {
+      const present = fs.readFileSync(path.join(ROOT, file), "utf8");
+      assert.equal(present, await formatted(file, text()), "run npm run generate");
+    });
+  }
 
   it("agrees with the config schema of Pulumi.yaml", () => {
     const { config } = parse(fs.readFileSync(path.join(ROOT, "Pulumi.yaml"), "utf8")) as ProjectFile;

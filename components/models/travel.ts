@@ -1,0 +1,36 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { type ModelUpload, s3Location } from "../settings";
+
+/** What decides on the way that a model's files take to the host. */
+export interface Travelling {
+  /** A folder on this machine, or `s3://bucket/prefix`. */
+  readonly source: string;
+  readonly upload: ModelUpload;
+}
+
+/** From this size on a folder travels through a bucket: over SSH, a single stream, it would take minutes. */
+const LARGE_BYTES = 64 << 20;
+
+/** Whether a model is to travel through a bucket, if there is one. */
+export function travelsThroughBucket({ source, upload }: Travelling): boolean {
+  if (s3Location(source) !== undefined) return false;
+  switch (upload) {
+    case "ssh":
+      return false;
+    case "s3":
+      return true;
+    case "auto":
+      return folderBytes(source) >= LARGE_BYTES;
+    default:
+      return upload satisfies never;
+  }
+}
+
+function folderBytes(folder: string): number {
+  return fs
+    .readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((name) => fs.statSync(path.join(folder, name), { throwIfNoEntry: false }))
+    .reduce((sum, status) => sum + (status?.isFile() === true ? status.size : 0), 0);
+}

@@ -1,0 +1,266 @@
+// Generated from the rules in components/settings by `npm run generate`; do not edit.
+import type * as pulumi from "@pulumi/pulumi";
+
+/** How to reach an existing machine over SSH. */
+export interface SshConnectionArgs {
+  /**
+   * Host name or IP address.
+   * @example "gpu1.example.com"
+   */
+  address: pulumi.Input<string>;
+  /**
+   * TCP port of the SSH server. An integer from 1 to 65535.
+   * @default 22
+   */
+  port?: pulumi.Input<number>;
+  /**
+   * User to log in as. Must be allowed to use Docker when Triton runs in a container.
+   * @default "root"
+   * @example "ubuntu"
+   */
+  user?: pulumi.Input<string>;
+  /** Private key of the user, without a passphrase. A secret. */
+  privateKey: pulumi.Input<string>;
+  /**
+   * Public key of the machine, as in a `known_hosts` file without the host name. A machine with
+   * another key is refused.
+   * @example "ssh-ed25519 AAAA…"
+   */
+  hostKey: pulumi.Input<string>;
+  /**
+   * Identifies the machine where its address does not, such as the id of an instance behind an elastic
+   * IP. Another name means another machine, on which everything is done anew.
+   * @default its address and port
+   * @example "i-0123456789abcdef0"
+   */
+  machine?: pulumi.Input<string>;
+}
+
+/** What makes a host. */
+export interface TritonHostArgs {
+  /**
+   * Folder on the host for everything that a deployment puts there. Created with the host and deleted
+   * with it. A relative path starts at the program's folder on this machine, at the user's home over
+   * SSH.
+   * @default ".xsched-triton"
+   */
+  directory?: pulumi.Input<string>;
+  /**
+   * The host, when it is not this machine.
+   * @default this machine
+   */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+}
+
+/** What runs on a host beside the server. */
+export interface HostServicesArgs {
+  /**
+   * Absolute path of the host's folder: `directory` of a `TritonHost`.
+   * @example "/srv/triton"
+   */
+  directory: pulumi.Input<string>;
+  /**
+   * The host, when it is not this machine.
+   * @default this machine
+   */
+  ssh?: pulumi.Input<SshConnectionArgs>;
+  /**
+   * Whether the host is a spot instance, whose server is drained when AWS takes the instance back.
+   * @default false
+   */
+  spot?: pulumi.Input<boolean>;
+  /**
+   * Whether the host reports, on port 9464 of its loopback interface, if the server is ready and what
+   * the scheduler counts.
+   * @default false
+   */
+  metrics?: pulumi.Input<boolean>;
+}
+
+/** Address at which an instance is reached. */
+export const PublicIp = {
+  /** An address that stays when the instance stops. */
+  Elastic: "elastic",
+  /** Another address after each stop; the deployment after a stop needs a refresh. */
+  Dynamic: "dynamic",
+  /** Only the private address in the subnet. */
+  None: "none",
+} as const;
+export type PublicIp = (typeof PublicIp)[keyof typeof PublicIp];
+
+/** A root volume of type gp3. */
+export interface AwsVolumeArgs {
+  /**
+   * Size of the volume. Triton's image takes 14 GiB, twice that while a new one arrives; the rest is
+   * for models. An integer from 100 to 16384 (GiB).
+   * @default 200
+   */
+  size?: pulumi.Input<number>;
+  /**
+   * Throughput of the volume, at most a quarter of `iops`. An integer from 125 to 1000 (MiB/s). Cost:
+   * above 125 AWS charges extra.
+   * @default 125
+   * @example 250
+   */
+  throughput?: pulumi.Input<number>;
+  /**
+   * Input/output operations per second. An integer from 3000 to 16000. Cost: above 3000 AWS charges
+   * extra.
+   * @default 3000
+   * @example 4000
+   */
+  iops?: pulumi.Input<number>;
+}
+
+/** Something that a role is allowed to do. */
+export interface PolicyStatementArgs {
+  /**
+   * Name of the statement: letters and digits.
+   * @example "ReadModels"
+   */
+  sid: pulumi.Input<string>;
+  /**
+   * What may be done.
+   * @example ["s3:GetObject"]
+   */
+  actions: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * ARNs of what it may be done to; `*` only for actions that know no resource.
+   * @example ["arn:aws:s3:::my-bucket/*"]
+   */
+  resources: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * When it may be done: operator, key and values, as in IAM.
+   * @default always
+   * @example { StringLike: { "s3:prefix": ["models/*"] } }
+   */
+  conditions?: pulumi.Input<Record<string, pulumi.Input<Record<string, pulumi.Input<string[]>>>>>;
+}
+
+/** A step that sets the machine up over SSH, before anything else is done there. */
+export interface SetUpStepArgs {
+  /**
+   * Name of the step, unique in the host.
+   * @example "metrics"
+   */
+  name: string;
+  /**
+   * Text of a Bash script. It runs again whenever the step changes, so it must be idempotent.
+   * @example "apt-get install -y jq"
+   */
+  script: pulumi.Input<string>;
+  /**
+   * Arguments of the script; never a secret.
+   * @default none
+   * @example ["a"]
+   */
+  arguments?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+/** An EC2 instance with a GPU, as a host. */
+export interface AwsGpuHostArgs {
+  /**
+   * EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06; g6, gr6,
+   * g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and everything on it.
+   * Cost: by the hour.
+   * @example "g4dn.xlarge"
+   */
+  instanceType: pulumi.Input<string>;
+  /**
+   * IP address ranges that may connect over SSH. The machine that deploys must be in one of them.
+   * @example ["203.0.113.7/32"]
+   */
+  adminCidrs: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Whether `adminCidrs` may include the whole internet.
+   * @default false
+   */
+  allowPublicSsh?: pulumi.Input<boolean>;
+  /**
+   * IP address ranges that may reach the ports for inference. Triton has no access control: whoever
+   * reaches it can also unload models. With none, Triton is reached through a tunnel only.
+   * @default []
+   * @example ["203.0.113.0/24"]
+   */
+  clientCidrs?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Whether to use spare capacity. AWS can stop the instance at two minutes' notice and starts it
+   * again when there is capacity. Cost: usually about half of the on-demand price.
+   * @default false
+   */
+  spot?: boolean;
+  /**
+   * Whether AWS and Pulumi refuse to terminate or replace the instance. Not with `spot`.
+   * @default false
+   */
+  protect?: boolean;
+  /**
+   * Address at which the instance is reached. Cost: a public IPv4 address costs about $4 a month.
+   * @default "elastic"
+   */
+  publicIp?: PublicIp;
+  /**
+   * The root volume, which is encrypted and of type gp3.
+   * @default {}
+   */
+  volume?: pulumi.Input<AwsVolumeArgs>;
+  /**
+   * Subnet of the instance.
+   * @default one of the default VPC
+   * @example "subnet-0123456789abcdef0"
+   */
+  subnetId?: pulumi.Input<string>;
+  /**
+   * Whether to create a gateway endpoint for S3 for the instance's subnet, which a subnet without
+   * access to the internet needs. Its route table must not have one already. Cost: free.
+   * @default false
+   */
+  createS3Endpoint?: boolean;
+  /**
+   * Availability zone, for when others are short of capacity. Not with `subnetId`.
+   * @default any
+   * @example "us-east-1a"
+   */
+  zone?: pulumi.Input<string>;
+  /**
+   * Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container
+   * toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.
+   * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created
+   * @example "ami-0123456789abcdef0"
+   */
+  ami?: pulumi.Input<string>;
+  /**
+   * User of the machine image that may use sudo and Docker.
+   * @default "ubuntu"
+   * @example "root"
+   */
+  user?: pulumi.Input<string>;
+  /**
+   * Tags for everything that is created on AWS.
+   * @default {}
+   * @example { team: "inference" }
+   */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * TCP ports for `clientCidrs`.
+   * @default [8000,8001]
+   * @example [8000]
+   */
+  clientPorts?: pulumi.Input<pulumi.Input<number>[]>;
+  /**
+   * ARN of the one ECR repository that the instance may pull from.
+   * @default none
+   * @example "arn:aws:ecr:us-east-1:111122223333:repository/triton"
+   */
+  repositoryArn?: pulumi.Input<string>;
+  /**
+   * What else the instance's role may do.
+   * @default []
+   */
+  policyStatements?: pulumi.Input<PolicyStatementArgs[]>;
+  /**
+   * What else is set up on the machine over SSH, in this order, before it counts as ready.
+   * @default []
+   */
+  setUp?: SetUpStepArgs[];
+}

@@ -1,0 +1,7 @@
+// Generated from the rules in components/settings by `npm run generate`; do not edit.
+export * from "./hostArgs";
+export * from "./imageArgs";
+export * from "./modelArgs";
+export * from "./serverArgs";
+export * from "./monitoringArgs";
+export * from "./stackArgs";

@@ -1,0 +1,98 @@
+// Generated from the rules in components/settings by `npm run generate`; do not edit.
+import type * as pulumi from "@pulumi/pulumi";
+
+import type { SshConnectionArgs } from "./hostArgs";
+
+/** What CloudWatch watches. */
+export interface AwsMonitoringArgs {
+  /**
+   * Id of the instance: `instanceId` of an `AwsGpuHost`.
+   * @example "the one of AwsGpuHost"
+   */
+  instanceId: pulumi.Input<string>;
+  /**
+   * Type of the instance.
+   * @example "the one of AwsGpuHost"
+   */
+  instanceType: pulumi.Input<string>;
+  /**
+   * Region of the instance.
+   * @example "the one of AwsGpuHost"
+   */
+  region: pulumi.Input<string>;
+  /**
+   * Name of the instance's role, which is granted the right to send metrics and logs: `roleName` of an
+   * `AwsGpuHost`.
+   * @example "the one of AwsGpuHost"
+   */
+  roleName: pulumi.Input<string>;
+  /**
+   * Whether it is a spot instance.
+   * @default false
+   */
+  spot?: pulumi.Input<boolean>;
+  /**
+   * Whether Triton runs in a container.
+   * @default true
+   */
+  container?: pulumi.Input<boolean>;
+  /**
+   * Where Triton's metrics are on the host: `address:port`.
+   * @default "127.0.0.1:8002"
+   * @example "the one of AwsGpuHost"
+   */
+  tritonMetrics?: pulumi.Input<string>;
+  /**
+   * Names of the models, for the dashboard.
+   * @example ["my-model"]
+   */
+  models: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Alarm when a disk of the host is this full. An integer from 1 to 99 (percent).
+   * @default 85
+   */
+  diskPercent?: pulumi.Input<number>;
+  /**
+   * Alarm when this much of a GPU's memory is in use. Reloading a model takes its memory twice for a
+   * moment. An integer from 1 to 100 (percent).
+   * @default 95
+   */
+  gpuMemoryPercent?: pulumi.Input<number>;
+  /**
+   * Alarm when Triton or one of its models has not been ready, or the host has not been heard of, for
+   * this long. An integer from 1 to 60 (minutes).
+   * @default 3
+   */
+  notReadyMinutes?: pulumi.Input<number>;
+  /**
+   * How long logs are kept. One of the days that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120,
+   * 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 (days). Cost: CloudWatch
+   * charges for storage.
+   * @default 30
+   */
+  logDays?: pulumi.Input<number>;
+  /**
+   * Tags for everything that is created on AWS.
+   * @default {}
+   * @example { team: "inference" }
+   */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * Absolute path of the host's folder: `directory` of a `HostServices` with metrics.
+   * @example "/srv/triton"
+   */
+  directory: pulumi.Input<string>;
+  /** The host. */
+  ssh: pulumi.Input<SshConnectionArgs>;
+  /**
+   * Email addresses and https URLs that are notified of alarms. Each first gets a message from Amazon
+   * SNS and must confirm it.
+   * @example ["ops@example.com"]
+   */
+  notify: string[];
+  /**
+   * Whether to create a dashboard. Cost: CloudWatch charges for each dashboard.
+   * @default true
+   */
+  dashboard?: boolean;
+}

@@ -1,0 +1,376 @@
+// Generated from the rules in components/settings by `npm run generate`; do not edit.
+import type * as pulumi from "@pulumi/pulumi";
+
+import type { AwsVolumeArgs, PublicIp } from "./hostArgs";
+import type { ImageVariant, RegistryLoginArgs } from "./imageArgs";
+import type { LogLevel } from "./serverArgs";
+import type { ModelArgs } from "./modelArgs";
+
+/** Decides which other keys there are. */
+export const HostKind = {
+  /** This machine. */
+  Local: "local",
+  /** An existing machine, over SSH. */
+  Ssh: "ssh",
+  /** An EC2 instance that the stack creates. */
+  Aws: "aws",
+} as const;
+export type HostKind = (typeof HostKind)[keyof typeof HostKind];
+
+/** The machine that Triton runs on. */
+export interface HostArgs {
+  /**
+   * Decides which other keys there are.
+   * @default "local"
+   */
+  kind?: HostKind;
+  /**
+   * With kind local: Folder for everything that the deployment puts on this machine, relative to the
+   * project. Deleted with the deployment. With kind ssh: Folder for everything that the deployment
+   * puts on the machine, relative to the user's home. Deleted with the deployment. With kind aws:
+   * Folder for everything that the deployment puts on the machine, relative to the user's home.
+   * @default ".local/hosts/<stack>" (local), ".xsched-triton-<stack>" (ssh or aws)
+   * @example ".xsched-triton"
+   */
+  directory?: pulumi.Input<string>;
+  /**
+   * With kind ssh: Host name or IP address. Required.
+   * @example "gpu1.example.com"
+   */
+  address?: pulumi.Input<string>;
+  /**
+   * With kind ssh: TCP port of the SSH server. An integer from 1 to 65535.
+   * @default 22
+   */
+  port?: pulumi.Input<number>;
+  /**
+   * With kind ssh: User to log in as. Must be allowed to use Docker when Triton runs in a container.
+   * With kind aws: User of the machine image that may use sudo and Docker.
+   * @default "root" (ssh), "ubuntu" (aws)
+   * @example "ubuntu"
+   */
+  user?: pulumi.Input<string>;
+  /** With kind ssh: Private key of the user, without a passphrase. A secret. Required. */
+  privateKey?: pulumi.Input<string>;
+  /**
+   * With kind ssh: Public key of the machine, as in a `known_hosts` file without the host name. A
+   * machine with another key is refused. Required.
+   * @example "ssh-ed25519 AAAA…"
+   */
+  hostKey?: pulumi.Input<string>;
+  /**
+   * With kind aws: EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton
+   * 22.06; g6, gr6, g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and
+   * everything on it. Required. Cost: by the hour.
+   * @example "g4dn.xlarge"
+   */
+  instanceType?: pulumi.Input<string>;
+  /**
+   * With kind aws: IP address ranges that may connect over SSH. The machine that deploys must be in
+   * one of them. Required.
+   * @example ["203.0.113.7/32"]
+   */
+  adminCidrs?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * With kind aws: Whether `adminCidrs` may include the whole internet.
+   * @default false
+   */
+  allowPublicSsh?: pulumi.Input<boolean>;
+  /**
+   * With kind aws: IP address ranges that may reach the ports for inference. Triton has no access
+   * control: whoever reaches it can also unload models. With none, Triton is reached through a tunnel
+   * only.
+   * @default []
+   * @example ["203.0.113.0/24"]
+   */
+  clientCidrs?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * With kind aws: Whether to use spare capacity. AWS can stop the instance at two minutes' notice and
+   * starts it again when there is capacity. Cost: usually about half of the on-demand price.
+   * @default false
+   */
+  spot?: boolean;
+  /**
+   * With kind aws: Whether AWS and Pulumi refuse to terminate or replace the instance. Not with
+   * `spot`.
+   * @default false
+   */
+  protect?: boolean;
+  /**
+   * With kind aws: Address at which the instance is reached. Cost: a public IPv4 address costs about
+   * $4 a month.
+   * @default "elastic"
+   */
+  publicIp?: PublicIp;
+  /**
+   * With kind aws: The root volume, which is encrypted and of type gp3.
+   * @default {}
+   */
+  volume?: pulumi.Input<AwsVolumeArgs>;
+  /**
+   * With kind aws: Subnet of the instance.
+   * @default one of the default VPC
+   * @example "subnet-0123456789abcdef0"
+   */
+  subnetId?: pulumi.Input<string>;
+  /**
+   * With kind aws: Whether to create a gateway endpoint for S3 for the instance's subnet, which a
+   * subnet without access to the internet needs. Its route table must not have one already. Cost:
+   * free.
+   * @default false
+   */
+  createS3Endpoint?: boolean;
+  /**
+   * With kind aws: Availability zone, for when others are short of capacity. Not with `subnetId`.
+   * @default any
+   * @example "us-east-1a"
+   */
+  zone?: pulumi.Input<string>;
+  /**
+   * With kind aws: Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker,
+   * NVIDIA's container toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.
+   * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created
+   * @example "ami-0123456789abcdef0"
+   */
+  ami?: pulumi.Input<string>;
+  /**
+   * With kind aws: Tags for everything that is created on AWS.
+   * @default {}
+   * @example { team: "inference" }
+   */
+  tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+}
+
+/** Decides which other keys there are. */
+export const RuntimeKind = {
+  /** A tritonserver process, without Docker; CPU only. */
+  Process: "process",
+  /** A Docker container. */
+  Container: "container",
+} as const;
+export type RuntimeKind = (typeof RuntimeKind)[keyof typeof RuntimeKind];
+
+/** What the stack's image is built from. */
+export interface StackImageBuildArgs {
+  /**
+   * Repository that the image is pushed to, with its registry's address and without a tag. The images
+   * stay there when the deployment is deleted, since others may use them.
+   * @default one that the stack creates, if `host.kind` is `aws`; otherwise required
+   * @example "registry.example.com/triton"
+   */
+  repository?: string;
+  /**
+   * How models are scheduled.
+   * @default "patched"
+   */
+  variant?: pulumi.Input<ImageVariant>;
+  /**
+   * Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. Cost: a
+   * download of about 14 GB with the default.
+   * @default "nvcr.io/nvidia/tritonserver:22.06-py3"
+   * @example "registry.example.com/triton@sha256:…"
+   */
+  base?: pulumi.Input<string>;
+  /**
+   * Image to compile in, by tag or digest; not part of the result. Its C library must be the one of
+   * `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT.
+   * g++, CMake, make and Python are installed if they are missing.
+   * @default `nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`,
+   * `docker.io/library/ubuntu:20.04` for `transparent`
+   * @example "docker.io/library/ubuntu:20.04"
+   */
+  builder?: pulumi.Input<string>;
+  /**
+   * How many images to keep in the repository that the stack creates, the newest. They include the
+   * image that runs and the one before it. An integer from 2 to 1000. Cost: AWS charges for what is
+   * stored.
+   * @default 10
+   */
+  keepImages?: pulumi.Input<number>;
+}
+
+/** What Triton runs in. */
+export interface RuntimeArgs {
+  /**
+   * Decides which other keys there are.
+   * @default "process"
+   */
+  kind?: RuntimeKind;
+  /**
+   * With kind container: Triton's image, ready to run: `repository@sha256:…` or `repository:tag`. A
+   * tag is resolved to its digest by each `up`.
+   * @default built by `build`
+   * @example "registry.example.com/triton@sha256:…"
+   */
+  image?: pulumi.Input<string>;
+  /**
+   * With kind container: Builds a Triton image with the XSched core, with the Docker of this machine,
+   * and pushes it.
+   * @default `image` exists already
+   */
+  build?: StackImageBuildArgs;
+  /**
+   * With kind container: How to log in to the image's registry, here and on the host.
+   * @default Docker's own log-in on each of the two
+   */
+  registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * With kind container: How long the container keeps serving before it stops, while Docker reports it
+   * as unhealthy: for a load balancer that watches its health. An integer from 0 to 3600 (seconds).
+   * Cost: adds to the time of every change that restarts Triton.
+   * @default 0
+   * @example 10
+   */
+  drainSeconds?: pulumi.Input<number>;
+}
+
+/** Settings of tritonserver. */
+export interface ServerArgs {
+  /**
+   * TCP port for inference and control over HTTP. An integer from 1 to 65535.
+   * @default 8000
+   */
+  httpPort?: pulumi.Input<number>;
+  /**
+   * TCP port for inference over gRPC. An integer from 1 to 65535.
+   * @default 8001
+   */
+  grpcPort?: pulumi.Input<number>;
+  /**
+   * TCP port for metrics in Prometheus format. An integer from 1 to 65535.
+   * @default 8002
+   */
+  metricsPort?: pulumi.Input<number>;
+  /**
+   * Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP:
+   * whoever reaches it can use and unload the models, so keep it private.
+   * @default "127.0.0.1"
+   * @example "0.0.0.0"
+   */
+  address?: pulumi.Input<string>;
+  /**
+   * How much Triton logs. Cost: `verbose` costs throughput.
+   * @default "info"
+   */
+  logLevel?: pulumi.Input<LogLevel>;
+  /**
+   * How long requests in flight may take to finish when Triton stops. An integer from 0 to 3600
+   * (seconds).
+   * @default 30
+   */
+  exitTimeoutSeconds?: pulumi.Input<number>;
+  /**
+   * Size of the log; older lines are dropped. An integer from 1 to 10000 (MiB).
+   * @default 20
+   */
+  logMegabytes?: pulumi.Input<number>;
+  /**
+   * How long a model may take to become ready. An integer from 1 to 86400 (seconds).
+   * @default 300
+   */
+  loadTimeoutSeconds?: pulumi.Input<number>;
+  /**
+   * Further flags of tritonserver, each `--name` or `--name=value`.
+   * @default []
+   * @example ["--pinned-memory-pool-byte-size=268435456"]
+   */
+  extraFlags?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+/** Settings of the GPU scheduler. */
+export interface SchedulerArgs {
+  /**
+   * Whether Triton must refuse to become ready when its models would run unscheduled. Needs an image
+   * that includes the XSched core; a process runs on the CPU and has nothing to schedule.
+   * @default true on a GPU host, false for the runtime `process`
+   */
+  required?: pulumi.Input<boolean>;
+}
+
+/** Decides which other keys there are. */
+export const MonitoringKind = {
+  /** Nobody. */
+  None: "none",
+  /** Amazon CloudWatch, for a host on AWS: metrics, logs, alarms and a dashboard. */
+  Cloudwatch: "cloudwatch",
+} as const;
+export type MonitoringKind = (typeof MonitoringKind)[keyof typeof MonitoringKind];
+
+/** Who watches the deployment. */
+export interface MonitoringArgs {
+  /**
+   * Decides which other keys there are.
+   * @default "none"
+   */
+  kind?: MonitoringKind;
+  /**
+   * With kind cloudwatch: Email addresses and https URLs that are notified of alarms. Each first gets
+   * a message from Amazon SNS and must confirm it. Required.
+   * @example ["ops@example.com"]
+   */
+  notify?: string[];
+  /**
+   * With kind cloudwatch: Whether to create a dashboard. Cost: CloudWatch charges for each dashboard.
+   * @default true
+   */
+  dashboard?: boolean;
+  /**
+   * With kind cloudwatch: Alarm when a disk of the host is this full. An integer from 1 to 99
+   * (percent).
+   * @default 85
+   */
+  diskPercent?: pulumi.Input<number>;
+  /**
+   * With kind cloudwatch: Alarm when this much of a GPU's memory is in use. Reloading a model takes
+   * its memory twice for a moment. An integer from 1 to 100 (percent).
+   * @default 95
+   */
+  gpuMemoryPercent?: pulumi.Input<number>;
+  /**
+   * With kind cloudwatch: Alarm when Triton or one of its models has not been ready, or the host has
+   * not been heard of, for this long. An integer from 1 to 60 (minutes).
+   * @default 3
+   */
+  notReadyMinutes?: pulumi.Input<number>;
+  /**
+   * With kind cloudwatch: How long logs are kept. One of the days that CloudWatch knows: 1, 3, 5, 7,
+   * 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+   * (days). Cost: CloudWatch charges for storage.
+   * @default 30
+   */
+  logDays?: pulumi.Input<number>;
+}
+
+/** The keys of the stack config. */
+export interface TritonStackArgs {
+  /**
+   * The machine that Triton runs on.
+   * @default {"kind":"local"}
+   */
+  host?: HostArgs;
+  /**
+   * What Triton runs in.
+   * @default {"kind":"process"}
+   */
+  runtime?: RuntimeArgs;
+  /**
+   * Settings of tritonserver. A change restarts it.
+   * @default {}
+   */
+  server?: ServerArgs;
+  /**
+   * Settings of the GPU scheduler.
+   * @default {}
+   */
+  scheduler?: SchedulerArgs;
+  /**
+   * The models to serve. Changing one does not touch the others.
+   * @default []
+   */
+  models?: ModelArgs[];
+  /**
+   * Who watches the deployment; see docs/reference/monitoring.md.
+   * @default {"kind":"none"}
+   */
+  monitoring?: MonitoringArgs;
+}

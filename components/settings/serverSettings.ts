@@ -1,0 +1,157 @@
+import { logLevel } from "./allowedValues";
+import { extraFlag } from "./extraFlags";
+import { locationFields } from "./hostSettings";
+import { servedModels } from "./modelSettings";
+import { Place } from "./place";
+import {
+  boolean,
+  defaulted,
+  integer,
+  keyOf,
+  list,
+  object,
+  optional,
+  plain,
+  type ReadBy,
+  required,
+  Rule,
+  text,
+} from "./rules";
+import { drainSeconds, imageByDigest, registryLogin } from "./runtimeSettings";
+
+const port = (usual: number): Rule<number> => integer(1, 65535, usual);
+
+const listenAddress = text({
+  allowed: "an IP address of the host, or a name for one",
+  example: "127.0.0.1",
+  refuse: (given) =>
+    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
+      ? undefined
+      : "give the address alone, without scheme and port, for example 127.0.0.1",
+});
+
+const PORTS = ["httpPort", "grpcPort", "metricsPort"] as const;
+
+const serverFields = {
+  httpPort: defaulted(port(8000), 8000, "TCP port for inference and control over HTTP."),
+  grpcPort: defaulted(port(8001), 8001, "TCP port for inference over gRPC."),
+  metricsPort: defaulted(port(8002), 8002, "TCP port for metrics in Prometheus format."),
+  address: defaulted(
+    listenAddress,
+    "127.0.0.1",
+    "Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP: whoever reaches it can use and unload the models, so keep it private.",
+    { example: "0.0.0.0" },
+  ),
+  logLevel: defaulted(logLevel, "info", "How much Triton logs.", { cost: "`verbose` costs throughput" }),
+  exitTimeoutSeconds: defaulted(
+    integer(0, 3600, 30),
+    30,
+    "How long requests in flight may take to finish when Triton stops.",
+    { unit: "seconds" },
+  ),
+  logMegabytes: defaulted(integer(1, 10000, 20), 20, "Size of the log; older lines are dropped.", {
+    unit: "MiB",
+  }),
+  loadTimeoutSeconds: defaulted(integer(1, 86400, 300), 300, "How long a model may take to become ready.", {
+    unit: "seconds",
+  }),
+  extraFlags: defaulted(
+    list(extraFlag, { allowed: "a list of tritonserver flags" }),
+    [],
+    "Further flags of tritonserver, each `--name` or `--name=value`.",
+  ),
+};
+
+/** Refuses a port that is given twice. */
+function refusePortClash(server: Readonly<Record<(typeof PORTS)[number], unknown>>, at: Place): void {
+  PORTS.forEach((name, index) => {
+    const given = server[name];
+    const other = PORTS.slice(0, index).find((earlier) => server[earlier] === given);
+    if (typeof given === "number" && other !== undefined) {
+      const free = [8000, 8001, 8002].find((each) => !PORTS.some((taken) => server[taken] === each));
+      at.at(name).fault(
+        given,
+        `a port that ${at.at(other).path} does not use`,
+        `choose another, for example ${free ?? 8003}`,
+      );
+    }
+  });
+}
+
+export const serverRule = object({
+  name: "Server",
+  description: "Settings of tritonserver.",
+  allowed: "an object with settings of tritonserver",
+  fields: serverFields,
+  check: refusePortClash,
+});
+
+const schedulerRequired = optional(
+  boolean,
+  "Whether Triton must refuse to become ready when its models would run unscheduled. Needs an image that includes the XSched core; a process runs on the CPU and has nothing to schedule.",
+  "true on a GPU host, false for the runtime `process`",
+);
+
+export const schedulerRule = object({
+  name: "Scheduler",
+  description: "Settings of the GPU scheduler.",
+  allowed: "an object with settings of the scheduler",
+  fields: { required: schedulerRequired },
+});
+
+const optionFields = { ...serverFields, drainSeconds, schedulerRequired };
+
+/** How Triton runs, apart from its image. */
+export const serverOptions = object({
+  allowed: "an object with options of tritonserver",
+  fields: optionFields,
+  check: refusePortClash,
+});
+
+const imageFields = {
+  image: optional(
+    imageByDigest,
+    "Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. Without it Triton runs as a process of the host's user, on the CPU, from a package that is installed in the host's folder.",
+    "a process without Docker",
+  ),
+  registry: optional(
+    registryLogin,
+    "How the host logs in to the image's registry.",
+    "Docker's own log-in on the host",
+  ),
+  registryByRole: optional(
+    boolean,
+    "Whether the host logs in to the image's registry, which must be Amazon ECR, with the role of its instance. Not with `registry`.",
+    "false",
+  ),
+};
+
+export const tritonServerInputs = object({
+  name: "TritonServer",
+  description: "How Triton runs, and what it serves.",
+  allowed: "an object with the arguments of a server",
+  fields: {
+    ...locationFields,
+    models: plain(required(servedModels, "The models to serve: `models` of a `ModelRepository`.")),
+    ...optionFields,
+    ...imageFields,
+  },
+  check(server, at, raw) {
+    refusePortClash(server, at);
+    for (const key of Object.keys({ ...imageFields, drainSeconds })) {
+      const given = keyOf(raw, key);
+      if (given !== undefined && given !== 0 && keyOf(raw, "image") === undefined) {
+        at.at(key).faultShown(
+          "(given without an image)",
+          "a container's option only with image",
+          "add image, or remove it",
+        );
+      }
+    }
+    if (keyOf(raw, "registryByRole") === true && keyOf(raw, "registry") !== undefined) {
+      at.at("registryByRole").fault(true, "registry or registryByRole, not both", "remove one of the two");
+    }
+  },
+});
+
+export type ServerOptions = ReadBy<typeof serverOptions>;

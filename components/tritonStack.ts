@@ -1,0 +1,305 @@
+import * as pulumi from "@pulumi/pulumi";
+
+import {
+  type AccessCommands,
+  accessCommands,
+  AwsGpuHost,
+  type HostLocation,
+  HostServices,
+  TritonHost,
+} from "./host";
+import { EcrRepository, TritonImage } from "./image";
+import {
+  modelAccess,
+  ModelBucket,
+  ModelRepository,
+  renderKnownConfigs,
+  travelsThroughBucket,
+} from "./models";
+import { AwsMonitoring } from "./observability";
+import { type Endpoints, TritonServer } from "./server";
+import {
+  ComponentInputs,
+  isStackConfig,
+  type KnownSettings,
+  modelRule,
+  type SshConnectionArgs,
+  stackRule,
+  type TritonServerArgs,
+  type TritonStackArgs,
+} from "./settings";
+
+/** A model that is served. */
+export interface DeployedModel {
+  /** Name in requests. */
+  readonly name: string;
+  /** How urgent its requests are: −255 to 255, larger first. */
+  readonly priority: number;
+}
+
+/** An instance on AWS: what it is, and commands to copy. */
+export interface InstanceAccess extends AccessCommands {
+  /** Id of the instance. */
+  readonly instanceId: string;
+  /** Region of the instance. */
+  readonly region: string;
+  /** Id of the machine image that the instance was created from. */
+  readonly amiId: string;
+  /** Name of the instance's role. */
+  readonly roleName: string;
+  /** Address at which the instance is reached. */
+  readonly address: string;
+}
+
+/**
+ * A whole deployment from the keys of the stack config: the machine, Triton's image, the models, the server that serves
+ * them at their priorities, and the monitoring.
+ *
+ * @example
+ * ```ts
+ * new TritonStack("inference", {
+ *   models: [
+ *     { name: "chat", source: "models/chat", priority: 200 },
+ *     { name: "nightly", source: "models/nightly", priority: "min" },
+ *   ],
+ * });
+ * ```
+ */
+export class TritonStack extends pulumi.ComponentResource {
+  /** Where the deployment is: with the private key, all that `npm run status` needs. */
+  public readonly host: pulumi.Output<HostLocation>;
+  /** Where the server answers. */
+  public readonly endpoints: pulumi.Output<Endpoints>;
+  /** The models that are served, with their priorities. */
+  public readonly models: pulumi.Output<DeployedModel[]>;
+  /** The instance of a host on AWS. */
+  public readonly aws?: pulumi.Output<InstanceAccess>;
+  /** Name of the dashboard; empty without one. Absent without monitoring. */
+  public readonly dashboard?: pulumi.Output<string>;
+  /** The private key to log in to a host on AWS with. A secret. */
+  public readonly sshPrivateKey?: pulumi.Output<string>;
+
+  public constructor(name: string, args: TritonStackArgs, opts?: pulumi.ComponentResourceOptions) {
+    const inputs = new ComponentInputs("TritonStack", name, stackRule, args);
+    const settings = inputs.known;
+    renderKnownConfigs(inputs, settings.models);
+    super(
+      "xsched-triton:index:TritonStack",
+      name,
+      {},
+      // What this component was called before it had all keys of the stack config.
+      pulumi.mergeOptions(opts, { aliases: [{ type: "xsched-triton:index:TritonDeployment" }] }),
+    );
+    const { host, models, server, monitoring } = settings;
+    /** The parts of a stack's program had no parent once. */
+    const part = (former: string): pulumi.ComponentResourceOptions => ({
+      parent: this,
+      aliases: isStackConfig(args) ? [{ name: former, parent: pulumi.rootStackResource }] : [],
+    });
+
+    const bucket =
+      host.kind === "aws" && models.some(travelsThroughBucket)
+        ? new ModelBucket(`${name}-model-files`, { tags: host.tags }, part("model-files")).bucket
+        : undefined;
+    const registry = ownRegistry(`${name}-registry`, settings, part("registry"));
+    const machine =
+      host.kind === "aws"
+        ? awsMachine(
+            `${name}-machine`,
+            host,
+            { ...server, repositoryArn: registry?.arn, policyStatements: modelAccess(models, bucket) },
+            part("machine"),
+          )
+        : undefined;
+    const ssh = machine?.ssh ?? sshConnectionOf(host);
+    // Everything on the host is deleted with its instance.
+    const onHost = (former: string): pulumi.ComponentResourceOptions => ({
+      ...part(former),
+      deletedWith: machine?.instance,
+    });
+
+    const triton = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
+    // On AWS, models are put on the host only when its services run: they bring the right disk.
+    const directory =
+      host.kind === "aws"
+        ? new HostServices(
+            `${name}-services`,
+            { directory: triton.directory, ssh, spot: host.spot, metrics: monitoring.kind !== "none" },
+            onHost("services"),
+          ).directory
+        : triton.directory;
+    const image = runtimeImage(`${name}-image`, settings, registry, part("image"));
+    const repository = new ModelRepository(
+      `${name}-models`,
+      { directory, ssh, models: settings.models, bucket },
+      onHost("models"),
+    );
+    const served = new TritonServer(
+      `${name}-server`,
+      {
+        ...{ directory, ssh, models: repository.models },
+        ...server,
+        schedulerRequired: settings.scheduler.required,
+        ...containerArgs(settings, image, registry),
+      },
+      onHost("server"),
+    );
+
+    this.host = triton.location;
+    this.endpoints = served.endpoints;
+    this.models = pulumi.all(
+      models.map((model, index) =>
+        inputs
+          .resolve(modelRule, model, "models", index)
+          .apply(({ name: called, priority }) => ({ name: called, priority })),
+      ),
+    );
+    if (machine !== undefined && host.kind === "aws") {
+      this.aws = accessTo(machine, host.user, server);
+      this.sshPrivateKey = machine.privateKey;
+      this.dashboard = monitor(
+        `${name}-monitoring`,
+        settings,
+        { machine, directory },
+        onHost("monitoring"),
+      )?.dashboardName;
+    }
+    this.registerOutputs(this.outputs);
+  }
+
+  /** The outputs that this deployment has; Pulumi would warn of each that is undefined. */
+  public get outputs(): Record<string, unknown> {
+    const { host, endpoints, models, aws, dashboard, sshPrivateKey } = this;
+    return Object.fromEntries(
+      Object.entries({ host, endpoints, models, aws, dashboard, sshPrivateKey }).filter(
+        ([, value]) => value !== undefined,
+      ),
+    );
+  }
+}
+
+type AwsHost = Extract<KnownSettings["host"], { kind: "aws" }>;
+
+/** The repository for the image of a host on AWS, if it is built and no other one is named. */
+function ownRegistry(
+  name: string,
+  { host, runtime }: KnownSettings,
+  opts: pulumi.ComponentResourceOptions,
+): EcrRepository | undefined {
+  if (host.kind !== "aws" || runtime.kind !== "container") return undefined;
+  const { build } = runtime;
+  if (build === undefined || build.repository !== undefined) return undefined;
+  const { tags, protect } = host;
+  return new EcrRepository(
+    name,
+    { keepImages: build.keepImages, forceDelete: !protect, tags },
+    { ...opts, protect },
+  );
+}
+
+/** What a machine on AWS serves, and what it may do. */
+interface MachineUse {
+  readonly httpPort: pulumi.Input<number>;
+  readonly grpcPort: pulumi.Input<number>;
+  readonly repositoryArn: pulumi.Input<string> | undefined;
+  readonly policyStatements: ReturnType<typeof modelAccess>;
+}
+
+function awsMachine(
+  name: string,
+  { kind, directory, ...instance }: AwsHost,
+  { httpPort, grpcPort, repositoryArn, policyStatements }: MachineUse,
+  opts: pulumi.ComponentResourceOptions,
+): AwsGpuHost {
+  return new AwsGpuHost(
+    name,
+    { ...instance, clientPorts: [httpPort, grpcPort], repositoryArn, policyStatements },
+    opts,
+  );
+}
+
+function sshConnectionOf(host: KnownSettings["host"]): SshConnectionArgs | undefined {
+  if (host.kind !== "ssh") return undefined;
+  const { address, port, user, privateKey, hostKey } = host;
+  return { address, port, user, privateKey, hostKey };
+}
+
+/** The image of a container; undefined for a process. */
+function runtimeImage(
+  name: string,
+  { runtime }: KnownSettings,
+  own: EcrRepository | undefined,
+  opts: pulumi.ComponentResourceOptions,
+): TritonImage | undefined {
+  if (runtime.kind === "process") return undefined;
+  const { image, build, registry } = runtime;
+  if (build === undefined) return new TritonImage(name, { image, registry }, opts);
+  const { repository = own?.repository, variant, base, builder } = build;
+  if (repository === undefined) throw new Error("a build without a repository passed the checks");
+  return new TritonImage(
+    name,
+    { build: { repository, variant, base, builder }, registry: own?.login ?? registry },
+    opts,
+  );
+}
+
+/** How a container is run. */
+function containerArgs(
+  { runtime }: KnownSettings,
+  image: TritonImage | undefined,
+  own: EcrRepository | undefined,
+): Partial<TritonServerArgs> {
+  if (runtime.kind !== "container" || image === undefined) return {};
+  const { registry, drainSeconds } = runtime;
+  return {
+    image: image.reference,
+    drainSeconds,
+    ...(own === undefined ? { registry } : { registryByRole: true }),
+  };
+}
+
+function accessTo(
+  { instanceId, region, amiId, roleName, address, hostKey }: AwsGpuHost,
+  user: pulumi.Input<string>,
+  { httpPort, grpcPort, metricsPort }: KnownSettings["server"],
+): pulumi.Output<InstanceAccess> {
+  return pulumi
+    .all([
+      pulumi.output({ instanceId, region, amiId, roleName, address }),
+      pulumi.output({ user, hostKey, ports: [httpPort, grpcPort, metricsPort] }),
+    ])
+    .apply(([known, login]) => ({ ...known, ...accessCommands({ ...known, ...login }) }));
+}
+
+function monitor(
+  name: string,
+  { host, runtime, server, models, monitoring }: KnownSettings,
+  { machine, directory }: { readonly machine: AwsGpuHost; readonly directory: pulumi.Output<string> },
+  opts: pulumi.ComponentResourceOptions,
+): AwsMonitoring | undefined {
+  if (monitoring.kind === "none" || host.kind !== "aws") return undefined;
+  const { kind, ...watched } = monitoring;
+  const { instanceId, region, roleName, ssh } = machine;
+  return new AwsMonitoring(
+    name,
+    {
+      ...watched,
+      ...{ instanceId, region, roleName, directory, ssh },
+      instanceType: host.instanceType,
+      spot: host.spot,
+      container: runtime.kind === "container",
+      tritonMetrics: pulumi
+        .all([server.address, server.metricsPort])
+        .apply(([address, port]) => `${reachableAddress(address)}:${port}`),
+      models: models.map((model) => model.name),
+      tags: host.tags,
+    },
+    opts,
+  );
+}
+
+/** Where a program on the host finds what listens at an address. */
+function reachableAddress(address: string): string {
+  if (address === "0.0.0.0" || address === "::") return "127.0.0.1";
+  return address.includes(":") ? `[${address}]` : address;
+}

@@ -1,0 +1,43 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as prettier from "prettier";
+
+import { argumentTypes } from "./argumentTypes";
+import { settingsDocumentation } from "./documentation";
+import { packageSchema } from "./packageSchema";
+
+const ROOT = path.resolve(__dirname, "../..");
+
+/** The schema of the package as a Pulumi plugin. */
+export const SCHEMA = "components/schema.json";
+
+/** What comes from the rules alone, by its path in the repository. */
+export const GENERATED: Readonly<Record<string, () => string>> = {
+  ...Object.fromEntries(
+    [...argumentTypes()].map(([name, text]) => [`components/settings/generated/${name}.ts`, () => text]),
+  ),
+  "docs/settings.md": settingsDocumentation,
+};
+
+/** The text of a generated file in the form that the linter asks for. */
+export async function formatted(file: string, text: string): Promise<string> {
+  const place = path.join(ROOT, file);
+  return prettier.format(text, { ...(await prettier.resolveConfig(place)), filepath: place });
+}
+
+/** Writes all generated files. */
+export async function generate(): Promise<void> {
+  for (const [file, text] of Object.entries(GENERATED)) await write(file, text());
+  // Comes from the files before it.
+  await write(SCHEMA, await packageSchema());
+}
+
+async function write(file: string, text: string): Promise<void> {
+  const place = path.join(ROOT, file);
+  const wanted = await formatted(file, text);
+  if (fs.existsSync(place) && fs.readFileSync(place, "utf8") === wanted) return;
+  fs.mkdirSync(path.dirname(place), { recursive: true });
+  fs.writeFileSync(place, wanted);
+  console.log(`wrote ${file}`);
+}
