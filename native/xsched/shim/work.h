@@ -74,6 +74,46 @@ QueueOfWork(const Scheduler& scheduler, CUstream stream)
   return queue == nullptr || Captures::Includes(stream) ? nullptr : queue;
 }
 
+// Work of a queue that is in the driver. A thread may be cancelled there.
+class Working {
+ public:
+  explicit Working(Queue* queue) : queue_(queue)
+  {
+    Scheduler::Get().BeforeWork(queue);
+  }
+  ~Working() { Scheduler::Get().AfterWork(queue_); }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+
+ private:
+  Queue* const queue_;
+};
+
+// The same for a launch, which waits for its turn first.
+class Launching {
+ public:
+  template <typename LazyGrid>
+  Launching(Queue* queue, uint64_t stream, const LazyGrid& grid)
+      : queue_(queue), stream_(stream),
+        ticket_(Scheduler::Get().BeforeLaunch(queue, stream, grid))
+  {
+  }
+  ~Launching()
+  {
+    Scheduler::Get().AfterLaunch(queue_, stream_, ticket_, launched_);
+  }
+  Launching(const Launching&) = delete;
+  Launching& operator=(const Launching&) = delete;
+
+  void Returned(bool launched) { launched_ = launched; }
+
+ private:
+  Queue* const queue_;
+  const uint64_t stream_;
+  const LaunchTicket ticket_;
+  bool launched_ = false;
+};
+
 template <typename Call, typename LazyGrid>
 CUresult
 Launch(const Call& call, CUstream stream, const LazyGrid& grid)
@@ -87,10 +127,9 @@ Launch(const Call& call, CUstream stream, const LazyGrid& grid)
   if (queue == nullptr) {
     return call();
   }
-  const LaunchTicket ticket =
-      scheduler.BeforeLaunch(queue, Number(meant), grid);
+  Launching launching(queue, Number(meant), grid);
   const CUresult result = call();
-  scheduler.AfterLaunch(queue, Number(meant), ticket, result == kCudaSuccess);
+  launching.Returned(result == kCudaSuccess);
   return result;
 }
 
@@ -106,10 +145,8 @@ Work(const Call& call, CUstream stream)
   if (queue == nullptr) {
     return call();
   }
-  scheduler.BeforeWork(queue);
-  const CUresult result = call();
-  scheduler.AfterWork(queue);
-  return result;
+  const Working working(queue);
+  return call();
 }
 
 // One kernel on several devices: all of it must be launched, or the part that
@@ -161,9 +198,11 @@ WaitForDevice(const Call& call)
   // ready, and what it launches later is not in the number.
   const uint64_t launched = scheduler.Launched(queue);
   const bool idle = !queue->ready.load(std::memory_order_relaxed);
-  scheduler.BeforeWork(queue);
-  const CUresult result = call();
-  scheduler.AfterWork(queue);
+  CUresult result = kCudaSuccess;
+  {
+    const Working working(queue);
+    result = call();
+  }
   if (idle) {
     // Nothing of it is left on the device, unless others have launched.
     scheduler.Drained(queue, launched + 1);

@@ -1,9 +1,9 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a queue has in flight, how kernels are timed, and how queues share the
-// limit: the rules one by one, on a device whose events the test decides, and
-// by a clock that it decides as well.
+// What a queue has in flight, and how kernels are timed: the rules one by one,
+// on a device whose events the test decides, and by a clock that it decides as
+// well.
 
 #include <gtest/gtest.h>
 
@@ -14,12 +14,10 @@
 
 #include "fake_hardware.h"
 #include "preempt/clock.h"
-#include "preempt/device.h"
 #include "preempt/durations.h"
 #include "preempt/event_pool.h"
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
-#include "preempt/policy.h"
 
 namespace xsched {
 namespace {
@@ -33,7 +31,8 @@ class FlightTest : public testing::Test {
  protected:
   FlightTest() : pool_(&hardware_, kContext)
   {
-    flight_.Attach(&pool_, &closures_);
+    flight_.Attach(&pool_);
+    flight_.Follow(&closures_);
   }
 
   // A kernel that is known to take so long.
@@ -708,83 +707,6 @@ TEST_F(KernelTimerTest, KernelThatTakesNoTimeIsKnownAsWell)
   Time(kernel, 0, true);
   EXPECT_GT(Find(kernel).ns, 0);
   EXPECT_TRUE(Find(kernel).known);
-}
-
-// The gate and the share that queues of a device get.
-class DeviceTest : public testing::Test {
- protected:
-  DeviceTest()
-  {
-    for (Queue& queue : queues_) {
-      device_->Add(&queue);
-    }
-  }
-
-  void
-  Set(int index, Priority priority, bool ready)
-  {
-    device_->Change(&queues_[index], [&] {
-      queues_[index].priority.store(priority);
-      queues_[index].ready.store(ready);
-    });
-  }
-
-  std::atomic<const Policy*> policy_{HighestPriorityFirst()};
-  std::unique_ptr<Device> device_ = std::make_unique<Device>(0, policy_);
-  Queue queues_[4];
-};
-
-TEST_F(DeviceTest, QueuesThatLaunchUnderTheLimitShareIt)
-{
-  Set(0, PRIORITY_MAX, false);
-  for (int i = 1; i < 4; ++i) {
-    queues_[i].shares_limit.store(i != 3);
-    Set(i, PRIORITY_MIN, true);
-    EXPECT_EQ(queues_[i].gate.load(), kGateBounded);
-  }
-  // The third only copies.
-  EXPECT_EQ(device_->ShareOf(150), 75);
-  Set(2, PRIORITY_MIN, false);
-  EXPECT_EQ(device_->ShareOf(150), 150);
-}
-
-TEST_F(DeviceTest, HighestIsNotBoundedAndClosesTheOthers)
-{
-  Set(0, PRIORITY_MAX, false);
-  Set(1, PRIORITY_MIN, true);
-  const uint64_t closures = queues_[1].closures.load();
-  Set(0, PRIORITY_MAX, true);
-  EXPECT_EQ(queues_[0].gate.load(), 0u);
-  EXPECT_EQ(queues_[1].gate.load(), kGateBounded | kGateClosed);
-  EXPECT_EQ(queues_[1].closures.load(), closures + 1);
-  EXPECT_EQ(queues_[0].preemptions.load(), 1);
-  Set(0, PRIORITY_MAX, false);
-  EXPECT_EQ(queues_[1].gate.load(), kGateBounded);
-}
-
-TEST_F(DeviceTest, WorkFromBeforeTheLimitIsNoted)
-{
-  for (Queue& queue : queues_) {
-    queue.uncounted.store(false);
-  }
-  Set(1, PRIORITY_DEFAULT, true);
-  EXPECT_EQ(queues_[1].gate.load(), 0u);
-  Set(0, PRIORITY_MAX, false);
-  EXPECT_EQ(queues_[1].gate.load(), kGateBounded);
-  EXPECT_TRUE(queues_[1].uncounted.load());
-  EXPECT_FALSE(queues_[2].uncounted.load());  // it has no work
-}
-
-TEST_F(DeviceTest, PolicyThatComesDuringAChangeDecides)
-{
-  Set(0, PRIORITY_MAX, true);
-  Set(1, PRIORITY_MIN, true);
-  EXPECT_EQ(queues_[1].gate.load(), kGateBounded | kGateClosed);
-  device_->Change(&queues_[0], [&] {
-    // By another thread, which then waits to apply it.
-    policy_.store(AppManaged());
-  });
-  EXPECT_EQ(queues_[1].gate.load(), 0u);
 }
 
 }  // namespace

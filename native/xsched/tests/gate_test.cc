@@ -11,6 +11,7 @@
 #include "fixture.h"
 #include "preempt/clock.h"
 #include "preempt/scheduler.h"
+#include "test_access.h"
 
 namespace {
 
@@ -116,9 +117,9 @@ TEST_F(GateTest, LowGoesOnAsSoonAsHighIsIdle)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  xsched::Scheduler::Get()
-      .Find(reinterpret_cast<uint64_t>(high.Get()))
-      ->usual_ready_ns.store(INT64_C(3600) * 1000000000);
+  xsched::TestAccess::SetUsualReadyNs(
+      xsched::Scheduler::Get().Find(reinterpret_cast<uint64_t>(high.Get())),
+      INT64_C(3600) * 1000000000);
   simulated::Hold(true);
   ASSERT_EQ(high.Launch(Kernel(10)), 0);
   std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(10)), 0); });

@@ -14,6 +14,7 @@
 #include "fake_hardware.h"
 #include "preempt/clock.h"
 #include "preempt/scheduler.h"
+#include "test_access.h"
 #include "xsched/xsched.h"
 
 namespace xsched {
@@ -69,7 +70,7 @@ class SchedulerTest : public testing::Test {
     created.queue = scheduler_.Find(created.stream);
     // What the tests launch is known, so that it need not go one at a time.
     for (int sample = 0; sample < 2; ++sample) {
-      created.queue->durations->Learn({1, 1}, 1000, true);
+      Learned(created)->Learn({1, 1}, 1000, true);
     }
     return created;
   }
@@ -100,13 +101,17 @@ class SchedulerTest : public testing::Test {
     return state == kQueueStateReady;
   }
 
-  // As if so much time had passed since everything that has happened.
-  static void
-  Age(const Stream& stream, int64_t ns)
+  static Durations*
+  Learned(const Stream& stream)
   {
-    stream.queue->ready_since_ns -= ns;
-    stream.queue->polled_since_ns -= ns;
-    stream.queue->polled_busy_ns -= ns;
+    return stream.queue->Home()->GetDevice()->GetDurations();
+  }
+
+  static bool
+  IsClosed(const Stream& stream)
+  {
+    return stream.queue->priority.load() <
+           stream.queue->turn.load()->Get().open_from;
   }
 
   Scheduler& scheduler_ = Scheduler::Get();
@@ -229,7 +234,7 @@ TEST_F(SchedulerTest, ContextAndOwnStreamAreNotForgottenWhileTheyAreAsked)
     };
     while (hardware_->at_query_stream) {
       IsReady(other);
-      Age(other, kSecond);
+      TestAccess::Age(other.queue, kSecond);
     }
     thread.join();
     EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
@@ -252,14 +257,14 @@ TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
   };
   const LaunchTicket ticket = scheduler_.BeforeLaunch(
       low_.queue, low_.stream, [] { return LaunchKey{kFunction, 1}; });
-  ASSERT_NE(low_.queue->gate.load() & kGateClosed, 0u);
+  ASSERT_TRUE(IsClosed(low_));
   ASSERT_TRUE(ticket.timed);
   hardware_->device_ns += kSecond;
   scheduler_.AfterLaunch(low_.queue, low_.stream, ticket, true);
   hardware_->busy.clear();
   EXPECT_TRUE(Synchronized(high_));
   low_.queue->timer.Read();
-  EXPECT_EQ(low_.queue->durations->Find({kFunction, 1}).ns, 0);
+  EXPECT_EQ(Learned(low_)->Find({kFunction, 1}).ns, 0);
 }
 
 // Who sleeps until the others should be done, by what is known of them, learns
@@ -268,13 +273,13 @@ TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
 TEST_F(SchedulerTest, SleepOfWhoWaitsIsNotTakenForWork)
 {
   int64_t usual_ns = 10 * kSecond;
-  high_.queue->usual_ready_ns.store(usual_ns);
+  TestAccess::SetUsualReadyNs(high_.queue, usual_ns);
   for (int request = 0; request < 40; ++request) {
     Launch(high_);
     ASSERT_TRUE(IsReady(high_));
-    Age(high_, usual_ns);
+    TestAccess::Age(high_.queue, usual_ns);
     ASSERT_FALSE(IsReady(high_));
-    usual_ns = high_.queue->usual_ready_ns.load();
+    usual_ns = TestAccess::UsualReadyNs(*high_.queue);
   }
   EXPECT_LT(usual_ns, kSecond / 100);
 }
@@ -295,9 +300,15 @@ TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
   const int created = hardware_->created[EventKind::kTimed];
   other.queue->timer.Read();
   EXPECT_TRUE(hardware_->queried.empty());
-  // Nor do its events come back.
-  Launch(low_, low_.stream, 9);
+  // Nor do its events come back, in another life of the same context.
+  const Stream low = Create(PRIORITY_MIN);
+  const Stream high = Create(PRIORITY_MAX);
+  Launch(low, low.stream, 9);
   EXPECT_GT(hardware_->created[EventKind::kTimed], created);
+  for (const Stream& stream : {low, high}) {
+    EXPECT_EQ(scheduler_.DestroyQueue(stream.xq), kXSchedSuccess);
+    EXPECT_EQ(scheduler_.DestroyHwQueue(stream.hwq), kXSchedSuccess);
+  }
 }
 
 }  // namespace

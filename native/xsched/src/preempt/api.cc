@@ -1,6 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include <cxxabi.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -32,6 +34,8 @@ Guard(const Body& body)
   }
   try {
     return body();
+  } catch (const abi::__forced_unwind&) {
+    throw;  // the thread is cancelled
   } catch (...) {
     return kXSchedErrorUnknown;
   }

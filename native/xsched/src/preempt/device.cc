@@ -3,8 +3,12 @@
 
 #include "preempt/device.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
+#include "preempt/clock.h"
+#include "preempt/thread_work.h"
 #include "preempt/wait.h"
 
 namespace xsched {
@@ -14,102 +18,739 @@ namespace {
 // busy.
 constexpr int kMaxSharers = 8;
 
+// Of a queue that others wait for, the next look is due after this part of the
+// time that it has been ready, within these bounds. The more it has taken, the
+// less it matters.
+constexpr int64_t kLookPart = 16;
+constexpr int64_t kMinLookNs = 50000;
+constexpr int64_t kMaxLookNs = 2000000;
+// Where the application synchronises by itself, that is noticed first.
+constexpr int64_t kMinLazyLookNs = 500000;
+// At each ready queue that nobody waits for: so often, and so many a second.
+constexpr int64_t kWatchNs = 20000000;
+constexpr int64_t kWatchEachNs = 250000;
+constexpr size_t kMaxLooks = 32;
+// How long the watcher goes on without anything to watch, so that who launches
+// now and then need not wake it.
+constexpr int64_t kLingerNs = 1000000000;
+
+// A turn is expected by the first few of the queues that have it.
+constexpr int kMaxExpected = 4;
+// After a spin of some length there is none for so many times that.
+constexpr int64_t kSpinPause = 32;
+
+constexpr size_t
+LevelOf(Priority priority)
+{
+  return static_cast<size_t>(priority - PRIORITY_NO_EXECUTE);
+}
+
 }  // namespace
 
 void
-ChangeGate(Queue* queue, uint32_t clear, uint32_t set)
+Waiter::Sleep(int64_t timeout_ns)
 {
-  uint32_t old = queue->gate.load(std::memory_order_relaxed);
-  uint32_t next = 0;
-  do {
-    next = (old & ~clear) | set;
-    if (next == old) {
+  if (!Woken()) {
+    FutexWait(&woken_, 0, timeout_ns);
+  }
+}
+
+// Destroyed after the lock is released.
+Device::Wakes::~Wakes()
+{
+  for (Waiter* waiter = first; waiter != nullptr;) {
+    // Once it is woken, it may be gone.
+    Waiter* const next = waiter->next_;
+    std::atomic<uint32_t>* const word = &waiter->woken_;
+    // Release: see Woken.
+    word->store(1, std::memory_order_release);
+    FutexWakeOne(word);
+    waiter = next;
+  }
+}
+
+Device::Device(int id, std::unique_ptr<Policy> policy)
+    : id_(id), policy_(std::move(policy)), decision_(policy_->Decide()),
+      levels_(new Level[PriorityCounts::kLevels]), watcher_(this)
+{
+  turn_.Set(decision_);
+}
+
+bool
+Device::MayTryUnknown(Queue* queue)
+{
+  // Sequentially consistent: of two queues that try at once, one sees the
+  // other.
+  Queue* holder = unknown_.load(std::memory_order_seq_cst);
+  if (holder != nullptr && holder != queue) {
+    if (holder->tries_unknown.load(std::memory_order_seq_cst)) {
+      return false;
+    }
+    holder->flight.Look();
+    if (holder->flight.HasUnknown()) {
+      return false;
+    }
+  }
+  return holder == queue ||
+         unknown_.compare_exchange_strong(
+             holder, queue, std::memory_order_seq_cst,
+             std::memory_order_relaxed);
+}
+
+// --- lists -------------------------------------------------------------------
+
+void
+Device::Push(ListHead* first, ListHead* last, LinkOf link, Queue* queue)
+{
+  (queue->seat.*link) = {*last, nullptr};
+  (*last == nullptr ? *first : ((*last)->seat.*link).next) = queue;
+  *last = queue;
+}
+
+void
+Device::Unlink(ListHead* first, ListHead* last, LinkOf link, Queue* queue)
+{
+  Seat::Link& own = queue->seat.*link;
+  (own.previous == nullptr ? *first : (own.previous->seat.*link).next) =
+      own.next;
+  (own.next == nullptr ? *last : (own.next->seat.*link).previous) =
+      own.previous;
+  own = {};
+}
+
+// --- readiness ---------------------------------------------------------------
+
+Standing
+Device::StandingOf(const Queue& queue) const
+{
+  return {&queue, queue.seat.priority, queue.seat.ready};
+}
+
+void
+Device::LinkReady(Queue* queue)
+{
+  const Seat& seat = queue->seat;
+  Level& level = levels_[LevelOf(seat.priority)];
+  Push(&level.first_ready, &level.last_ready, &Seat::of_level, queue);
+  level.sharing += seat.shares_limit ? 1 : 0;
+  ready_.Add(seat.priority);
+}
+
+void
+Device::UnlinkReady(Queue* queue)
+{
+  const Seat& seat = queue->seat;
+  Level& level = levels_[LevelOf(seat.priority)];
+  Unlink(&level.first_ready, &level.last_ready, &Seat::of_level, queue);
+  level.sharing -= seat.shares_limit ? 1 : 0;
+  ready_.Remove(seat.priority);
+}
+
+void
+Device::SetReady(Queue* queue, bool ready)
+{
+  Seat& seat = queue->seat;
+  const Standing before = StandingOf(*queue);
+  seat.ready = ready;
+  policy_->Changed(before, StandingOf(*queue));
+  if (ready) {
+    const int64_t now_ns = NowNs();
+    seat.ready_since_ns = now_ns;
+    seat.looked_ns = now_ns;
+    seat.next_look_ns = LookAfterNs(*queue, now_ns);
+    seat.used_ns = 0;
+    LinkReady(queue);
+    Push(&first_watched_, &last_watched_, &Seat::of_watch, queue);
+    // Relaxed: the flag that follows is what others look at.
+    queue->epoch.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    UnlinkReady(queue);
+    Unlink(&first_watched_, &last_watched_, &Seat::of_watch, queue);
+    // Here, where a launch that follows makes the queue ready first, so that
+    // nothing of it is forgotten.
+    queue->uncounted.store(false, std::memory_order_relaxed);
+    queue->flight.Clear();
+    for (auto& foreign : queue->foreign) {
+      foreign.store(0, std::memory_order_relaxed);
+    }
+    queue->foreign_overflow.store(false, std::memory_order_relaxed);
+    nothing_since_ns_ = NowNs();
+  }
+  // Sequentially consistent: see TryToBeIdle.
+  queue->ready.store(ready, std::memory_order_seq_cst);
+}
+
+bool
+Device::Works(const Queue& queue) const
+{
+  return queue.submitted.load(std::memory_order_seq_cst) -
+             queue.waiting.load(std::memory_order_relaxed) !=
+         queue.seat.drained;
+}
+
+bool
+Device::Wants(const Queue& queue)
+{
+  return queue.waiting.load(std::memory_order_relaxed) != 0 &&
+         queue.held_back.load(std::memory_order_relaxed) == 0;
+}
+
+// A launch counts itself and then looks whether the queue is ready; here it is
+// said not to be and then the launches are looked at (sequentially consistent):
+// either the launch makes the queue ready, or it is seen here.
+bool
+Device::TryToBeIdle(Queue* queue)
+{
+  queue->ready.store(false, std::memory_order_seq_cst);
+  if (Works(*queue) || Wants(*queue)) {
+    queue->ready.store(true, std::memory_order_seq_cst);
+    return false;
+  }
+  SetReady(queue, false);
+  return true;
+}
+
+void
+Device::Reassess(Queue* queue)
+{
+  if (!queue->seat.present) {
+    return;
+  }
+  if (queue->seat.ready) {
+    TryToBeIdle(queue);
+  } else if (Works(*queue) || Wants(*queue)) {
+    SetReady(queue, true);
+  }
+}
+
+void
+Device::MarkReady(Queue* queue)
+{
+  bool poke = false;
+  {
+    Wakes wakes;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!queue->seat.present || queue->seat.ready) {
       return;
     }
-    // Sequentially consistent, as is 'sleepers': either a launch that goes
-    // to sleep sees the new gate, or this thread sees the sleeper.
-  } while (!queue->gate.compare_exchange_weak(
-      old, next, std::memory_order_seq_cst, std::memory_order_relaxed));
-  if (queue->sleepers.load(std::memory_order_seq_cst) != 0) {
-    FutexWakeAll(&queue->gate);
+    SetReady(queue, true);
+    Decide(queue, &wakes);
+    poke = watcher_rests_;
+    watcher_rests_ = false;
   }
+  if (poke) {
+    watcher_.Poke();
+  }
+}
+
+bool
+Device::MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Seat& seat = queue->seat;
+  if (!seat.present || !seat.ready) {
+    return false;
+  }
+  const uint64_t drained = std::exchange(seat.drained, launched);
+  if (!TryToBeIdle(queue)) {
+    // What is known to be done stays known only if all of it is.
+    if (Works(*queue)) {
+      seat.drained = drained;
+    }
+    return false;
+  }
+  const int64_t took_ns =
+      std::max<int64_t>(busy_until_ns - seat.ready_since_ns, 1);
+  seat.usual_ready_ns = seat.usual_ready_ns == 0
+                            ? took_ns
+                            : seat.usual_ready_ns +
+                                  (took_ns - seat.usual_ready_ns) / 4;
+  if (seat.used_ns == 0) {
+    policy_->Used(StandingOf(*queue), took_ns);
+  }
+  Decide(nullptr, &wakes);
+  WakeThoseWithOwnWork(&wakes);
+  return true;
+}
+
+void
+Device::Used(Queue* queue, int64_t device_ns)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (queue->seat.present) {
+    queue->seat.used_ns += device_ns;
+    policy_->Used(StandingOf(*queue), device_ns);
+    Decide(nullptr, &wakes);
+  }
+}
+
+std::vector<Queue*>
+Device::ReadyIn(const Context& context)
+{
+  std::vector<Queue*> queues;
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Queue* queue = first_watched_; queue != nullptr;
+       queue = queue->seat.of_watch.next) {
+    if (queue->Home() == &context) {
+      queues.push_back(queue);
+    }
+  }
+  return queues;
+}
+
+// --- decisions ---------------------------------------------------------------
+
+void
+Device::Decide(Queue* cause, Wakes* wakes)
+{
+  const Decision before = decision_;
+  decision_ = policy_->Decide();
+  if (decision_.open_from > before.open_from) {
+    if (cause != nullptr) {
+      const bool itself = cause->seat.ready &&
+                          cause->seat.priority >= before.open_from &&
+                          cause->seat.priority < decision_.open_from;
+      cause->preemptions.fetch_add(
+          ready_.Between(before.open_from, decision_.open_from) -
+              (itself ? 1 : 0),
+          std::memory_order_relaxed);
+    }
+    // Release, and before the turn ends: who sees it open afterwards and finds
+    // the same number has not missed anything.
+    ready_.ForEach(
+        before.open_from, decision_.open_from, [this](Priority priority) {
+          levels_[LevelOf(priority)].closures.fetch_add(
+              1, std::memory_order_release);
+        });
+  }
+  const int sharers =
+      decision_.open_from < decision_.bounded_below
+          ? levels_[LevelOf(decision_.open_from)].sharing
+          : 1;
+  sharers_.store(
+      std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
+  turn_.Set(decision_);
+  waiting_.ForEach(
+      decision_.open_from, before.open_from, [&](Priority priority) {
+        Queue* next = nullptr;
+        for (Queue* queue = levels_[LevelOf(priority)].first_waiting;
+             queue != nullptr; queue = next) {
+          next = queue->seat.of_waiting.next;
+          WakeIfOpen(queue, wakes);
+        }
+      });
 }
 
 void
 Device::Add(Queue* queue)
 {
+  Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
-  candidates_.reserve(queues_.size() + 1);  // so that Apply never fails
   queues_.push_back(queue);
-  Apply(queue);
+  Seat& seat = queue->seat;
+  seat = {};
+  seat.present = true;
+  // What it was given before is not this device's concern.
+  seat.drained = queue->submitted.load(std::memory_order_seq_cst);
+  queue->priority.store(PRIORITY_DEFAULT, std::memory_order_relaxed);
+  queue->held_back.store(0, std::memory_order_relaxed);
+  queue->shares_limit.store(false, std::memory_order_relaxed);
+  queue->flight.Follow(Closures(PRIORITY_DEFAULT));
+  policy_->Added(StandingOf(*queue));
+  Decide(queue, &wakes);
 }
 
 void
 Device::Remove(Queue* queue)
 {
+  Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
-  queues_.erase(
-      std::remove(queues_.begin(), queues_.end(), queue), queues_.end());
-  ChangeGate(queue, ~0u, 0);
-  Apply(nullptr);
-}
-
-void
-Device::Blockers(const Queue& queue, std::vector<Queue*>* blockers)
-{
-  blockers->clear();
-  const Priority own = queue.priority.load(std::memory_order_relaxed);
-  std::lock_guard<std::mutex> lock(mutex_);
-  const Policy& policy = CurrentPolicy();
-  for (Queue* other : queues_) {
-    if (other != &queue && other->ready.load(std::memory_order_relaxed) &&
-        policy.Blocks(
-            other->priority.load(std::memory_order_relaxed), own)) {
-      blockers->push_back(other);
-    }
+  Seat& seat = queue->seat;
+  if (!seat.present) {
+    return;
   }
+  WakeAll(queue, &wakes);
+  if (seat.ready) {
+    SetReady(queue, false);
+  }
+  policy_->Removed(StandingOf(*queue));
+  seat.present = false;
+  queue->held_back.store(0, std::memory_order_relaxed);
+  queues_.erase(std::find(queues_.begin(), queues_.end(), queue));
+  Decide(nullptr, &wakes);
+  WakeThoseWithOwnWork(&wakes);
 }
 
 void
-Device::Apply(Queue* cause)
+Device::SetPriority(Queue* queue, Priority priority)
 {
-  candidates_.clear();
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Seat& seat = queue->seat;
+  if (!seat.present) {
+    return;
+  }
+  const Standing before = StandingOf(*queue);
+  const uint32_t waiting = queue->waiting.load(std::memory_order_relaxed);
+  Level& old_level = levels_[LevelOf(seat.priority)];
+  if (seat.ready) {
+    UnlinkReady(queue);
+  }
+  if (waiting != 0) {
+    Unlink(
+        &old_level.first_waiting, &old_level.last_waiting, &Seat::of_waiting,
+        queue);
+  }
+  for (uint32_t i = 0; i < waiting; ++i) {
+    waiting_.Remove(seat.priority);
+    waiting_.Add(priority);
+  }
+  seat.priority = priority;
+  queue->priority.store(
+      static_cast<int16_t>(priority), std::memory_order_relaxed);
+  Level& level = levels_[LevelOf(priority)];
+  if (waiting != 0) {
+    Push(
+        &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+  }
+  if (seat.ready) {
+    LinkReady(queue);
+  }
+  policy_->Changed(before, StandingOf(*queue));
+  queue->flight.Follow(&level.closures);
+  SetHeldBack(queue, kNoExecute, priority == PRIORITY_NO_EXECUTE);
+  Decide(queue, &wakes);
+  WakeIfOpen(queue, &wakes);
+  WakeThoseWithOwnWork(&wakes);
+}
+
+void
+Device::SetPolicy(std::unique_ptr<Policy> policy)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  policy_ = std::move(policy);
   for (Queue* queue : queues_) {
-    candidates_.push_back(
-        {queue->priority.load(std::memory_order_relaxed),
-         queue->ready.load(std::memory_order_relaxed), true, false});
+    policy_->Added(StandingOf(*queue));
   }
-  CurrentPolicy().Decide(candidates_.data(), candidates_.size());
-  int sharers = 0;
-  for (size_t i = 0; i < queues_.size(); ++i) {
-    Queue* queue = queues_[i];
-    const Candidate& decided = candidates_[i];
-    const uint32_t old = queue->gate.load(std::memory_order_relaxed);
-    uint32_t set = 0;
-    set |= decided.may_launch ? 0u : kGateClosed;
-    set |= decided.bounded ? kGateBounded : 0u;
-    set |= decided.priority == PRIORITY_NO_EXECUTE ? kGateHeld : 0u;
-    if (!decided.may_launch && (old & kGateClosed) == 0 && decided.ready &&
-        cause != nullptr && cause != queue) {
-      cause->preemptions.fetch_add(1, std::memory_order_relaxed);
-    }
-    if (decided.bounded && (old & kGateBounded) == 0 && decided.ready) {
-      queue->uncounted.store(true, std::memory_order_relaxed);
-    }
-    if (!decided.may_launch && (old & kGateClosed) == 0) {
-      // Release, and before the gate closes: who sees it open afterwards and
-      // finds the same number has not missed anything.
-      queue->closures.fetch_add(1, std::memory_order_release);
-    }
-    if (decided.bounded && decided.may_launch && decided.ready &&
-        queue->shares_limit.load(std::memory_order_relaxed)) {
-      ++sharers;
-    }
-    ChangeGate(
-        queue, (kGateClosed | kGateBounded | kGateHeld) & ~set, set);
+  Decide(nullptr, &wakes);
+  WakeThoseWithOwnWork(&wakes);
+}
+
+void
+Device::SetHeldBack(Queue* queue, uint8_t bit, bool set)
+{
+  const uint8_t old = queue->held_back.load(std::memory_order_relaxed);
+  // Sequentially consistent: see Turn.
+  queue->held_back.store(
+      static_cast<uint8_t>(set ? old | bit : old & ~bit),
+      std::memory_order_seq_cst);
+  Reassess(queue);
+}
+
+void
+Device::Suspend(Queue* queue)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (queue->seat.present) {
+    SetHeldBack(queue, kSuspended, true);
+    Decide(nullptr, &wakes);
+    WakeThoseWithOwnWork(&wakes);
   }
-  sharers_.store(
-      std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
+}
+
+void
+Device::Resume(Queue* queue)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (queue->seat.present) {
+    SetHeldBack(queue, kSuspended, false);
+    Decide(queue, &wakes);
+    WakeIfOpen(queue, &wakes);
+  }
+}
+
+void
+Device::Share(Queue* queue)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Seat& seat = queue->seat;
+  if (!seat.present || seat.shares_limit) {
+    return;
+  }
+  seat.shares_limit = true;
+  queue->shares_limit.store(true, std::memory_order_relaxed);
+  if (seat.ready) {
+    ++levels_[LevelOf(seat.priority)].sharing;
+  }
+  Decide(nullptr, &wakes);
+}
+
+Device::Description
+Device::Describe(const Queue& queue)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return {
+      queue.seat.priority, queue.seat.ready,
+      queue.seat.priority < decision_.open_from,
+      queue.held_back.load(std::memory_order_relaxed)};
+}
+
+// --- waiting -----------------------------------------------------------------
+
+void
+Device::Unlink(Waiter* waiter)
+{
+  Queue* const queue = waiter->queue_;
+  Seat& seat = queue->seat;
+  (waiter->previous_ == nullptr ? seat.waiters : waiter->previous_->next_) =
+      waiter->next_;
+  if (waiter->next_ != nullptr) {
+    waiter->next_->previous_ = waiter->previous_;
+  }
+  waiter->linked_ = false;
+  waiting_with_own_work_ -= waiter->has_own_work_ ? 1 : 0;
+  waiting_.Remove(seat.priority);
+  if (queue->waiting.fetch_sub(1, std::memory_order_relaxed) == 1) {
+    Level& level = levels_[LevelOf(seat.priority)];
+    Unlink(
+        &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+  }
+}
+
+void
+Device::Wake(Waiter* waiter, Wakes* wakes)
+{
+  Unlink(waiter);
+  waiter->next_ = wakes->first;
+  wakes->first = waiter;
+}
+
+void
+Device::WakeAll(Queue* queue, Wakes* wakes)
+{
+  while (queue->seat.waiters != nullptr) {
+    Wake(queue->seat.waiters, wakes);
+  }
+}
+
+void
+Device::WakeIfOpen(Queue* queue, Wakes* wakes)
+{
+  if (queue->held_back.load(std::memory_order_relaxed) == 0 &&
+      queue->seat.priority >= decision_.open_from) {
+    WakeAll(queue, wakes);
+  }
+}
+
+// Those may go when the others are idle, while what is their own is not.
+void
+Device::WakeThoseWithOwnWork(Wakes* wakes)
+{
+  if (waiting_with_own_work_ == 0) {
+    return;
+  }
+  waiting_.ForEach(
+      PRIORITY_NO_EXECUTE, PRIORITY_MAX + 1, [&](Priority priority) {
+        Queue* next_queue = nullptr;
+        for (Queue* queue = levels_[LevelOf(priority)].first_waiting;
+             queue != nullptr; queue = next_queue) {
+          next_queue = queue->seat.of_waiting.next;
+          Waiter* next = nullptr;
+          for (Waiter* waiter = queue->seat.waiters; waiter != nullptr;
+               waiter = next) {
+            next = waiter->next_;
+            if (waiter->has_own_work_) {
+              Wake(waiter, wakes);
+            }
+          }
+        }
+      });
+}
+
+Device::Answer
+Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
+{
+  Queue* const queue = waiter->queue_;
+  Answer answer = {Answer::kWait, 0};
+  bool poke = false;
+  {
+    Wakes wakes;
+    std::lock_guard<std::mutex> lock(mutex_);
+    Seat& seat = queue->seat;
+    if (!seat.present ||
+        queue->generation.load(std::memory_order_relaxed) != generation) {
+      // The queue was destroyed, and begins another life perhaps.
+      return {Answer::kGoThoughNotItsTurn, 0};
+    }
+    const uint8_t held_back = static_cast<uint8_t>(
+        queue->held_back.load(std::memory_order_relaxed) & ~may_ignore);
+    bool has_own_work = false;
+    if (held_back == 0) {
+      if (seat.priority >= decision_.open_from) {
+        return {
+            queue->held_back.load(std::memory_order_relaxed) == 0
+                ? Answer::kGo
+                : Answer::kGoThoughNotItsTurn,
+            0};
+      }
+      const int own = CountOwnWorkAbove(*queue);
+      if (own != 0 && policy_->Blockers(seat.priority) <= own) {
+        return {Answer::kGoThoughNotItsTurn, 0};
+      }
+      has_own_work = own != 0;
+    }
+    waiter->woken_.store(0, std::memory_order_relaxed);
+    waiter->linked_ = true;
+    waiter->has_own_work_ = has_own_work;
+    waiter->previous_ = nullptr;
+    waiter->next_ = seat.waiters;
+    if (seat.waiters != nullptr) {
+      seat.waiters->previous_ = waiter;
+    }
+    seat.waiters = waiter;
+    waiting_with_own_work_ += has_own_work ? 1 : 0;
+    if (queue->waiting.fetch_add(1, std::memory_order_relaxed) == 0) {
+      Level& level = levels_[LevelOf(seat.priority)];
+      Push(
+          &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+    }
+    // The first one makes the watcher look closely.
+    poke = waiting_.Total() == 0;
+    waiting_.Add(seat.priority);
+    Reassess(queue);
+    Decide(nullptr, &wakes);
+    poke = poke || watcher_rests_;
+    watcher_rests_ = false;
+    answer.expected_ns = held_back == 0 ? ExpectedNs() : 0;
+  }
+  if (poke) {
+    watcher_.Poke();
+  }
+  return answer;
+}
+
+void
+Device::Leave(Waiter* waiter)
+{
+  {
+    Wakes wakes;
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (waiter->linked_) {
+      Unlink(waiter);
+      Reassess(waiter->queue_);
+      Decide(nullptr, &wakes);
+      return;
+    }
+  }
+  // Somebody has it in hand to wake it: it must not go before that.
+  while (!waiter->Woken()) {
+    sched_yield();
+  }
+}
+
+int64_t
+Device::ExpectedNs() const
+{
+  int64_t expected_ns = 0;
+  int seen = 0;
+  for (const Queue* queue = levels_[LevelOf(ready_.Highest())].first_ready;
+       queue != nullptr && seen < kMaxExpected;
+       queue = queue->seat.of_level.next, ++seen) {
+    if (queue->seat.usual_ready_ns == 0) {
+      return 0;
+    }
+    expected_ns = std::max(
+        expected_ns,
+        queue->seat.ready_since_ns + queue->seat.usual_ready_ns);
+  }
+  return expected_ns;
+}
+
+bool
+Device::TakeSpin(int64_t now_ns)
+{
+  return now_ns >= next_spin_ns_.load(std::memory_order_relaxed) &&
+         !spinning_.exchange(true, std::memory_order_relaxed);
+}
+
+void
+Device::GiveSpin(int64_t spun_ns)
+{
+  next_spin_ns_.store(
+      NowNs() + kSpinPause * spun_ns, std::memory_order_relaxed);
+  spinning_.store(false, std::memory_order_relaxed);
+}
+
+// --- for the watcher ---------------------------------------------------------
+
+int64_t
+Device::LookAfterNs(const Queue& queue, int64_t now_ns)
+{
+  const Seat& seat = queue.seat;
+  const int64_t least_ns =
+      queue.app_synchronizes.load(std::memory_order_relaxed) ? kMinLazyLookNs
+                                                             : kMinLookNs;
+  const int64_t rest_ns =
+      seat.usual_ready_ns == 0
+          ? 0
+          : seat.ready_since_ns + seat.usual_ready_ns - now_ns;
+  return now_ns +
+         std::min(
+             std::max(
+                 {(now_ns - seat.ready_since_ns) / kLookPart, rest_ns,
+                  least_ns}),
+             kMaxLookNs);
+}
+
+int64_t
+Device::CollectLooks(int64_t now_ns, std::vector<Queue*>* queues)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (first_watched_ == nullptr) {
+    if (now_ns - nothing_since_ns_ < kLingerNs) {
+      return now_ns + kWatchNs;
+    }
+    watcher_rests_ = true;
+    return INT64_MAX;
+  }
+  int64_t next_ns = INT64_MAX;
+  if (waiting_.Total() != 0) {
+    Level& level = levels_[LevelOf(ready_.Highest())];
+    size_t rest = kMaxLooks;
+    for (Queue* queue = level.first_ready; queue != nullptr && rest > 0;
+         queue = queue->seat.of_level.next, --rest) {
+      Seat& seat = queue->seat;
+      if (seat.next_look_ns <= now_ns) {
+        queues->push_back(queue);
+        seat.next_look_ns = LookAfterNs(*queue, now_ns);
+      }
+      next_ns = std::min(next_ns, seat.next_look_ns);
+    }
+    // Those beyond come first the next time.
+    if (rest == 0) {
+      Queue* const first = level.first_ready;
+      Unlink(&level.first_ready, &level.last_ready, &Seat::of_level, first);
+      Push(&level.first_ready, &level.last_ready, &Seat::of_level, first);
+    }
+  }
+  const int64_t each_ns =
+      std::max<int64_t>(kWatchNs, ready_.Total() * kWatchEachNs);
+  size_t rest = kMaxLooks;
+  while (first_watched_->seat.looked_ns + each_ns <= now_ns && rest > 0) {
+    Queue* const queue = first_watched_;
+    queues->push_back(queue);
+    queue->seat.looked_ns = now_ns;
+    Unlink(&first_watched_, &last_watched_, &Seat::of_watch, queue);
+    Push(&first_watched_, &last_watched_, &Seat::of_watch, queue);
+    --rest;
+  }
+  return std::min(next_ns, first_watched_->seat.looked_ns + each_ns);
 }
 
 }  // namespace xsched

@@ -5,28 +5,111 @@
 #define XSCHED_PREEMPT_DEVICE_H_
 
 #include <atomic>
+#include <cstdint>
+#include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "preempt/durations.h"
 #include "preempt/policy.h"
+#include "preempt/priority_counts.h"
 #include "preempt/queue.h"
+#include "preempt/room_turn.h"
+#include "preempt/turn.h"
+#include "preempt/watcher.h"
 
 namespace xsched {
 
-// The queues that compete for one device, and what the policy decided for
-// each: it stands in the queue's gate, so that a launch need not ask.
+// One launch that waits for its queue's turn: a thread that sleeps until
+// somebody wakes it. It lies on that thread's stack. The device owns the links.
+class Waiter {
+ public:
+  explicit Waiter(Queue* queue) : queue_(queue) {}
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  Queue* GetQueue() const { return queue_; }
+  bool
+  Woken() const
+  {
+    // Acquire: what the thread that woke it did comes before.
+    return woken_.load(std::memory_order_acquire) != 0;
+  }
+  // Sleeps until it is woken, at most so long.
+  void Sleep(int64_t timeout_ns);
+
+ private:
+  friend class Device;
+
+  Queue* const queue_;
+  std::atomic<uint32_t> woken_{0};
+  // Under the device's lock.
+  bool linked_ = false;
+  bool has_own_work_ = false;
+  Waiter* previous_ = nullptr;
+  Waiter* next_ = nullptr;
+};
+
+// The queues that compete for one device: which of them are ready, whose turn
+// it is, and which launches wait for it. It has a lock, and everything that it
+// changes, here and in the queues' seats, it changes under that lock; it never
+// calls the driver or waits with it.
+//
+// What a change costs depends on what changes, not on how many queues there
+// are: whose turn it is stands in one word for all of them, and only launches
+// that may go are woken.
+//
+// The states of a queue that is scheduled:
+//
+//   idle --a launch, or other work--> ready --the device has finished
+//                                             all of it----------> idle
+//
+//   A queue is ready if it works: the device has not been seen to have finished
+//   all that reached it (submitted - waiting != drained); or if it wants: a
+//   launch waits, and only other queues keep it from going. A queue that is
+//   held back wants nothing: it must not keep others from launching.
+//
+// The states of a launch:
+//
+//   asked for --its turn--> (room in flight) --> in the driver --> on the device
+//       |                        |      ^
+//       '-> waits for its turn <-'------'
+//
+//   It is counted in 'submitted' from the beginning and in 'launched' from when
+//   the driver has returned. A thread that is cancelled while it waits gives it
+//   up.
 class Device {
  public:
-  // The policy may change at any time; whoever changes it calls Change() then,
-  // on every device.
-  Device(int id, const std::atomic<const Policy*>& policy)
-      : id_(id), policy_(policy)
-  {
-  }
+  // What a launch that asks for its turn is told.
+  struct Answer {
+    enum { kGo, kGoThoughNotItsTurn, kWait } what;
+    // When its turn may come, by what the queues that have it usually take; 0
+    // if that is not known.
+    int64_t expected_ns;
+  };
+
+  // What a person sees of a queue.
+  struct Description {
+    Priority priority;
+    bool ready;
+    bool closed;  // it is not its turn
+    uint8_t held_back;
+  };
+
+  Device(int id, std::unique_ptr<Policy> policy);
 
   int Id() const { return id_; }
+  const Turn* GetTurn() const { return &turn_; }
   Durations* GetDurations() { return &durations_; }
+  RoomTurn* GetRoomTurn() { return &room_turn_; }
+  // Grows whenever the turn of ready queues of that priority ends.
+  const std::atomic<uint64_t>*
+  Closures(Priority priority) const
+  {
+    return &levels_[priority - PRIORITY_NO_EXECUTE].closures;
+  }
+
   // The part of the limit in flight that each of the queues gets that may
   // launch now under it: all of them together delay a queue of higher
   // priority.
@@ -36,42 +119,123 @@ class Device {
     // Relaxed: a share is right soon after it changes.
     return limit_ns / sharers_.load(std::memory_order_relaxed);
   }
+  // Whether the queue may try to put a launch in flight whose time is not known:
+  // of all queues of the device one has such a launch there.
+  bool MayTryUnknown(Queue* queue);
 
+  // --- the queues ------------------------------------------------------
   void Add(Queue* queue);
+  // Its launches go ahead.
   void Remove(Queue* queue);
-  // Runs 'change' on the state that the policy looks at, then the policy.
-  // 'cause' is blamed for the queues that have to stop.
-  template <typename Function>
-  void
-  Change(Queue* cause, const Function& change)
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    change();
-    Apply(cause);
-  }
-  // The ready queues that keep 'queue' from launching.
-  void Blockers(const Queue& queue, std::vector<Queue*>* blockers);
+  void SetPriority(Queue* queue, Priority priority);
+  void SetPolicy(std::unique_ptr<Policy> policy);
+  void Suspend(Queue* queue);
+  void Resume(Queue* queue);
+  // It launches kernels under the limit from now on.
+  void Share(Queue* queue);
+  Description Describe(const Queue& queue);
+
+  // --- readiness -------------------------------------------------------
+  void MarkReady(Queue* queue);
+  // The device has finished all that had been launched when 'launched' was
+  // read. False if there is more. 'busy_until_ns' is when the queue was last
+  // known to have work.
+  bool MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns);
+  // The device has spent so much time on the queue.
+  void Used(Queue* queue, int64_t device_ns);
+  // Those that are ready, of one context.
+  std::vector<Queue*> ReadyIn(const Context& context);
+
+  // --- waiting ---------------------------------------------------------
+  // Asks for a launch's turn. kWait: the waiter must be left. 'generation' is
+  // the life of the queue that the launch belongs to; 'may_ignore' are the
+  // reasons to be held back that do not concern the calling thread.
+  Answer Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore);
+  // When it was woken, or no longer waits.
+  void Leave(Waiter* waiter);
+  // One thread at a time may spin for its turn, and only for a small part of
+  // the time.
+  bool TakeSpin(int64_t now_ns);
+  void GiveSpin(int64_t spun_ns);
+
+  // --- for the watcher -------------------------------------------------
+  // The queues to be looked at now. Returns when the next look is due;
+  // INT64_MAX if nothing is to be looked at until it is poked.
+  int64_t CollectLooks(int64_t now_ns, std::vector<Queue*>* queues);
 
  private:
-  void Apply(Queue* cause);
-  // With the lock held: what is decided last is decided by the last policy.
-  const Policy& CurrentPolicy() const
-  {
-    return *policy_.load(std::memory_order_acquire);
-  }
+  friend struct TestAccess;
+
+  // Waiters that are to be woken once the lock is released.
+  struct Wakes {
+    ~Wakes();
+    Waiter* first = nullptr;
+  };
+  using ListHead = Queue*;
+  using LinkOf = Seat::Link Seat::*;
+
+  Standing StandingOf(const Queue& queue) const;
+  static void Push(ListHead* first, ListHead* last, LinkOf link, Queue* queue);
+  static void Unlink(
+      ListHead* first, ListHead* last, LinkOf link, Queue* queue);
+  void LinkReady(Queue* queue);
+  void UnlinkReady(Queue* queue);
+  void SetReady(Queue* queue, bool ready);
+  // Whether the queue has reason to be ready.
+  bool Works(const Queue& queue) const;
+  static bool Wants(const Queue& queue);
+  // Makes it what it has reason to be.
+  void Reassess(Queue* queue);
+  bool TryToBeIdle(Queue* queue);
+  // After every change. 'cause' is blamed for the queues that have to stop.
+  void Decide(Queue* cause, Wakes* wakes);
+  void Wake(Waiter* waiter, Wakes* wakes);
+  void WakeAll(Queue* queue, Wakes* wakes);
+  void WakeIfOpen(Queue* queue, Wakes* wakes);
+  void WakeThoseWithOwnWork(Wakes* wakes);
+  void Unlink(Waiter* waiter);
+  void SetHeldBack(Queue* queue, uint8_t bit, bool set);
+  int64_t ExpectedNs() const;
+  static int64_t LookAfterNs(const Queue& queue, int64_t now_ns);
 
   const int id_;
-  const std::atomic<const Policy*>& policy_;
-  std::mutex mutex_;
-  std::vector<Queue*> queues_;
-  std::vector<Candidate> candidates_;
+  Turn turn_;
   std::atomic<int> sharers_{1};
-  Durations durations_;
-};
+  std::atomic<Queue*> unknown_{nullptr};
+  std::atomic<bool> spinning_{false};
+  std::atomic<int64_t> next_spin_ns_{0};
 
-// Sets and clears bits of a queue's gate, and wakes its launches if that lets
-// them go.
-void ChangeGate(Queue* queue, uint32_t clear, uint32_t set);
+  // Guards all that follows, and the seats of the queues.
+  std::mutex mutex_;
+  std::unique_ptr<Policy> policy_;
+  Decision decision_;
+  std::vector<Queue*> queues_;
+  // Of each priority: how often its turn has ended (read by anyone); those that
+  // are ready, and those of them that share the limit; those that launches wait
+  // in.
+  struct Level {
+    std::atomic<uint64_t> closures{0};
+    ListHead first_ready = nullptr;
+    ListHead last_ready = nullptr;
+    ListHead first_waiting = nullptr;
+    ListHead last_waiting = nullptr;
+    int sharing = 0;
+  };
+  const std::unique_ptr<Level[]> levels_;
+  PriorityCounts ready_;
+  PriorityCounts waiting_;  // launches
+  int waiting_with_own_work_ = 0;
+  // All that are ready, the one that was looked at longest ago first.
+  ListHead first_watched_ = nullptr;
+  ListHead last_watched_ = nullptr;
+  // The watcher sleeps until it is poked; nothing has been ready since then.
+  bool watcher_rests_ = true;
+  int64_t nothing_since_ns_ = 0;
+
+  Durations durations_;
+  RoomTurn room_turn_;
+  Watcher watcher_;
+};
 
 }  // namespace xsched
 

@@ -28,6 +28,8 @@ constexpr int kMaxExtensions = 2;
 // the segment at its end. Or it is so slow that the device is done with the
 // last launch before it matters.
 constexpr int64_t kStopped = 4;
+// The handle that means another stream in each thread.
+constexpr uint64_t kPerThread = 2;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
 constexpr int64_t kUnknownPatienceNs = 1000000000;
@@ -70,12 +72,20 @@ Flight::Streams::Remove(uint64_t stream)
 }
 
 void
-Flight::Attach(EventPool* pool, const std::atomic<uint64_t>* closures)
+Flight::Attach(EventPool* pool)
 {
   Clear();
   std::lock_guard<std::mutex> lock(mutex_);
   pool_ = pool;
+}
+
+void
+Flight::Follow(const std::atomic<uint64_t>* closures)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
   closures_ = closures;
+  // Of another number than what was read before.
+  open_closures_ = UINT64_MAX;
 }
 
 int64_t
@@ -205,6 +215,13 @@ Flight::GiveUp()
   given_up_ = !closed_.empty();
 }
 
+bool
+Flight::GivenUp() const
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return given_up_;
+}
+
 int64_t
 Flight::PatienceNs() const
 {
@@ -245,7 +262,8 @@ Flight::Look()
 {
   Lock lock(mutex_);
   Settle();
-  if (open_ns_ > 0) {
+  // Only a stream's own thread can record into a per-thread stream.
+  if (open_ns_ > 0 && !open_streams_.Has(kPerThread)) {
     Close(&lock);
   }
   Collect(&lock);
@@ -430,6 +448,7 @@ Flight::Collect(Lock* lock)
     // It ended between the last look and this one, and when it should have,
     // if the estimate is right.
     const int64_t ended_ns = Clamp(front_due_ns_, front_busy_ns_, now_ns);
+    finished_ns_.fetch_add(front.ns, std::memory_order_relaxed);
     closed_ns_ -= front.ns;
     closed_launches_ -= front.launches;
     GiveBack(pool_, &closed_.front());

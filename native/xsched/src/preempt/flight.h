@@ -35,9 +35,10 @@ class Flight {
     int64_t launches;  // 0: no cap
   };
 
-  // For a queue that begins a life. 'closures' is the number of times that the
-  // queue's gate has closed.
-  void Attach(EventPool* pool, const std::atomic<uint64_t>* closures);
+  // For a queue that begins a life.
+  void Attach(EventPool* pool);
+  // 'closures' is the number of times that the queue's turn has ended.
+  void Follow(const std::atomic<uint64_t>* closures);
 
   // The fast path: takes the launch out of what is granted, if its time is
   // known and it goes where the last one went.
@@ -79,6 +80,7 @@ class Flight {
   // that only this thread will do, after further launches perhaps. Until the
   // device is seen to have finished something, everything is admitted.
   void GiveUp();
+  bool GivenUp() const;
   // Whether a segment took much longer than estimated since the last time that
   // this was asked, with the device for itself: what is believed of its
   // kernels is out of date.
@@ -97,6 +99,15 @@ class Flight {
   bool HasUnknown() const;
   // Looks what the device has finished.
   void Look();
+  // Device time, by estimate, of what was seen to finish since the last time
+  // that this was asked.
+  int64_t
+  TakeFinishedNs()
+  {
+    return finished_ns_.load(std::memory_order_relaxed) == 0
+               ? 0
+               : finished_ns_.exchange(0, std::memory_order_relaxed);
+  }
   // Grows whenever the device is seen to have finished something.
   uint64_t
   Completions() const
@@ -171,6 +182,7 @@ class Flight {
   std::atomic<int64_t> granted_ns_{0};
   std::atomic<uint64_t> stream_{0};
   std::atomic<uint64_t> completions_{0};
+  std::atomic<int64_t> finished_ns_{0};
 
   // Guards all that follows.
   mutable std::mutex mutex_;

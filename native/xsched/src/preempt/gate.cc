@@ -1,12 +1,14 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
-//
-// Where launches wait: for their queue's turn, and for room in flight.
+
+#include "preempt/gate.h"
+
+#include <pthread.h>
 
 #include <algorithm>
-#include <vector>
 
 #include "preempt/clock.h"
+#include "preempt/device.h"
 #include "preempt/options.h"
 #include "preempt/scheduler.h"
 #include "preempt/thread_work.h"
@@ -15,90 +17,158 @@
 namespace xsched {
 namespace {
 
-// A turn that is expected within this is waited for awake, since the device
-// has nothing to do until the thread is back.
+// A turn that is expected within this is waited for awake, by one thread of a
+// device, since the device has nothing to do until the thread is back.
 constexpr int64_t kSpinNs = 100000;
-// The longest spin for a turn that does not come, and the naps after it.
-constexpr int64_t kMaxSpinNs = 400000;
-constexpr int64_t kNapNs = 200000;
-// However long the others usually take, they are looked at this often: who
-// never synchronises is not seen to be idle otherwise.
-constexpr int64_t kMaxSleepNs = 5000000;
-// How often a spinning thread looks at the other queues; that its turn has
-// come it sees at once.
-constexpr int64_t kLookNs = 20000;
-constexpr int64_t kSuspendedNapNs = 10000000;
+// The longest spin for a turn that does not come.
+constexpr int64_t kMaxSpinNs = 200000;
+// A thread sleeps until it is woken; it wakes up this often to see whether it
+// is cancelled.
+constexpr int64_t kCancelLookNs = 200000000;
 
 // Room that is expected within this is waited for awake. A sleep ends about
 // this late.
 constexpr int64_t kShortestSleepNs = 20000;
 constexpr int64_t kWakeUpNs = 8000;
 constexpr int64_t kAwakeLookNs = 2000;
+// Without its turn to look closely, a thread looks this often.
+constexpr int64_t kFarLookNs = 5000000;
+// How often to ask for a launch whose time is not known, while another queue
+// has one in flight.
+constexpr int64_t kUnknownLookNs = 50000;
 
 // A kernel whose time is known is timed again in one of so many slow passes.
 constexpr uint32_t kSampleEvery = 32;
 
-// Sleeps while the gate holds 'gate', at most 'timeout_ns'.
-void
-SleepAtGate(Queue* queue, uint32_t gate, int64_t timeout_ns)
+bool
+IsClosed(const Queue& queue)
 {
-  // See ChangeGate.
-  queue->sleepers.fetch_add(1, std::memory_order_seq_cst);
-  FutexWait(&queue->gate, gate, timeout_ns);
-  queue->sleepers.fetch_sub(1, std::memory_order_relaxed);
+  return queue.held_back.load(std::memory_order_relaxed) != 0 ||
+         queue.priority.load(std::memory_order_relaxed) <
+             queue.turn.load(std::memory_order_relaxed)->Get().open_from;
 }
 
-// Spins until then, or until the gate changes.
-void
-SpinAtGate(const Queue& queue, uint32_t gate, int64_t until_ns)
+bool
+IsBounded(const Queue& queue)
 {
-  while (NowNs() < until_ns &&
-         queue.gate.load(std::memory_order_relaxed) == gate) {
+  return queue.priority.load(std::memory_order_relaxed) <
+         queue.turn.load(std::memory_order_relaxed)->Get().bounded_below;
+}
+
+// A launch that is under way here. If the thread is cancelled, it asks for
+// nothing any more.
+class Asked {
+ public:
+  explicit Asked(Queue* queue) : queue_(queue) {}
+  ~Asked()
+  {
+    if (!goes_) {
+      queue_->launches_before.fetch_add(1, std::memory_order_relaxed);
+      queue_->launched.fetch_add(1, std::memory_order_release);
+    }
+  }
+  Asked(const Asked&) = delete;
+  Asked& operator=(const Asked&) = delete;
+
+  void Goes() { goes_ = true; }
+
+ private:
+  Queue* const queue_;
+  bool goes_ = false;
+};
+
+// A waiter that the device knows of until it is left.
+class Waiting {
+ public:
+  Waiting(Device* device, Waiter* waiter) : device_(device), waiter_(waiter) {}
+  ~Waiting() { device_->Leave(waiter_); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  Device* const device_;
+  Waiter* const waiter_;
+};
+
+// Awake, for a turn that is close, if this is the thread that may be.
+void
+SpinForTurn(Device* device, const Waiter& waiter)
+{
+  const int64_t begin_ns = NowNs();
+  if (!device->TakeSpin(begin_ns)) {
+    return;
+  }
+  int64_t now_ns = begin_ns;
+  while (!waiter.Woken() && now_ns - begin_ns < kMaxSpinNs) {
     SpinPause();
+    now_ns = NowNs();
+  }
+  device->GiveSpin(now_ns - begin_ns);
+}
+
+void
+SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
+{
+  bool may_spin = expected_ns != 0;
+  while (!waiter->Woken() && !Scheduler::Disabled()) {
+    const int64_t rest_ns = expected_ns - NowNs() - kSpinNs;
+    if (may_spin && rest_ns <= 0) {
+      may_spin = false;
+      SpinForTurn(device, *waiter);
+      continue;
+    }
+    waiter->Sleep(
+        may_spin ? std::min(rest_ns, kCancelLookNs) : kCancelLookNs);
+    pthread_testcancel();
   }
 }
 
 }  // namespace
 
 LaunchTicket
-Scheduler::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
 {
-  if (disabled_.load(std::memory_order_relaxed)) {
+  if (Scheduler::Disabled()) {
     return LaunchTicket();
   }
-  const uint32_t gate = queue->gate.load(std::memory_order_acquire);
-  if (gate == kGateBounded &&
-      !queue->uncounted.load(std::memory_order_relaxed) &&
-      queue->flight.Take(queue->durations->Find(key), stream)) {
+  Device* const device = queue->Home()->GetDevice();
+  if (!IsClosed(*queue) && !queue->uncounted.load(std::memory_order_relaxed) &&
+      queue->flight.Take(device->GetDurations()->Find(key), stream)) {
     return LaunchTicket();
   }
   return PassSlowly(queue, stream, key);
 }
 
 LaunchTicket
-Scheduler::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
 {
-  CallScope calls(queue->hardware);
-  if ((queue->gate.load(std::memory_order_relaxed) & kGateBounded) != 0 &&
-      !queue->shares_limit.exchange(true, std::memory_order_relaxed)) {
-    queue->device->Change(nullptr, [] {});
+  Asked asked(queue);
+  Context* const home = queue->Home();
+  Device* const device = home->GetDevice();
+  const uint32_t generation =
+      queue->generation.load(std::memory_order_relaxed);
+  const CallScope calls(home->GetHardware());
+  if (IsBounded(*queue) &&
+      !queue->shares_limit.load(std::memory_order_relaxed)) {
+    device->Share(queue);
   }
+  const std::atomic<uint64_t>* const closures_of = device->Closures(
+      queue->priority.load(std::memory_order_relaxed));
   int64_t began_ns = 0;
   bool counted = false;
   uint64_t closures = 0;
   while (!counted) {
-    // Acquire: before the gate is looked at.
-    closures = queue->closures.load(std::memory_order_acquire);
-    const uint32_t gate = queue->gate.load(std::memory_order_acquire);
-    if ((gate & kGateWait) != 0) {
+    // Acquire: before whose turn it is is looked at.
+    closures = closures_of->load(std::memory_order_acquire);
+    if (IsClosed(*queue)) {
       if (began_ns == 0) {
         began_ns = NowNs();
         queue->blocked.fetch_add(1, std::memory_order_relaxed);
       }
-      if (!WaitForTurn(queue)) {
+      if (!WaitForTurn(queue, generation)) {
         break;
       }
-    } else if ((gate & kGateBounded) != 0) {
+    } else if (IsBounded(*queue)) {
       counted = WaitForRoom(queue, stream, key);
     } else {
       break;
@@ -108,92 +178,92 @@ Scheduler::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
     queue->blocked_ns.fetch_add(
         NowNs() - began_ns, std::memory_order_relaxed);
   }
+  if (!counted) {
+    queue->uncounted.store(true, std::memory_order_relaxed);
+  }
+  // One that was held back is ready only now that it launches.
+  if (!queue->ready.load(std::memory_order_seq_cst)) {
+    device->MarkReady(queue);
+    RememberWork(queue);
+  }
+  if (const int64_t used_ns = queue->flight.TakeFinishedNs()) {
+    device->Used(queue, used_ns);
+  }
   queue->timer.Read();
   const uint32_t passes =
       queue->slow_passes.fetch_add(1, std::memory_order_relaxed);
   LaunchTicket ticket;
   ticket.timed =
       counted &&
-      (!queue->durations->Find(key).known || passes % kSampleEvery == 0 ||
-       queue->flight.TakeMisjudged()) &&
+      (!device->GetDurations()->Find(key).known ||
+       passes % kSampleEvery == 0 || queue->flight.TakeMisjudged()) &&
       queue->timer.Begin(
-          {queue->events, queue->durations, key, &queue->closures, closures},
+          {home->Events(), device->GetDurations(), key, closures_of, closures},
           stream);
+  asked.Goes();
   return ticket;
 }
 
 void
-Scheduler::AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched)
+Gate::AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched)
 {
-  CallScope calls(queue->hardware);
+  const CallScope calls(queue->Home()->GetHardware());
   queue->timer.End(stream, launched);
 }
 
-// False if the launch is to go ahead although it is not its turn.
 bool
-Scheduler::WaitForTurn(Queue* queue)
+Gate::WaitForTurn(Queue* queue, uint32_t generation)
 {
-  std::vector<Queue*> blockers;
-  int64_t spin_since_ns = NowNs();
-  for (;;) {
-    const uint32_t gate = queue->gate.load(std::memory_order_acquire);
-    if ((gate & kGateWait) == 0) {
-      return true;
+  Device* const device = queue->Home()->GetDevice();
+  Waiter waiter(queue);
+  while (!Scheduler::Disabled()) {
+    // The thread that suspended the queue is not held back by that: nobody
+    // else might resume it.
+    const uint8_t may_ignore =
+        queue->suspender.load(std::memory_order_relaxed) == ThreadId()
+            ? kSuspended
+            : 0;
+    const Device::Answer answer =
+        device->Enter(&waiter, generation, may_ignore);
+    if (answer.what != Device::Answer::kWait) {
+      return answer.what == Device::Answer::kGo;
     }
-    if (disabled_.load(std::memory_order_relaxed) ||
-        ((gate & kGateWait) == kGateSuspended &&
-         queue->suspender.load(std::memory_order_relaxed) == ThreadId())) {
-      return false;
-    }
-    if ((gate & (kGateSuspended | kGateHeld)) != 0) {
-      SleepAtGate(queue, gate, kSuspendedNapNs);
-      continue;
-    }
-    queue->device->Blockers(*queue, &blockers);
-    blockers.erase(
-        std::remove_if(
-            blockers.begin(), blockers.end(),
-            [](const Queue* other) { return HasOwnWork(*other); }),
-        blockers.end());
-    if (blockers.empty()) {
-      // A thread never waits for its own work; but its turn may just have
-      // come.
-      if (queue->gate.load(std::memory_order_acquire) != gate) {
-        continue;
-      }
-      return false;
-    }
-    const int64_t now_ns = NowNs();
-    int64_t rest_ns = 0;
-    bool known = true;
-    for (Queue* blocker : blockers) {
-      Poll(blocker);
-      const int64_t usual_ns =
-          blocker->usual_ready_ns.load(std::memory_order_relaxed);
-      known = known && usual_ns != 0;
-      rest_ns = std::max(
-          rest_ns,
-          blocker->ready_since_ns.load(std::memory_order_relaxed) + usual_ns -
-              now_ns);
-    }
-    if (known && rest_ns > 2 * kSpinNs) {
-      SleepAtGate(queue, gate, std::min(rest_ns - kSpinNs, kMaxSleepNs));
-      spin_since_ns = NowNs();
-    } else if (now_ns - spin_since_ns > kMaxSpinNs) {
-      SleepAtGate(queue, gate, kNapNs);
-    } else {
-      SpinAtGate(*queue, gate, now_ns + kLookNs);
-    }
+    const Waiting waiting(device, &waiter);
+    SleepUntilWoken(device, &waiter, answer.expected_ns);
   }
+  return false;
 }
 
-// Waits until what the queue has in flight leaves room, and counts the
-// launch. False if the queue's turn ended meanwhile.
+// 0 if the launch is in flight now. Otherwise when to ask again, in
+// nanoseconds. 'alone' says that one whose time is not known has to be the only
+// one of the device.
+int64_t
+Gate::TryToAdmit(
+    Queue* queue, uint64_t stream, const LaunchKey& key, bool alone)
+{
+  Device* const device = queue->Home()->GetDevice();
+  const Flight::Limits limits = {
+      device->ShareOf(GetOptions().inflight_ns),
+      queue->max_launches.load(std::memory_order_relaxed)};
+  const Estimate estimate = device->GetDurations()->Find(key);
+  if (estimate.known || !alone) {
+    return queue->flight.Admit(estimate, stream, limits);
+  }
+  // Sequentially consistent: see Device::MayTryUnknown.
+  queue->tries_unknown.store(true, std::memory_order_seq_cst);
+  const int64_t rest_ns = device->MayTryUnknown(queue)
+                              ? queue->flight.Admit(estimate, stream, limits)
+                              : kUnknownLookNs;
+  queue->tries_unknown.store(false, std::memory_order_seq_cst);
+  return rest_ns;
+}
+
 bool
-Scheduler::WaitForRoom(
-    Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
 {
   Flight& flight = queue->flight;
+  Device* const device = queue->Home()->GetDevice();
+  RoomTurn::Scope turn(device->GetRoomTurn());
   // The stream of a queue that still serves others may be gone.
   const uint64_t own = queue->stream.load(std::memory_order_relaxed);
   if (queue->uncounted.exchange(false, std::memory_order_relaxed) &&
@@ -203,17 +273,15 @@ Scheduler::WaitForRoom(
   uint64_t completions = flight.Completions();
   int64_t since_ns = 0;
   int64_t patience_ns = 0;
-  while (!disabled_.load(std::memory_order_relaxed)) {
-    const Flight::Limits limits = {
-        queue->device->ShareOf(GetOptions().inflight_ns),
-        queue->max_launches.load(std::memory_order_relaxed)};
+  // What another queue has in flight may wait for this thread, too.
+  bool alone = !flight.GivenUp();
+  while (!Scheduler::Disabled()) {
     queue->timer.Read();
-    const int64_t rest_ns =
-        flight.Admit(queue->durations->Find(key), stream, limits);
+    const int64_t rest_ns = TryToAdmit(queue, stream, key, alone);
     if (rest_ns == 0) {
       return true;
     }
-    if ((queue->gate.load(std::memory_order_relaxed) & kGateWait) != 0) {
+    if (IsClosed(*queue) || !IsBounded(*queue)) {
       return false;
     }
     const int64_t now_ns = NowNs();
@@ -223,14 +291,20 @@ Scheduler::WaitForRoom(
       patience_ns = flight.PatienceNs();
     } else if (now_ns - since_ns > patience_ns) {
       flight.GiveUp();
+      alone = false;
+      continue;
+    }
+    pthread_testcancel();
+    if (!turn.TakeOrSleep(kFarLookNs)) {
       continue;
     }
     if (rest_ns > kShortestSleepNs) {
       SleepNs(rest_ns - kWakeUpNs);
     } else {
-      SpinAtGate(
-          *queue, queue->gate.load(std::memory_order_relaxed),
-          now_ns + std::min(rest_ns, kAwakeLookNs));
+      const int64_t until_ns = now_ns + std::min(rest_ns, kAwakeLookNs);
+      while (NowNs() < until_ns && !IsClosed(*queue)) {
+        SpinPause();
+      }
     }
   }
   return true;

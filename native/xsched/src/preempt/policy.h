@@ -4,42 +4,57 @@
 #ifndef XSCHED_PREEMPT_POLICY_H_
 #define XSCHED_PREEMPT_POLICY_H_
 
-#include <cstddef>
+#include <cstdint>
+#include <memory>
 
 #include "xsched/types.h"
 
 namespace xsched {
 
 // One queue of a device, as a policy sees it.
-struct Candidate {
+struct Standing {
+  // Tells it from the others.
+  const void* queue;
   Priority priority;
-  // It has launches that wait or work that the device has not finished.
+  // It has launches that want to go, or work that the device has not finished.
   bool ready;
-
-  // The decision: may it launch now, and if it may, does the limit in flight
-  // apply, because another queue could preempt it later?
-  bool may_launch;
-  bool bounded;
 };
 
-// Decides for all queues of one device at once, whenever one becomes ready or
-// idle, is created or destroyed, or gets another priority. Called with the
-// device's lock held: a policy only computes. It has no state, so that one
-// instance serves all devices.
+// What a policy decides: two lines through the priorities.
+struct Decision {
+  // Queues of this priority and above may launch.
+  int open_from;
+  // To those below this one the limit in flight applies: another queue could
+  // preempt them later.
+  int bounded_below;
+};
+
+// Decides for the queues of one device. It keeps what it needs of them, is told
+// of every change, and is asked for its decision after each, so that neither
+// needs to look at all queues. Called with the device's lock held: a policy
+// only computes.
 class Policy {
  public:
   virtual ~Policy() = default;
   virtual const char* Name() const = 0;
-  virtual void Decide(Candidate* candidates, size_t count) const = 0;
-  // Whether 'other', being ready, keeps 'waiting' from launching.
-  virtual bool Blocks(Priority other, Priority waiting) const = 0;
+
+  virtual void Added(const Standing& queue) = 0;
+  virtual void Removed(const Standing& queue) = 0;
+  // Of the same queue.
+  virtual void Changed(const Standing& before, const Standing& after) = 0;
+  // The device has spent so much time on a queue, as far as is known.
+  virtual void Used(const Standing& queue, int64_t device_ns) = 0;
+
+  virtual Decision Decide() const = 0;
+  // How many ready queues keep one of this priority from launching.
+  virtual int Blockers(Priority priority) const = 0;
 };
 
 // The policy for a scheduler and a policy type; null if there is none.
-const Policy* FindPolicy(XSchedulerType scheduler, XPolicyType type);
+std::unique_ptr<Policy> MakePolicy(XSchedulerType scheduler, XPolicyType type);
 
-const Policy* HighestPriorityFirst();
-const Policy* AppManaged();
+std::unique_ptr<Policy> HighestPriorityFirst();
+std::unique_ptr<Policy> AppManaged();
 
 }  // namespace xsched
 

@@ -15,33 +15,34 @@ class AppManagedPolicy final : public Policy {
     return "APP";
   }
 
-  void
-  Decide(Candidate* candidates, size_t count) const override
+  void Added(const Standing&) override {}
+  void Removed(const Standing&) override {}
+  void Changed(const Standing&, const Standing&) override {}
+  void Used(const Standing&, int64_t) override {}
+
+  Decision
+  Decide() const override
   {
-    for (size_t i = 0; i < count; ++i) {
-      candidates[i].may_launch = true;
-      candidates[i].bounded = false;
-    }
+    return {PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE};
   }
 
-  bool
-  Blocks(Priority, Priority) const override
+  int
+  Blockers(Priority) const override
   {
-    return false;
+    return 0;
   }
 };
 
 }  // namespace
 
-const Policy*
+std::unique_ptr<Policy>
 AppManaged()
 {
-  static const AppManagedPolicy* policy = new AppManagedPolicy;
-  return policy;
+  return std::make_unique<AppManagedPolicy>();
 }
 
-const Policy*
-FindPolicy(XSchedulerType scheduler, XPolicyType type)
+std::unique_ptr<Policy>
+MakePolicy(XSchedulerType scheduler, XPolicyType type)
 {
   if (scheduler == kSchedulerAppManaged) {
     return AppManaged();

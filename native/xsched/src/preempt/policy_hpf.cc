@@ -1,9 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
-#include <algorithm>
-
 #include "preempt/policy.h"
+#include "preempt/priority_counts.h"
 
 namespace xsched {
 namespace {
@@ -20,40 +19,57 @@ class HighestPriorityFirstPolicy final : public Policy {
   }
 
   void
-  Decide(Candidate* candidates, size_t count) const override
+  Added(const Standing& queue) override
   {
-    Priority top_ready = PRIORITY_NO_EXECUTE;
-    Priority top = PRIORITY_NO_EXECUTE;
-    for (size_t i = 0; i < count; ++i) {
-      top = std::max(top, candidates[i].priority);
-      if (candidates[i].ready) {
-        top_ready = std::max(top_ready, candidates[i].priority);
-      }
-    }
-    for (size_t i = 0; i < count; ++i) {
-      Candidate& candidate = candidates[i];
-      candidate.may_launch = candidate.priority != PRIORITY_NO_EXECUTE &&
-                             candidate.priority >= top_ready;
-      // Nobody can preempt the highest: it runs at full speed.
-      candidate.bounded = candidate.priority < top;
+    all_.Add(queue.priority);
+    if (queue.ready) {
+      ready_.Add(queue.priority);
     }
   }
 
-  bool
-  Blocks(Priority other, Priority waiting) const override
+  void
+  Removed(const Standing& queue) override
   {
-    return other > waiting;
+    all_.Remove(queue.priority);
+    if (queue.ready) {
+      ready_.Remove(queue.priority);
+    }
   }
+
+  void
+  Changed(const Standing& before, const Standing& after) override
+  {
+    Removed(before);
+    Added(after);
+  }
+
+  // However much a queue has had, it comes before those below it.
+  void Used(const Standing&, int64_t) override {}
+
+  Decision
+  Decide() const override
+  {
+    // Nobody can preempt the highest: it runs at full speed.
+    return {ready_.Highest(), all_.Highest()};
+  }
+
+  int
+  Blockers(Priority priority) const override
+  {
+    return ready_.Between(priority + 1, PRIORITY_MAX + 1);
+  }
+
+ private:
+  PriorityCounts all_;
+  PriorityCounts ready_;
 };
 
 }  // namespace
 
-const Policy*
+std::unique_ptr<Policy>
 HighestPriorityFirst()
 {
-  static const HighestPriorityFirstPolicy* policy =
-      new HighestPriorityFirstPolicy;
-  return policy;
+  return std::make_unique<HighestPriorityFirstPolicy>();
 }
 
 }  // namespace xsched

@@ -3,7 +3,6 @@
 
 #include "preempt/scheduler.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "preempt/clock.h"
@@ -12,14 +11,7 @@
 #include "preempt/thread_work.h"
 
 namespace xsched {
-namespace {
 
-constexpr uint64_t kHwTag = UINT64_C(1) << 62;
-constexpr uint64_t kXqTag = UINT64_C(2) << 62;
-
-}  // namespace
-
-std::atomic<uint32_t> Scheduler::scheduled_{0};
 std::atomic<bool> Scheduler::disabled_{false};
 
 Scheduler&
@@ -31,219 +23,79 @@ Scheduler::Get()
 }
 
 Scheduler::Scheduler()
-    : policy_(FindPolicy(GetOptions().scheduler, GetOptions().policy)),
-      streams_(kMaxQueues * 4), events_(1 << 16)
+    : events_(1 << 16), scheduler_(GetOptions().scheduler)
 {
 }
 
 // --- hardware queues and XQueues -------------------------------------------
-
-uint64_t
-Scheduler::Handle(const Queue* queue, uint64_t tag)
-{
-  const uint64_t generation =
-      queue->generation.load(std::memory_order_relaxed);
-  return tag | (generation << 16) | (queue->slot + 1);
-}
-
-Queue*
-Scheduler::Resolve(uint64_t handle, uint64_t tag) const
-{
-  const uint64_t slot = (handle & 0xFFFF) - 1;
-  if ((handle & (UINT64_C(3) << 62)) != tag || slot >= kMaxQueues) {
-    return nullptr;
-  }
-  Queue* chunk =
-      chunks_[slot / kChunk].load(std::memory_order_acquire);
-  if (chunk == nullptr) {
-    return nullptr;
-  }
-  Queue* queue = &chunk[slot % kChunk];
-  return Handle(queue, tag) == handle &&
-                 queue->alive.load(std::memory_order_acquire)
-             ? queue
-             : nullptr;
-}
-
-EventPool*
-Scheduler::GetEvents(Hardware* hardware, uint64_t context)
-{
-  for (const auto& pool : events_of_contexts_) {
-    if (pool->Context() == context && pool->GetHardware() == hardware) {
-      return pool.get();
-    }
-  }
-  events_of_contexts_.push_back(
-      std::make_unique<EventPool>(hardware, context));
-  return events_of_contexts_.back().get();
-}
-
-Device*
-Scheduler::GetDevice(int id)
-{
-  for (const auto& device : devices_) {
-    if (device->Id() == id) {
-      return device.get();
-    }
-  }
-  devices_.push_back(std::make_unique<Device>(id, policy_));
-  return devices_.back().get();
-}
 
 XResult
 Scheduler::CreateHwQueue(
     Hardware* hardware, int device, uint64_t context, uint64_t stream,
     HwQueueHandle* handle)
 {
-  if (Disabled()) {
-    return kXSchedErrorNotAllowed;
-  }
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  if (const uint64_t found = streams_.Find(stream)) {
-    *handle = Handle(reinterpret_cast<Queue*>(found), kHwTag);
-    return kXSchedSuccess;
-  }
-  if (free_slots_.empty()) {
-    if (slot_count_ == kMaxQueues) {
-      return kXSchedErrorNotAllowed;
-    }
-    // Whatever fails for want of memory fails before anything changes.
-    free_slots_.reserve(slot_count_ + kChunk);
-    Queue* chunk = new Queue[kChunk];
-    for (uint32_t i = 0; i < kChunk; ++i) {
-      chunk[i].slot = slot_count_ + i;
-      free_slots_.push_back(slot_count_ + kChunk - 1 - i);
-    }
-    // Release: the queues are complete before a handle leads to them.
-    chunks_[slot_count_ / kChunk].store(chunk, std::memory_order_release);
-    slot_count_ += kChunk;
-  }
-  Device* const of_device = GetDevice(device);
-  EventPool* const events = GetEvents(hardware, context);
-  const uint32_t slot = free_slots_.back();
-  Queue* queue = &chunks_[slot / kChunk].load(
-      std::memory_order_relaxed)[slot % kChunk];
-  if (!streams_.Insert(stream, reinterpret_cast<uint64_t>(queue))) {
-    return kXSchedErrorNotAllowed;
-  }
-  free_slots_.pop_back();
-  queue->generation.fetch_add(1, std::memory_order_relaxed);
-  queue->stream.store(stream, std::memory_order_relaxed);
-  queue->context = context;
-  queue->hardware = hardware;
-  queue->device = of_device;
-  queue->durations = of_device->GetDurations();
-  queue->events = events;
-  queue->flight.Attach(events, &queue->closures);
-  queue->timer.Cancel();
-  queue->alive.store(true, std::memory_order_release);
-  *handle = Handle(queue, kHwTag);
-  return kXSchedSuccess;
+  return Disabled() ? kXSchedErrorNotAllowed
+                    : registry_.CreateHwQueue(
+                          hardware, device, context, stream, handle);
 }
 
 XResult
 Scheduler::FindHwQueue(uint64_t stream, HwQueueHandle* handle)
 {
-  const uint64_t found = streams_.Find(stream);
-  if (found == 0) {
+  const Queue* queue = registry_.FindStream(stream);
+  if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
-  *handle = Handle(reinterpret_cast<Queue*>(found), kHwTag);
+  *handle = Registry::HwHandleOf(*queue);
   return kXSchedSuccess;
 }
 
 XResult
 Scheduler::DestroyHwQueue(HwQueueHandle handle)
 {
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  Queue* queue = Resolve(handle, kHwTag);
-  if (queue == nullptr) {
-    return kXSchedErrorNotFound;
-  }
-  if (queue->scheduled.load(std::memory_order_relaxed)) {
-    return kXSchedErrorNotAllowed;
-  }
-  const uint64_t stream = queue->stream.exchange(0);
-  if (stream != 0) {
-    streams_.Remove(stream);
-  }
-  queue->alive.store(false, std::memory_order_release);
-  free_slots_.push_back(queue->slot);
-  return kXSchedSuccess;
+  return registry_.DestroyHwQueue(handle);
 }
 
 XResult
 Scheduler::SynchronizeHwQueue(HwQueueHandle handle)
 {
-  Queue* queue = Resolve(handle, kHwTag);
+  const Queue* queue = registry_.FindHwQueue(handle);
   return queue == nullptr ? kXSchedErrorNotFound
-                          : WaitAll(Handle(queue, kXqTag));
+                          : WaitAll(Registry::HandleOf(*queue));
 }
 
 XResult
 Scheduler::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
 {
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  Queue* queue = Resolve(hwq, kHwTag);
-  if (queue == nullptr) {
-    return kXSchedErrorNotFound;
-  }
-  if (queue->scheduled.load(std::memory_order_relaxed)) {
-    *handle = Handle(queue, kXqTag);
-    return kXSchedSuccess;
-  }
-  queue->gate.store(0, std::memory_order_relaxed);
-  queue->ready.store(false, std::memory_order_relaxed);
-  queue->priority.store(PRIORITY_DEFAULT, std::memory_order_relaxed);
-  queue->max_launches.store(0, std::memory_order_relaxed);
-  queue->shares_limit.store(false, std::memory_order_relaxed);
-  queue->suspender.store(0, std::memory_order_relaxed);
-  queue->uncounted.store(false, std::memory_order_relaxed);
-  queue->app_synchronizes.store(false, std::memory_order_relaxed);
-  queue->usual_ready_ns.store(0, std::memory_order_relaxed);
-  queue->launches_before.store(
-      queue->launched.load(std::memory_order_relaxed),
-      std::memory_order_relaxed);
-  queue->blocked.store(0, std::memory_order_relaxed);
-  queue->blocked_ns.store(0, std::memory_order_relaxed);
-  queue->preemptions.store(0, std::memory_order_relaxed);
-  queue->id = ++last_id_;
-  queue->name.clear();
-  queue->device->Add(queue);
-  // Release: all of the above before a launch takes the queue seriously.
-  queue->scheduled.store(true, std::memory_order_release);
-  scheduled_.fetch_add(1, std::memory_order_relaxed);
-  *handle = Handle(queue, kXqTag);
-  return kXSchedSuccess;
+  return registry_.CreateQueue(hwq, handle);
 }
 
 XResult
 Scheduler::FindHwQueueOf(XQueueHandle xq, HwQueueHandle* hwq)
 {
-  Queue* queue = Resolve(xq, kXqTag);
-  if (queue == nullptr ||
-      !queue->scheduled.load(std::memory_order_acquire)) {
+  const Queue* queue = registry_.FindQueue(xq);
+  if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
-  *hwq = Handle(queue, kHwTag);
+  *hwq = Registry::HwHandleOf(*queue);
   return kXSchedSuccess;
 }
 
 bool
 Scheduler::IsHwQueue(HwQueueHandle hwq) const
 {
-  return Resolve(hwq, kHwTag) != nullptr;
+  return registry_.FindHwQueue(hwq) != nullptr;
 }
 
 XResult
 Scheduler::FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle)
 {
-  Queue* queue = Resolve(hwq, kHwTag);
+  const Queue* queue = registry_.FindHwQueue(hwq);
   if (queue == nullptr ||
       !queue->scheduled.load(std::memory_order_acquire)) {
     return kXSchedErrorNotFound;
   }
-  *handle = Handle(queue, kXqTag);
+  *handle = Registry::HandleOf(*queue);
   return kXSchedSuccess;
 }
 
@@ -251,88 +103,67 @@ XResult
 Scheduler::DestroyQueue(XQueueHandle handle)
 {
   Queue* queue = nullptr;
-  {
-    std::lock_guard<std::mutex> lock(registry_mutex_);
-    queue = Resolve(handle, kXqTag);
-    if (queue == nullptr ||
-        !queue->scheduled.exchange(false, std::memory_order_seq_cst)) {
-      return kXSchedErrorNotFound;
-    }
-    scheduled_.fetch_sub(1, std::memory_order_relaxed);
-    queue->ready.store(false, std::memory_order_relaxed);
-    queue->device->Remove(queue);
-    for (auto& foreign : queue->foreign) {
-      foreign.store(0, std::memory_order_relaxed);
-    }
+  const XResult result = registry_.DestroyQueue(handle, &queue);
+  if (queue != nullptr) {
+    // What a launch has left there that went ahead.
+    queue->flight.Clear();
+    queue->timer.Cancel();
   }
-  queue->flight.Clear();
-  queue->timer.Cancel();
-  return kXSchedSuccess;
+  return result;
 }
-
-#define XSCHED_FIND_QUEUE(queue, handle)                     \
-  Queue* queue = Resolve(handle, kXqTag);                    \
-  if (queue == nullptr ||                                    \
-      !queue->scheduled.load(std::memory_order_acquire)) {   \
-    return kXSchedErrorNotFound;                             \
-  }                                                          \
-  static_assert(true, "ends in a semicolon")
 
 XResult
 Scheduler::SetMaxLaunches(XQueueHandle handle, int64_t launches)
 {
-  XSCHED_FIND_QUEUE(queue, handle);
-  queue->max_launches.store(launches, std::memory_order_relaxed);
-  return kXSchedSuccess;
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    queue->max_launches.store(launches, std::memory_order_relaxed);
+  });
+  return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
 XResult
 Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 {
-  // Locked, so that the queue does not end and begin another life meanwhile.
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  XSCHED_FIND_QUEUE(queue, handle);
-  queue->device->Change(queue, [queue, priority] {
-    queue->priority.store(priority, std::memory_order_relaxed);
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    queue->Home()->GetDevice()->SetPriority(queue, priority);
   });
-  return kXSchedSuccess;
+  return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
 XResult
 Scheduler::SetName(XQueueHandle handle, const std::string& name)
 {
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  XSCHED_FIND_QUEUE(queue, handle);
-  queue->name = name;
-  return kXSchedSuccess;
+  const bool found = registry_.With(
+      handle, [&](Queue* queue) { Registry::SetName(queue, name); });
+  return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
 XResult
 Scheduler::Suspend(XQueueHandle handle, bool wait)
 {
-  XSCHED_FIND_QUEUE(queue, handle);
-  queue->suspender.store(ThreadId(), std::memory_order_relaxed);
-  ChangeGate(queue, 0, kGateSuspended);
-  if (wait && !queue->hardware->Synchronize(
-                  queue->stream.load(std::memory_order_relaxed),
-                  queue->context)) {
-    return kXSchedErrorHardware;
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    queue->suspender.store(ThreadId(), std::memory_order_relaxed);
+    queue->Home()->GetDevice()->Suspend(queue);
+  });
+  if (!found) {
+    return kXSchedErrorNotFound;
   }
-  return kXSchedSuccess;
+  return wait ? WaitAll(handle) : kXSchedSuccess;
 }
 
 XResult
 Scheduler::Resume(XQueueHandle handle)
 {
-  XSCHED_FIND_QUEUE(queue, handle);
-  ChangeGate(queue, kGateSuspended, 0);
-  return kXSchedSuccess;
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    queue->Home()->GetDevice()->Resume(queue);
+  });
+  return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
 XResult
 Scheduler::WaitAll(XQueueHandle handle)
 {
-  Queue* queue = Resolve(handle, kXqTag);
+  Queue* queue = registry_.FindQueue(handle);
   if (queue == nullptr) {
     return kXSchedErrorNotFound;
   }
@@ -340,8 +171,9 @@ Scheduler::WaitAll(XQueueHandle handle)
   if (stream == 0) {
     return kXSchedSuccess;  // it is gone, and its work with it
   }
+  const Context* const home = queue->Home();
   const uint64_t launched = Launched(queue);
-  if (!queue->hardware->Synchronize(stream, queue->context)) {
+  if (!home->GetHardware()->Synchronize(stream, home->Handle())) {
     return kXSchedErrorHardware;
   }
   Finished(queue, launched);
@@ -351,10 +183,11 @@ Scheduler::WaitAll(XQueueHandle handle)
 XResult
 Scheduler::QueryState(XQueueHandle handle, XQueueState* state)
 {
-  XSCHED_FIND_QUEUE(queue, handle);
-  if (queue->ready.load(std::memory_order_relaxed)) {
-    Poll(queue);
+  Queue* queue = registry_.FindQueue(handle);
+  if (queue == nullptr) {
+    return kXSchedErrorNotFound;
   }
+  Readiness::Look(queue);
   *state = queue->ready.load(std::memory_order_relaxed) ? kQueueStateReady
                                                         : kQueueStateIdle;
   return kXSchedSuccess;
@@ -363,93 +196,78 @@ Scheduler::QueryState(XQueueHandle handle, XQueueState* state)
 XResult
 Scheduler::Report(XQueueHandle handle, QueueReport* report)
 {
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  XSCHED_FIND_QUEUE(queue, handle);
-  report->handle = handle;
-  report->id = queue->id;
-  report->stream = queue->stream.load(std::memory_order_relaxed);
-  report->device = queue->device->Id();
-  report->ready = queue->ready.load(std::memory_order_relaxed);
-  const uint64_t launched = queue->launched.load(std::memory_order_relaxed);
-  report->waiting =
-      queue->submitted.load(std::memory_order_relaxed) != launched;
-  const uint32_t gate = queue->gate.load(std::memory_order_relaxed);
-  report->blocked =
-      report->waiting && (gate & (kGateClosed | kGateHeld)) != 0;
-  report->suspended = (gate & kGateSuspended) != 0;
-  report->stats.launches = static_cast<int64_t>(
-      launched - queue->launches_before.load(std::memory_order_relaxed));
-  report->stats.blocked = queue->blocked.load(std::memory_order_relaxed);
-  report->stats.blocked_ns = queue->blocked_ns.load(std::memory_order_relaxed);
-  report->stats.preemptions =
-      queue->preemptions.load(std::memory_order_relaxed);
-  report->stats.in_flight_ns = queue->flight.InFlightNs();
-  report->stats.priority = queue->priority.load(std::memory_order_relaxed);
-  report->name = queue->name;
-  return kXSchedSuccess;
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    Device* const device = queue->Home()->GetDevice();
+    const Device::Description seen = device->Describe(*queue);
+    const uint64_t launched = queue->launched.load(std::memory_order_relaxed);
+    report->handle = handle;
+    report->id = Registry::IdOf(*queue);
+    report->stream = queue->stream.load(std::memory_order_relaxed);
+    report->device = device->Id();
+    report->ready = seen.ready;
+    report->waiting =
+        queue->submitted.load(std::memory_order_relaxed) != launched;
+    report->blocked = report->waiting &&
+                      (seen.closed || (seen.held_back & kNoExecute) != 0);
+    report->suspended = (seen.held_back & kSuspended) != 0;
+    report->stats.launches = static_cast<int64_t>(
+        launched - queue->launches_before.load(std::memory_order_relaxed));
+    report->stats.blocked = queue->blocked.load(std::memory_order_relaxed);
+    report->stats.blocked_ns =
+        queue->blocked_ns.load(std::memory_order_relaxed);
+    report->stats.preemptions =
+        queue->preemptions.load(std::memory_order_relaxed);
+    report->stats.in_flight_ns = queue->flight.InFlightNs();
+    report->stats.priority = seen.priority;
+    report->name = Registry::NameOf(*queue);
+  });
+  return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
 std::vector<QueueReport>
 Scheduler::ReportAll()
 {
-  std::vector<XQueueHandle> handles;
-  {
-    std::lock_guard<std::mutex> lock(registry_mutex_);
-    for (uint32_t slot = 0; slot < slot_count_; ++slot) {
-      const Queue& queue = chunks_[slot / kChunk].load(
-          std::memory_order_relaxed)[slot % kChunk];
-      if (queue.scheduled.load(std::memory_order_relaxed)) {
-        handles.push_back(Handle(&queue, kXqTag));
-      }
-    }
-  }
   std::vector<QueueReport> reports;
-  for (const XQueueHandle handle : handles) {
+  for (const XQueueHandle handle : registry_.Handles()) {
     QueueReport report;
     // A queue that is destroyed meanwhile is left out.
     if (Report(handle, &report) == kXSchedSuccess) {
       reports.push_back(std::move(report));
     }
   }
-  std::sort(
-      reports.begin(), reports.end(),
-      [](const QueueReport& one, const QueueReport& other) {
-        return one.id < other.id;
-      });
   return reports;
 }
 
 XResult
 Scheduler::SetPolicy(XSchedulerType scheduler, XPolicyType type)
 {
-  const Policy* policy = FindPolicy(scheduler, type);
-  if (policy == nullptr) {
+  if (MakePolicy(scheduler, type) == nullptr) {
     return kXSchedErrorNotSupported;
   }
-  std::lock_guard<std::mutex> lock(registry_mutex_);
-  policy_.store(policy, std::memory_order_release);
-  for (const auto& device : devices_) {
-    device->Change(nullptr, [] {});
-  }
+  scheduler_.store(scheduler, std::memory_order_relaxed);
+  registry_.SetPolicy(scheduler, type);
   return kXSchedSuccess;
 }
 
 const char*
 Scheduler::PolicyName() const
 {
-  return policy_.load(std::memory_order_acquire)->Name();
+  return AppSchedules() ? "APP" : "HPF";
 }
 
 bool
 Scheduler::AppSchedules() const
 {
-  return policy_.load(std::memory_order_acquire) == AppManaged();
+  // Relaxed: for people.
+  return scheduler_.load(std::memory_order_relaxed) == kSchedulerAppManaged;
 }
+
+// --- called around the driver's functions ------------------------------------
 
 Queue*
 Scheduler::Find(uint64_t stream) const
 {
-  Queue* queue = reinterpret_cast<Queue*>(streams_.Find(stream));
+  Queue* queue = registry_.FindStream(stream);
   return queue != nullptr && queue->scheduled.load(std::memory_order_acquire)
              ? queue
              : nullptr;
@@ -461,9 +279,93 @@ Scheduler::CurrentOfThread(uint64_t context) const
   Queue* queue = LastQueueOfThread();
   return queue != nullptr &&
                  queue->scheduled.load(std::memory_order_acquire) &&
-                 queue->context == context
+                 queue->Home()->Handle() == context
              ? queue
              : nullptr;
+}
+
+void
+Scheduler::MarkReady(Queue* queue)
+{
+  queue->Home()->GetDevice()->MarkReady(queue);
+}
+
+void
+Scheduler::RememberWork(Queue* queue)
+{
+  xsched::RememberWork(queue);
+}
+
+void
+Scheduler::BeforeWork(Queue* queue)
+{
+  if (Disabled()) {
+    return;
+  }
+  // Sequentially consistent: see Device::TryToBeIdle.
+  queue->submitted.fetch_add(1, std::memory_order_seq_cst);
+  if (!queue->ready.load(std::memory_order_seq_cst)) {
+    MarkReady(queue);
+  }
+  RememberWork(queue);
+}
+
+void
+Scheduler::Finished(Queue* queue, uint64_t launched)
+{
+  if (!Disabled()) {
+    Readiness::Finished(queue, launched);
+  }
+}
+
+bool
+Scheduler::Drained(Queue* queue, uint64_t launched)
+{
+  return !Disabled() && Readiness::Drained(queue, launched);
+}
+
+std::vector<std::pair<Queue*, uint64_t>>
+Scheduler::LaunchedIn(uint64_t context)
+{
+  std::vector<std::pair<Queue*, uint64_t>> launched;
+  if (Disabled()) {
+    return launched;
+  }
+  for (const Context* home : registry_.UseOf(context).contexts) {
+    for (Queue* queue : home->GetDevice()->ReadyIn(*home)) {
+      launched.emplace_back(queue, Launched(queue));
+    }
+  }
+  return launched;
+}
+
+void
+Scheduler::RecordedEvent(uint64_t event, Queue* queue)
+{
+  if (Disabled()) {
+    return;
+  }
+  if (queue == nullptr) {
+    events_.Remove(event);
+    return;
+  }
+  // A table that is full only costs the shortcut: the watcher notices as well.
+  events_.Insert(
+      event, (static_cast<uint64_t>(Registry::SlotOf(*queue) + 1) << 48) |
+                 (Launched(queue) & ((UINT64_C(1) << 48) - 1)));
+}
+
+void
+Scheduler::FinishedEvent(uint64_t event)
+{
+  const uint64_t value = events_.Find(event);
+  if (value == 0) {
+    return;
+  }
+  Queue* queue = registry_.AtSlot((value >> 48) - 1);
+  if (queue->scheduled.load(std::memory_order_acquire)) {
+    Finished(queue, value & ((UINT64_C(1) << 48) - 1));
+  }
 }
 
 void
@@ -472,38 +374,20 @@ Scheduler::ForgetStream(uint64_t stream)
   if (Disabled()) {
     return;
   }
-  std::vector<Queue*> owners;
-  {
-    std::lock_guard<std::mutex> lock(registry_mutex_);
-    if (const uint64_t found = streams_.Find(stream)) {
-      streams_.Remove(stream);
-      Queue* queue = reinterpret_cast<Queue*>(found);
-      queue->stream.store(0, std::memory_order_seq_cst);
-      owners.push_back(queue);
-    }
-    for (uint32_t slot = 0; slot < slot_count_; ++slot) {
-      Queue* queue = &chunks_[slot / kChunk].load(
-          std::memory_order_relaxed)[slot % kChunk];
-      for (auto& foreign : queue->foreign) {
-        uint64_t expected = stream;
-        if (foreign.compare_exchange_strong(
-                expected, 0, std::memory_order_seq_cst)) {
-          owners.push_back(queue);
-        }
-      }
-    }
-  }
-  for (Queue* queue : owners) {
+  const Queue* const own = registry_.FindStream(stream);
+  const uint32_t generation =
+      own == nullptr ? 0 : own->generation.load(std::memory_order_relaxed);
+  const std::vector<Queue*> had = registry_.TakeStream(stream);
+  for (Queue* queue : had) {
     queue->flight.DropStream(stream);
   }
   // Nobody finds the stream any more; whoever found it before may still ask.
   Inquiries::Await(stream);
-  for (Queue* queue : owners) {
-    // The driver finishes what a destroyed stream holds by itself; nobody can
-    // ask for it any more.
-    if (queue->stream.load(std::memory_order_relaxed) == 0 &&
-        queue->scheduled.load(std::memory_order_acquire)) {
-      MarkIdle(queue, Launched(queue), NowNs());
+  // The driver finishes what a destroyed stream holds by itself; nobody can
+  // ask for it any more.
+  for (Queue* queue : had) {
+    if (queue == own) {
+      registry_.Retire(queue, generation);
     }
   }
 }
@@ -515,37 +399,19 @@ Scheduler::ForgetContext(uint64_t context)
     return;
   }
   Inquiries::ForbidContext(context);
-  std::vector<Queue*> queues;
-  {
-    std::lock_guard<std::mutex> lock(registry_mutex_);
-    for (uint32_t slot = 0; slot < slot_count_; ++slot) {
-      Queue* queue = &chunks_[slot / kChunk].load(
-          std::memory_order_relaxed)[slot % kChunk];
-      // Also one that has ended: what a late launch left there is of this
-      // context.
-      if (queue->context == context) {
-        queues.push_back(queue);
-      }
-    }
+  const Registry::ContextUse use = registry_.UseOf(context);
+  for (const uint64_t stream : use.streams) {
+    ForgetStream(stream);
   }
-  for (Queue* queue : queues) {
-    const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
-    if (stream != 0) {
-      ForgetStream(stream);
-    }
+  for (Queue* queue : use.queues) {
     for (auto& foreign : queue->foreign) {
       foreign.store(0, std::memory_order_seq_cst);
     }
     queue->flight.Clear();
     queue->timer.Cancel();
   }
-  {
-    std::lock_guard<std::mutex> lock(registry_mutex_);
-    for (const auto& pool : events_of_contexts_) {
-      if (pool->Context() == context) {
-        pool->Drop();
-      }
-    }
+  for (Context* home : use.contexts) {
+    home->Events()->Drop();
   }
   Inquiries::AllowContext(context);
 }
@@ -554,7 +420,7 @@ void
 Scheduler::Disable()
 {
   disabled_.store(true, std::memory_order_relaxed);
-  scheduled_.store(0, std::memory_order_relaxed);
+  Registry::scheduled.store(0, std::memory_order_relaxed);
 }
 
 }  // namespace xsched

@@ -6,17 +6,15 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
-#include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "preempt/device.h"
-#include "preempt/durations.h"
-#include "preempt/event_pool.h"
 #include "preempt/export.h"
-#include "preempt/policy.h"
+#include "preempt/gate.h"
 #include "preempt/queue.h"
+#include "preempt/readiness.h"
+#include "preempt/registry.h"
 #include "preempt/table.h"
 #include "xsched/ext.h"
 #include "xsched/types.h"
@@ -37,17 +35,21 @@ struct QueueReport {
   XQueueStats stats;
 };
 
-// What BeforeLaunch tells AfterLaunch.
-struct LaunchTicket {
-  bool timed = false;
-};
-
-// The queues of the process and the gate that their launches pass. One
-// instance, never destroyed.
+// The scheduler of the process as its interfaces see it: the C interface and
+// the control socket above, the shim below. It puts together what has a state
+// of its own:
 //
-// Locks: registry_mutex_ before a device's lock, and that before what is in
-// flight of a queue; nothing calls the driver or
-// waits with either held.
+//   Registry   which queues there are: handles, streams, lives
+//   Device     which queues are ready, and whose turn it is, by its Policy
+//   Gate       where launches wait
+//   Readiness  how it becomes known that a queue has nothing left to do; the
+//              Watcher looks
+//   Flight     what a queue has on the device; Durations, KernelTimer: how long
+//              that takes
+//
+// Locks, in the order in which they are taken: the registry's, a device's, a
+// flight's, an event pool's. Nothing calls the driver or waits with one held.
+// One instance, never destroyed.
 class XSCHED_INTERNAL Scheduler {
  public:
   static Scheduler& Get();
@@ -73,8 +75,7 @@ class XSCHED_INTERNAL Scheduler {
   XResult WaitAll(XQueueHandle handle);
   XResult QueryState(XQueueHandle handle, XQueueState* state);
   XResult Report(XQueueHandle handle, QueueReport* report);
-  // All queues, in the order of their ids. Calls no driver: what nobody has
-  // noticed yet is not in it.
+  // All queues, in the order of their ids. Calls no driver.
   std::vector<QueueReport> ReportAll();
 
   XResult SetPolicy(XSchedulerType scheduler, XPolicyType type);
@@ -93,7 +94,7 @@ class XSCHED_INTERNAL Scheduler {
   {
     // Relaxed: a thread that creates a queue and then launches sees its own
     // write; other threads have no order to rely on.
-    return scheduled_.load(std::memory_order_relaxed) != 0;
+    return Registry::scheduled.load(std::memory_order_relaxed) != 0;
   }
 
   // Waits until the queue may launch what 'key' gives. AfterLaunch must
@@ -102,14 +103,32 @@ class XSCHED_INTERNAL Scheduler {
   LaunchTicket
   BeforeLaunch(Queue* queue, uint64_t stream, const Key& key)
   {
-    BeforeWork(queue);
-    if (stream != queue->stream.load(std::memory_order_relaxed)) {
-      AddForeign(queue, stream);
+    if (Disabled()) {
+      return LaunchTicket();
     }
-    // Acquire: what the thread that opened the gate did comes before.
-    return queue->gate.load(std::memory_order_acquire) == 0
-               ? LaunchTicket()
-               : Pass(queue, stream, key());
+    const uint8_t held_back =
+        queue->held_back.load(std::memory_order_relaxed);
+    // Sequentially consistent, as is what follows: see Device::TryToBeIdle.
+    queue->submitted.fetch_add(1, std::memory_order_seq_cst);
+    // One that is held back is ready when its launch goes: see Gate.
+    if (!queue->ready.load(std::memory_order_seq_cst) && held_back == 0) {
+      MarkReady(queue);
+    }
+    RememberWork(queue);
+    if (stream != queue->stream.load(std::memory_order_relaxed)) {
+      Readiness::AddForeign(queue, stream);
+    }
+    const Decision turn =
+        queue->turn.load(std::memory_order_relaxed)->Get();
+    const int priority = queue->priority.load(std::memory_order_relaxed);
+    if (held_back != 0 || priority < turn.open_from ||
+        priority < turn.bounded_below) {
+      return Gate::Pass(queue, stream, key());
+    }
+    if (!queue->uncounted.load(std::memory_order_relaxed)) {
+      queue->uncounted.store(true, std::memory_order_relaxed);
+    }
+    return LaunchTicket();
   }
   void
   AfterLaunch(
@@ -117,7 +136,7 @@ class XSCHED_INTERNAL Scheduler {
   {
     AfterWork(queue);
     if (ticket.timed) {
-      AfterTimedLaunch(queue, stream, launched);
+      Gate::AfterTimedLaunch(queue, stream, launched);
     }
   }
   // A copy or another operation that is work, but never waits.
@@ -125,23 +144,16 @@ class XSCHED_INTERNAL Scheduler {
   void
   AfterWork(Queue* queue)
   {
-    // Release: see Launched.
+    // Release: see Readiness::Launched.
     queue->launched.fetch_add(1, std::memory_order_release);
   }
 
-  // The number to pass to Finished or Drained if a synchronisation that begins
-  // now succeeds.
   uint64_t
   Launched(const Queue* queue) const
   {
-    // Acquire: work counted here was given to the driver before.
-    return queue->launched.load(std::memory_order_acquire);
+    return Readiness::Launched(*queue);
   }
-  // The application has waited for the queue.
   void Finished(Queue* queue, uint64_t launched);
-  // The device is seen to have finished the queue's work, which says nothing
-  // about whether the application waits for it by itself. False if there is
-  // more of it.
   bool Drained(Queue* queue, uint64_t launched);
   // Everything that was launched in a context before a call has finished.
   std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
@@ -155,6 +167,8 @@ class XSCHED_INTERNAL Scheduler {
     }
   }
   void FinishedEvent(uint64_t event);
+  // They are about to be destroyed. When these return, the scheduler makes no
+  // call about them any more.
   void ForgetStream(uint64_t stream);
   void ForgetContext(uint64_t context);
 
@@ -169,50 +183,16 @@ class XSCHED_INTERNAL Scheduler {
   }
 
  private:
-  static constexpr uint32_t kChunk = 64;
-  static constexpr uint32_t kMaxQueues = 16384;
-
   Scheduler();
 
-  Queue* Resolve(uint64_t handle, uint64_t tag) const;
-  static uint64_t Handle(const Queue* queue, uint64_t tag);
-  Device* GetDevice(int id);
-  EventPool* GetEvents(Hardware* hardware, uint64_t context);
+  static void MarkReady(Queue* queue);
+  static void RememberWork(Queue* queue);
 
-  void MarkReady(Queue* queue);
-  // False if there is more work. 'busy_until_ns' is when it was last known to
-  // have some.
-  bool MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns);
-  LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
-  LaunchTicket PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key);
-  void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);
-  bool WaitForTurn(Queue* queue);
-  bool WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key);
-  void Poll(Queue* queue);
-  void AddForeign(Queue* queue, uint64_t stream);
-  // Asks the driver about a stream of the queue, as long as 'exists' says that
-  // the queue still has it.
-  template <typename Exists>
-  static Progress Ask(
-      const Queue& queue, uint64_t stream, const Exists& exists);
-  static bool ForeignDone(const Queue& queue);
-
-  // Number of XQueues. Static: where there are none, a launch looks at this
-  // and at nothing else.
-  static std::atomic<uint32_t> scheduled_;
   static std::atomic<bool> disabled_;
 
-  std::atomic<const Policy*> policy_;
-  Table streams_;
+  Registry registry_;
   Table events_;
-
-  mutable std::mutex registry_mutex_;
-  std::vector<std::unique_ptr<Device>> devices_;
-  std::vector<std::unique_ptr<EventPool>> events_of_contexts_;
-  std::vector<uint32_t> free_slots_;
-  uint64_t last_id_ = 0;
-  uint32_t slot_count_ = 0;
-  std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};
+  std::atomic<XSchedulerType> scheduler_;
 };
 
 }  // namespace xsched

@@ -4,13 +4,14 @@
 #include "preempt/thread_work.h"
 
 #include <atomic>
+#include <vector>
 
 namespace xsched {
 namespace {
 
 struct Worked {
-  const Queue* queue;
-  uint64_t epoch;
+  Queue* queue;
+  uint32_t epoch;
 };
 
 // What the calling thread has launched into.
@@ -18,21 +19,55 @@ struct ThreadState {
   static constexpr int kCount = 8;
   // The last one; what every launch looks at.
   Queue* current;
-  uint64_t epoch;
+  uint32_t epoch;
   uint32_t generation;
-  // The last few, in a ring.
-  uint32_t next;
+  // A few of those that are ready with work of this thread. Where there are
+  // more, the others are in MoreWork.
   Worked worked[kCount];
 };
 
 thread_local ThreadState this_thread = {};
+
+// Apart, as few threads need it: what has a destructor is slow to reach.
+std::vector<Worked>&
+MoreWork()
+{
+  thread_local std::vector<Worked> more;
+  return more;
+}
+
+thread_local bool has_more_work = false;
+
+// Whether it may still be ready with what the thread has launched.
+bool
+IsCurrent(const Worked& worked)
+{
+  return worked.queue != nullptr &&
+         worked.queue->epoch.load(std::memory_order_relaxed) ==
+             worked.epoch &&
+         worked.queue->ready.load(std::memory_order_relaxed);
+}
+
+void
+RememberMore(const Worked& worked)
+{
+  std::vector<Worked>& more = MoreWork();
+  for (Worked& each : more) {
+    if (each.queue == worked.queue || !IsCurrent(each)) {
+      each = worked;
+      return;
+    }
+  }
+  more.push_back(worked);
+  has_more_work = true;
+}
 
 }  // namespace
 
 void
 RememberWork(Queue* queue)
 {
-  const uint64_t epoch = queue->epoch.load(std::memory_order_relaxed);
+  const uint32_t epoch = queue->epoch.load(std::memory_order_relaxed);
   ThreadState& state = this_thread;
   if (state.current == queue && state.epoch == epoch) {
     return;
@@ -40,26 +75,53 @@ RememberWork(Queue* queue)
   state.current = queue;
   state.epoch = epoch;
   state.generation = queue->generation.load(std::memory_order_relaxed);
+  Worked* place = nullptr;
   for (Worked& worked : state.worked) {
     if (worked.queue == queue) {
       worked.epoch = epoch;
       return;
     }
-  }
-  state.worked[state.next % ThreadState::kCount] = {queue, epoch};
-  ++state.next;
-}
-
-bool
-HasOwnWork(const Queue& queue)
-{
-  const uint64_t epoch = queue.epoch.load(std::memory_order_relaxed);
-  for (const Worked& worked : this_thread.worked) {
-    if (worked.queue == &queue && worked.epoch == epoch) {
-      return true;
+    if (place == nullptr && !IsCurrent(worked)) {
+      place = &worked;
     }
   }
-  return false;
+  if (place != nullptr) {
+    *place = {queue, epoch};
+  } else {
+    RememberMore({queue, epoch});
+  }
+}
+
+int
+CountOwnWorkAbove(const Queue& queue)
+{
+  const Device* const device = queue.Home()->GetDevice();
+  const int16_t priority = queue.priority.load(std::memory_order_relaxed);
+  const auto is_above = [&](const Worked& worked) {
+    return IsCurrent(worked) && worked.queue->Home()->GetDevice() == device &&
+           worked.queue->priority.load(std::memory_order_relaxed) > priority;
+  };
+  std::vector<const Queue*> counted;
+  const auto count = [&](const Worked& worked) {
+    // One may be in both lists.
+    for (const Queue* each : counted) {
+      if (each == worked.queue) {
+        return;
+      }
+    }
+    if (is_above(worked)) {
+      counted.push_back(worked.queue);
+    }
+  };
+  for (const Worked& worked : this_thread.worked) {
+    count(worked);
+  }
+  if (has_more_work) {
+    for (const Worked& worked : MoreWork()) {
+      count(worked);
+    }
+  }
+  return static_cast<int>(counted.size());
 }
 
 uint64_t

@@ -13,8 +13,10 @@ namespace xsched {
 // What the calling thread has launched, and for which queue it works.
 
 void RememberWork(Queue* queue);
-// Whether the calling thread has launched some of what keeps 'queue' ready.
-bool HasOwnWork(const Queue& queue);
+// How many of the queues that keep 'queue' from launching, being ready on the
+// same device with a higher priority, are ready with work that the calling
+// thread has launched: what it must not wait for.
+int CountOwnWorkAbove(const Queue& queue);
 // The queue that the thread launched into last, if it still is the same one;
 // otherwise null.
 Queue* LastQueueOfThread();

@@ -9,8 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <climits>
-
 namespace xsched {
 namespace {
 
@@ -71,9 +69,9 @@ FutexWait(std::atomic<uint32_t>* word, uint32_t expected, int64_t timeout_ns)
 }
 
 void
-FutexWakeAll(std::atomic<uint32_t>* word)
+FutexWakeOne(std::atomic<uint32_t>* word)
 {
-  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }
 
 }  // namespace xsched

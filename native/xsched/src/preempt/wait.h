@@ -28,7 +28,7 @@ void SleepNs(int64_t nanoseconds);
 // early.
 void FutexWait(
     std::atomic<uint32_t>* word, uint32_t expected, int64_t timeout_ns);
-void FutexWakeAll(std::atomic<uint32_t>* word);
+void FutexWakeOne(std::atomic<uint32_t>* word);
 
 }  // namespace xsched
 

@@ -1,0 +1,47 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_GATE_H_
+#define XSCHED_PREEMPT_GATE_H_
+
+#include <cstdint>
+
+#include "preempt/durations.h"
+#include "preempt/export.h"
+#include "preempt/queue.h"
+
+namespace xsched {
+
+// What BeforeLaunch tells AfterLaunch.
+struct LaunchTicket {
+  bool timed = false;
+};
+
+// Where launches wait: for their queue's turn, and for room in flight. Whatever
+// a thread waits for here can happen without that thread: it never waits for
+// queues that are ready with its own work alone, nor for long for what it has
+// in flight itself.
+class XSCHED_INTERNAL Gate {
+ public:
+  // Returns when the launch may go to the driver. A thread that is cancelled
+  // does not return; its launch is given up.
+  static LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
+  // After the launch, if it was timed.
+  static void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);
+
+ private:
+  static LaunchTicket PassSlowly(
+      Queue* queue, uint64_t stream, const LaunchKey& key);
+  // False if the launch is to go ahead although it is not its turn.
+  static bool WaitForTurn(Queue* queue, uint32_t generation);
+  // Waits until what the queue has in flight leaves room, and counts the
+  // launch. False if the queue's turn ended meanwhile.
+  static bool WaitForRoom(
+      Queue* queue, uint64_t stream, const LaunchKey& key);
+  static int64_t TryToAdmit(
+      Queue* queue, uint64_t stream, const LaunchKey& key, bool alone);
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_GATE_H_

@@ -1,0 +1,54 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_READINESS_H_
+#define XSCHED_PREEMPT_READINESS_H_
+
+#include <cstdint>
+
+#include "preempt/export.h"
+#include "preempt/hardware.h"
+#include "preempt/queue.h"
+
+namespace xsched {
+
+// How it comes to be known that a queue has work, and that it has none left.
+// What is known stands in the queue's seat; these call the driver and read
+// what launches write.
+class XSCHED_INTERNAL Readiness {
+ public:
+  // The queue's launches may go into this stream, too, which has no queue.
+  static void AddForeign(Queue* queue, uint64_t stream);
+
+  // The number to pass to Finished or Drained if a synchronisation that begins
+  // now succeeds.
+  static uint64_t
+  Launched(const Queue& queue)
+  {
+    // Acquire: work counted here was given to the driver before.
+    return queue.launched.load(std::memory_order_acquire);
+  }
+  // The application has waited for the queue.
+  static void Finished(Queue* queue, uint64_t launched);
+  // The device is seen to have finished the queue's work, which says nothing
+  // about whether the application waits for it by itself. False if there is
+  // more of it.
+  static bool Drained(Queue* queue, uint64_t launched);
+
+  // Asks the driver, unless another thread does, and if the queue has been
+  // quiet for long enough to believe the answer.
+  static void Look(Queue* queue);
+
+ private:
+  // Asks about a stream of the queue, as long as 'exists' says that the queue
+  // still has it.
+  template <typename Exists>
+  static Progress Ask(
+      const Queue& queue, uint64_t stream, const Exists& exists);
+  static Progress AskOwn(const Queue& queue);
+  static bool ForeignDone(const Queue& queue);
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_READINESS_H_

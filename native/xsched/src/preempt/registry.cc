@@ -1,0 +1,378 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include "preempt/registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "preempt/options.h"
+
+namespace xsched {
+namespace {
+
+constexpr uint64_t kHwTag = UINT64_C(1) << 62;
+constexpr uint64_t kXqTag = UINT64_C(2) << 62;
+constexpr uint64_t kTags = UINT64_C(3) << 62;
+constexpr int kSlotBits = 16;
+
+}  // namespace
+
+std::atomic<uint32_t> Registry::scheduled{0};
+
+Registry::Registry()
+    : streams_(kMaxQueues * 4), scheduler_(GetOptions().scheduler),
+      policy_(GetOptions().policy)
+{
+}
+
+// --- handles -----------------------------------------------------------------
+
+uint64_t
+Registry::Handle(const Queue& queue, uint64_t tag)
+{
+  const uint64_t generation =
+      queue.generation.load(std::memory_order_relaxed);
+  return tag | generation << kSlotBits | (queue.entry.slot + 1);
+}
+
+HwQueueHandle
+Registry::HwHandleOf(const Queue& queue)
+{
+  return Handle(queue, kHwTag);
+}
+
+XQueueHandle
+Registry::HandleOf(const Queue& queue)
+{
+  return Handle(queue, kXqTag);
+}
+
+Queue*
+Registry::AtSlot(uint64_t slot) const
+{
+  if (slot >= kMaxQueues) {
+    return nullptr;
+  }
+  // Acquire: the queues of a chunk are complete before a handle leads there.
+  Queue* chunk = chunks_[slot / kChunk].load(std::memory_order_acquire);
+  return chunk == nullptr ? nullptr : &chunk[slot % kChunk];
+}
+
+// A queue that ended has another generation when it is used again; until then
+// its stream is gone, or it is not scheduled.
+Queue*
+Registry::Resolve(uint64_t handle, uint64_t tag) const
+{
+  Queue* queue = AtSlot((handle & ((UINT64_C(1) << kSlotBits) - 1)) - 1);
+  return queue != nullptr && (handle & kTags) == tag &&
+                 Handle(*queue, tag) == handle
+             ? queue
+             : nullptr;
+}
+
+Queue*
+Registry::FindHwQueue(HwQueueHandle handle) const
+{
+  Queue* queue = Resolve(handle, kHwTag);
+  return queue != nullptr &&
+                 queue->stream.load(std::memory_order_acquire) != 0
+             ? queue
+             : nullptr;
+}
+
+Queue*
+Registry::FindQueue(XQueueHandle handle) const
+{
+  Queue* queue = Resolve(handle, kXqTag);
+  // Acquire: all of its state before it is taken seriously.
+  return queue != nullptr && queue->scheduled.load(std::memory_order_acquire)
+             ? queue
+             : nullptr;
+}
+
+std::vector<XQueueHandle>
+Registry::Handles() const
+{
+  std::vector<std::pair<uint64_t, XQueueHandle>> found;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ForEach([&](const Queue* queue) {
+      if (queue->entry.life == Life::kScheduled) {
+        found.emplace_back(queue->entry.id, HandleOf(*queue));
+      }
+    });
+  }
+  std::sort(found.begin(), found.end());
+  std::vector<XQueueHandle> handles;
+  for (const auto& each : found) {
+    handles.push_back(each.second);
+  }
+  return handles;
+}
+
+// --- lives -------------------------------------------------------------------
+
+Device*
+Registry::GetDevice(int id)
+{
+  for (const auto& device : devices_) {
+    if (device->Id() == id) {
+      return device.get();
+    }
+  }
+  devices_.push_back(
+      std::make_unique<Device>(id, MakePolicy(scheduler_, policy_)));
+  return devices_.back().get();
+}
+
+Context*
+Registry::GetContext(Hardware* hardware, Device* device, uint64_t handle)
+{
+  for (const auto& context : contexts_) {
+    if (context->Handle() == handle && context->GetDevice() == device &&
+        context->GetHardware() == hardware) {
+      return context.get();
+    }
+  }
+  contexts_.push_back(std::make_unique<Context>(hardware, device, handle));
+  return contexts_.back().get();
+}
+
+// Null if all are used. Whatever fails for want of memory fails before anything
+// changes.
+Queue*
+Registry::TakeFree()
+{
+  if (free_slots_.empty() && slot_count_ < kMaxQueues) {
+    free_slots_.reserve(slot_count_ + kChunk);
+    Queue* chunk = new Queue[kChunk];
+    for (uint32_t i = 0; i < kChunk; ++i) {
+      chunk[i].entry.slot = slot_count_ + i;
+      free_slots_.push_back(slot_count_ + kChunk - 1 - i);
+    }
+    chunks_[slot_count_ / kChunk].store(chunk, std::memory_order_release);
+    slot_count_ += kChunk;
+  }
+  if (free_slots_.empty()) {
+    // An integration that never destroys its XQueues must not run out of them.
+    if (first_gone_ == nullptr) {
+      return nullptr;
+    }
+    Queue* gone = first_gone_;
+    first_gone_ = gone->entry.next_gone;
+    last_gone_ = first_gone_ == nullptr ? nullptr : last_gone_;
+    gone->entry.life = Life::kFree;
+    return gone;
+  }
+  Queue* queue = AtSlot(free_slots_.back());
+  free_slots_.pop_back();
+  return queue;
+}
+
+void
+Registry::Free(Queue* queue)
+{
+  queue->entry.life = Life::kFree;
+  free_slots_.push_back(queue->entry.slot);
+}
+
+XResult
+Registry::CreateHwQueue(
+    Hardware* hardware, int device_id, uint64_t context_handle,
+    uint64_t stream, HwQueueHandle* handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (const Queue* found = FindStream(stream)) {
+    *handle = HwHandleOf(*found);
+    return kXSchedSuccess;
+  }
+  Device* const device = GetDevice(device_id);
+  Context* const context = GetContext(hardware, device, context_handle);
+  Queue* const queue = TakeFree();
+  if (queue == nullptr) {
+    return kXSchedErrorNotAllowed;
+  }
+  queue->entry.life = Life::kKnown;
+  queue->entry.has_xqueue = false;
+  // The handles of earlier lives lead here no more.
+  queue->generation.fetch_add(1, std::memory_order_relaxed);
+  queue->context.store(context, std::memory_order_release);
+  queue->turn.store(device->GetTurn(), std::memory_order_release);
+  queue->flight.Attach(context->Events());
+  queue->timer.Cancel();
+  queue->stream.store(stream, std::memory_order_release);
+  if (!streams_.Insert(stream, reinterpret_cast<uint64_t>(queue))) {
+    queue->stream.store(0, std::memory_order_relaxed);
+    Free(queue);
+    return kXSchedErrorNotAllowed;
+  }
+  *handle = HwHandleOf(*queue);
+  return kXSchedSuccess;
+}
+
+XResult
+Registry::DestroyHwQueue(HwQueueHandle handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Queue* queue = Resolve(handle, kHwTag);
+  if (queue == nullptr || queue->entry.life == Life::kFree) {
+    return kXSchedErrorNotFound;
+  }
+  Entry& entry = queue->entry;
+  if (entry.has_xqueue) {
+    return kXSchedErrorNotAllowed;
+  }
+  if (entry.life == Life::kGone) {
+    Queue* before = nullptr;
+    for (Queue* each = first_gone_; each != queue;
+         each = each->entry.next_gone) {
+      before = each;
+    }
+    (before == nullptr ? first_gone_ : before->entry.next_gone) =
+        entry.next_gone;
+    last_gone_ = last_gone_ == queue ? before : last_gone_;
+  } else {
+    streams_.Remove(queue->stream.exchange(0, std::memory_order_seq_cst));
+  }
+  Free(queue);
+  return kXSchedSuccess;
+}
+
+XResult
+Registry::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Queue* queue = FindHwQueue(hwq);
+  if (queue == nullptr) {
+    return kXSchedErrorNotFound;
+  }
+  *handle = HandleOf(*queue);
+  Entry& entry = queue->entry;
+  if (entry.life == Life::kScheduled) {
+    return kXSchedSuccess;
+  }
+  queue->max_launches.store(0, std::memory_order_relaxed);
+  queue->suspender.store(0, std::memory_order_relaxed);
+  queue->uncounted.store(false, std::memory_order_relaxed);
+  queue->app_synchronizes.store(false, std::memory_order_relaxed);
+  queue->launches_before.store(
+      queue->launched.load(std::memory_order_relaxed),
+      std::memory_order_relaxed);
+  queue->blocked.store(0, std::memory_order_relaxed);
+  queue->blocked_ns.store(0, std::memory_order_relaxed);
+  queue->preemptions.store(0, std::memory_order_relaxed);
+  entry.life = Life::kScheduled;
+  entry.has_xqueue = true;
+  entry.id = ++last_id_;
+  entry.name.clear();
+  queue->Home()->GetDevice()->Add(queue);
+  // Release: all of the above before a launch takes the queue seriously.
+  queue->scheduled.store(true, std::memory_order_release);
+  scheduled.fetch_add(1, std::memory_order_relaxed);
+  return kXSchedSuccess;
+}
+
+XResult
+Registry::DestroyQueue(XQueueHandle handle, Queue** queue_out)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Queue* queue = Resolve(handle, kXqTag);
+  if (queue == nullptr || !queue->entry.has_xqueue) {
+    return kXSchedErrorNotFound;
+  }
+  Entry& entry = queue->entry;
+  entry.has_xqueue = false;
+  if (entry.life == Life::kScheduled) {
+    entry.life = Life::kKnown;
+    queue->scheduled.store(false, std::memory_order_seq_cst);
+    scheduled.fetch_sub(1, std::memory_order_relaxed);
+    queue->Home()->GetDevice()->Remove(queue);
+    *queue_out = queue;
+  }
+  return kXSchedSuccess;
+}
+
+std::vector<Queue*>
+Registry::TakeStream(uint64_t stream)
+{
+  std::vector<Queue*> had;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (Queue* queue = FindStream(stream)) {
+    streams_.Remove(stream);
+    // Sequentially consistent: see Inquiries.
+    queue->stream.store(0, std::memory_order_seq_cst);
+    had.push_back(queue);
+  }
+  ForEach([&](Queue* queue) {
+    // Its flight knows streams that found no place there.
+    bool has = queue->foreign_overflow.load(std::memory_order_relaxed);
+    for (auto& foreign : queue->foreign) {
+      uint64_t expected = stream;
+      has = foreign.compare_exchange_strong(
+                expected, 0, std::memory_order_seq_cst) ||
+            has;
+    }
+    if (has) {
+      had.push_back(queue);
+    }
+  });
+  return had;
+}
+
+void
+Registry::Retire(Queue* queue, uint32_t generation)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Entry& entry = queue->entry;
+  if (queue->generation.load(std::memory_order_relaxed) != generation ||
+      queue->stream.load(std::memory_order_relaxed) != 0 ||
+      (entry.life != Life::kKnown && entry.life != Life::kScheduled)) {
+    return;
+  }
+  if (entry.life == Life::kScheduled) {
+    queue->scheduled.store(false, std::memory_order_seq_cst);
+    scheduled.fetch_sub(1, std::memory_order_relaxed);
+    queue->Home()->GetDevice()->Remove(queue);
+  }
+  entry.life = Life::kGone;
+  entry.next_gone = nullptr;
+  (last_gone_ == nullptr ? first_gone_ : last_gone_->entry.next_gone) = queue;
+  last_gone_ = queue;
+}
+
+Registry::ContextUse
+Registry::UseOf(uint64_t context) const
+{
+  ContextUse use;
+  std::lock_guard<std::mutex> lock(mutex_);
+  ForEach([&](Queue* queue) {
+    const Context* home = queue->Home();
+    if (home != nullptr && home->Handle() == context) {
+      use.queues.push_back(queue);
+      const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
+      if (stream != 0) {
+        use.streams.push_back(stream);
+      }
+    }
+  });
+  for (const auto& each : contexts_) {
+    if (each->Handle() == context) {
+      use.contexts.push_back(each.get());
+    }
+  }
+  return use;
+}
+
+void
+Registry::SetPolicy(XSchedulerType scheduler, XPolicyType type)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  scheduler_ = scheduler;
+  policy_ = type;
+  for (const auto& device : devices_) {
+    device->SetPolicy(MakePolicy(scheduler, type));
+  }
+}
+
+}  // namespace xsched

@@ -1,0 +1,142 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_PREEMPT_REGISTRY_H_
+#define XSCHED_PREEMPT_REGISTRY_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "preempt/device.h"
+#include "preempt/export.h"
+#include "preempt/queue.h"
+#include "preempt/table.h"
+#include "xsched/types.h"
+
+namespace xsched {
+
+// The queues of the process: their handles, their streams, their lives
+// (queue.h), and the devices and contexts that they are of. Its lock is taken
+// before a device's.
+//
+// Invariant: a queue is kScheduled if and only if its device has it, and a
+// stream's queue is found by the stream if and only if it is kKnown or
+// kScheduled.
+class XSCHED_INTERNAL Registry {
+ public:
+  static constexpr uint32_t kMaxQueues = 16384;
+
+  Registry();
+
+  // Of a hardware queue or an XQueue.
+  XResult CreateHwQueue(
+      Hardware* hardware, int device, uint64_t context, uint64_t stream,
+      HwQueueHandle* handle);
+  XResult DestroyHwQueue(HwQueueHandle handle);
+  XResult CreateQueue(HwQueueHandle hwq, XQueueHandle* handle);
+  // The queue that it was is stored if launches may still be in it.
+  XResult DestroyQueue(XQueueHandle handle, Queue** queue);
+
+  // Null if there is none of that handle.
+  Queue* FindHwQueue(HwQueueHandle handle) const;
+  Queue* FindQueue(XQueueHandle handle) const;
+  static HwQueueHandle HwHandleOf(const Queue& queue);
+  static XQueueHandle HandleOf(const Queue& queue);
+  // The queue of a stream, whether it has an XQueue or not.
+  Queue*
+  FindStream(uint64_t stream) const
+  {
+    return reinterpret_cast<Queue*>(streams_.Find(stream));
+  }
+  Queue* AtSlot(uint64_t slot) const;
+  static uint32_t SlotOf(const Queue& queue) { return queue.entry.slot; }
+
+  // Calls 'visit' with the queue while its life does not end; false if there is
+  // no XQueue of that handle.
+  template <typename Visit>
+  bool
+  With(XQueueHandle handle, const Visit& visit)
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Queue* queue = FindQueue(handle);
+    if (queue == nullptr) {
+      return false;
+    }
+    visit(queue);
+    return true;
+  }
+  // With all that have an XQueue, in the order of their ids, and the lock held.
+  std::vector<XQueueHandle> Handles() const;
+  static uint64_t IdOf(const Queue& queue) { return queue.entry.id; }
+  static const std::string& NameOf(const Queue& queue)
+  {
+    return queue.entry.name;
+  }
+  static void SetName(Queue* queue, const std::string& name)
+  {
+    queue->entry.name = name;
+  }
+
+  // Takes the stream away from where others find it. What is returned are the
+  // queues that had to do with it.
+  std::vector<Queue*> TakeStream(uint64_t stream);
+  // The life of a queue whose stream is gone ends, unless another has begun.
+  // The application may still destroy its handles.
+  void Retire(Queue* queue, uint32_t generation);
+  // The streams of the queues of a context, and those queues, also such as have
+  // ended: what a late launch left there is of this context.
+  struct ContextUse {
+    std::vector<uint64_t> streams;
+    std::vector<Queue*> queues;
+    std::vector<Context*> contexts;
+  };
+  ContextUse UseOf(uint64_t context) const;
+
+  // The policy of every device, also of those to come.
+  void SetPolicy(XSchedulerType scheduler, XPolicyType type);
+
+  // Number of XQueues. Static: where there are none, a launch looks at this
+  // and at nothing else.
+  static std::atomic<uint32_t> scheduled;
+
+ private:
+  static constexpr uint32_t kChunk = 64;
+
+  Queue* Resolve(uint64_t handle, uint64_t tag) const;
+  static uint64_t Handle(const Queue& queue, uint64_t tag);
+  Device* GetDevice(int id);
+  Context* GetContext(Hardware* hardware, Device* device, uint64_t handle);
+  Queue* TakeFree();
+  void Free(Queue* queue);
+  template <typename Visit>
+  void
+  ForEach(const Visit& visit) const
+  {
+    for (uint32_t slot = 0; slot < slot_count_; ++slot) {
+      visit(AtSlot(slot));
+    }
+  }
+
+  Table streams_;
+  std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};
+
+  mutable std::mutex mutex_;
+  XSchedulerType scheduler_;
+  XPolicyType policy_;
+  std::vector<std::unique_ptr<Device>> devices_;
+  std::vector<std::unique_ptr<Context>> contexts_;
+  std::vector<uint32_t> free_slots_;
+  // Queues that are kGone, the first to be used again first.
+  Queue* first_gone_ = nullptr;
+  Queue* last_gone_ = nullptr;
+  uint64_t last_id_ = 0;
+  uint32_t slot_count_ = 0;
+};
+
+}  // namespace xsched
+
+#endif  // XSCHED_PREEMPT_REGISTRY_H_
