@@ -22,8 +22,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 CORE = HERE.parent
 BATCHES = (1, 8, 32)
-# Processes differ from each other by more than the effects measured, so each table uses several.
-PROCESSES = 3
+# Processes differ from each other by more than the effects measured. So all phases of a table run in turn in one process,
+# each value is taken against its own cycle, and the table shows the median of several processes.
+PROCESSES = 6
 PERIOD_MS = 10.0
 PARTS = ("contention", "overhead", "frameworks")
 
@@ -128,6 +129,24 @@ def paired(rows, base, value):
     return statistics.median(value(one) / value(other) for one, other in zip(rows, base))
 
 
+def against(processes, phase, base, value):
+    """That of each process."""
+    return [paired(each[phase], each[base], value) for each in processes]
+
+
+def of_the_bound(process, phase):
+    """Background throughput against what is left of its own cycle's by the foreground alone."""
+    shares = [
+        row["background_per_s"] / (load["background_per_s"] * (1 - percentile([request], 0.5) / 1000 / PERIOD_MS))
+        for row, load, request in zip(process[phase], process["background"], process["alone"])
+    ]
+    return statistics.median(shares)
+
+
+def listed(values, digits):
+    return ", ".join(f"{value:.{digits}f}" for value in values)
+
+
 def latency(share):
     return lambda row: percentile([row], share)
 
@@ -137,7 +156,8 @@ def contention(folder, shim, cycles, raw):
         f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch,", end=" "
     )
     print(f"in {PROCESSES} processes; a quarter of that where planned.")
-    print("P50, P90 and the bound are medians over the cycles, each against its own cycle;", end=" ")
+    print("P50, P90 and the bound are, of each process, medians over the cycles, each against its own cycle,", end=" ")
+    print("and of the processes the median;", end=" ")
     print("P99 is over all samples.\n")
     for batch in BATCHES:
         contention_with(folder, shim, cycles, raw, batch, False)
@@ -154,44 +174,41 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
     words = [folder / "contention", "--background", batch, "--period", PERIOD_MS, *plan]
     words += ["--cycles", -(-cycles // PROCESSES)] + ["--planned"] * planned
     name = f"contention-{batch}{'-planned' if planned else ''}"
-    phases, ratios = {}, []
-    for process in range(PROCESSES):
-        found = measure(words, with_shim(shim), raw and raw / f"{name}-{process}.jsonl")
-        ratios.append(paired(found["xsched"], found["alone"], latency(0.5)))
-        for phase, rows in found.items():
-            phases.setdefault(phase, []).extend(rows)
-    alone, background = phases["alone"], phases["background"]
-    bounds = [
-        load["background_per_s"] * (1 - percentile([request], 0.5) / 1000 / PERIOD_MS)
-        for load, request in zip(background, alone)
+    processes = [
+        measure(words, with_shim(shim), raw and raw / f"{name}-{process}.jsonl") for process in range(PROCESSES)
     ]
+    phases = {phase: [row for each in processes for row in each[phase]] for phase in processes[0]}
+    alone = phases["alone"]
     rows = []
     for phase, found in phases.items():
-        base = phases[phase.replace("xsched-", "")] if "churn" in phase else alone
+        base = phase.replace("xsched-", "") if "churn" in phase else "alone"
         row = [phase] + ["–"] * 8
         if found[0]["latencies_us"]:
             row[1] = str(sum(len(each["latencies_us"]) for each in found))
             row[2] = f"{percentile(found, 0.5) / 1000:.3f}"
-            row[3:5] = [f"{paired(found, base, latency(share)):.2f}" for share in (0.5, 0.9)]
-            row[5] = f"{percentile(found, 0.99) / percentile(base, 0.99):.2f}"
+            for column, share in ((3, 0.5), (4, 0.9)):
+                row[column] = f"{statistics.median(against(processes, phase, base, latency(share))):.2f}"
+            row[5] = f"{percentile(found, 0.99) / percentile(phases[base], 0.99):.2f}"
         if found[0]["background_per_s"]:
             row[6] = f"{median_of(found, 'background_per_s'):.1f}"
             row[8] = f"{100 * median_of(found, 'background_cpu'):.0f} %"
             if phase == "bounded":
-                row[7] = (
-                    f"{100 * paired(found, background, lambda each: each['background_per_s']):.0f} % of alone"
-                )
+                rates = against(processes, phase, "background", lambda each: each["background_per_s"])
+                row[7] = f"{100 * statistics.median(rates):.0f} % of alone"
             elif found[0]["latencies_us"] and "churn" not in phase:
-                shares = [each["background_per_s"] / bound for each, bound in zip(found, bounds)]
-                row[7] = f"{100 * statistics.median(shares):.0f} %"
+                row[7] = f"{100 * statistics.median(of_the_bound(each, phase) for each in processes):.0f} %"
         rows.append(row)
     launch = median_of(alone, "launch_us") / 1000
     print(f"Background batch {batch}, {'planned' if planned else 'cuBLAS chooses at each call'};", end=" ")
-    print(f"the CPU launches an inference of the foreground in {launch:.3f} ms;", end=" ")
-    print(f"P50 of xsched in each process: {', '.join(f'{ratio:.3f}' for ratio in ratios)}.\n")
-    table(
-        ["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows
-    )
+    print(f"the CPU launches an inference of the foreground in {launch:.3f} ms.", end=" ")
+    print("In each process, of xsched:", end=" ")
+    print("P50", listed(against(processes, "xsched", "alone", latency(0.5)), 3), end="; ")
+    print("P90", listed(against(processes, "xsched", "alone", latency(0.9)), 3), end="; ")
+    print("of the bound", listed([of_the_bound(each, "xsched") for each in processes], 3), end=". ")
+    # What P90 can say depends on this.
+    steady = [percentile(each["alone"], 0.9) / percentile(each["alone"], 0.5) for each in processes]
+    print(f"Stand-alone P90 against its P50: {listed(steady, 2)}.\n")
+    table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
 
 
 def overhead(folder, shim, cycles, raw):
