@@ -34,6 +34,7 @@ const ENGINE_TESTS = {
   image: { uses: ["docker"], seconds: 240 },
   awsImage: { uses: ["docker"], seconds: 120 },
   container: { uses: ["docker"], seconds: 120 },
+  patchedImage: { uses: ["docker"], seconds: 90 },
   spot: { uses: ["docker"], seconds: 60 },
   bench: { uses: [], seconds: 240 },
   "host-scripts": { uses: [], seconds: 180 },

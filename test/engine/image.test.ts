@@ -109,7 +109,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       repository: `${registry.address}/${REPOSITORY}`,
       variant: "transparent",
       base: images.image("1"),
-      builder: images.image("1"),
+      builder: await images.tools(engine),
     });
   });
 

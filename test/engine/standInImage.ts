@@ -27,6 +27,12 @@ const CONFIGURATION = [
 /** Two images that differ in a label only. */
 const VERSIONS = ["1", "2"] as const;
 
+/** What an image to compile in has besides, as NVIDIA's `-min` images do. */
+const TOOLS = ["cmake", "g++", "git", "make"];
+
+const INSTALL =
+  'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin';
+
 type Version = (typeof VERSIONS)[number];
 
 /**
@@ -78,6 +84,18 @@ export class StandInImages {
     return `${this.repository}@${this.digests[version]}`;
   }
 
+  /** The image with compilers besides, as `repository@sha256:…`. It is made when it is first asked for. */
+  public async tools(engine: DockerEngine): Promise<string> {
+    const record = path.join(
+      cacheFolder(),
+      `tools-${createHash("sha256").update(TOOLS.join()).digest("hex")}.json`,
+    );
+    if (!fs.existsSync(record)) {
+      fs.writeFileSync(record, JSON.stringify(await makeTools(engine, this.image("1"), this.repository)));
+    }
+    return `${this.repository}@${JSON.parse(fs.readFileSync(record, "utf8")) as string}`;
+  }
+
   public async stop(): Promise<void> {
     await this.registry.stop();
   }
@@ -108,14 +126,47 @@ async function makeImages(engine: DockerEngine, repository: string): Promise<Rec
         change,
       ]);
       await engine.ask("import", ...changes, root, image);
-      await engine.ask("push", image);
-      const pushed = await engine.ask("inspect", "--format", "{{index .RepoDigests 0}}", image);
-      digests[version] = pushed.split("@")[1] ?? "";
-      // Whoever deploys it is to pull it.
-      await engine.ask("image", "rm", image);
+      digests[version] = await moveToRegistry(engine, image);
     }
     return digests as Record<Version, string>;
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
+}
+
+/** Adds the tools to an image; gives the digest of the result in the registry. */
+async function makeTools(engine: DockerEngine, plain: string, repository: string): Promise<string> {
+  console.log("      making the image to compile in, once on this machine (about ½ minute)");
+  const container = `xsched-triton-tools-${process.pid}`;
+  const image = `${repository}:tools`;
+  const words = [
+    "run",
+    "--name",
+    container,
+    "--network",
+    "host",
+    plain,
+    "sh",
+    "-ec",
+    INSTALL,
+    "sh",
+    ...TOOLS,
+  ];
+  try {
+    await engine.ask(...words);
+    await engine.ask("commit", container, image);
+  } finally {
+    await engine.docker("rm", "--force", container);
+  }
+  const digest = await moveToRegistry(engine, image);
+  await engine.ask("image", "rm", plain);
+  return digest;
+}
+
+/** Pushes an image and forgets it, since whoever deploys it is to pull it; gives its digest in the registry. */
+async function moveToRegistry(engine: DockerEngine, image: string): Promise<string> {
+  await engine.ask("push", image);
+  const pushed = await engine.ask("inspect", "--format", "{{index .RepoDigests 0}}", image);
+  await engine.ask("image", "rm", image);
+  return pushed.split("@")[1] ?? "";
 }
