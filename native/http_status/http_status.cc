@@ -1,9 +1,10 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// http-status ADDRESS PORT PATH: prints the first line of what an HTTP server
-// answers to a GET. For the health check, which must need nothing of the base
-// image: exit code 1 if nobody listens, 2 if there is no answer within 5 s.
+// http-status ADDRESS PORT PATH: prints the first line of an HTTP server's
+// answer to a GET. Exit code 1 if nobody listens, 2 without an answer within
+// 5 s. The health check uses it, so as not to depend on programs of the base
+// image.
 
 #include <netdb.h>
 #include <sys/socket.h>
@@ -15,7 +16,7 @@
 
 namespace {
 
-// A connected socket whose calls end in time; -1 if nobody listens.
+// A connected socket whose calls time out; -1 if nobody listens.
 int
 Connect(const char* address, const char* port)
 {
@@ -30,7 +31,7 @@ Connect(const char* address, const char* port)
     const timeval limit = {5, 0};
     connection = socket(one->ai_family, one->ai_socktype | SOCK_CLOEXEC, 0);
     setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    // For connect as well.
+    // Also limits connect.
     setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
     if (connect(connection, one->ai_addr, one->ai_addrlen) == 0) {
       break;

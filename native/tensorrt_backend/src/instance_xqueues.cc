@@ -44,22 +44,22 @@ IsXSchedRequired(bool* required)
   return nullptr;  // success
 }
 
-// Make sure that launches pass XSched's shim. XQueues could be made
+// Make sure that launches pass XSched's shim. XQueues could be created
 // without it, but nothing would hold a launch back.
 TRITONSERVER_Error*
 CheckShim()
 {
-  // The CUDA runtimes of this process, the one in TensorRT as well, have
-  // loaded the driver by this name, so that what the loader knows by it
-  // is what they call. The global symbols don't tell: runtimes load the
-  // driver without making its symbols global.
+  // The CUDA runtimes of this process, including TensorRT's, loaded the
+  // driver by this name, so they call the library that the loader knows
+  // by it. Global symbols can't tell: runtimes load the driver without
+  // making its symbols global.
   void* library = dlopen(kDriverLibrary, RTLD_LAZY | RTLD_NOLOAD);
   RETURN_ERROR_IF_TRUE(
       library == nullptr, TRITONSERVER_ERROR_UNAVAILABLE,
       std::string("no ") + kDriverLibrary + " is loaded");
 
   const bool is_shim = dlsym(library, "xsched_shim_version") != nullptr;
-  // The shim has to look for XQueues where this library makes them.
+  // The shim must look for XQueues where this library creates them.
   const bool same_xsched =
       dlsym(library, "XQueueCreate") == reinterpret_cast<void*>(&XQueueCreate);
   struct link_map* map = nullptr;
@@ -152,7 +152,7 @@ XQueueName(const std::string& model_name, const std::string& instance_name)
 {
   std::string name = model_name + "/" + instance_name;
   if (name.size() > kMaxNameSize) {
-    // No character is cut in the middle.
+    // Don't cut a character in the middle.
     const size_t instance = model_name.size() + 1;
     if (instance < kMaxNameSize) {
       size_t cut = name.size() - kMaxNameSize;
@@ -169,7 +169,7 @@ XQueueName(const std::string& model_name, const std::string& instance_name)
     }
   }
 
-  // XSched's names are one line.
+  // A name in XSched is a single line.
   for (char& c : name) {
     if (static_cast<unsigned char>(c) < ' ' || c == 0x7F) {
       c = '_';

@@ -16,19 +16,20 @@ namespace triton { namespace backend { namespace tensorrt {
 
 // Create the XQueues of a model instance, one for each of its CUDA
 // streams, all with the model's priority. Streams that are nullptr are
-// left out. The device of the streams must be the current one.
+// skipped. The streams' device must be the current one.
 //
-// What happens if the streams can't be scheduled is for the environment
-// variable XSCHED_REQUIRED to say: with ON this is an error; with OFF,
-// or unset, 'xqueues' stays empty and a warning gives the reason.
+// If the streams can't be scheduled, the environment variable
+// XSCHED_REQUIRED decides: with ON this is an error; with OFF, or unset,
+// 'xqueues' stays empty and a warning gives the reason.
 TRITONSERVER_Error* CreateInstanceXQueues(
     const std::string& model_name, const std::string& instance_name,
     const ::Priority priority, const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues);
 
-// The name of an instance's XQueues, '<model>/<instance>'. If that is
-// longer than XSched allows, the instance loses its beginning, which
-// usually repeats the model's name, and only then the model its end.
+// The name of an instance's XQueues, '<model>/<instance>'. If it is
+// longer than XSched allows, the start of the instance's name is cut,
+// which usually repeats the model's, and only then the end of the
+// model's name.
 std::string XQueueName(
     const std::string& model_name, const std::string& instance_name);
 

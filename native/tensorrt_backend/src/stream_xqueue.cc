@@ -55,7 +55,7 @@ StreamXQueue::Create(
     cudaStream_t stream, const ::Priority priority, const std::string& name,
     StreamXQueue* xqueue)
 {
-  // Destroys what has been created if a later call fails.
+  // Destroys what was created if a later call fails.
   StreamXQueue created;
   HwQueueHandle hw_queue = 0;
   RETURN_IF_ERROR(
@@ -78,7 +78,7 @@ StreamXQueue::Create(
 
 StreamXQueue::~StreamXQueue()
 {
-  // The hardware queue goes last: XSched refuses to destroy one that
+  // The hardware queue comes last: XSched refuses to destroy one that
   // still has an XQueue.
   if (xqueue_ != 0) {
     LOG_IF_ERROR(
@@ -102,7 +102,7 @@ StreamXQueue::StreamXQueue(StreamXQueue&& rhs) noexcept
 StreamXQueue&
 StreamXQueue::operator=(StreamXQueue&& rhs) noexcept
 {
-  // What this object had goes with 'taken'.
+  // Destroying 'taken' destroys what this object had before.
   StreamXQueue taken(std::move(rhs));
   std::swap(hw_queue_, taken.hw_queue_);
   std::swap(xqueue_, taken.xqueue_);

@@ -15,25 +15,24 @@ namespace triton { namespace backend { namespace tensorrt {
 //
 // StreamXQueue
 //
-// The XQueue of one CUDA stream: while it exists XSched schedules the
-// stream. The stream itself belongs to somebody else, who must not
-// destroy it before the XQueue, since XSched asks the driver about it
-// until then.
+// The XQueue of one CUDA stream. While it exists, XSched schedules the
+// stream. The caller owns the stream and must not destroy it before the
+// XQueue, because XSched asks the driver about it until then.
 //
 class StreamXQueue {
  public:
   // Create the XQueue of 'stream', whose device must be the current
-  // one. An XQueue that the stream has already, in XSched's
-  // transparent mode, is taken over. On error nothing is left behind
-  // and 'xqueue' stays as it was.
+  // one. If the stream already has an XQueue, in XSched's transparent
+  // mode, take it over. On error, nothing is left behind and 'xqueue'
+  // is unchanged.
   static TRITONSERVER_Error* Create(
       cudaStream_t stream, const ::Priority priority, const std::string& name,
       StreamXQueue* xqueue);
 
   StreamXQueue() : hw_queue_(0), xqueue_(0) {}
 
-  // Launches that wait in the XQueue go ahead. Work that is on the
-  // device is not waited for.
+  // Launches that wait in the XQueue go ahead. Doesn't wait for work
+  // that is on the device.
   ~StreamXQueue();
 
   StreamXQueue(StreamXQueue&& rhs) noexcept;

@@ -11,14 +11,14 @@ namespace triton { namespace backend { namespace tensorrt {
 
 namespace {
 
-// Whether 'text' is the decimal integer of a priority: an optional minus
-// and digits, nothing else.
+// Whether 'text' is a decimal integer: an optional minus and digits,
+// nothing else.
 bool
 ParsePriorityNumber(const std::string& text, ::Priority* priority)
 {
   const char* begin = text.c_str();
   const char first_digit = (*begin == '-') ? begin[1] : begin[0];
-  // Far too large numbers become LONG_MIN or LONG_MAX.
+  // Numbers far out of range become LONG_MIN or LONG_MAX.
   char* end = nullptr;
   const long number = strtol(begin, &end, 10);
   if (first_digit < '0' || first_digit > '9' || end != begin + text.size() ||

@@ -11,7 +11,7 @@
 
 namespace triton { namespace backend { namespace tensorrt {
 
-// The parameter in the model configuration that gives the priority of
+// The parameter in the model configuration that sets the priority of
 // the model's XQueues.
 constexpr char kXSchedPriorityParameter[] = "xsched_priority";
 
@@ -20,7 +20,7 @@ constexpr char kXSchedPriorityParameter[] = "xsched_priority";
 ::Priority ToXSchedPriority(const TensorRTModel::Priority priority);
 
 // Parse the parameter's value: an integer, larger is more urgent, or
-// 'max', 'default' or 'min'. On error 'priority' stays as it was.
+// 'max', 'default' or 'min'. On error, 'priority' is unchanged.
 TRITONSERVER_Error* ParseXSchedPriority(
     const std::string& value, ::Priority* priority);
 

@@ -55,7 +55,7 @@ OutOfMemory::~OutOfMemory()
 
 }  // namespace allocations
 
-// These take the place of the C++ library's, and of the sanitizers', for all
+// These replace the C++ library's and the sanitizers' operators for all
 // libraries of the process.
 #define ALLOCATION_FUNCTIONS(new_operator, delete_operator)             \
   void* new_operator(size_t size)                                       \

@@ -1,7 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The C++ heap of a test's process: what is live, and memory that runs out.
+// The C++ heap of a test's process: counts live allocations, and simulates
+// running out of memory.
 
 #ifndef XSCHED_BACKEND_TESTS_ALLOCATIONS_H_
 #define XSCHED_BACKEND_TESTS_ALLOCATIONS_H_
@@ -10,10 +11,10 @@
 
 namespace allocations {
 
-// How many there are that nobody has freed.
+// The number of live allocations.
 int64_t Live();
 
-// While one exists, its thread gets no memory.
+// While an object exists, its thread gets no memory.
 class OutOfMemory {
  public:
   OutOfMemory();

@@ -9,7 +9,7 @@
 #include "fixture.h"
 #include "tritonserver.h"
 
-// A context that is current, and a server that nobody has told anything.
+// Makes a context current and clears the stand-in server.
 class BackendTest : public DriverTest {
  protected:
   void SetUp() override
@@ -25,7 +25,7 @@ class BackendTest : public DriverTest {
   }
 };
 
-// Whether XSched knows 'stream', and its XQueue's priority if it has one.
+// Whether XSched knows 'stream', and its XQueue's priority, if any.
 inline bool
 IsKnown(CUstream stream)
 {

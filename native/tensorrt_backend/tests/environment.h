@@ -6,7 +6,7 @@
 
 #include <cstdlib>
 
-// Sets a variable that is otherwise unset; nullptr leaves it so.
+// Sets a variable that is otherwise unset; nullptr leaves it unset.
 class Environment {
  public:
   Environment(const char* name, const char* value) : name_(name)

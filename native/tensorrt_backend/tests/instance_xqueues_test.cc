@@ -59,7 +59,7 @@ TEST_F(InstanceXQueuesTest, ModelDoesNotLoadIfSchedulingIsRequired)
   for (const char* value : {"ON", "on", "1"}) {
     const Environment required("XSCHED_REQUIRED", value);
     std::vector<StreamXQueue> xqueues;
-    // The third has none: the XQueues of the first two go again.
+    // The third fails: the XQueues of the first two are destroyed.
     EXPECT_EQ(
         Create({a.Get(), b.Get(), kLegacyStream}, &xqueues),
         "XSched can't schedule instance bert_0_1 of model 'bert': XSched: "
@@ -118,11 +118,11 @@ TEST_F(InstanceXQueuesTest, Names)
   EXPECT_EQ(XQueueName("bert", "bert_0_1"), "bert/bert_0_1");
   EXPECT_EQ(XQueueName("", ""), "/");
   EXPECT_EQ(XQueueName(x(29), x(29) + "_0_1"), x(29) + "/" + x(29) + "_0_1");
-  // The instance loses its beginning.
+  // The start of the instance's name is cut.
   EXPECT_EQ(XQueueName(x(30), x(30) + "_0_1"), x(30) + "/" + x(28) + "_0_1");
   EXPECT_EQ(XQueueName(x(58), x(58) + "_0_1"), x(58) + "/_0_1");
   EXPECT_EQ(XQueueName(x(61), x(61) + "_0_1"), x(61) + "/1");
-  // No room for it: the model alone, whole as long as possible.
+  // No room for the instance: only the model's name, cut if necessary.
   EXPECT_EQ(XQueueName(x(62), x(62) + "_0_1"), x(62));
   EXPECT_EQ(XQueueName(x(63), x(63) + "_0_1"), x(63));
   EXPECT_EQ(XQueueName(x(64), x(64) + "_0_1"), x(63));
@@ -180,12 +180,12 @@ TEST_F(InstanceXQueuesTest, TenThousandLoadsDoNotGrow)
       events = simulated::LiveEvents();
     }
   }
-  // Less than one for a hundred loads: what threads hold for the moment.
+  // Less than one per hundred loads: threads hold a few for the moment.
   EXPECT_LE(allocations::Live(), live + 64);
   EXPECT_LE(simulated::LiveEvents(), events + 64);
 }
 
-// Models are loaded and unloaded by several threads while others serve.
+// Several threads load and unload models while others serve.
 TEST_F(InstanceXQueuesTest, LoadsWhileOthersServe)
 {
   constexpr int kThreads = 4;

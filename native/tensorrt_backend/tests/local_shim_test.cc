@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process that has loaded the shim as CUDA runtimes do: late, by the name of
-// the driver's library, and without making its symbols global.
+// A process that loads the shim as CUDA runtimes do: late, by the name of the
+// driver's library, and without making its symbols global.
 
 #include <dlfcn.h>
 

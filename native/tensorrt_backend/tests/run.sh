@@ -2,13 +2,13 @@
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests what is added to the TensorRT backend, without that backend and without
-# a GPU: plain, under ThreadSanitizer, and under AddressSanitizer with UBSan.
+# Tests our addition to the TensorRT backend, without that backend and without a
+# GPU: plain, under ThreadSanitizer, and under AddressSanitizer with UBSan.
 #   usage: run.sh [plain|thread|address]...
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The patch is well-formed, and adds to the build what is there.
+# The patch is well-formed, and adds exactly the files in src/ to the build.
 patch=$PWD/trt-backend-22.06-xsched.patch
 git apply --numstat "$patch" >/dev/null
 diff <(sed -n 's|^+ *\(src/[a-z_]*\.[a-z]*\)$|\1|p' "$patch" | sort) <(find src -type f | sort)

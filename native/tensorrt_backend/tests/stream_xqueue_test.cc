@@ -66,8 +66,8 @@ TEST_F(StreamXQueueTest, GoesBeforeItsStream)
   EXPECT_TRUE(server::TakeLog().empty());
 }
 
-// Each call, failing in each way: the error says which call and why, what the
-// calls before it have made is gone, and the next attempt succeeds.
+// Each call fails in each way: the error names the call and the reason, what
+// earlier calls created is gone, and the next attempt succeeds.
 TEST_F(StreamXQueueTest, FailureLeavesNothingBehind)
 {
   const Steps functions = {
@@ -106,7 +106,7 @@ TEST_F(StreamXQueueTest, FailureLeavesNothingBehind)
 
 TEST_F(StreamXQueueTest, MemoryRunsOut)
 {
-  // XSched reuses what it has; only more queues than ever need memory.
+  // XSched reuses its memory and only needs more for more queues than ever.
   std::vector<std::unique_ptr<TestStream>> streams;
   std::vector<StreamXQueue> xqueues;
   int failures = 0;
@@ -177,7 +177,7 @@ TEST_F(StreamXQueueTest, FailureToDestroyIsLogged)
     calls::Reset();
     calls::Fail("XQueueDestroy", kXSchedErrorUnknown);
   }
-  // The hardware queue is tried all the same; XSched refuses.
+  // It still tries to destroy the hardware queue; XSched refuses.
   EXPECT_EQ(calls::Take(), (Steps{"XQueueDestroy", "HwQueueDestroy"}));
   const auto log = server::TakeLog();
   ASSERT_EQ(log.size(), 2u);
@@ -187,7 +187,7 @@ TEST_F(StreamXQueueTest, FailureToDestroyIsLogged)
                        "this state, or too many queues (4)"),
       std::string::npos);
 
-  // What is left is taken over, and goes with its new owner.
+  // A new owner takes over what is left, and destroys it.
   calls::Reset();
   {
     StreamXQueue xqueue;
@@ -229,7 +229,7 @@ TEST_F(StreamXQueueTest, OwnerCanChange)
   EXPECT_FALSE(IsKnown(other.Get()));
 }
 
-// In XSched's transparent mode the stream has one already.
+// In XSched's transparent mode, the stream already has an XQueue.
 TEST_F(StreamXQueueTest, XQueueThatIsThereIsTakenOver)
 {
   HwQueueHandle hwq = 0;
@@ -276,7 +276,7 @@ TEST_F(StreamXQueueTest, TenThousandLoadsDoNotGrow)
       events = simulated::LiveEvents();
     }
   }
-  // Less than one for a hundred loads: what threads hold for the moment.
+  // Less than one per hundred loads: threads hold a few for the moment.
   EXPECT_LE(allocations::Live(), live + 64);
   EXPECT_LE(simulated::LiveEvents(), events + 64);
 }

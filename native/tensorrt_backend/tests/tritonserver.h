@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tests' stand-in for the server: what it has been told.
+// The tests' stand-in for the server. It records what it is told.
 
 #ifndef XSCHED_BACKEND_TESTS_TRITONSERVER_H_
 #define XSCHED_BACKEND_TESTS_TRITONSERVER_H_
@@ -21,10 +21,10 @@ struct LogLine {
 // The lines logged since the last call.
 std::vector<LogLine> TakeLog();
 
-// How many errors exist that nobody has deleted.
+// The number of errors that have not been deleted.
 int LiveErrors();
 
-// The message of 'error', which is deleted; "" for success.
+// The message of 'error', or "" for success. Deletes 'error'.
 std::string MessageOf(TRITONSERVER_Error* error);
 
 }  // namespace server

@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// A process whose libcuda.so.1 is none, or not the right one. The streams are
-// never looked at.
+// A process without a libcuda.so.1, or with the wrong one. Nothing ever touches
+// the streams.
 
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ using triton::backend::tensorrt::StreamXQueue;
 
 const cudaStream_t kStream = reinterpret_cast<cudaStream_t>(0x1000);
 
-// A library that is loaded as a CUDA runtime loads the driver.
+// A library, loaded as a CUDA runtime loads the driver.
 class Loaded {
  public:
   explicit Loaded(const char* path)

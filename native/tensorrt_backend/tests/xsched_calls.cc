@@ -77,7 +77,7 @@ Starve(const std::string& function)
 
 }  // namespace calls
 
-// The program's functions come before those of the libraries.
+// The program's functions take precedence over the libraries'.
 extern "C" {
 
 XResult

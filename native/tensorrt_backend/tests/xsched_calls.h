@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Stands between the code under test and XSched: notes the calls that make
-// and destroy queues, and makes them fail.
+// Stands between the code under test and XSched. Records the calls that create
+// and destroy queues, and makes them fail on demand.
 
 #ifndef XSCHED_BACKEND_TESTS_XSCHED_CALLS_H_
 #define XSCHED_BACKEND_TESTS_XSCHED_CALLS_H_
@@ -14,20 +14,20 @@
 
 namespace calls {
 
-// Forgets the calls, and lets all of them succeed again.
+// Forgets the recorded calls, and lets all calls succeed again.
 void Reset();
 
-// The calls in their order: "XQueueCreate", and those with an argument of
-// interest as "XHintPriority 40".
+// The calls in order: "XQueueCreate", or with the argument of interest,
+// "XHintPriority 40".
 std::vector<std::string> Take();
 
-// Adds a step of the test's own.
+// Records a step of the test itself.
 void Note(const std::string& step);
 
-// Calls of 'function' return 'result' and do nothing.
+// Makes calls of 'function' do nothing and return 'result'.
 void Fail(const std::string& function, XResult result);
 
-// XSched gets no memory in calls of 'function'.
+// Lets XSched run out of memory in calls of 'function'.
 void Starve(const std::string& function);
 
 }  // namespace calls

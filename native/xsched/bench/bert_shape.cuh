@@ -1,10 +1,11 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// An inference in the shape of BERT-large at sequence 384 in fp16: 24 layers of
-// ten kernels, GEMMs through cuBLAS in one of two ways. cuBLAS chooses an
-// algorithm at each call; at batch 1 the CPU then takes longer than the GPU.
-// Or the algorithms are planned, chosen once, as TensorRT chooses its tactics.
+// An inference in the shape of BERT-large at sequence length 384 in fp16: 24
+// layers of ten kernels, with GEMMs through cuBLAS in one of two ways. Either
+// cuBLAS chooses an algorithm at each call; at batch 1, the CPU then takes
+// longer than the GPU. Or the algorithms are planned: chosen once, as TensorRT
+// chooses its tactics.
 
 #ifndef XSCHED_BENCH_BERT_SHAPE_CUH_
 #define XSCHED_BENCH_BERT_SHAPE_CUH_
@@ -94,18 +95,18 @@ FillRandom(__half* values, size_t count, unsigned seed)
   }
 }
 
-// Where a product is computed: a stream, and the handle that leads cuBLAS there.
+// A stream, and the cuBLAS handle that computes in it.
 struct Lane {
   cudaStream_t stream = nullptr;
   cublasHandle_t blas = nullptr;
 };
 
-// A matrix product: out = in × weight, row by row, 'count' of them.
+// 'count' matrix products, out = in × weight, in row-major order.
 class Product {
  public:
   struct Shape {
     int rows, columns, inner;
-    bool transposed;  // of the weight
+    bool transposed;  // whether the weight is
     int count;
   };
 
@@ -151,7 +152,7 @@ class Product {
   void Plan()
   {
     const Shape& shape = shape_;
-    // cuBLAS counts columns first: what is a row here is a column there.
+    // cuBLAS is column-major: a row here is a column there.
     const auto weight_shape = shape.transposed
                                   ? std::make_pair(shape.inner, shape.columns)
                                   : std::make_pair(shape.columns, shape.inner);
@@ -166,7 +167,7 @@ class Product {
     out_ = Layout(shape.columns, shape.rows, shape.count);
     cublasLtMatmulPreference_t preference = nullptr;
     CUBLAS_CHECK(cublasLtMatmulPreferenceCreate(&preference));
-    // One kernel each: no second one to add up parts.
+    // One kernel each, without a second one to sum up parts.
     const uint32_t no_reduction = CUBLASLT_REDUCTION_SCHEME_NONE;
     CUBLAS_CHECK(cublasLtMatmulPreferenceSetAttribute(
         preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &no_reduction,
@@ -213,7 +214,7 @@ Planner()
   return planner;
 }
 
-// A model of its own weights and activations, and the streams that it can run in.
+// A model with its own weights and activations, and the streams it can run in.
 class Model {
  public:
   Model(int batch, bool planned)
@@ -244,15 +245,15 @@ class Model {
     down_weight_ = Random(static_cast<size_t>(kHidden) * kFeedForward);
   }
 
-  // Which of its streams the model runs in: the one of the greatest CUDA priority or the other.
+  // Selects the stream with the highest CUDA priority, or the other one.
   void Use(bool urgent) { lane_ = urgent ? urgent_ : usual_; }
 
   // Launches one inference: 240 kernels. Calls 'between' twice among them.
   template <typename Between>
   void Launch(const Between& between)
   {
-    // Each starts from the same input: values that only ever went through the layers again would
-    // become zero, which the device computes faster.
+    // Each inference starts from the same input: values that kept going through
+    // the layers would become zero, which the device computes faster.
     const __half* input = input_;
     const size_t keys = static_cast<size_t>(rows_) * kHidden;
     for (int layer = 0; layer < kLayers; ++layer) {

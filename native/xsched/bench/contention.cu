@@ -7,32 +7,32 @@
 //   contention --background BATCH [--planned] [--period MS] [--cycles N]
 //              [--cores FOREGROUND,BACKGROUND] PHASE=SECONDS...
 //
-// Each thread keeps to one processor: by default the first two of different
+// Each thread is pinned to one processor: by default the first two on different
 // cores, as far as the machine shows its cores.
 //
-// Phases run one after the other, N times, all in this process, since one
-// process differs from the next by more than what is measured:
+// The phases run in turn, N times, all in this process, because processes
+// differ from each other by more than the effects measured:
 //
 //   alone            the foreground alone, no XQueue
 //   background       the background alone, no XQueue
 //   native           both, no XQueue
-//   priority         both, no XQueue, the foreground at the greatest CUDA priority
+//   priority         both, no XQueue, the foreground's CUDA priority highest
 //   xsched           both, each with an XQueue
 //   queue            the foreground alone, with an XQueue
-//   bounded          the background alone, with an XQueue that could be preempted
-//   churn            the foreground alone, no XQueue; it allocates, frees and
-//                    makes events twice within each request
-//   xsched-churn     both, each with an XQueue, and the same
-//   early-churn      as churn, but before the request's first kernel, and
-//   xsched-early-churn  with XQueues: freeing memory waits for what the device
-//                    has in flight
+//   bounded          the background alone, with a preemptible XQueue
+//   churn            the foreground alone, no XQueue; each request allocates
+//                    and frees memory and creates events, twice
+//   xsched-churn     both, each with an XQueue, and with churn
+//   early-churn      as churn, but before the request's first kernel
+//   xsched-early-churn  as xsched-churn, but before the request's first kernel:
+//                    freeing memory waits for what the device has in flight
 //   back-to-back     the foreground alone without a pause, no XQueue
 //   back-to-back-queue  the same with an XQueue
 //
-// Those with an XQueue need the shim (LD_LIBRARY_PATH). Prints a line of JSON
-// for each: foreground latencies in microseconds from the intended start,
-// inferences per second, the share of a CPU that the background thread used,
-// and the share of this machine's processors that others took meanwhile.
+// Phases with an XQueue need the shim (LD_LIBRARY_PATH). Prints a line of JSON
+// per phase: foreground latencies in microseconds from the due time, inferences
+// per second, the share of a CPU that the background thread used, and the share
+// of this machine's processors that others took meanwhile.
 
 #include <cuda_runtime.h>
 #include <dlfcn.h>
@@ -65,7 +65,7 @@ constexpr int kForegroundBatch = 1;
 
 #define XSCHED_CHECK(call) Check((call) == kXSchedSuccess, #call)
 
-// What a framework may do within a request beside its kernels.
+// What a framework may do within a request besides launching kernels.
 void
 Churn(cudaStream_t stream)
 {
@@ -84,12 +84,12 @@ Seconds(Clock::duration time)
   return std::chrono::duration<double>(time).count();
 }
 
-// XSched's functions as the shim has brought them into the process.
+// XSched's functions, which the shim brought into the process.
 class XSched {
  public:
   XSched()
   {
-    // Found where LD_LIBRARY_PATH leads; no other copy of it can be there.
+    // Found through LD_LIBRARY_PATH; there can be no other copy.
     void* library = dlopen("libhalcuda.so", RTLD_NOW);
     Check(
         library != nullptr &&
@@ -185,7 +185,8 @@ constexpr Phase kPhases[] = {
     {"back-to-back-queue", true, false, true, true, Churning::kNever, true},
 };
 
-// Processor time that others took from this machine and all of its processor time, in ticks.
+// The processor time that others took from this machine, and all its processor
+// time, in ticks.
 std::pair<double, double>
 StolenAndAll()
 {
@@ -200,8 +201,8 @@ StolenAndAll()
   return {stolen, all};
 }
 
-// Two processors of different cores, so that the threads disturb each other as
-// little as the machine allows.
+// Two processors on different cores, so that the threads disturb each other as
+// little as possible.
 std::pair<int, int>
 TwoCores()
 {
@@ -235,7 +236,7 @@ PinThisThread(int cpu)
   }
 }
 
-// One inference after the other until it is told to stop.
+// Runs inferences back to back until stopped.
 class Background {
  public:
   Background(Model* model, int cpu)
@@ -259,8 +260,8 @@ class Background {
            static_cast<double>(time.tv_nsec) * 1e-9;
   }
 
-  // Ends the thread; returns inferences per second from 'begin' to 'end', from completion to
-  // completion.
+  // Ends the thread; returns the inferences per second between 'begin' and
+  // 'end', from completion to completion.
   double Stop(Clock::time_point begin, Clock::time_point end)
   {
     stop_.store(true);
@@ -298,8 +299,8 @@ struct Result {
   double foreground_per_second = 0;
 };
 
-// Requests from now on until 'seconds' have passed. Those that are still due then are dropped, as
-// where the device cannot keep up with them.
+// Sends requests for 'seconds'. Drops requests that are still due then, as when
+// the device cannot keep up.
 Result
 RunForeground(
     Model* model, const Phase& phase, double seconds, double period_ms)

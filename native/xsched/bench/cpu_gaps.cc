@@ -1,14 +1,14 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// How still a machine is: for SECONDS, two threads on processors of their own
-// do nothing but read the clock, and count when they were kept from it. On a
-// machine that others share, that is noise in every latency.
+// Measures how quiet a machine is: for SECONDS, two threads on their own
+// processors do nothing but read the clock, and count how often they were kept
+// from it. On a shared machine, this is noise in every latency.
 //
 //   cpu_gaps [SECONDS]
 //
-// Prints one line of JSON: gaps over half a millisecond, all of them and the
-// longest, in milliseconds.
+// Prints one line of JSON: the number of gaps over half a millisecond, their
+// sum and the longest, in milliseconds.
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,10 +1,10 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a launch costs on the CPU: straight to the driver, through the shim
-// without any XQueue, into a lone XQueue, and into one that could be preempted
-// and is therefore counted. On a GPU, or on the simulated driver (which takes
-// too long over events for the last one).
+// Measures what a launch costs on the CPU: straight to the driver, through the
+// shim without any XQueue, into a lone XQueue, and into one that could be
+// preempted and is therefore counted. Runs on a GPU, or on the simulated driver
+// (whose events are too slow for the last case).
 
 #include <dlfcn.h>
 
@@ -99,7 +99,7 @@ EmptyKernel()
   return function;
 }
 
-// The driver's library: of those mapped, the one that is not the shim.
+// The driver's library: the mapped one that is not the shim.
 std::string
 DriverPath()
 {

@@ -22,8 +22,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 CORE = HERE.parent
 BATCHES = (1, 8, 32)
-# Processes differ from each other by more than the effects measured. So all phases of a table run in turn in one process,
-# each value is taken against its own cycle, and the table shows the median of several processes.
+# Processes differ from each other by more than the effects measured. So all phases of a table take turns in
+# one process, each value is compared within its cycle, and the table shows the median of several processes.
 PROCESSES = 6
 PERIOD_MS = 10.0
 PARTS = ("contention", "overhead", "frameworks")
@@ -135,9 +135,10 @@ def against(processes, phase, base, value):
 
 
 def of_the_bound(process, phase):
-    """Background throughput against what is left of its own cycle's by the foreground alone."""
+    """The background's throughput, relative to what the foreground alone leaves of it in the same cycle."""
     shares = [
-        row["background_per_s"] / (load["background_per_s"] * (1 - percentile([request], 0.5) / 1000 / PERIOD_MS))
+        row["background_per_s"]
+        / (load["background_per_s"] * (1 - percentile([request], 0.5) / 1000 / PERIOD_MS))
         for row, load, request in zip(process[phase], process["background"], process["alone"])
     ]
     return statistics.median(shares)
@@ -156,8 +157,8 @@ def contention(folder, shim, cycles, raw):
         f"Foreground batch 1 every {PERIOD_MS:g} ms; {cycles} cycles through all phases of a batch,", end=" "
     )
     print(f"in {PROCESSES} processes; a quarter of that where planned.")
-    print("P50, P90 and the bound are, of each process, medians over the cycles, each against its own cycle,", end=" ")
-    print("and of the processes the median;", end=" ")
+    print("P50, P90 and the bound: each value against its own cycle, the median over the cycles", end=" ")
+    print("of a process, then the median over the processes;", end=" ")
     print("P99 is over all samples.\n")
     for batch in BATCHES:
         contention_with(folder, shim, cycles, raw, batch, False)
@@ -175,7 +176,8 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
     words += ["--cycles", -(-cycles // PROCESSES)] + ["--planned"] * planned
     name = f"contention-{batch}{'-planned' if planned else ''}"
     processes = [
-        measure(words, with_shim(shim), raw and raw / f"{name}-{process}.jsonl") for process in range(PROCESSES)
+        measure(words, with_shim(shim), raw and raw / f"{name}-{process}.jsonl")
+        for process in range(PROCESSES)
     ]
     phases = {phase: [row for each in processes for row in each[phase]] for phase in processes[0]}
     alone = phases["alone"]
@@ -208,7 +210,9 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
     # What P90 can say depends on this.
     steady = [percentile(each["alone"], 0.9) / percentile(each["alone"], 0.5) for each in processes]
     print(f"Stand-alone P90 against its P50: {listed(steady, 2)}.\n")
-    table(["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows)
+    table(
+        ["phase", "samples", "P50 ms", "P50", "P90", "P99", "background /s", "of the bound", "its CPU"], rows
+    )
 
 
 def overhead(folder, shim, cycles, raw):

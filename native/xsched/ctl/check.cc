@@ -24,11 +24,11 @@ Refused(const std::string& problem)
 ExitCode
 CheckEnvironment()
 {
-  // This process is nobody's to look at.
+  // Nobody needs to inspect this process.
   setenv("XSCHED_CONTROL", "OFF", 1);
   setenv("XSCHED_LOG_LEVEL", "ERROR", 1);
   unsetenv("XSCHED_METRICS_FILE");
-  // As CUDA's runtimes do.
+  // As CUDA runtimes do.
   void* library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
     return Refused(dlerror());
@@ -49,7 +49,7 @@ CheckEnvironment()
   printf("driver     %s\n", path.empty() ? "(none)" : path.c_str());
   if (path.empty()) {
     return Refused(
-        "no CUDA driver was found; set XSCHED_CUDA_LIB to its libcuda.so.1");
+        "no CUDA driver found; set XSCHED_CUDA_LIB to its libcuda.so.1");
   }
   if (const int result = init(0)) {
     return Refused(

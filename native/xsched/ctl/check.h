@@ -8,9 +8,9 @@
 
 namespace xsched {
 
-// Uses CUDA as a program does that is started with this environment: says
-// which library it has as libcuda.so.1, on which driver, and whether cuInit
-// succeeds. Refused unless it does, under the shim.
+// Uses CUDA as a program started in this environment would: prints which file
+// is its libcuda.so.1, which driver that uses, and whether cuInit succeeds.
+// Refused unless it succeeds under the shim.
 ExitCode CheckEnvironment();
 
 }  // namespace xsched

@@ -79,7 +79,7 @@ Print(const std::string& text)
   fflush(stdout);
 }
 
-// Rates between two samples; what was not there before has none yet.
+// Rates between two samples. A queue that is new since the first has none yet.
 void
 PrintRates(
     const std::map<int64_t, QueueRow>& before, const std::vector<QueueRow>& now,
@@ -255,7 +255,7 @@ Watch(const std::string& socket, int64_t interval_ns)
     }
     const int64_t now_ns = NowNs();
     if (before_ns != 0) {
-      // On a terminal each table takes the place of the one before.
+      // On a terminal, each table replaces the one before.
       Print(terminal ? "\033[H\033[J" : "");
       PrintRates(before, queues, static_cast<double>(now_ns - before_ns) / 1e9);
       Print(terminal ? "" : "\n");
@@ -278,7 +278,7 @@ ShowStatus(const std::string& socket)
     return code;
   }
   const std::string& driver = answer.Field(0, "driver");
-  // Only a clear yes is one: this is what health checks rely on.
+  // Anything but a clear yes is a no: health checks rely on this.
   const bool scheduled = answer.Field(0, "scheduled") == "yes";
   const std::string limit = answer.Field(0, "in_flight_limit_us");
   const std::string lines[] = {

@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What xsched-ctl can do with the process behind a socket.
+// The commands of xsched-ctl. Each works on the process behind a socket.
 
 #ifndef XSCHED_CTL_COMMANDS_H_
 #define XSCHED_CTL_COMMANDS_H_
@@ -14,12 +14,12 @@
 namespace xsched {
 
 ExitCode ListQueues(const std::string& socket);
-// 'priority' has been checked.
+// 'priority' must be valid.
 ExitCode ChangePriority(
     const std::string& socket, const std::string& queue,
     const std::string& priority);
 ExitCode ShowStats(const std::string& socket, bool as_json);
-// Until the process ends or the user interrupts.
+// Runs until the process ends or the user interrupts it.
 ExitCode Watch(const std::string& socket, int64_t interval_ns);
 ExitCode ShowStatus(const std::string& socket);
 

@@ -19,12 +19,12 @@
 namespace xsched {
 namespace {
 
-// A process that has not answered by then hangs or is stopped.
+// A process that takes longer to answer hangs or is stopped.
 constexpr int64_t kTimeoutNs = 5000000000;
-// More than the largest number of queues needs.
+// More than the answer for the largest number of queues.
 constexpr size_t kMaxAnswer = 64 << 20;
 
-// Waits for 'events'. False with errno set if the time is over.
+// Waits for 'events'. Returns false with errno set on a timeout.
 bool
 Await(int fd, short events, int64_t until_ns)
 {
@@ -48,7 +48,7 @@ Connect(int fd, const struct sockaddr_un& address, int64_t until_ns)
   while (connect(
              fd, reinterpret_cast<const struct sockaddr*>(&address),
              sizeof(address)) != 0) {
-    // EAGAIN: many others wait as well.
+    // EAGAIN: many other clients are waiting, too.
     if (errno != EAGAIN && errno != EINTR) {
       return false;
     }
@@ -81,7 +81,7 @@ SendAll(int fd, const std::string& text, int64_t until_ns)
   return true;
 }
 
-// Reads until the other side closes. False with errno set on a failure.
+// Reads until the other side closes. Returns false with errno set on failure.
 bool
 ReceiveAll(int fd, int64_t until_ns, std::string* text)
 {
@@ -149,7 +149,7 @@ Ask(const std::string& path, const std::string& request, AnswerTable* table)
     case ParsedAnswer::Kind::kIncomplete:
       break;
   }
-  return NoAnswer(path, "the answer was cut off; the process has ended");
+  return NoAnswer(path, "the answer was cut off, because the process ended");
 }
 
 }  // namespace xsched

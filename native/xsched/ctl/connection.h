@@ -11,8 +11,8 @@
 
 namespace xsched {
 
-// Sends one request to the process behind a socket. Success fills 'answer';
-// otherwise what is wrong was said on standard error.
+// Sends one request to the process behind a socket. Fills 'answer' on success;
+// otherwise prints the problem on standard error.
 ExitCode Ask(
     const std::string& socket, const std::string& request, AnswerTable* answer);
 

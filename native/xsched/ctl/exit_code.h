@@ -6,11 +6,11 @@
 
 namespace xsched {
 
-// What the caller's shell or health check gets.
+// The exit codes, for shells and health checks.
 enum ExitCode {
   kExitSuccess = 0,   // for status: the process is scheduled
-  kExitRefused = 1,   // the process answered, but no; for status: it is not
-  kExitUsage = 2,     // the command line is wrong or leaves a choice
+  kExitRefused = 1,   // the process refused; for status: it is not scheduled
+  kExitUsage = 2,     // the command line is wrong or ambiguous
   kExitNoAnswer = 3,  // no process was found, or it does not answer
 };
 

@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// xsched-ctl: looks at a scheduled process and changes its priorities.
+// xsched-ctl: inspects a scheduled process and changes its priorities.
 
 #include <cerrno>
 #include <charconv>
@@ -24,36 +24,36 @@ using namespace xsched;
 constexpr const char* kHelp =
     R"(usage: xsched-ctl [--pid PID | --socket PATH] COMMAND
 
-Looks at a process that runs under XSched, and changes its priorities. Without
-an option it takes the only such process of this user.
+Inspects a process that runs under XSched, and changes its priorities. Without
+an option, uses the only such process of this user.
 
 commands:
-  status                 what the process runs with; the health check
-  list                   the queues
-  priority QUEUE N       gives QUEUE the priority N: -255 to 255, max (255),
+  status                 show the process's configuration; the health check
+  list                   list the queues
+  priority QUEUE N       set QUEUE's priority to N: -255 to 255, max (255),
                          default (0) or min (-255); larger is more urgent.
                          QUEUE is an id, a name, or the part of names before
-                         the first slash: a model's name means all its queues
-  stats [--json]         the queues' counters
-  check                  what a program would run with that is started in this
-                         environment: which driver, and whether it starts
-  watch [SECONDS]        the same as rates, every SECONDS (0.1 to 3600,
+                         the first slash, so a model's name means all its queues
+  stats [--json]         show the queues' counters
+  check                  show which driver a program would use if it started in
+                         this environment, and whether that driver starts
+  watch [SECONDS]        show the counters as rates, every SECONDS (0.1 to 3600,
                          default 1), until interrupted
 
 options:
   --pid PID              the process
-  --socket PATH          its control socket, as the first line of its log says
+  --socket PATH          its control socket; the first line of its log names it
   --help, --version
 
-The sockets are in XSCHED_CONTROL_DIR; without it in $XDG_RUNTIME_DIR/xsched
-or /tmp/xsched-<uid>.
+The sockets are in $XSCHED_CONTROL_DIR; if that is not set, in
+$XDG_RUNTIME_DIR/xsched or /tmp/xsched-<uid>.
 
 exit code:
   0  done; status: the process is scheduled; check: a program would be
   1  refused; status: the process answers, but nothing is scheduled; check: a
      program would not be
   2  wrong usage, or several processes and no choice
-  3  no process was found, or it does not answer
+  3  no process found, or it does not answer
 )";
 
 ExitCode
@@ -65,13 +65,13 @@ WrongUsage(const std::string& message)
   return kExitUsage;
 }
 
-// Which process is meant.
+// Selects a process.
 struct Target {
   pid_t pid = 0;
   std::string socket;
 };
 
-// Runs 'command' on the socket of the target.
+// Runs 'command' on the target's socket.
 template <typename Command>
 ExitCode
 WithSocket(const Target& target, const Command& command)
@@ -114,7 +114,7 @@ RunStats(const Target& target, const std::vector<std::string>& arguments)
 {
   if (arguments.size() > 1 ||
       (arguments.size() == 1 && arguments[0] != "--json")) {
-    return WrongUsage("stats takes nothing but --json");
+    return WrongUsage("stats takes no argument but --json");
   }
   return WithSocket(target, [&](const std::string& socket) {
     return ShowStats(socket, !arguments.empty());
@@ -157,7 +157,7 @@ RunCommand(
   if (command != "status" && command != "list" && command != "check") {
     return WrongUsage(
         "unknown command \"" + command +
-        "\"; there are status, list, priority, stats, watch and check");
+        "\"; use status, list, priority, stats, watch or check");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");
@@ -199,7 +199,7 @@ Run(const std::vector<std::string>& words)
     const char* end = value.data() + value.size();
     const auto result = std::from_chars(value.data(), end, target.pid);
     if (result.ec != std::errc() || result.ptr != end || target.pid <= 0) {
-      return WrongUsage("\"" + value + "\" is no process id");
+      return WrongUsage("\"" + value + "\" is not a process id");
     }
   }
   if (target.pid != 0 && !target.socket.empty()) {

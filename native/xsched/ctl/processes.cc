@@ -13,7 +13,7 @@
 namespace xsched {
 namespace {
 
-// A process that starts has the lock for an instant only.
+// A starting process holds the lock only for an instant.
 constexpr int64_t kLockNs = 200000000;
 
 struct Process {
@@ -82,8 +82,8 @@ FindProcess(pid_t pid, std::string* socket)
       pid == 0 ? "no process" : "no process " + std::to_string(pid);
   fprintf(
       stderr,
-      "xsched-ctl: %s with a control socket was found in %s; the first line "
-      "of its log names the socket: run as the same user and set "
+      "xsched-ctl: found %s with a control socket in %s; the first line of a "
+      "process's log names its socket: run as the same user and set "
       "XSCHED_CONTROL_DIR, or give --socket\n",
       which.c_str(), searched.c_str());
   return kExitNoAnswer;

@@ -12,9 +12,9 @@
 
 namespace xsched {
 
-// Finds the control socket of the process 'pid', or, if that is 0, of the only
-// process that there is. If there is none, or there are several, it says so
-// on standard error. Sockets that ended processes left are removed.
+// Finds the control socket of the process 'pid' or, if that is 0, of the only
+// process. If there is none, or more than one, prints an error on standard
+// error. Removes the sockets that ended processes left behind.
 ExitCode FindProcess(pid_t pid, std::string* socket);
 
 }  // namespace xsched

@@ -11,8 +11,8 @@
 namespace xsched {
 namespace {
 
-// What a terminal shows as it is: valid UTF-8 without the control characters
-// U+0080 to U+009F, with which it could be told other things.
+// Text that is safe on a terminal: valid UTF-8 without the control characters
+// U+0080 to U+009F, which some terminals obey.
 std::string
 Printable(const std::string& text)
 {
@@ -26,7 +26,7 @@ Printable(const std::string& text)
   return printable;
 }
 
-// Characters, not bytes.
+// The length in characters, not bytes.
 size_t
 Width(const std::string& text)
 {

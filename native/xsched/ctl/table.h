@@ -16,7 +16,7 @@ struct Column {
   Align align;
 };
 
-// Rows for people to read on a terminal, with titles.
+// A table with column titles, for people at a terminal.
 std::string FormatTable(
     const std::vector<Column>& columns,
     const std::vector<std::vector<std::string>>& rows);

@@ -8,21 +8,21 @@
 
 namespace xsched {
 
-// One call of the driver: its function with its arguments.
+// One call to the driver: its function with the arguments.
 template <bool kPerThread, typename Function>
 class Call {
  public:
   explicit Call(const Function& function) : function_(function) {}
 
-  // Inlined even where it stands twice: a closure that is not costs more than
-  // all the rest of a launch that nobody schedules.
+  // Inlined even where it appears twice: calling the closure would cost more
+  // than everything else in an unscheduled launch.
   __attribute__((always_inline)) CUresult operator()() const
   {
     return function_();
   }
 
-  // The stream that is meant. The null stream is one of two others, which
-  // have handles of their own.
+  // The stream that is meant. The null stream stands for one of two others,
+  // which have their own handles.
   static CUstream Meant(CUstream stream)
   {
     return stream != nullptr

@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines the functions of work.def and streams.def, and leads to them those
-// who ask the driver for a function by its name.
+// Defines the functions of work.def and streams.def, and returns them to
+// callers who ask the driver for a function by name.
 
 #include <cstring>
 
@@ -18,7 +18,7 @@ namespace {
 void* FindIntercept(
     const char* name, void* found, int version, cuuint64_t flags);
 
-// The driver's answer, or the shim's function in its place.
+// Replaces the driver's answer by the shim's function, if there is one.
 template <typename Call>
 CUresult
 GetProcAddress(
@@ -70,7 +70,7 @@ const Intercept kIntercepts[] = {
 #undef XSCHED_INTERCEPT
 };
 
-// Whether a symbol is a version or a variant of a function of that name.
+// Whether a symbol is a version or a variant of the function 'name'.
 bool
 IsOf(const char* symbol, const char* name)
 {
@@ -80,8 +80,8 @@ IsOf(const char* symbol, const char* name)
           strncmp(symbol + length, "_pt", 3) == 0);
 }
 
-// The shim's function for what the driver found under a name; null if it has
-// none.
+// The shim's function for the one that the driver found under a name; null if
+// there is none.
 void*
 FindIntercept(const char* name, void* found, int version, cuuint64_t flags)
 {
@@ -93,7 +93,7 @@ FindIntercept(const char* name, void* found, int version, cuuint64_t flags)
     if (!IsOf(intercept.symbol, name)) {
       continue;
     }
-    // Drivers answer with the address of one of their symbols.
+    // Drivers return the address of one of their symbols.
     if (driver.Find(intercept.symbol) == found) {
       return intercept.address;
     }
@@ -103,11 +103,11 @@ FindIntercept(const char* name, void* found, int version, cuuint64_t flags)
       best = &intercept;
     }
   }
-  // A later version of the function, with other parameters perhaps.
+  // A later version of the function, whose parameters may differ.
   if (driver.Exports(found)) {
     return nullptr;
   }
-  // Functions that take no stream have one variant for both.
+  // Functions without a stream have one variant for both.
   const Intercept* best = wants_per_thread && own != nullptr ? own : common;
   return best == nullptr ? nullptr : best->address;
 }

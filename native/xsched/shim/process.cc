@@ -64,7 +64,7 @@ AnnounceOnce()
 
 }  // namespace xsched
 
-// Marks this library, so that it never takes itself for the driver.
+// Marks this library, so that it never mistakes itself for the driver.
 extern "C" __attribute__((visibility("default"))) const char*
 xsched_shim_version()
 {

@@ -8,7 +8,7 @@
 
 namespace xsched {
 
-// Says once, in one line, what this process runs with.
+// Logs this process's configuration once, in one line.
 void AnnounceOnce();
 
 // What cuInit has returned, for those who ask whether the process is

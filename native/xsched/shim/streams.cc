@@ -11,8 +11,8 @@ ActivePrimary(CUdevice device)
   unsigned int flags = 0;
   int active = 0;
   CUcontext context = nullptr;
-  // To retain it is the only way to its handle; an inactive one would be made
-  // by that.
+  // Retaining it is the only way to get its handle, but would create an
+  // inactive one.
   if (real::cuDevicePrimaryCtxGetState(device, &flags, &active) !=
           kCudaSuccess ||
       active == 0 ||

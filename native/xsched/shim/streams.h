@@ -1,8 +1,9 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What streams.def asks for: the scheduler learns of streams and contexts
-// that end, of captures, and of what the application learns about progress.
+// The behaviours in streams.def. They tell the scheduler which streams and
+// contexts end, which streams are captured, and what the application learns
+// about progress.
 
 #ifndef XSCHED_SHIM_STREAMS_H_
 #define XSCHED_SHIM_STREAMS_H_
@@ -56,12 +57,12 @@ DestroyStream(const Call& call, CUstream stream)
 {
   Captures::Get().ForgetStream(stream);
   ReleaseStream(stream);
-  // Before the driver frees the handle: it may give it to a new stream.
+  // Before the driver frees the handle: it may reuse it for a new stream.
   Scheduler::Get().ForgetStream(Number(stream));
   return call();
 }
 
-// A call that succeeds when a stream has nothing left to do.
+// A call that succeeds when a stream has no work left.
 template <typename Call>
 CUresult
 ObserveStream(const Call& call, CUstream stream)
@@ -97,7 +98,7 @@ RecordEvent(const Call& call, CUevent event, CUstream stream)
   return call();
 }
 
-// Through the event of a capture the stream may join it.
+// Waiting for an event of a capture lets the stream join the capture.
 template <typename Call>
 CUresult
 WaitForEvent(const Call& call, CUstream stream)
@@ -133,8 +134,8 @@ DestroyEvent(const Call& call, CUevent event)
 
 // --- contexts ---
 
-// A call that succeeds when a context has nothing left to do; null is the
-// current one.
+// A call that succeeds when a context has no work left; null means the current
+// one.
 template <typename Call>
 CUresult
 ObserveContext(const Call& call, CUcontext context)
@@ -167,8 +168,8 @@ DestroyContext(const Call& call, CUcontext context)
 }
 
 // A device's primary context ends with its last release, and only the driver
-// counts them. So the queues are forgotten afterwards, and until then nobody
-// may ask for their streams.
+// counts the releases. So the queues are forgotten afterwards, and until then
+// nobody may ask for their streams.
 template <typename Call>
 CUresult
 ReleasePrimary(const Call& call, CUdevice device)

@@ -1,18 +1,18 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The functions of the driver that the shim does not just forward stand in
-// work.def and streams.def, one row each:
+// work.def and streams.def list the driver's functions that the shim
+// intercepts, one row each:
 //   XSCHED_ONE(symbol, since, behaviour, (parameters), (arguments))
 //   XSCHED_PTSZ(symbol, since, twin_since, behaviour, ...)
 //   XSCHED_PTDS(symbol, since, twin_since, behaviour, ...)
-// 'since' is the CUDA version from which on cuGetProcAddress gives this
+// 'since' is the first CUDA version for which cuGetProcAddress returns this
 // symbol for its name, which is the symbol without _v2 and the like. The last
-// two also stand for a twin with that suffix, which takes the null stream to
-// mean the per-thread default stream. 'behaviour' is what the shim does: an
-// expression of 'call', the driver's function (call.h), and the parameters.
+// two also stand for a variant with that suffix, for which the null stream is
+// the per-thread default stream. 'behaviour' is what the shim does: an
+// expression with 'call', the driver's function (call.h), and the parameters.
 //
-// Who includes the tables defines what becomes of a row:
+// A file that includes the tables defines what a row expands to:
 //   XSCHED_INTERCEPT(symbol, since, per_thread, behaviour, parameters,
 //                    arguments)
 // tests/headers compares the rows with the toolkits' headers.
@@ -29,7 +29,7 @@
   XSCHED_INTERCEPT(symbol, since, false, __VA_ARGS__) \
   XSCHED_INTERCEPT(symbol##_ptds, twin_since, true, __VA_ARGS__)
 
-// In a row: what is only computed if it is needed.
+// In a row: an expression that is only evaluated if it is needed.
 #define XSCHED_LAZY(...) [&] { return __VA_ARGS__; }
 
 #endif  // XSCHED_SHIM_TABLE_H_

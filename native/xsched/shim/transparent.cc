@@ -14,8 +14,8 @@
 namespace xsched {
 namespace {
 
-// The context that a stream belongs to: the current one, unless the stream is
-// one of a green context.
+// The context that a stream belongs to: the current one, unless the stream
+// belongs to a green context.
 CUcontext
 ContextOf(CUstream stream)
 {
@@ -45,7 +45,7 @@ AdoptStream(CUstream stream)
   }
   Priority priority = options.auto_priority;
   if (!options.has_auto_priority) {
-    // CUDA counts downwards, from 0 for the least to about -5.
+    // CUDA counts down, from 0 for the lowest priority to about -5.
     int least = 0;
     int greatest = 0;
     int own = 0;
@@ -73,7 +73,7 @@ ReleaseStream(CUstream stream)
   }
   if (XQueueGet(&queue, hwq) == kXSchedSuccess) {
     // Not XQueueDestroy, which waits for the stream's work: cuStreamDestroy
-    // does not.
+    // does not wait.
     Scheduler::Get().DestroyQueue(queue);
   }
   HwQueueDestroy(hwq);

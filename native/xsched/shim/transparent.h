@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The transparent mode, XSCHED_AUTO_XQUEUE: streams become XQueues by
-// themselves. Without it these do nothing.
+// The transparent mode, XSCHED_AUTO_XQUEUE: every stream becomes an XQueue.
+// Without it, these do nothing.
 
 #ifndef XSCHED_SHIM_TRANSPARENT_H_
 #define XSCHED_SHIM_TRANSPARENT_H_
@@ -11,9 +11,9 @@
 
 namespace xsched {
 
-// A new stream gets an XQueue with a priority after its own.
+// Gives a new stream an XQueue, with a priority derived from the stream's.
 void AdoptStream(CUstream stream);
-// The stream is about to be destroyed.
+// Call this before a stream is destroyed.
 void ReleaseStream(CUstream stream);
 
 }  // namespace xsched

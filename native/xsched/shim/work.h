@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What work.def asks for: launches pass the gate, other work only makes its
+// The behaviours in work.def: launches pass the gate, other work only makes its
 // queue ready.
 
 #ifndef XSCHED_SHIM_WORK_H_
@@ -14,7 +14,7 @@
 
 namespace xsched {
 
-// What is launched, in the shape that it is launched in.
+// A kernel with its launch shape.
 inline LaunchKey
 Grid(
     const void* function, unsigned int gx = 1, unsigned int gy = 1,
@@ -54,10 +54,9 @@ CurrentQueue(const Scheduler& scheduler)
              : nullptr;
 }
 
-// The queue that work in a stream belongs to: the stream's own, or the one
-// that this thread works for, because libraries launch into streams of their
-// own, and programs into the default streams, on behalf of the stream they
-// were given.
+// The queue that work in a stream belongs to: the stream's own, or the one that
+// this thread works for. Libraries launch into streams of their own, and
+// programs into the default streams, on behalf of the stream they were given.
 inline Queue*
 OwnerOf(const Scheduler& scheduler, CUstream stream)
 {
@@ -66,7 +65,7 @@ OwnerOf(const Scheduler& scheduler, CUstream stream)
   return queue != nullptr ? queue : CurrentQueue(scheduler);
 }
 
-// Null if it has none, or if the work is being captured and does not run.
+// Null if it has none, or if the work is being captured and so does not run.
 inline Queue*
 QueueOfWork(const Scheduler& scheduler, CUstream stream)
 {
@@ -149,9 +148,9 @@ Work(const Call& call, CUstream stream)
   return call();
 }
 
-// One kernel on several devices: all of it must be launched, or the part that
-// is never ends. Waiting at one gate with work behind another could thus wait
-// for itself, so it does not wait at all.
+// A cooperative launch on several devices: its parts wait for each other, so
+// all of them must be launched. Waiting at one gate while a part is behind
+// another could wait for itself, so this does not wait at all.
 template <typename Call>
 CUresult
 LaunchTogether(
@@ -179,9 +178,9 @@ LaunchTogether(
   return result;
 }
 
-// A call in which the driver may wait until the device has nothing to do. The
-// thread's queue counts as having work meanwhile: if those below it went on,
-// the call would wait behind them.
+// A call in which the driver may wait until the device is idle. Meanwhile the
+// thread's queue counts as having work: if lower queues went on, the call would
+// wait behind them.
 template <typename Call>
 CUresult
 WaitForDevice(const Call& call)
@@ -194,8 +193,8 @@ WaitForDevice(const Call& call)
   if (queue == nullptr) {
     return call();
   }
-  // In this order: what another thread has launched by now keeps the queue
-  // ready, and what it launches later is not in the number.
+  // The order matters: launches that other threads have made by now keep the
+  // queue ready, and later ones are not in the number.
   const uint64_t launched = scheduler.Launched(queue);
   const bool idle = !queue->ready.load(std::memory_order_relaxed);
   CUresult result = kCudaSuccess;
@@ -204,7 +203,7 @@ WaitForDevice(const Call& call)
     result = call();
   }
   if (idle) {
-    // Nothing of it is left on the device, unless others have launched.
+    // None of it is left on the device, unless other threads have launched.
     scheduler.Drained(queue, launched + 1);
   }
   return result;

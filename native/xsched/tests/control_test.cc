@@ -275,7 +275,7 @@ TEST_F(ControlTest, NumberThatIsIdAndNameIsRefused)
       Error("priority " + id + " 9"),
       "\"" + id + "\" is the id of the queue " + id +
           " (first) and the name of others: " + IdOf(id + "/0") + " (" + id +
-          "/0); use the name of the one or the ids of the others");
+          "/0); use the name of the former or the ids of the latter");
   EXPECT_EQ(first.Stats().priority, 1);
   EXPECT_EQ(second.Stats().priority, 2);
   // A queue may have its own id as its name.
@@ -289,12 +289,12 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
 {
   EXPECT_EQ(
       Error("priority bert 5"),
-      "there is no queue \"bert\"; there are none");
+      "there is no queue \"bert\"; the process has none");
   const NamedStream queue(3, "resnet/0");
   const std::string id = IdOf("resnet/0");
   EXPECT_EQ(
       Error("priority bert 5"),
-      "there is no queue \"bert\"; there are: " + id + " (resnet/0)");
+      "there is no queue \"bert\"; use " + id + " (resnet/0)");
   for (const char* priority :
        {"256", "-256", "1x", "x", "99999999999999999999", "+1", "0x1", "MAX",
         "-"}) {
@@ -319,7 +319,7 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
   }
   EXPECT_EQ(
       Error("hello"),
-      "unknown request \"hello\"; there are: status, queues, priority QUEUE N");
+      "unknown request \"hello\"; use status, queues or priority QUEUE N");
   EXPECT_EQ(Error("").substr(0, 7), "unknown");
   EXPECT_EQ(
       Error(std::string("status\0", 7)),

@@ -256,9 +256,9 @@ TEST(MetricsTest, FolderThatCannotBeWrittenGivesOneWarning)
   }
   const std::string first = testing::internal::GetCapturedStderr();
   EXPECT_EQ(
-      first, "[xsched WARN] metrics cannot be written to " + folder +
+      first, "[xsched WARN] cannot write metrics to " + folder +
                  "/x.prom: No such file or directory; correct "
-                 "XSCHED_METRICS_FILE or its folder (this is said once)\n");
+                 "XSCHED_METRICS_FILE or its folder (logged once)\n");
   ASSERT_EQ(mkdir(folder.c_str(), 0700), 0);
   file.Write("x\n");
   EXPECT_EQ(ReadFile(file.Path()), "x\n");

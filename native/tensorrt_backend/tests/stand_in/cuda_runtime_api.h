@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the backend's sources need of the CUDA runtime.
+// The part of the CUDA runtime that the backend's sources need.
 
 #ifndef STAND_IN_CUDA_RUNTIME_API_H_
 #define STAND_IN_CUDA_RUNTIME_API_H_

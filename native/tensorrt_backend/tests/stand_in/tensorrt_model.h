@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the backend's sources need of the backend.
+// The part of the TensorRT backend that our sources need.
 
 #ifndef STAND_IN_TENSORRT_MODEL_H_
 #define STAND_IN_TENSORRT_MODEL_H_

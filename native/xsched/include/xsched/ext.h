@@ -1,6 +1,6 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
-// What this implementation adds to XSched's interface.
+// This implementation's additions to XSched's interface.
 
 #ifndef XSCHED_EXT_H_
 #define XSCHED_EXT_H_
@@ -16,7 +16,7 @@ typedef struct {
   int64_t launches;      // launches that reached the driver
   int64_t blocked;       // launches that had to wait
   int64_t blocked_ns;    // the time they waited
-  int64_t preemptions;   // times this queue made another one stop
+  int64_t preemptions;   // how often this queue made another one stop
   int64_t in_flight_ns;  // estimated GPU time on the device, if bounded
   Priority priority;
 } XQueueStats;

@@ -34,16 +34,16 @@
 namespace xsched {
 namespace {
 
-// How long the exit of the process waits for the thread.
+// How long the process's exit waits for the thread.
 constexpr int kStopSeconds = 2;
 
-// The thread, and what it serves. One instance, never destroyed: other
-// threads may go on while the process exits.
+// The thread, and what it serves. There is one instance, and it is never
+// destroyed, because other threads may still run while the process exits.
 class Control {
  public:
   explicit Control(const ShimDescription& shim) : shim_(shim) {}
 
-  // The socket's path; empty if there is none.
+  // The socket's path; empty without a socket.
   std::string Start();
 
  private:
@@ -51,7 +51,7 @@ class Control {
   bool StartThread();
   void Run();
   void WriteMetrics(int64_t now_ns);
-  // Removes the files that this process has made.
+  // Removes the files that this process created.
   void RemoveFiles();
 
   void Stop();
@@ -70,9 +70,9 @@ class Control {
   FileDescriptor stop_;
   std::vector<struct pollfd> polled_;
   pthread_t thread_ = {};
-  // Held whenever the thread works, not while it waits. fork takes it, so
-  // that the child finds the sockets as they are, and no lock of the
-  // scheduler taken by a thread that it does not have.
+  // Held while the thread works, but not while it waits. fork takes it, so that
+  // the child finds the sockets in a consistent state, and no scheduler lock
+  // held by a thread that the child does not have.
   std::mutex mutex_;
 };
 
@@ -101,7 +101,8 @@ Control::Start()
       [] { instance_.load(std::memory_order_acquire)->AfterForkInParent(); },
       [] { instance_.load(std::memory_order_acquire)->AfterForkInChild(); });
   if (!StartThread()) {
-    Log(LogLevel::kError, "no thread for the control socket and the metrics");
+    Log(LogLevel::kError,
+        "cannot start the thread of the control socket and the metrics");
     RemoveFiles();
     if (listener_ != nullptr) {
       listener_->Close();
@@ -131,7 +132,7 @@ Control::OpenSocket(const std::string& directory)
 bool
 Control::StartThread()
 {
-  // The thread inherits the mask: signals are for the application's threads.
+  // The thread inherits the mask: the application's threads handle signals.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -162,14 +163,14 @@ Control::Run()
     if (server_ != nullptr) {
       until_ns = std::min(until_ns, server_->Prepare(now_ns, &polled_));
     }
-    // Rounded up, not to come back too early; an hour is as good as for ever.
+    // Rounded up, so as not to return too early. An hour will do for ever.
     const int64_t rest_ms =
         std::min<int64_t>((until_ns - now_ns) / 1000000 + 1, 3600000);
     const int found = poll(
         polled_.data(), polled_.size(),
         static_cast<int>(std::max<int64_t>(rest_ms, 0)));
     if (found < 0 && errno != EINTR) {
-      // Out of memory, for now.
+      // Out of memory for the moment.
       const struct timespec pause = {0, 100000000};
       nanosleep(&pause, nullptr);
       continue;
@@ -221,14 +222,14 @@ void
 Control::Stop()
 {
   if (getpid() != pid_) {
-    return;  // forked: the files are the parent's
+    return;  // forked: the files belong to the parent
   }
   const uint64_t one = 1;
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   until.tv_sec += kStopSeconds;
-  // Without the thread's end, as when a disk hangs, it goes without it; at
-  // worst the metrics file stays.
+  // If the thread does not end, as when a disk hangs, go on without it: at
+  // worst, the metrics file stays.
   if (write(stop_.Get(), &one, sizeof(one)) < 0 ||
       pthread_timedjoin_np(thread_, nullptr, &until) != 0) {
     RemoveFiles();
@@ -238,8 +239,8 @@ Control::Stop()
 void
 Control::AfterForkInChild()
 {
-  // A child that kept the listening socket would keep it alive after its
-  // parent, with nobody to answer.
+  // A child that kept the listening socket would keep it open after the
+  // parent's death, with nobody to answer.
   if (listener_ != nullptr) {
     listener_->Close();
     server_->Abandon();
@@ -256,7 +257,7 @@ StartControl(const ShimDescription& shim)
   try {
     return (new Control(shim))->Start();
   } catch (...) {
-    Log(LogLevel::kError, "no memory for the control socket");
+    Log(LogLevel::kError, "out of memory for the control socket");
     return "";
   }
 }

@@ -10,10 +10,10 @@
 
 namespace xsched {
 
-// Opens the control socket and begins to write metrics, as the options say;
-// one thread does both, until the process exits. Call it once. What cannot be
-// had is missing, with a line in the log; the process goes on. Returns the
-// socket's path, empty if there is none.
+// Opens the control socket and starts writing metrics, as the options say. One
+// thread does both until the process exits. Call this once. If either fails,
+// the log says so and the process goes on without it. Returns the socket's
+// path, or an empty string without a socket.
 std::string StartControl(const ShimDescription& shim);
 
 }  // namespace xsched

@@ -16,8 +16,8 @@ namespace xsched {
 namespace {
 
 constexpr int kBacklog = 128;
-// How long another process may take to make its socket before this one goes
-// on without order between them.
+// How long to wait for another process to create its socket before going on
+// without the lock.
 constexpr int64_t kLockNs = 1000000000;
 
 }  // namespace
@@ -45,9 +45,9 @@ Listener::Open(const std::string& directory_path, pid_t pid, std::string* error)
   }
   FileDescriptor listening(
       socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // The mode before there is a file: nobody can connect in between.
+  // The mode is set before the file exists, so nobody can connect in between.
   if (!listening.IsOpen() || fchmod(listening.Get(), 0600) != 0) {
-    *error = std::string("no socket can be made: ") + strerror(errno);
+    *error = std::string("cannot create a socket: ") + strerror(errno);
     return nullptr;
   }
   if (bind(
@@ -55,17 +55,17 @@ Listener::Open(const std::string& directory_path, pid_t pid, std::string* error)
           sizeof(address)) != 0) {
     *error =
         path + (errno == EADDRINUSE
-                    ? " is there already and belongs to a process of another "
-                      "PID namespace, or is no socket; set XSCHED_CONTROL_DIR "
-                      "to a directory of this process's own"
-                    : std::string(" cannot be made: ") + strerror(errno));
+                    ? " already exists and belongs to a process in another PID "
+                      "namespace, or is not a socket; set XSCHED_CONTROL_DIR "
+                      "to a directory for this process alone"
+                    : std::string(" cannot be created: ") + strerror(errno));
     return nullptr;
   }
   std::unique_ptr<Listener> listener(new Listener(path, std::move(listening)));
-  // Again, as a strange umask can have taken more away.
+  // Again, because an unusual umask may have removed more.
   if (chmod(path.c_str(), 0600) != 0 ||
       listen(listener->Socket().Get(), kBacklog) != 0) {
-    *error = path + " cannot be listened at: " + strerror(errno);
+    *error = path + ": cannot listen: " + strerror(errno);
     listener->RemoveFile();
     return nullptr;
   }

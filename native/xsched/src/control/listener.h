@@ -13,19 +13,19 @@
 
 namespace xsched {
 
-// The control socket of this process, in the file system and listening, with
-// mode 0600. Sockets that ended processes left in its directory are removed
-// on the way.
+// This process's control socket: a listening socket in the file system, with
+// mode 0600. Opening it also removes the sockets that ended processes left in
+// its directory.
 class Listener {
  public:
-  // Null, and why, if it cannot be had.
+  // Null, with the reason, on failure.
   static std::unique_ptr<Listener> Open(
       const std::string& directory, pid_t pid, std::string* error);
 
   const std::string& Path() const { return path_; }
   const FileDescriptor& Socket() const { return socket_; }
 
-  // Before Close: a file behind which nobody listens is anybody's to replace.
+  // Call this before Close: anyone may replace a file with no listener.
   void RemoveFile() const;
   void Close() { socket_.Close(); }
 

@@ -34,7 +34,7 @@ LabelValue(const std::string& text)
   return value + '"';
 }
 
-// Decimal, whatever the application's locale is.
+// Always with a decimal point, whatever the application's locale.
 std::string
 Seconds(int64_t ns)
 {
@@ -63,15 +63,15 @@ const Metric kMetrics[] = {
        return std::to_string(queue.stats.blocked);
      }},
     {"xsched_queue_blocked_seconds_total", "counter",
-     "Time that launches waited for other queues; counted when a wait ends.",
+     "Time that launches waited for other queues; added when a wait ends.",
      [](const QueueReport& queue) { return Seconds(queue.stats.blocked_ns); }},
     {"xsched_queue_preemptions_total", "counter",
-     "Times that this queue made another one stop.",
+     "How often this queue made another one stop.",
      [](const QueueReport& queue) {
        return std::to_string(queue.stats.preemptions);
      }},
     {"xsched_queue_in_flight_seconds", "gauge",
-     "Estimated GPU time on the device, of queues that can be preempted.",
+     "Estimated GPU time in flight, for queues that can be preempted.",
      [](const QueueReport& queue) {
        return Seconds(queue.stats.in_flight_ns);
      }},
@@ -110,7 +110,7 @@ ExpandPid(std::string path, pid_t pid)
   return path;
 }
 
-// Not to depend on a directory that the application may change.
+// Absolute, because the application may change its working directory.
 std::string
 Absolute(const std::string& path)
 {
@@ -128,11 +128,11 @@ std::string
 RenderMetrics(
     const ProcessStatus& status, const std::vector<QueueReport>& queues)
 {
-  // Of several processes' files in one scrape no two series may be the same.
+  // A scrape of several processes' files must not contain two equal series.
   const std::string pid = "pid=" + LabelValue(std::to_string(status.pid));
   std::string text;
   AppendHead(
-      "xsched_info", "gauge", "What the process runs with; always 1.", &text);
+      "xsched_info", "gauge", "The process's configuration; always 1.", &text);
   text += "xsched_info{" + pid + ",version=" + LabelValue(status.shim.version) +
           ",driver=" + LabelValue(status.shim.driver) +
           ",policy=" + LabelValue(status.policy) +
@@ -153,7 +153,7 @@ RenderMetrics(
 
 MetricsFile::MetricsFile(const std::string& path, pid_t pid)
     : path_(Absolute(ExpandPid(path, pid))),
-      // With the pid: another process may have been given the same file.
+      // With the pid, because another process may use the same file.
       temporary_(path_ + "." + std::to_string(pid) + ".tmp")
 {
 }
@@ -168,8 +168,8 @@ MetricsFile::Write(const std::string& text)
   }
   if (!failing_) {
     Log(LogLevel::kWarning,
-        "metrics cannot be written to %s: %s; correct XSCHED_METRICS_FILE or "
-        "its folder (this is said once)",
+        "cannot write metrics to %s: %s; correct XSCHED_METRICS_FILE or its "
+        "folder (logged once)",
         path_.c_str(), strerror(errno));
   }
   failing_ = true;
@@ -178,7 +178,7 @@ MetricsFile::Write(const std::string& text)
 bool
 MetricsFile::TryWrite(const std::string& text) const
 {
-  // A process of the same pid may have been killed in the middle.
+  // An earlier process with the same pid may have been killed halfway.
   unlink(temporary_.c_str());
   const FileDescriptor file(open(
       temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -186,7 +186,7 @@ MetricsFile::TryWrite(const std::string& text) const
   if (!file.IsOpen()) {
     return false;
   }
-  // Readable for the one that collects, whatever the umask is.
+  // Readable by the collector, whatever the umask.
   bool good = fchmod(file.Get(), 0644) == 0;
   for (size_t done = 0; good && done < text.size();) {
     const ssize_t count =

@@ -14,21 +14,21 @@
 
 namespace xsched {
 
-// The counters in Prometheus' text format, version 0.0.4.
+// The counters in Prometheus text format, version 0.0.4.
 std::string RenderMetrics(
     const ProcessStatus& status, const std::vector<QueueReport>& queues);
 
-// A file that readers never see half written.
+// A file that readers never see half-written.
 class MetricsFile {
  public:
-  // "%p" in 'path' becomes the pid.
+  // Replaces "%p" in 'path' by the pid.
   MetricsFile(const std::string& path, pid_t pid);
 
   const std::string& Path() const { return path_; }
-  // Replaces what is in the file. If that fails it says so once, and again
-  // only if it has worked in between.
+  // Replaces the file's content. Logs a failure once, and again only after a
+  // success in between.
   void Write(const std::string& text);
-  // Removes the file, if Write has made it.
+  // Removes the file if Write has created it.
   void Remove() const;
 
  private:

@@ -24,14 +24,14 @@ GetProcessStatus(const ShimDescription& shim)
   status.in_flight_limit_ns = options.inflight_ns;
   if (shim.driver.empty()) {
     status.problem =
-        "no CUDA driver was found; set XSCHED_CUDA_LIB to its libcuda.so.1";
+        "no CUDA driver found; set XSCHED_CUDA_LIB to its libcuda.so.1";
   } else if (const int result = shim.init_result()) {
     status.problem = "the CUDA driver does not start: cuInit returns " +
                      std::to_string(result);
   } else if (scheduler.AppSchedules()) {
     status.problem =
-        "scheduling is left to the application, by XSCHED_SCHEDULER=APP or "
-        "XHintSetScheduler";
+        "XSCHED_SCHEDULER=APP or XHintSetScheduler leaves scheduling to the "
+        "application";
   }
   return status;
 }

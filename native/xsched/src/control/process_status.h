@@ -11,16 +11,16 @@
 
 namespace xsched {
 
-// What the scheduler, which knows no kind of device, cannot say itself.
+// The facts that the scheduler, which knows no kind of device, lacks.
 struct ShimDescription {
   std::string version;
-  std::string driver;  // the path of its library; empty if there is none
-  // What the driver has answered to being started; 0 if it has started, or
-  // has not been told to.
+  std::string driver;  // the path of its library; empty without a driver
+  // The driver's answer to cuInit; 0 if it has started, or if nobody has
+  // started it.
   int (*init_result)() = [] { return 0; };
 };
 
-// What this process runs with, now.
+// This process's current configuration.
 struct ProcessStatus {
   ShimDescription shim;
   pid_t pid;
@@ -28,7 +28,7 @@ struct ProcessStatus {
   std::string scheduler;  // LCL or APP
   std::string mode;       // explicit or transparent
   int64_t in_flight_limit_ns;
-  std::string problem;  // why nothing is scheduled; empty if it is
+  std::string problem;  // why nothing is scheduled; empty if it is scheduled
 };
 
 ProcessStatus GetProcessStatus(const ShimDescription& shim);

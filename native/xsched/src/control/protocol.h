@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The form of requests and answers, for both sides. What they mean stands in
-// control/requests.h.
+// The format of requests and answers, for both sides. control/requests.h
+// defines their meaning.
 
 #ifndef XSCHED_CONTROL_PROTOCOL_H_
 #define XSCHED_CONTROL_PROTOCOL_H_
@@ -15,18 +15,18 @@
 
 namespace xsched {
 
-// The longest request, without its line end.
+// The longest request, without its line feed.
 constexpr size_t kMaxRequest = 4096;
 
-// An answer's rows, the first of which names the columns.
+// The rows of an answer; the first one names the columns.
 class AnswerTable {
  public:
   explicit AnswerTable(std::vector<std::string> columns);
-  // As many fields as there are columns. What would break a row is replaced.
+  // Takes one field per column, and replaces characters that would break a row.
   void AddRow(std::vector<std::string> fields);
 
   size_t Rows() const { return rows_.size(); }
-  // Empty if there is no such column: the other side may be older.
+  // Empty if the column is missing: the other side may be older.
   const std::string& Field(size_t row, const std::string& column) const;
 
   std::string ToAnswer() const;
@@ -38,7 +38,7 @@ class AnswerTable {
 
 std::string ErrorAnswer(const std::string& message);
 
-// What an answer says. Exactly one of these.
+// A parsed answer: exactly one of these kinds.
 struct ParsedAnswer {
   enum class Kind { kTable, kError, kIncomplete } kind;
   AnswerTable table;
@@ -47,14 +47,15 @@ struct ParsedAnswer {
 
 ParsedAnswer ParseAnswer(const std::string& text);
 
-// False, and why, if 'text' is no priority: -255 to 255, max, default or min.
+// False, with the reason, unless 'text' is a priority: -255 to 255, max,
+// default or min.
 bool ParsePriority(
     const std::string& text, Priority* priority, std::string* error);
 
-// Text that can stand in a line: control characters become question marks.
+// Text that fits on one line: control characters become question marks.
 std::string OneLine(const std::string& text);
 
-// The part of a queue's name before the first slash: the model's name, where
+// The part of a queue's name before the first slash: the model's name, if
 // queues are named <model>/<instance>.
 std::string ModelOf(const std::string& name);
 

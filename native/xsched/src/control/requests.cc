@@ -13,7 +13,7 @@
 namespace xsched {
 namespace {
 
-// The most queues that an error lists.
+// How many queues an error lists at most.
 constexpr size_t kMaxListed = 20;
 
 const char*
@@ -79,7 +79,7 @@ AnswerQueues()
   return table.ToAnswer();
 }
 
-// The queues that a person means; none, and why, if that is not certain.
+// The queues that a person means; none, with the reason, if that is ambiguous.
 std::vector<QueueReport>
 FindQueues(const std::string& meant, std::string* error)
 {
@@ -97,12 +97,12 @@ FindQueues(const std::string& meant, std::string* error)
   if (!with_id.empty() && !named.empty()) {
     *error = quoted + " is the id of the queue " + Label(with_id[0]) +
              " and the name of others: " + Labels(named) +
-             "; use the name of the one or the ids of the others";
+             "; use the name of the former or the ids of the latter";
     return {};
   }
   if (with_id.empty() && named.empty()) {
     *error = "there is no queue " + quoted + "; " +
-             (all.empty() ? "there are none" : "there are: " + Labels(all));
+             (all.empty() ? "the process has none" : "use " + Labels(all));
   }
   return with_id.empty() ? named : with_id;
 }
@@ -127,7 +127,7 @@ AnswerPriority(const std::string& arguments)
   }
   AnswerTable table({"id", "name", "previous", "priority"});
   for (const QueueReport& queue : queues) {
-    // One that was destroyed just now is left out.
+    // Leaves out a queue that has just been destroyed.
     if (Scheduler::Get().SetPriority(queue.handle, priority) ==
         kXSchedSuccess) {
       table.AddRow(
@@ -162,7 +162,7 @@ AnswerRequest(const ShimDescription& shim, const std::string& request)
   }
   return ErrorAnswer(
       "unknown request \"" + request.substr(0, 64) +
-      "\"; there are: status, queues, priority QUEUE N");
+      "\"; use status, queues or priority QUEUE N");
 }
 
 }  // namespace xsched

@@ -3,17 +3,17 @@
 //
 // The protocol of the control socket.
 //
-// One request a connection: the client sends one line of at most 4096 bytes,
-// ended by a line feed, the process answers and closes. What comes after the
-// line is ignored. All text; fields are decimal numbers or names.
+// One request per connection: the client sends one line of at most 4096 bytes
+// and a line feed, the process answers and closes. Anything after the line is
+// ignored. Everything is text; fields are decimal numbers or names.
 //
 //   answer  = ("ok" LF header LF *(row LF) / "error " message LF) LF
 //   header  = column *(TAB column)
 //   row     = field *(TAB field)          ; as many as columns
 //
-// So an answer ends with an empty line; one without it was cut off. Fields
-// and messages contain no control characters. A reader finds columns by their
-// names: more may be added, and in any place.
+// So an answer ends with an empty line; without it, it was cut off. Fields and
+// messages contain no control characters. Readers find columns by name: new
+// columns may appear anywhere.
 //
 // Requests:
 //
@@ -21,19 +21,19 @@
 //     One row: version, pid, driver (its path; empty if none was found),
 //     policy, scheduler (LCL, APP), mode (explicit, transparent),
 //     in_flight_limit_us, queues (their number), scheduled (yes, no), problem
-//     (why not; empty if it is).
+//     (the reason for a no; otherwise empty).
 //   queues
-//     A row for each queue: id, name, device, priority, state (suspended;
-//     blocked: a launch waits for other queues; ready: the device has work of
-//     it as far as is known; idle), launches, blocked, blocked_ns,
+//     One row per queue: id, name, device, priority, state (suspended;
+//     blocked: a launch waits for other queues; ready: as far as is known, the
+//     device still has work of it; idle), launches, blocked, blocked_ns,
 //     preemptions, in_flight_ns. See XQueueStats.
 //   priority QUEUE N
 //     Sets the priority N (-255 to 255, max, default, min) of one or more
-//     queues: QUEUE is an id, or a name, or the part of names before the
-//     first slash. It can contain spaces. A row for each changed queue: id,
-//     name, previous, priority.
+//     queues. QUEUE is an id, a name, or the part of names before the first
+//     slash; it can contain spaces. One row per changed queue: id, name,
+//     previous, priority.
 //
-// An error has changed nothing.
+// A request that returns an error has changed nothing.
 
 #ifndef XSCHED_CONTROL_REQUESTS_H_
 #define XSCHED_CONTROL_REQUESTS_H_
@@ -44,9 +44,8 @@
 
 namespace xsched {
 
-// The answer to a request, which is without its line end. Called by one
-// thread at a time; calls no driver, so that a device that hangs can be
-// looked at.
+// The answer to a request without its line feed. Only one thread may call this
+// at a time. It never calls the driver, so it works even if a device hangs.
 std::string AnswerRequest(
     const ShimDescription& shim, const std::string& request);
 

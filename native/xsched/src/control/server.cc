@@ -12,7 +12,7 @@
 namespace xsched {
 namespace {
 
-// How long a connection may take, and how long when others wait for a place.
+// How long a connection may take, and how long while others wait for a slot.
 constexpr int64_t kBudgetNs = 3000000000;
 constexpr int64_t kBusyBudgetNs = 200000000;
 constexpr int64_t kAcceptPauseNs = 200000000;
@@ -41,7 +41,7 @@ int64_t
 Server::Prepare(int64_t now_ns, std::vector<struct pollfd>* polled) const
 {
   int64_t until_ns = INT64_MAX;
-  // poll ignores negative numbers, so that the places stay the same.
+  // poll ignores negative descriptors, so the indices stay the same.
   polled->push_back({Accepts(now_ns) ? listener_ : -1, POLLIN, 0});
   if (accept_again_ns_ > now_ns) {
     until_ns = accept_again_ns_;
@@ -65,8 +65,8 @@ Server::Serve(int64_t now_ns, const struct pollfd* polled, size_t polled_count)
       goes_on = Advance(&connection) && goes_on;
     }
     if (!goes_on) {
-      // Ends the connection also if a child of this process, forked without
-      // its knowledge, still has a copy.
+      // Ends the connection even if a child of this process still has a copy,
+      // from a fork that it did not notice.
       shutdown(connection.socket.Get(), SHUT_RDWR);
       connection.socket.Close();
     }
@@ -97,7 +97,7 @@ Server::Advance(Connection* connection)
   try {
     return connection->answer.empty() ? Receive(connection) : Send(connection);
   } catch (...) {
-    return false;  // out of memory; the next one may be better off
+    return false;  // out of memory; the next connection may have more luck
   }
 }
 
@@ -117,7 +117,7 @@ Server::Receive(Connection* connection)
       return errno == EAGAIN || errno == EWOULDBLOCK;
     }
     if (count == 0) {
-      return false;  // half a request is none
+      return false;  // ignore an incomplete request
     }
     request.append(piece, count);
     end = request.find('\n');
@@ -132,7 +132,7 @@ Server::Send(Connection* connection)
 {
   const std::string& answer = connection->answer;
   while (connection->sent < answer.size()) {
-    // Without a signal if the client is gone: it would end this process.
+    // No SIGPIPE if the client is gone: it would end this process.
     const ssize_t count = send(
         connection->socket.Get(), answer.data() + connection->sent,
         answer.size() - connection->sent, MSG_NOSIGNAL);
@@ -158,7 +158,7 @@ Server::Accept(int64_t now_ns)
         continue;
       }
       if (errno != EAGAIN && errno != EWOULDBLOCK) {
-        // Without a pause poll would return at once, again and again.
+        // Without a pause, poll would keep returning at once.
         accept_again_ns_ = now_ns + kAcceptPauseNs;
       }
       return;

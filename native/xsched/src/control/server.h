@@ -16,24 +16,24 @@
 
 namespace xsched {
 
-// Connections to a listening socket: one line in, one answer out. Never
-// blocks; the caller polls. A client can be slow, stop in the middle, send
-// anything or nothing: it costs its place, for a bounded time.
+// Connections to a listening socket: one line in, one answer out. Never blocks;
+// the caller polls. A client may be slow, stop halfway, or send anything or
+// nothing: it only takes up one slot, for a bounded time.
 class Server {
  public:
   static constexpr size_t kMaxConnections = 32;
 
   using Answer = std::function<std::string(const std::string& request)>;
 
-  // 'listener' is not owned. 'answer' gets a line without its end, or of one
-  // that is longer than 'max_request' bytes the first 'max_request' + 1.
+  // Does not own 'listener'. 'answer' gets a line without its line feed; of a
+  // line longer than 'max_request' bytes, it gets the first 'max_request' + 1.
   Server(int listener, size_t max_request, Answer answer);
 
-  // Appends what is to be polled. Returns when Serve should be called at the
-  // latest, INT64_MAX if only poll knows.
+  // Appends the descriptors to poll. Returns the latest time to call Serve, or
+  // INT64_MAX if only poll decides.
   int64_t Prepare(int64_t now_ns, std::vector<struct pollfd>* polled) const;
-  // Does what can be done without waiting. 'polled' is what Prepare appended,
-  // with poll's findings.
+  // Does everything that needs no waiting. 'polled' is what Prepare appended,
+  // with poll's results.
   void Serve(int64_t now_ns, const struct pollfd* polled, size_t polled_count);
 
   // Closes this process's copies of the connections; after fork.
@@ -44,13 +44,13 @@ class Server {
     FileDescriptor socket;
     int64_t since_ns = 0;
     std::string request;
-    std::string answer;  // not empty: this is to be sent
+    std::string answer;  // if not empty, remains to be sent
     size_t sent = 0;
   };
 
   int64_t BudgetNs() const;
   bool Accepts(int64_t now_ns) const;
-  // False if the connection has come to its end, whichever.
+  // False if the connection has ended, for any reason.
   bool Advance(Connection* connection);
   bool Receive(Connection* connection);
   static bool Send(Connection* connection);
@@ -60,7 +60,7 @@ class Server {
   const size_t max_request_;
   const Answer answer_;
   std::vector<Connection> connections_;
-  // While the process has no file descriptor left.
+  // Set while the process has no file descriptor left.
   int64_t accept_again_ns_ = 0;
 };
 

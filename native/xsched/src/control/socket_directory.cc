@@ -23,7 +23,7 @@ namespace {
 
 constexpr const char* kSuffix = ".sock";
 
-// The pid in a socket's file name; 0 if it is another file.
+// The pid in a socket's file name; 0 for any other file.
 pid_t
 PidOf(const std::string& name)
 {
@@ -43,8 +43,8 @@ IsSocket(int directory, const std::string& name)
          S_ISSOCK(file.st_mode);
 }
 
-// Whether no process listens at a socket any more. Also right where pids of
-// other namespaces mean nothing here.
+// Whether no process listens on a socket any more. This also works for
+// processes of other PID namespaces, whose pids mean nothing here.
 bool
 IsStale(const std::string& path)
 {
@@ -71,7 +71,7 @@ ControlDirectories(const std::string& given)
   }
   std::vector<std::string> directories;
   const char* runtime = getenv("XDG_RUNTIME_DIR");
-  // One that is not absolute is to be ignored, says its specification.
+  // The specification says to ignore a relative path.
   if (runtime != nullptr && *runtime == '/') {
     directories.push_back(std::string(runtime) + "/xsched");
   }
@@ -87,7 +87,7 @@ MakeAddress(
   address->sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address->sun_path)) {
     *error = "the socket's path " + path + " has " +
-             std::to_string(path.size()) + " bytes, allowed are 1 to " +
+             std::to_string(path.size()) + " bytes; it may have 1 to " +
              std::to_string(sizeof(address->sun_path) - 1) +
              "; set XSCHED_CONTROL_DIR to a shorter directory";
     return false;
@@ -103,7 +103,7 @@ SocketDirectory::SocketDirectory(std::string path, FileDescriptor directory)
 
 SocketDirectory::~SocketDirectory()
 {
-  // Closing would not be enough if a child was forked meanwhile.
+  // Closing would not unlock if a child was forked meanwhile.
   flock(directory_.Get(), LOCK_UN);
 }
 
@@ -113,7 +113,7 @@ SocketDirectory::Open(
 {
   error->clear();
   std::string path = given;
-  // With a slash at its end a symbolic link would be followed.
+  // With a trailing slash, a symbolic link would be followed.
   while (path.size() > 1 && path.back() == '/') {
     path.pop_back();
   }
@@ -128,7 +128,7 @@ SocketDirectory::Open(
       errno != EEXIST) {
     return fail(
         std::string("cannot be created: ") + strerror(errno) +
-        "; set XSCHED_CONTROL_DIR to one whose parent exists and is writable");
+        "; set XSCHED_CONTROL_DIR to a directory in a writable one");
   }
   FileDescriptor directory(
       open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -149,11 +149,12 @@ SocketDirectory::Open(
   if (status.st_uid != geteuid()) {
     return fail(
         "belongs to the user " + std::to_string(status.st_uid) + ", not to " +
-        std::to_string(geteuid()) + "; set XSCHED_CONTROL_DIR to an own one");
+        std::to_string(geteuid()) +
+        "; set XSCHED_CONTROL_DIR to a directory of this user");
   }
   if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fail(
-        "is writable by others; take that away with chmod go-w, or set "
+        "is writable by others; run chmod go-w on it, or set "
         "XSCHED_CONTROL_DIR");
   }
   return std::unique_ptr<SocketDirectory>(
@@ -208,7 +209,7 @@ SocketDirectory::RemoveStale()
           pids.begin(), pids.end(),
           [this](pid_t pid) {
             const std::string path = SocketPath(pid);
-            // One that cannot be removed is left out nevertheless.
+            // A socket that cannot be removed is left out all the same.
             return IsStale(path) && (unlink(path.c_str()), true);
           }),
       pids.end());

@@ -1,7 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where the control sockets of processes are: <directory>/<pid>.sock.
+// The directory of the control sockets, <directory>/<pid>.sock.
 
 #ifndef XSCHED_CONTROL_SOCKET_DIRECTORY_H_
 #define XSCHED_CONTROL_SOCKET_DIRECTORY_H_
@@ -18,24 +18,24 @@
 
 namespace xsched {
 
-// Where sockets can be, for the calling user. A process makes its own in the
-// first; the tool looks in all, as its environment may be another one. If
-// 'given' (XSCHED_CONTROL_DIR) is not empty, that one only; otherwise
-// $XDG_RUNTIME_DIR/xsched, if that is set, and /tmp/xsched-<uid>.
+// The directories where the calling user's sockets can be. A process creates
+// its own in the first one; xsched-ctl searches all, because its environment
+// may differ. If 'given' (XSCHED_CONTROL_DIR) is not empty, only that one;
+// otherwise $XDG_RUNTIME_DIR/xsched, if set, and /tmp/xsched-<uid>.
 std::vector<std::string> ControlDirectories(const std::string& given);
 
-// False, and why, if the path is too long for a socket.
+// False, with the reason, if the path is too long for a socket.
 bool MakeAddress(
     const std::string& path, struct sockaddr_un* address, std::string* error);
 
-// A directory that only its owner, who is the caller, can write into: nobody
-// else can have put a socket there.
+// A directory that only its owner, the caller, can write to, so nobody else can
+// have put a socket there.
 class SocketDirectory {
  public:
   enum class Missing { kCreate, kFail };
 
-  // Null, and why, if there is no such directory. 'error' stays empty if the
-  // only reason is that it does not exist.
+  // Null, with the reason, if there is no such directory. 'error' stays empty
+  // if it just does not exist.
   static std::unique_ptr<SocketDirectory> Open(
       const std::string& path, Missing missing, std::string* error);
   ~SocketDirectory();
@@ -45,14 +45,13 @@ class SocketDirectory {
   const std::string& Path() const { return path_; }
   std::string SocketPath(pid_t pid) const;
 
-  // Keeps other processes from removing and making sockets, until the object
-  // is destroyed. False if somebody else does for 'timeout_ns'.
+  // Keeps other processes from creating and removing sockets until this object
+  // is destroyed. False if another process holds the lock for 'timeout_ns'.
   bool Lock(int64_t timeout_ns);
-  // Removes the sockets of processes that have ended; returns the others.
-  // Only with the lock: a process that is about to listen looks like one that
-  // has ended.
+  // Removes the sockets of ended processes and returns the others. Needs the
+  // lock: a process that is about to listen looks like an ended one.
   std::vector<pid_t> RemoveStale();
-  // All sockets, also those of processes that have ended.
+  // All sockets, including those of ended processes.
   std::vector<pid_t> List() const;
 
  private:

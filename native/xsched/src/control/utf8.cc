@@ -9,7 +9,7 @@
 namespace xsched {
 namespace {
 
-// The length of the valid sequence at the beginning; 0 if there is none.
+// The length of the valid sequence at the start; 0 if there is none.
 size_t
 SequenceLength(const unsigned char* bytes, size_t available)
 {
@@ -33,7 +33,7 @@ SequenceLength(const unsigned char* bytes, size_t available)
     }
     point = (point << 6) | (bytes[i] & 0x3F);
   }
-  // Longer than necessary, half of a surrogate pair, or beyond the end.
+  // Overlong, half of a surrogate pair, or beyond the last code point.
   constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool allowed = point >= kLeast[length] && point <= 0x10FFFF &&
                        (point < 0xD800 || point > 0xDFFF);

@@ -8,9 +8,9 @@
 
 namespace xsched {
 
-// 'text' with each byte that is no part of valid UTF-8 replaced by U+FFFD.
-// Queues are named by the application, in any bytes; formats that other
-// programs read allow only UTF-8.
+// Replaces each byte of 'text' that is not part of valid UTF-8 by U+FFFD. The
+// application may name queues with any bytes, but formats that other programs
+// read allow only UTF-8.
 std::string ValidUtf8(const std::string& text);
 
 }  // namespace xsched

@@ -12,7 +12,7 @@
 
 namespace stand_in {
 
-// Logs an error, if it is one, and deletes it.
+// Logs and deletes an error, if there is one.
 inline void
 LogAndDelete(TRITONSERVER_Error* error, const std::string& what)
 {

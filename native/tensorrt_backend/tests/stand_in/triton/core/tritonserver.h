@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the backend's sources need of Triton's interface. tritonserver.cc
-// implements it, for the server's own header as well.
+// The part of Triton's interface that the backend's sources need.
+// tritonserver.cc implements it, and the server's own header fits it, too.
 
 #ifndef STAND_IN_TRITONSERVER_H_
 #define STAND_IN_TRITONSERVER_H_
