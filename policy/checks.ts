@@ -7,14 +7,14 @@ import {
 } from "../components/settings";
 
 /*
- * What each check finds wrong with the properties of a resource, by the same functions and tables that the settings of a
- * stack are checked with. A property that a preview does not know yet is not looked at; the update looks again.
+ * The checks find faults in a resource's properties. They use the functions and tables that also check a stack's
+ * settings. They skip a property that a preview does not know yet; the update checks it again.
  */
 
-/** Properties as the engine has them. */
+/** Properties, as the engine passes them. */
 export type Properties = Readonly<Record<string, unknown>>;
 
-/** What is wrong, and what to do, in one line each. */
+/** One line each: what is wrong, and what to do. */
 export type Violations = readonly string[];
 
 export interface Resource {
@@ -41,7 +41,7 @@ export function publicIngress({ type, props }: Resource, allowed: readonly numbe
       .filter((range): range is string => typeof range === "string" && isOpenToTheWorld(range) && !meant)
       .map(
         (range) =>
-          `${ports(from, to)} open to ${range}: name the ranges of those who need it (host.adminCidrs, host.clientCidrs)`,
+          `${ports(from, to)} open to ${range}: allow only the ranges that need it (host.adminCidrs, host.clientCidrs)`,
       );
   });
 }
@@ -74,7 +74,7 @@ function ports(from: unknown, to: unknown): string {
   return from === to ? `port ${from} is` : `ports ${from} to ${to} are`;
 }
 
-/** What lets a process that can be talked into a request get the instance's credentials. */
+/** Settings with which a process that can be tricked into a request leaks the instance's credentials. */
 export function metadataService({ type, props }: Resource): Violations {
   if (type !== "aws:ec2/instance:Instance" && type !== "aws:ec2/launchTemplate:LaunchTemplate") return [];
   const { httpTokens, httpPutResponseHopLimit } = objectOf(props.metadataOptions);
@@ -86,11 +86,11 @@ export function metadataService({ type, props }: Resource): Violations {
         ]),
     ...(httpPutResponseHopLimit === 1
       ? []
-      : ["containers reach the metadata service: set metadataOptions.httpPutResponseHopLimit to 1"]),
+      : ["containers can reach the metadata service: set metadataOptions.httpPutResponseHopLimit to 1"]),
   ];
 }
 
-/** Disks and registries that keep something in clear, or whose content can be swapped. */
+/** Unencrypted disks and registries, and registries whose content can be swapped. */
 export function encryption({ type, props }: Resource): Violations {
   switch (type) {
     case "aws:ec2/instance:Instance":
@@ -106,7 +106,7 @@ export function encryption({ type, props }: Resource): Violations {
       return [
         ...(listOf(props.encryptionConfigurations).length > 0
           ? []
-          : ["how the images are encrypted is not said: set encryptionConfigurations"]),
+          : ["the images' encryption is not configured: set encryptionConfigurations"]),
         ...(props.imageTagMutability === "IMMUTABLE"
           ? []
           : ["a tag can be moved to another image: set imageTagMutability to IMMUTABLE"]),
@@ -116,14 +116,14 @@ export function encryption({ type, props }: Resource): Violations {
       ];
     case "aws:ssm/parameter:Parameter":
       return /key|secret|password|token/i.test(textOf(props.name)) && props.type !== "SecureString"
-        ? ["a secret is kept in clear: set type to SecureString"]
+        ? ["a secret is stored unencrypted: set type to SecureString"]
         : [];
     default:
       return [];
   }
 }
 
-/** Instances without a GPU that some Triton supports. */
+/** Instances without a GPU that any release of Triton supports. */
 export function supportedGpu({ type, props }: Resource): Violations {
   const { instanceType } = props;
   if (type !== "aws:ec2/instance:Instance" || typeof instanceType !== "string" || isGpuType(instanceType)) {
@@ -133,7 +133,7 @@ export function supportedGpu({ type, props }: Resource): Violations {
   return [`${instanceType} ${why}: choose one of ${Object.keys(GPU_FAMILIES).join(", ")}`];
 }
 
-/** Types that can have tags, and are not made for something that has them. */
+/** Types that can have tags, except those that belong to a tagged resource. */
 const TAGGED: ReadonlySet<string> = new Set([
   "aws:cloudwatch/eventRule:EventRule",
   "aws:cloudwatch/logGroup:LogGroup",
@@ -151,7 +151,7 @@ const TAGGED: ReadonlySet<string> = new Set([
   "aws:ssm/parameter:Parameter",
 ]);
 
-/** Things that nobody could trace back to their stack. */
+/** Resources that nobody could trace back to their stack. */
 export function missingTags({ type, props }: Resource): Violations {
   if (!TAGGED.has(type)) return [];
   const tags = objectOf(props.tags);
@@ -159,12 +159,12 @@ export function missingTags({ type, props }: Resource): Violations {
   return missing.length === 0 ? [] : [`tags are missing: ${missing.join(", ")}`];
 }
 
-/** A key in a place that everyone on the instance, and whoever may describe it, can read. */
+/** A key in user data, which everyone on the instance, and anyone who may describe it, can read. */
 export function secretInUserData({ type, props }: Resource): Violations {
   const text = [props.userData, decoded(props.userDataBase64)].map(textOf).join("\n");
   return type === "aws:ec2/instance:Instance" &&
     /PRIVATE KEY|AKIA[0-9A-Z]{16}|aws_secret_access_key/.test(text)
-    ? ["user data holds a key: keep it in a parameter that the instance's role may read"]
+    ? ["user data contains a key: keep it in a parameter that the instance's role may read"]
     : [];
 }
 
@@ -198,7 +198,7 @@ function parsed(policy: unknown): Properties {
 
 const ALL_BLOCKED = ["blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"];
 
-/** Buckets of a stack that are not private, encrypted and reached over TLS only. */
+/** Buckets of a stack that are not private, encrypted and TLS-only. */
 export function openBuckets(resources: readonly Resource[]): readonly { name: string; message: string }[] {
   const ofType = (type: string): readonly Resource[] => resources.filter((each) => each.type === type);
   return ofType("aws:s3/bucket:Bucket").flatMap(({ name, props }) => {
@@ -219,8 +219,10 @@ export function openBuckets(resources: readonly Resource[]): readonly { name: st
         : ["it can be made public: add a BucketPublicAccessBlock with all four blocks"]),
       ...(forIt("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
         ? []
-        : ["how it is encrypted is not said: add a BucketServerSideEncryptionConfiguration"]),
-      ...(tls ? [] : ["it answers without TLS: deny what has aws:SecureTransport false in a BucketPolicy"]),
+        : ["its encryption is not configured: add a BucketServerSideEncryptionConfiguration"]),
+      ...(tls
+        ? []
+        : ["it answers without TLS: deny requests with aws:SecureTransport false in a BucketPolicy"]),
     ];
     return faults.map((message) => ({ name, message }));
   });

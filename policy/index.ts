@@ -1,4 +1,4 @@
-// Pulumi compiles a policy pack by options of its own, which know an older library only.
+// Pulumi compiles a policy pack with its own options, which include only an older library.
 /// <reference lib="es2023" />
 
 import { PolicyPack, type ResourceValidationPolicy } from "@pulumi/policy";
@@ -16,7 +16,7 @@ import {
   type Violations,
 } from "./checks";
 
-/** A policy of one check that needs no other resource. */
+/** A policy with one check that looks at a single resource. */
 function policy(
   name: string,
   description: string,
@@ -44,7 +44,7 @@ new PolicyPack("xsched-triton", {
             type: "array",
             items: { type: "integer", minimum: 1, maximum: 65535 },
             default: [],
-            description: "Ports that are meant to be open to the internet.",
+            description: "Ports that may be open to the internet.",
           },
         },
       },
@@ -56,21 +56,25 @@ new PolicyPack("xsched-triton", {
     },
     policy(
       "imdsv2",
-      "An instance's credentials need a token, and containers do not get them.",
+      "The metadata service requires a token and does not answer containers.",
       metadataService,
     ),
     policy(
       "encryption",
-      "Disks, images and secrets are encrypted, and an image's tag never moves.",
+      "Disks, images and secrets are encrypted, and image tags are immutable.",
       encryption,
     ),
     policy("supported-gpu", "An instance has a GPU that Triton supports.", supportedGpu),
-    policy("tags", "Everything says which project and stack it is of.", missingTags),
-    policy("no-secret-in-user-data", "User data holds no key.", secretInUserData),
-    policy("least-privilege", "A role may do what its policy names, and no whole service.", broadPolicy),
+    policy("tags", "Every resource carries project and stack tags.", missingTags),
+    policy("no-secret-in-user-data", "User data contains no key.", secretInUserData),
+    policy(
+      "least-privilege",
+      "A role's policy names its actions and never allows a whole service.",
+      broadPolicy,
+    ),
     {
       name: "private-buckets",
-      description: "Buckets are private, encrypted, and reached over TLS only.",
+      description: "Buckets are private, encrypted and TLS-only.",
       enforcementLevel: "mandatory",
       validateStack: ({ resources }, report) => {
         const known = resources.map(({ type, name, props }) => ({

@@ -1,17 +1,17 @@
 #!/bin/bash -p
-# entrypoint.sh COMMAND [ARGUMENT…]: what the image runs. tritonserver runs under XSched, and not at all if it must be
-# scheduled and cannot be. Any other command runs as in the base image, without XSched.
+# entrypoint.sh COMMAND [ARGUMENT…]: the image's entrypoint. Runs tritonserver under XSched, and refuses to run it if it
+# must be scheduled but cannot be. Any other command runs as in the base image, without XSched.
 #
-#   XSCHED_REQUIRED               ON: refuse to serve unscheduled; OFF: serve anyhow; unset: ON if there is a GPU
-#   XSCHED_TRITON_DRAIN_SECONDS   how long the health check fails, and Triton still serves, before Triton is stopped
-#   AIP_MODE                      set by Vertex AI: what is given are arguments of tritonserver
+#   XSCHED_REQUIRED               ON: refuse to serve unscheduled; OFF: serve anyway; unset: ON if there is a GPU
+#   XSCHED_TRITON_DRAIN_SECONDS   how long Triton keeps serving, with a failing health check, before it is stopped
+#   AIP_MODE                      set by Vertex AI: the arguments are tritonserver's
 #
-# -p: without BASH_ENV, by which NVIDIA's images make every Bash begin with their check of the GPU. The base's own
-# entrypoint does that, once.
+# -p ignores BASH_ENV, with which NVIDIA's images make every Bash start with their check of the GPU. The base's own
+# entrypoint runs that check once.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# What healthcheck.sh reads.
+# Read by healthcheck.sh.
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}
 base_entrypoint=${XSCHED_TRITON_BASE_ENTRYPOINT:-/opt/nvidia/nvidia_entrypoint.sh}
 problems=() fixes=()
@@ -25,12 +25,12 @@ die() {
   exit 1
 }
 
-# gpu_property NAME…: of each GPU that the container sees, one line.
+# gpu_property NAME…: one line for each GPU that the container sees.
 gpu_property() {
   timeout 20 nvidia-smi "--query-gpu=$(IFS=, && printf '%s' "$*")" --format=csv,noheader 2>/dev/null
 }
 
-# nvidia-smi is missing where NVIDIA_DRIVER_CAPABILITIES leaves it out; the devices are there nevertheless.
+# NVIDIA_DRIVER_CAPABILITIES can leave out nvidia-smi; the devices are still there.
 gpu_visible() {
   gpu_property name >/dev/null || [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]
 }
@@ -39,7 +39,7 @@ library_path() {
   printf '%s' "$root/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
-# cuda_library PATH [PRELOAD]: which file the loader takes for libcuda.so.1, with PATH for LD_LIBRARY_PATH.
+# cuda_library PATH [PRELOAD]: the file that the loader would load as libcuda.so.1, with PATH as LD_LIBRARY_PATH.
 cuda_library() {
   LD_LIBRARY_PATH=$1 LD_PRELOAD="${2:+$2:}libcuda.so.1" LD_TRACE_LOADED_OBJECTS=1 \
     /bin/sleep 0 2>/dev/null | sed -nE 's/^[[:space:]]*(libcuda\.so\.1 => )?(\/.*\/libcuda\.so[^ ]*) .*$/\2/p' | head -n 1
@@ -47,14 +47,14 @@ cuda_library() {
 
 check_library() {
   local found
-  # Also if something else is loaded before.
+  # Even with other preloaded libraries.
   found=$(cuda_library "$(library_path)" "${LD_PRELOAD-}") || true
   [ "$found" = "$root/lib/libcuda.so.1" ] || problem \
-    "CUDA would use ${found:-no libcuda.so.1 at all} in place of $root/lib/libcuda.so.1" \
-    "take LD_PRELOAD out of the container's environment, and build the image again if the file is missing"
+    "CUDA would use ${found:-no libcuda.so.1 at all} instead of $root/lib/libcuda.so.1" \
+    "remove LD_PRELOAD from the container's environment; if the file is missing, rebuild the image"
 }
 
-# Without the shim's own folder in it.
+# LD_LIBRARY_PATH without the shim's own folder.
 path_without_shim() {
   local folder path=""
   while IFS= read -r -d : folder; do
@@ -63,8 +63,8 @@ path_without_shim() {
   printf '%s' "$path"
 }
 
-# That CUDA begins under the shim, on the driver that it would use without. Sets "driver", for the health check: "-" if
-# any will do.
+# Checks that CUDA starts under the shim, on the driver that it would use without the shim. Sets "driver" for the health
+# check: "-" if any driver will do.
 check_driver() {
   local said used
   if [ -z "${XSCHED_CUDA_LIB-}" ]; then
@@ -73,28 +73,28 @@ check_driver() {
   driver=${driver:--}
   if ! said=$(LD_LIBRARY_PATH=$(library_path) timeout 60 "$root/bin/xsched-ctl" check 2>&1); then
     problem "CUDA does not start under XSched: ${said##*$'\n'}" \
-      "see whether 'nvidia-smi' works in the container; the host's driver must fit the image's CUDA, or its compat package"
+      "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package"
     return
   fi
   used=$(sed -n 's/^driver  *//p' <<<"$said")
   [ "$driver" = - ] || [ "$used" -ef "$driver" ] || problem \
-    "XSched would use the driver $used, CUDA without it $driver" \
+    "XSched would use the driver $used, but CUDA without XSched would use $driver" \
     "set XSCHED_CUDA_LIB to $driver"
 }
 
 check_settings() {
   [ "${XSCHED_POLICY:-HPF}" = HPF ] || problem \
-    "XSCHED_POLICY is '$XSCHED_POLICY', which schedules no models" "set it to HPF, or leave it out"
+    "XSCHED_POLICY is '$XSCHED_POLICY', which schedules no models" "set it to HPF, or remove it"
   [ "${XSCHED_SCHEDULER:-LCL}" = LCL ] || problem \
     "XSCHED_SCHEDULER is '$XSCHED_SCHEDULER', but only tritonserver itself can schedule its models" \
-    "set it to LCL, or leave it out"
+    "set it to LCL, or remove it"
   case ${XSCHED_CONTROL:-ON} in
     [Oo][Ff][Ff] | 0) problem \
-      "XSCHED_CONTROL is '$XSCHED_CONTROL', so that nobody can ask whether Triton is scheduled" "set it to ON, or leave it out" ;;
+      "XSCHED_CONTROL is '$XSCHED_CONTROL', so nobody could ask whether Triton is scheduled" "set it to ON, or remove it" ;;
   esac
 }
 
-# The version of the TensorRT that the base has, from the name of its library; nothing if there is none.
+# The version of the base's TensorRT, from the name of its library; nothing without TensorRT.
 tensorrt_version() {
   local folder file
   while IFS= read -r -d : folder; do
@@ -104,8 +104,8 @@ tensorrt_version() {
   done <<<"${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/local/tensorrt/lib:"
 }
 
-# tensorrt_capabilities VERSION: the compute capabilities that it makes engines for, as far as NVIDIA's images run on
-# them: https://docs.nvidia.com/deeplearning/tensorrt/support-matrix, TensorRT issue 2727. Nothing if that is not known.
+# tensorrt_capabilities VERSION: the compute capabilities that this TensorRT supports and NVIDIA's images run on:
+# https://docs.nvidia.com/deeplearning/tensorrt/support-matrix, TensorRT issue 2727. Nothing if they are unknown.
 tensorrt_capabilities() {
   case $1 in
     8.[0-4].*) printf '7.0 7.5 8.0 8.6' ;;
@@ -125,15 +125,15 @@ check_gpus() {
   version=$(tensorrt_version)
   capabilities=$(tensorrt_capabilities "$version")
   [ -n "$capabilities" ] || return 0
-  # Drivers before 510 do not tell; those GPUs are old enough.
+  # Drivers before 510 do not report it; their GPUs are old enough.
   while IFS= read -r line; do
     [ -z "$line" ] || [[ " $capabilities " == *" ${line##*, } "* ]] || problem \
-      "this image's TensorRT $version knows no GPU like ${line%, *} (compute capability ${line##*, })" \
+      "this image's TensorRT $version does not support ${line%, *} (compute capability ${line##*, })" \
       "use a GPU of compute capability ${capabilities// /, }, or build the variant transparent on a newer Triton"
   done < <(gpu_property name compute_cap || true)
 }
 
-# Sets "required"; dies if Triton must be scheduled and cannot be.
+# Sets "required". Exits if Triton must be scheduled but cannot be.
 check_scheduling() {
   local index
   driver=-
@@ -141,7 +141,7 @@ check_scheduling() {
     [Oo][Nn] | 1) required=ON ;;
     [Oo][Ff][Ff] | 0) required=OFF ;;
     '') if gpu_visible; then required=ON; else required=OFF; fi ;;
-    *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or leave it out" ;;
+    *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or remove it" ;;
   esac
   check_library
   check_settings
@@ -154,13 +154,13 @@ check_scheduling() {
     fi
   done
   if [ "$required" = ON ] && [ "${#problems[@]}" -gt 0 ]; then
-    printf 'Triton is not started, because XSCHED_REQUIRED is %s (scheduler.required in the settings of the stack).\n' \
+    printf 'Triton was not started, because XSCHED_REQUIRED is %s (scheduler.required in the stack config).\n' \
       "${XSCHED_REQUIRED:-ON by default on a GPU}" >&2
     exit 1
   fi
 }
 
-# find_http ARGUMENT…: sets "address" and "port", where this tritonserver is reached over HTTP inside the container.
+# find_http ARGUMENT…: sets "address" and "port", where this tritonserver serves HTTP inside the container.
 find_http() {
   address=127.0.0.1 port=8000
   while [ $# -gt 0 ]; do
@@ -179,19 +179,19 @@ find_http() {
   esac
 }
 
-# Triton refuses requests from the moment on at which it gets the signal. Only the first one counts: another would make
-# it drop the requests that it still works on.
+# Triton refuses requests as soon as it gets the signal. It gets only one: a second would make it drop the requests in
+# flight.
 # shellcheck disable=SC2317  # called by a signal
 drain_and_stop() {
   interrupted=yes
-  # Too early: it is called again.
+  # Too early: this is called again once the server has started.
   [ -n "$server" ] || return 0
   trap '' TERM INT
   touch "$state/draining" 2>/dev/null || true
   if [ "$drain" -gt 0 ]; then
-    printf 'entrypoint: serving for another %s s, reported as unhealthy\n' "$drain" >&2
+    printf 'entrypoint: draining for %s s, with a failing health check\n' "$drain" >&2
     sleep "$drain" &
-    # Triton may end by itself meanwhile.
+    # Meanwhile, Triton may end by itself.
     wait -n "$!" "$server" || true
   fi
   kill -TERM "$server" 2>/dev/null || true
@@ -201,7 +201,7 @@ run_tritonserver() {
   local environment status=0
   # The patched backend reads it, too.
   environment=("XSCHED_REQUIRED=$required")
-  # Without a driver the core could but complain, in each process.
+  # Without a driver, the core would only complain, in each process.
   if gpu_visible; then
     environment+=("LD_LIBRARY_PATH=$(library_path)" "XSCHED_POLICY=${XSCHED_POLICY:-HPF}")
     [ "${XSCHED_TRITON_VARIANT-}" != transparent ] || environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}")
@@ -215,7 +215,7 @@ run_tritonserver() {
   env "${environment[@]}" "$@" &
   server=$!
   [ -z "$interrupted" ] || drain_and_stop
-  # Complete as soon as it is there.
+  # Renamed into place, so that it is complete as soon as it exists.
   printf '%s\n' "$server" "$address" "$port" "$required" "$driver" >"$state/server.new"
   mv "$state/server.new" "$state/server"
   while :; do
@@ -227,7 +227,7 @@ run_tritonserver() {
   exit "$status"
 }
 
-# On Vertex AI, NVIDIA's entrypoint makes a tritonserver of its own out of whatever it is given, so it must not know.
+# On Vertex AI, NVIDIA's entrypoint starts a tritonserver of its own from any arguments, so hide AIP_MODE from it.
 if [ -n "${AIP_MODE-}" ]; then
   case ${1-} in
     '' | -*) set -- tritonserver "$@" ;;
@@ -235,8 +235,8 @@ if [ -n "${AIP_MODE-}" ]; then
   export XSCHED_TRITON_AIP_MODE=$AIP_MODE
   unset AIP_MODE
 fi
-[ $# -gt 0 ] || die "no command was given" "docker run … IMAGE tritonserver --model-repository=/models"
-# The base's own entrypoint, which sets up the driver, and then comes back here.
+[ $# -gt 0 ] || die "no command given" "docker run … IMAGE tritonserver --model-repository=/models"
+# The base's own entrypoint sets up the driver, then comes back here.
 if [ -z "${XSCHED_TRITON_ENTERED-}" ] && [ -x "$base_entrypoint" ]; then
   XSCHED_TRITON_ENTERED=yes exec "$base_entrypoint" "${BASH_SOURCE[0]}" "$@"
 fi

@@ -1,12 +1,12 @@
 #!/bin/sh
-# healthcheck.sh [scheduler]: whether the Triton of this container is ready and, where that is required, scheduled; with
-# "scheduler" whether it is scheduled, required or not. Says what is wrong and ends with 1 if not.
+# healthcheck.sh [scheduler]: checks that this container's Triton is ready and, if required, scheduled. With
+# "scheduler", checks only that it is scheduled, required or not. Otherwise prints the problem and exits with 1.
 #
-# Not Bash: NVIDIA's images set BASH_ENV, which would make each check begin with their own check of the GPU.
+# Not Bash: NVIDIA's images set BASH_ENV, which would make each check start with their own check of the GPU.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-# What entrypoint.sh writes.
+# Written by entrypoint.sh.
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}
 
 unhealthy() {
@@ -14,16 +14,16 @@ unhealthy() {
   exit 1
 }
 
-# Sets what entrypoint.sh knows of the server.
+# Sets what entrypoint.sh wrote about the server.
 read_state() {
   { read -r pid && read -r address && read -r port && read -r required && read -r driver; } 2>/dev/null <"$state/server" ||
-    unhealthy "no tritonserver has been started by the image's entrypoint"
+    unhealthy "the image's entrypoint has not started tritonserver"
 }
 
 require_ready() {
   code=0
   line=$("$root/bin/http-status" "$address" "$port" /v2/health/ready) || code=$?
-  [ "$code" != 1 ] || unhealthy "Triton does not listen at $address:$port yet"
+  [ "$code" != 1 ] || unhealthy "Triton is not listening on $address:$port yet"
   case $line in
     HTTP/1.?' 200'*) ;;
     *) unhealthy "Triton is not ready: ${line:-no answer within 5 s}" ;;
@@ -31,7 +31,7 @@ require_ready() {
 }
 
 require_scheduled() {
-  # Without the pid, a model's process that uses CUDA itself would be as good as the server.
+  # Without the pid, a model's own process that uses CUDA would do.
   message=$("$root/bin/xsched-ctl" --pid "$pid" status 2>&1) ||
     unhealthy "Triton is not scheduled: $(printf '%s\n' "$message" | tail -n 1)"
   used=$(printf '%s\n' "$message" | sed -n 's/^driver  *//p')
@@ -46,10 +46,10 @@ case ${1-} in
     require_scheduled
     exit 0
     ;;
-  *) unhealthy "'$1' is not a check; there is: scheduler" ;;
+  *) unhealthy "'$1' is not a check; the only one is scheduler" ;;
 esac
 
 read_state
-[ ! -e "$state/draining" ] || unhealthy "Triton is about to stop"
+[ ! -e "$state/draining" ] || unhealthy "Triton is draining before it stops"
 require_ready
 [ "$required" != ON ] || require_scheduled

@@ -41,23 +41,23 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
     workspace.remove();
   });
 
-  it("has nothing against the stack dev", async () => {
+  it("accepts the stack dev", async () => {
     const { code, output } = await preview();
     requireSuccess({ code, output });
     assert.match(output, /xsched-triton@v0\.1\.0/);
     assert.doesNotMatch(output, /\[mandatory\]/);
   });
 
-  it("refuses SSH from everywhere, although the stack config may spell it out", async () => {
+  it("refuses SSH from everywhere, even if the stack config spells it out", async () => {
     set(["xsched-triton:host", "adminCidrs"], ["0.0.0.0/0"]);
     set(["xsched-triton:host", "allowPublicSsh"], true);
     const { code, output } = await preview();
     assert.notEqual(code, 0);
     assert.match(output, /\[mandatory\].*no-public-ingress.*machine-access/);
-    assert.match(output, /port 22 is open to 0\.0\.0\.0\/0: name the ranges/);
+    assert.match(output, /port 22 is open to 0\.0\.0\.0\/0: allow only the ranges/);
   });
 
-  it("lets it pass where its own config says so, too", async () => {
+  it("allows it if its own config does, too", async () => {
     // Not policy.json: Node would take that for the pack.
     const config = workspace.file("public-ssh.json");
     fs.writeFileSync(config, JSON.stringify({ "no-public-ingress": { publicPorts: [22] } }));

@@ -64,7 +64,7 @@ describe("the build context of an image", () => {
     assert.ok(!files.some((file) => /README|tests|bench|\.dockerignore/.test(file)));
   });
 
-  it("has all that CMake builds the core from", () => {
+  it("has everything that CMake builds the core from", () => {
     const files = staged("transparent");
     const sources = fs
       .readFileSync(project("native/xsched/CMakeLists.txt"), "utf8")
@@ -98,7 +98,7 @@ describe("the build context of an image", () => {
     assert.equal(revision(), before);
   });
 
-  it("changes with a file that is added, removed or renamed", () => {
+  it("changes when a file is added, removed or renamed", () => {
     const before = revision();
     fs.writeFileSync(project("native/xsched/src/new.h"), "");
     assert.notEqual(revision(), before);
@@ -110,7 +110,7 @@ describe("the build context of an image", () => {
     assert.notEqual(revision(), before);
   });
 
-  it("does not change with what is not of it", () => {
+  it("does not change with other files", () => {
     const before = revision();
     const transparent = revision("transparent");
     for (const file of ["native/xsched/README.md", "native/xsched/tests/main.cc", IGNORE_FILE]) {
@@ -124,7 +124,7 @@ describe("the build context of an image", () => {
     assert.equal(revision("transparent"), transparent);
   });
 
-  it("has the same permissions whatever those of the checkout, and stays as it is when nothing changes", () => {
+  it("has fixed permissions whatever the checkout's, and stays unchanged when nothing changes", () => {
     const { location } = stage("transparent");
     const file = path.join(program, location, "images/triton/entrypoint.sh");
     const { mtimeMs, ino } = fs.statSync(file);
@@ -137,13 +137,13 @@ describe("the build context of an image", () => {
     assert.deepEqual([fs.statSync(file).mtimeMs, fs.statSync(file).ino], [mtimeMs, ino]);
   });
 
-  it("lies where git does not see it", () => {
+  it("is where git does not see it", () => {
     const { location, dockerfile } = stage("patched");
     assert.equal(dockerfile, `${location}/images/triton/Dockerfile`);
     assert.equal(fs.readFileSync(path.join(program, path.dirname(location), ".gitignore"), "utf8"), "*\n");
   });
 
-  it("says what cannot be written", () => {
+  it("reports what cannot be written", () => {
     fs.writeFileSync(program, "");
     assert.throws(() => stage("patched"), { message: /^cannot stage the sources of the image: E/ });
   });

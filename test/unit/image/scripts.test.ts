@@ -161,13 +161,13 @@ describe("the image's scripts", function () {
       assert.ok(!called.some((line) => line.startsWith("XSCHED_AUTO_XQUEUE=")));
     });
 
-    it("makes every stream an XQueue in the variant transparent", async () => {
+    it("turns every stream into an XQueue in the variant transparent", async () => {
       program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
       const { called } = await serve([], { XSCHED_TRITON_VARIANT: "transparent" });
       assert.ok(called.includes("XSCHED_AUTO_XQUEUE=ON"));
     });
 
-    it("runs tritonserver as the base does where there is no GPU and none is required", async () => {
+    it("runs tritonserver as the base does if there is no GPU and none is required", async () => {
       const { child, ended, called } = await serve([], { XSCHED_REQUIRED: "OFF" });
       assert.ok(called.includes("XSCHED_REQUIRED=OFF"));
       assert.ok(!called.some((line) => /^(LD_LIBRARY_PATH|XSCHED_POLICY)=/.test(line)));
@@ -175,7 +175,7 @@ describe("the image's scripts", function () {
       assert.match((await ended).output, /warning: models run unscheduled: no GPU is visible/);
     });
 
-    it("runs any other command as it is, and says what to give if there is none", async () => {
+    it("runs any other command unchanged, and says what to pass if there is none", async () => {
       program("nvidia-smi", nvidiaSmi([T4]));
       const { code, output } = await run("entrypoint.sh", ["sh", "-c", "env; exit 3"]);
       assert.equal(code, 3);
@@ -183,11 +183,11 @@ describe("the image's scripts", function () {
       const nothing = await run("entrypoint.sh", []);
       assert.deepEqual(
         [nothing.code, nothing.output],
-        [1, "error: no command was given\nfix: docker run … IMAGE tritonserver --model-repository=/models\n"],
+        [1, "error: no command given\nfix: docker run … IMAGE tritonserver --model-repository=/models\n"],
       );
     });
 
-    it("goes through the base's own entrypoint, which sees nothing of XSched", async () => {
+    it("goes through the base's own entrypoint, which does not see XSched", async () => {
       program("nvidia-smi", nvidiaSmi([T4]));
       program(
         "base",
@@ -209,17 +209,17 @@ describe("the image's scripts", function () {
       return libraries;
     };
 
-    it("knows GPUs by the TensorRT of the base", async () => {
+    it("knows which GPUs the base's TensorRT supports", async () => {
       program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
       await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("8.5.3") });
     });
 
-    it("leaves it to TensorRT which GPUs it knows, where its version says nothing", async () => {
+    it("leaves it to TensorRT which GPUs it supports if its version is unknown", async () => {
       program("nvidia-smi", nvidiaSmi(["NVIDIA B200, 10.0"]));
       await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("10.13.0") });
     });
 
-    it("is not started by BASH_ENV, and starts no Bash that is", async () => {
+    it("ignores BASH_ENV, and starts no Bash that obeys it", async () => {
       program("nvidia-smi", nvidiaSmi([T4]));
       const started = path.join(folder, "started");
       fs.writeFileSync(path.join(folder, "bash_env"), `echo started >>'${started}'\n`);
@@ -258,7 +258,7 @@ describe("the image's scripts", function () {
         }
       });
 
-      it("runs other commands as they are", async () => {
+      it("runs other commands unchanged", async () => {
         const { output } = await run("entrypoint.sh", ["sh", "-c", "echo $AIP_MODE"], environment);
         assert.equal(output, "PREDICTION\n");
       });
@@ -277,7 +277,7 @@ describe("the image's scripts", function () {
       };
       const unscheduled = (problem: string, fix: string): string =>
         `error: models cannot be scheduled: ${problem}\nfix: ${fix}\n` +
-        "Triton is not started, because XSCHED_REQUIRED is ON (scheduler.required in the settings of the stack).\n";
+        "Triton was not started, because XSCHED_REQUIRED is ON (scheduler.required in the stack config).\n";
 
       it("without a GPU", async () => {
         assert.equal(
@@ -289,18 +289,18 @@ describe("the image's scripts", function () {
         );
       });
 
-      it("on a GPU that the image's TensorRT does not know", async () => {
+      it("on a GPU that the image's TensorRT does not support", async () => {
         program("nvidia-smi", nvidiaSmi([T4, "NVIDIA H100 80GB HBM3, 9.0"]));
         assert.equal(
           await refusal({ LD_LIBRARY_PATH: tensorRt("8.2.5") }),
           unscheduled(
-            "this image's TensorRT 8.2.5 knows no GPU like NVIDIA H100 80GB HBM3 (compute capability 9.0)",
+            "this image's TensorRT 8.2.5 does not support NVIDIA H100 80GB HBM3 (compute capability 9.0)",
             "use a GPU of compute capability 7.0, 7.5, 8.0, 8.6, or build the variant transparent on a newer Triton",
           ),
         );
       });
 
-      it("with settings under which nothing is scheduled, and names each", async () => {
+      it("with settings that schedule nothing, and names each", async () => {
         program("nvidia-smi", nvidiaSmi([T4]));
         const output = await refusal({
           XSCHED_POLICY: "CFS",
@@ -319,12 +319,12 @@ describe("the image's scripts", function () {
         assert.equal(
           await refusal({ LD_PRELOAD: other }),
           unscheduled(
-            `CUDA would use ${other} in place of ${folder}/xsched/lib/libcuda.so.1`,
-            "take LD_PRELOAD out of the container's environment, and build the image again if the file is missing",
+            `CUDA would use ${other} instead of ${folder}/xsched/lib/libcuda.so.1`,
+            "remove LD_PRELOAD from the container's environment; if the file is missing, rebuild the image",
           ),
         );
         fs.rmSync(path.join(folder, "xsched/lib/libcuda.so.1"));
-        assert.match(await refusal({}), /CUDA would use no libcuda\.so\.1 at all in place of/);
+        assert.match(await refusal({}), /CUDA would use no libcuda\.so\.1 at all instead of/);
       });
 
       it("when CUDA does not start", async () => {
@@ -334,12 +334,12 @@ describe("the image's scripts", function () {
           await refusal({}),
           unscheduled(
             "CUDA does not start under XSched: scheduled  no: cuInit returns 803",
-            "see whether 'nvidia-smi' works in the container; the host's driver must fit the image's CUDA, or its compat package",
+            "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package",
           ),
         );
       });
 
-      it("when XSched would use another driver than CUDA without it", async () => {
+      it("when XSched would use a different driver than CUDA without it", async () => {
         program("nvidia-smi", nvidiaSmi([T4]));
         const compat = path.join(folder, "compat/lib.real/libcuda.so.1");
         const host = path.join(folder, "host/libcuda.so.1");
@@ -352,7 +352,7 @@ describe("the image's scripts", function () {
         assert.equal(
           await refusal(environment),
           unscheduled(
-            `XSched would use the driver ${compat}, CUDA without it ${host}`,
+            `XSched would use the driver ${compat}, but CUDA without XSched would use ${host}`,
             `set XSCHED_CUDA_LIB to ${host}`,
           ),
         );
@@ -362,10 +362,10 @@ describe("the image's scripts", function () {
         assert.equal(fs.readFileSync(state("server"), "utf8").split("\n")[4], "-");
       });
 
-      it("for a value that means nothing", async () => {
+      it("for a meaningless value", async () => {
         assert.equal(
           await refusal({ XSCHED_REQUIRED: "maybe" }),
-          "error: XSCHED_REQUIRED is 'maybe'\nfix: set it to ON or OFF, or leave it out\n",
+          "error: XSCHED_REQUIRED is 'maybe'\nfix: set it to ON or OFF, or remove it\n",
         );
         assert.equal(
           await refusal({ XSCHED_TRITON_DRAIN_SECONDS: "5s" }),
@@ -374,7 +374,7 @@ describe("the image's scripts", function () {
       });
     });
 
-    it("passes a stop on at once, and ends as tritonserver does", async () => {
+    it("forwards a stop at once, and ends as tritonserver does", async () => {
       const { child, ended } = await serve();
       child.kill("SIGTERM");
       assert.equal((await ended).code, 0);
@@ -385,18 +385,18 @@ describe("the image's scripts", function () {
       assert.equal((await failed.ended).code, 7);
     });
 
-    it("drains before it stops: it is unhealthy and serves on, and a second signal changes nothing", async () => {
+    it("drains before it stops: it is unhealthy but keeps serving, and a second signal changes nothing", async () => {
       const { child, ended } = await serve([], { XSCHED_TRITON_DRAIN_SECONDS: "2" });
       child.kill("SIGTERM");
       await until("it drains", () => fs.existsSync(state("draining")));
       child.kill("SIGTERM");
-      assert.match((await run("healthcheck.sh", [])).output, /unhealthy: Triton is about to stop/);
+      assert.match((await run("healthcheck.sh", [])).output, /unhealthy: Triton is draining before it stops/);
       assert.doesNotMatch(fs.readFileSync(record, "utf8"), /^stopped$/m);
       assert.equal((await ended).code, 0);
       assert.match(fs.readFileSync(record, "utf8"), /^stopped$/m);
     });
 
-    it("forgets the drain of the server before", async () => {
+    it("forgets the drain of the previous server", async () => {
       fs.mkdirSync(path.join(folder, "state"));
       fs.writeFileSync(state("draining"), "");
       await serve();
@@ -433,13 +433,13 @@ describe("the image's scripts", function () {
       );
     };
 
-    it("is content with a ready Triton that need not be scheduled", async () => {
+    it("accepts a ready Triton that need not be scheduled", async () => {
       serving("OFF");
       answering(3);
       assert.deepEqual(await run("healthcheck.sh", []), { code: 0, output: "" });
     });
 
-    it("says that Triton is not ready, or does not listen yet", async () => {
+    it("reports that Triton is not ready, or not listening yet", async () => {
       serving("OFF");
       status = 400;
       assert.match(
@@ -449,10 +449,10 @@ describe("the image's scripts", function () {
       await new Promise((resolve) => server.close(resolve));
       const { code, output } = await run("healthcheck.sh", []);
       assert.equal(code, 1);
-      assert.match(output, /^unhealthy: Triton does not listen at 127\.0\.0\.1:\d+ yet\n$/);
+      assert.match(output, /^unhealthy: Triton is not listening on 127\.0\.0\.1:\d+ yet\n$/);
     });
 
-    it("asks the scheduler of tritonserver where that is required, and for itself", async () => {
+    it("asks tritonserver's scheduler if that is required, and on request", async () => {
       serving("ON");
       answering(0);
       assert.equal((await run("healthcheck.sh", [])).code, 0);
@@ -469,7 +469,7 @@ describe("the image's scripts", function () {
       }
     });
 
-    it("says that Triton runs on another driver than CUDA would take", async () => {
+    it("reports that Triton runs on another driver than CUDA would use", async () => {
       answering(0);
       serving("ON", "/lib/../lib/one");
       assert.deepEqual(await run("healthcheck.sh", []), { code: 0, output: "" });
@@ -483,7 +483,7 @@ describe("the image's scripts", function () {
       assert.deepEqual(await run("healthcheck.sh", ["scheduler"]), expected);
     });
 
-    it("starts no Bash that runs BASH_ENV", async () => {
+    it("starts no Bash that obeys BASH_ENV", async () => {
       answering(0);
       serving("ON");
       const started = path.join(folder, "started");
@@ -493,14 +493,14 @@ describe("the image's scripts", function () {
       assert.ok(!fs.existsSync(started));
     });
 
-    it("says that no tritonserver was started, and which check there is", async () => {
+    it("reports that no tritonserver was started, and which check exists", async () => {
       assert.deepEqual(await run("healthcheck.sh", []), {
         code: 1,
-        output: "unhealthy: no tritonserver has been started by the image's entrypoint\n",
+        output: "unhealthy: the image's entrypoint has not started tritonserver\n",
       });
       assert.equal(
         (await run("healthcheck.sh", ["gpu"])).output,
-        "unhealthy: 'gpu' is not a check; there is: scheduler\n",
+        "unhealthy: 'gpu' is not a check; the only one is scheduler\n",
       );
     });
   });

@@ -39,7 +39,7 @@ describe("the policy pack", () => {
     [
       "SSH from the internet",
       group({ fromPort: 22, toPort: 22, cidrBlocks: ["0.0.0.0/0"] }),
-      [/^port 22 is open to 0\.0\.0\.0\/0: name the ranges/],
+      [/^port 22 is open to 0\.0\.0\.0\/0: allow only the ranges/],
     ],
     [
       "half of the internet",
@@ -80,7 +80,7 @@ describe("the policy pack", () => {
     });
   }
 
-  it("lets a port be open that is meant to be, and only that", () => {
+  it("allows only the ports that are meant to be open", () => {
     const open = group({ fromPort: 22, toPort: 22, cidrBlocks: ["0.0.0.0/0"] });
     assert.deepEqual(publicIngress(open, [22]), []);
     assert.equal(publicIngress(open, [8000]).length, 1);
@@ -90,7 +90,7 @@ describe("the policy pack", () => {
     );
   });
 
-  it("wants a token of IMDSv2, and no way from containers", () => {
+  it("requires IMDSv2, and no access from containers", () => {
     assert.equal(metadataService(resource(INSTANCE, {})).length, 2);
     const options = { httpTokens: "required", httpPutResponseHopLimit: 2 };
     const [message, ...more] = metadataService(resource(INSTANCE, { metadataOptions: options }));
@@ -98,7 +98,7 @@ describe("the policy pack", () => {
     assert.deepEqual(more, []);
   });
 
-  it("wants disks, images and secrets encrypted", () => {
+  it("requires encrypted disks, images and secrets", () => {
     const disks = { rootBlockDevice: { encrypted: true }, ebsBlockDevices: [{ encrypted: false }] };
     assert.match(encryption(resource(INSTANCE, disks))[0]!, /set ebsBlockDevices\.encrypted to true/);
     assert.match(encryption(resource(INSTANCE, {}))[0]!, /set rootBlockDevice\.encrypted/);
@@ -110,14 +110,14 @@ describe("the policy pack", () => {
     assert.deepEqual(encryption(resource("aws:ssm/parameter:Parameter", plain)), []);
   });
 
-  it("knows GPUs as the settings do", () => {
+  it("agrees with the settings about GPUs", () => {
     const of = (instanceType: string): Violations => supportedGpu(resource(INSTANCE, { instanceType }));
     assert.deepEqual([of("g4dn.xlarge"), of("g5.xlarge"), of("p4d.24xlarge")], [[], [], []]);
     assert.match(of("t3.micro")[0]!, /^t3\.micro has no NVIDIA GPU/);
     assert.match(of("g4ad.xlarge")[0]!, /^g4ad\.xlarge has AMD GPUs/);
   });
 
-  it("misses tags", () => {
+  it("reports missing tags", () => {
     assert.deepEqual(missingTags(resource("aws:sns/topic:Topic", { tags: { Name: "a" } })), [
       "tags are missing: xsched-triton:project, xsched-triton:stack",
     ]);
@@ -145,7 +145,7 @@ describe("the policy pack", () => {
     assert.deepEqual(allowing({ Effect: "Deny", Action: "s3:*" }), []);
   });
 
-  it("finds what a bucket lacks", () => {
+  it("reports what a bucket lacks", () => {
     const bucket = { type: "aws:s3/bucket:Bucket", name: "files", props: { bucket: "files-1" } };
     assert.deepEqual(
       openBuckets([bucket]).map(({ name }) => name),
@@ -153,7 +153,7 @@ describe("the policy pack", () => {
     );
   });
 
-  it("has nothing against what the components make", async () => {
+  it("accepts what the components create", async () => {
     const outputs = ({ type, name }: Registered): Record<string, unknown> => ({
       arn: `arn:aws:x:::${name}`,
       ...(type === "aws:s3/bucket:Bucket" && { bucket: `${name}-1` }),
@@ -201,7 +201,7 @@ describe("the policy pack", () => {
     assert.deepEqual(openBuckets(named), []);
   });
 
-  it("looks at every type with tags that the components make", () => {
+  it("checks every taggable type that the components create", () => {
     const sources = fs
       .readdirSync(path.resolve(__dirname, "../../../components"), { recursive: true, encoding: "utf8" })
       .filter((file) => file.endsWith(".ts"))
