@@ -25,8 +25,9 @@ if [ ! -x "$folder/bin/ruff" ]; then
 fi
 
 if [ "${1:-}" = --fix ]; then
-  "$folder/bin/ruff" check --fix --quiet .
+  "$folder/bin/ruff" check --fix --exit-zero --silent .
   "$folder/bin/ruff" format --quiet .
+  "$folder/bin/ruff" check --quiet .
 else
   "$folder/bin/ruff" check --quiet .
   "$folder/bin/ruff" format --check --quiet . || {
