@@ -26,7 +26,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     if (AwsStack.missing === undefined) await stack.stop();
   });
 
-  it("needs one value, and says which", async () => {
+  it("asks for the one value that it needs", async () => {
     const { code, output } = await stack.npm("preview");
     assert.notEqual(code, 0);
     assert.match(output, /1 fault in the settings of stack dev; nothing was changed/);
@@ -34,7 +34,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
   });
 
-  it("is shown as it stands, with a repository of its own for its image", async function () {
+  it("is previewed unchanged, with its own repository for its image", async function () {
     if (!fs.existsSync(IMAGE_PROVIDER)) {
       console.log("      Docker's build provider is missing (`npm test` looks for it)");
       this.skip();
@@ -47,7 +47,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.deepEqual(stack.everything(), []);
   });
 
-  it("is shown in a preview, in which nothing is made", async () => {
+  it("is shown in a preview that creates nothing", async () => {
     // There is no Docker on a machine of the stand-in.
     stack.set(["xsched-triton:runtime"], { kind: "process" });
     const { code, output } = await stack.npm("preview");
@@ -57,7 +57,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.deepEqual(stack.everything(), []);
   });
 
-  it("says why a machine does not become ready, and shows no secret then", async () => {
+  it("says why a machine does not become ready, without showing a secret", async () => {
     stack.cloud.fail("cloud-init", "status", "");
     const { code, output } = await stack.up();
     assert.notEqual(code, 0);
@@ -79,7 +79,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.match(output, /^realtime +1 +255 +yes$/m);
   });
 
-  it("has an instance that takes no key but the one that was made for it", () => {
+  it("has an instance that accepts no key but its own", () => {
     const [id = ""] = stack.instances;
     const host = fs.readFileSync(stack.machine(id, "ssh/ssh_host_ed25519_key"), "utf8");
     const [parameter] = stack.everything("aws:ssm/parameter:Parameter");
@@ -143,10 +143,10 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
   });
 
-  describe("when it gets another instance type", () => {
+  describe("with another instance type", () => {
     let before: string[];
 
-    it("keeps serving while AWS has none, and says so", async () => {
+    it("keeps serving while AWS has no capacity, and reports it", async () => {
       before = stack.instances;
       stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
       stack.cloud.fail(INSTANCE, "create", "InsufficientInstanceCapacity: we do not have g5.xlarge capacity");
@@ -186,8 +186,8 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   // After what the suite before it leaves.
-  describe("in the end", () => {
-    it("leaves nothing with `npm run down`, also where the machine does not answer any more", async () => {
+  describe("at the end", () => {
+    it("leaves nothing after `npm run down`, even if the machine no longer answers", async () => {
       const [id = ""] = stack.instances;
       const request = stack.properties(INSTANCE).spotInstanceRequestId as string;
       await shutDown(id);

@@ -77,7 +77,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     await stack.stop();
   });
 
-  it("is built, pushed, pulled by its digest with the role of the instance, and serves every model", async () => {
+  it("is built, pushed, pulled by digest with the instance's role, and serves every model", async () => {
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
     assert.doesNotMatch(output, /\.sh: line \d+:/);
@@ -94,7 +94,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     assert.equal((await containers()).length, 1);
   });
 
-  it("is neither built nor pushed again when nothing has changed, although each log-in has another password", async () => {
+  it("is neither built nor pushed again when nothing has changed, although each login has another password", async () => {
     const before = await running();
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
@@ -124,7 +124,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       return error;
     };
 
-    it("says that the role of the instance may not log in, and the one before it serves on", async () => {
+    it("reports that the instance's role may not log in, and its predecessor keeps serving", async () => {
       fs.appendFileSync(source(), "// changed\n");
       const error = await failure("ecr:GetAuthorizationToken");
       assert.match(
@@ -134,7 +134,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       assert.equal((await ecr.tags(repository())).length, 2);
     });
 
-    it("says that the role of the instance may not pull, and the one before it serves on", async () => {
+    it("reports that the instance's role may not pull, and its predecessor keeps serving", async () => {
       const error = await failure("ecr:BatchGetImage");
       assert.match(
         error,
@@ -144,7 +144,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       assert.equal((await ecr.tags(repository())).length, 2);
     });
 
-    it("takes the place of the one before it when the role may, without being built again", async () => {
+    it("replaces its predecessor once the role may pull, without being built again", async () => {
       const before = await running();
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
@@ -155,7 +155,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       assert.equal((await onMachine()).length, 2);
     });
 
-    it("can become what it was before, also on a machine that has built nothing yet", async () => {
+    it("can become its predecessor again, even on a machine that has built nothing yet", async () => {
       const before = await running();
       await kit.stop();
       kit = await BuildKit.start(undefined, ecr.names);
@@ -170,8 +170,8 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     });
   });
 
-  describe("in the end", () => {
-    it("leaves the machine with the container runtime, and its repository goes", async () => {
+  describe("at the end", () => {
+    it("leaves the machine together with the container runtime, and its repository is deleted", async () => {
       stack.set(["xsched-triton:runtime"], { kind: "process" });
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
@@ -181,7 +181,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       assert.deepEqual(stack.everything(REPOSITORY), []);
     });
 
-    it("leaves nothing with `npm run down`", async () => {
+    it("leaves nothing after `npm run down`", async () => {
       const { code, output } = await stack.down();
       requireSuccess({ code, output });
       assert.deepEqual(stack.everything(), []);

@@ -7,7 +7,7 @@ import { changesIn, requireSuccess } from "./workspace";
 
 const BUCKET = "aws:s3/bucket:Bucket";
 
-describe("a model that travels through a bucket, on a stand-in for AWS", function () {
+describe("a model transferred through a bucket, on a stand-in for AWS", function () {
   let stack: AwsStack;
   let s3: S3Server;
 
@@ -55,7 +55,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
     await s3.stop();
   });
 
-  it("is uploaded, fetched with the role of the instance, and served", async () => {
+  it("is uploaded, fetched with the instance's role, and served", async () => {
     await up();
     assert.match(await answer(), /"data":\[42\.0\]/);
     assert.deepEqual(await stack.triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
@@ -72,7 +72,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
     assert.deepEqual(s3.fetched, []);
   });
 
-  it("that has changed is uploaded and fetched where it has", async () => {
+  it("is uploaded and fetched only where it has changed", async () => {
     fs.writeFileSync(stack.workspace.file("test/fixtures/models/scale/1/labels.txt"), "a label\n");
     assert.deepEqual(await up(), [
       "triton-models-scale updated",
@@ -84,7 +84,7 @@ describe("a model that travels through a bucket, on a stand-in for AWS", functio
     assert.match(await answer(), /"data":\[42\.0\]/);
   });
 
-  it("leaves neither bucket nor objects", async () => {
+  it("leaves neither a bucket nor objects", async () => {
     const { code, output } = await stack.down();
     requireSuccess({ code, output });
     assert.deepEqual(

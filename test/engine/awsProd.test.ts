@@ -57,7 +57,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     await stack.stop();
   });
 
-  it("needs two values, and says which, both at once", async () => {
+  it("asks for the two values that it needs, both at once", async () => {
     const { code, output } = await stack.npm("preview");
     assert.notEqual(code, 0);
     assert.match(output, /2 faults in the settings of stack prod; nothing was changed/);
@@ -70,7 +70,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:monitoring", "notify"], SUBSCRIBERS);
   });
 
-  it("is shown in a preview, in which nothing is made", async () => {
+  it("is shown in a preview that creates nothing", async () => {
     // There is neither Docker nor a GPU on a machine of the stand-in.
     stack.set(["xsched-triton:runtime"], { kind: "process" });
     stack.set(["xsched-triton:scheduler"], undefined);
@@ -85,7 +85,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     assert.deepEqual(stack.everything(), []);
   });
 
-  it("is made in one go, and serves every model", async () => {
+  it("is created in one run, and serves every model", async () => {
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
     for (const { name, ...priority } of EXAMPLES) {
@@ -96,7 +96,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     await stack.refuseSecrets(output);
   });
 
-  it("has an instance on demand that nobody terminates by mistake", () => {
+  it("has an on-demand instance that nobody terminates by mistake", () => {
     const { instanceType, disableApiTermination, instanceMarketOptions, spotInstanceRequestId } =
       stack.properties(INSTANCE);
     assert.equal(instanceType, "g5.xlarge");
@@ -112,7 +112,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     );
   });
 
-  it("tells everybody who is to be told, of each alarm and of its end", () => {
+  it("notifies all recipients of each alarm and of its end", () => {
     const topic = stack.properties("aws:sns/topic:Topic").arn;
     assert.deepEqual(
       stack
@@ -149,7 +149,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     }
   });
 
-  it("restarts the instance, and no other, where its hardware fails", () => {
+  it("restarts the instance, and no other, when its hardware fails", () => {
     const [instance] = stack.instances;
     const [hardware] = stack
       .everything("aws:cloudwatch/metricAlarm:MetricAlarm")
@@ -210,12 +210,12 @@ describe("the stack prod, on a stand-in for AWS", function () {
       scrape = read("xsched-triton-prometheus.yaml") as ScrapeFile;
     });
 
-    it("has an agent that has taken its configuration and runs, once", () => {
+    it("has a single agent that accepted its configuration and runs", () => {
       const started = fs.readFileSync(stack.machine(id, "agent/var/running"), "utf8").trim().split("\n");
       assert.equal(started.length, 1);
     });
 
-    it("has an agent that would not have taken everything", () => {
+    it("has an agent that would not have accepted anything", () => {
       const control = stack.machine(id, "agent/bin/amazon-cloudwatch-agent-ctl");
       const file = stack.cloud.file("mistaken.json");
       const { metrics } = agent;
@@ -232,7 +232,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       assert.match(stderr, /^E! config\.metrics\.namespaces: is not known$/m);
     });
 
-    it("sends logs to the groups that were made, which its role may write into", () => {
+    it("sends logs to the created groups, which its role may write to", () => {
       const { logs, metrics } = Object.fromEntries(
         stack
           .everything("aws:cloudwatch/logGroup:LogGroup")
@@ -257,7 +257,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       assert.ok(roleMay(profile, "cloudwatch:PutMetricData", "*"));
     });
 
-    it("scrapes Triton where it is, with the instance's name", async () => {
+    it("scrapes Triton at its address, with the instance's name", async () => {
       const [triton, host] = scrape.scrape_configs;
       const { targets: [target] = [], labels } = triton?.static_configs[0] ?? {};
       assert.deepEqual(labels, { InstanceId: id });
@@ -299,7 +299,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       found = JSON.stringify(stack.everything());
     });
 
-    it("is not removed, and it is said what to do", async () => {
+    it("is not removed, and the message says what to do", async () => {
       const { code, output } = await stack.down();
       assert.notEqual(code, 0);
       assert.match(
@@ -323,7 +323,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       await nothingHasChanged();
     });
 
-    it("gets no other instance", async () => {
+    it("gets no new instance", async () => {
       stack.set(["xsched-triton:host", "instanceType"], "g5.2xlarge");
       const { code, output } = await stack.up();
       assert.notEqual(code, 0);
@@ -339,8 +339,8 @@ describe("the stack prod, on a stand-in for AWS", function () {
     });
   });
 
-  describe("in the end", () => {
-    it("is no longer protected when the config says so, with no other change", async () => {
+  describe("at the end", () => {
+    it("loses its protection when the config says so, without any other change", async () => {
       stack.set(["xsched-triton:host", "protect"], false);
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
@@ -348,7 +348,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       assert.equal(stack.properties(INSTANCE).disableApiTermination, false);
     });
 
-    it("leaves nothing with `npm run down`", async () => {
+    it("leaves nothing after `npm run down`", async () => {
       const { code, output } = await stack.down();
       requireSuccess({ code, output });
       assert.deepEqual(stack.everything(), []);

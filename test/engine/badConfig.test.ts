@@ -25,7 +25,7 @@ describe("a mistake in the stack config, on the real engine", () => {
     workspace.remove();
   });
 
-  it("tells of all mistakes together, and creates nothing", async () => {
+  it("reports all mistakes together, and creates nothing", async () => {
     const file = workspace.file("Pulumi.local.yaml");
     const good = fs.readFileSync(file, "utf8");
     for (const { make } of TOGETHER) workspace.edit("local", make);
@@ -34,7 +34,7 @@ describe("a mistake in the stack config, on the real engine", () => {
     fs.writeFileSync(file, good);
   });
 
-  it("tells where a model's own config.pbtxt is malformed", async () => {
+  it("says where a model's own config.pbtxt is malformed", async () => {
     fs.appendFileSync(workspace.file("examples/models/batch/config.pbtxt"), "max_batch_size 3\n");
     assert.match(await up(), /batch\/config\.pbtxt:\d+:\d+: /);
   });

@@ -119,7 +119,7 @@ describe("the benchmark on the local stack", () => {
     workspace.remove();
   });
 
-  it("measures four arms, writes its files, and leaves the stack as it was", async () => {
+  it("measures four arms, writes its files, and leaves the stack unchanged", async () => {
     const words = [
       "--samples",
       String(SAMPLES),
@@ -216,7 +216,7 @@ describe("the benchmark on the local stack", () => {
     assert.deepEqual(await configs(), deployed);
   });
 
-  it("puts everything back when it is interrupted", async () => {
+  it("restores everything when interrupted", async () => {
     const { child, ended, output } = await startLongRun();
     child.kill("SIGINT");
     assert.equal(await ended, 130, output());
@@ -224,7 +224,7 @@ describe("the benchmark on the local stack", () => {
     assert.deepEqual(journals(), []);
   });
 
-  it("after kill -9, `--restore` puts everything back, and so would the next run", async () => {
+  it("after kill -9, `--restore` restores everything, and so would the next run", async () => {
     const { child, ended } = await startLongRun();
     const second = await workspace.npm("bench", "--", "--high", HIGH, "--low", LOW);
     assert.equal(second.code, 1);
@@ -243,7 +243,7 @@ describe("the benchmark on the local stack", () => {
     assert.match((await workspace.npm("bench", "--", "--restore")).output, /nothing to restore/);
   });
 
-  it("`npm run set-priority` loads the model again where no core runs, and a benchmark keeps what it set", async () => {
+  it("`npm run set-priority` reloads the model where no core runs, and a benchmark keeps its change", async () => {
     const changed = await workspace.npm("set-priority", "--", LOW, "-7");
     requireSuccess(changed);
     assert.match(
@@ -279,7 +279,7 @@ describe("the benchmark on the local stack", () => {
     assert.match(output, /^Nothing is scheduled: this server runs as a process/m);
   });
 
-  it("only loads a model, and says how exactly in time", async () => {
+  it("only sends load to a model, and reports how punctually", async () => {
     const { code, output } = await workspace.npm(
       "bench",
       "--",
@@ -297,7 +297,7 @@ describe("the benchmark on the local stack", () => {
     );
   });
 
-  it("refuses models that are not there or in the wrong order, and changes nothing", async () => {
+  it("refuses missing models and a wrong order, and changes nothing", async () => {
     const unknown = await workspace.npm("bench", "--", "--high", "bert-hihg", "--low", LOW);
     assert.equal(unknown.code, 1);
     assert.match(

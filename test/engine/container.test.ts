@@ -154,7 +154,7 @@ describe("the container runtime on a real Docker", function () {
     assert.equal((await triton.priority("interactive")).xsched, "90");
   });
 
-  it("has a link to the log of its container, for those who ship logs, and to no other", async () => {
+  it("has a link to its container's log, for log shippers, and to no other", async () => {
     await docker().ask("run", "--detach", "--name", "stranger", "--network", "none", images.image("1"), "ls");
     const logs = path.join(directory, "server/logs");
     const [link = "", ...others] = fs.readdirSync(logs);
@@ -199,7 +199,7 @@ describe("the container runtime on a real Docker", function () {
     set(["xsched-triton:server", "extraFlags"], []);
   });
 
-  it("goes back to the previous server when scheduling is required and the image has none", async () => {
+  it("goes back to the previous server when scheduling is required but the image lacks it", async () => {
     set(["xsched-triton:scheduler"], { required: true });
     const { code, output } = await workspace.npm("up");
     assert.notEqual(code, 0);

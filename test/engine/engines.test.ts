@@ -101,7 +101,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
     assert.equal(builds(), 1);
   });
 
-  it("builds anew for another option, and takes the old one up again without building", async () => {
+  it("builds anew for another option, and reuses the old engine without building", async () => {
     await pulumi("config", "set", "precision", "fp16");
     assert.deepEqual(await touched(), ["models-bert-engine", "models-bert"]);
     assert.match(await plan(), /^--fp16$/m);
@@ -111,7 +111,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
     assert.equal(builds(), 2);
   });
 
-  it("ends with what the builder says, and leaves what is stored; the next up mends it", async () => {
+  it("ends with the builder's message and keeps what is stored; the next up succeeds", async () => {
     const before = await plan();
     fs.writeFileSync(path.join(folder, "bert/1/model.onnx"), "broken\n");
     const { code, output } = await pulumi("up", "--yes", "--skip-preview");

@@ -289,14 +289,14 @@ describe("host scripts with a real Triton", function () {
     assert.equal(probed.arch, "x86_64");
   });
 
-  it("installs nothing that is installed", async () => {
+  it("installs nothing twice", async () => {
     const before = fs.statSync(fs.realpathSync(path.join(runtime, "current"))).ctimeMs;
     await host.install();
     assert.equal(fs.statSync(fs.realpathSync(path.join(runtime, "current"))).ctimeMs, before);
     assert.equal(fs.readdirSync(runtime).length, 2);
   });
 
-  it("refuses packages with a wrong hash and leaves nothing of them", async () => {
+  it("refuses packages with a wrong hash and keeps nothing of them", async () => {
     const text = fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8");
     const message = await host.fail(
       "install-triton.sh",
@@ -307,7 +307,7 @@ describe("host scripts with a real Triton", function () {
     assert.equal(fs.readdirSync(runtime).length, 2);
   });
 
-  it("starts a server in a session of its own, with no file of the caller open", () => {
+  it("starts a server in its own session, without the caller's open files", () => {
     const pid = supervisorPid(host.directory);
     const stat = fs.readFileSync(`/proc/${pid}/stat`, "utf8");
     const [, parentPid, , session, terminal] = stat
@@ -352,14 +352,14 @@ describe("host scripts with a real Triton", function () {
     );
   });
 
-  it("does not reload a model that is active already", async () => {
+  it("does not reload an active model", async () => {
     const config = path.join(host.directory, "models/store/scale/v1/config.pbtxt");
     const { mtimeMs } = fs.statSync(config);
     await host.activate("scale", "v1");
     assert.equal(fs.statSync(config).mtimeMs, mtimeMs);
   });
 
-  it("removes what a crash left in the store and what no longer serves", async () => {
+  it("removes what a crash left in the store, and what no longer serves", async () => {
     const store = path.join(host.directory, "models/store/scale");
     fs.mkdirSync(path.join(store, ".staging-1/model"), { recursive: true });
     await host.store("scale", "v2", priority(7));
@@ -369,7 +369,7 @@ describe("host scripts with a real Triton", function () {
     await host.store("scale", "v1");
   });
 
-  it("copies a source without what is not part of a model, and can be read by everyone", async () => {
+  it("copies only a source's model files, readable by everyone", async () => {
     const source = path.join(parent, "source");
     fs.cpSync(path.join(fixtures, "scale"), source, { recursive: true });
     fs.mkdirSync(path.join(source, "1/__pycache__"));
@@ -386,7 +386,7 @@ describe("host scripts with a real Triton", function () {
     assert.ok(!fs.existsSync(path.dirname(stored)));
   });
 
-  it("leaves nothing of a model that it cannot store", async () => {
+  it("keeps nothing of a model that it cannot store", async () => {
     const message = await host.fail("store-model.sh", ["absent", "v1", "f1", path.join(parent, "nowhere")]);
     assert.match(message, /not a folder: .*nowhere/);
     assert.ok(!fs.existsSync(path.join(host.directory, "models/store/absent")));
@@ -525,7 +525,7 @@ describe("host scripts with a real Triton", function () {
     assert.equal(await host.infer("scale", 1), 9);
   });
 
-  it("is drained for a machine that goes, and resumed with its models", async () => {
+  it("is drained before the machine stops, and resumed with its models", async () => {
     await host.succeed("drain-server.sh", ["100"]);
     assert.equal((await host.describe()).running, false);
     assert.equal(processesBelow(runtime).length, 0);
@@ -537,7 +537,7 @@ describe("host scripts with a real Triton", function () {
     assert.equal((await host.describe()).pid, pid);
   });
 
-  it("says in Prometheus' format whether it is ready, and each model", async () => {
+  it("reports in Prometheus format whether it and each model are ready", async () => {
     const [port = 0] = await freePorts(1);
     const exporter = spawn("bash", [
       path.join(host.directory, "bin/serve-metrics.sh"),
@@ -597,7 +597,7 @@ describe("host scripts with a real Triton", function () {
     for (const { server } of foreign) await new Promise((resolve) => server.close(resolve));
   });
 
-  it("never takes another server at its address for its own", async () => {
+  it("never mistakes another server at its address for its own", async () => {
     const { pid } = await host.describe();
     process.kill(supervisorPid(host.directory), "SIGKILL");
     process.kill(Number(pid), "SIGKILL");
@@ -615,7 +615,7 @@ describe("host scripts with a real Triton", function () {
     await host.start();
   });
 
-  it("never takes a foreign process for its own", async () => {
+  it("never mistakes a foreign process for its own", async () => {
     const stranger = spawn("sleep", ["60"], { stdio: "ignore" });
     const file = path.join(host.directory, "server/supervisor");
     const real = fs.readFileSync(file, "utf8");
@@ -627,7 +627,7 @@ describe("host scripts with a real Triton", function () {
     stranger.kill();
   });
 
-  it("keeps the log within its limit and the last lines in it", async () => {
+  it("keeps the log within its limit, with the last lines", async () => {
     await host.start({ logMegabytes: 1 }, ["--log-verbose=9"]);
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
     const logs = path.join(host.directory, "server/logs");
@@ -666,7 +666,7 @@ describe("host scripts with a real Triton", function () {
     assert.deepEqual(processesBelow(runtime), []);
   });
 
-  it("removes models while no server runs, and the host directory in the end", async () => {
+  it("removes models while no server runs, and finally the host directory", async () => {
     await host.succeed("deactivate-model.sh", ["scale"]);
     await host.succeed("remove-model.sh", ["scale"]);
     fs.writeFileSync(path.join(host.directory, "notes.txt"), "the user's own");
@@ -675,7 +675,7 @@ describe("host scripts with a real Triton", function () {
   });
 });
 
-describe("host scripts as a user without rights", function () {
+describe("host scripts as an unprivileged user", function () {
   this.timeout(120_000);
 
   it("installs, serves and cleans up", async function () {

@@ -125,7 +125,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     workspace.remove();
   });
 
-  it("is built, pushed, pulled by its digest, and serves every example model", async () => {
+  it("is built, pushed, pulled by digest, and serves every example model", async () => {
     const { code, output } = await npm("up");
     requireSuccess({ code, output });
     assert.doesNotMatch(output, /\.sh: line \d+:/);
@@ -150,7 +150,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.equal(await inspect("{{.State.Health.Status}}"), "healthy");
   });
 
-  it("adds little to its base: no compiler, no source, and labels that say what it is", async () => {
+  it("adds little to its base: no compiler, no sources, and labels that describe it", async () => {
     const built = await inspect("{{.Image}}");
     await docker("pull", images.image("1"));
     const size = async (image: string): Promise<number> =>
@@ -172,7 +172,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
   });
 
-  it("refuses to start where it must be scheduled and cannot be", async () => {
+  it("refuses to start if it must be scheduled but cannot be", async () => {
     assert.ok(engine);
     const { code, output } = await engine.docker(
       ...["run", "--rm", "--network", "none", "--env", "XSCHED_REQUIRED=ON"],
@@ -223,7 +223,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     }
   });
 
-  it("is not built again when nothing of it has changed", async () => {
+  it("is not built again when none of its sources has changed", async () => {
     const before = await running();
     append("native/xsched/README.md", "\n");
     append("native/xsched/tests/main.cc", "// changed\n");
@@ -275,7 +275,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.equal(await running(), before);
   });
 
-  describe("when it cannot be had", () => {
+  describe("when it cannot be built or pulled", () => {
     let server: string;
     let tags: readonly string[];
 
@@ -304,7 +304,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       tags = await pushedTags();
     });
 
-    it("says that the base image cannot be pulled", async () => {
+    it("reports that the base image cannot be pulled", async () => {
       const absent = `${images.repository}:absent`;
       set(["xsched-triton:runtime", "build", "base"], absent);
       const error = await failure();
@@ -313,7 +313,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       set(["xsched-triton:runtime", "build", "base"], images.image("1"));
     });
 
-    it("says that the registry does not let us in", async () => {
+    it("reports that the registry refuses the login", async () => {
       await workspace.setSecret(STACK, PASSWORD, "another one");
       const error = await failure();
       assert.ok(error.includes(`failed to push ${registry.address}/${REPOSITORY}`), error);
@@ -322,7 +322,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       await workspace.setSecret(STACK, PASSWORD, Registry.login.password);
     });
 
-    it("says that the disk is full", async () => {
+    it("reports that the disk is full", async () => {
       const small = await BuildKit.start(150);
       try {
         Object.assign(workspace.environment, small.environment);
@@ -333,7 +333,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       }
     });
 
-    it("says that no Docker engine answers", async () => {
+    it("reports that no Docker engine answers", async () => {
       // Without a builder of its own, the provider starts one in Docker.
       const { DOCKER_HOST, BUILDX_CONFIG } = workspace.environment;
       const nowhere = workspace.file("nowhere.sock");
@@ -346,7 +346,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       else workspace.environment.DOCKER_HOST = DOCKER_HOST;
     });
 
-    it("is there with the next `up`, and the host keeps the image before it", async () => {
+    it("is available with the next `up`, and the host keeps its predecessor", async () => {
       const [, previous] = (await inspect("{{.Config.Image}}")).split("@");
       const { code, output } = await npm("up");
       requireSuccess({ code, output });
@@ -358,7 +358,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
   });
 
   // After what the suite before it leaves.
-  describe("in the end", () => {
+  describe("at the end", () => {
     it("leaves the host with `npm run down`, and stays in the registry", async () => {
       const { code, output } = await npm("down");
       requireSuccess({ code, output });

@@ -111,7 +111,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.equal(serverProcess(), pid);
   });
 
-  it("`npm run preview` of a changed priority names that model only and changes nothing", async () => {
+  it("`npm run preview` of a changed priority names only that model and changes nothing", async () => {
     setPriority("interactive", 90);
     const { code, output } = await workspace.npm("preview");
     requireSuccess({ code, output });
@@ -120,7 +120,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.equal((await triton.priority("interactive")).xsched, "40");
   });
 
-  it("a changed priority reloads that model only, and no request fails meanwhile", async () => {
+  it("a changed priority reloads only that model, and no request fails meanwhile", async () => {
     const pid = serverProcess();
     const { result, reports } = await underLoad(triton, MODELS, 60, () => workspace.npm("up"));
     requireSuccess(result);
@@ -161,7 +161,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.deepEqual(changesIn(again.output), []);
   });
 
-  it("a change that breaks a serving model leaves it serving as it was", async () => {
+  it("a change that breaks a serving model leaves its old version serving", async () => {
     const code = workspace.file("examples/models/batch/1/model.py");
     const good = fs.readFileSync(code, "utf8");
     fs.writeFileSync(code, "raise RuntimeError('the weights are torn')\n");
@@ -191,7 +191,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.deepEqual(changesIn(output), []);
   });
 
-  it("`npm run up` starts a server again that a reboot has ended", async () => {
+  it("`npm run up` restarts a server after a reboot", async () => {
     for (const pid of processesWith(workspace.file(".local/hosts"))) process.kill(pid, "SIGKILL");
     assert.ok(await until(15, async () => !(await triton.isReady("realtime"))));
     const { code, output } = await workspace.npm("up");
@@ -201,7 +201,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.equal((await triton.priority("interactive")).xsched, "90");
   });
 
-  it("an `up` that is killed half way is repaired by the next one", async () => {
+  it("an `up` that is killed halfway is repaired by the next one", async () => {
     setPriority("batch", -100);
     const running = workspace.npm("up");
     const pulumi = (): number[] =>
@@ -222,7 +222,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     assert.deepEqual(changesIn((await workspace.npm("up")).output), []);
   });
 
-  it("a removed model leaves the host, and a changed server setting restarts with the others", async () => {
+  it("a removed model leaves the host, and a changed server setting restarts Triton with the others", async () => {
     const pid = serverProcess();
     const models = ["config", "xsched-triton:models"];
     workspace.edit("local", (config) => {

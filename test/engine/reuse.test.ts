@@ -60,7 +60,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
   },
 };
 
-describe("the components in a program of one's own, on the real engine", () => {
+describe("the components in another program, on the real engine", () => {
   let workspace: Workspace;
 
   before(async () => {
@@ -110,7 +110,7 @@ describe("the components in a program of one's own, on the real engine", () => {
         await pulumi("destroy", "--yes", "--skip-preview");
       });
 
-      it("reports bad arguments in one clear error, and makes nothing", async () => {
+      it("reports bad arguments in one clear error, and creates nothing", async () => {
         const file = path.join(folder, program);
         const good = fs.readFileSync(file, "utf8");
         fs.writeFileSync(
@@ -155,7 +155,7 @@ describe("the components in a program of one's own, on the real engine", () => {
         assert.match(output, /Resources:\s+\d+ unchanged/);
       });
 
-      it("is gone without trace after `pulumi destroy`", async () => {
+      it("leaves no trace after `pulumi destroy`", async () => {
         triton.close();
         const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
         requireSuccess({ code, output });

@@ -66,7 +66,7 @@ describe("a model in S3 on the real engine", () => {
     await s3.stop();
   });
 
-  it("that is not there fails the preview, before anything is made", async () => {
+  it("fails the preview if it is missing, before anything is created", async () => {
     const { code, output } = await workspace.npm("preview");
     assert.notEqual(code, 0);
     assert.match(output, /s3:\/\/weights-of-the-team\/models\/scale: nothing lies there/);
@@ -84,12 +84,12 @@ describe("a model in S3 on the real engine", () => {
     assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
   });
 
-  it("that has not changed is not fetched, and changes nothing", async () => {
+  it("is not fetched if unchanged, and changes nothing", async () => {
     assert.deepEqual(changed(await up()), []);
     assert.deepEqual(fetched(), []);
   });
 
-  it("with another priority is reloaded, and not fetched", async () => {
+  it("is reloaded but not fetched for another priority", async () => {
     workspace.edit("local", (config) => {
       config.setIn(["config", "xsched-triton:models", 1, "priority"], "min");
     });
@@ -98,7 +98,7 @@ describe("a model in S3 on the real engine", () => {
     assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MIN", xsched: "-255" });
   });
 
-  it("with another configuration is reloaded, and a preview says so", async () => {
+  it("is reloaded for another configuration, which a preview announces", async () => {
     await put("config.pbtxt", (text) => text.replace('string_value: "2"', 'string_value: "3"'));
     const { code, output } = await workspace.npm("preview");
     requireSuccess({ code, output });
@@ -109,7 +109,7 @@ describe("a model in S3 on the real engine", () => {
     assert.match(await answer(1), /"data":\[3\.0\]/);
   });
 
-  it("with another object fetches it and nothing else", async () => {
+  it("fetches only an object that changed", async () => {
     await s3.put(BUCKET, "models/scale/1/labels.txt", "a label\n");
     assert.deepEqual(changed(await up()), [
       "triton-models-scale updated",
@@ -120,7 +120,7 @@ describe("a model in S3 on the real engine", () => {
     assert.match(await answer(1), /"data":\[3\.0\]/);
   });
 
-  it("that the host cannot fetch keeps the one before it serving", async () => {
+  it("keeps its predecessor serving if the host cannot fetch it", async () => {
     await put("1/model.py", (text) => `${text}# another state\n`);
     s3.mischief.set("models/scale/1/model.py", "deny");
     const { code, output } = await up();
@@ -136,7 +136,7 @@ describe("a model in S3 on the real engine", () => {
     assert.deepEqual(changed(await up()), []);
   });
 
-  it("can come from this machine from now on, and leaves nothing behind then", async () => {
+  it("can switch to a folder on this machine, and leaves nothing behind", async () => {
     workspace.edit("local", (config) => {
       config.setIn(["config", "xsched-triton:models", 1, "source"], "test/fixtures/models/scale");
     });

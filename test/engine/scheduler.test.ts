@@ -57,7 +57,7 @@ class ScheduledServer extends StandInServer {
   }
 }
 
-describe("a scheduler that runs", () => {
+describe("a running scheduler", () => {
   let folder: string;
   let server: ScheduledServer;
   let models: ChildProcess;
@@ -131,7 +131,7 @@ describe("a scheduler that runs", () => {
     assert.deepEqual([priorityOf("chat"), priorityOf("batch")], [255, -255]);
   });
 
-  it("shows on the screen whom it blocks, and whom it prefers", async () => {
+  it("shows on the screen which models it blocks and which it prefers", async () => {
     const before = sample();
     await rest(1500);
     const now = sample();
@@ -148,7 +148,7 @@ describe("a scheduler that runs", () => {
     assert.equal(cells("chat")[6], "0 %", text);
   });
 
-  it("takes another priority at once, without a reload", async () => {
+  it("applies another priority at once, without a reload", async () => {
     const said = await setPriority(server, "batch", 12);
     assert.match(said, /^batch now has priority 12: changed in the running scheduler/);
     assert.equal(priorityOf("batch"), 12);
@@ -156,7 +156,7 @@ describe("a scheduler that runs", () => {
     await setPriority(server, "batch", -255);
   });
 
-  it("blocks nobody where the benchmark measures without it, and does again afterwards", async () => {
+  it("blocks nobody where the benchmark measures without it, and does so again afterwards", async () => {
     const scheduler = new Scheduler(server);
     const journal = new Journal(path.join(folder, "journals"), "here");
     const target: Server = { api: new DeployedApi(server), scheduler, journal };

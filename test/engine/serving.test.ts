@@ -64,7 +64,7 @@ describe("the serving example", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("writes a BERT whose answers depend on the tokens that its mask keeps, in operators that TensorRT 8.2 reads", async () => {
+  it("writes a BERT whose answers depend on the unmasked tokens, in operators that TensorRT 8.2 supports", async () => {
     const small = [
       "--layers",
       "2",
@@ -89,7 +89,7 @@ describe("the serving example", () => {
     );
   });
 
-  it("refuses sizes that make no BERT", async () => {
+  it("refuses impossible sizes", async () => {
     const { code, output } = await python(
       path.join(SERVING, "write_bert.py"),
       "2",
@@ -103,7 +103,7 @@ describe("the serving example", () => {
     assert.ok(!fs.existsSync(path.join(folder, "2")));
   });
 
-  it("has the same three models on both stacks, with inputs and outputs that are the same", () => {
+  it("has the same three models on both stacks, with the same inputs and outputs", () => {
     const models = (stack: string) =>
       (
         parse(fs.readFileSync(path.join(SERVING, `models.${stack}.yaml`), "utf8")) as Record<

@@ -115,7 +115,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     machine.remove();
   });
 
-  it("is waited for, without a trace on the server", async () => {
+  it("is awaited, without a trace on the server", async () => {
     const before = await containers();
     const asked = metadata.asked;
     await until(30, () => metadata.asked > asked + 5);
@@ -124,7 +124,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     assert.equal(said, "");
   });
 
-  it("lets a request in flight be answered, takes no new one, and ends the container", async () => {
+  it("lets a request in flight finish, accepts no new one, and ends the container", async () => {
     const began = Date.now();
     const inFlight = ask(10).then((status) => ({ status, seconds: (Date.now() - began) / 1000 }));
     await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -142,7 +142,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     assert.equal(await ask(0), 0);
   });
 
-  it("is over when the machine starts again: boot and resume bring back models and priorities", async () => {
+  it("ends when the machine starts again: boot and resume restore models and priorities", async () => {
     assert.deepEqual(await containers(), []);
     await machine.succeed("boot-host.sh");
     await machine.succeed("resume-host.sh");

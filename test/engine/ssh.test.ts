@@ -70,7 +70,7 @@ describe("a stack on an existing machine over SSH", function () {
     workspace.remove();
   });
 
-  it("refuses a host whose key is not the pinned one, and says so", async () => {
+  it("refuses a host whose key is not the pinned one, with an error", async () => {
     workspace.edit(STACK, (config) => {
       config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.otherHostKey);
     });
@@ -136,7 +136,7 @@ describe("a stack on an existing machine over SSH", function () {
     assert.deepEqual(tunnels(ssh.port), []);
   });
 
-  it("touches only the model whose priority, or whose files, change", async () => {
+  it("touches only the model whose priority or files change", async () => {
     workspace.edit(STACK, (config) => {
       config.setIn(["config", "xsched-triton:models", 1, "priority"], -7);
     });

@@ -112,7 +112,7 @@ for (const preview of [true, false]) {
       ]);
     });
 
-    it("has its name when it is protected", () => {
+    it("has a fixed name when it is protected", () => {
       assert.equal(bucket, preview ? undefined : "files-bucket-1a2b3c4");
     });
 
@@ -127,7 +127,7 @@ for (const preview of [true, false]) {
       );
     });
 
-    it("is what the host fetches from, by the ETags of what was uploaded", () => {
+    it("is where the host fetches from, by the ETags of the uploaded files", () => {
       const fetch = program.inputs("command:local:Command", "models-chat-files");
       if (preview) return;
       const weights = createHash("md5").update("weights").digest("hex");
@@ -142,7 +142,7 @@ for (const preview of [true, false]) {
 }
 
 describe("what a host may read", () => {
-  it("is just its models, wherever they lie", async () => {
+  it("is only its models, wherever they are", async () => {
     const [statement, ...more] = modelAccess(
       [
         { name: "a", source: "s3://team-bucket/models/a", upload: "auto" },
@@ -160,7 +160,7 @@ describe("what a host may read", () => {
     ]);
   });
 
-  it("and the place where engines are shared, where it may add some", async () => {
+  it("includes the place of shared engines, where it may add some", async () => {
     const models = [{ shared: pulumi.output("s3://team/engines") }, { shared: "s3://team/engines" }, {}].map(
       (engine, index) => ({ name: `m${index}`, source: "/folder", upload: "ssh" as const, engine }),
     );

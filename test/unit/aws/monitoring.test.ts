@@ -71,7 +71,7 @@ const files = (options: Partial<typeof OPTIONS> = {}): [AgentFile, ScrapeFile] =
 };
 
 describe("the configuration of the CloudWatch agent", () => {
-  it("measures disks, memory and GPUs, of the whole instance as well", () => {
+  it("measures disks, memory and GPUs, also for the instance as a whole", () => {
     const [{ metrics }] = files();
     assert.deepEqual(Object.keys(metrics.metrics_collected), ["disk", "mem", "nvidia_gpu"]);
     assert.deepEqual(metrics.metrics_collected.disk?.resources, [
@@ -82,7 +82,7 @@ describe("the configuration of the CloudWatch agent", () => {
     assert.deepEqual(metrics.append_dimensions, { InstanceId: "${aws:InstanceId}" });
   });
 
-  it("ships what Triton prints, in each runtime", () => {
+  it("ships Triton's output, in each runtime", () => {
     const places = (container: boolean): string[] =>
       files({ container })[0].logs.logs_collected.files.collect_list.map(({ file_path }) => file_path);
     assert.deepEqual(places(true), [
@@ -95,7 +95,7 @@ describe("the configuration of the CloudWatch agent", () => {
     ]);
   });
 
-  it("scrapes Triton and the host, each where it is", () => {
+  it("scrapes Triton and the host at their addresses", () => {
     const [, { scrape_configs: jobs }] = files({ tritonMetrics: "10.0.0.5:9002" });
     assert.deepEqual(
       jobs.map(({ job_name, metrics_path, static_configs }) => [job_name, metrics_path, static_configs]),
@@ -116,7 +116,7 @@ describe("the configuration of the CloudWatch agent", () => {
     assert.deepEqual(drop, { regex: "pid", action: "labeldrop" });
   });
 
-  it("takes metrics that Triton, the scheduler and the host really have", () => {
+  it("names metrics that Triton, the scheduler and the host really have", () => {
     const [{ logs }] = files();
     const wanted = logs.metrics_collected.prometheus.emf_processor.metric_declaration
       .flatMap(({ metric_selectors }) => metric_selectors)
@@ -142,7 +142,7 @@ const all = (changes: Partial<Parameters<typeof alarms>[0]> = {}): Record<string
   });
 
 describe("the alarms", () => {
-  it("all tell the topic, when they go off and when it is over", () => {
+  it("notify the topic when they go off and when they are over", () => {
     for (const name of ALARMS) {
       assert.equal(all()[name]?.alarmActions[0], "the-topic", name);
       assert.deepEqual(all()[name]?.okActions, ["the-topic"], name);
@@ -160,7 +160,7 @@ describe("the alarms", () => {
     assert.ok(all().system!.evaluationPeriods > all().hardware!.evaluationPeriods);
   });
 
-  it("take silence for a fault where only a fault is silent", () => {
+  it("treat missing data as a fault where only a fault causes it", () => {
     const silence = Object.entries(all()).map(
       ([name, { treatMissingData }]) => `${name} ${treatMissingData}`,
     );
@@ -173,7 +173,7 @@ describe("the alarms", () => {
     ]);
   });
 
-  it("watch what is asked for", () => {
+  it("watch what the settings ask for", () => {
     const { disk, "gpu-memory": memory, "not-ready": ready } = all({ diskPercent: 70, notReadyMinutes: 9 });
     assert.deepEqual([disk?.metricName, disk?.threshold], ["disk_used_percent", 70]);
     assert.deepEqual([memory?.threshold, memory?.metricQueries?.[0]?.expression], [95, "100 * used / total"]);
@@ -188,7 +188,7 @@ describe("the alarms", () => {
     assert.equal(ready?.comparisonOperator, "LessThanThreshold");
   });
 
-  it("recover instances without disks of their own, and no spot instance", () => {
+  it("recover instances without local disks, but no spot instance", () => {
     assert.deepEqual(
       ["p3.2xlarge", "g5.xlarge", "g4dn.xlarge", "p3dn.24xlarge"].map((type) => isRecoverable(type, false)),
       [true, false, false, false],
@@ -246,7 +246,7 @@ describe("the dashboard", () => {
     ]);
   });
 
-  it("uses only metrics that the agent sends, and ids that it has", () => {
+  it("uses only metrics that the agent sends, and defined ids", () => {
     const [{ logs, metrics: host }] = files();
     const sent = new Set([
       ...logs.metrics_collected.prometheus.emf_processor.metric_declaration
@@ -317,7 +317,7 @@ for (const preview of [true, false]) {
       }
     });
 
-    it("tells each subscriber by what it is", () => {
+    it("notifies each subscriber by its kind of address", () => {
       const subscriptions = program.resources.filter(({ type }) => type.includes("TopicSubscription"));
       assert.deepEqual(
         subscriptions.map(({ inputs }) => [inputs.protocol, inputs.endpoint]),
@@ -328,7 +328,7 @@ for (const preview of [true, false]) {
       );
     });
 
-    it("keeps logs for as long as is asked for", () => {
+    it("keeps logs for as long as the settings say", () => {
       const groups = program.resources.filter(({ type }) => type === "aws:cloudwatch/logGroup:LogGroup");
       assert.deepEqual(
         groups.map(({ inputs }) => inputs.retentionInDays),
@@ -366,7 +366,7 @@ for (const preview of [true, false]) {
       ]);
     });
 
-    it("restarts this instance, and only this, where its hardware fails", () => {
+    it("restarts this instance, and no other, when its hardware fails", () => {
       const { Statement: statements } = JSON.parse(
         program.inputs("aws:iam/rolePolicy:RolePolicy", "watch-restart-policy").policy as string,
       ) as { Statement: { Action: string[]; Resource: string[] }[] };
@@ -385,7 +385,7 @@ for (const preview of [true, false]) {
       });
     });
 
-    it("configures the agent with the groups that were made", () => {
+    it("configures the agent with the created log groups", () => {
       const { stdin, create } = program.inputs("command:remote:Command", "watch-agent") as Record<
         string,
         string
@@ -438,7 +438,7 @@ esac
     return lines.filter((line) => !line.includes("status"));
   };
 
-  it("is told of a changed configuration, and only of that", async () => {
+  it("is restarted for a changed configuration only", async () => {
     const config = path.join(agent, "etc/xsched-triton.json");
     await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
     assert.deepEqual(orders(), [`-a fetch-config -m ec2 -s -c file:${config}`]);
@@ -465,7 +465,7 @@ esac
     assert.deepEqual(fs.readdirSync(path.join(agent, "etc")), []);
   });
 
-  it("that refuses its configuration is asked again the next time", async () => {
+  it("that refuses its configuration is tried again the next time", async () => {
     const bad = '{"refuse me":1}\n{}\n';
     for (let attempt = 0; attempt < 2; attempt++) {
       const { status, stderr } = await machine.run("configure-agent.sh", [], bad);
@@ -476,7 +476,7 @@ esac
     }
   });
 
-  it("that is not there is installed, or said to be missing", async () => {
+  it("is installed if it is missing, or reported as missing", async () => {
     fs.rmSync(path.join(agent, "bin"), { recursive: true });
     machine.environment.XSCHED_TRITON_AGENT_PACKAGE = "http://127.0.0.1:9/agent.deb";
     const { status, stderr } = await machine.run("configure-agent.sh", [], agentConfig(OPTIONS));
@@ -495,8 +495,8 @@ esac
   });
 });
 
-describe("what the host says of its server", () => {
-  it("includes the scheduler's counters of Triton's process alone", async function () {
+describe("the host's metrics of its server", () => {
+  it("include the scheduler's counters, of Triton's process only", async function () {
     this.timeout(20_000);
     const machine = new Machine();
     // A container with two processes that write metrics; the first is Triton.
@@ -538,7 +538,7 @@ esac
     }
   });
 
-  it("comes from where the image keeps its state", () => {
+  it("come from where the image keeps its state", () => {
     const { stdout } = spawnSync(
       "grep",
       ["-h", "XSCHED_TRITON_STATE:-", path.join(ROOT, "images/triton/entrypoint.sh")],

@@ -46,12 +46,12 @@ describe("the endpoint for S3 of a host on AWS", () => {
     });
   let expected: string;
 
-  it("is not there unless it is asked for", async () => {
+  it("does not exist unless requested", async () => {
     const program = await deploy([], {});
     assert.deepEqual(program.names(ENDPOINT), []);
   });
 
-  it("takes the traffic of the instance's subnet, by the network's main table", async () => {
+  it("routes the traffic of the instance's subnet, through the network's main table", async () => {
     expected = "subnet-default";
     const { routeTableIds, serviceName, vpcEndpointType, vpcId } = (
       await deploy([], { createS3Endpoint: true })
@@ -62,13 +62,13 @@ describe("the endpoint for S3 of a host on AWS", () => {
     );
   });
 
-  it("or by the subnet's own", async () => {
+  it("routes it through the subnet's own table, if there is one", async () => {
     expected = "subnet-0123456789abcdef0";
     const program = await deploy(["rtb-own"], { createS3Endpoint: true, subnetId: expected });
     assert.deepEqual(program.inputs(ENDPOINT).routeTableIds, ["rtb-own"]);
   });
 
-  it("is in a preview as well", async () => {
+  it("is shown in a preview", async () => {
     expected = "subnet-0123456789abcdef0";
     const program = await deploy(["rtb-own"], { createS3Endpoint: true, subnetId: expected }, true);
     assert.deepEqual(program.names(ENDPOINT), ["machine-s3"]);

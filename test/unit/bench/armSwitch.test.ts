@@ -20,7 +20,7 @@ const MODELS = [
   { name: "other", priority: 3 },
 ];
 
-describe("the switch between arms", () => {
+describe("switching arms", () => {
   let folder: string;
 
   beforeEach(() => {
@@ -67,7 +67,7 @@ describe("the switch between arms", () => {
         assert.equal(server.journal.read(), undefined);
       };
 
-      it("isolates each setting, and changes the two models only", async () => {
+      it("isolates each setting and changes only the two models", async () => {
         const arms = await ArmSwitch.begin(server, ROLES);
         await arms.use("none");
         assert.deepEqual(priorities(standIn), [
@@ -104,7 +104,7 @@ describe("the switch between arms", () => {
       });
 
       for (const setting of ["none", "cuda", "own"] as const) {
-        it(`puts everything back from "${setting}"`, async () => {
+        it(`restores everything from "${setting}"`, async () => {
           const arms = await ArmSwitch.begin(server, ROLES);
           await arms.use("cuda");
           await arms.use(setting);
@@ -112,7 +112,7 @@ describe("the switch between arms", () => {
           assertAsBefore();
         });
 
-        it(`puts everything back from "${setting}" by the journal alone`, async () => {
+        it(`restores everything from "${setting}" by the journal alone`, async () => {
           const arms = await ArmSwitch.begin(server, ROLES);
           await arms.use("none");
           await arms.use(setting);
@@ -123,7 +123,7 @@ describe("the switch between arms", () => {
         });
       }
 
-      it("puts back what a switch that failed half way has changed", async () => {
+      it("restores what a switch changed before it failed", async () => {
         const arms = await ArmSwitch.begin(server, ROLES);
         standIn.failingLoad = 2;
         await assert.rejects(arms.use("none"), /out of memory/);
@@ -131,7 +131,7 @@ describe("the switch between arms", () => {
         assertAsBefore();
       });
 
-      it("keeps a priority that had been changed live", async () => {
+      it("keeps a priority that was changed live", async () => {
         if (mode === "transparent") return; // There a live change is one of the configuration.
         await setPriority(standIn, "batch", 12);
         before = MODELS.map(({ name }) => standIn.config(name));
@@ -143,7 +143,7 @@ describe("the switch between arms", () => {
         assertAsBefore();
       });
 
-      it("notices that a model was deployed meanwhile, and leaves it so", async () => {
+      it("notices that a model was deployed meanwhile, and leaves it alone", async () => {
         const arms = await ArmSwitch.begin(server, ROLES);
         await arms.use("none");
         const deployed = modelConfig("batch", -100);
@@ -161,7 +161,7 @@ describe("the switch between arms", () => {
     });
   }
 
-  it("refuses a server that another benchmark uses, until that has ended", async () => {
+  it("refuses a server that another benchmark is using", async () => {
     const server = serverOf(new StandInServer(MODELS));
     const other = spawn(process.execPath, [
       ...["-r", require.resolve("ts-node/register/transpile-only"), "-e"],
@@ -184,7 +184,7 @@ describe("the switch between arms", () => {
     assert.ok(left && !isRunning(left));
   });
 
-  it("begins each round with another phase, and has each phase once in a round", () => {
+  it("starts each round with another phase, and runs each phase once per round", () => {
     const first = new Set(PHASES.map((_, round) => phasesOf(round)[0]));
     assert.equal(first.size, PHASES.length);
     for (let round = 0; round < 7; round++) assert.deepEqual([...phasesOf(round)].sort(), [...PHASES].sort());

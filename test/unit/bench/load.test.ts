@@ -28,7 +28,7 @@ function answering(
 }
 
 describe("an open load", () => {
-  it("sends in time although earlier answers are late, and counts from the intended time", async () => {
+  it("sends on time although earlier answers are late, and counts from the due time", async () => {
     const times = Float64Array.from({ length: 20 }, (_, index) => index * 10);
     const load = await openLoad(
       answering(() => 150),
@@ -46,7 +46,7 @@ describe("an open load", () => {
     assert.ok(Math.min(...load.lag) < 5, "some are sent in time even on a busy machine");
   });
 
-  it("charges a stall of this process to the requests that it delays, and sends every one of them", async () => {
+  it("counts a stall of this process against the requests that it delays, and sends all of them", async () => {
     const times = Float64Array.from({ length: 30 }, (_, index) => index * 10);
     setTimeout(() => {
       for (const end = now() + 120; now() < end;);
@@ -63,7 +63,7 @@ describe("an open load", () => {
     assert.ok(Math.max(...load.latency) >= Math.max(...load.lag));
   });
 
-  it("tells what failed, and why", async () => {
+  it("reports what failed, and why", async () => {
     const connection = answering(
       () => 1,
       (number) => (number % 2 === 0 ? undefined : "HTTP status 503: no"),
@@ -73,7 +73,7 @@ describe("an open load", () => {
     assert.deepEqual(load.problems, ["HTTP status 503: no"]);
   });
 
-  it("sends no more when it is interrupted, and waits for what is under way", async () => {
+  it("stops sending when interrupted, and waits for the requests in flight", async () => {
     const abort = new AbortController();
     const times = Float64Array.from({ length: 100 }, (_, index) => index * 10);
     const slow = answering((number) => {
@@ -87,7 +87,7 @@ describe("an open load", () => {
 });
 
 describe("a closed load", () => {
-  it("keeps as many requests under way as asked for", async () => {
+  it("keeps the requested number of requests in flight", async () => {
     const abort = new AbortController();
     let underWay = 0;
     let most = 0;
@@ -149,7 +149,7 @@ describe("the thread of a load", () => {
     assert.deepEqual([first.body.readFloatLE(head), first.body.readFloatLE(head + 4)], [1, 1]);
   });
 
-  it("goes on after answers that are no success", async () => {
+  it("goes on after failed requests", async () => {
     triton = await StandInTriton.start((number) => ({ delay: 0, status: number === 0 ? 500 : 200 }));
     thread = await LoadThread.start(target(triton.url));
     const { load } = await thread.open(Float64Array.of(0, 30), NEVER);
@@ -157,7 +157,7 @@ describe("the thread of a load", () => {
     assert.equal(load.latency.filter((value) => !Number.isNaN(value)).length, 1);
   });
 
-  it("runs a closed load until it is stopped, and then another one", async () => {
+  it("runs a closed load until stopped, then another one", async () => {
     triton = await StandInTriton.start(() => ({ delay: 2 }));
     thread = await LoadThread.start(target(triton.url));
     for (let turn = 0; turn < 2; turn++) {
@@ -170,7 +170,7 @@ describe("the thread of a load", () => {
     }
   });
 
-  it("says that nothing answers", async () => {
+  it("reports that nothing answers", async () => {
     triton = await StandInTriton.start(() => ({ delay: 0 }));
     const { url } = triton;
     await triton.stop();
@@ -179,7 +179,7 @@ describe("the thread of a load", () => {
     assert.match(load.problems[0] ?? "", /ECONNREFUSED/);
   });
 
-  it("cannot be started for an address that is none", async () => {
+  it("cannot be started for a malformed address", async () => {
     await assert.rejects(
       LoadThread.start({ ...target("http://127.0.0.1:1"), address: "no address" }),
       /Invalid URL/,

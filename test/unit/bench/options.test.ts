@@ -14,7 +14,7 @@ function message(...words: string[]): string {
 }
 
 describe("the options of the benchmark", () => {
-  it("have the defaults that are documented", () => {
+  it("have the documented defaults", () => {
     assert.deepEqual(parseOptions(MODELS), {
       kind: "measure",
       options: {
@@ -38,7 +38,7 @@ describe("the options of the benchmark", () => {
     });
   });
 
-  it("need no low model to put back or only to load", () => {
+  it("need no low model to restore or to send load only", () => {
     assert.deepEqual(parseOptions(["--restore", "--url", "http://h:1/"]), {
       kind: "restore",
       url: "http://h:1",
@@ -49,7 +49,7 @@ describe("the options of the benchmark", () => {
     assert.deepEqual(parseOptions(["--help"]), { kind: "help" });
   });
 
-  it("are refused all at once, each with what is allowed", () => {
+  it("are all refused at once, each with what is allowed", () => {
     assert.equal(
       message(
         "--rate",
@@ -76,19 +76,19 @@ describe("the options of the benchmark", () => {
     );
   });
 
-  it("name two different models", () => {
+  it("must name two different models", () => {
     assert.match(message("--high", "m", "--low", "m"), /^--high and --low are both "m": name two models$/m);
   });
 
-  it("need both addresses for gRPC at an URL", () => {
+  it("need both addresses for gRPC with a URL", () => {
     assert.match(message(...MODELS, "--protocol", "grpc", "--url", "http://h:1"), /^--grpc is missing/m);
   });
 
-  it("that do not exist are refused with all that do", () => {
+  it("that do not exist are refused, with a list of those that do", () => {
     assert.match(message(...MODELS, "--samplse", "3"), /'--samplse'[\s\S]*--samples N/);
   });
 
-  it("take no more rounds than samples", () => {
+  it("allow no more rounds than samples", () => {
     const command = parseOptions([...MODELS, "--samples", "3"]);
     assert.equal(command.kind === "measure" && command.options.rounds, 3);
     assert.match(

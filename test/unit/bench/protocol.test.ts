@@ -7,7 +7,7 @@ import { inferMethod, inferRequest } from "../../../scripts/bench/protocol/grpc"
 import { ones } from "../../../scripts/bench/protocol/tensors";
 
 describe("the inputs of a load", () => {
-  it("are full of ones, in each data type", () => {
+  it("are filled with ones, in each data type", () => {
     const data = (datatype: string): Buffer => ones({ name: "X", datatype, shape: [] }, [2]).data;
     assert.deepEqual([...data("BOOL")], [1, 1]);
     assert.deepEqual([...data("INT8")], [1, 1]);
@@ -23,14 +23,14 @@ describe("the inputs of a load", () => {
     assert.throws(() => data("FP4"), /unknown data type FP4/);
   });
 
-  it("have as many elements as their shape says", () => {
+  it("have as many elements as their shape", () => {
     assert.equal(ones({ name: "X", datatype: "INT32", shape: [-1, 384] }, [3, 384]).data.length, 3 * 384 * 4);
     assert.equal(ones({ name: "X", datatype: "FP32", shape: [] }, []).data.length, 4);
   });
 });
 
 describe("a load over gRPC", () => {
-  it("sends ModelInfer with raw tensors, and tells what is refused", async () => {
+  it("sends ModelInfer with raw tensors, and reports refusals", async () => {
     const method = inferMethod();
     const asked: unknown[] = [];
     const server = new grpc.Server();

@@ -102,7 +102,7 @@ describe("the summary of a benchmark", () => {
     }
   });
 
-  it("has the low model's throughput against itself alone and against what is left of the device", () => {
+  it("compares the low model's throughput with its own alone and with what is left of the device", () => {
     assert.equal(summary.lowAlone.value, 100);
     assert.equal(arm("standalone").low, undefined);
     assert.equal(arm("xsched").low?.perSecond.value, 80);
@@ -111,13 +111,13 @@ describe("the summary of a benchmark", () => {
     assert.ok(Math.abs((arm("xsched").low?.ofBound.value ?? 0) - 0.8 / 0.85) < 0.01);
   });
 
-  it("gives no interval for one figure", () => {
+  it("gives no interval for a single figure", () => {
     const { summary: single } = results(1);
     assert.ok(Number.isNaN(single.lowAlone.low));
     assert.ok(!Number.isNaN(single.arms[0]!.latencyMs.p50.low));
   });
 
-  it("counts what failed and leaves it out of the percentiles", () => {
+  it("counts failures and leaves them out of the percentiles", () => {
     const { plan, measurements } = results(1);
     const failed = measurements.map((found) =>
       found.high
@@ -168,7 +168,7 @@ describe("the files of a benchmark", () => {
       .split("\n")
       .map((line) => line.split(","));
 
-  it("hold every sample, as JSON and as CSV", () => {
+  it("contain every sample, as JSON and as CSV", () => {
     const json = JSON.parse(fs.readFileSync(path.join(folder, "results.json"), "utf8")) as {
       measurements: { phase: string; high?: { latencyMs: number[] } }[];
     };
@@ -184,7 +184,7 @@ describe("the files of a benchmark", () => {
     );
   });
 
-  it("hold a table with the same columns in every row", () => {
+  it("contain a table with the same columns in every row", () => {
     const summary = rows("summary.csv");
     for (const row of summary) assert.equal(row.length, 7, row.join());
     const p50 = summary.find(
@@ -195,7 +195,7 @@ describe("the files of a benchmark", () => {
   });
 });
 
-describe("the pictures of a benchmark", () => {
+describe("the charts of a benchmark", () => {
   const found = results();
 
   it("show the distribution as a line that never falls, from 0 to 100 %", () => {
@@ -239,7 +239,7 @@ describe("the pictures of a benchmark", () => {
     assert.ok(!(svg + bars).includes("NaN"));
   });
 
-  it("tell the arms apart without colour", () => {
+  it("distinguish the arms without colour", () => {
     const strokes = [...latencyChart(found).matchAll(/<path d="M[^"]*" fill="none"[^>]*>/g)]
       .map(([line]) => line)
       .filter((line) => line.length > 500)
@@ -257,7 +257,7 @@ describe("the pictures of a benchmark", () => {
     assert.match(resultText({ ...found, run }), /inactive or not asked: a process/);
   });
 
-  it("have axes that hold all values between round labels", () => {
+  it("have axes whose round labels enclose all values", () => {
     const value = fc.double({ min: 0.01, max: 1e5, noNaN: true });
     fc.assert(
       fc.property(value, value, (one, other) => {

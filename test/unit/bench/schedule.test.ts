@@ -9,7 +9,7 @@ const rates = fc.double({ min: 0.1, max: 10_000, noNaN: true });
 const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
 
 describe("a schedule of arrivals", () => {
-  it("has as many as asked for, in order, and is the same for the same seed", () => {
+  it("has the requested number, in order, and is reproducible by its seed", () => {
     fc.assert(
       fc.property(fc.constantFrom(...ARRIVALS), fc.nat(500), rates, seeds, (arrivals, count, rate, seed) => {
         const times = schedule(arrivals, count, rate, random(seed));
@@ -22,11 +22,11 @@ describe("a schedule of arrivals", () => {
     );
   });
 
-  it("that is fixed begins at once and has equal gaps", () => {
+  it("starts at once and has equal gaps if it is fixed", () => {
     assert.deepEqual([...schedule("fixed", 4, 10, random(1))], [0, 100, 200, 300]);
   });
 
-  it("of Poisson arrivals has gaps that are exponentially distributed with the wanted mean", () => {
+  it("has exponentially distributed gaps with the requested mean if arrivals are Poisson", () => {
     const count = 50_000;
     const times = schedule("poisson", count, 20, random(7));
     const gaps = times.map((time, index) => time - (times[index - 1] ?? 0));
@@ -42,7 +42,7 @@ describe("a schedule of arrivals", () => {
     }
   });
 
-  it("is another one for another seed", () => {
+  it("differs with another seed", () => {
     assert.notDeepEqual(schedule("poisson", 10, 10, random(1)), schedule("poisson", 10, 10, random(2)));
   });
 });

@@ -13,7 +13,7 @@ const samples = fc
 const shares = fc.integer({ min: 0, max: 1000 }).map((thousandths) => thousandths / 1000);
 
 describe("a percentile", () => {
-  it("is a sample that the wanted share of all does not exceed, and no smaller one is", () => {
+  it("is the smallest sample that the requested share of samples does not exceed", () => {
     fc.assert(
       fc.property(samples, shares, (ascending, share) => {
         const value = percentile(ascending, share);
@@ -26,7 +26,7 @@ describe("a percentile", () => {
     );
   });
 
-  it("never falls as the share grows", () => {
+  it("never decreases as the share grows", () => {
     fc.assert(
       fc.property(samples, shares, shares, (ascending, one, other) => {
         const [less, more] = [Math.min(one, other), Math.max(one, other)];
@@ -35,7 +35,7 @@ describe("a percentile", () => {
     );
   });
 
-  it("is what a person counts", () => {
+  it("agrees with counting by hand", () => {
     const hundred = Float64Array.from({ length: 100 }, (_, index) => index + 1);
     assert.equal(percentile(hundred, 0.5), 50);
     assert.equal(percentile(hundred, 0.9), 90);
@@ -47,7 +47,7 @@ describe("a percentile", () => {
     assert.ok(Number.isNaN(percentile(new Float64Array(), 0.5)));
   });
 
-  it("leaves out what failed", () => {
+  it("leaves out failures", () => {
     assert.deepEqual([...sorted(Float64Array.of(3, NaN, 1, NaN, 2))], [1, 2, 3]);
   });
 });
@@ -58,7 +58,7 @@ describe("the bootstrap", () => {
     return Float64Array.from({ length: count }, () => 10 + spread * (next() + next() + next() - 1.5));
   };
 
-  it("gives the figure of all samples, inside its interval", () => {
+  it("gives the figure of all samples, within its interval", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1e6 }), fc.integer({ min: 1, max: 6 }), (seed, rounds) => {
         const one = Array.from({ length: rounds }, (_, round) => draw(seed + round, 40, 2));
@@ -77,7 +77,7 @@ describe("the bootstrap", () => {
     );
   });
 
-  it("has intervals that hold the true value about as often as they say", () => {
+  it("has intervals that contain the true value about as often as they claim", () => {
     const runs = 150;
     let held = 0;
     for (let run = 0; run < runs; run++) {
@@ -90,7 +90,7 @@ describe("the bootstrap", () => {
     assert.ok(held < runs, "some do not");
   });
 
-  it("does not widen a ratio by what changes for all arms of a round alike", () => {
+  it("does not widen a ratio by a change that affects all arms of a round alike", () => {
     const drift = [1, 3, 0.5, 2, 1.5];
     const one = drift.map((factor, round) => draw(round, 200, 0.1).map((value) => value * factor));
     const two = drift.map((factor, round) => draw(50 + round, 200, 0.1).map((value) => value * factor * 1.5));
@@ -104,7 +104,7 @@ describe("the bootstrap", () => {
     assert.ok(ratio.low <= 1.5 && 1.5 <= ratio.high);
   });
 
-  it("is the same for the same seed", () => {
+  it("is reproducible by its seed", () => {
     const run = () =>
       bootstrap({ one: [draw(1, 50, 2)] }, (arms) => ({ p90: percentile(arms.one, 0.9) }), random(9));
     assert.deepEqual(run(), run());

@@ -113,7 +113,7 @@ describe("arguments of the components", () => {
     );
   });
 
-  it("of an image are one that is there or one to build, and nothing else", () => {
+  it("of an image name an existing one or one to build, and nothing else", () => {
     const build = { repository: "registry.example.com/triton" };
     const broken: readonly (readonly [object, RegExp])[] = [
       [
@@ -141,7 +141,7 @@ describe("arguments of the components", () => {
     assert.deepEqual(registered, []);
   });
 
-  it("say what a machine over SSH needs, and never show its key", () => {
+  it("list what a machine over SSH needs, and never show its key", () => {
     const message = refusal({
       models: [],
       host: {
@@ -186,7 +186,7 @@ describe("arguments of the components", () => {
     assert.deepEqual(registered, []);
   });
 
-  it("take outputs for what is an input", () => {
+  it("accept outputs for inputs", () => {
     const args: components.TritonStackArgs = {
       host: {
         ...SSH,
@@ -201,7 +201,7 @@ describe("arguments of the components", () => {
     assert.doesNotThrow(() => new api.TritonStack("outputs", args));
   });
 
-  it("are no outputs where they decide what is made", () => {
+  it("may not be outputs where they decide what is created", () => {
     assert.match(
       refusal({ host: { kind: pulumi.output("local") }, models: pulumi.output([]) }),
       /models: \(an output\)\n.*\n {4}fix: give a value that the program knows from the start\n/,
@@ -218,7 +218,7 @@ describe("arguments of the components", () => {
       throw new Error("accepted");
     };
 
-    it("give the checked value", async () => {
+    it("yield the checked value", async () => {
       const server = inputs.resolve(serverOptions, { httpPort: pulumi.output(9000) });
       const { httpPort, grpcPort } = await (
         server as unknown as { promise(): Promise<{ httpPort: number; grpcPort: number }> }
@@ -226,7 +226,7 @@ describe("arguments of the components", () => {
       assert.deepEqual([httpPort, grpcPort], [9000, 8001]);
     });
 
-    it("fail together when they are known, and give no value", async () => {
+    it("fail together once known, and yield no value", async () => {
       const { message, stack } = await rejection(
         inputs.resolve(serverOptions, { httpPort: pulumi.output(8001), logLevel: pulumi.output("loud") }),
       );

@@ -139,7 +139,7 @@ for (const preview of [true, false]) {
       });
     });
 
-    it("let in SSH for administrators, and nobody else", async () => {
+    it("let in administrators over SSH, and nobody else", async () => {
       await host();
       const { ingress, egress } = only("aws:ec2/securityGroup:SecurityGroup");
       const ssh = { description: "SSH", protocol: "tcp", fromPort: 22, toPort: 22 };
@@ -149,7 +149,7 @@ for (const preview of [true, false]) {
       ]);
     });
 
-    it("let in clients where they are named, at the ports for inference", async () => {
+    it("let in named clients at the ports for inference", async () => {
       await host({ clientCidrs: ["10.0.0.0/8", "fd00::/8"], clientPorts: pulumi.output([9000]) });
       const { ingress } = only("aws:ec2/securityGroup:SecurityGroup");
       const [, ...clients] = ingress as unknown[];
@@ -165,7 +165,7 @@ for (const preview of [true, false]) {
       ]);
     });
 
-    it("carry no key in user data, only the name of the parameter that holds it", async () => {
+    it("carry no key in user data, only the name of the key's parameter", async () => {
       await host();
       const { name, type, value } = only("aws:ssm/parameter:Parameter");
       assert.equal(name, "/xsched-triton/project/stack/gpu/ssh-host-key");
@@ -231,7 +231,7 @@ for (const preview of [true, false]) {
       });
     });
 
-    it("are on demand and may be terminated, unless they are to be something else", async () => {
+    it("are on demand and may be terminated by default", async () => {
       await host();
       assert.equal(instance().instanceMarketOptions, undefined);
       assert.equal(instance().disableApiTermination, false);
@@ -247,7 +247,7 @@ for (const preview of [true, false]) {
       assert.equal(instance().disableApiTermination, true);
     });
 
-    it("are made of the newest image, or of the one that is given", async () => {
+    it("use the newest machine image, or a given one", async () => {
       await host();
       assert.equal(instance().ami, "ami-0123456789abcdef0");
       assert.deepEqual(calls, ["aws:ssm/getParameter:getParameter"]);
@@ -262,7 +262,7 @@ for (const preview of [true, false]) {
       assert.equal(only("aws:ec2/securityGroup:SecurityGroup").vpcId, "vpc-1");
     });
 
-    it("are reached at an address that stays, at one that does not, or from their network alone", async () => {
+    it("are reached at a fixed address, a changing one, or only from their network", async () => {
       const address = async (kind: keyof typeof components.PublicIp): Promise<unknown> => {
         await load();
         const { address } = await host({ publicIp: api.PublicIp[kind] });
@@ -296,7 +296,7 @@ for (const preview of [true, false]) {
       assert.equal(second?.inputs.stdin, "echo 2");
     });
 
-    it("refuse what is wrong before anything is made", async () => {
+    it("refuse faults before anything is created", async () => {
       await load();
       const wrong = { instanceType: "m5.large", adminCidrs: ["0.0.0.0/0"] };
       assert.throws(() => new api.AwsGpuHost("gpu", wrong), {
@@ -310,7 +310,7 @@ for (const preview of [true, false]) {
       await pulumi.runtime.disconnect();
     });
 
-    it("keep images where no tag moves, scanned, encrypted, and only the newest", async () => {
+    it("keep only the newest images, with immutable tags, scanned and encrypted", async () => {
       await load();
       const repository = new api.EcrRepository("images", { keepImages: 3 });
       await pulumi.runtime.disconnect();

@@ -114,7 +114,7 @@ for (const preview of [true, false]) {
       );
     });
 
-    it("build a model's engine on the host, and store what came of it", async () => {
+    it("build a model's engine on the host, and store the result", async () => {
       const runtime = { kind: "container", image: IMAGE } as const;
       await deploy({
         runtime,
@@ -144,7 +144,7 @@ for (const preview of [true, false]) {
       }
     });
 
-    it("run a container when an image is given, and install no process runtime then", async () => {
+    it("run a container if an image is given, and then install no process runtime", async () => {
       await deploy({ runtime: { kind: "container", image: IMAGE } });
       assert.ok(!registered.some(({ name }) => name === "edge-server-runtime"));
       if (!preview) {

@@ -71,7 +71,7 @@ for (const preview of [true, false]) {
 
     const build = { repository: "registry.example.com:5000/team/triton" };
 
-    it("is built once, for the machines that Triton runs on, and handed on by its digest", async () => {
+    it("is built once, for Triton's machines, and passed on by its digest", async () => {
       const given = await reference({ build });
       assert.equal(given, preview ? undefined : `${build.repository}@${DIGEST}`);
       const { context, dockerfile, buildArgs, tags, ...rest } = built();
@@ -103,7 +103,7 @@ for (const preview of [true, false]) {
       });
     });
 
-    it("is made from what is given, also where that is an output", async () => {
+    it("is built from the arguments, even if they are outputs", async () => {
       const { ImageVariant } = await import("../../../components");
       await reference({
         build: pulumi.output({ ...build, variant: ImageVariant.Transparent, base: `tritonserver@${DIGEST}` }),
@@ -115,7 +115,7 @@ for (const preview of [true, false]) {
       );
     });
 
-    it("has another tag when another base gives another image, and asks for the time then", async () => {
+    it("gets another tag, with the time, when another base gives another image", async () => {
       const madeOn = async (base?: string): Promise<unknown> => {
         await reference({ build: { ...build, base } });
         const time = registered.find(({ name }) => name === "triton-build-time");
@@ -134,7 +134,7 @@ for (const preview of [true, false]) {
       assert.ok(text.includes("4dabf18193072939515e22adb298388d"), text);
     });
 
-    it("is taken as it is when it has a digest", async () => {
+    it("is used unchanged if it has a digest", async () => {
       assert.equal(await reference({ image: `triton:1@${DIGEST}` }), `triton@${DIGEST}`);
       assert.deepEqual(calls, []);
       assert.deepEqual(
@@ -143,12 +143,12 @@ for (const preview of [true, false]) {
       );
     });
 
-    it("is asked for its digest when it has a tag", async () => {
+    it("is resolved to its digest if it has a tag", async () => {
       assert.equal(await reference({ image: "localhost:5000/triton:1" }), `localhost:5000/triton@${DIGEST}`);
       assert.deepEqual(calls, ["docker:index/getRegistryImage:getRegistryImage localhost:5000/triton:1"]);
     });
 
-    it("is refused when it is known later and wrong", async () => {
+    it("is refused when it becomes known and is wrong", async () => {
       await assert.rejects(reference({ image: pulumi.output("triton") }), {
         message: /^1 fault in the arguments of TritonImage triton\n\n {2}image: "triton"\n/,
       });

@@ -81,7 +81,7 @@ describe("the package as other languages see it", () => {
     assert.deepEqual(silent, []);
   });
 
-  it("takes a priority as a number or by name", () => {
+  it("accepts a priority as a number or by name", () => {
     const { priority } = schema.types["xsched-triton:index:ModelArgs"]?.properties ?? {};
     assert.deepEqual(priority?.oneOf, [{ type: "number" }, { type: "string" }]);
   });

@@ -59,7 +59,7 @@ function made(type: string, name: string): object {
 }
 
 describe("the stacks on AWS", () => {
-  it("differ in config only, and are safe as they stand", () => {
+  it("differ only in config, and are safe without changes", () => {
     const dev = settingsOf("dev", { host: ADMIN }).host;
     assert.ok(dev.kind === "aws");
     assert.deepEqual(

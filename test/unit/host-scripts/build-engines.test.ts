@@ -74,7 +74,7 @@ describe("build-engines.sh", () => {
   const ready = (file: string): string =>
     fs.readFileSync(path.join(directory, "engines/ready/bert", file), "utf8");
 
-  it("puts an engine in the place of the ONNX model and its weights, and keeps the rest", () => {
+  it("replaces the ONNX model and its weights by an engine, and keeps the rest", () => {
     const { status, digest, stderr } = build();
     assert.equal(status, 0, stderr);
     assert.match(digest, /^[0-9a-f]{16}$/);
@@ -112,7 +112,7 @@ describe("build-engines.sh", () => {
     });
   }
 
-  it("gives the three shapes of every input, and the workspace as newer releases call it", () => {
+  it("passes the three shapes of every input, and the workspace under its newer name", () => {
     state("new", "");
     assert.equal(build(`${OPTIONS}shape ids 1x384 2x384 8x384\nshape mask 1 2 8\n`).status, 0);
     const plan = ready("1/model.plan");
@@ -122,7 +122,7 @@ describe("build-engines.sh", () => {
     assert.match(plan, /^--maxShapes='ids':8x384,'mask':8$/m);
   });
 
-  it("takes several GPUs of one kind, and refuses several kinds", () => {
+  it("accepts several GPUs of one kind, and refuses several kinds", () => {
     state("gpus", "Tesla T4, 7.5\nTesla T4, 7.5\n");
     assert.equal(build().status, 0);
     state("gpus", "Tesla T4, 7.5\nNVIDIA A10G, 8.6\n");
@@ -142,7 +142,7 @@ describe("build-engines.sh", () => {
     assert.equal(fs.existsSync(path.join(folder, "state/calls")), false);
   });
 
-  it("shows the builder's own error, and leaves the engine that was there", () => {
+  it("shows the builder's own error, and keeps the existing engine", () => {
     const { digest } = build();
     const good = ready("1/model.plan");
     fs.writeFileSync(path.join(source, "1/model.onnx"), "broken\n");
@@ -159,7 +159,7 @@ describe("build-engines.sh", () => {
     assert.equal(builds(), 2);
   });
 
-  it("ends its builder when it is interrupted, and builds the next time", async () => {
+  it("stops its builder when interrupted, and builds the next time", async () => {
     state("slow", "");
     const child = spawn("bash", words("bert", "0123456789abcdef"), { env: environment() });
     child.stdin.end(OPTIONS);
@@ -230,7 +230,7 @@ describe("build-engines.sh", () => {
         child.stdin.end(options);
       });
 
-    it("is built by the first host and taken by the next one, unless it is damaged", async () => {
+    it("is built by the first host and fetched by the next one, unless it is damaged", async () => {
       const first = await deploy("first");
       assert.equal(first.status, 0, first.stderr);
       assert.match(
@@ -254,7 +254,7 @@ describe("build-engines.sh", () => {
       assert.match((await deploy("fourth")).stderr, /took the engine/);
     });
 
-    it("is built without S3, too, with a word about it", async () => {
+    it("is built even if S3 fails, with a remark", async () => {
       const { status, stderr } = await deploy(
         "first",
         SHARED.replace("engines-of-the-test", "no-such-bucket"),
@@ -265,7 +265,7 @@ describe("build-engines.sh", () => {
     });
   });
 
-  it("removes engines that nobody has asked for in thirty days", () => {
+  it("removes engines that nobody has requested for thirty days", () => {
     build();
     const [key = ""] = fs.readdirSync(path.join(directory, "engines/cache"));
     const old = new Date(Date.now() - 32 * 86400_000);

@@ -41,7 +41,7 @@ describe("docker-login.sh with the role of an instance", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("asks AWS in the registry's region for a password, and leaves it nowhere", () => {
+  it("asks AWS in the registry's region for a password, and stores it nowhere", () => {
     const { status, stdout } = login(`${REGISTRY}/triton@sha256:abc`);
     assert.equal(status, 0);
     const [config = "", used = ""] = stdout.split("\n");
@@ -51,7 +51,7 @@ describe("docker-login.sh with the role of an instance", () => {
     assert.ok(!fs.existsSync(used));
   });
 
-  it("says that the role may not", () => {
+  it("reports that the role may not", () => {
     program("aws", "echo AccessDeniedException >&2", "exit 254");
     const { status, stderr } = login(`${REGISTRY}/triton@sha256:abc`);
     assert.equal(status, 1);

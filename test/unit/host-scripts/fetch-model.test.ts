@@ -110,7 +110,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.ok(!fs.existsSync(path.join(directory, "models/store/scale", `files-${digest}`)));
   };
 
-  it("come whole, and unchanged nothing is fetched again", async () => {
+  it("arrive complete, and are not fetched again if unchanged", async () => {
     assert.deepEqual(await fetches("v1"), ["1/model.py", "1/weights.bin"]);
     assert.deepEqual(await fetches("v1"), []);
     assert.deepEqual(await fetches("another-digest"), []);
@@ -126,7 +126,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.deepEqual(await fetches("v3"), []);
   });
 
-  it("are stored as a model beside its configuration, and pruned with it", async () => {
+  it("are stored next to the model's configuration, and pruned with it", async () => {
     await fetches("v1");
     const stored = await run("store-model.sh", ["scale", "config1", "v1", SOURCE], "name: 'scale'\n");
     assert.equal(stored.status, 0, stored.stderr);
@@ -158,7 +158,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.deepEqual(await fetches("v2"), ["1/model.py"]);
   });
 
-  it("are fetched again where the copy on the host has rotted", async () => {
+  it("are fetched again where the host's copy is damaged", async () => {
     await fetches("v1");
     const copy = path.join(directory, "models/store/scale/files-v1/1/weights.bin");
     fs.writeFileSync(copy, Buffer.alloc(300_000, 8));
@@ -187,7 +187,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.ok((await fetches("v1")).filter((name) => name === "1/huge.bin").length > 1, "in several parts");
   });
 
-  it("that were fetched before an interruption are not fetched twice", async () => {
+  it("are not fetched twice after an interruption", async () => {
     s3.mischief.set("team/scale/1/weights.bin", "hang");
     const stop = new AbortController();
     const running = run("fetch-model.sh", ["scale", "v1", SOURCE], list(), stop.signal);
@@ -211,7 +211,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.ok(!fs.existsSync(path.dirname(record)));
   });
 
-  it("that S3 refuses fail with the object and what to do", async () => {
+  it("fail with the object and a fix if S3 refuses one", async () => {
     s3.mischief.set("team/scale/1/weights.bin", "deny");
     await refused(
       "v1",
@@ -229,7 +229,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     await refused("v1", /the object s3:.*late has changed since the deployment began/, /deploy again/);
   });
 
-  it("that do not fit on the disk are not begun", async () => {
+  it("are not started if they do not fit on the disk", async () => {
     objects.set("1/giant", { content: Buffer.alloc(0), etag: md5("") });
     const { status, stderr } = await run(
       "fetch-model.sh",
@@ -244,7 +244,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.deepEqual(s3.fetched, []);
   });
 
-  it("of a host without credentials or CLI fail with what to do", async () => {
+  it("fail with a fix on a host without credentials or CLI", async () => {
     const environment = { ...s3.environment };
     Object.defineProperty(s3, "environment", {
       configurable: true,
@@ -267,7 +267,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     delete (s3 as { environment?: unknown }).environment;
   });
 
-  it("cannot lead out of the model's folder", async () => {
+  it("cannot escape the model's folder", async () => {
     objects.set("../../up", { content: Buffer.from("x"), etag: md5("x") });
     await refused("v1", /'\.\.\/\.\.\/up' leads out of the model/, /rename/);
   });

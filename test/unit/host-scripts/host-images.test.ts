@@ -89,7 +89,7 @@ describe("the images of a host", () => {
     assert.deepEqual(present(), ["c", "e"]);
   });
 
-  it("removes one that never came to be used before one that was", () => {
+  it("removes one that was never used before one that was", () => {
     for (const name of ["a", "b"]) {
       pull(name);
       use(name);
@@ -100,7 +100,7 @@ describe("the images of a host", () => {
     assert.deepEqual(present(), ["b", "c"]);
   });
 
-  it("leaves alone what was there before, and what somebody else uses until that ends", () => {
+  it("leaves alone what existed before, and what somebody else uses", () => {
     fs.writeFileSync(path.join(folder, "images", image("theirs").replaceAll("/", "_")), "");
     pull("theirs");
     use("theirs");
@@ -119,7 +119,7 @@ describe("the images of a host", () => {
     run("remove-images.sh");
   });
 
-  it("logs in for the pull alone, to the engine that the user has chosen", () => {
+  it("logs in only for the pull, at the engine that the user has chosen", () => {
     run("pull-image.sh", [image("a"), 'deploy"er'], "pass:word");
     const { auths } = JSON.parse(fs.readFileSync(path.join(folder, "images/config"), "utf8")) as {
       auths: Record<string, { auth: string }>;
@@ -148,7 +148,7 @@ describe("the images of a host", () => {
     }
   });
 
-  it("says what is wrong with its arguments", () => {
+  it("reports what is wrong with its arguments", () => {
     const refused = (words: readonly string[]): string =>
       bash([path.join(folder, "bin/pull-image.sh"), directory, ...words]).stderr;
     assert.match(refused(["triton:latest"]), /^error: the image 'triton:latest' has no digest\n/m);

@@ -29,14 +29,14 @@ describe("host-python.sh", function () {
   const found = `find_host_python '$STAGING'; printf '%s\\n' "$HOST_PYTHON" "$HOST_LIBPYTHON" "\${HOST_PIP[*]}"`;
   const find = (overrides: string) => bash(`${overrides}\n${found.replace("$STAGING", staging)}`);
 
-  it("takes the system's own Python where all is there", () => {
+  it("uses the system's Python if it has everything", () => {
     const { status, stdout } = find("");
     assert.equal(status, 0);
     assert.match(stdout, /^\/.*python3\.\d+\n\/.*libpython3\.\d+\.so\.1\.0\n\/.*-m pip\n$/);
     assert.deepEqual(fs.readdirSync(staging), []);
   });
 
-  it("passes over a candidate that is no Python, or too old or new", () => {
+  it("skips a candidate that is not Python, or too old or too new", () => {
     const odd = path.join(staging, "python3");
     fs.writeFileSync(odd, "#!/bin/sh\nprintf '3.7\\n/x\\ny\\n/z\\n'\n", { mode: 0o755 });
     const { status, stdout } = find(
@@ -46,7 +46,7 @@ describe("host-python.sh", function () {
     assert.match(stdout, /^\/usr\/bin\/python3/);
   });
 
-  it("fetches libpython and pip without root where they are missing", function () {
+  it("fetches missing libpython and pip without root", function () {
     // This is about Debian and Ubuntu; anywhere else the message below is all there is.
     if (spawnSync("sh", ["-c", "apt-cache show libpython3.11 python3-pip-whl"]).status !== 0) this.skip();
     const { status, stdout, stderr } = find(`
@@ -60,7 +60,7 @@ describe("host-python.sh", function () {
     assert.match(pip, /^\/usr\/bin\/python3\.\d+ .*\/pip-.*\.whl\/pip$/);
   });
 
-  it("says what to type where nothing helps", () => {
+  it("says what to type if nothing helps", () => {
     const { status, stderr } = find(`
       python_candidates() { printf '/usr/bin/python3\\n'; }
       find_libpython() { return 1; }

@@ -23,7 +23,7 @@ describe("the services of a host", () => {
 
   const unit = (name: string): string => `xsched-triton-${identity}-${name}.service`;
 
-  it("are those that are asked for, and no others", async () => {
+  it("are the requested ones, and no others", async () => {
     await machine.succeed("install-services.sh", ["boot", "spot", "metrics"]);
     assert.deepEqual(machine.units(), ["boot", "metrics", "resume", "spot"].map(unit));
     assert.deepEqual(
@@ -37,7 +37,7 @@ describe("the services of a host", () => {
     assert.ok(machine.orders().includes(`disable --quiet --now ${unit("boot")}`));
   });
 
-  it("are touched only where they changed or do not run", async () => {
+  it("are only touched if they have changed or do not run", async () => {
     await machine.succeed("install-services.sh", ["boot", "spot"]);
     machine.orders();
     await machine.succeed("install-services.sh", ["boot", "spot"]);
@@ -72,7 +72,7 @@ describe("the services of a host", () => {
     }
   });
 
-  it("are refused where the machine has no such service", async () => {
+  it("are refused on a machine without systemd", async () => {
     const { status, stderr } = await machine.run("install-services.sh", ["sport"]);
     assert.notEqual(status, 0);
     assert.match(stderr, /^error: 'sport' is not a service\nfix: choose from boot, spot, metrics$/m);
@@ -130,7 +130,7 @@ describe("the notice of a spot interruption", function () {
     return fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n") : [];
   };
 
-  it("drains the server, once; and a machine that stays gets it back", async () => {
+  it("drains the server once, and restarts it if the machine stays", async () => {
     const watcher = machine.start("watch-spot.sh");
     let said = "";
     watcher.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
@@ -152,7 +152,7 @@ describe("the notice of a spot interruption", function () {
     }
   });
 
-  it("is waited for with a new token after a stop, and through an outage of the service", async () => {
+  it("is still awaited after a stop, with a new token, and through an outage of the service", async () => {
     const watcher = machine.start("watch-spot.sh");
     try {
       await until(10, () => seen.polls > 0);

@@ -49,7 +49,7 @@ describe("install-host-key.sh", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  it("puts the key of the parameter in the place of every other", () => {
+  it("replaces every other key by the parameter's", () => {
     assert.deepEqual(run().status, 0);
     assert.deepEqual(keys(), ["ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"]);
     assert.equal(
@@ -66,13 +66,13 @@ describe("install-host-key.sh", () => {
     assert.ok(!fs.existsSync(file("systemctl")));
   });
 
-  it("may run again, as it does in each boot", () => {
+  it("can run again, as it does at each boot", () => {
     assert.equal(run().status, 0);
     assert.equal(run().status, 0);
     assert.deepEqual(keys(), ["ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"]);
   });
 
-  it("asks again while the role is not there yet", () => {
+  it("asks again until the role exists", () => {
     program(
       "aws",
       'echo . >>"$FOLDER/aws"',

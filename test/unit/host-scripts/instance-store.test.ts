@@ -144,7 +144,7 @@ describe("the instance store of a host", function () {
 
   const store = (): string => machine.file("models/store");
 
-  it("is formatted and mounted where models lie, and found again after a reboot", async () => {
+  it("is formatted and mounted at the models' folder, and found again after a reboot", async () => {
     disks.add("Amazon Elastic Block Store");
     const device = disks.add(INSTANCE_STORE);
     assert.match(
@@ -190,7 +190,7 @@ describe("the instance store of a host", function () {
       assert.deepEqual(devices.split(",").sort(), free.map((device) => `${device}(0)`).sort());
     };
 
-    it("is one volume, striped over all that are free, and found again after a reboot", async () => {
+    it("is one volume, striped over all free disks, and found again after a reboot", async () => {
       const said = await machine.succeed("mount-instance-store.sh");
       assert.ok(said.includes(`putting 3 disks of the instance store together: ${free.join(" ")}\n`), said);
       isStriped();
@@ -203,7 +203,7 @@ describe("the instance store of a host", function () {
       assert.equal(fs.readFileSync(path.join(store(), "model"), "utf8"), "weights");
     });
 
-    it("is made again after a stop, with disks that are empty then", async () => {
+    it("is created again after a stop, which empties the disks", async () => {
       await machine.succeed("mount-instance-store.sh");
       fs.writeFileSync(path.join(store(), "model"), "weights");
       disks.stopInstance();
@@ -213,7 +213,7 @@ describe("the instance store of a host", function () {
       assert.deepEqual(fs.readdirSync(store()), []);
     });
 
-    it("leaves free disks behind, and those of others as they were", async () => {
+    it("leaves its disks blank, and those of others unchanged", async () => {
       await machine.succeed("mount-instance-store.sh");
       fs.writeFileSync(path.join(store(), "model"), "weights");
       await machine.succeed("unmount-instance-store.sh");
@@ -226,7 +226,7 @@ describe("the instance store of a host", function () {
       await machine.succeed("unmount-instance-store.sh");
     });
 
-    it("is completed where it was interrupted, or taken back", async () => {
+    it("is completed or undone after an interruption", async () => {
       disks.ask("vgcreate", disks.group, ...free);
       await machine.succeed("mount-instance-store.sh");
       isStriped();
@@ -236,7 +236,7 @@ describe("the instance store of a host", function () {
       assert.ok(free.every((device) => disks.isBlank(device)));
     });
 
-    it("is not taken from a volume group of others", async () => {
+    it("never uses someone else's volume group", async () => {
       disks.ask("vgcreate", `${disks.group}-theirs`, ...free.slice(0, 2));
       await machine.succeed("mount-instance-store.sh");
       assert.equal(deviceOf(store()), free[2]);
@@ -258,7 +258,7 @@ describe("the instance store of a host", function () {
       assert.ok(disks.isBlank(free[1]!));
     });
 
-    it("is one of them where LVM is missing, with a warning", async () => {
+    it("is only one of them if LVM is missing, with a warning", async () => {
       machine.program("vgs", "#!/bin/bash\nexit 127\n");
       assert.match(
         await machine.succeed("mount-instance-store.sh"),
@@ -268,7 +268,7 @@ describe("the instance store of a host", function () {
     });
   });
 
-  it("is no disk that the user may not read", () => {
+  it("is never a disk that the user may not read", () => {
     const device = disks.add(INSTANCE_STORE);
     execFileSync("mkfs.ext4", ["-q", "-L", "theirs", device]);
     // Root's rights, as far as the script asks for them: blkid finds something, as it does for root.
@@ -291,7 +291,7 @@ describe("the instance store of a host", function () {
     assert.doesNotMatch(asked, /mkfs|mount/);
   });
 
-  it("is never one that somebody else has formatted or mounted", async () => {
+  it("is never a disk that somebody else has formatted or mounted", async () => {
     const device = disks.add(INSTANCE_STORE);
     execFileSync("mkfs.ext4", ["-q", "-L", "theirs", device]);
     assert.equal(await machine.succeed("mount-instance-store.sh"), "");
@@ -306,7 +306,7 @@ describe("the instance store of a host", function () {
     assert.equal(deviceOf(store()), free);
   });
 
-  it("is the one that a Deep Learning AMI has mounted already", async () => {
+  it("is the one that a Deep Learning AMI has mounted", async () => {
     const device = disks.add(INSTANCE_STORE);
     execFileSync("mkfs.ext4", ["-q", device]);
     const mount = path.join(machine.folder, "dlami");
@@ -317,7 +317,7 @@ describe("the instance store of a host", function () {
     await machine.succeed("unmount-instance-store.sh");
   });
 
-  it("does not hide models that lie on the root disk", async () => {
+  it("does not hide models on the root disk", async () => {
     disks.add(INSTANCE_STORE);
     fs.mkdirSync(path.join(store(), "model"), { recursive: true });
     assert.match(
@@ -327,7 +327,7 @@ describe("the instance store of a host", function () {
     assert.ok(fs.existsSync(path.join(store(), "model")));
   });
 
-  it("is nothing where there is none", async () => {
+  it("is absent on a machine without one", async () => {
     disks.add("Amazon Elastic Block Store");
     assert.equal(await machine.succeed("mount-instance-store.sh"), "");
   });
@@ -378,7 +378,7 @@ describe("the instance store of a host", function () {
     const read = (model: string, digest: string, name: string): string =>
       fs.readFileSync(path.join(store(), model, digest, name), "utf8");
 
-    it("gets its models back: from S3 what came from there, the others from the root disk", async () => {
+    it("gets its models back, from S3 if they came from there, otherwise from the root disk", async () => {
       await storeFromS3("d1", "f1", "first weights");
       activate("chat", "d1");
       await storeFromFolder("e1", "g1", "code");
@@ -397,7 +397,7 @@ describe("the instance store of a host", function () {
       assert.deepEqual(s3.fetched, []);
     });
 
-    it("gets what served, although the bucket holds something newer by then", async () => {
+    it("gets the version that served, although the bucket has a newer one", async () => {
       await storeFromS3("d1", "f1", "what serves");
       activate("chat", "d1");
       await s3.put(BUCKET, "chat/1/weights", "what will be deployed tomorrow");
@@ -406,7 +406,7 @@ describe("the instance store of a host", function () {
       assert.equal(read("chat", "d1", "1/weights"), "what serves");
     });
 
-    it("gets both what serves and what was stored last, and nothing older", async () => {
+    it("gets the version that serves and the one stored last, and nothing older", async () => {
       await storeFromFolder("e1", "g1", "one");
       activate("small", "e1");
       await storeFromFolder("e2", "g2", "two");
@@ -420,7 +420,7 @@ describe("the instance store of a host", function () {
       assert.deepEqual(kept, ["e1", "e3", "files-g1", "files-g3"]);
     });
 
-    it("gets the other models when one cannot be had, and says which", async () => {
+    it("gets the other models if one cannot be restored, and says which", async () => {
       await storeFromS3("d1", "f1", "weights");
       activate("chat", "d1");
       await storeFromFolder("e1", "g1", "code");

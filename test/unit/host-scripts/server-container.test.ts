@@ -119,7 +119,7 @@ describe("server-container.sh", () => {
     ]);
   });
 
-  it("gives the container the GPUs where there are any, the limits that NVIDIA advises, and requires scheduling", () => {
+  it("gives the container any GPUs and the limits that NVIDIA recommends, and requires scheduling", () => {
     const run = launch("", { gpu: true });
     assert.ok(run.includes("XSCHED_REQUIRED=ON"));
     const given = run.slice(run.indexOf("--gpus"), run.indexOf("registry.example/triton@sha256:abc"));
@@ -132,7 +132,7 @@ describe("server-container.sh", () => {
     assert.equal(run[run.indexOf("--stop-timeout") + 1], "55");
   });
 
-  it("lets requests in flight end before it removes the container, and sees that it is gone", () => {
+  it("lets requests in flight finish before it removes the container, and checks that it is gone", () => {
     const stop = calls("stop_container 40", { docker: LISTS_UNTIL_REMOVED });
     assert.deepEqual(
       stop.slice(0, 4).map(([command, ...words]) => [command, ...words.slice(0, 2)]),
@@ -145,14 +145,14 @@ describe("server-container.sh", () => {
     );
   });
 
-  it("does not take a container for removed because Docker does not answer", () => {
+  it("does not assume that a container is gone because Docker does not answer", () => {
     const last = calls("if stop_container 40; then docker yes; else docker no; fi || true", {
       docker: "exit 1",
     }).at(-1);
     assert.deepEqual(last, ["no"]);
   });
 
-  it("keeps one link to the log of its container, also after another one has taken its place", () => {
+  it("keeps one link to its container's log, even after the container was replaced", () => {
     const docker =
       'case "$1" in inspect) [ -z "$CONTAINER" ] || echo "$CONTAINER /docker/$CONTAINER.log" ;; esac';
     const ids = ["a".repeat(64), "b".repeat(64)] as const;
@@ -171,7 +171,7 @@ describe("server-container.sh", () => {
     ]);
   });
 
-  it("pulls an image that is not there, and says why it cannot", () => {
+  it("pulls a missing image, and says why it cannot", () => {
     const absent = 'case "$1" in image) exit 1 ;; esac';
     const pull = calls(`${NO_RECORD}; require_image registry.example/triton@sha256:abc`, { docker: absent });
     assert.deepEqual(pull.slice(-2), [
@@ -190,7 +190,7 @@ describe("server-container.sh", () => {
     );
   });
 
-  it("says that Docker's disk is full", () => {
+  it("reports that Docker's disk is full", () => {
     const full = `case "$1" in
       image) exit 1 ;;
       pull) echo 'write /var/lib/docker/tmp/1: no space left on device'; exit 1 ;;
@@ -212,7 +212,7 @@ describe("server-container.sh", () => {
     assert.equal(verdict("container_running"), "yes");
   });
 
-  it("counts as scheduled when the image's own check says so, and shows what that says", () => {
+  it("counts as scheduled if the image's own check succeeds, and shows its message", () => {
     const verdict = (docker: string): string[][] =>
       calls('if message=$(container_scheduled 2>&1); then docker yes; else docker no "$message"; fi', {
         docker,
@@ -227,7 +227,7 @@ describe("server-container.sh", () => {
     assert.deepEqual(verdict('[ "$1" != exec ] || exit 127').at(-1), ["no", "the image has no XSched"]);
   });
 
-  it("requires scheduling always, on a GPU, or never, as it is told", () => {
+  it("requires scheduling always, on a GPU, or never, as configured", () => {
     const verdict = (required: string, gpu: boolean): string | undefined =>
       calls(
         `SETTING[schedulerRequired]=${required}; if scheduling_required; then docker yes; else docker no; fi`,

@@ -7,14 +7,14 @@ import { shellQuote } from "../../../components/host/shellQuote";
 import { runs } from "../../properties";
 
 describe("shellQuote", () => {
-  it("leaves plain words as they are and quotes the others", () => {
+  it("leaves plain words unquoted and quotes the others", () => {
     assert.equal(
       shellQuote(["bash", "/opt/x y/run.sh", "a'b", "", "--k=v"]),
       `bash '/opt/x y/run.sh' 'a'\\''b' '' --k=v`,
     );
   });
 
-  it("gives a shell exactly the words, whatever they hold", () => {
+  it("gives a shell exactly the words, whatever they contain", () => {
     const word = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0"));
     fc.assert(
       fc.property(fc.array(word, { minLength: 1, maxLength: 5 }), (words) => {

@@ -22,7 +22,7 @@ function read(text: string): CloudConfig {
 }
 
 describe("user data", () => {
-  it("gives the machine its host key before SSH starts, and lets cloud-init make none", () => {
+  it("gives the machine its host key before SSH starts, and keeps cloud-init from generating one", () => {
     const { bootcmd, ...rest } = read(userData(OPTIONS));
     assert.deepEqual(rest, {
       ssh_deletekeys: false,
@@ -40,7 +40,7 @@ describe("user data", () => {
     assert.match(script, /aws ssm get-parameter/);
   });
 
-  it("passes every value as it is, whatever is in it", () => {
+  it("passes every value unchanged, whatever it contains", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), fc.string(), (region, hostKeyParameter) => {
         const [command = []] = read(userData({ region, hostKeyParameter })).bootcmd;
@@ -49,11 +49,11 @@ describe("user data", () => {
     );
   });
 
-  it("fits many times into what EC2 takes", () => {
+  it("is far below EC2's size limit", () => {
     assert.ok(Buffer.byteLength(userData(OPTIONS)) < 4096, "of 16 KiB");
   });
 
-  it("is the same as ever: a change of it stops and starts every instance with the next `up`", () => {
+  it("is unchanged: a change would stop and start every instance with the next `up`", () => {
     const digest = createHash("sha256").update(userData(OPTIONS)).digest("hex");
     assert.equal(digest, "82fdf9d00d0a7b79c60a29b76c89360a55392fc10d43d4b410b9de3621671dc0");
   });

@@ -79,14 +79,14 @@ function cells(text: string, model: string): string[] {
 }
 
 describe("the screen of status --watch", () => {
-  it("shows what has gone on between two samples", () => {
+  it("shows what happened between two samples", () => {
     const text = screen("dev", sample(100, 50, 0), sample(104, 90, 1000));
     assert.deepEqual(cells(text, "chat"), ["chat", "255", "yes", "10.0", "2.00", "5.00", "0 %", "10.0"]);
     assert.deepEqual(cells(text, "batch"), ["batch", "-255", "yes", "0.0", "–", "–", "25 %", "0.0"]);
     assert.match(text, /^GPU GPU-1: use 83 %, memory 5\.0 of 15\.0 GiB$/m);
   });
 
-  it("knows no rates at the start", () => {
+  it("shows no rates at the start", () => {
     assert.deepEqual(cells(screen("dev", undefined, sample(100, 50, 0)), "chat"), [
       "chat",
       "255",
@@ -99,7 +99,7 @@ describe("the screen of status --watch", () => {
     ]);
   });
 
-  it("counts from zero what was loaded again", () => {
+  it("counts a reloaded model from zero", () => {
     assert.deepEqual(cells(screen("dev", sample(100, 50, 0), sample(104, 20, 0)), "chat").slice(3), [
       "5.0",
       "2.00",
@@ -109,7 +109,7 @@ describe("the screen of status --watch", () => {
     ]);
   });
 
-  it("shows a priority that was changed live, and what the configuration says", () => {
+  it("shows a priority that was changed live, and the configured one", () => {
     const now = sample(104, 90, 0);
     const changed = { queues: now.queues!.queues.map((queue) => ({ ...queue, priority: 7 })) };
     assert.deepEqual(cells(screen("dev", undefined, { ...now, queues: changed }), "batch").slice(0, 2), [
@@ -138,7 +138,7 @@ describe("the screen of status --watch", () => {
     );
   });
 
-  it("refreshes every two seconds, or as told", () => {
+  it("refreshes every two seconds, or as requested", () => {
     assert.deepEqual(parseWatch(["--watch"]), { seconds: 2 });
     assert.deepEqual(parseWatch(["--watch", "5"]), { seconds: 5 });
     assert.deepEqual(parseWatch(["--watch=0.5", "--screens", "3"]), { seconds: 0.5, screens: 3 });

@@ -30,14 +30,14 @@ describe("set-priority", () => {
     );
   });
 
-  it("loads a model again if the scheduler does not know its queues", async () => {
+  it("reloads a model if the scheduler does not know its queues", async () => {
     const server = new StandInServer(MODELS, "transparent");
     const said = await setPriority(server, "batch", 7);
     assert.match(said, /reloaded, because xsched-ctl priority batch 7: no queue is called batch/);
     assert.equal(server.queuePriority("batch"), 255);
   });
 
-  it("says what to write in the stack's config to keep it", async () => {
+  it("says what to set in the stack's config to keep the change", async () => {
     const said = await setPriority(new StandInServer(MODELS, "explicit"), "batch", 7);
     assert.ok(
       said.endsWith(
@@ -60,13 +60,13 @@ describe("set-priority", () => {
     assert.match(said, /This is also the priority in the config of the stack "dev"\.$/);
   });
 
-  it("names the models there are", async () => {
+  it("lists the models", async () => {
     await assert.rejects(setPriority(new StandInServer(MODELS), "chta", 1), {
       message: 'the stack "dev" has no model "chta"\nfix: use one of its models: chat, batch',
     });
   });
 
-  it("takes an integer or a name, after a stack or without one", () => {
+  it("accepts an integer or a name, with or without a stack", () => {
     assert.deepEqual(parseWords(["chat", "-100"]), { stack: "local", model: "chat", priority: -100 });
     assert.deepEqual(parseWords(["dev", "chat", "max"]), { stack: "dev", model: "chat", priority: 255 });
     assert.equal(Object.is(parsePriority("-0"), 0), true);

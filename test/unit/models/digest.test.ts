@@ -35,7 +35,7 @@ describe("digestDirectory", () => {
     assert.deepEqual([files, bytes], [3, 3_000_013]);
   });
 
-  it("stays the same for a copy, other times and what does not belong to the model", () => {
+  it("stays the same for a copy, other times and files that do not belong to the model", () => {
     const before = digest();
     fs.utimesSync(at("labels.txt"), 1, 1);
     write("config.pbtxt", "name: 'm'");
@@ -116,7 +116,7 @@ describe("digestDirectory", () => {
     }
   });
 
-  it("says what it cannot read", () => {
+  it("reports what it cannot read", () => {
     fs.symlinkSync("nowhere", at("1/broken"));
     assert.throws(digest, isFault(`${at("1/broken")}: leads to nothing`));
     fs.rmSync(at("1/broken"));

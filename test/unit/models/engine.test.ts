@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { engineOptions } from "../../../components/models/engine";
 
 describe("engineOptions", () => {
-  it("writes one option a line, each shape with its three sizes", () => {
+  it("writes one option per line, each shape with its three sizes", () => {
     assert.equal(
       engineOptions({
         precision: "fp16",

@@ -22,7 +22,7 @@ describe("parser of protobuf text format", () => {
     );
   });
 
-  it("gives back a text without edits byte for byte", () => {
+  it("returns an unedited text byte for byte", () => {
     fc.assert(
       fc.property(document, ({ text }) => {
         assert.equal(new TextDocument(text).toString(), text);

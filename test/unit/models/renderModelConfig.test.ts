@@ -36,7 +36,7 @@ const PRIORITY_BLOCK = `parameters {
 `;
 
 describe("renderModelConfig", () => {
-  it("makes a whole config for a model that brings none", () => {
+  it("writes a complete config for a model without one", () => {
     assert.equal(
       renderModelConfig(undefined, model()),
       `name: "m"\noptimization {\n  priority: PRIORITY_MAX\n}\n${PRIORITY_BLOCK}`,
@@ -109,7 +109,7 @@ parameters < key: "xsched" "_priority"; value: { string_value: "-3" } > # ours
     );
   });
 
-  it("keeps Windows line breaks and adds the one that is missing at the end", () => {
+  it("keeps Windows line breaks and adds a missing one at the end", () => {
     assert.equal(
       renderModelConfig('name: "m"\r\noptimization { }\r\n# end', model({ priority: 0 })).replaceAll(
         "\r\n",
@@ -376,7 +376,7 @@ ${PRIORITY_BLOCK}`,
           .map((parts) => `${parts.join(space)}\n${generated.text}`),
       );
 
-    it("gives what was asked for, keeps all other fields, and changes nothing the second time", () => {
+    it("sets what was requested, keeps all other fields, and changes nothing the second time", () => {
       fc.assert(
         fc.property(file, options, (own, wanted) => {
           const rendered = renderModelConfig(own, wanted);

@@ -20,7 +20,7 @@ const paths = (...names: string[]): string[] =>
   ).map(({ path: name }) => name);
 
 describe("the objects of a model in S3", () => {
-  it("are those of its versions, without what is no part of a model", () => {
+  it("are those of its versions, without files that do not belong to a model", () => {
     assert.deepEqual(
       paths("config.pbtxt", "2/b", "1/a", "labels.txt", "1/__pycache__/x", ".git/y", "", "1/config.pbtxt"),
       [...["1/a", "1/config.pbtxt", "2/b", "labels.txt"]],
@@ -45,7 +45,7 @@ describe("the objects of a model in S3", () => {
     });
   }
 
-  it("have a digest that follows each ETag, size and name, and nothing else", () => {
+  it("have a digest that depends on each ETag, size and name, and nothing else", () => {
     const digest = (...objects: ModelObject[]): string => digestObjects(modelObjects(SOURCE, objects));
     const same = digest(object("1/a"), object("1/b"));
     assert.match(same, /^[0-9a-f]{16}$/);
@@ -61,7 +61,7 @@ describe("the objects of a model in S3", () => {
   });
 });
 
-describe("what S3 answers", () => {
+describe("an error from S3", () => {
   for (const [error, message] of [
     [{ name: "NoSuchBucket" }, /^s3:\/\/b\/m: there is no bucket b\n {2}fix: correct the model's source/],
     [{ name: "AccessDenied" }, /denies access to the bucket b\n {2}fix: .*s3:ListBucket, s3:GetObject/],
@@ -105,7 +105,7 @@ describe("a model in S3, read with the SDK", function () {
     await s3.stop();
   });
 
-  it("is its objects by ETag, and its configuration", async () => {
+  it("consists of its objects by ETag, and its configuration", async () => {
     await s3.put("sdk-bucket", "team/chat/1/model.onnx", "weights");
     await s3.put("sdk-bucket", "team/chat/config.pbtxt", 'backend: "onnxruntime"\n');
     // Begins the same, and is another model.
@@ -117,7 +117,7 @@ describe("a model in S3, read with the SDK", function () {
     assert.deepEqual(location, { bucket: "sdk-bucket", prefix: "team/chat" });
   });
 
-  it("of more objects than one answer holds is whole", async () => {
+  it("is complete even if it has more objects than one answer lists", async () => {
     for (let index = 0; index < 1003; index += 17) {
       const names = Array.from({ length: Math.min(17, 1003 - index) }, (_, each) => `many/1/${index + each}`);
       await Promise.all(names.map((name) => s3.put("sdk-bucket", name, name)));
@@ -125,12 +125,12 @@ describe("a model in S3, read with the SDK", function () {
     assert.equal((await readS3Model("s3://sdk-bucket/many")).objects.length, 1003);
   });
 
-  it("that is not there is refused with what to do", async () => {
+  it("is refused with a fix if it is missing", async () => {
     await assert.rejects(readS3Model("s3://sdk-bucket/nothing"), /sdk-bucket\/nothing: nothing lies there/);
     await assert.rejects(readS3Model("s3://no-such-bucket/m"), /there is no bucket no-such-bucket\n {2}fix:/);
   });
 
-  it("is asked for once in a run", async () => {
+  it("is read once per run", async () => {
     await s3.put("sdk-bucket", "once/1/a", "a");
     const first = readS3Model("s3://sdk-bucket/once");
     assert.equal(readS3Model("s3://sdk-bucket/once"), first);
@@ -139,7 +139,7 @@ describe("a model in S3, read with the SDK", function () {
 });
 
 describe("a program that does not use AWS", () => {
-  it("loads no part of its SDKs", () => {
+  it("loads no part of AWS's SDKs", () => {
     const program = `
       require("ts-node/register/transpile-only");
       require("./components");

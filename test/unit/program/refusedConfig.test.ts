@@ -54,7 +54,7 @@ describe("a mistake in the stack config", () => {
     return refused.message.replace(/^ +/gm, "");
   };
 
-  it("is what the program refuses: without one it makes the stack", async () => {
+  it("is the only reason: without it, the program creates the stack", async () => {
     const made = await run(localStack());
     assert.ok(made.includes("triton-models-realtime"), made.join(", "));
   });
@@ -67,7 +67,7 @@ describe("a mistake in the stack config", () => {
     });
   }
 
-  it("is told with all others", async () => {
+  it("is reported together with all others", async () => {
     const message = await refusal(TOGETHER);
     for (const { told } of TOGETHER) assert.ok(message.includes(told), message);
   });

@@ -7,7 +7,7 @@ import { parsed } from "../settings/context";
 const DEFAULTS = { ...parsed({}).server, drainSeconds: 0, schedulerRequired: undefined };
 
 describe("renderStartOptions", () => {
-  it("writes one value a line, then tritonserver's arguments", () => {
+  it("writes one value per line, then tritonserver's arguments", () => {
     assert.equal(
       renderStartOptions({ ...DEFAULTS, extraFlags: ["--buffer-manager-thread-count=2"] }, true),
       [
@@ -39,7 +39,7 @@ describe("renderStartOptions", () => {
     assert.equal(requirement(undefined, false), "never");
   });
 
-  it("has a line for the drain only where there is one", () => {
+  it("has a line for the drain only if there is one", () => {
     const lines = renderStartOptions({ ...DEFAULTS, drainSeconds: 15 }, true).split("\n");
     assert.deepEqual(
       lines.filter((line) => line.startsWith("drain")),

@@ -262,7 +262,7 @@ describe("settings of a host on AWS", () => {
     });
   }
 
-  it("refuse clients everywhere", () => {
+  it("refuse clients from everywhere", () => {
     const host = { ...AWS, clientCidrs: ["0.0.0.0/0"] };
     assert.deepEqual(refusal({ host, server: { address: "0.0.0.0" } }).faults, [
       {
@@ -274,18 +274,18 @@ describe("settings of a host on AWS", () => {
     ]);
   });
 
-  it("let the internet in where that is spelled out", () => {
+  it("let in the internet if that is spelled out", () => {
     const host = parsed({ host: { ...AWS, adminCidrs: ["0.0.0.0/0"], allowPublicSsh: true } }).host;
     assert.ok(host.kind === "aws" && host.adminCidrs.includes("0.0.0.0/0"));
   });
 
-  it("take ranges in the spelling of AWS", () => {
+  it("accept ranges in AWS's spelling", () => {
     const host = parsed({ host: { ...AWS, adminCidrs: ["2001:DB8:0::/48", "fc00::/7"] } }).host;
     assert.ok(host.kind === "aws");
     assert.deepEqual(host.adminCidrs, ["2001:db8::/48", "fc00::/7"]);
   });
 
-  it("take a newer GPU with a newer Triton that is left as it is", () => {
+  it("accept a newer GPU with an unchanged, newer Triton", () => {
     const on = (instanceType: string, runtime: object): unknown => ({
       host: { ...AWS, instanceType },
       runtime,
@@ -301,7 +301,7 @@ describe("settings of a host on AWS", () => {
     assert.equal(parsed(on("g6.xlarge", { kind: "container", image: IMAGE })).host.kind, "aws");
   });
 
-  it("need no repository for an image that is built, and have one made", () => {
+  it("need no repository for a build, because one is created", () => {
     const build = { kind: "container", build: { variant: "patched", keepImages: 3 } };
     const { runtime } = parsed({ host: AWS, runtime: build });
     assert.ok(runtime.kind === "container");

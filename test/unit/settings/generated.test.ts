@@ -15,7 +15,7 @@ interface ProjectFile {
   >;
 }
 
-describe("what is generated from the rules", () => {
+describe("the files generated from the rules", () => {
   for (const [file, text] of Object.entries(GENERATED)) {
     it(`is in ${file}`, async () => {
       const present = fs.readFileSync(path.join(ROOT, file), "utf8");

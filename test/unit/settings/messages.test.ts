@@ -505,7 +505,7 @@ describe("faults of the settings", () => {
     });
   }
 
-  it("come in one message", () => {
+  it("are reported in one message", () => {
     const raw = {
       host: { ...SSH, user: "ro ot" },
       runtime: { kind: "container", image: IMAGE },
@@ -534,7 +534,7 @@ describe("faults of the settings", () => {
     );
   });
 
-  it("never show a private key, wherever it was put", () => {
+  it("never show a private key, wherever it is", () => {
     for (const raw of [
       { host: PRIVATE_KEY },
       { host: { ...SSH, address: PRIVATE_KEY } },

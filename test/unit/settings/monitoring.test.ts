@@ -10,7 +10,7 @@ const watched = (monitoring: object): unknown => ({
 });
 
 describe("monitoring in the stack config", () => {
-  it("has defaults for all but who is told", () => {
+  it("has defaults for everything but the recipients", () => {
     assert.deepEqual(parsed(watched({})).monitoring, {
       kind: "cloudwatch",
       notify: ["ops@example.com"],
@@ -23,7 +23,7 @@ describe("monitoring in the stack config", () => {
     assert.deepEqual(parsed({}).monitoring, { kind: "none" });
   });
 
-  it("says what to type where nobody is told", () => {
+  it("says what to type if there are no recipients", () => {
     const [fault, ...more] = refusal(watched({ notify: undefined })).faults;
     assert.deepEqual(more, []);
     assert.equal(fault?.path, "monitoring.notify");

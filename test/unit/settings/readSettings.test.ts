@@ -10,7 +10,7 @@ import { HOST_KEY, IMAGE, parsed, refusal, SSH } from "./context";
 import { runs } from "../../properties";
 
 describe("readSettings", () => {
-  it("gives an empty config its defaults", () => {
+  it("fills an empty config with defaults", () => {
     assert.deepEqual(parsed({}), {
       host: { kind: "local", directory: "/project/.local/hosts/dev" },
       runtime: { kind: "process" },
@@ -31,7 +31,7 @@ describe("readSettings", () => {
     });
   });
 
-  it("takes a host over SSH, its private key as a secret", async () => {
+  it("accepts a host over SSH, with its private key as a secret", async () => {
     const { host } = parsed({ host: { ...SSH, hostKey: `${HOST_KEY} root@gpu1` } });
     assert.ok(host.kind === "ssh");
     assert.ok(await pulumi.isSecret(host.privateKey));
@@ -49,14 +49,14 @@ describe("readSettings", () => {
     );
   });
 
-  it("leaves it to the runtime whether the scheduler is required, unless the config says so", () => {
+  it("lets the runtime decide whether the scheduler is required, unless the config does", () => {
     const container = { kind: "container", image: IMAGE };
     assert.equal(parsed({ runtime: container }).scheduler.required, undefined);
     assert.equal(parsed({ runtime: container, scheduler: { required: true } }).scheduler.required, true);
     assert.equal(parsed({ scheduler: { required: false } }).scheduler.required, false);
   });
 
-  it("takes priorities by number and by name", () => {
+  it("accepts priorities by number and by name", () => {
     const priorities = ["max", 255, 40, 0, -0, "default", -255, "min"];
     const models = priorities.map((priority, index) => ({ name: `m${index}`, source: "models/a", priority }));
     assert.deepEqual(
@@ -65,7 +65,7 @@ describe("readSettings", () => {
     );
   });
 
-  it("takes every option of a model", () => {
+  it("accepts every option of a model", () => {
     const model = {
       name: "resnet-50_v1.5",
       source: "/project/models/x",
@@ -132,7 +132,7 @@ describe("readSettings", () => {
     ]);
   });
 
-  it("freezes what it gives", () => {
+  it("freezes its result", () => {
     const settings = parsed({ models: [{ name: "a", source: "models/a", instanceGroups: [{ gpus: [] }] }] });
     const everything: unknown[] = [settings];
     for (const value of everything) {
@@ -143,7 +143,7 @@ describe("readSettings", () => {
     }
   });
 
-  it("takes its own result as it is", () => {
+  it("accepts its own result unchanged", () => {
     const settings = parsed({ models: [{ name: "a", source: "models/a", priority: "max" }] });
     assert.equal(parsed(settings), settings);
     assert.equal(parsed({ ...settings }).models, settings.models);
@@ -161,11 +161,11 @@ describe("readSettings", () => {
       }),
     );
 
-    it("ends in settings or in the settings error, whatever it is", () => {
+    it("ends in settings or in the settings error, whatever the input", () => {
       fc.assert(fc.property(garbage, endsWell), { numRuns: runs(500) });
     });
 
-    it("ends in settings or in the settings error, when known keys hold garbage", () => {
+    it("ends in settings or in the settings error if known keys contain garbage", () => {
       const config = (rule: Rule<unknown, unknown>): fc.Arbitrary<unknown> => {
         const { inside } = rule;
         const like = ((): fc.Arbitrary<unknown> => {

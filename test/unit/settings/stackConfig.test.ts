@@ -46,7 +46,7 @@ describe("stackConfig", () => {
     }
   });
 
-  it("leaves other namespaces alone, and refuses what it does not know in its own", () => {
+  it("ignores other namespaces, and refuses unknown keys in its own", () => {
     assert.deepEqual(read({ "aws:region": "eu-central-1", "xsched-triton:models": [] }).models, []);
     assert.throws(
       () => read({ "xsched-triton:modles": [] }),
@@ -55,7 +55,7 @@ describe("stackConfig", () => {
     assert.throws(() => read({ "xsched-triton:server": "{" }), /server: "\{"\n/);
   });
 
-  it("refuses a private key that the stack config holds in plain text", async () => {
+  it("refuses a private key in plain text in the stack config", async () => {
     const { host } = read({ "xsched-triton:host": SSH }, ["xsched-triton:host"]);
     assert.ok(host.kind === "ssh" && (await pulumi.isSecret(host.privateKey)));
     assert.throws(
