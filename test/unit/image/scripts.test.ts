@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -41,7 +41,7 @@ describe("the image's scripts", function () {
   let folder: string;
   let record: string;
   /** Compiled as in the Dockerfile. */
-  let compiled: string;
+  let compiled: string | undefined;
   const children: ChildProcess[] = [];
   /** The tritonservers, which outlive an entrypoint that is killed. */
   const servers: number[] = [];
@@ -106,13 +106,17 @@ describe("the image's scripts", function () {
     fs.writeFileSync(path.join(folder, "xsched/bin/xsched-ctl"), text, { mode: 0o755 });
   };
 
-  before(() => {
+  before(function () {
+    if (spawnSync("g++", ["--version"]).error !== undefined) {
+      console.log("      g++ is not installed (Debian: g++)");
+      this.skip();
+    }
     compiled = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-image-"));
     execFileSync("g++", ["-o", path.join(compiled, "http-status"), HTTP_STATUS]);
   });
 
   after(() => {
-    fs.rmSync(compiled, { recursive: true, force: true });
+    if (compiled !== undefined) fs.rmSync(compiled, { recursive: true, force: true });
   });
 
   beforeEach(() => {
@@ -125,7 +129,7 @@ describe("the image's scripts", function () {
       fs.copyFileSync(path.join(SCRIPTS, script), path.join(folder, "xsched/bin", script));
       fs.chmodSync(path.join(folder, "xsched/bin", script), 0o755);
     }
-    fs.copyFileSync(path.join(compiled, "http-status"), path.join(folder, "xsched/bin/http-status"));
+    fs.copyFileSync(path.join(compiled!, "http-status"), path.join(folder, "xsched/bin/http-status"));
     control(checkOf("/usr/lib/libcuda.so.1"));
     // Any library will do: it is only looked for.
     const [library = ""] = /\/\S*\/libm\.so\.6/.exec(fs.readFileSync("/proc/self/maps", "utf8")) ?? [];
