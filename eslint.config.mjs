@@ -63,4 +63,8 @@ export default tseslint.config(
     },
   })),
   { files: ["**/*.mjs", "**/*.cjs"], languageOptions: { globals: globals.node } },
+  {
+    files: ["components/plugin/*.js"],
+    languageOptions: { sourceType: "commonjs", globals: globals.node },
+  },
 );

@@ -24,7 +24,9 @@ run(
 fs.cpSync(SOURCE, TARGET, {
   recursive: true,
   filter: (file) =>
-    path.basename(file) !== "node_modules" && (fs.statSync(file).isDirectory() || /\.(sh|txt)$/.test(file)),
+    path.basename(file) !== "node_modules" &&
+    (fs.statSync(file).isDirectory() ||
+      /\.(sh|txt)$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(file)),
 });
 // The sources of an image (components/image/buildContext.ts): the Dockerfile, and the files that its ignore file lets in.
 const DOCKERFILE = "images/triton/Dockerfile";

@@ -3,7 +3,7 @@ import * as path from "node:path";
 
 import { ComponentProvider } from "@pulumi/pulumi/provider/experimental/provider";
 
-import { COMPONENTS } from "../../components/plugin";
+import { COMPONENTS } from "../../components/plugin/components";
 
 const ROOT = path.resolve(__dirname, "../..");
 const PACKAGE = path.join(ROOT, "components");

@@ -1,15 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import * as exported from "./index";
+import * as exported from "../index";
 
-type Component = new (
+export type Component = new (
   name: string,
   args: never,
   opts?: pulumi.ComponentResourceOptions,
 ) => pulumi.ComponentResource;
 
 /** Every component of the package. */
-export const COMPONENTS = Object.values(exported).filter(
-  (each): each is Extract<typeof each, Component> =>
+export const COMPONENTS: Component[] = (Object.values(exported) as unknown[]).filter(
+  (each): each is Component =>
     typeof each === "function" && each.prototype instanceof pulumi.ComponentResource,
 );
