@@ -1,15 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { ComponentResourceConstructor } from "@pulumi/pulumi/provider/experimental/provider";
 
 import * as exported from "../index";
 
-export type Component = new (
-  name: string,
-  args: never,
-  opts?: pulumi.ComponentResourceOptions,
-) => pulumi.ComponentResource;
-
 /** Every component of the package. */
-export const COMPONENTS: Component[] = (Object.values(exported) as unknown[]).filter(
-  (each): each is Component =>
+export const COMPONENTS = (Object.values(exported) as unknown[]).filter(
+  (each): each is ComponentResourceConstructor =>
     typeof each === "function" && each.prototype instanceof pulumi.ComponentResource,
 );

@@ -41,7 +41,7 @@ class Provider implements pulumi.provider.Provider {
       throw new Error(`${token} is not a component of this package`);
     }
     // What was passed from another language is checked by the component.
-    const instance = new found(name, inputs as never, options);
+    const instance = new found(name, inputs, options);
     const state = Object.fromEntries(
       Object.keys(properties).map((key) => [key, (instance as unknown as pulumi.Inputs)[key] as unknown]),
     );
