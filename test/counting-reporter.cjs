@@ -1,5 +1,5 @@
-// mocha's "spec" reporter, which also writes to MOCHA_COUNTS_FILE how many tests passed, failed and were skipped, and
-// what failed why.
+// mocha's "spec" reporter. It also writes to MOCHA_COUNTS_FILE how many tests passed, failed and were skipped, and why
+// tests failed.
 const fs = require("node:fs");
 const { reporters, Runner } = require("mocha");
 

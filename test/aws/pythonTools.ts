@@ -6,13 +6,12 @@ import * as path from "node:path";
 const ROOT = path.resolve(__dirname, "../..");
 const REQUIREMENTS = path.join(ROOT, "test/fixtures/aws/requirements.txt");
 
-/** Runs a Python module of the tests' own packages; the module's name is in the program's. */
+/** Runs a Python module from the tests' own packages. The program is named after the module. */
 const WRAPPER = (folder: string, module: string): string =>
   `#!/bin/bash\nPYTHONPATH='${folder}' exec python3 -m ${module} "$@"\n`;
 
 /**
- * The real AWS CLI, and moto, which speaks AWS's protocols on the loopback interface. Installed once beside the other
- * things that are made here.
+ * The real AWS CLI, and moto, which speaks AWS's protocols on the loopback interface. Installed once.
  *
  * @returns a folder with the programs `aws` and `moto_server`
  */
@@ -40,7 +39,7 @@ export function pythonTools(): string {
     try {
       fs.renameSync(staging, folder);
     } catch {
-      // Another run was faster.
+      // Another run finished first.
       fs.rmSync(staging, { recursive: true, force: true });
     }
   }

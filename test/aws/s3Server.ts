@@ -6,15 +6,15 @@ import * as path from "node:path";
 import { freePorts } from "../engine/ports";
 import { pythonTools } from "./pythonTools";
 
-/** What the server may do to a request for one object, instead of answering it rightly. */
+/** How the server can spoil the answer to a request for one object. */
 export type Mischief = "corrupt" | "corrupt once" | "deny" | "hang";
 
 /**
- * S3 on the loopback interface: moto behind a proxy that counts what is fetched and can spoil it. Programs find it by
- * `environment`.
+ * S3 on the loopback interface: moto behind a proxy that counts fetched objects and can spoil them. Programs find it
+ * through `environment`.
  */
 export class S3Server {
-  /** Keys of the objects whose content was asked for, in order. */
+  /** Keys of the objects whose content was requested, in order. */
   public readonly fetched: string[] = [];
   public readonly mischief = new Map<string, Mischief>();
   private readonly proxy: http.Server;
@@ -54,7 +54,7 @@ export class S3Server {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** For programs that use AWS; `path` goes in front of PATH. */
+  /** For programs that use AWS; prepend `path` to PATH. */
   public get environment(): Record<string, string> {
     return {
       AWS_ENDPOINT_URL: this.url,
@@ -72,7 +72,7 @@ export class S3Server {
     this.moto.kill();
   }
 
-  /** Ends what is under way. */
+  /** Ends running requests. */
   public dropConnections(): void {
     this.proxy.closeAllConnections();
   }
@@ -81,7 +81,7 @@ export class S3Server {
     return this.expect("PUT", `/${bucket}`);
   }
 
-  /** Keeps what is overwritten from now on. */
+  /** Turns on versioning. */
   public keepVersions(bucket: string): Promise<string> {
     return this.expect(
       "PUT",
@@ -98,7 +98,7 @@ export class S3Server {
     return this.expect("DELETE", `/${bucket}/${key}`);
   }
 
-  /** Uploads an object in parts, so that its ETag is none of its content alone. */
+  /** Uploads an object in parts, so that its ETag is not a digest of its content alone. */
   public async putInParts(bucket: string, key: string, parts: readonly Buffer[]): Promise<string> {
     const begun = await this.expect("POST", `/${bucket}/${key}?uploads`);
     const id = /<UploadId>([^<]+)</.exec(begun)?.[1] ?? "";
@@ -125,7 +125,7 @@ export class S3Server {
   ): Promise<{ status: number; text: string }> {
     return new Promise((resolve, reject) => {
       const request = http.request(
-        // moto takes a request with any key for one that is allowed.
+        // moto allows requests with any key.
         {
           ...{ host: "127.0.0.1", port: this.motoPort, method, path: target },
           headers: {
@@ -171,7 +171,7 @@ export class S3Server {
           answer.pipe(response);
           return;
         }
-        // Nothing that the client could tell a wrong content by.
+        // Without anything that would tell the client of wrong content.
         const kept = Object.entries(answer.headers).filter(([name]) => !name.startsWith("x-amz-checksum"));
         response.writeHead(answer.statusCode ?? 502, Object.fromEntries(kept));
         if (spoiled === "hang") {

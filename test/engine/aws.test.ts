@@ -18,7 +18,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
       this.skip();
     }
     stack = await AwsStack.create("dev");
-    // There is neither a GPU nor Docker on a machine of the stand-in.
+    // The stand-in's machines have neither a GPU nor Docker.
     if (!fs.existsSync(IMAGE_PROVIDER)) stack.set(["xsched-triton:runtime"], { kind: "process" });
   });
 
@@ -48,7 +48,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   it("is shown in a preview that creates nothing", async () => {
-    // There is no Docker on a machine of the stand-in.
+    // The stand-in's machines have no Docker.
     stack.set(["xsched-triton:runtime"], { kind: "process" });
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
@@ -185,7 +185,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     });
   });
 
-  // After what the suite before it leaves.
+  // Runs after the suite before it.
   describe("at the end", () => {
     it("leaves nothing after `npm run down`, even if the machine no longer answers", async () => {
       const [id = ""] = stack.instances;
@@ -194,7 +194,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
       const { code, output } = await stack.down();
       requireSuccess({ code, output });
       assert.deepEqual(stack.everything(), []);
-      // That of the first instance and that of the second, so that AWS starts none in their place.
+      // The requests of both instances are cancelled, so that AWS starts no others.
       const cancelled = fs.readFileSync(stack.cloud.file("cancelled"), "utf8").trim().split("\n");
       assert.equal(cancelled.length, 2);
       assert.equal(cancelled[1], request);

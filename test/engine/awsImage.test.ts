@@ -37,7 +37,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
 
   const running = (): Promise<string> => inspect("{{.Id}} {{.State.StartedAt}}");
 
-  /** Images of the stack's repository that are on the machine, by their digests. */
+  /** The digests of the stack's images on the machine. */
   const onMachine = async (): Promise<string[]> => {
     const found = await engine.ask("images", "--digests", "--format", "{{.Repository}}@{{.Digest}}");
     return lines(found).filter((image) => image.startsWith(REGISTRY));
@@ -105,10 +105,10 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
   });
 
   describe("when it has changed", () => {
-    // Not of the core, which takes a minute to compile.
+    // Not a file of the core, which takes a minute to compile.
     const source = (): string => stack.workspace.file("images/triton/entrypoint.sh");
 
-    /** An `up` in which the machine does not get the image, and which touches nothing there. */
+    /** An `up` in which the machine cannot get the image, and which changes nothing there. */
     const failure = async (action: string): Promise<string> => {
       const before = await running();
       stack.cloud.fail("iam", action, "forbidden by an administrator");
@@ -117,7 +117,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       assert.notEqual(code, 0);
       assert.equal(await running(), before);
       await everyModelServes();
-      // What the script says, beside Pulumi's own words.
+      // The script's message, next to Pulumi's own.
       const errors = [...output.matchAll(/^ {4}error: (?!update failed|running ")(.*\n.*)$/gm)];
       const [error = "", ...others] = errors.map(([, text = ""]) => text);
       assert.deepEqual(others, [], output);

@@ -10,7 +10,7 @@ import { requireSuccess } from "./workspace";
 const INSTANCE = "aws:ec2/instance:Instance";
 const SUBSCRIBERS = ["ops@example.com", "https://pager.example.com/hook"];
 
-/** What the agent of a machine is told. */
+/** The configuration of a machine's agent. */
 interface AgentFile {
   readonly metrics: object;
   readonly logs: {
@@ -50,7 +50,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
   after(async () => {
     if (AwsStack.missing !== undefined) return;
     if (stack.instances.length > 0) {
-      // After a test that has failed.
+      // In case a test has failed.
       stack.set(["xsched-triton:host", "protect"], false);
       await stack.up();
     }
@@ -71,7 +71,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
   });
 
   it("is shown in a preview that creates nothing", async () => {
-    // There is neither Docker nor a GPU on a machine of the stand-in.
+    // The stand-in's machines have neither Docker nor a GPU.
     stack.set(["xsched-triton:runtime"], { kind: "process" });
     stack.set(["xsched-triton:scheduler"], undefined);
     const { code, output } = await stack.npm("preview");
@@ -133,7 +133,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     });
     const reboot = "arn:aws:automate:us-east-1:ec2:reboot";
     assert.deepEqual(Object.fromEntries(actions), {
-      // An instance with disks of its own: AWS cannot recover it, so that it is restarted.
+      // AWS cannot recover an instance with local disks, so it is restarted.
       StatusCheckFailed_System: [topic],
       StatusCheckFailed_Instance: [topic, reboot],
       disk_used_percent: [topic],

@@ -14,7 +14,7 @@ const INSTANCE = "aws:ec2/instance:Instance";
 
 /** A stack whose machine is on a stand-in for AWS, in a clone of the project. */
 export class AwsStack {
-  /** Why there can be none here. */
+  /** Why this machine cannot run it. */
   public static readonly missing = StandInCloud.missing;
 
   private constructor(
@@ -25,17 +25,16 @@ export class AwsStack {
   ) {}
 
   /**
-   * A stack with the config of its own file, with ports that are free here and the user that the stand-in's machines
-   * have. Nobody may log in yet.
+   * A stack with the config of its own file, free ports, and the user of the stand-in's machines. Nobody may log in yet.
    *
-   * @param environment of what deploys
+   * @param environment of the deploying machine
    */
   public static async create(name: string, environment: NodeJS.ProcessEnv = {}): Promise<AwsStack> {
     const cloud = new StandInCloud();
     const workspace = await Workspace.create(environment);
     await workspace.initStack(name, {});
     cloud.serve(workspace);
-    // As if the machine image had it; ssh.test.ts installs it on a machine that has nothing.
+    // As if the machine image included it; ssh.test.ts installs it on a bare machine.
     await workspace.installTriton(cloud.file("image", `.xsched-triton-${name}`));
     const [httpPort = 0, grpcPort, metricsPort] = await freePorts(3);
     const stack = new AwsStack(name, cloud, workspace, new TritonClient(httpPort));
@@ -56,7 +55,7 @@ export class AwsStack {
     return this.npm("down", "--yes", "--skip-preview");
   }
 
-  /** Sets a value of the stack's config; undefined takes it out. */
+  /** Sets a value of the stack's config; undefined removes it. */
   public set(place: readonly string[], value: unknown): void {
     this.workspace.edit(this.name, (config) => {
       if (value === undefined) config.deleteIn(["config", ...place]);
@@ -72,7 +71,7 @@ export class AwsStack {
     return this.everything(INSTANCE).map(({ id }) => id);
   }
 
-  /** Of the one resource of a type. */
+  /** The only resource of a type. */
   public properties(type: string): Record<string, Value> {
     const [only, ...others] = this.everything(type);
     assert.ok(only && others.length === 0, type);
@@ -84,7 +83,7 @@ export class AwsStack {
     return this.cloud.file("machines", id, file);
   }
 
-  /** Plain Pulumi, with the providers that `npm test` has found. */
+  /** Plain Pulumi, with the providers that `npm test` found. */
   public pulumi(command: string, ...words: string[]): Promise<Finished> {
     const places = [
       this.workspace.environment.PATH ?? "",
@@ -95,16 +94,16 @@ export class AwsStack {
     });
   }
 
-  /** What `pulumi stack export` or `output` prints. */
+  /** The output of `pulumi stack export` or `output`. */
   public show(what: "export" | "output", ...words: string[]): Promise<Finished> {
     return this.workspace.run("pulumi", ["stack", what, "--stack", this.name, ...words]);
   }
 
-  /** No key of the stack may stand in a text, nor a line of one. */
+  /** The text must not contain any of the stack's keys, nor a line of one. */
   public async refuseSecrets(text: string): Promise<void> {
     const shown = await this.show("export", "--show-secrets");
     const keys = new Set(
-      // Within a string of JSON, and within one in such a string.
+      // Also escaped once or twice for JSON.
       (shown.output.match(/-----BEGIN OPENSSH PRIVATE KEY-----[^"]*/g) ?? []).map((key) =>
         key
           .split(/\\+n/)
@@ -119,7 +118,7 @@ export class AwsStack {
     }
   }
 
-  /** Removes the stack, all that it has left, and what it was made in. */
+  /** Removes the stack, everything it left behind, and its folder. */
   public async stop(): Promise<void> {
     this.triton.close();
     await this.down();
@@ -128,7 +127,7 @@ export class AwsStack {
   }
 }
 
-/** What Pulumi says it has done to each resource. It shows a line again when more of the provider's messages come in. */
+/** What Pulumi reports for each resource. It repeats a line when more of the provider's messages arrive. */
 export function changed(output: string): string[] {
   return [...new Set(changesIn(output).map(({ name, done }) => `${name} ${done}`))].sort();
 }

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { TOGETHER } from "../fixtures/mistakes";
 import { changesIn, Workspace } from "./workspace";
 
-/** Each mistake by itself is made in test/unit/program/refusedConfig.test.ts. */
+/** test/unit/program/refusedConfig.test.ts tests each mistake by itself. */
 describe("a mistake in the stack config, on the real engine", () => {
   let workspace: Workspace;
 

@@ -54,7 +54,7 @@ describe("the benchmark on the local stack", () => {
     return fs.existsSync(folder) ? fs.readdirSync(folder) : [];
   };
 
-  /** Starts a benchmark of some minutes, and waits until it has changed the models. */
+  /** Starts a benchmark that takes minutes, and waits until it has changed the models. */
   const startLongRun = async (): Promise<{
     child: ChildProcess;
     ended: Promise<number | null>;
@@ -170,7 +170,7 @@ describe("the benchmark on the local stack", () => {
     for (const name of ["latency.svg", "throughput.svg"]) assert.match(read(name), /^<svg[\s\S]*<\/svg>$/);
     assert.match(output, /standalone +60 /);
 
-    // By hand, on the same server: one request after the other, with a clock around each.
+    // Measured by hand, on the same server: one request after another, each timed.
     const request = await triton.exampleRequest(HIGH);
     const timed = new Float64Array(SAMPLES);
     for (let index = 0; index < SAMPLES; index++) {
@@ -180,7 +180,7 @@ describe("the benchmark on the local stack", () => {
     }
     const byHand = percentile(sorted(timed), 0.5);
     const alone = results.summary.arms[0]!.latencyMs.p50.value;
-    // The machine may be busy with other things in one of the two.
+    // The machine may be busier during one of the two.
     assert.ok(alone < byHand * 10 + 20 && byHand < alone * 10 + 20, `P50 ${alone} ms, by hand ${byHand} ms`);
   });
 
@@ -315,5 +315,5 @@ describe("the benchmark on the local stack", () => {
   });
 });
 
-/** Prints where the local stack's server answers, as the commands find it. */
+/** Prints the endpoints of the local stack's server, as the commands find them. */
 const PRINT_ENDPOINTS = `import("./scripts/deployed-server.mjs").then(async ({ deployedServer }) => console.log(JSON.stringify((await deployedServer("local")).endpoints)))`;

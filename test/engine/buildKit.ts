@@ -8,8 +8,8 @@ import { hasProgram, type OwnNames, startDaemon, stopDaemon } from "./dockerEngi
 const BUILDER = "xsched-triton-test";
 
 /**
- * A BuildKit of our own, for Docker's build provider to use in place of the container that it would start from an
- * image of Docker Hub's. Nothing of it stays behind.
+ * Our own BuildKit. Docker's build provider uses it instead of starting a container from an image on Docker Hub. It
+ * leaves nothing behind.
  */
 export class BuildKit {
   private constructor(
@@ -18,14 +18,14 @@ export class BuildKit {
     private readonly mounted: boolean,
   ) {}
 
-  /** What this machine lacks. */
+  /** What is missing on this machine. */
   public static get missing(): string | undefined {
     if (!hasProgram("buildkitd")) return "buildkitd is not installed (`npm test` builds it with Go)";
     if (!hasProgram("runc")) return "runc is not installed (Debian: runc)";
     return process.getuid?.() === 0 ? undefined : "only root can start buildkitd";
   }
 
-  /** @param megabytes that it may store; as many as there are if undefined */
+  /** @param megabytes how much it may store; if undefined, as much as there is */
   public static async start(megabytes?: number, names?: OwnNames): Promise<BuildKit> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-buildkit-"));
     const root = path.join(folder, "root");
@@ -54,7 +54,7 @@ export class BuildKit {
     throw new Error("buildkitd does not start; MOCHA_VERBOSE=1 shows why");
   }
 
-  /** What programs need to build with it. */
+  /** The environment of programs that build with it. */
   public get environment(): NodeJS.ProcessEnv {
     return { BUILDX_CONFIG: path.join(this.folder, "buildx") };
   }

@@ -54,7 +54,7 @@ describe("the container runtime on a real Docker", function () {
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);
     workspace = await Workspace.create(engine.environment);
-    // Everything that a path may hold and that Docker, Triton or a shell could take for something else.
+    // Every character that a path may contain and that Docker, Triton or a shell could misread.
     directory = workspace.file('the host\'s "models", $HOME');
     ports = await freePorts(3);
     const [httpPort, grpcPort, metricsPort] = ports;

@@ -11,7 +11,7 @@ const SYSTEM_PATH = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
 const ip = (...words: string[]): number | null =>
   spawnSync("ip", words, { env: { PATH: SYSTEM_PATH } }).status;
 
-/** A network bridge of our own: `docker0` goes with whichever daemon ends first. Gives its name. */
+/** Creates a network bridge and returns its name. With `docker0`, the first daemon to end would remove it. */
 function makeBridge(): string {
   for (let attempt = 0; attempt < 20; attempt++) {
     const name = `xsched${randomInt(0x1000000).toString(16)}`;
@@ -24,23 +24,23 @@ function makeBridge(): string {
   throw new Error("no network bridge can be made for dockerd");
 }
 
-/** Whether this machine has a program, also where only root's PATH finds it. */
+/** Whether this machine has a program, even if only root's PATH finds it. */
 export function hasProgram(name: string): boolean {
   return SYSTEM_PATH.split(":").some((folder) => fs.existsSync(path.join(folder, name)));
 }
 
-/** What only the daemons of a test know; files in place of those of this machine. */
+/** Files that only a test's daemons see instead of this machine's. */
 export interface OwnNames {
-  /** In place of /etc/hosts. */
+  /** Replaces /etc/hosts. */
   readonly hosts: string;
-  /** Certificates that are trusted, in place of the system's. */
+  /** Replaces the system's trusted certificates. */
   readonly certificates: string;
 }
 
-/** In a mount namespace of its own, the same process goes on as the program. */
+/** The same process becomes the program, in its own mount namespace. */
 const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
 
-/** Starts a daemon that ends with `stopDaemon`; what it says is shown when MOCHA_VERBOSE is set. */
+/** Starts a daemon that `stopDaemon` ends; MOCHA_VERBOSE shows its output. */
 export function startDaemon(program: string, words: readonly string[], names?: OwnNames): ChildProcess {
   const output = process.env.MOCHA_VERBOSE ? "inherit" : "ignore";
   const [first = "", ...others] = [
@@ -60,20 +60,20 @@ export async function stopDaemon(daemon: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** The user's Docker if it runs; otherwise one of our own, which leaves nothing behind. */
+/** The user's Docker if it runs, otherwise our own, which leaves nothing behind. */
 export class DockerEngine {
   private constructor(
-    /** What programs need to reach it. */
+    /** The environment of programs that use it. */
     public readonly environment: NodeJS.ProcessEnv,
     private readonly own?: { folder: string; daemon: ChildProcess; bridge: string },
   ) {}
 
-  /** Whether this machine has a Docker that runs, which no test starts anew. */
+  /** Whether this machine has a running Docker, which no test may restart. */
   public static get runs(): boolean {
     return spawnSync("docker", ["info"], { stdio: "ignore" }).status === 0;
   }
 
-  /** What this machine lacks. */
+  /** What is missing on this machine. */
   public static get missing(): string | undefined {
     if (!hasProgram("docker")) return "Docker is not installed (Debian: docker.io)";
     if (DockerEngine.runs) return undefined;
@@ -96,7 +96,7 @@ export class DockerEngine {
       ...["--pidfile", `${folder}/pid`],
       ...["--host", socket],
       ...["--bridge", bridge],
-      // Its proxy serves the published ports on the loopback interface; rules would stay behind on this machine.
+      // The proxy serves the published ports on the loopback interface; firewall rules would stay behind.
       ...["--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false"],
     ];
     const daemon = startDaemon("dockerd", words, names);
@@ -113,7 +113,7 @@ export class DockerEngine {
     return execute("docker", words, os.tmpdir(), this.environment);
   }
 
-  /** Runs docker, which must succeed, and gives what it says. */
+  /** Runs docker, which must succeed, and returns its output. */
   public async ask(...words: string[]): Promise<string> {
     const { code, output } = await this.docker(...words);
     if (code !== 0) throw new Error(`docker ${words[0]}: ${output}`);

@@ -14,8 +14,8 @@ import { Registry } from "./registry";
 import type { StandInCloud } from "./standInCloud";
 
 /**
- * ECR of a stand-in for AWS, at its real name over TLS: a registry on the loopback interface, and before it what ECR
- * decides. Only daemons that get `names` find and trust it.
+ * ECR for the stand-in for AWS, under its real name and over TLS: a registry on the loopback interface, behind ECR's own
+ * rules. Only daemons that get `names` find and trust it.
  */
 export class Ecr {
   private constructor(
@@ -24,7 +24,7 @@ export class Ecr {
     public readonly names: OwnNames,
   ) {}
 
-  /** What this machine lacks. */
+  /** What is missing on this machine. */
   public static get missing(): string | undefined {
     if (!hasProgram("openssl")) return "openssl is not installed (Debian: openssl)";
     return Registry.missing;
@@ -86,7 +86,7 @@ export class Ecr {
   }
 }
 
-/** Refuses what ECR refuses, and passes all else to the registry. */
+/** Refuses what ECR refuses, and passes everything else to the registry. */
 async function answer(
   port: number,
   request: http.IncomingMessage,

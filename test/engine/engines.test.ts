@@ -56,7 +56,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
   const builds = (): number =>
     fs.readFileSync(path.join(folder, "builder/calls"), "utf8").split("--saveEngine").length - 1;
 
-  /** What is stored to be served. */
+  /** The stored files that are served. */
   const plan = async (): Promise<string> => {
     const { output } = await pulumi("stack", "output", "digest");
     const stored = path.join(folder, "host/models/store/bert", output.trim());
@@ -71,7 +71,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
     for (const part of ["bert/1", "builder"]) fs.mkdirSync(path.join(folder, part), { recursive: true });
     fs.writeFileSync(path.join(folder, "index.ts"), PROGRAM);
     fs.writeFileSync(path.join(folder, "Pulumi.yaml"), "name: engines\nruntime: nodejs\n");
-    // Else the project's own main program runs.
+    // Otherwise the project's own main program would run.
     fs.writeFileSync(path.join(folder, "package.json"), '{ "name": "engines", "main": "index.ts" }\n');
     fs.writeFileSync(path.join(folder, "tsconfig.json"), '{ "extends": "../tsconfig.json" }\n');
     fs.writeFileSync(path.join(folder, "bert/1/model.onnx"), "first\n");

@@ -30,7 +30,7 @@ interface Described {
   }[];
 }
 
-/** Runs a program to its end; resolves when all its output is closed, as an SSH session would. */
+/** Runs a program to its end; resolves when its output is closed, like an SSH session. */
 function run(command: string, args: readonly string[], input = ""): Promise<Result> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: "pipe" });
@@ -64,7 +64,7 @@ async function until(
   }
 }
 
-/** The pids of all processes whose executable lies below a folder. */
+/** The pids of all processes whose executable is below a folder. */
 function processesBelow(folder: string): number[] {
   return fs.readdirSync("/proc").flatMap((entry) => {
     if (!/^\d+$/.test(entry)) return [];
@@ -80,7 +80,7 @@ function supervisorPid(directory: string): number {
   return Number(fs.readFileSync(path.join(directory, "server/supervisor"), "utf8").split(" ")[0]);
 }
 
-/** Whether a process runs; one that has ended but was not collected by its parent does not. */
+/** Whether a process is running; a zombie is not. */
 function alive(pid: number): boolean {
   try {
     return !/^State:\tZ/m.test(fs.readFileSync(`/proc/${pid}/status`, "utf8"));
@@ -176,7 +176,7 @@ class Host {
     return answer.pid;
   }
 
-  /** Stores a variant of the test model. The digest only has to differ, so that the text itself can be read in it. */
+  /** Stores a variant of the test model. Digests only have to differ, so they contain readable text. */
   store(
     model: string,
     digest: string,
@@ -568,7 +568,7 @@ describe("host scripts with a real Triton", function () {
   it("goes back to the previous settings when Triton refuses the new ones", async () => {
     const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
     assert.match(message, /no-such-flag/);
-    // The last lines of the server that was stopped would hide the reason.
+    // The last lines of the stopped server would hide the reason.
     assert.doesNotMatch(message, /Signal \(15\)|supervisor: stopped/);
     assert.match(message, /runs again with its previous settings/);
     assert.equal(await host.infer("scale", 1), 9);
@@ -687,7 +687,7 @@ describe("host scripts as an unprivileged user", function () {
       "env",
       "HOME=/nonexistent",
     ];
-    // Only root can become somebody else; anybody else runs all of the tests above as a normal user anyway.
+    // Only root can become another user; anybody else runs all tests above as a normal user anyway.
     if (process.getuid?.() !== 0) this.skip();
     const parent = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-nobody-")));
     try {
@@ -702,7 +702,7 @@ describe("host scripts as an unprivileged user", function () {
       assert.equal(await host.infer("scale", 2), 4);
       const pid = (await host.describe()).pid ?? 0;
       assert.match(fs.readFileSync(`/proc/${pid}/status`, "utf8"), /^Uid:\t65534\t/m);
-      // Another user's program on a port of ours can be seen, but not whose it is.
+      // We can see that another user's program has our port, but not which program.
       const foreign = net.createServer();
       await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
       const { port } = foreign.address() as net.AddressInfo;

@@ -17,7 +17,7 @@ import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./
 const STACK = "built";
 const REPOSITORY = "team/triton";
 const PASSWORD = "xsched-triton:runtime.registry.password";
-/** What the image may add to its base. */
+/** The most that the image may add to its base. */
 const MOST_MEGABYTES = 30;
 
 function whatIsMissing(): string | undefined {
@@ -56,7 +56,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
 
   const running = (): Promise<string> => inspect("{{.Id}} {{.State.StartedAt}}");
 
-  /** Digests of the built images that the host has. */
+  /** The digests of the built images on the host. */
   const onHost = async (): Promise<string[]> =>
     lines(
       await docker("images", "--digests", "--format", "{{.Digest}}", `${registry.address}/${REPOSITORY}`),
@@ -77,7 +77,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     fs.appendFileSync(workspace.file(file), text);
   };
 
-  /** Pulumi shows a line again when more of the provider's messages come in. */
+  /** Pulumi repeats a line when more of the provider's messages arrive. */
   const changed = (output: string): string[] =>
     [...new Set(changesIn(output).map(({ name, done }) => `${name} ${done}`))].sort();
 
@@ -197,7 +197,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     );
     requireSuccess({ code, output });
     for (const name of fs.readdirSync(simulated)) fs.chmodSync(path.join(simulated, name), 0o755);
-    // The workspace belongs to us alone, and the image's user is another one.
+    // Only we can read the workspace, and the image has another user.
     fs.chmodSync(workspace.directory, 0o755);
     const container = await docker(
       ...["run", "--detach", "--rm", "--network", "none", "--volume", `${simulated}:/simulated:ro`],
@@ -279,14 +279,14 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     let server: string;
     let tags: readonly string[];
 
-    /** An `up` that must fail with one error of its own, and touch nothing. */
+    /** An `up` that must fail with a single error, and change nothing. */
     const failure = async (): Promise<string> => {
       const { code, output } = await npm("up");
       assert.notEqual(code, 0, output);
       const errors = [...output.matchAll(/^ {4}error: (.*)$/gm)].map(([, text = ""]) => text);
       const [error = "", ...others] = errors.filter((text) => text !== "update failed");
       assert.deepEqual(others, [], output);
-      // That it is about to be built is known before it cannot be.
+      // The plan to build it is known before the failure.
       assert.deepEqual(
         changed(output).filter((change) => change !== "triton-image-build-time updated"),
         [],
@@ -298,7 +298,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     };
 
     before(async () => {
-      // Something new to build, each time; not the core, which takes a minute to compile.
+      // A new change to build each time; not to the core, which takes a minute to compile.
       append("images/triton/entrypoint.sh", "# changed\n");
       server = await running();
       tags = await pushedTags();
@@ -334,7 +334,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     });
 
     it("reports that no Docker engine answers", async () => {
-      // Without a builder of its own, the provider starts one in Docker.
+      // Without a builder, the provider starts one in Docker.
       const { DOCKER_HOST, BUILDX_CONFIG } = workspace.environment;
       const nowhere = workspace.file("nowhere.sock");
       workspace.environment.DOCKER_HOST = `unix://${nowhere}`;
@@ -357,7 +357,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     });
   });
 
-  // After what the suite before it leaves.
+  // Runs after the suite before it.
   describe("at the end", () => {
     it("leaves the host with `npm run down`, and stays in the registry", async () => {
       const { code, output } = await npm("down");

@@ -24,7 +24,7 @@ function processesWith(text: string): number[] {
     .map(Number);
 }
 
-/** Shared memory that Triton's Python backend holds for a host's folder; `host_identity` names it. */
+/** The shared memory of Triton's Python backend for a host's folder; `host_identity` names it. */
 function sharedMemory(folder: string): string[] {
   const identity = createHash("sha256").update(folder).digest("hex").slice(0, 12);
   return fs.readdirSync("/dev/shm").filter((name) => name.startsWith(`xsched-triton-${identity}-`));
@@ -208,7 +208,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
       processesWith("up\0--stack\0local").filter(
         (pid) => fs.realpathSync(`/proc/${pid}/cwd`) === fs.realpathSync(workspace.directory),
       );
-    // In the middle: the model is stored, its reload is under way.
+    // Halfway: the model is stored and is being reloaded.
     const link = workspace.file(".local/hosts/local/models/repository/batch");
     const before = fs.readlinkSync(link);
     assert.ok(await until(30, () => Promise.resolve(fs.readlinkSync(link) !== before)));

@@ -6,9 +6,9 @@ const NOTICE = "/latest/meta-data/spot/instance-action";
 
 /** Stands in for the metadata service of a spot instance, version 2. */
 export class MetadataService {
-  /** What AWS is about to do, if it has said so. */
+  /** The announced action of AWS, if any. */
   public notice: string | undefined;
-  /** How often a client with a token has asked for the notice. */
+  /** How often a client with a token has requested the notice. */
   public asked = 0;
 
   private readonly server = http.createServer((request, response) => {

@@ -20,12 +20,12 @@ const BACKEND = "/opt/tritonserver/backends/tensorrt/libtriton_tensorrt.so";
 /** Where the container toolkit mounts the host's driver. */
 const DRIVER = "/usr/lib/x86_64-linux-gnu/libcuda.so.1";
 const DECOY = "/usr/local/cuda/compat/lib.real/libcuda.so.1";
-/** What the image may add to its base. */
+/** The most that the image may add to its base. */
 const MOST_MEGABYTES = 30;
 
 /**
- * Images and sources to build with in place of the stand-ins, for a machine that has them: native/tensorrt_backend/README.md.
- * What needs the stand-ins is left out then.
+ * On a machine that has them, images and sources that replace the stand-ins: native/tensorrt_backend/README.md. Checks
+ * that need the stand-ins are then left out.
  */
 const GIVEN = {
   base: process.env.XSCHED_TRITON_TEST_BASE,
@@ -40,7 +40,7 @@ function whatIsMissing(): string | undefined {
   return BuildKit.missing ?? DockerEngine.missing ?? Registry.missing ?? StandInImages.missing;
 }
 
-/** Triton's repositories, in little, behind git's own server. */
+/** Small versions of Triton's repositories, behind git's own server. */
 class Sources {
   private constructor(
     private readonly daemon: ChildProcess,
@@ -95,7 +95,7 @@ class Sources {
 }
 
 describe("the image's variant patched, every stage, on stand-ins for NVIDIA's images and Triton's sources", function () {
-  // Each looks at what the first has built.
+  // Each test uses what the first one has built.
   this.bail(true);
   let engine: DockerEngine | undefined;
   let kit: BuildKit;
@@ -112,7 +112,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
 
   const registryName = (name: string): string => `${registry.address}/${name}`;
 
-  /** A resource of the program below that builds an image and pushes it. */
+  /** A resource in the program below that builds and pushes an image. */
   const built = (name: string, properties: object): object => ({
     type: "docker-build:Image",
     properties: {
@@ -125,7 +125,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
     },
   });
 
-  /** A Pulumi program that builds the image, and before it what it is made from. */
+  /** A Pulumi program that builds the image, and before it the images it is built from. */
   const writeProgram = async (): Promise<void> => {
     assert.ok(engine);
     const standIn = async (target: string): Promise<object> =>
@@ -158,7 +158,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
 
   const pulumi = (...words: string[]): Promise<Finished> => workspace.run("pulumi", words);
 
-  /** Builds what is there now; gives the image by its digest. */
+  /** Builds the current state and returns the image by its digest. */
   const build = async (): Promise<string> => {
     await writeProgram();
     requireSuccess(
@@ -192,7 +192,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
       command,
     );
 
-  /** Owner, mode and place of each of Triton's files and folders. */
+  /** Owner, mode and path of each of Triton's files and folders. */
   const tritonFiles = async (name: string): Promise<string> =>
     inImage(name, "find /opt/tritonserver -printf '%U:%G %m %p\\n' | sort");
 
@@ -227,7 +227,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
     assert.fail(`${last.output}\n${await docker("logs", container)}`);
   };
 
-  /** Runs a container that must end by itself; what it says. */
+  /** Runs a container that must end by itself and returns its output. */
   const refusal = async (...words: string[]): Promise<string> => {
     assert.ok(engine);
     const { code, output } = await engine.docker(
@@ -266,7 +266,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
       ),
     );
     for (const name of fs.readdirSync(simulated)) fs.chmodSync(path.join(simulated, name), 0o755);
-    // The workspace belongs to us alone, and the image's user is another one.
+    // Only we can read the workspace, and the image has another user.
     fs.chmodSync(workspace.directory, 0o755);
     const home = workspace.file("home");
     fs.mkdirSync(home);
@@ -337,7 +337,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
       // The streams of the instance: for kernels, input, output and statistics.
       const { output: list } = await inside(container, "/opt/xsched/bin/xsched-ctl", "list");
       assert.equal([...list.matchAll(/^ *\d+ +bert\/bert_0 +\d+ +40 /gm)].length, 4, list);
-      // NVIDIA's own entrypoint is a script of Bash's; nothing of ours makes Bash look at the GPU again.
+      // NVIDIA's own entrypoint is a Bash script; nothing of ours makes Bash check the GPU again.
       const checks = async (): Promise<string> =>
         (await inside(container, "cat", "/tmp/bash-env.log")).output;
       const before = await checks();
@@ -390,7 +390,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
   }
 
   it("is the same image after a comment in the core: that is compiled anew, the backend is not", async () => {
-    // Each build of a stand-in's library differs from the one before, so that it would show.
+    // Each build of a stand-in library differs from the previous one, so a rebuild would show.
     fs.appendFileSync(workspace.file("native/xsched/src/preempt/clock.h"), "// changed\n");
     assert.equal(await build(), image);
   });

@@ -6,14 +6,14 @@ import * as net from "node:net";
 const LOWEST = 15_000;
 
 /**
- * Where the kernel takes ports from for whoever names none: Pulumi's engine and providers do so all the time, and would
- * take one of ours before the server has it.
+ * The kernel's range of ephemeral ports. Pulumi's engine and providers use them all the time, and would
+ * take one of ours before the server does.
  */
 function firstEphemeralPort(): number {
   return Number(fs.readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split(/\s/)[0]);
 }
 
-/** A server at a port of the loopback interface; undefined if another has it. */
+/** A server on a port of the loopback interface; undefined if the port is taken. */
 async function listen(port: number): Promise<net.Server | undefined> {
   const server = net.createServer();
   return new Promise((resolve) => {
@@ -33,11 +33,11 @@ const close = async (server: net.Server): Promise<void> =>
     });
   });
 
-/** What runs beside this process under `npm test` has another place, and takes other ports. */
+/** Processes that run next to this one under `npm test` have other places, and use other ports. */
 const PLACES = 16;
 const PLACE = Number(process.env.TEST_PLACE ?? 0) % PLACES;
 
-/** TCP ports of the loopback interface that nobody uses now, all held until all are known. */
+/** Free TCP ports of the loopback interface, all held until all have been found. */
 export async function freePorts(count: number): Promise<number[]> {
   const end = firstEphemeralPort();
   const held = new Map<number, net.Server>();

@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 
 import "./toolchain";
 
-/** What a command has said and how it ended. */
+/** A command's output and exit code. */
 export interface Finished {
   readonly code: number;
-  /** Standard output and standard error in the order in which they came. */
+  /** Standard output and standard error, in order. */
   readonly output: string;
 }
 
@@ -17,7 +17,7 @@ export interface Change {
   readonly done: string;
 }
 
-/** Runs a program to its end; what it prints is shown when MOCHA_VERBOSE is set. */
+/** Runs a program to its end; MOCHA_VERBOSE shows its output. */
 export async function execute(
   program: string,
   words: readonly string[],
@@ -46,7 +46,7 @@ export async function execute(
   return { code, output };
 }
 
-/** Fails unless a command has ended well; says then what matters of its output: hundreds of lines hide the reason. */
+/** Fails unless a command has succeeded. Shows only the relevant output: hundreds of lines would hide the reason. */
 export function requireSuccess({ code, output }: Finished): void {
   if (code === 0) return;
   const diagnostics = output.lastIndexOf("\nDiagnostics:");
@@ -54,7 +54,7 @@ export function requireSuccess({ code, output }: Finished): void {
   assert.fail(`the command ended with ${code}: ${shown.trim()}`);
 }
 
-/** The resources that an `up` or a `down` says it has touched. */
+/** The resources that an `up` or a `down` reports as changed. */
 export function changesIn(output: string): Change[] {
   const line = /^\s*(?:[-+~]+|<=|>=)\s+(\S+:\S+:\S+)\s+(\S+)\s+(created|updated|deleted|replaced)\b/gm;
   return [...output.matchAll(line)].map(([, type = "", name = "", done = ""]) => ({ type, name, done }));

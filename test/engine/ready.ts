@@ -6,8 +6,8 @@ import * as path from "node:path";
 import { execute, requireSuccess } from "./processes";
 
 /*
- * What a test has made ready, so that it does not have it installed again: npm packages, and the Triton of the process
- * runtime. That a fresh clone installs both is what local.test.ts shows.
+ * Installs npm packages and the process runtime's Triton without downloading them again. local.test.ts shows that a
+ * fresh clone installs both.
  */
 
 const PROJECT = path.resolve(__dirname, "../..");
@@ -19,7 +19,7 @@ export function userCache(...parts: string[]): string {
   return path.join(caches, "xsched-triton", ...parts);
 }
 
-/** Has a folder at another place as well. Its files are the same, or copies where the file system is another. */
+/** Links a folder's files into another folder, or copies them to another file system. */
 async function linkFolder(folder: string, target: string): Promise<void> {
   fs.mkdirSync(path.dirname(target), { recursive: true });
   const linked = await execute("cp", ["-al", folder, target], PROJECT);
@@ -28,7 +28,7 @@ async function linkFolder(folder: string, target: string): Promise<void> {
   requireSuccess(await execute("cp", ["-a", folder, target], PROJECT));
 }
 
-/** Gives a clone the packages of this project. */
+/** Gives a clone this project's packages. */
 export async function linkPackages(clone: string): Promise<void> {
   await linkFolder(path.join(PROJECT, "node_modules"), path.join(clone, "node_modules"));
 }
@@ -42,7 +42,7 @@ function installTriton(): string {
   const scripts = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-install-"));
   for (const concern of ["host", "server"])
     fs.cpSync(path.join(PROJECT, "components", concern, "scripts"), scripts, { recursive: true });
-  // It waits for another run that installs, and does nothing where all is there.
+  // It waits for another run that installs, and does nothing if everything is installed.
   const words = [path.join(scripts, "install-triton.sh"), host];
   const { status, stderr } = spawnSync("bash", words, { input: requirements, encoding: "utf8" });
   fs.rmSync(scripts, { recursive: true });
@@ -50,7 +50,7 @@ function installTriton(): string {
   return host;
 }
 
-/** Gives a host directory, which need not exist yet, a Triton as its first deployment would install it. */
+/** Gives a host directory, which need not exist yet, a Triton as if its first deployment had installed it. */
 export async function linkTriton(hostDirectory: string): Promise<void> {
   const runtime = path.join((installed ??= installTriton()), "runtime");
   const current = fs.readlinkSync(path.join(runtime, "current"));

@@ -17,7 +17,7 @@ export class Registry {
     private readonly temporary: string | undefined,
   ) {}
 
-  /** Who may use a registry that asks for a login. */
+  /** The credentials of a registry that requires a login. */
   public static readonly login = { username: "deployer", password: "of the test" };
 
   public static get missing(): string | undefined {
@@ -26,12 +26,12 @@ export class Registry {
       : "docker-registry is not installed (Debian: docker-registry)";
   }
 
-  /** A registry that everybody may use, and that keeps its images in a folder. */
+  /** A registry without a login that keeps its images in a folder. */
   public static open(folder: string): Promise<Registry> {
     return Registry.start(folder);
   }
 
-  /** An empty registry that asks for a login. */
+  /** An empty registry that requires a login. */
   public static withLogin(): Promise<Registry> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-registry-"));
     const passwords = path.join(folder, "htpasswd");
@@ -64,7 +64,7 @@ export class Registry {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** What it answers to somebody who is logged in. */
+  /** Its answer to a client that is logged in. */
   public async ask(place: string): Promise<unknown> {
     const { username, password } = Registry.login;
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;

@@ -15,9 +15,9 @@ const MODELS = [
 
 interface Example {
   readonly folder: string;
-  /** The file that says what is deployed. */
+  /** The file with the deployed config. */
   readonly program: string;
-  /** Makes the folder ready, as examples/README.md says. */
+  /** Prepares the folder, as examples/README.md says. */
   readonly prepare: (workspace: Workspace) => Promise<void>;
 }
 
@@ -39,7 +39,7 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
       await npm(workspace.directory, "run", "package");
       const [tarball] = fs.readdirSync(workspace.file("dist")).filter((name) => name.endsWith(".tgz"));
       await npm(folder, "install", workspace.file("dist", tarball ?? ""));
-      // What an image is built from comes with it, and makes the same image as here.
+      // The package includes the image's sources, and they give the same image.
       const revision = async (module: string): Promise<string> => {
         const script = `console.log(require(${JSON.stringify(module)}).stageBuildContext("patched", process.cwd()).revision)`;
         const words = ["-r", require.resolve("ts-node/register/transpile-only"), "-e", script];

@@ -25,7 +25,7 @@ describe("a model in S3 on the real engine", () => {
       .sort();
   };
 
-  /** Keys that the host has fetched, without the configuration, which the program reads. */
+  /** Keys that the host has fetched, without config.pbtxt, which the program reads. */
   const fetched = (): string[] => s3.fetched.filter((key) => !key.endsWith("config.pbtxt")).sort();
 
   const answer = async (value: number): Promise<string> =>

@@ -20,8 +20,8 @@ const PROJECT = path.resolve(__dirname, "../..");
 const PACKAGE = path.join(PROJECT, "native/package.sh");
 
 /**
- * In place of Docker: the container is this machine, and XSched in it lies where the test has put it. All else is real:
- * the host's scripts, xsched-ctl, the core, and a process whose streams it schedules on the simulated driver.
+ * Replaces Docker: the container is this machine, with XSched where the test has put it. Everything else is real: the
+ * host's scripts, xsched-ctl, the core, and a process whose streams it schedules on the simulated driver.
  */
 const DOCKER = `#!/bin/bash
 case $1 in
@@ -30,7 +30,7 @@ case $1 in
 esac
 `;
 
-/** A server whose scheduler is a real one. */
+/** A server with a real scheduler. */
 class ScheduledServer extends StandInServer {
   public constructor(
     private readonly folder: string,
@@ -105,9 +105,9 @@ describe("a running scheduler", () => {
       ),
       ended.then((code) => `ended with ${code}`),
     ]);
-    // The end of the line may come on its own.
+    // The line feed may arrive on its own.
     assert.equal(said.trim(), "ready");
-    // What the image's entrypoint writes.
+    // Written by the image's entrypoint.
     fs.mkdirSync(path.join(folder, "state"));
     fs.writeFileSync(path.join(folder, "state/server"), `${models.pid}\n127.0.0.1\n8000\nON\n-\n`);
     server = new ScheduledServer(folder, environment);

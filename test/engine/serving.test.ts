@@ -10,7 +10,7 @@ import { execute, type Finished, requireSuccess } from "./workspace";
 
 const SERVING = path.resolve(__dirname, "../../examples/serving");
 
-/** Two layers with the operators of all, run in ONNX's own reference implementation. */
+/** Two layers with all operators, run in ONNX's own reference implementation. */
 const EVALUATE = `
 import json, sys
 import numpy as np, onnx
@@ -131,7 +131,7 @@ describe("the serving example", () => {
   });
 });
 
-/** All of them are in the list of TensorRT's ONNX parser for 8.2. */
+/** All of them are on the list of TensorRT 8.2's ONNX parser. */
 const OPERATORS = [
   "Add",
   "Cast",

@@ -30,12 +30,12 @@ describe("the interruption of a spot instance, with a container on a real Docker
   let images: StandInImages;
   let machine: Machine;
   let metadata: MetadataService;
-  /** Each request on a connection of its own: on an open one, newer Tritons take requests until they end. */
+  /** Each request uses a new connection: on an open one, newer Tritons accept requests until they end. */
   let triton: TritonClient;
   let watcher: ChildProcess;
   let said: string;
 
-  /** Answers after so many seconds; gives the status, or 0 if the server does not take the request. */
+  /** Requests an answer after so many seconds; returns the status, or 0 if the server refuses the request. */
   const ask = async (seconds: number): Promise<number> => {
     const inputs = [{ name: "SECONDS", shape: [1], datatype: "FP32", data: [seconds] }];
     return triton.infer("slow", JSON.stringify({ inputs })).then(
@@ -162,7 +162,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     assert.ok(seconds > LONGEST_DRAIN - 1 && seconds < LONGEST_DRAIN + 8, `${seconds} s`);
     assert.deepEqual(await containers(), []);
     assert.equal(await inFlight, 0);
-    // A machine that stays after all gets its server back.
+    // A machine that stays gets its server back.
     metadata.notice = undefined;
     await hears("the server starts again");
     await until(60, serves);

@@ -129,7 +129,7 @@ describe("a stack on an existing machine over SSH", function () {
       !(changed.output + output).includes(ssh.privateKey.split("\n")[1]!),
       "the private key is not printed",
     );
-    // What a tunnel leaves open for a moment only.
+    // A tunnel may stay open for a moment.
     for (const end = Date.now() + 5000; tunnels(ssh.port).length > 0 && Date.now() < end;) {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

@@ -8,7 +8,7 @@ import { freePorts } from "./ports";
 
 const SSHD = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find((file) => fs.existsSync(file));
 
-/** A real sshd of our own on the loopback interface, with keys made for it. */
+/** A real sshd on the loopback interface, with keys generated for it. */
 export class SshServer {
   /** Whether this machine has an sshd to start. */
   public static readonly available = SSHD !== undefined;
@@ -40,7 +40,7 @@ export class SshServer {
       "Subsystem sftp internal-sftp",
     ];
     fs.writeFileSync(path.join(folder, "sshd_config"), configuration.join("\n") + "\n");
-    // Debian's sshd wants its privilege-separation folder, which its service would make.
+    // Debian's sshd requires its privilege-separation folder, which its service would create.
     if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true });
     const daemon = spawn(SSHD, ["-D", "-e", "-f", path.join(folder, "sshd_config")], {
       stdio: ["ignore", "ignore", process.env.MOCHA_VERBOSE ? "inherit" : "ignore"],

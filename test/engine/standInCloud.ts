@@ -11,7 +11,7 @@ const PROVIDERS = "test/fixtures/standInCloud";
 
 /** A stand-in for AWS, whose instances are SSH servers on the loopback interface. */
 export class StandInCloud {
-  /** Why there can be none here. */
+  /** Why this machine cannot run it. */
   public static readonly missing = !SshServer.available
     ? "sshd is not installed (Debian: openssh-server)"
     : process.getuid?.() !== 0
@@ -24,7 +24,7 @@ export class StandInCloud {
     process.env.STAND_IN_CLOUD = this.folder;
   }
 
-  /** What a workspace needs so that its stacks find it. */
+  /** Lets a workspace's stacks find it. */
   public serve(workspace: Workspace): void {
     workspace.environment.STAND_IN_CLOUD = this.folder;
     workspace.environment.PATH = `${workspace.file(PROVIDERS, "cli")}:${process.env.PATH}`;
@@ -34,7 +34,7 @@ export class StandInCloud {
     fs.appendFileSync(project, `plugins:\n  providers:\n${plugins.join("")}`);
   }
 
-  /** What there is of a type, such as `aws:ec2/instance:Instance`, or all. */
+  /** The resources of a type, such as `aws:ec2/instance:Instance`, or all. */
   public everything(type?: string): Remembered[] {
     return everything(type);
   }
@@ -43,7 +43,7 @@ export class StandInCloud {
     return path.join(this.folder, ...parts);
   }
 
-  /** Lets an operation fail with what AWS would say, until `recover`. */
+  /** Lets an operation fail with AWS's message, until `recover`. */
   public fail(type: string, operation: string, message: string): void {
     fs.mkdirSync(this.file("fail"), { recursive: true });
     fs.writeFileSync(this.file("fail", `${type.replaceAll(/[:/]/g, "-")} ${operation}`), message);

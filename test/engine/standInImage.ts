@@ -24,10 +24,10 @@ const CONFIGURATION = [
   `ENV PATH=/opt/triton/runtime/current/python/bin:/opt/tritonserver/bin:${SYSTEM_FOLDERS}`,
   "WORKDIR /opt/tritonserver",
 ];
-/** Two images that differ in a label only. */
+/** Two images that differ only in a label. */
 const VERSIONS = ["1", "2"] as const;
 
-/** What an image to compile in has besides, as NVIDIA's `-min` images do. */
+/** Also in an image for compiling, as in NVIDIA's `-min` images. */
 const TOOLS = ["cmake", "g++", "git", "make"];
 
 const INSTALL =
@@ -36,8 +36,8 @@ const INSTALL =
 type Version = (typeof VERSIONS)[number];
 
 /**
- * A registry on the loopback interface with images that stand in for NVIDIA's. They are made once and kept in the
- * user's cache, as the registry stores them; delete the folder to have them made again.
+ * A registry on the loopback interface with images that stand in for NVIDIA's. They are created once and kept in the
+ * user's cache, in the registry's format; delete the folder to create them again.
  */
 export class StandInImages {
   private constructor(
@@ -45,7 +45,7 @@ export class StandInImages {
     private readonly digests: Readonly<Record<Version, string>>,
   ) {}
 
-  /** What this machine lacks. */
+  /** What is missing on this machine. */
   public static get missing(): string | undefined {
     if (Registry.missing !== undefined) return Registry.missing;
     if (fs.existsSync(path.join(cacheFolder(), "digests.json"))) return undefined;
@@ -84,7 +84,7 @@ export class StandInImages {
     return `${this.repository}@${this.digests[version]}`;
   }
 
-  /** The image with compilers besides, as `repository@sha256:…`. It is made when it is first asked for. */
+  /** The image with compilers, as `repository@sha256:…`. It is created on first use. */
   public async tools(engine: DockerEngine): Promise<string> {
     const record = path.join(
       cacheFolder(),
@@ -108,7 +108,7 @@ function cacheFolder(): string {
   return path.join(cache, "xsched-triton", "stand-in-image", digest.digest("hex").slice(0, 16));
 }
 
-/** Makes the images, pushes them and forgets them; gives their digests in the registry. */
+/** Creates the images, pushes them and removes them locally; returns their digests in the registry. */
 async function makeImages(engine: DockerEngine, repository: string): Promise<Record<Version, string>> {
   console.log("      making the stand-in image, once on this machine (about 1½ minutes)");
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-image-"));
@@ -134,7 +134,7 @@ async function makeImages(engine: DockerEngine, repository: string): Promise<Rec
   }
 }
 
-/** Adds the tools to an image; gives the digest of the result in the registry. */
+/** Adds the tools to an image; returns the result's digest in the registry. */
 async function makeTools(engine: DockerEngine, plain: string, repository: string): Promise<string> {
   console.log("      making the image to compile in, once on this machine (about ½ minute)");
   const container = `xsched-triton-tools-${process.pid}`;
@@ -163,7 +163,7 @@ async function makeTools(engine: DockerEngine, plain: string, repository: string
   return digest;
 }
 
-/** Pushes an image and forgets it, since whoever deploys it is to pull it; gives its digest in the registry. */
+/** Pushes an image and removes it locally, so that a deployment has to pull it; returns its digest in the registry. */
 async function moveToRegistry(engine: DockerEngine, image: string): Promise<string> {
   await engine.ask("push", image);
   const pushed = await engine.ask("inspect", "--format", "{{index .RepoDigests 0}}", image);

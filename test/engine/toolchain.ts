@@ -3,7 +3,7 @@ import * as path from "node:path";
 
 const SCRIPT = path.resolve(__dirname, "../../scripts/test/engine-tools.mjs");
 
-/** The folder of the tools, which `npm test` has looked for; a test file that is run by itself looks now. */
+/** The folder of the tools, which `npm test` has found; a test file that runs by itself searches now. */
 function findTools(): string {
   const { status, stdout } = spawnSync(process.execPath, [SCRIPT], {
     stdio: ["ignore", "pipe", "inherit"],

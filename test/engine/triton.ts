@@ -21,8 +21,8 @@ export class TritonClient {
   private readonly agent: http.Agent;
 
   /**
-   * @param keepAlive whether a connection is used for more than one request
-   * @param patience how many seconds an answer may take
+   * @param keepAlive whether to reuse connections
+   * @param patience seconds that an answer may take
    */
   public constructor(
     private readonly port: number,
@@ -59,7 +59,7 @@ export class TritonClient {
     }
   }
 
-  /** The priority that Triton serves a model at, as Triton has it and as the scheduler has it. */
+  /** A model's priority in Triton and in the scheduler. */
   public async priority(model: string): Promise<{ triton: string | undefined; xsched: string | undefined }> {
     const { body } = await this.request("GET", `/v2/models/${model}/config`);
     const config = JSON.parse(body) as Parameters;
@@ -69,7 +69,7 @@ export class TritonClient {
     };
   }
 
-  /** A request that the model takes: every input filled with ones, one row where it batches. */
+  /** A request that the model accepts: every input filled with ones, a single row if it batches. */
   public async exampleRequest(model: string): Promise<string> {
     const { body } = await this.request("GET", `/v2/models/${model}`);
     const { inputs } = JSON.parse(body) as { inputs: readonly Tensor[] };
@@ -96,15 +96,15 @@ export class TritonClient {
   }
 }
 
-/** What a load of requests has met. */
+/** The results of a load. */
 export interface LoadReport {
   readonly sent: number;
   readonly failures: readonly string[];
-  /** Requests a second, from the first to the last. */
+  /** Requests per second, from the first to the last. */
   readonly rate: number;
 }
 
-/** Sends `rate` requests a second to each model until `work` has ended, whatever the answers are. */
+/** Sends `rate` requests per second to each model until `work` ends, whatever the answers. */
 export async function underLoad<T>(
   triton: TritonClient,
   models: readonly string[],
@@ -126,7 +126,7 @@ export async function underLoad<T>(
         failures.push(String(error));
       }
     };
-    // Catches up after a busy moment of this process, so that the mean rate is what was asked for.
+    // Catches up after a busy moment of this process, to keep the mean rate.
     const timer = setInterval(() => {
       for (const due = ((Date.now() - started) * rate) / 1000; sent < due; sent++) {
         const request: Promise<void> = send().finally(() => pending.delete(request));

@@ -11,7 +11,7 @@ export { type Change, changesIn, execute, type Finished, requireSuccess } from "
 
 const PROJECT = path.resolve(__dirname, "../..");
 
-/** A clone of the project in a folder of its own, in which nothing runs. */
+/** A clone of the project in its own folder, with nothing running in it. */
 export class Workspace {
   public readonly directory = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
 
@@ -24,7 +24,7 @@ export class Workspace {
     return workspace;
   }
 
-  /** A clone as a newcomer has it: nothing is set up. */
+  /** A fresh clone, with nothing set up. */
   public static async fresh(environment: NodeJS.ProcessEnv = {}): Promise<Workspace> {
     const workspace = new Workspace(environment);
     const { output } = await execute("git", ["ls-files", "-coz", "--exclude-standard"], PROJECT);
@@ -52,7 +52,7 @@ export class Workspace {
     return execute("npm", ["run", "--silent", ...words], this.directory, this.environment);
   }
 
-  /** Runs a program in the folder, with what `environment` adds. */
+  /** Runs a program in the folder, with additional environment variables. */
   public run(
     program: string,
     words: readonly string[],
@@ -62,8 +62,8 @@ export class Workspace {
   }
 
   /**
-   * Makes a stack beside `local`, with the config of its own file or else the same, in a backend of the workspace's
-   * own. It can keep secrets.
+   * Creates a stack next to `local`, with the config of its own file or else the same, in the workspace's own backend. It
+   * can keep secrets.
    *
    * @param secrets values by their paths in the config
    */

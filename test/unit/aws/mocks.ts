@@ -33,7 +33,7 @@ export class Recording {
  * Runs a program on mocks.
  *
  * @param preview whether outputs stay unknown, as in a preview of something new
- * @param outputs what a resource has beside its inputs, in an update
+ * @param outputs a resource's additional outputs in an update
  */
 export async function record(
   preview: boolean,
@@ -62,7 +62,7 @@ export async function record(
   return new Recording(resources);
 }
 
-/** What an output comes to; undefined while it is unknown. */
+/** The value of an output; undefined while it is unknown. */
 export function valueOf<T>(output: pulumi.Output<T>): Promise<T | undefined> {
   return (output as unknown as { promise(withUnknowns?: boolean): Promise<T | undefined> }).promise();
 }

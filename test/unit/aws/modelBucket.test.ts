@@ -11,7 +11,7 @@ import { type Registered, Recording, record, valueOf } from "./mocks";
 
 const HOST = "/srv/triton";
 
-/** What the provider answers. */
+/** The provider's answers. */
 const outputs = ({ type, name, inputs }: Registered): Record<string, unknown> => {
   switch (type) {
     case "aws:s3/bucket:Bucket":

@@ -401,7 +401,7 @@ describe("the CloudWatch agent of a host", () => {
   let machine: Machine;
   let agent: string;
 
-  /** An agent that notes what it is told, and takes any configuration but one that says "refuse me". */
+  /** An agent that records its calls, and accepts any configuration but one that says "refuse me". */
   const CONTROL = `#!/bin/bash
 echo "$*" >>"$MACHINE/agent-orders"
 case "$*" in

@@ -132,7 +132,7 @@ describe("switching arms", () => {
       });
 
       it("keeps a priority that was changed live", async () => {
-        if (mode === "transparent") return; // There a live change is one of the configuration.
+        if (mode === "transparent") return; // There, a live change is a change of the configuration.
         await setPriority(standIn, "batch", 12);
         before = MODELS.map(({ name }) => standIn.config(name));
         queues = MODELS.map(({ name }) => standIn.queuePriority(name));

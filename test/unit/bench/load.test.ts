@@ -40,7 +40,7 @@ describe("an open load", () => {
     assert.deepEqual(load.intended, times);
     load.lag.forEach((lag, index) => {
       assert.ok(lag >= 0, `request ${index} is never early`);
-      // The answer comes 150 ms after it was sent, so a late sending shows in the latency.
+      // The answer arrives 150 ms after the request was sent, so late sending shows in the latency.
       assert.ok((load.latency[index] ?? 0) >= 149 + lag, `${load.latency[index]} with lag ${lag}`);
     });
     assert.ok(Math.min(...load.lag) < 5, "some are sent in time even on a busy machine");
@@ -107,7 +107,7 @@ describe("a closed load", () => {
     assert.equal(most, 3);
     assert.equal(underWay, 0);
     assert.equal(load.ends.length, load.latency.length);
-    // What was under way is waited for, and nothing is sent any more.
+    // It waits for requests in flight, and sends no more.
     assert.ok(load.ends.length >= 10 && load.ends.length <= 12, `${load.ends.length} answers`);
     assert.ok(load.latency.every((value) => value >= 4));
   });

@@ -31,7 +31,7 @@ const RATE: Readonly<Record<string, number>> = {
   xsched: 80,
 };
 
-/** Results of arms whose latencies are those of the one alone, 10 to 20 ms, times a factor. */
+/** Results of arms whose latencies are those of the model alone, 10 to 20 ms, times a factor. */
 function results(rounds = 3, perRound = 200): Results {
   const plan: Plan = {
     high: "bert-high",

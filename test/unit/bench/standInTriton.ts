@@ -1,7 +1,7 @@
 import * as http from "node:http";
 import { type AddressInfo } from "node:net";
 
-/** A request as the stand-in got it. */
+/** A request that the stand-in received. */
 export interface Received {
   readonly at: number;
   readonly url: string;
@@ -9,7 +9,7 @@ export interface Received {
   readonly body: Buffer;
 }
 
-/** An HTTP server that answers inference requests as it is told. */
+/** An HTTP server with scripted answers to inference requests. */
 export class StandInTriton {
   public readonly received: Received[] = [];
 
@@ -18,7 +18,7 @@ export class StandInTriton {
     public readonly url: string,
   ) {}
 
-  /** @param answer what becomes of the request with this number: delay in milliseconds and status */
+  /** @param answer the answer to the request with this number: delay in milliseconds and status */
   public static async start(
     answer: (number: number) => { delay: number; status?: number },
   ): Promise<StandInTriton> {

@@ -37,7 +37,7 @@ describe("arguments of the components", () => {
     inputs = new ComponentInputs("TritonServer", "edge", rule, {});
   });
 
-  /** The message that a component's constructor ends in. */
+  /** The message of the error that a component's constructor throws. */
   const refusal = (args: object): string => {
     try {
       new api.TritonStack("edge", args);

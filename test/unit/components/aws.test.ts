@@ -52,7 +52,7 @@ for (const preview of [true, false]) {
           newResource: ({ type, name, inputs }) => {
             registered.push({ type, name, inputs: inputs as Record<string, unknown> });
             const made = preview ? {} : OUTPUTS[type];
-            // In a preview, nothing that is made has an id.
+            // In a preview, new resources have no id.
             return { id: preview ? "" : `${name}-id`, state: { ...(inputs as object), ...made } };
           },
           call: ({ token }) => {

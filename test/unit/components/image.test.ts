@@ -33,7 +33,7 @@ for (const preview of [true, false]) {
       fs.rmSync(program, { recursive: true, force: true });
     });
 
-    /** Registers the component and gives its reference; undefined while it is not known. */
+    /** Registers the component and returns its reference; undefined while it is unknown. */
     const reference = async (args: components.TritonImageArgs): Promise<string | undefined> => {
       registered = [];
       calls = [];

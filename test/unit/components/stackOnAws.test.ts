@@ -12,7 +12,7 @@ const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
 const URL = "111122223333.dkr.ecr.us-east-1.amazonaws.com/registry";
 
-/** The settings of a stack of this project, with what only its user knows. */
+/** The settings of one of this project's stacks, with the values that only its user knows. */
 function settingsOf(stack: string, known: Record<string, object>): Settings {
   const text = fs.readFileSync(path.join(ROOT, `Pulumi.${stack}.yaml`), "utf8");
   const { config } = parse(text) as { config: Record<string, object> };
@@ -30,7 +30,7 @@ function settingsOf(stack: string, known: Record<string, object>): Settings {
   return readSettings(Object.fromEntries(raw), context);
 }
 
-/** What AWS and the host answer. */
+/** The answers of AWS and the host. */
 function made(type: string, name: string): object {
   switch (type) {
     case "aws:ecr/repository:Repository":

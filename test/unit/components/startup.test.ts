@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 const ROOT = path.resolve(__dirname, "../../..");
 
-/** Runs a program and gives the packages of Pulumi that it has loaded. */
+/** Runs a program and returns the Pulumi packages that it loads. */
 function loadedBy(program: string): string[] {
   const script = `
     const pulumi = require("@pulumi/pulumi");

@@ -213,7 +213,7 @@ describe("build-engines.sh", () => {
       await s3.stop();
     });
 
-    // moto runs in another process, so that waiting for a script does not keep it from answering; the proxy does not.
+    // moto runs in another process, so it can answer while we wait for a script; the proxy cannot.
     const deploy = (host: string, options = SHARED): Promise<{ status: number | null; stderr: string }> =>
       new Promise((resolve) => {
         directory = path.join(folder, host);
@@ -250,7 +250,7 @@ describe("build-engines.sh", () => {
       assert.match(third.stderr, /the shared engine of bert, version 1 is damaged/);
       assert.equal(builds(), 2);
       assert.match(ready("1/model.plan"), /^onnx$/m);
-      // It has put a whole one there again.
+      // It has uploaded a complete one again.
       assert.match((await deploy("fourth")).stderr, /took the engine/);
     });
 

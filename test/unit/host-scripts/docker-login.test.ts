@@ -16,7 +16,7 @@ describe("docker-login.sh with the role of an instance", () => {
     fs.writeFileSync(file(name), ["#!/bin/bash", ...lines, ""].join("\n"), { mode: 0o755 });
   };
 
-  /** Logs in, and prints what docker would then use. */
+  /** Logs in, and prints the credentials that docker would use. */
   const login = (image: string): { status: number | null; stdout: string; stderr: string } => {
     const script = [
       `. ${COMPONENTS}/host/scripts/host-directory.sh`,

@@ -26,7 +26,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
   let s3: S3Server;
   let folder: string;
   let directory: string;
-  /** What lies in the bucket, by path. */
+  /** The bucket's content, by path. */
   let objects: Map<string, { content: Buffer; etag: string }>;
 
   before(async function () {
@@ -192,7 +192,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     const stop = new AbortController();
     const running = run("fetch-model.sh", ["scale", "v1", SOURCE], list(), stop.signal);
     const record = path.join(directory, "models/store/scale/.fetching/objects");
-    // An answer that has not begun would be asked for again, and given.
+    // An answer that has not started would be requested again.
     const half = path.join(path.dirname(record), "files/1/weights.bin.part");
     while (!(
       fs.existsSync(record) &&

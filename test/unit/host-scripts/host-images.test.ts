@@ -8,7 +8,7 @@ const SCRIPTS = ["host", "server"].map((concern) =>
   path.resolve(__dirname, "../../../components", concern, "scripts"),
 );
 
-/** A Docker whose images are files, some of which somebody else uses. It keeps the configuration that a pull had. */
+/** A Docker whose images are files, some of them used by somebody else. It keeps the configuration of a pull. */
 const DOCKER = `#!/bin/bash
 file=$IMAGES/$(printf '%s' "\${@: -1}" | tr / _)
 case "$1 $2" in
@@ -60,7 +60,7 @@ describe("the images of a host", () => {
     run("pull-image.sh", [image(name)]);
   };
 
-  /** What start-server.sh does when a server runs from the image. */
+  /** As start-server.sh does once a server runs from the image. */
   const use = (name: string): void => {
     const script = `. "$1/host-directory.sh"; . "$1/host-images.sh"; use_host_directory "$2"; keep_image "$3"`;
     const { status, stderr } = bash(["-c", script, "-", path.join(folder, "bin"), directory, image(name)]);

@@ -6,7 +6,7 @@ import * as path from "node:path";
 
 const root = path.resolve(__dirname, "../../..");
 
-/** Runs bash with host-python.sh loaded; what the host has is overridden by redefining its functions. */
+/** Runs bash with host-python.sh loaded; redefined functions stand in for the host. */
 function bash(script: string): { status: number | null; stdout: string; stderr: string } {
   const load = ["host/scripts/host-directory.sh", "server/scripts/host-python.sh"]
     .map((file) => `. "${path.join(root, "components", file)}"`)
@@ -47,7 +47,7 @@ describe("host-python.sh", function () {
   });
 
   it("fetches missing libpython and pip without root", function () {
-    // This is about Debian and Ubuntu; anywhere else the message below is all there is.
+    // Only for Debian and Ubuntu; elsewhere there is only the message below.
     if (spawnSync("sh", ["-c", "apt-cache show libpython3.11 python3-pip-whl"]).status !== 0) this.skip();
     const { status, stdout, stderr } = find(`
       python_candidates() { printf '/usr/bin/python3\\n'; }

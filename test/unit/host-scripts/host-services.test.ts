@@ -56,9 +56,9 @@ describe("the services of a host", () => {
       boot.includes(`ExecStart=/bin/bash "${machine.file("bin/boot-host.sh")}" "${machine.directory}"\n`),
     );
     assert.match(machine.unit(unit("resume")), new RegExp(`^After=docker\\.service ${unit("boot")}$`, "m"));
-    // Not as root: what it starts could not be stopped by the user who deploys.
+    // Not as root: the deploying user could not stop the processes that it starts.
     for (const name of ["resume", "spot", "metrics"]) assert.match(machine.unit(unit(name)), /^User=\w+$/m);
-    // A server that they have started does not end with them.
+    // A server that they started survives them.
     for (const name of ["resume", "spot"]) assert.match(machine.unit(unit(name)), /^KillMode=process$/m);
     for (const name of machine.units()) {
       const { stdout, stderr, error } = spawnSync(
@@ -83,7 +83,7 @@ describe("the notice of a spot interruption", function () {
   this.timeout(30_000);
   let machine: Machine;
   let metadata: http.Server;
-  /** Requests with a token that counts; without one; and for a token. */
+  /** Requests with a valid token, without one, and for a token. */
   let seen: { polls: number; refused: number; tokens: number };
   let token: string;
   let answer: string | undefined;

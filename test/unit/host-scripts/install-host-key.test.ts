@@ -38,7 +38,7 @@ describe("install-host-key.sh", () => {
     for (const name of ["key", "other"]) {
       execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", file(name)]);
     }
-    // What the machine image has brought.
+    // The machine image's own key.
     fs.copyFileSync(file("other"), file("ssh/ssh_host_ed25519_key"));
     fs.copyFileSync(file("other"), file("ssh/ssh_host_rsa_key"));
     program("systemctl", 'echo "$*" >"$FOLDER/systemctl"');

@@ -12,7 +12,7 @@ const BUCKET = "instance-store-models";
 
 const md5 = (content: string): string => createHash("md5").update(content).digest("hex");
 
-/** Where the kernel has no device mapper, LVM keeps its real books, and the volume is a file. */
+/** Where the kernel has no device mapper, LVM keeps its real metadata, and the volume is a file. */
 const LVM = `#!/bin/bash
 name=\${0##*/} group=\${@: -1} file=$MACHINE/volume
 real() {
@@ -42,7 +42,7 @@ esac
 `;
 const HAS_DEVICE_MAPPER = fs.readFileSync("/proc/misc", "utf8").includes(" device-mapper");
 
-/** Real block devices, which lsblk takes for the disks of an instance. */
+/** Real block devices, which lsblk reports as an instance's disks. */
 class Disks {
   private readonly devices: { device: string; model: string }[] = [];
 
@@ -59,7 +59,7 @@ class Disks {
     return `xsched-triton-${digest.slice(0, 12)}`;
   }
 
-  /** Runs a program of the machine; gives what it says. */
+  /** Runs a program on the machine and returns its output. */
   public ask(program: string, ...words: string[]): string {
     const { status, stdout, stderr } = spawnSync(program, words, {
       encoding: "utf8",
@@ -69,7 +69,7 @@ class Disks {
     return stdout.trim();
   }
 
-  /** Whether a disk holds nothing at all. */
+  /** Whether a disk is blank. */
   public isBlank(device: string): boolean {
     return spawnSync("blkid", ["-p", device]).status === 2;
   }
@@ -88,11 +88,11 @@ class Disks {
     return device;
   }
 
-  /** What a reboot of the instance does. */
+  /** Simulates a reboot of the instance. */
   public reboot(): void {
     for (const place of [this.machine.file("models/store"), path.join(this.machine.folder, "dlami")]) {
       const mounted = spawnSync("mountpoint", ["-q", place]).status === 0;
-      // What a script has started may still end.
+      // A script's child may still be ending.
       if (mounted)
         execFileSync("bash", ["-c", 'until umount "$0" || ((++tries > 50)); do sleep 0.1; done', place]);
     }
@@ -101,7 +101,7 @@ class Disks {
     }
   }
 
-  /** What a stop of the instance does. */
+  /** Simulates a stop of the instance. */
   public stopInstance(): void {
     this.reboot();
     for (const { device, model } of this.devices) {
@@ -271,7 +271,7 @@ describe("the instance store of a host", function () {
   it("is never a disk that the user may not read", () => {
     const device = disks.add(INSTANCE_STORE);
     execFileSync("mkfs.ext4", ["-q", "-L", "theirs", device]);
-    // Root's rights, as far as the script asks for them: blkid finds something, as it does for root.
+    // Simulates root's permissions where the script needs them: blkid finds something, as it does for root.
     machine.program(
       "sudo",
       '#!/bin/bash\nshift\necho "$*" >>"$MACHINE/as-root"\ncase $1 in vgs) exit 5 ;; esac\n',

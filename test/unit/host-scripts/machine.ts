@@ -12,7 +12,7 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** A systemd that notes what it is told, and thinks that what it has started runs. */
+/** A systemd that records its calls, and believes that everything it started runs. */
 const SYSTEMCTL = `#!/bin/bash
 echo "$*" >>"$MACHINE/systemctl"
 unit=\${@: -1}
@@ -74,14 +74,14 @@ export class Machine {
     });
   }
 
-  /** Runs a script that is to succeed; gives what it says. */
+  /** Runs a script that must succeed and returns its output. */
   public async succeed(script: string, words: readonly string[] = [], input = ""): Promise<string> {
     const { status, stdout, stderr } = await this.run(script, words, input);
     assert.equal(status, 0, `${script}: ${stderr}`);
     return stdout + stderr;
   }
 
-  /** What systemd was told since the last time, without questions. */
+  /** The calls of systemd since the last time, without queries. */
   public orders(): string[] {
     const file = path.join(this.folder, "systemctl");
     const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : [];

@@ -6,13 +6,13 @@ import * as path from "node:path";
 
 const root = path.resolve(__dirname, "../../..");
 
-/** A Docker that has one container until it is told to remove it. */
+/** A Docker that has one container until it is removed. */
 const LISTS_UNTIL_REMOVED = `case "$1" in
   ps) [ -e "$0.removed" ] || echo 0123456789ab ;;
   rm) touch "$0.removed" ;;
 esac`;
 
-/** In place of the record of images, which is tested on its own. */
+/** Replaces the record of images, which has its own test. */
 const NO_RECORD = 'record_pulled_image() { docker recorded "$1"; }';
 
 describe("server-container.sh", () => {
@@ -27,7 +27,7 @@ describe("server-container.sh", () => {
     fs.rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Runs bash with the container functions, on a PATH whose docker writes down how it is called. */
+  /** Runs bash with the container functions, on a PATH whose docker records its calls. */
   function calls(script: string, { gpu = false, docker = "" } = {}): string[][] {
     const record = path.join(folder, "calls");
     const program = (name: string, text: string) => {

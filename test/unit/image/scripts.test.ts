@@ -9,7 +9,7 @@ import * as path from "node:path";
 const SCRIPTS = path.resolve(__dirname, "../../../images/triton");
 const HTTP_STATUS = path.resolve(__dirname, "../../../native/http_status/http_status.cc");
 
-/** Writes down how it is called, says so, and runs until it is told to end. */
+/** Records its call, reports it, and runs until it is told to end. */
 const TRITONSERVER = `#!/bin/bash
 trap 'echo stopped >>"$RECORD"; exit 0' TERM
 { printf '%s\\n' "$@"; env; } >"$RECORD.new"
@@ -50,7 +50,7 @@ describe("the image's scripts", function () {
     fs.writeFileSync(path.join(folder, "programs", name), text, { mode: 0o755 });
   };
 
-  /** Starts one of the scripts as it lies in the image, with only these variables. */
+  /** Starts one of the image's scripts, with only these variables. */
   const start = (
     script: string,
     words: readonly string[],
@@ -89,7 +89,7 @@ describe("the image's scripts", function () {
     assert.ok(holds(), what);
   };
 
-  /** Starts tritonserver through the entrypoint, and gives what it was called with. */
+  /** Starts tritonserver through the entrypoint, and returns its arguments and environment. */
   const serve = async (
     words: readonly string[] = [],
     environment: NodeJS.ProcessEnv = {},
@@ -360,7 +360,7 @@ describe("the image's scripts", function () {
             `set XSCHED_CUDA_LIB to ${host}`,
           ),
         );
-        // Whoever names a driver means it.
+        // A driver that the user names is used.
         const { called } = await serve([], { ...environment, XSCHED_CUDA_LIB: compat });
         assert.ok(called.includes(`XSCHED_CUDA_LIB=${compat}`));
         assert.equal(fs.readFileSync(state("server"), "utf8").split("\n")[4], "-");

@@ -17,7 +17,7 @@ function sample(seconds: number, requests: number, blockedMs: number, more: Part
     name,
     inference_stats: {
       success: { count, ns: count * 7e6 },
-      // Some releases write 64-bit numbers as texts.
+      // Some releases write 64-bit numbers as strings.
       queue: { count, ns: String(count * 2e6) },
       compute_infer: { count, ns: count * 5e6 },
     },

@@ -9,7 +9,7 @@ import { TextFormatError } from "../../../components/models/config/textFormatErr
 import { document, meaningOf } from "./textFormatSamples";
 import { runs } from "../../properties";
 
-/** What a malformed file is likely made of. */
+/** Likely parts of a malformed file. */
 const PUNCTUATION = Array.from("{}<>[]:;,-.\"'\\# \n09afx_é");
 
 describe("parser of protobuf text format", () => {

@@ -348,7 +348,7 @@ ${PRIORITY_BLOCK}`,
       "instance_group",
       "model_warmup",
     ]);
-    // Fields that are edited, in spellings that Triton takes, among any others.
+    // Edited fields, in spellings that Triton accepts, among others.
     const ours = fc.constantFrom(
       'name: "m"',
       "optimization { graph { level: 1 } }",

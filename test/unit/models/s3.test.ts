@@ -108,7 +108,7 @@ describe("a model in S3, read with the SDK", function () {
   it("consists of its objects by ETag, and its configuration", async () => {
     await s3.put("sdk-bucket", "team/chat/1/model.onnx", "weights");
     await s3.put("sdk-bucket", "team/chat/config.pbtxt", 'backend: "onnxruntime"\n');
-    // Begins the same, and is another model.
+    // Another model with the same prefix.
     await s3.put("sdk-bucket", "team/chat-2/1/model.onnx", "other");
     const { objects, config, location } = await readS3Model("s3://sdk-bucket/team/chat");
     const etag = createHash("md5").update("weights").digest("hex");

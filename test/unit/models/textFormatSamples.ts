@@ -2,13 +2,13 @@ import * as fc from "fast-check";
 
 import { Field, Value } from "../../../components/models/config/parser";
 
-/** A generated text and what the parser has to make of it. */
+/** A generated text and its expected parse. */
 export interface Sample<T> {
   readonly text: string;
   readonly meaning: T;
 }
 
-/** What a tree means, without where it stands. */
+/** A tree without its positions. */
 export type Meaning = string | readonly Meaning[] | { readonly fields: readonly FieldMeaning[] };
 export type FieldMeaning = readonly [string, Meaning];
 
@@ -94,7 +94,7 @@ const scalar: fc.Arbitrary<Sample<Meaning>> = fc.oneof(
 
 const name = fc.constantFrom("name", "optimization", "a_1", "X", "[nvidia.ext]", "[type.googleapis.com/a.B]");
 
-// Records, since fast-check asks for an index signature, which interfaces do not have.
+// Records, because fast-check requires an index signature, which interfaces lack.
 type Tree = Record<"message", Sample<Meaning>> &
   Record<"field", Sample<FieldMeaning>> &
   Record<"fields", Sample<readonly FieldMeaning[]>>;
@@ -139,7 +139,7 @@ const tree = fc.letrec<Tree>((tie) => ({
   })),
 }));
 
-/** Texts in protobuf text format with every spelling that it allows. */
+/** Texts in protobuf text format, in every allowed spelling. */
 export const document: fc.Arbitrary<Sample<readonly FieldMeaning[]>> = fc
   .tuple(maybeSpace, tree.fields, fc.constantFrom("", "# no line break at the end"))
   .map(([before, { text, meaning }, after]) => ({ text: before + text + after, meaning }));

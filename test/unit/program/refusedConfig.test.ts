@@ -10,7 +10,7 @@ import { MISTAKES, type Mistake, TOGETHER } from "../../fixtures/mistakes";
 const ROOT = path.resolve(__dirname, "../../..");
 const PROGRAM = path.join(ROOT, "index.ts");
 
-/** Runs the program as the engine does, with mocks for its resources, and gives the names of those that it made. */
+/** Runs the program as the engine does, with mocks for its resources, and returns the names of the created ones. */
 async function run(config: Document): Promise<string[]> {
   const made: string[] = [];
   const newResource = ({ name, inputs }: pulumi.runtime.MockResourceArgs) => {
@@ -37,7 +37,7 @@ describe("a mistake in the stack config", () => {
   const localStack = (): Document =>
     parseDocument(fs.readFileSync(path.join(ROOT, "Pulumi.local.yaml"), "utf8"));
 
-  /** What the program says of mistakes, without indentation. It must not have made anything. */
+  /** The program's message about mistakes, without indentation. It must not have created anything. */
   const refusal = async (mistakes: readonly Mistake[]): Promise<string> => {
     const config = localStack();
     for (const { make } of mistakes) make(config);

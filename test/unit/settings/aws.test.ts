@@ -24,7 +24,7 @@ const RANGE_FORM =
 const VOUCHED = "a range that you can vouch for: SSH must not be open to the internet";
 const VOUCHED_FIX = "give your own address with /32, or set allowPublicSsh to true if you really want this";
 
-/** What is changed of a host that is right, and the only fault: path, value given, what is allowed, fix. */
+/** A change to a valid host, and its only fault: path, given value, what is allowed, fix. */
 const cases: readonly (readonly [
   string,
   Record<string, unknown>,
@@ -297,7 +297,7 @@ describe("settings of a host on AWS", () => {
     assert.equal(parsed(on("g6.xlarge", base("24.05"))).host.kind, "aws");
     assert.equal(parsed(on("p5.48xlarge", base("22.09"))).host.kind, "aws");
     assert.equal(refusal(on("g6.xlarge", base("22.12"))).faults[0]?.path, "host.instanceType");
-    // What is in an image that only has a digest is for its entrypoint to say.
+    // Of an image with only a digest, the entrypoint checks the content.
     assert.equal(parsed(on("g6.xlarge", { kind: "container", image: IMAGE })).host.kind, "aws");
   });
 

@@ -2,7 +2,7 @@ import * as path from "node:path";
 
 import { readSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
 
-/** A machine whose file system holds `/project/models/<letter>/1` for each letter, files, and an ONNX model in `x`. */
+/** A machine whose file system contains `/project/models/<letter>/1` for each letter, files, and an ONNX model in `x`. */
 export const context: SettingsContext = {
   origin: "config",
   stack: "dev",
@@ -24,7 +24,7 @@ export function parsed(raw: unknown): Settings {
   return readSettings(raw, context);
 }
 
-/** The error that the config ends in; anything else that is thrown is a crash. */
+/** The error that the config causes; any other exception is a crash. */
 export function refusal(raw: unknown): SettingsError {
   try {
     readSettings(raw, context);

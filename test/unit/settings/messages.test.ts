@@ -8,14 +8,14 @@ import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
 const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
 const a = { name: "a", source: "models/a" };
-/** A model with something to build an engine from. */
+/** A model from which an engine can be built. */
 const x = { name: "x", source: "models/x" };
 const engine = (shape: object): object => ({ ...x, engine: { shapes: [{ input: "ids", ...shape }] } });
 const CONTAINER = { runtime: { kind: "container", image: IMAGE } };
 const build = { repository: "registry.example.com/triton" };
 const login = { username: "deployer", password: pulumi.secret("hunter2") };
 
-/** Config, and the only fault that it has: path, value given, what is allowed, fix. */
+/** A config and its only fault: path, given value, what is allowed, fix. */
 const cases: readonly (readonly [string, unknown, readonly [string, string, string, string]])[] = [
   [
     "an unknown top-level key",

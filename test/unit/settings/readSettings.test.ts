@@ -358,13 +358,13 @@ function endsWell(raw: unknown): void {
     }
     return;
   }
-  // What was accepted has no other keys than the known ones.
+  // Accepted config has only known keys.
   assert.ok(isPlainObject(raw));
   assert.ok(Object.keys(raw).every((key) => Object.hasOwn(TOP_LEVEL_KEYS, key)));
   assert.ok(settings);
 }
 
-/** Everything of the config is found in the settings, at the same place. */
+/** Everything in the config is in the settings, at the same place. */
 function assertHolds(actual: unknown, raw: unknown): void {
   if (Array.isArray(raw)) {
     assert.ok(Array.isArray(actual) && actual.length === raw.length);

@@ -16,7 +16,7 @@ describe("stackConfig", () => {
     pulumi.runtime.setAllConfig({});
   });
 
-  /** Config values as the engine hands them over: objects and lists as JSON. */
+  /** Config values as the engine passes them: objects and lists as JSON. */
   function read(values: Readonly<Record<string, unknown>>, secretKeys: string[] = []): Settings {
     const texts = Object.entries(values).map(([key, value]) => [
       key,

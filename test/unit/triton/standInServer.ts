@@ -3,9 +3,9 @@ import { type ModelConfig } from "../../../scripts/triton/modelConfig";
 import { type Queue } from "../../../scripts/triton/scheduler";
 
 interface Served {
-  /** As its stack has it. */
+  /** The stack's configuration. */
   deployed: ModelConfig;
-  /** As Triton serves it. */
+  /** The served configuration. */
   served: ModelConfig;
 }
 
@@ -20,8 +20,8 @@ export function modelConfig(name: string, priority: number): ModelConfig {
 }
 
 /**
- * A deployed server as its host's scripts answer for it: Triton with models and, if it is scheduled, queues that are
- * made anew with each load.
+ * A deployed server, as its host's scripts report it: Triton with models and, if it is scheduled, queues that each load
+ * creates anew.
  */
 export class StandInServer implements DeployedServer {
   public readonly stack = "dev";
@@ -54,7 +54,7 @@ export class StandInServer implements DeployedServer {
     return this.of(model).served;
   }
 
-  /** What another `up` leaves. */
+  /** The state after another `up`. */
   public deploy(config: ModelConfig): void {
     this.served.set(config.name, { deployed: config, served: config });
   }
