@@ -52,9 +52,6 @@ TEST_F(QueueTest, ArgumentsAreChecked)
   EXPECT_EQ(XQueueSetName(xq, "bert"), kXSchedSuccess);
   EXPECT_EQ(XHintDeadline(xq, 1), kXSchedErrorNotSupported);
   EXPECT_EQ(
-      XHintSetScheduler(kSchedulerGlobal, kPolicyHighestPriorityFirst),
-      kXSchedErrorNotSupported);
-  EXPECT_EQ(
       XHintSetScheduler(kSchedulerLocal, kPolicyHighestPriorityFirst),
       kXSchedSuccess);
 }
@@ -255,16 +252,45 @@ TEST_F(QueueTest, WhatIsNotSupportedSaysSoOnce)
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(XHintTimeslice(100), kXSchedErrorNotSupported);
     EXPECT_EQ(
+        XHintSetScheduler(
+            kSchedulerLocal, kPolicyCompletelyFairScheduler),
+        kXSchedErrorNotSupported);
+    EXPECT_EQ(
+        XHintSetScheduler(kSchedulerGlobal, kPolicyHighestPriorityFirst),
+        kXSchedErrorNotSupported);
+    EXPECT_EQ(
         XHintUtilization(stream.Queue(), 50), kXSchedErrorNotSupported);
     EXPECT_EQ(
         XQueueResume(stream.Queue(), kQueueResumeFlagDropCommands),
         kXSchedErrorNotSupported);
   }
   const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(CountIn(log, "WARN"), 3) << log;
+  EXPECT_EQ(CountIn(log, "WARN"), 4) << log;
+  EXPECT_EQ(CountIn(log, "no policy but HPF"), 1) << log;
   EXPECT_EQ(CountIn(log, "XHintTimeslice has no effect"), 1) << log;
   EXPECT_EQ(CountIn(log, "XHintUtilization has no effect"), 1) << log;
   EXPECT_EQ(CountIn(log, "XQueueResume cannot drop commands"), 1) << log;
+}
+
+TEST_F(QueueTest, AppManagedNeedsNoPolicy)
+{
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(
+      XHintSetScheduler(kSchedulerAppManaged, kPolicyUnknown),
+      kXSchedSuccess);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(
+      XHintSetScheduler(kSchedulerAppManaged, kPolicyHighestPriorityFirst),
+      kXSchedSuccess);
+  EXPECT_EQ(
+      CountIn(
+          testing::internal::GetCapturedStderr(),
+          "the application schedules; the policy does not count"),
+      1);
+  EXPECT_EQ(
+      XHintSetScheduler(kSchedulerLocal, kPolicyHighestPriorityFirst),
+      kXSchedSuccess);
 }
 
 TEST_F(QueueTest, SuspendHoldsOtherThreadsBack)

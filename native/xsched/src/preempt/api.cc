@@ -257,7 +257,19 @@ XHintSetScheduler(XSchedulerType scheduler, XPolicyType policy)
   if (scheduler <= kSchedulerUnknown || scheduler >= kSchedulerMax) {
     return kXSchedErrorInvalidValue;
   }
-  return Guard([&] { return Scheduler::Get().SetPolicy(scheduler, policy); });
+  if (scheduler == kSchedulerAppManaged && policy != kPolicyUnknown) {
+    Log(LogLevel::kWarning,
+        "XHintSetScheduler: the application schedules; the policy does not "
+        "count");
+  }
+  return Guard([&] {
+    const XResult result = Scheduler::Get().SetPolicy(scheduler, policy);
+    return result != kXSchedErrorNotSupported
+               ? result
+               : XSCHED_NOT_SUPPORTED(
+                     "there is no scheduler but LCL and APP, and no policy "
+                     "but HPF");
+  });
 }
 
 XSCHED_EXPORT XResult
