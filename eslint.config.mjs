@@ -10,12 +10,12 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
     rules: {
-      // A number or a boolean in a message is what it looks like.
+      // Numbers and booleans are unambiguous in a message.
       "@typescript-eslint/restrict-template-expressions": [
         "error",
         { allowNumber: true, allowBoolean: true },
       ],
-      // Does not see through pulumi.Input.
+      // The rule does not see through pulumi.Input.
       "@typescript-eslint/no-unsafe-enum-assignment": "off",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
       // `const { kind, ...rest } = …` is how a key is left away.
@@ -46,7 +46,7 @@ export default tseslint.config(
   },
   {
     files: ["test/**/*.ts"],
-    // A test says by its next assertion what is there.
+    // In a test, the next assertion fails if a value is missing.
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   ...[

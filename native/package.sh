@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the core as the plain tests do, and installs it in a folder. Prints the
-# simulated driver's library, for who has no GPU.
+# path of the simulated driver, for machines without a GPU.
 #   usage: package.sh FOLDER
 set -euo pipefail
 

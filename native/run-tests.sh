@@ -2,30 +2,30 @@
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# What the tests of native code share: build and run the GoogleTest programs
-# plain, under ThreadSanitizer, and under AddressSanitizer with UBSan. Sourced,
-# never run.
+# Shared by the tests of native code: builds and runs the GoogleTest programs
+# plain, under ThreadSanitizer, and under AddressSanitizer with UBSan. Source
+# this file; do not run it.
 
-# How long a program may take, in seconds: more than ten times what the slowest
-# needs on a machine that is not busy.
+# How long a program may take, in seconds: more than ten times as long as the
+# slowest one on an idle machine.
 readonly TEST_SECONDS=300
 
 NATIVE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # One build of each kind serves the tests of all native code.
 readonly NATIVE BUILDS=$NATIVE/build
 
-# A compiler cache makes a build that was made before, in any clone, quick.
+# With a compiler cache, repeating a build is quick, even in another clone.
 use_ccache() {
   command -v ccache >/dev/null || return 0
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache
-  # Paths in what is compiled do not say in which clone it lies.
+  # Paths in the compiled code do not depend on the clone.
   export CCACHE_BASEDIR=$NATIVE CCACHE_NOHASHDIR=1
 }
 
-# build_kind KIND [TARGET]...: builds all native code, or only what is named, in
+# build_kind KIND [TARGET]...: builds all native code, or only the targets, in
 # build/KIND: plain, thread (ThreadSanitizer) or address (AddressSanitizer and
-# UBSan). Shows what a compiler said when it fails. Others that build the same
-# at the same time wait.
+# UBSan). Shows the compiler's output if it fails. Concurrent builds of the same
+# kind wait.
 build_kind() {
   local kind=$1 lock
   shift
@@ -39,7 +39,7 @@ build_kind() {
   exec {lock}>"$BUILDS/$kind.lock"
   flock "$lock"
   if ! {
-    # The plain build is also the package that is installed, so it is made as that is.
+    # The plain build is also the installed package, so it is built like that.
     cmake -S "$NATIVE" -B "$BUILDS/$kind" -DCMAKE_BUILD_TYPE="$([ "$kind" = plain ] && echo Release || echo RelWithDebInfo)" \
       "-DXSCHED_SANITIZER=${sanitizers[$kind]}" &&
       cmake --build "$BUILDS/$kind" --parallel "$(nproc)" ${1:+--target "$@"}
@@ -50,16 +50,15 @@ build_kind() {
   exec {lock}>&-
 }
 
-# run_tests FOLDER [plain|thread|address]...: builds once for each kind, all of
-# them by default, and runs the programs *_test of FOLDER in the build, all of
-# them even after one fails. Of a program that fails it shows what does not
-# belong to a test that passed.
+# run_tests FOLDER [plain|thread|address]...: builds each kind, by default all of
+# them, and runs the programs FOLDER/*_test of the build, all of them even if one
+# fails. Shows the output of a failed program, without the tests that passed.
 run_tests() {
   local folder=$1 kind test status failed=0
   shift
   export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
   export UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1 ${UBSAN_OPTIONS:-}"
-  # The scheduler lives as long as the process; what it made is still reachable.
+  # The scheduler lives as long as the process, so its memory is still reachable.
   export ASAN_OPTIONS="detect_leaks=1 ${ASAN_OPTIONS:-}"
   [ $# -gt 0 ] || set -- plain thread address
   for kind in "$@"; do
@@ -83,8 +82,8 @@ run_tests() {
   return "$failed"
 }
 
-# without_passed LOG: what a GoogleTest program has printed, without its tests
-# that passed.
+# without_passed LOG: the output of a GoogleTest program, without the tests that
+# passed.
 without_passed() {
   awk '
     /^\[ RUN      \]/ { held = $0; holds = 1; next }

@@ -1,4 +1,4 @@
-// Writes what is generated from the rules in components/settings: the types of the components' arguments,
+// Writes the files generated from the rules in components/settings: the types of the components' arguments,
 // docs/settings.md and the plugin's schema. A unit test fails when one of them is stale.
 import { createRequire } from "node:module";
 

@@ -1,8 +1,7 @@
-// What `npm test` calls: every check of the project, side by side where they do not compete, then why those failed that
-// did, one table and one closing line. A check that needs a program which this machine lacks says so and counts as
-// skipped; under CI=true it fails.
-//   npm test [-- NAME…]      the checks whose titles begin with a name; all by default
-//   npm run test:fast        those that take little
+// `npm test`: runs every check of the project, side by side where they do not compete, then prints why checks failed, a
+// table and a closing line. A check that needs a missing program says so and counts as skipped; under CI=true it fails.
+//   npm test [-- NAME…]      the checks whose titles begin with a name; by default all
+//   npm run test:fast        the quick ones
 import os from "node:os";
 
 import { installPackages } from "./packages.mjs";
@@ -28,7 +27,7 @@ const begin = Date.now();
 
 await runSideBySide(checks, places(checks, os.availableParallelism()), async (check, place) => {
   const started = Date.now();
-  // What a check prints stays together: it is shown at its end, unless it is the only one.
+  // A check's output stays together: it is shown at the check's end, unless it is the only check.
   const alone = checks.length === 1;
   let printed = "";
   console.log(alone ? `\n━━ ${check.title}` : `▸ ${check.title}`);

@@ -1,6 +1,5 @@
-// Finds the Pulumi binaries that this project runs with, each one where it can be had: installed already, kept from an
-// earlier run, as the vendor's own download, or built with Go. docs/reference/toolchain.md describes where they are kept and what
-// can be overridden.
+// Finds this project's Pulumi binaries: installed already, cached by an earlier run, downloaded from the vendor, or built
+// with Go. docs/reference/toolchain.md describes the cache and what can be overridden.
 //
 // Plain Node without dependencies: it runs before `npm ci` has.
 import * as fs from "node:fs";
@@ -26,7 +25,7 @@ export { isRunning } from "./toolchain/processes.mjs";
  *   home: string, // a PULUMI_HOME whose plugins are the providers
  *   tools: Record<string, { file: string, version: string, from: string }>,
  * }>}
- * @throws {ToolchainError} when a tool can be had in no way; its message says what was tried and how to install it
+ * @throws {ToolchainError} if no way to get a tool works; its message says what was tried and how to install it
  */
 export async function ensureTools(names = defaultTools, { log = () => {}, environment = process.env } = {}) {
   const unknown = names.filter((name) => !Object.hasOwn(tools, name));
@@ -44,17 +43,17 @@ export async function ensureTools(names = defaultTools, { log = () => {}, enviro
   const found = Object.fromEntries(names.map((name) => [name, cache.read(name)]));
   const lost = names.filter((name) => !found[name]);
   if (lost.length > 0) {
-    throw new ToolchainError(`${lost.join(", ")} went from ${cache.root} again; fix: run this again`);
+    throw new ToolchainError(`${lost.join(", ")} disappeared from ${cache.root}; fix: run this again`);
   }
   return { path: cache.bin, home: cache.home, tools: found };
 }
 
-/** Whether a tool is there already, so that `ensureTools` has nothing to do for it. */
+/** Whether a tool is ready, so that `ensureTools` has nothing to do. */
 export function isReady(name, environment = process.env) {
   return new Cache(environment).read(name) !== undefined;
 }
 
-/** One search for missing tools: each way to them, in turn. */
+/** A search for missing tools, which tries each way in turn. */
 class Search {
   constructor(cache, environment, log) {
     this.ways = {
@@ -81,17 +80,17 @@ class Search {
   }
 }
 
-/** Takes what another clone, or an earlier state of this one, has downloaded or built. */
+/** Takes a tool that another clone, or an earlier state of this one, has downloaded or built. */
 function takeKept(cache, name) {
   const kept = cache.stored(name);
-  // Nobody can do anything about that, so it isn't worth a line.
+  // Nobody can do anything about this, so it isn't worth a line.
   if (!kept) throw new NotThisWay("");
   cache.takeStored(name, kept);
 }
 
 /**
- * `node scripts/toolchain.mjs [NAME…]` prints the result as JSON, what it is doing on stderr; with `--path` only the
- * folder that goes on PATH.
+ * `node scripts/toolchain.mjs [NAME…]` prints the result as JSON, and its progress on stderr; with `--path`, it prints
+ * only the folder to put on PATH.
  */
 async function main(words) {
   const names = words.filter((word) => word !== "--path");

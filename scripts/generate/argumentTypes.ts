@@ -23,15 +23,15 @@ import {
 } from "../../components/settings/schema";
 
 /*
- * The arguments of the components as TypeScript. Pulumi's analyser, which makes the plugin's schema, takes interfaces
- * and constants only, and an editor shows a comment only where it is part of a declaration, so that types inferred from
- * the rules would do for neither.
+ * The components' arguments as TypeScript. Pulumi's analyser, which derives the plugin's schema, accepts only interfaces
+ * and constants, and an editor only shows comments of declarations. Types inferred from the rules would not do for
+ * either.
  */
 
 type AnyRule = Rule<unknown, unknown>;
 type AnyField = Field<unknown, unknown, unknown>;
 
-/** What each file declares, with all that it refers to and no file before it has. */
+/** What each file declares, including everything it refers to that no earlier file declares. */
 const CONCERNS: readonly { readonly file: string; readonly rules: readonly AnyRule[] }[] = [
   { file: "hostArgs", rules: [tritonHostInputs(true), hostServicesInputs, awsGpuHostInputs] },
   { file: "imageArgs", rules: [tritonImageInputs, ecrRepositoryInputs] },
@@ -45,7 +45,7 @@ const HEADER = "// Generated from the rules in components/settings by `npm run g
 
 const LINE = 100;
 
-/** Text of each generated file, by its name without an extension. */
+/** The text of each generated file, by its name without an extension. */
 export function argumentTypes(): ReadonlyMap<string, string> {
   const owners = new Map<string, string>();
   const files = new Map<string, string>();
@@ -64,13 +64,13 @@ class Module {
   private readonly declarations: string[] = [];
   private readonly imports = new Map<string, Set<string>>();
 
-  /** @param owners the file of each name that is declared */
+  /** @param owners the file of each declared name */
   public constructor(
     private readonly file: string,
     private readonly owners: Map<string, string>,
   ) {}
 
-  /** Declares the type of a rule and those that it refers to. */
+  /** Declares a rule's type and the types that it refers to. */
   public declare(rule: AnyRule): void {
     this.typeOf(rule);
   }
@@ -161,7 +161,7 @@ function nameOf(inside: Extract<Inside, { kind: "fields" }>): string {
   return inside.name;
 }
 
-/** The keys of all kinds as one object, which is all that other languages can express. */
+/** The keys of all kinds in one object, which is all that other languages can express. */
 function unionFields({ name, variants, usual }: Extract<Inside, { kind: "variants" }>): Fields {
   const kinds = Object.entries(variants);
   const names = Object.fromEntries(kinds.map(([kind, { description }]) => [kind, description]));
@@ -268,7 +268,7 @@ function usualOf(absent: Absent): string | undefined {
   }
 }
 
-/** None of an object, whose keys have examples, and of what has a handful of values. */
+/** No example for an object, whose keys have examples, or for a type with a handful of values. */
 function exampleOf({ type, example, inside }: AnyRule, better: string | undefined): string | undefined {
   if (inside?.kind === "items") {
     if (inside.item.type === "object") return undefined;
@@ -284,7 +284,7 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-/** A comment of JSDoc; each paragraph begins a line. */
+/** A JSDoc comment; each paragraph starts a new line. */
 function comment(paragraphs: readonly string[], indent = ""): string {
   const lines = paragraphs.flatMap((paragraph) =>
     wrap(paragraph.replaceAll("*/", "* /"), LINE - indent.length),

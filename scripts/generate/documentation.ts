@@ -32,7 +32,7 @@ function section(key: string, field: Field<unknown, unknown, unknown>): string {
     "",
     `${field.description} Default: ${usual(field.absent)}.`,
     "",
-    // Aligned columns would change every line with each longer text.
+    // With aligned columns, a longer text would change every line.
     "<!-- prettier-ignore-start -->",
     "",
     "| key | takes | default | what it is |",
@@ -89,7 +89,7 @@ function fieldRows(fields: Fields, path: string): readonly Row[] {
   ]);
 }
 
-/** What each of the names means that a key takes. */
+/** The meaning of each name that a key accepts. */
 function meanings(inside: Inside | undefined): readonly string[] {
   if (inside?.kind !== "names") return [];
   return [
@@ -118,7 +118,7 @@ function usual(absent: Absent): string {
   }
 }
 
-/** Text that keeps to its cell of the table. */
+/** Text that stays in its cell of the table. */
 function cell(text: string): string {
   return text.replaceAll("|", "\\|").replaceAll("<", "&lt;");
 }

@@ -12,7 +12,7 @@ const ROOT = path.resolve(__dirname, "../..");
 /** The schema of the package as a Pulumi plugin. */
 export const SCHEMA = "components/schema.json";
 
-/** What comes from the rules alone, by its path in the repository. */
+/** The files generated from the rules alone, by their paths in the repository. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   ...Object.fromEntries(
     [...argumentTypes()].map(([name, text]) => [`components/settings/generated/${name}.ts`, () => text]),
@@ -20,7 +20,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   "docs/settings.md": settingsDocumentation,
 };
 
-/** The text of a generated file in the form that the linter asks for. */
+/** The text of a generated file, formatted as the linter requires. */
 export async function formatted(file: string, text: string): Promise<string> {
   const place = path.join(ROOT, file);
   return prettier.format(text, { ...(await prettier.resolveConfig(place)), filepath: place });
@@ -29,7 +29,7 @@ export async function formatted(file: string, text: string): Promise<string> {
 /** Writes all generated files. */
 export async function generate(): Promise<void> {
   for (const [file, text] of Object.entries(GENERATED)) await write(file, text());
-  // Comes from the files before it.
+  // Generated from the files before it.
   await write(SCHEMA, await packageSchema());
 }
 

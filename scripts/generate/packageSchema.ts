@@ -11,7 +11,7 @@ const PACKAGE = path.join(ROOT, "components");
 /** A declaration of a union in the generated types, which Pulumi's analyser refuses. */
 const UNION = /^export type (\w+) = ([^();]+);$/gm;
 
-/** What the analyser calls the values of an `any`. */
+/** The analyser's type for `any`. */
 const ANY = "pulumi.json#/Any";
 
 interface Property {
@@ -27,8 +27,8 @@ interface Schema {
 }
 
 /**
- * The schema of the package as a Pulumi plugin, by Pulumi's own analyser. It knows no unions, which Pulumi's schema can
- * express: it gets to see `any` in their place, and they are put back into what it says.
+ * The schema of the package as a Pulumi plugin, from Pulumi's own analyser. The analyser does not support unions, but
+ * Pulumi's schema does: the analyser sees `any` instead, and the unions are put back into its result.
  */
 export async function packageSchema(): Promise<string> {
   fs.mkdirSync(path.join(ROOT, ".local"), { recursive: true });

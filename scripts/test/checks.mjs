@@ -1,11 +1,11 @@
-// What `npm test` checks.
+// The checks of `npm test`.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 
 export const ROOT = path.resolve(import.meta.dirname, "../..");
 
-/** Files that git knows, or would know, and that match one of the patterns. */
+/** Files that git tracks or would track, and that match one of the patterns. */
 export function projectFiles(...patterns) {
   const { stdout } = spawnSync("git", ["ls-files", "-co", "--exclude-standard", ...patterns], {
     cwd: ROOT,
@@ -27,8 +27,8 @@ function goModulesWithTests() {
 }
 
 /**
- * What the files of engine tests use that only one of them can have at a time, beside the place of an engine test, and
- * roughly how many seconds each takes on two cores: those that take long begin first, so that none is left at the end.
+ * The resources that only one file of engine tests can use at a time, and roughly how many seconds each file takes on two
+ * cores. Long ones start first, so that none of them is left at the end.
  */
 const ENGINE_TESTS = {
   image: { uses: ["docker"], seconds: 240 },
@@ -42,7 +42,7 @@ const ENGINE_TESTS = {
   reuse: { uses: [], seconds: 150 },
 };
 
-/** A check for each file of engine tests. A file that the table does not have takes little. */
+/** A check for each file of engine tests. A file that is not in the table is quick. */
 function engineTests() {
   const files = projectFiles("test/engine/*.test.ts").map((file) => {
     const name = path.basename(file, ".test.ts");
@@ -60,7 +60,7 @@ function engineTests() {
 
 const TOOLCHAIN = "engine tests, toolchain";
 
-/** What keeps one core busy. */
+/** Checks that keep one core busy. */
 function lintAndUnit() {
   // Both look again at what has changed, by content. eslint could not: what it says of a file depends on others' types.
   const incremental = ["--incremental", "--tsBuildInfoFile", "node_modules/.cache/tsc.tsbuildinfo"];
@@ -85,7 +85,7 @@ function lintAndUnit() {
   ];
 }
 
-/** What compiles, on all cores. */
+/** Checks that compile, on all cores. */
 function compiled() {
   const native = (title, ...words) => ({ title, needs: "cmake", words: ["bash", ...words] });
   return [
@@ -104,13 +104,13 @@ function compiled() {
 }
 
 /**
- * One entry a check, in the order in which they begin:
+ * One entry per check, in the order in which they start:
  *
  * - `title`; `npm test -- NAME…` takes the checks whose title begins with a name
  * - `words`, a program and its arguments, or `mocha`, arguments of mocha
- * - `needs`: the program without which it cannot run
- * - `uses`: what has only so many places (see `places`): a check waits until it has one of each
- * - `after`: the title of a check that has to have ended before
+ * - `needs`: a program that it requires
+ * - `uses`: resources with a limited number of places (see `places`): a check waits until it has one of each
+ * - `after`: the title of a check that must end before
  * - `fast`: part of `npm run test:fast`
  */
 export function allChecks() {
@@ -123,9 +123,8 @@ export function allChecks() {
 }
 
 /**
- * How many checks at a time may use what has only so many places; one where this says nothing. Engine tests mostly
- * wait: the longest keep a core busy for a fifth of their time. So more of them run than there are cores, and without
- * them more linters.
+ * How many checks may use a resource at a time; one by default. Engine tests mostly wait: the longest keep a core busy
+ * for a fifth of their time. So more of them run than there are cores, and without them more linters.
  */
 export function places(checks, cores) {
   const engine = checks.some(({ uses }) => uses.includes("engine"));

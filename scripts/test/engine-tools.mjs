@@ -1,13 +1,12 @@
-// Gets the tools that the engine tests run with, and prints the folder that holds them: bin/ goes on PATH, home/ is a
-// PULUMI_HOME whose plugins are the providers. Called once for a whole run, or by a single test file that is run by
-// itself.
+// Gets the engine tests' tools and prints their folder: bin/ goes on PATH, home/ is a PULUMI_HOME whose plugins are the
+// providers. Called once for a whole run, or by a test file that runs by itself.
 import * as path from "node:path";
 
 import { defaultTools, ensureTools, ToolchainError } from "../toolchain.mjs";
 
-/** What the engine tests need beside what `npm run up` does. */
+/** The tools that the engine tests need: those of `npm run up`, and one more. */
 const needed = [...defaultTools, "pulumi-language-yaml"];
-/** What the tests that build an image need; they say themselves that they are skipped. */
+/** The tools of the tests that build an image. Without them, those tests report that they are skipped. */
 const forImages = ["pulumi-resource-docker-build", "buildkitd"];
 
 const log = console.error;

@@ -1,11 +1,11 @@
-// What `npm test` repeats at its very end about the checks that failed: whoever reads the end of a log has the reason.
+// Repeats the reasons of failed checks at the very end of `npm test`, so that the end of a log contains them.
 import { stripVTControlCharacters } from "node:util";
 
-/** How many lines of a check without tests of its own, and of one test's error, are repeated. */
+/** How many lines to repeat, of a check without named tests or of one test's error. */
 const LINES = 40;
-/** How many failed tests of one check are repeated. */
+/** How many failed tests to repeat per check. */
 const TESTS = 10;
-/** The longest line that is repeated whole, in characters. */
+/** The longest line to repeat completely, in characters. */
 const COLUMNS = 300;
 
 /** The last `LINES` lines of a text, without colours, each of at most `COLUMNS` characters. */
@@ -17,10 +17,10 @@ export function lastLines(text) {
 }
 
 /**
- * What is said about one failed check.
+ * The report about one failed check.
  * @param {string} title the check's
- * @param {{output: string, failures?: {title: string, error: string}[]}} result the end of what it printed, and the
- *   tests that failed, where they are known by name
+ * @param {{output: string, failures?: {title: string, error: string}[]}} result the end of its output, and the failed
+ *   tests, if they are known by name
  */
 export function describeFailure(title, { output, failures = [] }) {
   const heading = `━━ why ${title} failed`;

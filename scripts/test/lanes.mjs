@@ -1,13 +1,12 @@
 // Runs checks side by side where they do not compete.
 
 /**
- * Runs checks, each as soon as it has a place of everything that it uses and the check before it has ended, in their
- * order otherwise.
+ * Runs checks in order, each as soon as it has a place of every resource that it uses and the check before it has ended.
  *
- * @param checks as `allChecks` gives them
- * @param {Record<string, number>} places how many checks may use a thing at a time; one where it says nothing
- * @param {(check, place: number) => Promise<unknown>} run `place` is a number that no check has that runs at
- *   the same time, counted from 0
+ * @param checks the result of `allChecks`
+ * @param {Record<string, number>} places how many checks may use a resource at a time; one by default
+ * @param {(check, place: number) => Promise<unknown>} run `place` is a number, counted from 0, that no concurrent
+ *   check has
  */
 export async function runSideBySide(checks, places, run) {
   const waiting = [...checks];

@@ -8,7 +8,7 @@ import { bin, ROOT } from "./checks.mjs";
 
 const inCi = process.env.CI === "true";
 
-/** The end of what a check prints is kept in memory, for a check that fails, in characters. */
+/** How much of the end of a check's output is kept in memory, in characters, in case it fails. */
 const KEPT_OUTPUT = 100_000;
 
 function has(program) {
@@ -16,12 +16,12 @@ function has(program) {
 }
 
 /**
- * Runs a program and gives its exit status (null: ended by a signal) and the end of its output.
- * @param {(text: string) => void} show gets what it prints, on either stream
+ * Runs a program and returns its exit status (null: ended by a signal) and the end of its output.
+ * @param {(text: string) => void} show gets the output of both streams
  */
 function runProgram([program, ...words], { cwd = ROOT, env = {}, show }) {
   return new Promise((resolve) => {
-    // Its output goes through here, so it would not see by itself that this is a terminal.
+    // The program's output is piped, so it cannot see that this is a terminal.
     const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
     const child = spawn(program, words, {
       cwd,
@@ -37,7 +37,7 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, show }) {
     child.stderr.setEncoding("utf8").on("data", take);
     child.on("error", (error) => resolve({ status: null, output: `${output}${error.message}\n` }));
     child.on("close", (status) => resolve({ status, output }));
-    // What it has started and left running may have its output open; that is not waited for.
+    // Processes that it left running may keep its output open; do not wait for them.
     child.on("exit", () => {
       setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), 2000).unref();
     });
@@ -54,13 +54,13 @@ async function runMocha(words, options) {
     ? JSON.parse(fs.readFileSync(counts, "utf8"))
     : { passed: 0, failed: 1, skipped: 0 };
   fs.rmSync(path.dirname(counts), { recursive: true });
-  // A run that ends badly without a failed test (a crash, no test found) is a failure, too.
+  // A run that ends with an error but no failed test (a crash, no test found) is a failure, too.
   if (status !== 0 && result.failed === 0) result.failed = 1;
   if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0, output };
   return { ...result, output };
 }
 
-/** Runs a check; gives how many of its tests passed, failed and were skipped, and the end of what it printed. */
+/** Runs a check and returns how many of its tests passed, failed and were skipped, and the end of its output. */
 export async function runCheck({ needs, mocha, words, cwd }, { env, show }) {
   if (needs && !has(needs)) {
     const output = `${needs} is not installed.\n`;

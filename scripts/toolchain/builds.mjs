@@ -1,4 +1,4 @@
-// Gets tools by building them with Go, from the modules in offline/.
+// Builds tools with Go, from the modules in offline/.
 import { BuildError, build, goVersion, modules } from "../../offline/build.mjs";
 import { lastLines } from "./processes.mjs";
 import { Progress } from "./progress.mjs";

@@ -1,13 +1,13 @@
-// Where the tools are kept: one folder per user, which all clones share.
+// The tools' cache: one folder per user, which all clones share.
 //
-//   store/<tool>-…      each binary that was downloaded or built, under a name that says what it is made from
+//   store/<tool>-…      each binary that was downloaded or built, under a name that identifies its sources
 //   sets/<digest>/      the tools of one state of this project: bin/ has the CLI, its hosts and daemons, home/ is a
-//                       PULUMI_HOME whose plugins are the providers, stamps/<tool>.json is written last and says that
-//                       the tool is complete
-//   lock, temporary-*   of a run that is getting tools
+//                       PULUMI_HOME whose plugins are the providers, stamps/<tool>.json is written last and marks the
+//                       tool as complete
+//   lock, temporary-*   belong to a run that is getting tools
 //
-// A set's tools are hard links into the store, or links to what is installed on this machine. Clones whose tools are
-// made from the same things have the same set.
+// A set's tools are hard links into the store, or links to programs that are installed on this machine. Clones whose
+// tools have the same sources share a set.
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -18,13 +18,13 @@ import { goVersion, moduleDigest } from "../../offline/build.mjs";
 import { isRunning } from "./processes.mjs";
 import { ToolchainError, tools } from "./tools.mjs";
 
-/** How long what a killed run was making stays, in milliseconds. */
+/** How long a killed run's temporary files stay, in milliseconds. */
 const LEFTOVERS_STAY = 24 * 60 * 60 * 1000;
 
 /** The folder of all clones: XSCHED_TRITON_TOOLCHAIN, or a folder in the user's cache by the XDG specification. */
 function cacheFolder(environment) {
   if (environment.XSCHED_TRITON_TOOLCHAIN) return path.resolve(environment.XSCHED_TRITON_TOOLCHAIN);
-  // The specification says that a relative path is to be ignored.
+  // The specification says to ignore a relative path.
   const caches = path.isAbsolute(environment.XDG_CACHE_HOME ?? "")
     ? environment.XDG_CACHE_HOME
     : path.join(environment.HOME || os.homedir(), ".cache");
@@ -43,14 +43,14 @@ export class Cache {
   constructor(environment) {
     this.root = cacheFolder(environment);
     this.environment = environment;
-    /** By tool, a digest of all that its binary depends on, except for the compiler. */
+    /** By tool, a digest of everything that its binary depends on, except for the compiler. */
     this.sources = Object.fromEntries(Object.keys(tools).map((name) => [name, sourcesOf(name)]));
     this.set = path.join(this.root, "sets", digest(this.sources));
     this.bin = path.join(this.set, "bin");
     this.home = path.join(this.set, "home");
   }
 
-  /** Where a tool lies in the set. */
+  /** A tool's path in the set. */
   file(name) {
     const { kind, provider, version } = tools[name];
     return kind === "provider"
@@ -58,7 +58,7 @@ export class Cache {
       : path.join(this.bin, name);
   }
 
-  /** What the set has of a tool; undefined if it has to be looked for. */
+  /** A tool of the set; undefined if it has to be searched for. */
   read(name) {
     try {
       const { from, go } = JSON.parse(fs.readFileSync(this.stampFile(name), "utf8"));
@@ -68,7 +68,7 @@ export class Cache {
       if (go !== undefined && !this.isCurrentGo(go)) return undefined;
       return { file, version: tools[name].version, from };
     } catch {
-      return undefined; // absent or damaged: looked for again
+      return undefined; // absent or damaged: search again
     }
   }
 
@@ -76,7 +76,7 @@ export class Cache {
     return path.join(this.set, "stamps", `${name}.json`);
   }
 
-  /** A binary that another release of Go has built is built again; where Go has gone, it will do. */
+  /** A binary built by another release of Go is built again; without Go, it will do. */
   isCurrentGo(version) {
     this.go ??= goVersion(this.environment) ?? "";
     return this.go === "" || this.go === version;
@@ -84,23 +84,23 @@ export class Cache {
 
   // The store ---------------------------------------------------------------------------------------------------
 
-  /** Fails if what a tool is built from is not what it was when this run began. */
+  /** Fails if a tool's sources have changed since this run began. */
   requireUnchanged(name) {
     if (sourcesOf(name) === this.sources[name]) return;
     throw new ToolchainError(`offline/${name} changed while it was built; fix: run this again`);
   }
 
-  /** The name in the store of the vendor's release. */
+  /** The vendor's release's name in the store. */
   downloadedName(name) {
     return `${name}-${tools[name].version}-${process.platform}-${process.arch}`;
   }
 
-  /** The name in the store of what a release of Go has built from the sources here. */
+  /** The name in the store of a binary that a release of Go has built from our sources. */
   builtName(name, go) {
     return `${name}-${tools[name].version}-${this.sources[name]}-${go}`;
   }
 
-  /** A binary of the store that can be taken as it is: its name and the release of Go that built it, if one did. */
+  /** A usable binary in the store: its name and the release of Go that built it, if one did. */
   stored(name) {
     const present = fs.existsSync(this.storeFolder) ? fs.readdirSync(this.storeFolder).sort() : [];
     const downloaded = this.downloadedName(name);
@@ -117,8 +117,8 @@ export class Cache {
   }
 
   /**
-   * Puts a binary into the store with `place(file)`, under a name that says what it is made from. By a rename: whoever
-   * looks sees the whole binary or none.
+   * Puts a binary into the store with `place(file)`, under a name that identifies its sources. It is renamed into place,
+   * so a reader sees the complete binary or none.
    */
   async store(entry, place) {
     const temporary = path.join(this.temporary, entry);
@@ -129,7 +129,7 @@ export class Cache {
 
   // The set -----------------------------------------------------------------------------------------------------
 
-  /** Takes a binary of the store into the set. */
+  /** Adds a binary of the store to the set. */
   takeStored(name, { entry, go }, from = go ? `built from offline/${name}` : "downloaded earlier") {
     const stored = path.join(this.storeFolder, entry);
     this.take(name, { from, go }, (file) => {
@@ -143,7 +143,7 @@ export class Cache {
     });
   }
 
-  /** Takes a tool that is installed on this machine into the set. */
+  /** Adds a tool that is installed on this machine to the set. */
   takeInstalled(name, from) {
     this.take(name, { from: `installed at ${from}` }, (file) => fs.symlinkSync(from, file));
   }
@@ -155,7 +155,7 @@ export class Cache {
     fs.mkdirSync(path.dirname(file), { recursive: true });
     fs.mkdirSync(path.join(this.set, "stamps"), { recursive: true });
     fs.rmSync(this.stampFile(name), { force: true });
-    // To rename one name of a file to another of the same file does nothing.
+    // Renaming one name of a file to another name of the same file does nothing.
     fs.rmSync(file, { force: true });
     link(temporary);
     fs.renameSync(temporary, file);
@@ -166,9 +166,8 @@ export class Cache {
   // The lock ----------------------------------------------------------------------------------------------------
 
   /**
-   * Runs `work` while no other process works on the cache, so that two runs do not build the same thing. Should the
-   * lock ever be taken twice, only work is lost: each run has a temporary folder of its own, and the renames keep the
-   * cache whole.
+   * Runs `work` while no other process works on the cache, so that two runs do not build the same thing. If the lock were
+   * ever taken twice, only work would be lost: each run has its own temporary folder, and renames keep the cache intact.
    */
   async withLock(log, work) {
     const lock = path.join(this.root, "lock");
@@ -213,10 +212,10 @@ function takeLock(lock) {
   try {
     const age = Date.now() - fs.statSync(lock).mtimeMs;
     const holder = Number(fs.readFileSync(lock, "utf8"));
-    // The holder touches the lock every 5 s. An empty lock is one that is just being written.
+    // The holder touches the lock every 5 s. An empty lock is just being written.
     if (age > 60_000 || (holder > 0 && !isRunning(holder))) fs.rmSync(lock, { force: true });
   } catch {
-    // given back in the meantime
+    // released in the meantime
   }
   return false;
 }

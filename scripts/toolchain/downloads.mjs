@@ -1,4 +1,4 @@
-// Gets tools as the vendor's own downloads.
+// Downloads tools from the vendor.
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Readable, Transform } from "node:stream";
@@ -8,7 +8,7 @@ import { isExecutable, lastLines, run } from "./processes.mjs";
 import { Progress } from "./progress.mjs";
 import { NotThisWay, tools } from "./tools.mjs";
 
-/** Seconds without an answer or a byte after which the download server counts as out of reach. */
+/** Seconds without an answer or a byte after which the download server counts as unreachable. */
 const SERVER_TIMEOUT = 4;
 
 export class Downloads {
@@ -20,7 +20,7 @@ export class Downloads {
       /\/$/,
       "",
     );
-    /** Why the download server is out of reach, once that is known: a closed network costs one timeout, not four. */
+    /** Why the download server is unreachable, once known: a closed network costs one timeout, not four. */
     this.outOfReach = undefined;
   }
 
@@ -37,13 +37,13 @@ export class Downloads {
       ]);
       return;
     }
-    // The CLI's download has the hosts too. Taking them along keeps the three of one release together.
+    // The CLI's download includes the hosts. Taking all three keeps them on the same release.
     const hosts = Object.keys(tools).filter((other) => tools[other].kind === "host");
     const archive = `sdk/pulumi-v${version}-${system}-${process.arch}.tar.gz`;
     await this.unpack(archive, name, name === "pulumi" ? [name, ...hosts] : [name]);
   }
 
-  /** Takes those of `members` that the archive has; `name` must be one of them. */
+  /** Takes those of `members` that the archive contains; `name` must be one of them. */
   async unpack(archive, name, members) {
     const url = `${this.releases}/${archive}`;
     const file = path.join(this.cache.temporary, path.basename(archive));
@@ -52,7 +52,7 @@ export class Downloads {
     fs.mkdirSync(folder);
     const { code, output } = await run("tar", ["-xzf", file, "-C", folder], { env: this.environment });
     if (code !== 0) throw new NotThisWay(`${url} does not unpack: ${lastLines(output)}`);
-    // The CLI's archive has one folder at its root, a plugin's has none.
+    // The CLI's archive has a folder at its root, a plugin's has none.
     const find = (member) =>
       [path.join(folder, member), path.join(folder, "pulumi", member)].find((place) => isExecutable(place));
     if (!find(name)) throw new NotThisWay(`${url} has no ${name}`);

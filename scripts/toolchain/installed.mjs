@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { isExecutable, lastLines, run } from "./processes.mjs";
 import { cliVersion, NotThisWay, tools } from "./tools.mjs";
 
-/** Looks for tools on PATH and among Pulumi's plugins. Remembers which CLI it has found. */
+/** Searches PATH and Pulumi's plugins. Remembers which CLI it has found. */
 export class Installed {
   constructor(cache, environment) {
     this.cache = cache;
@@ -76,7 +76,7 @@ export class Installed {
     return undefined;
   }
 
-  /** A run inside a run finds the cache on its PATH and in its PULUMI_HOME: a link to itself would be the result. */
+  /** A nested run finds the cache on its PATH and in its PULUMI_HOME, and would link a tool to itself. */
   isForeign(file) {
     return !file.startsWith(this.cache.root + path.sep);
   }

@@ -1,4 +1,4 @@
-// What the ways to a tool need of the operating system.
+// Processes and files, for the ways to get a tool.
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 
@@ -34,7 +34,7 @@ export function isExecutable(file) {
   }
 }
 
-/** Whether a process of this machine runs. */
+/** Whether a process of this machine is running. */
 export function isRunning(pid) {
   try {
     process.kill(pid, 0);

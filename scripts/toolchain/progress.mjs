@@ -1,7 +1,7 @@
-/** Seconds between two lines about something that takes long. */
+/** Seconds between two lines about a long task. */
 const INTERVAL = 15;
 
-/** Says what is going on, at once and then now and again. */
+/** Logs what is going on, at once and then regularly. */
 export class Progress {
   constructor(log, what) {
     this.log = log;

@@ -1,11 +1,11 @@
-// The tools that can be asked for.
+// The tools that can be requested.
 
-/** The release of the CLI, and of the language hosts, which belong to it: the same download holds them all. */
+/** The release of the CLI and of its language hosts: one download contains them all. */
 export const cliVersion = "3.259.0";
 
 /**
- * What each tool is, and the vendor's release that is looked for and downloaded. A daemon is one that tests start.
- * What is built where neither is to be had stands in `offline/modules.mjs`.
+ * Each tool's kind, and the vendor's release that is searched for and downloaded. A daemon is started by tests. If
+ * neither works, the tool is built from the modules in `offline/build.mjs`.
  */
 export const tools = {
   pulumi: { kind: "cli", version: cliVersion },
@@ -16,16 +16,16 @@ export const tools = {
   buildkitd: { kind: "daemon", version: "0.31.0" },
 };
 
-/** What `npm run up` needs. The others are asked for by name. */
+/** The tools that `npm run up` needs. The others are requested by name. */
 export const defaultTools = ["pulumi", "pulumi-language-nodejs", "pulumi-resource-command"];
 
-/** A tool can be had in no way, or what was asked for is no tool. */
+/** No way to get a tool works, or a requested tool does not exist. */
 export class ToolchainError extends Error {}
 
-/** One way to a tool is closed; the next one is tried. */
+/** One way to get a tool does not work; the next one is tried. */
 export class NotThisWay extends Error {}
 
-/** What a user can do about a tool that can be had in no way. */
+/** What a user can do if no way to get a tool works. */
 export function howToInstall(name) {
   const { kind, provider, version } = tools[name];
   if (kind === "daemon") return `install ${name}, or Go 1.25 or newer`;

@@ -2,10 +2,10 @@
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the libraries with every GCC (9 or later) and Clang that it finds,
-# warnings being errors, and loads what came out. One line for each compiler;
-# that of the plain tests has built them already.
-#   usage: compilers.sh [COMPILER]... (others than those on the PATH)
+# Builds the libraries with every GCC (9 or later) and Clang that it finds, with
+# warnings as errors, and loads the results. Prints one line per compiler; the
+# plain tests' compiler has built them already.
+#   usage: compilers.sh [COMPILER]... (instead of those on the PATH)
 set -euo pipefail
 core=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=native/run-tests.sh
@@ -14,7 +14,7 @@ build_kind plain
 default=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$BUILDS/plain/CMakeCache.txt")
 default=$(realpath "$(command -v "$default")")
 
-# Each compiler once, under the first of its names.
+# Each compiler once, under its first name.
 compilers() {
   local folder name
   for name in g++ clang++ "$@"; do
@@ -56,7 +56,7 @@ while IFS= read -r compiler; do
   fi
 done < <(compilers "$@")
 if [ ${#seen[@]} -eq 0 ]; then
-  printf 'compilers: neither g++ nor clang++ was found\n' >&2
+  printf 'compilers: found neither g++ nor clang++\n' >&2
   exit 1
 fi
 exit $failed

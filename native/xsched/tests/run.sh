@@ -4,8 +4,8 @@
 #
 # Builds the XSched core and runs its tests on the simulated driver: plain,
 # under ThreadSanitizer, and under AddressSanitizer with UBSan. With the plain
-# ones it tests the installed package, and compares the shim with the toolkits'
-# headers.
+# tests, it also tests the installed package and compares the shim with the
+# toolkits' headers.
 #   usage: run.sh [plain|thread|address]...
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,7 +15,7 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 run_tests xsched/tests "$@"
 [[ $# -eq 0 || " $* " == *" plain "* ]] || exit 0
 
-# The installed package, moved elsewhere, as an integration uses it.
+# The installed package, moved elsewhere and used as by an integration.
 installed=$BUILDS/installed package=$BUILDS/package integration=$BUILDS/integration
 rm -rf "$installed" "$package" "$integration"
 driver=$(bash "$tests/../../package.sh" "$installed")
