@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// The behaviours in work.def: launches pass the gate, other work only makes its
-// queue ready.
+// The behaviours in work.def: launches and large copies pass the gate, other
+// work only makes its queue ready.
 
 #ifndef XSCHED_SHIM_WORK_H_
 #define XSCHED_SHIM_WORK_H_
@@ -146,6 +146,61 @@ Work(const Call& call, CUstream stream)
   }
   const Working working(queue);
   return call();
+}
+
+// --- copies ---
+
+// A copy of less takes the device a few microseconds, whatever the way.
+constexpr size_t kLargeCopy = 64 << 10;
+
+// Sizes that take about as long as each other.
+inline uint64_t
+SizeClass(uint64_t bytes)
+{
+  const int bits = 63 - __builtin_clzll(bytes | 4);
+  return static_cast<uint64_t>(bits) * 4 + (bytes >> (bits - 2) & 3);
+}
+
+inline size_t
+BytesOf(const size_t* sizes, size_t count)
+{
+  size_t sum = 0;
+  for (size_t i = 0; sizes != nullptr && i < count; ++i) {
+    sum += sizes[i];
+  }
+  return sum;
+}
+
+inline size_t
+BytesOf2D(const void* copy)
+{
+  const auto* const shape = static_cast<const CUDA_MEMCPY2D*>(copy);
+  return shape == nullptr ? 0 : shape->WidthInBytes * shape->Height;
+}
+
+inline size_t
+BytesOf3D(const void* copy)
+{
+  const auto* const shape = static_cast<const CUDA_MEMCPY3D*>(copy);
+  return shape == nullptr
+             ? 0
+             : shape->WidthInBytes * shape->Height * shape->Depth;
+}
+
+// A large copy waits for its turn and for room, as a kernel does; one of a low
+// queue would otherwise keep the memory or the bus from a higher one.
+template <typename Call>
+CUresult
+Copy(const Call& call, CUstream stream, size_t bytes)
+{
+  if (bytes < kLargeCopy) {
+    return Work(call, stream);
+  }
+  // Each function, and so each way, has one of its own.
+  static const char way = 0;
+  return Launch(call, stream, [bytes] {
+    return LaunchKey{Number(&way), SizeClass(bytes)};
+  });
 }
 
 // A cooperative launch on several devices: its parts wait for each other, so

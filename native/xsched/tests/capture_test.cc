@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 
 namespace {
 
@@ -232,6 +233,33 @@ TEST_F(CaptureTest, CaptureThatIsGivenUpLeavesNothingBehind)
     EXPECT_TRUE(Await(done));
     thread.join();
   }
+}
+
+// Between the driver's two answers, that a stream is not captured and that it
+// is done, a capture may begin.
+TEST_F(CaptureTest, CapturedStreamIsForbidden)
+{
+  const auto allowed = [this](CUstream stream) {
+    return xsched::Inquiry(
+               reinterpret_cast<uint64_t>(stream),
+               reinterpret_cast<uint64_t>(context_))
+        .Allowed();
+  };
+  const auto legacy = reinterpret_cast<CUstream>(xsched::kStreamLegacy);
+  TestStream captured;
+  TestStream other;
+  CUgraph graph = nullptr;
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(allowed(captured.Get()));
+    EXPECT_TRUE(allowed(legacy));
+    ASSERT_EQ(cuStreamBeginCapture_v2(captured.Get(), 0), 0);
+    EXPECT_FALSE(allowed(captured.Get()));
+    EXPECT_FALSE(allowed(legacy));
+    EXPECT_TRUE(allowed(other.Get()));
+    ASSERT_EQ(cuStreamEndCapture(captured.Get(), &graph), 0);
+  }
+  EXPECT_TRUE(allowed(captured.Get()));
+  EXPECT_TRUE(allowed(legacy));
 }
 
 TEST_F(CaptureTest, CaptureThatDoesNotBeginForbidsNothing)

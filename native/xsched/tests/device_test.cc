@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -20,6 +21,7 @@
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
 #include "preempt/thread_work.h"
+#include "test_access.h"
 
 namespace xsched {
 namespace {
@@ -213,6 +215,7 @@ TEST_F(DeviceTest, HighestIsNotBoundedAndClosesTheOthers)
 {
   SetPriority(0, PRIORITY_MAX);
   SetPriority(1, PRIORITY_MIN);
+  device_->Share(&queues_[1]);
   Launch(1);
   const auto* const closures = device_->Closures(PRIORITY_MIN);
   const uint64_t before = closures->load();
@@ -483,6 +486,20 @@ TEST_F(DeviceTest, WatcherLooksAtWhatOthersWaitForFirst)
   EXPECT_EQ(std::count(looks.begin(), looks.end(), &queues_[1]), 1);
 }
 
+TEST_F(DeviceTest, WatcherIsToldWhenThereIsSomethingToSee)
+{
+  SetPriority(0, 2);
+  SetPriority(1, 1);
+  Launch(0);
+  EXPECT_EQ(TestAccess::Pokes(*device_), 1u);
+  Launch(1);  // it watches already
+  EXPECT_EQ(TestAccess::Pokes(*device_), 1u);
+  const auto first = AskElsewhere(1);
+  EXPECT_EQ(TestAccess::Pokes(*device_), 2u);
+  const auto second = AskElsewhere(1);  // it looks closely already
+  EXPECT_EQ(TestAccess::Pokes(*device_), 2u);
+}
+
 TEST_F(DeviceTest, WatcherRestsWhenNothingIsReadyForLong)
 {
   Launch(0);
@@ -493,6 +510,9 @@ TEST_F(DeviceTest, WatcherRestsWhenNothingIsReadyForLong)
   EXPECT_EQ(
       device_->CollectLooks(now_ns + INT64_C(2000000000), &looks), INT64_MAX);
   EXPECT_TRUE(looks.empty());
+  const uint32_t pokes = TestAccess::Pokes(*device_);
+  Launch(0);
+  EXPECT_EQ(TestAccess::Pokes(*device_), pokes + 1);
 }
 
 TEST_F(DeviceTest, OneThreadSpinsAndNotForMuchOfTheTime)

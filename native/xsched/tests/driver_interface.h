@@ -12,6 +12,8 @@
 
 // The names of cuda.h.
 using xsched::CUDA_LAUNCH_PARAMS;
+using xsched::CUDA_MEMCPY2D;
+using xsched::CUDA_MEMCPY3D;
 using xsched::CUcontext;
 using xsched::CUdevice;
 using xsched::CUdeviceptr;
@@ -65,6 +67,9 @@ CUresult cuLaunchCooperativeKernelMultiDevice(
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
+CUresult cuMemcpy2DAsync_v2(const void*, CUstream);
+CUresult cuMemcpy3DAsync_v2(const void*, CUstream);
+CUresult cuMemsetD32Async(CUdeviceptr, unsigned int, size_t, CUstream);
 CUresult cuMemFreeAsync(CUdeviceptr, CUstream);
 CUresult cuMemcpyBatchAsync(
     CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,

@@ -162,7 +162,7 @@ TEST_F(FlightTest, DurationsOfMoreKernelsThanThereArePlacesFor)
 TEST_F(FlightTest, WhatIsLaunchedAgainAndAgainIsLearned)
 {
   constexpr uint64_t kOthers = 2 * Durations::kSets * Durations::kWays;
-  constexpr uint64_t kCurrent = 64;
+  constexpr uint64_t kCurrent = 512;
   for (uint64_t function = 1; function <= kOthers; ++function) {
     Known(function, 1000);
   }

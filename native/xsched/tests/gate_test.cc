@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -128,6 +129,105 @@ TEST_F(GateTest, LowGoesOnAsSoonAsHighIsIdle)
   other.join();
 }
 
+// A launch that waits is woken; it does not find out by itself.
+TEST_F(GateTest, BlockedLaunchIsWokenAtOnce)
+{
+  constexpr int kRounds = 30;
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  int64_t waited_ns = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    simulated::Hold(true);
+    ASSERT_EQ(high.Launch(Kernel(1)), 0);
+    std::thread other =
+        InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+    low.AwaitBlocked();
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    simulated::Hold(false);
+    ASSERT_EQ(high.Synchronize(), 0);
+    const int64_t begin_ns = xsched::NowNs();
+    other.join();
+    waited_ns += xsched::NowNs() - begin_ns;
+    EXPECT_EQ(low.Synchronize(), 0);
+  }
+  EXPECT_LT(waited_ns, INT64_C(1000000000));
+}
+
+// What was launched while nobody could preempt the queue ends before anything
+// else is launched once somebody can.
+TEST_F(GateTest, WorkFromBeforeTheLimitCounts)
+{
+  TestStream low(PRIORITY_MIN);
+  for (int i = 0; i < 10; ++i) {  // alone: not counted
+    ASSERT_EQ(low.Launch(Kernel(20)), 0);
+  }
+  ASSERT_EQ(low.Synchronize(), 0);
+  {
+    TestStream high(PRIORITY_MAX);  // the kernel's time is learned
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_EQ(low.Launch(Kernel(20)), 0);
+      ASSERT_EQ(low.Synchronize(), 0);
+    }
+  }
+  simulated::Hold(true);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(low.Launch(Kernel(20)), 0);
+  }
+  TestStream high(PRIORITY_MAX);
+  std::atomic<bool> launched{false};
+  std::thread other = InContext([&] {
+    EXPECT_EQ(low.Launch(Kernel(20)), 0);
+    launched.store(true);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(launched.load());
+  simulated::Hold(false);
+  other.join();
+}
+
+// All queues of a device together put one kernel there that is not known.
+TEST_F(GateTest, QueuesTakeTurnsWithKernelsThatAreNotKnown)
+{
+  constexpr int kQueues = 4;
+  TestStream high(PRIORITY_MAX);
+  std::vector<std::unique_ptr<TestStream>> low;
+  for (int i = 0; i < kQueues; ++i) {
+    low.push_back(std::make_unique<TestStream>(PRIORITY_MIN));
+  }
+  simulated::Hold(true);
+  std::atomic<int> launched{0};
+  std::vector<std::thread> threads;
+  for (uint64_t i = 0; i < kQueues; ++i) {
+    threads.push_back(InContext([&, i] {
+      EXPECT_EQ(low[i]->Launch(Kernel(100, 700 + i)), 0);
+      ++launched;
+    }));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(launched.load(), 1);
+  simulated::Hold(false);
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(launched.load(), kQueues);
+}
+
+// One of its own, in another queue, may be what this thread holds back.
+TEST_F(GateTest, ThreadIsNotHeldBackByAnUnknownKernelOfAnotherQueue)
+{
+  TestStream first(PRIORITY_MIN);
+  TestStream second(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  simulated::Hold(true);
+  const int64_t begin_ns = xsched::NowNs();
+  for (uint64_t i = 0; i < 200; ++i) {
+    ASSERT_EQ(first.Launch(Kernel(5, 800 + 2 * i)), 0);
+    ASSERT_EQ(second.Launch(Kernel(5, 801 + 2 * i)), 0);
+  }
+  EXPECT_LT(xsched::NowNs() - begin_ns, INT64_C(8000000000));
+  simulated::Hold(false);
+}
+
 TEST_F(GateTest, ThreadNeverWaitsForItsOwnWork)
 {
   TestStream low(PRIORITY_MIN);
@@ -155,7 +255,10 @@ TEST_F(GateTest, HighWaitsForOneKernelThatIsNotKnown)
         ++launched;
       }
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    while (launched.load() == 0) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     EXPECT_EQ(launched.load(), 1);
     EXPECT_EQ(high.Launch(Kernel(10)), 0);
     simulated::TakeRuns();
@@ -186,6 +289,108 @@ TEST_F(GateTest, ThreadIsNotHeldBackByWorkThatItHoldsBackItself)
   EXPECT_LT(xsched::NowNs() - begin_ns, INT64_C(2000000000));
   simulated::Hold(false);
   EXPECT_EQ(low.Synchronize(), 0);
+}
+
+// Copies of some size keep the memory and the bus from others as kernels keep
+// the device.
+TEST_F(GateTest, LargeCopiesAreBoundedLikeKernels)
+{
+  constexpr size_t kBytes = 1 << 20;
+  constexpr size_t kSizes[] = {kBytes, kBytes};
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  CUDA_MEMCPY2D flat = {};
+  flat.WidthInBytes = 1 << 10;
+  flat.Height = 1 << 10;
+  CUDA_MEMCPY3D cube = {};
+  cube.WidthInBytes = 1 << 10;
+  cube.Height = 1 << 5;
+  cube.Depth = 1 << 5;
+  size_t sizes[] = {kSizes[0], kSizes[1]};
+  const std::vector<std::function<CUresult(CUstream)>> copies = {
+      [&](CUstream s) { return cuMemcpyHtoDAsync_v2(1, nullptr, kBytes, s); },
+      [&](CUstream s) { return cuMemsetD32Async(1, 0, kBytes / 4, s); },
+      [&](CUstream s) { return cuMemcpy2DAsync_v2(&flat, s); },
+      [&](CUstream s) { return cuMemcpy3DAsync_v2(&cube, s); },
+      [&](CUstream s) {
+        return cuMemcpyBatchAsync(
+            nullptr, nullptr, sizes, 2, nullptr, nullptr, 0, nullptr, s);
+      },
+  };
+  for (size_t i = 0; i < copies.size(); ++i) {
+    simulated::Hold(true);
+    std::atomic<int> passed{0};
+    std::thread other = InContext([&] {
+      for (int k = 0; k < 3; ++k) {
+        EXPECT_EQ(copies[i](low.Get()), 0);
+        ++passed;
+      }
+    });
+    while (passed.load() == 0) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    EXPECT_EQ(passed.load(), 1) << i;  // its time is not known
+    // And it waits for its turn.
+    EXPECT_EQ(high.Launch(Kernel(1)), 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(passed.load(), 1) << i;
+    simulated::Hold(false);
+    EXPECT_EQ(high.Synchronize(), 0);
+    other.join();
+    EXPECT_EQ(low.Synchronize(), 0);
+  }
+}
+
+// With thousands of them, all of whose time is known.
+TEST_F(GateTest, HighWaitsForNoMoreThanTheLimitOfCopies)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  std::atomic<int> passed{0};
+  std::atomic<bool> stop{false};
+  std::thread other = InContext([&] {
+    while (!stop.load()) {
+      // 32 us each.
+      EXPECT_EQ(cuMemcpyHtoDAsync_v2(1, nullptr, 1 << 18, low.Get()), 0);
+      ++passed;
+    }
+  });
+  while (passed.load() < 100) {
+    std::this_thread::yield();
+  }
+  simulated::Hold(true);
+  int before = -1;
+  while (before != passed.load()) {
+    before = passed.load();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(high.Launch(Kernel(10, 7)), 0);
+  simulated::TakeRuns();
+  simulated::Hold(false);
+  EXPECT_EQ(high.Synchronize(), 0);
+  const std::vector<Execution> runs = simulated::TakeRuns();
+  const auto first = std::find_if(
+      runs.begin(), runs.end(),
+      [&](const Execution& run) { return run.stream == high.Get(); });
+  // The limit, and what the estimates are off by.
+  EXPECT_LE(first - runs.begin(), 2 * kLimitUs / 32 + 1);
+  stop.store(true);
+  other.join();
+}
+
+TEST_F(GateTest, SmallCopiesNeverWait)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  InContext([&] {
+    for (int i = 0; i < 1000; ++i) {
+      EXPECT_EQ(cuMemcpyHtoDAsync_v2(1, nullptr, 4096, low.Get()), 0);
+    }
+  }).join();
+  simulated::Hold(false);
 }
 
 TEST_F(GateTest, LoneQueueIsNotBounded)

@@ -1,6 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include <pthread.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -8,6 +10,8 @@
 #include <vector>
 
 #include "fixture.h"
+#include "preempt/clock.h"
+#include "preempt/scheduler.h"
 #include "run_command.h"
 
 namespace {
@@ -328,6 +332,181 @@ TEST_F(QueueTest, SuspendHoldsThreadsBackThatComeAfterTheOneThatSuspended)
   EXPECT_FALSE(launched.load());
   ASSERT_EQ(XQueueResume(stream.Queue(), 0), kXSchedSuccess);
   other.join();
+}
+
+// A queue that is held back wants nothing, however many of its launches wait.
+TEST_F(QueueTest, QueueThatIsHeldBackKeepsNobodyWaiting)
+{
+  for (const bool suspended : {true, false}) {
+    TestStream low(PRIORITY_MIN);
+    TestStream high(PRIORITY_MAX);
+    simulated::Hold(true);
+    ASSERT_EQ(high.Launch(Kernel(1)), 0);  // one that the device still has
+    if (suspended) {
+      std::thread([&] {
+        ASSERT_EQ(XQueueSuspend(high.Queue(), 0), kXSchedSuccess);
+      }).join();
+    } else {
+      ASSERT_EQ(
+          XHintPriority(high.Queue(), PRIORITY_NO_EXECUTE), kXSchedSuccess);
+    }
+    std::vector<std::thread> held;
+    for (int i = 0; i < 4; ++i) {
+      held.push_back(
+          InContext([&] { EXPECT_EQ(high.Launch(Kernel(1)), 0); }));
+      high.AwaitBlocked();
+    }
+    simulated::Hold(false);
+    InContext([&] {
+      EXPECT_EQ(low.Launch(Kernel(1)), 0);
+      EXPECT_EQ(low.Synchronize(), 0);
+    }).join();
+    EXPECT_FALSE(high.IsReady());
+    EXPECT_EQ(high.Stats().launches, 1);
+    if (suspended) {
+      ASSERT_EQ(XQueueResume(high.Queue(), 0), kXSchedSuccess);
+    } else {
+      ASSERT_EQ(XHintPriority(high.Queue(), PRIORITY_MAX), kXSchedSuccess);
+    }
+    for (std::thread& thread : held) {
+      thread.join();
+    }
+    EXPECT_EQ(high.Synchronize(), 0);
+    EXPECT_EQ(high.Stats().launches, 5);
+  }
+}
+
+// Threads may be cancelled while they wait for their turn, for room, or in the
+// driver: nothing of their launches may keep others waiting.
+TEST_F(QueueTest, CancelledThreadLeavesNoQueueReady)
+{
+  for (const bool for_turn : {true, false}) {
+    TestStream lowest(PRIORITY_MIN);
+    TestStream low(PRIORITY_MIN + 1);
+    TestStream high(PRIORITY_MAX);
+    simulated::Hold(true);
+    if (for_turn) {
+      ASSERT_EQ(high.Launch(Kernel(1)), 0);
+    }
+    std::thread cancelled = InContext([&] {
+      for (uint64_t i = 1; i < 1000; ++i) {
+        low.Launch(Kernel(1, 5000 + i));
+      }
+      ADD_FAILURE() << "it was not cancelled";
+    });
+    if (for_turn) {
+      low.AwaitBlocked();
+    } else {
+      while (low.Stats().launches == 0) {
+        std::this_thread::yield();
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    pthread_cancel(cancelled.native_handle());
+    cancelled.join();
+    const int64_t launches = low.Stats().launches;
+    EXPECT_EQ(launches, for_turn ? 0 : 1);
+    simulated::Hold(false);
+    InContext([&] { EXPECT_EQ(lowest.Launch(Kernel(1)), 0); }).join();
+    EXPECT_EQ(lowest.Synchronize(), 0);
+    EXPECT_FALSE(low.IsReady());
+    EXPECT_EQ(low.Stats().launches, launches);
+    // And the queue can be used.
+    EXPECT_EQ(low.Launch(Kernel(1, 1)), 0);
+    EXPECT_EQ(low.Synchronize(), 0);
+  }
+}
+
+// An integration that destroys its streams, but never its XQueues.
+TEST_F(QueueTest, QueuesWhoseStreamsAreGoneAreUsedAgain)
+{
+  constexpr int kStreams = 20000;
+  HwQueueHandle first_hwq = 0;
+  XQueueHandle first = 0;
+  XQueueHandle last = 0;
+  for (int i = 0; i < kStreams; ++i) {
+    CUstream stream = nullptr;
+    HwQueueHandle hwq = 0;
+    ASSERT_EQ(cuStreamCreate(&stream, 0), 0);
+    ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess) << i;
+    ASSERT_EQ(XQueueCreate(&last, hwq, 1, 0), kXSchedSuccess) << i;
+    if (i == 0) {
+      first = last;
+      first_hwq = hwq;
+    }
+    if (i % 1000 == 0) {
+      ASSERT_EQ(LaunchOn(stream, Kernel(1)), 0);
+    }
+    ASSERT_EQ(cuStreamDestroy_v2(stream), 0);
+  }
+  // They are nobody's any more: not to be seen, and in nobody's way.
+  XQueueStats stats = {};
+  EXPECT_EQ(XQueueGetStats(last, &stats), kXSchedErrorNotFound);
+  EXPECT_TRUE(xsched::Scheduler::Get().ReportAll().empty());
+  EXPECT_FALSE(xsched::Scheduler::Active());
+  // The handles of the first are another's now, those of the last are not.
+  EXPECT_EQ(XQueueDestroy(first), kXSchedErrorNotFound);
+  EXPECT_EQ(HwQueueDestroy(first_hwq), kXSchedErrorNotFound);
+  EXPECT_EQ(XQueueDestroy(last), kXSchedSuccess);
+  EXPECT_EQ(XQueueDestroy(last), kXSchedErrorNotFound);
+}
+
+// The stream's handle comes again before its old XQueue is destroyed.
+TEST_F(QueueTest, StreamHandleThatComesAgainGetsAQueueOfItsOwn)
+{
+  HwQueueHandle hwqs[2] = {};
+  XQueueHandle queues[2] = {};
+  CUstream streams[2] = {};
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_EQ(cuStreamCreate(&streams[i], 0), 0);
+    ASSERT_EQ(CudaQueueCreate(&hwqs[i], streams[i]), kXSchedSuccess);
+    ASSERT_EQ(XQueueCreate(&queues[i], hwqs[i], 1, 0), kXSchedSuccess);
+    if (i == 0) {
+      ASSERT_EQ(XHintPriority(queues[i], 5), kXSchedSuccess);
+      ASSERT_EQ(LaunchOn(streams[i], Kernel(1)), 0);
+      ASSERT_EQ(cuStreamSynchronize(streams[i]), 0);
+      ASSERT_EQ(cuStreamDestroy_v2(streams[i]), 0);
+    }
+  }
+  ASSERT_EQ(streams[0], streams[1]);
+  EXPECT_NE(queues[0], queues[1]);
+  ASSERT_EQ(LaunchOn(streams[1], Kernel(1)), 0);
+  EXPECT_EQ(XQueueDestroy(queues[0]), kXSchedSuccess);
+  EXPECT_EQ(HwQueueDestroy(hwqs[0]), kXSchedSuccess);
+  XQueueStats stats = {};
+  ASSERT_EQ(XQueueGetStats(queues[1], &stats), kXSchedSuccess);
+  EXPECT_EQ(stats.launches, 1);
+  EXPECT_EQ(stats.priority, PRIORITY_DEFAULT);
+  EXPECT_EQ(XQueueDestroy(queues[1]), kXSchedSuccess);
+  EXPECT_EQ(HwQueueDestroy(hwqs[1]), kXSchedSuccess);
+  EXPECT_EQ(cuStreamDestroy_v2(streams[1]), 0);
+}
+
+// A person looks, and nobody else has asked: TensorRT's stream for copies of
+// inputs after a model was loaded.
+TEST_F(QueueTest, QueueWhoseWorkHasEndedIsNotShownReady)
+{
+  TestStream stream(0);
+  const auto shown_ready = [] {
+    return xsched::Scheduler::Get().ReportAll().front().ready;
+  };
+  simulated::Hold(true);
+  EXPECT_EQ(cuMemcpyHtoDAsync_v2(1, nullptr, 100, stream.Get()), 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(shown_ready());
+  simulated::Hold(false);
+  const int64_t begin_ns = xsched::NowNs();
+  while (shown_ready() && xsched::NowNs() - begin_ns < 10000000000) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(shown_ready());
+  // Also after the watcher has rested.
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));
+  EXPECT_EQ(stream.Launch(Kernel(1)), 0);
+  while (shown_ready() && xsched::NowNs() - begin_ns < 20000000000) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(shown_ready());
 }
 
 TEST_F(QueueTest, PriorityChangesWhileBlocked)

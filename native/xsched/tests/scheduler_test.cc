@@ -10,9 +10,11 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include "fake_hardware.h"
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
 #include "test_access.h"
 #include "xsched/xsched.h"
@@ -240,6 +242,49 @@ TEST_F(SchedulerTest, ContextAndOwnStreamAreNotForgottenWhileTheyAreAsked)
     EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
     EXPECT_EQ(scheduler_.DestroyHwQueue(other.hwq), kXSchedSuccess);
   }
+}
+
+// A thread that captures or destroys a stream waits for those who ask.
+TEST_F(SchedulerTest, ForbiddenStreamIsNotAsked)
+{
+  Launch(high_);
+  EXPECT_TRUE(IsReady(high_));
+  TestAccess::Age(high_.queue, kSecond);
+  std::atomic<bool> forbidden{false};
+  std::thread other;
+  hardware_->at_query_stream = [&] {
+    other = std::thread([&] {
+      Inquiries::Forbid(high_.stream);
+      forbidden.store(true);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_FALSE(forbidden.load());
+  };
+  hardware_->busy_streams.insert(high_.stream);
+  EXPECT_TRUE(IsReady(high_));
+  other.join();
+  hardware_->busy_streams.clear();
+  EXPECT_TRUE(hardware_->refused.empty());
+  TestAccess::Age(high_.queue, kSecond);
+  EXPECT_TRUE(IsReady(high_));
+  EXPECT_EQ(hardware_->refused, std::vector<uint64_t>{high_.stream});
+  Inquiries::Allow(high_.stream);
+  TestAccess::Age(high_.queue, kSecond);
+  EXPECT_FALSE(IsReady(high_));
+}
+
+// Its owner may be about to launch more.
+TEST_F(SchedulerTest, QueueThatHasJustLaunchedIsNotBelievedToBeIdle)
+{
+  Launch(high_);
+  for (int look = 0; look < 10; ++look) {
+    EXPECT_TRUE(IsReady(high_));
+  }
+  Launch(high_);
+  TestAccess::Age(high_.queue, kSecond);
+  EXPECT_TRUE(IsReady(high_));  // something has changed since
+  TestAccess::Age(high_.queue, kSecond);
+  EXPECT_FALSE(IsReady(high_));
 }
 
 // The gate closes after the launch was let through: the kernel shares the

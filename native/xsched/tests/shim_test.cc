@@ -322,7 +322,26 @@ TEST_F(ShimTest, EventOfTheApplicationShowsThatTheQueueIsIdle)
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
-#if XSCHED_CHILD_MAY_ALLOCATE && !defined(__SANITIZE_THREAD__)
+// While the event is recorded, another thread launches behind it: when the event
+// is done, that is not.
+TEST_F(ShimTest, EventSaysNothingOfWhatIsLaunchedWhileItIsRecorded)
+{
+  TestStream high(PRIORITY_MAX);
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  ASSERT_EQ(high.Launch(Kernel(10)), 0);
+  simulated::AtNextRecord([&] {
+    InContext([&] { EXPECT_EQ(high.Launch(Kernel(100000)), 0); }).join();
+  });
+  ASSERT_EQ(cuEventRecord(event, high.Get()), 0);
+  ASSERT_EQ(cuEventSynchronize(event), 0);
+  EXPECT_TRUE(high.IsReady());
+  EXPECT_EQ(high.Synchronize(), 0);
+  EXPECT_FALSE(high.IsReady());
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
+}
+
+#if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ShimTest, ChildOfForkDoesNotHang)
 {
   TestStream low(PRIORITY_MIN);
@@ -343,10 +362,7 @@ TEST_F(ShimTest, ChildOfForkDoesNotHang)
 }
 
 // The child tidies up while the locks are as a thread left them that it does
-// not have. Not under ThreadSanitizer: beside the streams that come and go here,
-// it sees cuCtxSynchronize read the device of a queue (in MarkIdle) that another
-// thread gives its next life. Queue::device and the pointers beside it would
-// have to be atomic; devices are never freed, so either value is a valid one.
+// not have.
 TEST_F(ShimTest, ChildOfForkTakesNoLock)
 {
   std::atomic<bool> stop{false};

@@ -37,6 +37,13 @@ struct TestAccess {
     queue->looks.busy_ns -= ns;
   }
 
+  // How often the device's watcher was told that there is something to see.
+  static uint32_t
+  Pokes(const Device& device)
+  {
+    return device.watcher_.pokes_.load();
+  }
+
  private:
   static std::mutex&
   MutexOf(const Queue& queue)

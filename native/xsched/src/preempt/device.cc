@@ -23,12 +23,12 @@ constexpr int kMaxSharers = 8;
 // less it matters.
 constexpr int64_t kLookPart = 16;
 constexpr int64_t kMinLookNs = 50000;
-constexpr int64_t kMaxLookNs = 2000000;
+constexpr int64_t kMaxLookNs = 5000000;
 // Where the application synchronises by itself, that is noticed first.
 constexpr int64_t kMinLazyLookNs = 500000;
 // At each ready queue that nobody waits for: so often, and so many a second.
 constexpr int64_t kWatchNs = 20000000;
-constexpr int64_t kWatchEachNs = 250000;
+constexpr int64_t kWatchEachNs = 1000000;
 constexpr size_t kMaxLooks = 32;
 // How long the watcher goes on without anything to watch, so that who launches
 // now and then need not wake it.
@@ -132,8 +132,10 @@ Device::LinkReady(Queue* queue)
   const Seat& seat = queue->seat;
   Level& level = levels_[LevelOf(seat.priority)];
   Push(&level.first_ready, &level.last_ready, &Seat::of_level, queue);
-  level.sharing += seat.shares_limit ? 1 : 0;
   ready_.Add(seat.priority);
+  if (seat.shares_limit) {
+    sharing_.Add(seat.priority);
+  }
 }
 
 void
@@ -142,8 +144,10 @@ Device::UnlinkReady(Queue* queue)
   const Seat& seat = queue->seat;
   Level& level = levels_[LevelOf(seat.priority)];
   Unlink(&level.first_ready, &level.last_ready, &Seat::of_level, queue);
-  level.sharing -= seat.shares_limit ? 1 : 0;
   ready_.Remove(seat.priority);
+  if (seat.shares_limit) {
+    sharing_.Remove(seat.priority);
+  }
 }
 
 void
@@ -319,7 +323,7 @@ Device::Decide(Queue* cause, Wakes* wakes)
     }
     // Release, and before the turn ends: who sees it open afterwards and finds
     // the same number has not missed anything.
-    ready_.ForEach(
+    sharing_.ForEach(
         before.open_from, decision_.open_from, [this](Priority priority) {
           levels_[LevelOf(priority)].closures.fetch_add(
               1, std::memory_order_release);
@@ -327,7 +331,7 @@ Device::Decide(Queue* cause, Wakes* wakes)
   }
   const int sharers =
       decision_.open_from < decision_.bounded_below
-          ? levels_[LevelOf(decision_.open_from)].sharing
+          ? sharing_.At(decision_.open_from)
           : 1;
   sharers_.store(
       std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
@@ -486,7 +490,7 @@ Device::Share(Queue* queue)
   seat.shares_limit = true;
   queue->shares_limit.store(true, std::memory_order_relaxed);
   if (seat.ready) {
-    ++levels_[LevelOf(seat.priority)].sharing;
+    sharing_.Add(seat.priority);
   }
   Decide(nullptr, &wakes);
 }

@@ -103,7 +103,8 @@ class Device {
   const Turn* GetTurn() const { return &turn_; }
   Durations* GetDurations() { return &durations_; }
   RoomTurn* GetRoomTurn() { return &room_turn_; }
-  // Grows whenever the turn of ready queues of that priority ends.
+  // Grows whenever the turn of ready queues of that priority ends that share
+  // the limit.
   const std::atomic<uint64_t>*
   Closures(Priority priority) const
   {
@@ -211,18 +212,17 @@ class Device {
   Decision decision_;
   std::vector<Queue*> queues_;
   // Of each priority: how often its turn has ended (read by anyone); those that
-  // are ready, and those of them that share the limit; those that launches wait
-  // in.
+  // are ready; those that launches wait in.
   struct Level {
     std::atomic<uint64_t> closures{0};
     ListHead first_ready = nullptr;
     ListHead last_ready = nullptr;
     ListHead first_waiting = nullptr;
     ListHead last_waiting = nullptr;
-    int sharing = 0;
   };
   const std::unique_ptr<Level[]> levels_;
   PriorityCounts ready_;
+  PriorityCounts sharing_;  // the ready ones that share the limit
   PriorityCounts waiting_;  // launches
   int waiting_with_own_work_ = 0;
   // All that are ready, the one that was looked at longest ago first.

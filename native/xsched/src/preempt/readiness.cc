@@ -6,6 +6,7 @@
 #include "preempt/clock.h"
 #include "preempt/device.h"
 #include "preempt/inquiries.h"
+#include "preempt/registry.h"
 
 namespace xsched {
 namespace {
@@ -21,6 +22,12 @@ constexpr int64_t kLazyQuietNs = 500000;
 void
 Readiness::AddForeign(Queue* queue, uint64_t stream)
 {
+  for (const auto& foreign : queue->foreign) {
+    if (foreign.load(std::memory_order_relaxed) == stream) {
+      return;
+    }
+  }
+  Registry::NoteForeign(*queue);
   for (auto& foreign : queue->foreign) {
     uint64_t known = foreign.load(std::memory_order_relaxed);
     if (known == stream ||

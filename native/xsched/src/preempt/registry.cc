@@ -19,6 +19,7 @@ constexpr int kSlotBits = 16;
 }  // namespace
 
 std::atomic<uint32_t> Registry::scheduled{0};
+std::atomic<uint64_t> Registry::has_foreign_[kMaxQueues / 64] = {};
 
 Registry::Registry()
     : streams_(kMaxQueues * 4), scheduler_(GetOptions().scheduler),
@@ -293,6 +294,17 @@ Registry::DestroyQueue(XQueueHandle handle, Queue** queue_out)
   return kXSchedSuccess;
 }
 
+void
+Registry::NoteForeign(const Queue& queue)
+{
+  const uint32_t slot = queue.entry.slot;
+  std::atomic<uint64_t>& word = has_foreign_[slot / 64];
+  const uint64_t bit = UINT64_C(1) << slot % 64;
+  if ((word.load(std::memory_order_relaxed) & bit) == 0) {
+    word.fetch_or(bit, std::memory_order_release);
+  }
+}
+
 std::vector<Queue*>
 Registry::TakeStream(uint64_t stream)
 {
@@ -304,19 +316,23 @@ Registry::TakeStream(uint64_t stream)
     queue->stream.store(0, std::memory_order_seq_cst);
     had.push_back(queue);
   }
-  ForEach([&](Queue* queue) {
-    // Its flight knows streams that found no place there.
-    bool has = queue->foreign_overflow.load(std::memory_order_relaxed);
-    for (auto& foreign : queue->foreign) {
-      uint64_t expected = stream;
-      has = foreign.compare_exchange_strong(
-                expected, 0, std::memory_order_seq_cst) ||
-            has;
+  for (uint32_t word = 0; word < kMaxQueues / 64; ++word) {
+    for (uint64_t rest = has_foreign_[word].load(std::memory_order_acquire);
+         rest != 0; rest &= rest - 1) {
+      Queue* queue = AtSlot(word * 64 + __builtin_ctzll(rest));
+      // Its flight knows streams that found no place there.
+      bool has = queue->foreign_overflow.load(std::memory_order_relaxed);
+      for (auto& foreign : queue->foreign) {
+        uint64_t expected = stream;
+        has = foreign.compare_exchange_strong(
+                  expected, 0, std::memory_order_seq_cst) ||
+              has;
+      }
+      if (has) {
+        had.push_back(queue);
+      }
     }
-    if (has) {
-      had.push_back(queue);
-    }
-  });
+  }
   return had;
 }
 

@@ -81,6 +81,9 @@ class XSCHED_INTERNAL Registry {
     queue->entry.name = name;
   }
 
+  // The queue has streams of others, or had some: it is looked through when one
+  // is destroyed.
+  static void NoteForeign(const Queue& queue);
   // Takes the stream away from where others find it. What is returned are the
   // queues that had to do with it.
   std::vector<Queue*> TakeStream(uint64_t stream);
@@ -120,6 +123,9 @@ class XSCHED_INTERNAL Registry {
       visit(AtSlot(slot));
     }
   }
+
+  // A bit for each slot, see NoteForeign. Set by launches.
+  static std::atomic<uint64_t> has_foreign_[kMaxQueues / 64];
 
   Table streams_;
   std::atomic<Queue*> chunks_[kMaxQueues / kChunk] = {};

@@ -12,6 +12,7 @@ namespace xsched {
 
 class Device;
 struct Queue;
+struct TestAccess;
 
 // The thread that asks the driver for a device: which queues have nothing left
 // to do. It looks closely at those that launches wait for, and now and then at
@@ -30,6 +31,8 @@ class Watcher {
   int64_t Look();
 
  private:
+  friend struct TestAccess;
+
   void Start();
   void Run();
   // The process exits: the driver ends soon.

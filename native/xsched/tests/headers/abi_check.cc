@@ -145,6 +145,18 @@ CHECK_VALUE(
   CHECK_MEMBER(structure, sharedMemBytes);   \
   CHECK_MEMBER(structure, hStream);          \
   static_assert(sizeof(xsched::structure) == sizeof(::structure), #structure)
+CHECK_MEMBER(CUDA_MEMCPY2D, WidthInBytes);
+CHECK_MEMBER(CUDA_MEMCPY2D, Height);
+CHECK_MEMBER(CUDA_MEMCPY3D, WidthInBytes);
+CHECK_MEMBER(CUDA_MEMCPY3D, Height);
+CHECK_MEMBER(CUDA_MEMCPY3D, Depth);
+static_assert(sizeof(xsched::CUDA_MEMCPY2D) == sizeof(::CUDA_MEMCPY2D), "");
+static_assert(sizeof(xsched::CUDA_MEMCPY3D) == sizeof(::CUDA_MEMCPY3D), "");
+static_assert(
+    sizeof(xsched::CUDA_MEMCPY3D) == sizeof(::CUDA_MEMCPY3D_PEER) &&
+        offsetof(xsched::CUDA_MEMCPY3D, WidthInBytes) ==
+            offsetof(::CUDA_MEMCPY3D_PEER, WidthInBytes),
+    "");
 CHECK_GRID(CUDA_LAUNCH_PARAMS);
 CHECK_MEMBER(CUDA_LAUNCH_PARAMS, function);
 CHECK_MEMBER(CUDA_LAUNCH_PARAMS, kernelParams);

@@ -700,6 +700,20 @@ Machine::Hold(bool hold, int device)
   changed.changed.notify_one();
 }
 
+void
+Machine::AtNextRecord(std::function<void()> what)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  at_next_record_ = std::move(what);
+}
+
+std::function<void()>
+Machine::TakeAtNextRecord()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(at_next_record_, nullptr);
+}
+
 int
 Machine::LiveEvents()
 {

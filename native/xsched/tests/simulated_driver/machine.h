@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -88,6 +89,8 @@ class Machine {
   void SetError(CUresult error);
   void FailLaunches(int count, CUresult error);
   void Hold(bool hold, int device);
+  void AtNextRecord(std::function<void()> what);
+  std::function<void()> TakeAtNextRecord();
   int LiveEvents();
   int BrokenCaptures();
   int StaleUses();
@@ -212,6 +215,7 @@ class Machine {
   CUresult error_ = 0;
   int launch_failures_ = 0;
   CUresult launch_error_ = 0;
+  std::function<void()> at_next_record_;
   int broken_captures_ = 0;
   int stale_uses_ = 0;
 };

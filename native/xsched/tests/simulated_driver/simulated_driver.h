@@ -8,6 +8,7 @@
 #define XSCHED_TESTS_SIMULATED_DRIVER_H_
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "cuda/abi.h"
@@ -43,6 +44,8 @@ SIMULATED_EXPORT void SetError(xsched::CUresult error);
 SIMULATED_EXPORT void FailLaunches(int count, xsched::CUresult error);
 // Kernels neither begin nor end while the device is held.
 SIMULATED_EXPORT void Hold(bool hold, int device = 0);
+// Happens within the next call that records an event, once it is recorded.
+SIMULATED_EXPORT void AtNextRecord(std::function<void()> what);
 // How many events exist.
 SIMULATED_EXPORT int LiveEvents();
 // Questions to streams that broke a capture.
