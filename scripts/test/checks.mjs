@@ -26,36 +26,24 @@ function goModulesWithTests() {
     .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
 }
 
-/**
- * The resources that only one file of engine tests can use at a time, and roughly how many seconds each file takes on two
- * cores. Long ones start first, so that none of them is left at the end.
- */
-const ENGINE_TESTS = {
-  image: { uses: ["docker"], seconds: 240 },
-  awsImage: { uses: ["docker"], seconds: 120 },
-  container: { uses: ["docker"], seconds: 120 },
-  patchedImage: { uses: ["docker"], seconds: 90 },
-  spot: { uses: ["docker"], seconds: 60 },
-  bench: { uses: [], seconds: 240 },
-  "host-scripts": { uses: [], seconds: 180 },
-  local: { uses: [], seconds: 180 },
-  reuse: { uses: [], seconds: 150 },
-};
+/** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
+const SECONDS = { bench: 200, "host-scripts": 170, image: 200, local: 200, reuse: 200, awsImage: 150 };
 
-/** A check for each file of engine tests. A file that is not in the table is quick. */
+/** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
 function engineTests() {
   const files = projectFiles("test/engine/*.test.ts").map((file) => {
     const name = path.basename(file, ".test.ts");
-    const { uses, seconds } = ENGINE_TESTS[name] ?? { uses: [], seconds: 60 };
+    const docker = fs.readFileSync(path.join(ROOT, file), "utf8").includes('"./dockerEngine"');
     return {
-      seconds,
+      docker,
+      seconds: SECONDS[name] ?? 0,
       title: `engine tests, ${name}`,
       mocha: ["--timeout", "900000", file],
-      uses: ["engine", ...uses],
+      uses: docker ? ["engine", "docker"] : ["engine"],
       after: TOOLCHAIN,
     };
   });
-  return files.sort((a, b) => b.seconds - a.seconds);
+  return files.sort((a, b) => Number(b.docker) - Number(a.docker) || b.seconds - a.seconds);
 }
 
 const TOOLCHAIN = "engine tests, toolchain";

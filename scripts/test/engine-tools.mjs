@@ -1,5 +1,5 @@
 // Gets the engine tests' tools and prints their folder: bin/ goes on PATH, home/ is a PULUMI_HOME whose plugins are the
-// providers. Called once for a whole run, or by a test file that runs by itself.
+// providers. `npm test` calls it before the engine tests, and each of their files calls it to find the folder.
 import * as path from "node:path";
 
 import { defaultTools, ensureTools, ToolchainError } from "../toolchain.mjs";

@@ -3,7 +3,7 @@ import * as path from "node:path";
 
 const SCRIPT = path.resolve(__dirname, "../../scripts/test/engine-tools.mjs");
 
-/** The folder of the tools, which `npm test` has found; a test file that runs by itself searches now. */
+/** The folder of the tools; gets them first where `npm test` has not. */
 function findTools(): string {
   const { status, stdout } = spawnSync(process.execPath, [SCRIPT], {
     stdio: ["ignore", "pipe", "inherit"],
@@ -13,7 +13,7 @@ function findTools(): string {
   return stdout.trim();
 }
 
-const FOLDER = process.env.XSCHED_TRITON_TEST_TOOLS ?? findTools();
+const FOLDER = findTools();
 process.env.PATH = [path.join(FOLDER, "bin"), process.env.PATH].join(path.delimiter);
 
 /** A PULUMI_HOME whose plugins are the providers. */
