@@ -261,7 +261,7 @@ const priority = (value: number) => (config: string) =>
   config.replace('string_value: "100"', `string_value: "${value}"`);
 
 describe("host scripts with a real Triton", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let parent: string;
   let host: Host;
   let runtime: string;
@@ -676,7 +676,7 @@ describe("host scripts with a real Triton", function () {
 });
 
 describe("host scripts as an unprivileged user", function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it("installs, serves and cleans up", async function () {
     const asNobody = [

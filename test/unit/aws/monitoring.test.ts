@@ -497,7 +497,7 @@ esac
 
 describe("the host's metrics of its server", () => {
   it("include the scheduler's counters, of Triton's process only", async function () {
-    this.timeout(20_000);
+    this.timeout(120_000);
     const machine = new Machine();
     // A container with two processes that write metrics; the first is Triton.
     machine.program(

@@ -38,7 +38,7 @@ describe("the package as other languages see it", () => {
   let schema: Schema;
 
   before(async function () {
-    this.timeout(60_000);
+    this.timeout(300_000);
     text = await formatted(SCHEMA, await packageSchema());
     schema = JSON.parse(text) as Schema;
   });

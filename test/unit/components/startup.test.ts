@@ -31,7 +31,7 @@ describe("a program", () => {
       loaded.filter((name) => name === "aws" || name === "tls"),
       [],
     );
-  }).timeout(60_000);
+  }).timeout(120_000);
 
   it("loads them with one", () => {
     const loaded = loadedBy(`
@@ -39,5 +39,5 @@ describe("a program", () => {
       new AwsGpuHost("gpu", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
     `);
     assert.ok(loaded.includes("aws") && loaded.includes("tls"), loaded.join());
-  }).timeout(60_000);
+  }).timeout(120_000);
 });

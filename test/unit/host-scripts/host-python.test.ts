@@ -15,7 +15,7 @@ function bash(script: string): { status: number | null; stdout: string; stderr: 
 }
 
 describe("host-python.sh", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let staging: string;
 
   beforeEach(() => {

@@ -80,7 +80,7 @@ describe("the services of a host", () => {
 });
 
 describe("the notice of a spot interruption", function () {
-  this.timeout(30_000);
+  this.timeout(120_000);
   let machine: Machine;
   let metadata: http.Server;
   /** Requests with a valid token, without one, and for a token. */

@@ -118,7 +118,7 @@ class Disks {
 const realLsblk = spawnSync("bash", ["-c", "command -v lsblk"], { encoding: "utf8" }).stdout.trim();
 
 describe("the instance store of a host", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let machine: Machine;
   let disks: Disks;
 

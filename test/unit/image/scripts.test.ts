@@ -37,7 +37,7 @@ interface Ended {
 }
 
 describe("the image's scripts", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let folder: string;
   let record: string;
   /** Compiled as in the Dockerfile. */

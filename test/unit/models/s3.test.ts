@@ -86,7 +86,7 @@ describe("an error from S3", () => {
 });
 
 describe("a model in S3, read with the SDK", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let s3: S3Server;
   const before_ = { ...process.env };
 
