@@ -118,16 +118,16 @@ export class TritonStack extends pulumi.ComponentResource {
       deletedWith: machine?.instance,
     });
 
-    const triton = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
+    const folder = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
     // On AWS, models are put on the host only when its services run: they bring the right disk.
     const directory =
       host.kind === "aws"
         ? new HostServices(
             `${name}-services`,
-            { directory: triton.directory, ssh, spot: host.spot, metrics: monitoring.kind !== "none" },
+            { directory: folder.directory, ssh, spot: host.spot, metrics: monitoring.kind !== "none" },
             onHost("services"),
           ).directory
-        : triton.directory;
+        : folder.directory;
     const image = runtimeImage(`${name}-image`, settings, registry, part("image"));
     const repository = new ModelRepository(
       `${name}-models`,
@@ -145,7 +145,7 @@ export class TritonStack extends pulumi.ComponentResource {
       onHost("server"),
     );
 
-    this.host = triton.location;
+    this.host = folder.location;
     this.endpoints = served.endpoints;
     this.models = pulumi.all(
       models.map((model, index) =>

@@ -4,16 +4,16 @@ import * as pulumi from "@pulumi/pulumi";
 export type Tags = Record<string, pulumi.Input<string>>;
 
 /**
- * The tags of something on AWS: what is given, and what says where it comes from.
+ * The tags of something on AWS: those of its user, and which project and stack it belongs to.
  *
  * @param name what it is for, shown in AWS's console
  */
 export function tagsOf(
   name: string,
-  given: pulumi.Input<Tags> | undefined,
+  tags: pulumi.Input<Tags> | undefined,
 ): pulumi.Output<Record<string, string>> {
-  return pulumi.output(given).apply((tags): Record<string, string> => ({
-    ...tags,
+  return pulumi.output(tags).apply((known): Record<string, string> => ({
+    ...known,
     Name: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`,
     "xsched-triton:project": pulumi.getProject(),
     "xsched-triton:stack": pulumi.getStack(),

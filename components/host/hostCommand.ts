@@ -13,12 +13,12 @@ export interface HostLocationArgs {
   ssh?: pulumi.Input<SshConnectionArgs>;
 }
 
-/** The location that a component was given, checked. */
+/** The location among the arguments of a component, checked. */
 export function resolveLocation<T extends object, K extends object>(
   inputs: ComponentInputs<T, K>,
-  given: HostLocationArgs,
+  location: HostLocationArgs,
 ): HostLocationArgs {
-  const { directory, ssh } = given;
+  const { directory, ssh } = location;
   return {
     directory: inputs.resolve(hostDirectory, directory, "directory"),
     ssh: ssh && inputs.resolve(sshConnection, ssh, "ssh"),

@@ -103,7 +103,7 @@ export class TritonImage extends pulumi.ComponentResource {
         buildArgs: {
           VARIANT: variant,
           BASE: base,
-          BUILDER: pulumi.all([variant, builder]).apply(([kind, given]) => given ?? BUILDERS[kind]),
+          BUILDER: pulumi.all([variant, builder]).apply(([kind, chosen]) => chosen ?? BUILDERS[kind]),
           VERSION: packageVersion(),
           REVISION: staged.revision,
           SOURCE_DATE_EPOCH,

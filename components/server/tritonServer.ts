@@ -65,8 +65,8 @@ export class TritonServer extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: runtime },
     );
-    const served = models.map(({ name: model, digest: given }, index) => {
-      const digest = inputs.resolve(storedDigest, given, "models", index, "digest");
+    const served = models.map(({ name: model, digest: stored }, index) => {
+      const digest = inputs.resolve(storedDigest, stored, "models", index, "digest");
       return hostCommand(
         `${name}-${model}`,
         {

@@ -5,15 +5,15 @@ import { mapped, Rule, text } from "./rules";
 const written = text({
   allowed: "a range of IP addresses: address/bits",
   example: "203.0.113.7/32",
-  refuse(given) {
-    if (ipaddr.isValid(given) && isWrittenOut(given)) {
-      return `for this one address, write ${given}/${ipaddr.parse(given).kind() === "ipv4" ? 32 : 128}`;
+  refuse(value) {
+    if (ipaddr.isValid(value) && isWrittenOut(value)) {
+      return `for this one address, write ${value}/${ipaddr.parse(value).kind() === "ipv4" ? 32 : 128}`;
     }
-    if (!ipaddr.isValidCIDR(given) || !isWrittenOut(given.slice(0, given.indexOf("/")))) {
+    if (!ipaddr.isValidCIDR(value) || !isWrittenOut(value.slice(0, value.indexOf("/")))) {
       return "give four numbers from 0 to 255, or an IPv6 address, then / and how many bits of it are fixed: 203.0.113.0/24";
     }
-    const [address] = ipaddr.parseCIDR(given);
-    const range = byFirstAddress(given);
+    const [address] = ipaddr.parseCIDR(value);
+    const range = byFirstAddress(value);
     return address.toString() === ipaddr.parseCIDR(range)[0].toString()
       ? undefined
       : `write the range by its first address: ${range}`;

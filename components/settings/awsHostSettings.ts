@@ -39,16 +39,16 @@ const instanceTypes = Object.entries(GPU_FAMILIES).flatMap(([family, { sizes }])
 const instanceType = text({
   allowed: `an EC2 instance type with NVIDIA GPUs that Triton supports, of ${familiesFor(PATCHED_RELEASE).join(", ")}`,
   example: "g4dn.xlarge",
-  refuse(given) {
-    if (isGpuType(given)) return undefined;
-    const family = familyOf(given);
-    const known = gpuFamily(given);
+  refuse(value) {
+    if (isGpuType(value)) return undefined;
+    const family = familyOf(value);
+    const known = gpuFamily(value);
     if (known !== undefined) return `choose a size of ${family}: ${known.sizes.join(", ")}`;
-    const other = otherAccelerator(given);
+    const other = otherAccelerator(value);
     if (other !== undefined) return `${family} ${other}; choose for example g4dn.xlarge`;
     // Families with GPUs begin with g or p; the others have names that differ from theirs by a letter.
     return /^[gp]/i.test(family)
-      ? (meant(given, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge")
+      ? (meant(value, instanceTypes) ?? "choose a type with NVIDIA GPUs, for example g4dn.xlarge")
       : `${/^[a-z]+[0-9]/.test(family) ? `${family} has no GPUs; ` : ""}choose for example g4dn.xlarge`;
   },
 });
@@ -58,8 +58,8 @@ function resourceId(prefix: string, what: string): Rule<string> {
   return text({
     allowed: `${what}: ${prefix}- and 8 or 17 hexadecimal digits`,
     example: `${prefix}-0123456789abcdef0`,
-    refuse: (given) =>
-      new RegExp(`^${prefix}-(?:[0-9a-f]{8}|[0-9a-f]{17})$`).test(given)
+    refuse: (value) =>
+      new RegExp(`^${prefix}-(?:[0-9a-f]{8}|[0-9a-f]{17})$`).test(value)
         ? undefined
         : `give the id as AWS shows it, for example ${prefix}-0123456789abcdef0`,
   });
@@ -68,11 +68,11 @@ function resourceId(prefix: string, what: string): Rule<string> {
 const zone = text({
   allowed: "the name of an availability zone: the region and a letter",
   example: "us-east-1a",
-  refuse(given) {
+  refuse(value) {
     // Local zones have their city between the two: us-west-2-lax-1a.
-    if (/^[a-z]{2}(?:-[a-z]+)+-[0-9](?:-[a-z]{3}-[0-9])?[a-z]$/.test(given)) return undefined;
-    if (/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/.test(given)) return `add the zone's letter: ${given}a`;
-    return /^[a-z]{3,4}[0-9]-az[0-9]$/.test(given)
+    if (/^[a-z]{2}(?:-[a-z]+)+-[0-9](?:-[a-z]{3}-[0-9])?[a-z]$/.test(value)) return undefined;
+    if (/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/.test(value)) return `add the zone's letter: ${value}a`;
+    return /^[a-z]{3,4}[0-9]-az[0-9]$/.test(value)
       ? "this is a zone's id; give its name: aws ec2 describe-availability-zones"
       : "give the name of a zone, for example us-east-1a";
   },
@@ -248,7 +248,7 @@ export const awsHostFields = {
 };
 
 const anyText = (allowed: string, example: string): Rule<string> =>
-  text({ allowed, example, refuse: (given) => (given === "" ? `give ${allowed}` : undefined) });
+  text({ allowed, example, refuse: (value) => (value === "" ? `give ${allowed}` : undefined) });
 
 /** Something that a role is allowed to do. */
 const policyStatement = object({
@@ -260,7 +260,7 @@ const policyStatement = object({
       text({
         allowed: "the name of a statement: letters and digits",
         example: "ReadModels",
-        refuse: (given) => (/^[A-Za-z0-9]+$/.test(given) ? undefined : "give letters and digits only"),
+        refuse: (value) => (/^[A-Za-z0-9]+$/.test(value) ? undefined : "give letters and digits only"),
       }),
       "Name of the statement: letters and digits.",
     ),
@@ -304,8 +304,8 @@ const setUpStep = object({
         text({
           allowed: "a name of lower-case letters, digits and dashes",
           example: "metrics",
-          refuse: (given) =>
-            /^[a-z][a-z0-9-]*$/.test(given) && given !== "ready"
+          refuse: (value) =>
+            /^[a-z][a-z0-9-]*$/.test(value) && value !== "ready"
               ? undefined
               : "give a short name other than ready",
         }),
@@ -338,8 +338,8 @@ const instanceFields = {
 export const repositoryArn = text({
   allowed: "the ARN of a repository on ECR",
   example: "arn:aws:ecr:us-east-1:111122223333:repository/triton",
-  refuse: (given) =>
-    /^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository\/\S+$/.test(given)
+  refuse: (value) =>
+    /^arn:aws[a-z-]*:ecr:[a-z0-9-]+:[0-9]{12}:repository\/\S+$/.test(value)
       ? undefined
       : "pass arn of the EcrRepository",
 });

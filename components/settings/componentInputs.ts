@@ -35,20 +35,20 @@ export class ComponentInputs<T extends object, K extends object> {
    */
   public resolve<V>(
     rule: Rule<V, unknown>,
-    given: unknown,
+    value: unknown,
     ...steps: (string | number)[]
   ): pulumi.Output<pulumi.Unwrap<V>> {
-    if (!holdsDeferred(given)) {
-      const read = this.read(rule, given, steps, false);
+    if (!holdsDeferred(value)) {
+      const read = this.read(rule, value, steps, false);
       // As it is, where `pulumi.output` would copy it: whoever keeps something by its settings finds it again.
       return (
         holdsDeferred(read) ? pulumi.output(read) : pulumi.output(undefined).apply(() => read)
       ) as pulumi.Output<pulumi.Unwrap<V>>;
     }
-    const known = pulumi.output(given);
+    const output = pulumi.output(value);
     const read = pulumi
-      .all([known, pulumi.isSecret(known)])
-      .apply(([value, secret]) => pulumi.output(this.read<unknown>(rule, value, steps, secret)));
+      .all([output, pulumi.isSecret(output)])
+      .apply(([known, isSecret]) => pulumi.output(this.read<unknown>(rule, known, steps, isSecret)));
     return read as pulumi.Output<pulumi.Unwrap<V>>;
   }
 
@@ -63,8 +63,8 @@ export class ComponentInputs<T extends object, K extends object> {
   }
 
   /** A part of the arguments if all of it is known. */
-  public complete<V>(rule: Rule<V, unknown>, given: unknown): V | undefined {
-    return hasRead(rule, given) ? given : undefined;
+  public complete<V>(rule: Rule<V, unknown>, value: unknown): V | undefined {
+    return hasRead(rule, value) ? value : undefined;
   }
 
   /** As `resolve`, of one key of the arguments; undefined if it is absent. */
@@ -72,11 +72,11 @@ export class ComponentInputs<T extends object, K extends object> {
     rule: Rule<V, unknown>,
     key: keyof K & string,
   ): pulumi.Output<pulumi.Unwrap<V>> | undefined {
-    const given = keyOf(this.known, key);
-    return given === undefined ? undefined : this.resolve(rule, given, key);
+    const value = keyOf(this.known, key);
+    return value === undefined ? undefined : this.resolve(rule, value, key);
   }
 
-  private read<V>(rule: Rule<V, unknown>, given: unknown, steps: (string | number)[], secret: boolean): V {
+  private read<V>(rule: Rule<V, unknown>, value: unknown, steps: (string | number)[], secret: boolean): V {
     const faults: Fault[] = [];
     const place = new Place(
       {
@@ -90,11 +90,11 @@ export class ComponentInputs<T extends object, K extends object> {
       faults,
       steps,
     );
-    const value = rule.read(given, place);
-    if (value === INVALID || faults.length > 0) {
+    const read = rule.read(value, place);
+    if (read === INVALID || faults.length > 0) {
       throw new ArgumentsError(this.component, secret ? faults.map(withoutValue) : faults);
     }
-    return value;
+    return read;
   }
 }
 
@@ -117,5 +117,5 @@ function holdsDeferred(value: unknown): boolean {
 
 /** A fix can repeat the value. */
 function withoutValue({ path, allowed }: Fault): Fault {
-  return { path, given: "(secret)", allowed, fix: `give ${allowed}` };
+  return { path, value: "(secret)", allowed, fix: `give ${allowed}` };
 }

@@ -26,8 +26,8 @@ const BUILDER = "nvcr.io/nvidia/tensorrt:22.06-py3";
 const inputName = text({
   allowed: "the name of an input of the ONNX model, without commas, quotes, blanks and control characters",
   example: "input_ids",
-  refuse: (given) =>
-    given.length <= 256 && /^[^\s,'"\p{Cc}\p{Cs}]+$/u.test(given)
+  refuse: (value) =>
+    value.length <= 256 && /^[^\s,'"\p{Cc}\p{Cs}]+$/u.test(value)
       ? undefined
       : "give the input's name as the ONNX model has it",
 });
@@ -94,7 +94,7 @@ const sharedPlace: Rule<string> = mapped(
     example: "s3://my-bucket/engines",
     refuse: refuseS3Location,
   }),
-  (given) => given.replace(/\/+$/, ""),
+  (value) => value.replace(/\/+$/, ""),
 );
 
 /** How the TensorRT engine of a model is built on the host. */

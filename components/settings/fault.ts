@@ -5,7 +5,7 @@ export interface Fault {
   /** Path of the property, such as `models[1].priority`. */
   readonly path: string;
   /** The value as the message shows it; never a secret. */
-  readonly given: string;
+  readonly value: string;
   /** What would have been right. */
   readonly allowed: string;
   /** What to type. */
@@ -38,7 +38,7 @@ export function countFaults(faults: readonly Fault[]): string {
 /** Each fault as a block of lines. */
 export function listFaults(faults: readonly Fault[]): string {
   return faults
-    .map((fault) => `  ${fault.path}: ${fault.given}\n    allowed: ${fault.allowed}\n    fix: ${fault.fix}\n`)
+    .map((fault) => `  ${fault.path}: ${fault.value}\n    allowed: ${fault.allowed}\n    fix: ${fault.fix}\n`)
     .join("\n");
 }
 

@@ -69,7 +69,7 @@ export const hostRule = variants({
 const machineName = text({
   allowed: "a name that no other machine has",
   example: "i-0123456789abcdef0",
-  refuse: (given) => (given === "" ? "give a name, or remove machine" : undefined),
+  refuse: (value) => (value === "" ? "give a name, or remove machine" : undefined),
 });
 
 /** How to reach an existing machine over SSH. */
@@ -91,7 +91,7 @@ export const sshConnection = object({
 export const hostDirectory = text({
   allowed: "the absolute path of a host's folder: directory of a TritonHost",
   example: "/srv/triton",
-  refuse: (given) => (given.startsWith("/") ? undefined : "pass directory of the TritonHost"),
+  refuse: (value) => (value.startsWith("/") ? undefined : "pass directory of the TritonHost"),
 });
 
 /** Where something is put on a host that exists. */

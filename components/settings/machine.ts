@@ -7,15 +7,15 @@ import { mapped, Rule, text } from "./rules";
 export const directory = text({
   allowed: "the path of a folder that belongs to this deployment alone",
   example: ".xsched-triton",
-  refuse(given) {
-    if (given.startsWith("~")) {
+  refuse(value) {
+    if (value.startsWith("~")) {
       return "remove ~/: over SSH, a relative path starts at the user's home";
     }
-    if (given.trim() !== given || given === "" || given.length > 1024 || /\p{Cc}/u.test(given)) {
+    if (value.trim() !== value || value === "" || value.length > 1024 || /\p{Cc}/u.test(value)) {
       return "give a path without control characters, for example .xsched-triton";
     }
     // The folder is removed with the host, so it must be one that can only belong to this deployment.
-    const normal = path.posix.normalize(`${given}/`);
+    const normal = path.posix.normalize(`${value}/`);
     return normal === "/" || normal === "./" || normal.startsWith("../") || /^\/[^/]+\/$/.test(normal)
       ? "name a folder inside it, for example /var/lib/xsched-triton"
       : undefined;
@@ -23,12 +23,12 @@ export const directory = text({
 });
 
 /** As `directory`, absolute, and away from the project's own files. */
-export const localDirectory: Rule<string> = mapped(directory, (given, at) => {
+export const localDirectory: Rule<string> = mapped(directory, (value, at) => {
   const project = at.context.projectDirectory;
-  const absolute = path.resolve(project, given);
+  const absolute = path.resolve(project, value);
   return `${project}/`.startsWith(`${absolute}/`)
     ? at.fault(
-        given,
+        value,
         "a folder that does not contain the project itself",
         "name a separate folder, for example .local/host",
       )
@@ -38,14 +38,14 @@ export const localDirectory: Rule<string> = mapped(directory, (given, at) => {
 export const address = text({
   allowed: "a host name or an IP address",
   example: "gpu1.example.com",
-  refuse(given) {
-    if (given.includes("@")) {
+  refuse(value) {
+    if (value.includes("@")) {
       return "put the part before the @ into user";
     }
-    if (/^[^:]+:\d+$/.test(given)) {
+    if (/^[^:]+:\d+$/.test(value)) {
       return "put the port into port";
     }
-    return /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
+    return /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(value)
       ? undefined
       : "give the name or the address alone, for example gpu1.example.com";
   },
@@ -54,6 +54,6 @@ export const address = text({
 export const user = text({
   allowed: "the name of a user on the machine",
   example: "root",
-  refuse: (given) =>
-    /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(given) ? undefined : "give the login name, for example ubuntu",
+  refuse: (value) =>
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/.test(value) ? undefined : "give the login name, for example ubuntu",
 });

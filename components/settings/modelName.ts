@@ -4,11 +4,11 @@ export const modelName = text({
   allowed:
     "1 to 128 letters, digits, dots, dashes and underscores, a letter or digit first (it is a folder name and part of Triton's URLs)",
   example: "my-model",
-  refuse(given) {
-    if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(given)) {
+  refuse(value) {
+    if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(value)) {
       return undefined;
     }
-    const legal = given
+    const legal = value
       .slice(0, 128)
       .replace(/[^A-Za-z0-9_.-]+/g, "-")
       .replace(/^[_.-]+/, "");

@@ -113,8 +113,8 @@ const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 const label = text({
   allowed: "1 to 256 characters, no control characters",
   example: "first",
-  refuse: (given) =>
-    given !== "" && given.length <= 256 && !UNPRINTABLE.test(given)
+  refuse: (value) =>
+    value !== "" && value.length <= 256 && !UNPRINTABLE.test(value)
       ? undefined
       : "give a short name in one line",
 });
@@ -254,8 +254,8 @@ const dynamicBatching = object({
 const warmupFile = text({
   allowed: "the name of a file in the model's warmup folder",
   example: "sample.bin",
-  refuse: (given) =>
-    /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(given)
+  refuse: (value) =>
+    /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(value)
       ? undefined
       : "give a plain file name, for example sample.bin",
 });
@@ -468,7 +468,7 @@ export const modelBucketInputs = object({
 export const storedDigest = text({
   allowed: "digest of a model that a ModelRepository has stored: 16 hexadecimal digits",
   example: "0123456789abcdef",
-  refuse: (given) => (/^[0-9a-f]{16}$/.test(given) ? undefined : "pass models of the ModelRepository"),
+  refuse: (value) => (/^[0-9a-f]{16}$/.test(value) ? undefined : "pass models of the ModelRepository"),
 });
 
 /** A model that a server serves. */

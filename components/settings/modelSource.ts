@@ -8,8 +8,8 @@ const FOLDER = "the path of a folder on this machine, or s3://bucket/prefix";
 const place = text({
   allowed: FOLDER,
   example: "models/my-model",
-  refuse: (given) =>
-    given !== "" && given.length <= 1024 && !/\p{Cc}/u.test(given)
+  refuse: (value) =>
+    value !== "" && value.length <= 1024 && !/\p{Cc}/u.test(value)
       ? undefined
       : "give the path of the model's folder, for example models/my-model",
 });
@@ -18,24 +18,24 @@ const place = text({
 const S3 = /^(s3:|arn:aws[a-z-]*:s3:|https?:\/\/[^/]*s3[^/]*\.amazonaws\.)/i;
 
 /** A model's folder on this machine, which reads as its absolute path, or `s3://bucket/prefix` without a slash behind. */
-export const modelSource: Rule<string> = mapped(place, (given, at) => {
-  if (S3.test(given)) {
-    const fix = refuseS3Location(given);
+export const modelSource: Rule<string> = mapped(place, (value, at) => {
+  if (S3.test(value)) {
+    const fix = refuseS3Location(value);
     return fix === undefined
-      ? given.replace(/\/+$/, "")
-      : at.fault(given, `s3://bucket/prefix with ${BUCKET_NAME}`, fix);
+      ? value.replace(/\/+$/, "")
+      : at.fault(value, `s3://bucket/prefix with ${BUCKET_NAME}`, fix);
   }
   const { files, projectDirectory } = at.context;
-  const source = path.resolve(projectDirectory, given);
+  const source = path.resolve(projectDirectory, value);
   switch (files.kind(source)) {
     case "missing":
       return at.fault(
-        given,
+        value,
         "a folder that exists",
         `create ${source}, or correct the path (relative to ${projectDirectory})`,
       );
     case "file":
-      return at.fault(given, "a folder", "give the folder that holds the version folders, such as 1/");
+      return at.fault(value, "a folder", "give the folder that holds the version folders, such as 1/");
     case "folder":
       break;
   }
@@ -44,7 +44,7 @@ export const modelSource: Rule<string> = mapped(place, (given, at) => {
     .some((entry) => isVersion(entry) && files.kind(path.join(source, entry)) === "folder")
     ? source
     : at.fault(
-        given,
+        value,
         "a folder with at least one version folder: 1, 2, …",
         `put the model's files into ${path.join(source, "1")}`,
       );

@@ -13,10 +13,10 @@ export const LOG_DAYS: readonly number[] = [
 export const subscriber = text({
   allowed: "an email address, or an https URL that confirms subscriptions of Amazon SNS",
   example: "ops@example.com",
-  refuse(given) {
-    if (/^[^\s@/:]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/.test(given) && given.length <= 254) return undefined;
-    if (given.startsWith("http:")) return "use https: alarms name your machines";
-    if (/^https:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[^\s]*)?$/.test(given) && given.length <= 2048)
+  refuse(value) {
+    if (/^[^\s@/:]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$/.test(value) && value.length <= 254) return undefined;
+    if (value.startsWith("http:")) return "use https: alarms name your machines";
+    if (/^https:\/\/[A-Za-z0-9.-]+(:\d{1,5})?(\/[^\s]*)?$/.test(value) && value.length <= 2048)
       return undefined;
     return "give one address, for example ops@example.com";
   },
@@ -92,7 +92,7 @@ function resource(what: string, pattern: RegExp): Rule<string> {
   return text({
     allowed: `the name of ${what}`,
     example,
-    refuse: (given) => (pattern.test(given) ? undefined : `pass ${example}`),
+    refuse: (value) => (pattern.test(value) ? undefined : `pass ${example}`),
   });
 }
 

@@ -42,13 +42,13 @@ export class Place {
     return this.context.secretKeys.has(String(this.steps[0]));
   }
 
-  public fault(given: unknown, allowed: string, fix: string): typeof INVALID {
-    return this.faultShown(show(given, this.encrypted), allowed, fix);
+  public fault(value: unknown, allowed: string, fix: string): typeof INVALID {
+    return this.faultShown(show(value, this.encrypted), allowed, fix);
   }
 
   /** As `fault`, with a text of its own in the place of the value. */
-  public faultShown(given: string, allowed: string, fix: string): typeof INVALID {
-    this.faults.push({ path: this.path, given, allowed, fix });
+  public faultShown(shown: string, allowed: string, fix: string): typeof INVALID {
+    this.faults.push({ path: this.path, value: shown, allowed, fix });
     return INVALID;
   }
 }

@@ -408,10 +408,10 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
       if (!isPlainObject(value)) {
         return at.fault(value, allowed, `give an object, for example ${example}`);
       }
-      const given = keyOf(value, "kind");
-      const kind = given === undefined ? usual : kindRule.read(given, at.at("kind"));
+      const kindValue = keyOf(value, "kind");
+      const kind = kindValue === undefined ? usual : kindRule.read(kindValue, at.at("kind"));
       if (kind === undefined) {
-        return at.at("kind").fault(given, kindRule.allowed, `add kind: ${kindRule.example}`);
+        return at.at("kind").fault(kindValue, kindRule.allowed, `add kind: ${kindRule.example}`);
       }
       if (kind === INVALID) {
         const all = kinds.flatMap((each) => Object.keys(table[each]?.fields ?? {}));
@@ -637,22 +637,22 @@ function readFields(
   return Object.fromEntries(entries);
 }
 
-function readField(given: unknown, field: Field<unknown, unknown, unknown>, at: Place): unknown {
+function readField(value: unknown, field: Field<unknown, unknown, unknown>, at: Place): unknown {
   const { rule, absent } = field;
-  if (given === null) {
-    return at.fault(given, rule.allowed, `give a value, for example ${rule.example}, or remove ${at.name}`);
+  if (value === null) {
+    return at.fault(value, rule.allowed, `give a value, for example ${rule.example}, or remove ${at.name}`);
   }
-  if (given !== undefined) {
-    if (at.context.origin === "arguments" && isDeferred(given)) {
-      return field.plain && !READ_BY.has(given)
+  if (value !== undefined) {
+    if (at.context.origin === "arguments" && isDeferred(value)) {
+      return field.plain && !READ_BY.has(value)
         ? at.faultShown("(an output)", rule.allowed, "give a value that the program knows from the start")
-        : given;
+        : value;
     }
-    return rule.read(given, at);
+    return rule.read(value, at);
   }
   switch (absent.kind) {
     case "required":
-      return at.fault(given, rule.allowed, absent.fix ?? `add ${at.name}: ${rule.example}`);
+      return at.fault(value, rule.allowed, absent.fix ?? `add ${at.name}: ${rule.example}`);
     case "optional":
       return undefined;
     case "default":

@@ -29,8 +29,8 @@ const TAG = ":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 /** Longest name without tag and digest. */
 const LONGEST_NAME = 255;
 
-function matches(given: string, pattern: string): boolean {
-  return (given.split("@")[0] ?? "").length <= LONGEST_NAME && new RegExp(`^${pattern}$`).test(given);
+function matches(value: string, pattern: string): boolean {
+  return (value.split("@")[0] ?? "").length <= LONGEST_NAME && new RegExp(`^${pattern}$`).test(value);
 }
 
 const WRONG_DIGEST = "give the digest as docker prints it: 64 hexadecimal digits in lower case after sha256:";
@@ -39,11 +39,11 @@ const WRONG_DIGEST = "give the digest as docker prints it: 64 hexadecimal digits
 export const imageByDigest = text({
   allowed: "an image by digest: repository@sha256:<64 hexadecimal digits>",
   example: "registry.example.com/triton@sha256:…",
-  refuse(given) {
-    if (matches(given, `${NAME}(?:${TAG})?${DIGEST}`)) {
+  refuse(value) {
+    if (matches(value, `${NAME}(?:${TAG})?${DIGEST}`)) {
       return undefined;
     }
-    return given.includes("@")
+    return value.includes("@")
       ? WRONG_DIGEST
       : "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE";
   },
@@ -53,14 +53,14 @@ export const imageByDigest = text({
 export const image = text({
   allowed: "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag",
   example: "registry.example.com/triton@sha256:…",
-  refuse(given) {
-    if (matches(given, `${NAME}(?:${TAG})?${DIGEST}`) || matches(given, `${NAME}${TAG}`)) {
+  refuse(value) {
+    if (matches(value, `${NAME}(?:${TAG})?${DIGEST}`) || matches(value, `${NAME}${TAG}`)) {
       return undefined;
     }
-    if (given.includes("@")) {
+    if (value.includes("@")) {
       return WRONG_DIGEST;
     }
-    return matches(given, NAME)
+    return matches(value, NAME)
       ? "name a tag after a colon, or better the digest after an @"
       : "give the name as for docker pull, the repository in lower case";
   },
@@ -70,29 +70,29 @@ export const image = text({
 export const repository = text({
   allowed: "a repository with its registry's address and without a tag",
   example: "registry.example.com/triton",
-  refuse(given) {
-    if (matches(given, `${REGISTRY}/${PATH}`)) {
+  refuse(value) {
+    if (matches(value, `${REGISTRY}/${PATH}`)) {
       return undefined;
     }
-    if (given.includes("://")) {
-      return `remove ${given.slice(0, given.indexOf("://") + 3)}`;
+    if (value.includes("://")) {
+      return `remove ${value.slice(0, value.indexOf("://") + 3)}`;
     }
-    if (matches(given, `${REGISTRY}/${PATH}(?:${TAG})?(?:${DIGEST})?`)) {
+    if (matches(value, `${REGISTRY}/${PATH}(?:${TAG})?(?:${DIGEST})?`)) {
       return "remove the tag or digest; each state of the image gets its own tag";
     }
-    return matches(given, PATH)
-      ? `begin with the registry's address, for example docker.io/${given}`
+    return matches(value, PATH)
+      ? `begin with the registry's address, for example docker.io/${value}`
       : "give address and path in lower case, for example registry.example.com/triton";
   },
 });
 
-const oneLine = (given: string): boolean => given !== "" && given.length <= 8192 && !/\p{Cc}/u.test(given);
+const oneLine = (value: string): boolean => value !== "" && value.length <= 8192 && !/\p{Cc}/u.test(value);
 
 const username = text({
   allowed: "the name to log in with",
   example: "deployer",
-  refuse: (given) =>
-    oneLine(given) && !given.includes(":") ? undefined : "give the name alone, without the password",
+  refuse: (value) =>
+    oneLine(value) && !value.includes(":") ? undefined : "give the name alone, without the password",
 });
 
 const password = secret({
@@ -105,7 +105,7 @@ const password = secret({
     allowed: "a password or token of one line",
     fix: "pass the password, from a secret in the stack config",
   },
-  refuse: (given) => (oneLine(given) ? undefined : { shown: "(secret)" }),
+  refuse: (value) => (oneLine(value) ? undefined : { shown: "(secret)" }),
 });
 
 /** How to log in to a registry. */
@@ -261,14 +261,14 @@ export const ecrRepositoryInputs = object({
 
 /** Refuses both an image and a build, and neither; looks at the raw value, so that no other fault hides this one. */
 function refuseTwoImages(value: unknown, at: Place): void {
-  const given = [keyOf(value, "image"), keyOf(value, "build")].filter((each) => each !== undefined);
-  if (given.length === 0) {
+  const present = [keyOf(value, "image"), keyOf(value, "build")].filter((each) => each !== undefined);
+  if (present.length === 0) {
     at.at("image").fault(
       undefined,
       "image, or build to make one",
       `add image: ${image.example}, or build: { repository: ${repository.example} }`,
     );
-  } else if (given.length === 2) {
+  } else if (present.length === 2) {
     at.at("build").fault(keyOf(value, "build"), "image or build, not both", "remove one of the two");
   }
 }

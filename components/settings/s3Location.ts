@@ -55,11 +55,11 @@ const LONGEST_PREFIX = 768;
  * Why a text that begins as an address in S3 is none that a model can have, as the fix. The prefix also becomes part
  * of a policy, where some characters have a meaning.
  */
-export function refuseS3Location(given: string): string | undefined {
-  if (!given.startsWith("s3://")) {
+export function refuseS3Location(value: string): string | undefined {
+  if (!value.startsWith("s3://")) {
     return "write s3://bucket/prefix, for example s3://my-bucket/models/my-model";
   }
-  const [bucket = "", ...rest] = given.slice("s3://".length).split("/");
+  const [bucket = "", ...rest] = value.slice("s3://".length).split("/");
   const fault = refuseBucketName(bucket);
   if (fault !== undefined) {
     return fault;

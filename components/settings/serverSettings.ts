@@ -24,8 +24,8 @@ const port = (usual: number): Rule<number> => integer(1, 65535, usual);
 const listenAddress = text({
   allowed: "an IP address of the host, or a name for one",
   example: "127.0.0.1",
-  refuse: (given) =>
-    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(given)
+  refuse: (value) =>
+    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(value)
       ? undefined
       : "give the address alone, without scheme and port, for example 127.0.0.1",
 });
@@ -65,12 +65,12 @@ const serverFields = {
 /** Refuses a port that is given twice. */
 function refusePortClash(server: Readonly<Record<(typeof PORTS)[number], unknown>>, at: Place): void {
   PORTS.forEach((name, index) => {
-    const given = server[name];
-    const other = PORTS.slice(0, index).find((earlier) => server[earlier] === given);
-    if (typeof given === "number" && other !== undefined) {
+    const number = server[name];
+    const other = PORTS.slice(0, index).find((earlier) => server[earlier] === number);
+    if (typeof number === "number" && other !== undefined) {
       const free = [8000, 8001, 8002].find((each) => !PORTS.some((taken) => server[taken] === each));
       at.at(name).fault(
-        given,
+        number,
         `a port that ${at.at(other).path} does not use`,
         `choose another, for example ${free ?? 8003}`,
       );
@@ -139,8 +139,8 @@ export const tritonServerInputs = object({
   check(server, at, raw) {
     refusePortClash(server, at);
     for (const key of Object.keys({ ...imageFields, drainSeconds })) {
-      const given = keyOf(raw, key);
-      if (given !== undefined && given !== 0 && keyOf(raw, "image") === undefined) {
+      const value = keyOf(raw, key);
+      if (value !== undefined && value !== 0 && keyOf(raw, "image") === undefined) {
         at.at(key).faultShown(
           "(given without an image)",
           "a container's option only with image",

@@ -13,17 +13,17 @@ export const hostKey = mapped(
   text({
     allowed: "the machine's public key in one line: ssh-ed25519 AAAA…",
     example: "ssh-ed25519 AAAA…",
-    refuse(given) {
-      if (isHostKey(given)) {
+    refuse(value) {
+      if (isHostKey(value)) {
         return undefined;
       }
-      const fields = given.split(" ");
+      const fields = value.split(" ");
       return fields.length > 1 && isHostKey(fields.slice(1).join(" "))
         ? "remove the host name at the start of the line"
         : "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub";
     },
   }),
-  (given) => given.split(" ").slice(0, 2).join(" "),
+  (value) => value.split(" ").slice(0, 2).join(" "),
 );
 
 function isHostKey(line: string): boolean {
@@ -60,9 +60,9 @@ export const privateKey = secret({
     allowed: "a private key in PEM or OpenSSH form, without a passphrase",
     fix: "pass the contents of the key file, from a secret in the stack config",
   },
-  refuse(given) {
-    if (!/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(given)) return { shown: "(secret)" };
-    return given.includes("ENCRYPTED")
+  refuse(value) {
+    if (!/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) return { shown: "(secret)" };
+    return value.includes("ENCRYPTED")
       ? {
           shown: "(a key with a passphrase)",
           fix: `create one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,

@@ -94,10 +94,10 @@ function checkAgainstAws(raw: unknown, at: Place): void {
   const [host, runtime, server] = ["host", "runtime", "server"].map((key) => keyOf(raw, key));
   const onAws = keyOf(host, "kind") === "aws";
   const build = keyOf(runtime, "build");
-  const given = keyOf(build, "repository");
-  if (isPlainObject(build) && !onAws && given === undefined) {
+  const pushedTo = keyOf(build, "repository");
+  if (isPlainObject(build) && !onAws && pushedTo === undefined) {
     const place = at.at("runtime").at("build").at("repository");
-    place.fault(given, repository.allowed, `add repository: ${repository.example}`);
+    place.fault(pushedTo, repository.allowed, `add repository: ${repository.example}`);
   }
   itemsOf(keyOf(raw, "models")).forEach((model, index) => {
     const source = keyOf(model, "source");
@@ -115,7 +115,7 @@ function checkAgainstAws(raw: unknown, at: Place): void {
         );
     }
   });
-  if (keyOf(build, "keepImages") !== undefined && (!onAws || given !== undefined)) {
+  if (keyOf(build, "keepImages") !== undefined && (!onAws || pushedTo !== undefined)) {
     at.at("runtime")
       .at("build")
       .at("keepImages")

@@ -91,10 +91,10 @@ function putName(document: TextDocument, name: string, file: string): void {
   if (field === undefined) {
     document.put({ name: "name", value: { kind: "scalar", value: name } });
   } else if (field.value.kind !== "string" || field.value.text !== name) {
-    const given = field.value.kind === "string" ? JSON.stringify(field.value.text) : "no text";
+    const ownName = field.value.kind === "string" ? JSON.stringify(field.value.text) : "no text";
     throw new ModelConfigError(
       file,
-      `name is ${given}, but the stack config calls this model ${JSON.stringify(name)}`,
+      `name is ${ownName}, but the stack config calls this model ${JSON.stringify(name)}`,
       "remove name from the file, or make the two the same",
     );
   }
@@ -102,11 +102,11 @@ function putName(document: TextDocument, name: string, file: string): void {
 
 /** What serves an engine; the file may have been written for the ONNX model. */
 function putPlatform(document: TextDocument, file: string): void {
-  const given = ["backend", "platform"].flatMap((name) => {
+  const backends = ["backend", "platform"].flatMap((name) => {
     const value = single(document.fields, name, file)?.value;
     return value?.kind === "string" && value.text !== "" ? [{ name, text: value.text }] : [];
   });
-  const other = given.find(({ text }) => !["tensorrt", TENSORRT_PLATFORM].includes(text));
+  const other = backends.find(({ text }) => !["tensorrt", TENSORRT_PLATFORM].includes(text));
   if (other !== undefined) {
     throw new ModelConfigError(
       file,
@@ -114,7 +114,7 @@ function putPlatform(document: TextDocument, file: string): void {
       `remove ${other.name} from the file, or engine from the stack config`,
     );
   }
-  if (given.length === 0) {
+  if (backends.length === 0) {
     document.put({ name: "platform", value: { kind: "scalar", value: TENSORRT_PLATFORM } });
   }
 }

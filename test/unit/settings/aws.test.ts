@@ -255,9 +255,9 @@ describe("settings of a host on AWS", () => {
     });
   });
 
-  for (const [what, change, [path, given, allowed, fix]] of cases) {
+  for (const [what, change, [path, value, allowed, fix]] of cases) {
     it(`refuse ${what}`, () => {
-      const expected: Fault = { path, given, allowed, fix };
+      const expected: Fault = { path, value, allowed, fix };
       assert.deepEqual(refusal({ host: { ...AWS, ...change } }).faults, [expected]);
     });
   }
@@ -267,7 +267,7 @@ describe("settings of a host on AWS", () => {
     assert.deepEqual(refusal({ host, server: { address: "0.0.0.0" } }).faults, [
       {
         path: "host.clientCidrs[0]",
-        given: '"0.0.0.0/0"',
+        value: '"0.0.0.0/0"',
         allowed: "a range that you can vouch for: Triton has no access control",
         fix: "give the range of your clients, or put a gateway with access control before Triton",
       },

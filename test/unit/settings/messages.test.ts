@@ -498,9 +498,9 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
 ];
 
 describe("faults of the settings", () => {
-  for (const [what, raw, [path, given, allowed, fix]] of cases) {
+  for (const [what, raw, [path, value, allowed, fix]] of cases) {
     it(`reports ${what}`, () => {
-      const expected: Fault = { path, given, allowed, fix };
+      const expected: Fault = { path, value, allowed, fix };
       assert.deepEqual(refusal(raw).faults, [expected]);
     });
   }
@@ -550,6 +550,6 @@ describe("faults of the settings", () => {
 
   it("shorten long values", () => {
     const [fault] = refusal({ server: { logLevel: "x".repeat(1000) } }).faults;
-    assert.equal(fault?.given, `"${"x".repeat(60)}…" (1000 characters)`);
+    assert.equal(fault?.value, `"${"x".repeat(60)}…" (1000 characters)`);
   });
 });

@@ -236,7 +236,7 @@ describe("readSettings", () => {
         fc.property(fc.constantFrom(...places), unknownKey, garbage, ([prefix, config], key, value) => {
           const { faults } = refusal(config({ [key]: value }));
           assert.deepEqual(
-            faults.map(({ path, given }) => [path, given]),
+            faults.map(({ path, value: shown }) => [path, shown]),
             [[`${prefix}${key}`, "(unknown key)"]],
           );
         }),

@@ -60,7 +60,7 @@ describe("stackConfig", () => {
     assert.ok(host.kind === "ssh" && (await pulumi.isSecret(host.privateKey)));
     assert.throws(
       () => read({ "xsched-triton:host": SSH }),
-      (error) => error instanceof SettingsError && error.faults[0]?.given === "(a key in plain text)",
+      (error) => error instanceof SettingsError && error.faults[0]?.value === "(a key in plain text)",
     );
   });
 });
