@@ -24,7 +24,7 @@ export class Installed {
       case "daemon":
         return this.daemon(name);
       default:
-        return this.besideCli(name);
+        return this.nextToCli(name);
     }
   }
 
@@ -47,12 +47,12 @@ export class Installed {
     );
   }
 
-  async besideCli(name) {
+  async nextToCli(name) {
     const cli = await (this.cli ??= this.findCli());
     if (name === "pulumi") return cli;
     const file = path.join(path.dirname(fs.realpathSync(cli)), name);
     if (isExecutable(file)) return file;
-    throw new NotThisWay(`not beside ${cli}`);
+    throw new NotThisWay(`not next to ${cli}`);
   }
 
   async findCli() {

@@ -21,7 +21,7 @@ interface Run {
   found: Found | undefined;
 }
 
-/** The script in a project of its own, on a machine that has nothing but what a test puts there. */
+/** The script in its own project, on a machine that has only what a test puts there. */
 class Machine {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "toolchain-"));
   readonly project = path.join(this.folder, "project");
@@ -30,7 +30,7 @@ class Machine {
   private server: http.Server | undefined;
   readonly requests: string[] = [];
 
-  /** Where the tools are kept unless the environment says something else. */
+  /** The tools' cache, by default. */
   get cache(): string {
     return path.join(this.folder, "home/.cache/xsched-triton/toolchain");
   }
@@ -64,7 +64,7 @@ class Machine {
     return file;
   }
 
-  /** A CLI that says a version, and the host beside it. */
+  /** A CLI that prints a version, with the host next to it. */
   installCli(version: string): void {
     this.write("opt/pulumi", `#!/bin/sh\necho v${version}\n`, 0o755);
     this.write("opt/pulumi-language-nodejs", "#!/bin/sh\n", 0o755);

@@ -98,8 +98,8 @@ describe("install-host-key.sh", () => {
 
   for (const [what, lines] of [
     ["may not be read", ['echo "AccessDeniedException: not authorized" >&2', "exit 254"]],
-    ["is no key", ["echo nonsense"]],
-    ["is not to be had without an AWS CLI", ["exec /nonexistent/aws"]],
+    ["is not a key", ["echo nonsense"]],
+    ["cannot be fetched without an AWS CLI", ["exec /nonexistent/aws"]],
   ] as const) {
     it(`keeps SSH off, and says why, when the parameter ${what}`, () => {
       program("aws", ...lines);

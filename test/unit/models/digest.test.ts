@@ -77,7 +77,7 @@ describe("digestDirectory", () => {
       },
     ],
     [
-      "a file that became a program",
+      "a file that became executable",
       () => {
         fs.chmodSync(at("1/model.py"), 0o755);
       },
@@ -89,7 +89,7 @@ describe("digestDirectory", () => {
       },
     ],
     [
-      "contents that move to the file beside",
+      "contents that move to another file",
       () => {
         write("1/model.py", "");
         write("labels.txt", "print(1)\na\nb\n");

@@ -57,14 +57,14 @@ describe("the policy pack", () => {
       [],
     ],
     [
-      "a rule of its own",
+      "a separate rule resource",
       resource("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", {
         ...{ fromPort: 22, toPort: 22, cidrIpv4: "0.0.0.0/0" },
       }),
       [/^port 22/],
     ],
     [
-      "what goes out",
+      "outbound traffic",
       resource("aws:ec2/securityGroupRule:SecurityGroupRule", {
         ...{ type: "egress", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"] },
       }),

@@ -62,17 +62,17 @@ const cases: readonly (readonly [
     ["host.adminCidrs[0]", '"0.0.0.0/1"', VOUCHED, VOUCHED_FIX],
   ],
   [
-    "an address for a range",
+    "an address instead of a range",
     { adminCidrs: ["203.0.113.7"] },
     ["host.adminCidrs[0]", '"203.0.113.7"', RANGES, "for this one address, write 203.0.113.7/32"],
   ],
   [
-    "a range by an address within it",
+    "a range that does not start at its first address",
     { adminCidrs: ["10.1.2.3/8"] },
     ["host.adminCidrs[0]", '"10.1.2.3/8"', RANGES, "write the range by its first address: 10.0.0.0/8"],
   ],
   [
-    "too large a number",
+    "a number that is too large",
     { adminCidrs: ["10.0.0.256/32"] },
     ["host.adminCidrs[0]", '"10.0.0.256/32"', RANGES, RANGE_FORM],
   ],
@@ -84,7 +84,7 @@ const cases: readonly (readonly [
   ["a short form", { adminCidrs: ["10.1/16"] }, ["host.adminCidrs[0]", '"10.1/16"', RANGES, RANGE_FORM]],
   ["a name", { adminCidrs: ["office"] }, ["host.adminCidrs[0]", '"office"', RANGES, RANGE_FORM]],
   [
-    "clients that Triton does not listen to",
+    "clients on an address where Triton does not listen",
     { clientCidrs: ["10.0.0.0/8"] },
     [
       "server.address",
@@ -119,7 +119,7 @@ const cases: readonly (readonly [
     ["host.instanceType", '"g4ad.xlarge"', TYPES, "g4ad has AMD GPUs; choose for example g4dn.xlarge"],
   ],
   [
-    "a size that there is not",
+    "a size that does not exist",
     { instanceType: "p4d.xlarge" },
     ["host.instanceType", '"p4d.xlarge"', TYPES, "choose a size of p4d: 24xlarge"],
   ],
@@ -149,7 +149,7 @@ const cases: readonly (readonly [
     ],
   ],
   [
-    "a faster volume than its operations allow",
+    "a volume whose throughput its iops do not allow",
     { volume: { throughput: 1000 } },
     ["host.volume.throughput", "1000", "at most a quarter of iops: 750", "set iops to 4000, or lower it"],
   ],
@@ -174,7 +174,7 @@ const cases: readonly (readonly [
     ],
   ],
   [
-    "a zone of no form",
+    "a malformed zone",
     { zone: "Frankfurt" },
     [
       "host.zone",
@@ -194,7 +194,7 @@ const cases: readonly (readonly [
     ],
   ],
   [
-    "a subnet of no form",
+    "a malformed subnet",
     { subnetId: "vpc-0123abcd" },
     [
       "host.subnetId",
@@ -224,12 +224,12 @@ const cases: readonly (readonly [
     ],
   ],
   [
-    "a tag of AWS",
+    "a tag reserved for AWS",
     { tags: { "aws:team": "a" } },
     ['host.tags["aws:team"]', '"a"', "keys that AWS does not reserve", "remove aws:"],
   ],
   [
-    "a tag of the stack",
+    "a tag that the stack sets",
     { tags: { Name: "a" } },
     ["host.tags.Name", '"a"', "keys that the stack does not set itself", "remove it, or choose another key"],
   ],

@@ -78,7 +78,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ["models[0].priority", '"40"', PRIORITIES, "write it without quotes: 40"],
   ],
   [
-    "a name that two models have",
+    "a name of two models",
     { models: [a, { ...a, source: "models/b" }] },
     ["models[1].name", '"a"', "a name that no other has; models[0] has this one", "rename one of the two"],
   ],
@@ -103,7 +103,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a source that is not given",
+    "an absent source",
     { models: [{ name: "a" }] },
     [
       "models[0].source",
@@ -113,7 +113,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "an upload through a bucket that no host has",
+    "an upload through a bucket for a host without one",
     { models: [{ ...a, upload: "s3" }] },
     [
       "models[0].upload",
@@ -123,12 +123,12 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "an upload of what lies in S3",
+    "an upload of a model in S3",
     { models: [{ ...a, source: "s3://bucket/a", upload: "s3" }] },
     ["models[0].upload", '"s3"', "nothing, as the model is in S3 already", "remove upload"],
   ],
   [
-    "monitoring by AWS of a machine elsewhere",
+    "CloudWatch monitoring of a machine outside AWS",
     { monitoring: { kind: "cloudwatch", notify: ["ops@example.com"] } },
     [
       "monitoring.kind",
@@ -138,7 +138,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a file for a source",
+    "a file as a source",
     { models: [{ name: "a", source: "models/a/1/model.plan" }] },
     [
       "models[0].source",
@@ -178,7 +178,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a bucket that cannot exist for engines",
+    "an impossible bucket name for engines",
     { ...CONTAINER, models: [{ ...x, engine: { shared: "s3://Team/engines" } }] },
     [
       "models[0].engine.shared",
@@ -193,7 +193,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ["models[0].engine.precision", '"fp61"', "one of fp32, fp16, best", "did you mean fp16?"],
   ],
   [
-    "shapes in disorder",
+    "shapes in the wrong order",
     { ...CONTAINER, models: [engine({ min: [1, 384], opt: [8, 384], max: [4, 384] })] },
     [
       "models[0].engine.shapes[0].max",
@@ -226,7 +226,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "shapes of another rank",
+    "shapes of different rank",
     { ...CONTAINER, models: [engine({ min: [1, 384], opt: [1], max: [1] })] },
     ["models[0].engine.shapes[0].opt", "[1]", "as many sizes as min has: 2", "give 2 sizes"],
   ],
@@ -286,7 +286,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a private key that is none",
+    "a malformed private key",
     { host: { ...SSH, privateKey: "hunter2" } },
     [
       "host.privateKey",
@@ -366,7 +366,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ["runtime.build.variant", '"transparrent"', "one of patched, transparent", "did you mean transparent?"],
   ],
   [
-    "a build of a process",
+    "a build for the process runtime",
     { runtime: { kind: "process", build } },
     [
       "runtime.build",
@@ -406,7 +406,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a scheduled process",
+    "required scheduling in the process runtime",
     { scheduler: { required: true } },
     [
       "scheduler.required",
@@ -416,7 +416,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a flag that a setting owns",
+    "a flag that has a setting",
     { server: { extraFlags: ["--http-port=9000"] } },
     [
       "server.extraFlags[0]",
@@ -476,7 +476,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "a rate limiter that Triton would not heed",
+    "a rate limiter that Triton would ignore",
     { models: [{ ...a, instanceGroups: [{ rateLimiter: { priority: 1 } }] }] },
     [
       "models[0].instanceGroups[0].rateLimiter",
@@ -486,7 +486,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
-    "models that are no list",
+    "models that are not a list",
     { models: { a } },
     [
       "models",
