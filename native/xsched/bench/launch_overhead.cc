@@ -208,7 +208,6 @@ main()
   printf(
       "ns per launch: driver %.1f, shim %+.1f, lone queue %+.1f, counted queue "
       "%+.1f\n",
-      Median(driver_ns), Median(shim_ns), Median(queue_ns),
-      Median(counted_ns));
+      Median(driver_ns), Median(shim_ns), Median(queue_ns), Median(counted_ns));
   return 0;
 }

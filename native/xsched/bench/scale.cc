@@ -1,12 +1,12 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the scheduler costs with thousands of queues and many threads that wait,
-// on the simulated driver: the time of a decision, that is of a queue turning
-// ready or idle, and the share of a processor that all of the process's threads
-// take while launches are blocked.
+// Measures what the scheduler costs with thousands of queues and many waiting
+// threads, on the simulated driver: the time of a decision, when a queue becomes
+// ready or idle, and the share of a processor that the process's threads take
+// while launches are blocked.
 //
-//   scale [QUEUES [THREADS]]    4000 and 64 by default
+//   scale [QUEUES [THREADS]]    (default: 4000 and 64)
 
 #include <sys/resource.h>
 
@@ -48,7 +48,8 @@ struct Stream {
     Check(cuStreamCreate(&stream, 0) == 0, "cuStreamCreate");
     Check(CudaQueueCreate(&hwq, stream) == kXSchedSuccess, "CudaQueueCreate");
     Check(
-        XQueueCreate(&xq, hwq, kPreemptLevelBlock, kQueueCreateFlagNone) == kXSchedSuccess,
+        XQueueCreate(&xq, hwq, kPreemptLevelBlock, kQueueCreateFlagNone) ==
+            kXSchedSuccess,
         "XQueueCreate");
     Check(XHintPriority(xq, priority) == kXSchedSuccess, "XHintPriority");
     queue = Scheduler::Get().Find(reinterpret_cast<uint64_t>(stream));
@@ -89,7 +90,8 @@ ProcessorSeconds()
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   const auto seconds = [](const struct timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+    return static_cast<double>(time.tv_sec) +
+           static_cast<double>(time.tv_usec) * 1e-6;
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
@@ -148,8 +150,8 @@ main(int argc, char** argv)
   const double before = ProcessorSeconds();
   std::this_thread::sleep_for(std::chrono::duration<double>(kSeconds));
   printf(
-      "%d queues, %d threads that wait: %.1f %% of a processor\n", queues, threads,
-      100 * (ProcessorSeconds() - before) / kSeconds);
+      "%d queues, %d waiting threads: %.1f %% of a processor\n", queues,
+      threads, 100 * (ProcessorSeconds() - before) / kSeconds);
   fflush(stdout);
   _Exit(0);
 }

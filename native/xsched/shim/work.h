@@ -150,10 +150,10 @@ Work(const Call& call, CUstream stream)
 
 // --- copies ---
 
-// A copy of less takes the device a few microseconds, whatever the way.
+// A smaller copy takes the device only a few microseconds in any direction.
 constexpr size_t kLargeCopy = 64 << 10;
 
-// Sizes that take about as long as each other.
+// Groups sizes that take about equally long.
 inline uint64_t
 SizeClass(uint64_t bytes)
 {
@@ -182,13 +182,12 @@ inline size_t
 BytesOf3D(const void* copy)
 {
   const auto* const shape = static_cast<const CUDA_MEMCPY3D*>(copy);
-  return shape == nullptr
-             ? 0
-             : shape->WidthInBytes * shape->Height * shape->Depth;
+  return shape == nullptr ? 0
+                          : shape->WidthInBytes * shape->Height * shape->Depth;
 }
 
-// A large copy waits for its turn and for room, as a kernel does; one of a low
-// queue would otherwise keep the memory or the bus from a higher one.
+// A large copy waits for its turn and for room, as a kernel does. Otherwise a
+// low queue's copy could keep the memory or the bus from a higher one.
 template <typename Call>
 CUresult
 Copy(const Call& call, CUstream stream, size_t bytes)
@@ -196,7 +195,7 @@ Copy(const Call& call, CUstream stream, size_t bytes)
   if (bytes < kLargeCopy) {
     return Work(call, stream);
   }
-  // Each function, and so each way, has one of its own.
+  // One per function, and so one per direction.
   static const char way = 0;
   return Launch(call, stream, [bytes] {
     return LaunchKey{Number(&way), SizeClass(bytes)};
