@@ -46,7 +46,11 @@ def run(words, seconds=None):
     """Returns the exit status; None if it took too long."""
     try:
         return subprocess.run(
-            [str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds, check=False
+            [str(word) for word in words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return None
@@ -65,13 +69,17 @@ def verdict(folder, mutation, jobs):
         if result is None:
             return f"caught by {test}: it does not end"
         if result.returncode != 0:
-            failed = [line for line in result.stdout.decode(errors="replace").splitlines() if "[  FAILED  ]" in line]
+            failed = [
+                line for line in result.stdout.decode(errors="replace").splitlines() if "[  FAILED  ]" in line
+            ]
             return f"caught by {failed[0].split('] ')[1].split(' ')[0] if failed else test + ': it crashes'}"
     return "SURVIVED"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*")
     parser.add_argument("--scratch", type=pathlib.Path, default=CORE / "build" / "mutations")
     parser.add_argument("--jobs", default="2")
@@ -104,7 +112,9 @@ def main():
         path = source / mutation.file
         text = path.read_text(encoding="utf-8")
         if text.count(mutation.old) != 1:
-            sys.exit(f"{mutation.name}: {mutation.file} has its lines {text.count(mutation.old)} times, not once")
+            sys.exit(
+                f"{mutation.name}: {mutation.file} has its lines {text.count(mutation.old)} times, not once"
+            )
         begin = time.monotonic()
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         result = verdict(folder, mutation, options.jobs)
