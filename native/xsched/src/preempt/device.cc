@@ -50,8 +50,13 @@ LevelOf(Priority priority)
 void
 Waiter::Sleep(int64_t timeout_ns)
 {
-  if (!Woken()) {
-    FutexWait(&woken_, 0, timeout_ns);
+  uint32_t state = kAwake;
+  // Relaxed: only says whether a call of the kernel is needed to wake it.
+  if (state_.compare_exchange_strong(
+          state, kAsleep, std::memory_order_relaxed)) {
+    FutexWait(&state_, kAsleep, timeout_ns);
+    state = kAsleep;
+    state_.compare_exchange_strong(state, kAwake, std::memory_order_relaxed);
   }
 }
 
@@ -61,10 +66,12 @@ Device::Wakes::~Wakes()
   for (Waiter* waiter = first; waiter != nullptr;) {
     // Once it is woken, it may be gone.
     Waiter* const next = waiter->next_;
-    std::atomic<uint32_t>* const word = &waiter->woken_;
+    std::atomic<uint32_t>* const state = &waiter->state_;
     // Release: see Woken.
-    word->store(1, std::memory_order_release);
-    FutexWakeOne(word);
+    if (state->exchange(Waiter::kWoken, std::memory_order_release) ==
+        Waiter::kAsleep) {
+      FutexWakeOne(state);
+    }
     waiter = next;
   }
 }
@@ -609,7 +616,7 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
       }
       has_own_work = own != 0;
     }
-    waiter->woken_.store(0, std::memory_order_relaxed);
+    waiter->state_.store(Waiter::kAwake, std::memory_order_relaxed);
     waiter->linked_ = true;
     waiter->has_own_work_ = has_own_work;
     waiter->previous_ = nullptr;

@@ -34,16 +34,17 @@ class Waiter {
   Woken() const
   {
     // Acquire: what the thread that woke it did comes before.
-    return woken_.load(std::memory_order_acquire) != 0;
+    return state_.load(std::memory_order_acquire) == kWoken;
   }
   // Sleeps until it is woken, at most so long.
   void Sleep(int64_t timeout_ns);
 
  private:
   friend class Device;
+  enum State : uint32_t { kAwake, kAsleep, kWoken };
 
   Queue* const queue_;
-  std::atomic<uint32_t> woken_{0};
+  std::atomic<uint32_t> state_{kAwake};
   // Under the device's lock.
   bool linked_ = false;
   bool has_own_work_ = false;

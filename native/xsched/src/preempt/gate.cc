@@ -21,7 +21,7 @@ namespace {
 // device, since the device has nothing to do until the thread is back.
 constexpr int64_t kSpinNs = 100000;
 // The longest spin for a turn that does not come.
-constexpr int64_t kMaxSpinNs = 200000;
+constexpr int64_t kMaxSpinNs = 300000;
 // A thread sleeps until it is woken; it wakes up this often to see whether it
 // is cancelled.
 constexpr int64_t kCancelLookNs = 200000000;
@@ -245,7 +245,12 @@ Gate::TryToAdmit(
   const Flight::Limits limits = {
       device->ShareOf(GetOptions().inflight_ns),
       queue->max_launches.load(std::memory_order_relaxed)};
-  const Estimate estimate = device->GetDurations()->Find(key);
+  Estimate estimate = device->GetDurations()->Find(key);
+  if (!estimate.known) {
+    // A sample of it may have come.
+    queue->timer.Read();
+    estimate = device->GetDurations()->Find(key);
+  }
   if (estimate.known || !alone) {
     return queue->flight.Admit(estimate, stream, limits);
   }
@@ -276,7 +281,6 @@ Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
   // What another queue has in flight may wait for this thread, too.
   bool alone = !flight.GivenUp();
   while (!Scheduler::Disabled()) {
-    queue->timer.Read();
     const int64_t rest_ns = TryToAdmit(queue, stream, key, alone);
     if (rest_ns == 0) {
       return true;
