@@ -24,8 +24,7 @@ constexpr int64_t kSecond = 1000000000;
 class CaptureTest : public DriverTest {
  protected:
   // A launch into 'low' goes on; false if it takes longer than it ever should.
-  static bool
-  Await(const std::atomic<bool>& done)
+  static bool Await(const std::atomic<bool>& done)
   {
     const int64_t begin_ns = xsched::NowNs();
     while (!done.load() && xsched::NowNs() - begin_ns < 5 * kSecond) {
@@ -36,8 +35,8 @@ class CaptureTest : public DriverTest {
 
   // A queue of high priority whose work nobody synchronises, and a thread that
   // waits for it with a launch into 'low'.
-  std::thread
-  BlockedLaunch(TestStream* low, TestStream* high, std::atomic<bool>* done)
+  std::thread BlockedLaunch(
+      TestStream* low, TestStream* high, std::atomic<bool>* done)
   {
     simulated::Hold(true);
     InContext([&] { EXPECT_EQ(high->Launch(Kernel(100)), 0); }).join();

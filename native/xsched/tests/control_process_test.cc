@@ -32,8 +32,7 @@ using xsched::SocketDirectory;
 
 class ControlProcessTest : public testing::Test {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     environment_ = {
         {"XSCHED_CUDA_LIB", SIMULATED_DRIVER},
@@ -44,8 +43,8 @@ class ControlProcessTest : public testing::Test {
   }
 
   // A process that has said that it is ready.
-  std::unique_ptr<ChildProcess>
-  StartProcess(const std::vector<std::string>& words = {"wait"})
+  std::unique_ptr<ChildProcess> StartProcess(
+      const std::vector<std::string>& words = {"wait"})
   {
     std::vector<std::string> all = {SCHEDULED_PROCESS};
     all.insert(all.end(), words.begin(), words.end());
@@ -54,21 +53,18 @@ class ControlProcessTest : public testing::Test {
     return process;
   }
 
-  std::string
-  SocketOf(const ChildProcess& process) const
+  std::string SocketOf(const ChildProcess& process) const
   {
     return directory_ + "/" + std::to_string(process.Pid()) + ".sock";
   }
 
-  Finished
-  Tool(const std::vector<std::string>& arguments) const
+  Finished Tool(const std::vector<std::string>& arguments) const
   {
     return RunTool(arguments, environment_);
   }
 
   // The process goes on without a socket, and says why in one line.
-  void
-  ExpectNoSocket(const std::string& reason)
+  void ExpectNoSocket(const std::string& reason)
   {
     const auto process = StartProcess();
     EXPECT_EQ(said_, "ready");
@@ -159,8 +155,10 @@ TEST_F(ControlProcessTest, CheckSaysWhatAProgramWouldRunWith)
   const Finished good = Tool({"check"});
   EXPECT_EQ(good.code, 0) << good.output << good.errors;
   EXPECT_EQ(
-      good.output, "library    " SHIM_FOLDER "/libcuda.so.1\n"
-                   "driver     " SIMULATED_DRIVER "\n"
+      good.output, "library    " SHIM_FOLDER
+                   "/libcuda.so.1\n"
+                   "driver     " SIMULATED_DRIVER
+                   "\n"
                    "scheduled  yes\n");
   EXPECT_EQ(good.errors, "");
   EXPECT_FALSE(Exists(directory_));  // no control socket
@@ -245,8 +243,7 @@ TEST_F(ControlProcessTest, StatusIsThreeWithoutAProcess)
 {
   const Finished status = Tool({"status"});
   EXPECT_EQ(status.code, 3);
-  EXPECT_NE(status.errors.find(directory_), std::string::npos)
-      << status.errors;
+  EXPECT_NE(status.errors.find(directory_), std::string::npos) << status.errors;
   EXPECT_FALSE(Exists(directory_));  // looking makes nothing
   EXPECT_EQ(Tool({"--socket", folder_ / "none", "status"}).code, 3);
   const auto process = StartProcess();
@@ -299,8 +296,7 @@ TEST_F(ControlProcessTest, SeveralProcessesMustBeChosenFrom)
     EXPECT_NE(none.errors.find(SocketOf(**process)), std::string::npos)
         << none.errors;
   }
-  const Finished list =
-      Tool({"--pid", std::to_string(two->Pid()), "list"});
+  const Finished list = Tool({"--pid", std::to_string(two->Pid()), "list"});
   EXPECT_EQ(list.code, 0);
   EXPECT_NE(list.output.find("two"), std::string::npos);
   EXPECT_EQ(list.output.find("one"), std::string::npos);
@@ -328,8 +324,7 @@ TEST_F(ControlProcessTest, RuntimeDirectoryIsTheDefault)
   directory_ = folder_ / "xsched";
   const auto process = StartProcess();
   EXPECT_TRUE(Exists(SocketOf(*process)));
-  EXPECT_EQ(
-      Tool({"--pid", std::to_string(process->Pid()), "status"}).code, 0);
+  EXPECT_EQ(Tool({"--pid", std::to_string(process->Pid()), "status"}).code, 0);
 }
 
 TEST_F(ControlProcessTest, DirectoriesInOrder)
@@ -340,8 +335,7 @@ TEST_F(ControlProcessTest, DirectoriesInOrder)
   EXPECT_EQ(xsched::ControlDirectories(""), Paths{own});
   EXPECT_EQ(xsched::ControlDirectories("/x"), Paths{"/x"});
   setenv("XDG_RUNTIME_DIR", "/run/user/1", 1);
-  EXPECT_EQ(
-      xsched::ControlDirectories(""), (Paths{"/run/user/1/xsched", own}));
+  EXPECT_EQ(xsched::ControlDirectories(""), (Paths{"/run/user/1/xsched", own}));
   setenv("XDG_RUNTIME_DIR", "run", 1);
   EXPECT_EQ(xsched::ControlDirectories(""), Paths{own});
   unsetenv("XDG_RUNTIME_DIR");
@@ -354,8 +348,7 @@ TEST_F(ControlProcessTest, ControlCanBeTurnedOff)
   EXPECT_EQ(said_, "ready");
   EXPECT_FALSE(Exists(directory_));
   EXPECT_NE(process->Errors().find(", control off\n"), std::string::npos);
-  const std::string tasks =
-      "/proc/" + std::to_string(process->Pid()) + "/task";
+  const std::string tasks = "/proc/" + std::to_string(process->Pid()) + "/task";
   for (const std::string& task : FilesIn(tasks)) {
     EXPECT_NE(ReadFile(tasks + "/" + task + "/comm"), "xsched-control\n");
   }
@@ -435,8 +428,7 @@ TEST_F(ControlProcessTest, MetricsNeedNoSocket)
   environment_["XSCHED_CONTROL"] = "OFF";
   environment_["XSCHED_METRICS_FILE"] = metrics;
   const auto process = StartProcess();
-  const std::string path =
-      folder_ / (std::to_string(process->Pid()) + ".prom");
+  const std::string path = folder_ / (std::to_string(process->Pid()) + ".prom");
   while (!Exists(path)) {
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -476,8 +468,7 @@ TEST_F(ControlProcessTest, OnlySocketsAreRemoved)
   make("12345.sock");
   make("notes");
   make("12x.sock");
-  ASSERT_EQ(
-      symlink("/nowhere", (directory_ + "/12346.sock").c_str()), 0);
+  ASSERT_EQ(symlink("/nowhere", (directory_ + "/12346.sock").c_str()), 0);
   {
     const auto process = StartProcess();
     EXPECT_EQ(Tool({"status"}).code, 0);
@@ -551,8 +542,7 @@ TEST_F(ControlProcessTest, KilledAtAnyMomentHindersNobody)
     if (round % 2 == 0) {
       process.ReadLine();
     }
-    std::this_thread::sleep_for(
-        std::chrono::microseconds(random() % 60000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 60000));
     process.Signal(SIGKILL);
     beside.Signal(SIGKILL);
     process.Wait();

@@ -49,22 +49,19 @@ const int kEnvironment =
 
 class ControlTest : public DriverTest {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     ASSERT_EQ(kEnvironment, 0);
     DriverTest::SetUp();
   }
 
-  static std::string
-  Socket()
+  static std::string Socket()
   {
     return Folder() / (std::to_string(getpid()) + ".sock");
   }
 
   // A request that is expected to be fulfilled.
-  static AnswerTable
-  Table(const std::string& request)
+  static AnswerTable Table(const std::string& request)
   {
     const std::string text = AskRaw(Socket(), request + "\n");
     const ParsedAnswer answer = ParseAnswer(text);
@@ -72,8 +69,7 @@ class ControlTest : public DriverTest {
     return answer.table;
   }
 
-  static std::string
-  Error(const std::string& request)
+  static std::string Error(const std::string& request)
   {
     const std::string text = AskRaw(Socket(), request + "\n");
     const ParsedAnswer answer = ParseAnswer(text);
@@ -81,14 +77,12 @@ class ControlTest : public DriverTest {
     return answer.error;
   }
 
-  static std::string
-  IdOf(const std::string& name)
+  static std::string IdOf(const std::string& name)
   {
     return FieldOf(name, "id");
   }
 
-  static std::string
-  FieldOf(const std::string& name, const std::string& column)
+  static std::string FieldOf(const std::string& name, const std::string& column)
   {
     const AnswerTable queues = Table("queues");
     for (size_t row = 0; row < queues.Rows(); ++row) {
@@ -99,11 +93,7 @@ class ControlTest : public DriverTest {
     return "(no queue " + name + ")";
   }
 
-  static void
-  ExpectItAnswers()
-  {
-    EXPECT_EQ(Table("status").Rows(), 1u);
-  }
+  static void ExpectItAnswers() { EXPECT_EQ(Table("status").Rows(), 1u); }
 };
 
 // The folder in /proc of the thread that serves.
@@ -138,8 +128,7 @@ TicksOf(const FileDescriptor& stat)
 
 class NamedStream : public TestStream {
  public:
-  NamedStream(Priority priority, const std::string& name)
-      : TestStream(priority)
+  NamedStream(Priority priority, const std::string& name) : TestStream(priority)
   {
     EXPECT_EQ(XQueueSetName(Queue(), name.c_str()), kXSchedSuccess);
   }
@@ -306,15 +295,14 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
     const Finished tool = RunTool({"priority", "resnet", priority}, {});
     EXPECT_EQ(tool.code, 2);
     EXPECT_NE(
-        tool.errors.find("give an integer from -255 to 255"),
-        std::string::npos)
+        tool.errors.find("give an integer from -255 to 255"), std::string::npos)
         << tool.errors;
   }
   for (const char* request :
        {"priority", "priority ", "priority resnet", "priority  5"}) {
-    EXPECT_EQ(Error(request).substr(0, 4), request == std::string("priority")
-                                               ? "unkn"
-                                               : "give")
+    EXPECT_EQ(
+        Error(request).substr(0, 4),
+        request == std::string("priority") ? "unkn" : "give")
         << request;
   }
   EXPECT_EQ(
@@ -325,11 +313,9 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
       Error(std::string("status\0", 7)),
       "the request contains control characters");
   EXPECT_EQ(Error("status\r"), "the request contains control characters");
+  EXPECT_EQ(Error(std::string(4096, 'x')).substr(0, 16), "unknown request ");
   EXPECT_EQ(
-      Error(std::string(4096, 'x')).substr(0, 16), "unknown request ");
-  EXPECT_EQ(
-      Error(std::string(4097, 'x')),
-      "the request is longer than 4096 bytes");
+      Error(std::string(4097, 'x')), "the request is longer than 4096 bytes");
   EXPECT_EQ(queue.Stats().priority, 3);
   EXPECT_EQ(RunTool({"priority", "bert", "5"}, {}).code, 1);
   ExpectItAnswers();
@@ -349,14 +335,16 @@ TEST_F(ControlTest, JsonIsValidWhateverTheNames)
 {
   const std::vector<std::string> names = {
       "quote\"back\\slash/0",
-      "m\xC3\xB6" "del",
+      "m\xC3\xB6"
+      "del",
       "broken\xC3",
       "\xFF\xFE\x80",
       "surrogate\xED\xA0\x80",
       "overlong\xC0\x80",
       "too far\xF4\x90\x80\x80",
       "four\xF0\x9F\x98\x80",
-      "c1\xC2\x9B" "2J",
+      "c1\xC2\x9B"
+      "2J",
       "{}[],:'<>&",
       "",
       "  spaces  "};
@@ -456,8 +444,7 @@ TEST_F(ControlTest, HugeLineIsCutShort)
   const std::string huge(8 << 20, 'x');
   client.Send(huge);  // the other side need not read all of it
   EXPECT_EQ(
-      client.ReadAll(),
-      "error the request is longer than 4096 bytes\n\n");
+      client.ReadAll(), "error the request is longer than 4096 bytes\n\n");
   ExpectItAnswers();
 }
 
@@ -552,8 +539,8 @@ TEST_F(ControlTest, ClientsThatDoNotReadDoNotLockOthersOut)
   EXPECT_EQ(Table("queues").Rows(), 4000u);
   int cut_off = 0;
   for (RawClient& client : slow) {
-    cut_off += ParseAnswer(client.ReadAll()).kind ==
-               ParsedAnswer::Kind::kIncomplete;
+    cut_off +=
+        ParseAnswer(client.ReadAll()).kind == ParsedAnswer::Kind::kIncomplete;
   }
   EXPECT_GT(cut_off, 0);  // and each reader can tell
 }
@@ -627,15 +614,13 @@ TEST_F(ControlTest, QueuesComeAndGoWhileTheyAreLookedAt)
         NamedStream queue(i, name);
         EXPECT_EQ(queue.Launch(Kernel(1)), 0);
         EXPECT_EQ(
-            XQueueSetName(queue.Queue(), (name + "x").c_str()),
-            kXSchedSuccess);
+            XQueueSetName(queue.Queue(), (name + "x").c_str()), kXSchedSuccess);
       }
     });
   }
   for (int i = 0; i < 100; ++i) {
     AskRaw(Socket(), "queues\n");
-    AskRaw(
-        Socket(), "priority churn " + std::to_string(i % 511 - 255) + "\n");
+    AskRaw(Socket(), "priority churn " + std::to_string(i % 511 - 255) + "\n");
   }
   stop.store(true);
   for (std::thread& thread : threads) {

@@ -23,8 +23,7 @@
 #include "preempt/thread_work.h"
 #include "test_access.h"
 
-namespace xsched {
-namespace {
+namespace xsched { namespace {
 
 constexpr uint64_t kContext = 7;
 
@@ -40,49 +39,42 @@ class RecordingPolicy final : public Policy {
   explicit RecordingPolicy(Told* told) : told_(told) {}
 
   const char* Name() const override { return inner_->Name(); }
-  void
-  Added(const Standing& queue) override
+  void Added(const Standing& queue) override
   {
     EXPECT_EQ(told_->queues.count(queue.queue), 0u);
     told_->queues[queue.queue] = queue;
     inner_->Added(queue);
   }
-  void
-  Removed(const Standing& queue) override
+  void Removed(const Standing& queue) override
   {
     ExpectKnown(queue);
     told_->queues.erase(queue.queue);
     inner_->Removed(queue);
   }
-  void
-  Changed(const Standing& before, const Standing& after) override
+  void Changed(const Standing& before, const Standing& after) override
   {
     ExpectKnown(before);
     told_->queues[after.queue] = after;
     inner_->Changed(before, after);
   }
-  void
-  Used(const Standing& queue, int64_t device_ns) override
+  void Used(const Standing& queue, int64_t device_ns) override
   {
     ExpectKnown(queue);
     told_->used_ns[queue.queue] += device_ns;
     inner_->Used(queue, device_ns);
   }
-  Decision
-  Decide() const override
+  Decision Decide() const override
   {
     ++told_->decisions;
     return inner_->Decide();
   }
-  int
-  Blockers(Priority priority) const override
+  int Blockers(Priority priority) const override
   {
     return inner_->Blockers(priority);
   }
 
  private:
-  void
-  ExpectKnown(const Standing& queue) const
+  void ExpectKnown(const Standing& queue) const
   {
     const auto found = told_->queues.find(queue.queue);
     ASSERT_NE(found, told_->queues.end());
@@ -109,8 +101,7 @@ class DeviceTest : public testing::Test {
   }
 
   // Work that the device has not finished.
-  void
-  Launch(int index)
+  void Launch(int index)
   {
     Queue& queue = queues_[index];
     ++queue.submitted;
@@ -119,29 +110,25 @@ class DeviceTest : public testing::Test {
     RememberWork(&queue);
   }
 
-  void
-  Finish(int index)
+  void Finish(int index)
   {
     Queue& queue = queues_[index];
     EXPECT_TRUE(
         device_->MarkIdle(&queue, queue.launched.load(), test_clock_ns));
   }
 
-  void
-  SetPriority(int index, Priority priority)
+  void SetPriority(int index, Priority priority)
   {
     device_->SetPriority(&queues_[index], priority);
   }
 
-  bool
-  IsOpen(int index) const
+  bool IsOpen(int index) const
   {
     return queues_[index].priority.load() >=
            device_->GetTurn()->Get().open_from;
   }
 
-  bool
-  IsBounded(int index) const
+  bool IsBounded(int index) const
   {
     return queues_[index].priority.load() <
            device_->GetTurn()->Get().bounded_below;
@@ -165,16 +152,14 @@ class DeviceTest : public testing::Test {
     const decltype(Device::Answer::what) what;
   };
 
-  std::unique_ptr<Blocked>
-  Ask(int index)
+  std::unique_ptr<Blocked> Ask(int index)
   {
     ++queues_[index].submitted;
     return std::make_unique<Blocked>(device_.get(), &queues_[index]);
   }
 
   // As another thread, which has no work of its own.
-  std::unique_ptr<Blocked>
-  AskElsewhere(int index)
+  std::unique_ptr<Blocked> AskElsewhere(int index)
   {
     std::unique_ptr<Blocked> blocked;
     std::thread([&] { blocked = Ask(index); }).join();
@@ -560,5 +545,4 @@ TEST(PriorityCountsTest, AgreesWithAPlainCount)
   }
 }
 
-}  // namespace
-}  // namespace xsched
+}}  // namespace xsched

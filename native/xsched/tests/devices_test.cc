@@ -16,16 +16,14 @@ using simulated::Kernel;
 // A context on each of two devices, the first one current.
 class DevicesTest : public DriverTest {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     DriverTest::SetUp();
     ASSERT_EQ(cuCtxCreate_v2(&second_, 0, 1), 0);
     ASSERT_EQ(cuCtxSetCurrent(context_), 0);
   }
 
-  void
-  TearDown() override
+  void TearDown() override
   {
     simulated::Hold(false, 1);
     EXPECT_EQ(cuCtxSetCurrent(second_), 0);
@@ -35,8 +33,7 @@ class DevicesTest : public DriverTest {
     DriverTest::TearDown();
   }
 
-  std::unique_ptr<TestStream>
-  StreamOn(CUcontext context, Priority priority)
+  std::unique_ptr<TestStream> StreamOn(CUcontext context, Priority priority)
   {
     EXPECT_EQ(cuCtxSetCurrent(context), 0);
     auto stream = std::make_unique<TestStream>(priority);
@@ -265,8 +262,7 @@ TEST_F(DevicesTest, PrimaryContextThatIsUsedAgainHasNothingOfItsOldLife)
 
 class PrimaryContextTest : public DevicesTest {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     DevicesTest::SetUp();
     ASSERT_EQ(cuDevicePrimaryCtxRetain(&primary_, 0), 0);
@@ -284,8 +280,7 @@ class PrimaryContextTest : public DevicesTest {
     low_->AwaitBlocked();
   }
 
-  void
-  TearDown() override
+  void TearDown() override
   {
     waiting_.join();  // the queue above it has ended with its context
     simulated::Hold(false);

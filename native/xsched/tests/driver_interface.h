@@ -11,10 +11,10 @@
 #include "cuda/abi.h"
 
 // The names of cuda.h.
+using xsched::CUcontext;
 using xsched::CUDA_LAUNCH_PARAMS;
 using xsched::CUDA_MEMCPY2D;
 using xsched::CUDA_MEMCPY3D;
-using xsched::CUcontext;
 using xsched::CUdevice;
 using xsched::CUdeviceptr;
 using xsched::CUevent;

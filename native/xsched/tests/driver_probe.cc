@@ -24,11 +24,10 @@ main(int, char** argv)
       void*, void*, void*, void*, void*, void*, void*, void*, void*, void*,
       void*, void*);
   const auto call = [&](const std::string& name, void* argument) {
-    auto* function =
-        reinterpret_cast<Function>(dlsym(library, name.c_str()));
+    auto* function = reinterpret_cast<Function>(dlsym(library, name.c_str()));
     return function(
-        argument, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
-        nullptr, nullptr, nullptr, nullptr, nullptr);
+        argument, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+        nullptr, nullptr, nullptr, nullptr);
   };
   const int result = call("cuInit", nullptr);
   if (result == 0) {

@@ -25,8 +25,7 @@ namespace fs = std::filesystem;
 
 class DriverSearchTest : public testing::Test {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     std::string folder = (fs::temp_directory_path() / "xsched-XXXXXX").string();
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
@@ -36,28 +35,26 @@ class DriverSearchTest : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
 
   // A folder for LD_LIBRARY_PATH, with libcuda.so.1 in it.
-  std::string
-  FolderWith(const std::string& name)
+  std::string FolderWith(const std::string& name)
   {
     fs::create_directories(folder_ / name);
     return (folder_ / name).string();
   }
-  std::string
-  FolderWithCopy(const std::string& name, const std::string& library)
+  std::string FolderWithCopy(
+      const std::string& name, const std::string& library)
   {
     const std::string folder = FolderWith(name);
     fs::copy_file(library, folder + "/libcuda.so.1");
     return folder;
   }
-  std::string
-  FolderWithLink(const std::string& name, const std::string& library)
+  std::string FolderWithLink(
+      const std::string& name, const std::string& library)
   {
     const std::string folder = FolderWith(name);
     fs::create_symlink(library, folder + "/libcuda.so.1");
     return folder;
   }
-  std::string
-  FolderWithText(const std::string& name)
+  std::string FolderWithText(const std::string& name)
   {
     const std::string folder = FolderWith(name);
     std::ofstream(folder + "/libcuda.so.1") << "not a library\n";
@@ -65,16 +62,15 @@ class DriverSearchTest : public testing::Test {
   }
 
   // Runs the probe with these settings; its standard output and error.
-  static std::string
-  Probe(const std::string& cuda_lib, const std::string& path)
+  static std::string Probe(const std::string& cuda_lib, const std::string& path)
   {
     return RunCommand(
         "XSCHED_CUDA_LIB='" + cuda_lib + "' LD_LIBRARY_PATH='" + path +
         "' " DRIVER_PROBE " " SHIM " " SYMBOLS);
   }
 
-  static void
-  ExpectDriver(const std::string& output, const std::string& library)
+  static void ExpectDriver(
+      const std::string& output, const std::string& library)
   {
     EXPECT_EQ(CountIn(output, "driver " + library + ","), 1) << output;
     EXPECT_EQ(CountIn(output, "cuInit 0, devices 2"), 1) << output;
@@ -82,8 +78,7 @@ class DriverSearchTest : public testing::Test {
   }
 
   // One line says why, and whatever is called says so, too.
-  static void
-  ExpectNone(const std::string& output, const std::string& why)
+  static void ExpectNone(const std::string& output, const std::string& why)
   {
     EXPECT_EQ(CountIn(output, "ERROR"), 1) << output;
     EXPECT_EQ(CountIn(output, why), 1) << output;
@@ -129,8 +124,7 @@ TEST_F(DriverSearchTest, GivenLibraryComesBeforeAllFolders)
 {
   const std::string given = FolderWithCopy("given", SIMULATED_DRIVER);
   const std::string host = FolderWithCopy("host", SIMULATED_DRIVER);
-  ExpectDriver(
-      Probe(given + "/libcuda.so.1", host), given + "/libcuda.so.1");
+  ExpectDriver(Probe(given + "/libcuda.so.1", host), given + "/libcuda.so.1");
 }
 
 TEST_F(DriverSearchTest, GivenLibraryThatIsWrong)
@@ -142,9 +136,9 @@ TEST_F(DriverSearchTest, GivenLibraryThatIsWrong)
       "library: there is no such file");
   const std::string text = FolderWithText("text") + "/libcuda.so.1";
   ExpectNone(
-      Probe(text, host),
-      "XSCHED_CUDA_LIB=" + text + " is not the CUDA driver's library: " +
-          text + ": ");
+      Probe(text, host), "XSCHED_CUDA_LIB=" + text +
+                             " is not the CUDA driver's library: " + text +
+                             ": ");
   ExpectNone(Probe(OTHER_LIBRARY, host), "it has no cuInit");
   const std::string copy = FolderWithCopy("copy", SHIM) + "/libcuda.so.1";
   ExpectNone(Probe(copy, host), "it is this package's own stand-in");
@@ -164,18 +158,19 @@ TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
 {
   const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
   for (const char* path : {"host", "./host", "/nonexistent:host"}) {
-    const std::string output =
-        RunCommand("cd '" + folder_.string() + "' && XSCHED_CUDA_LIB= " +
-            "LD_LIBRARY_PATH='" + path + "' " DRIVER_PROBE " " SHIM
-            " " SYMBOLS);
+    const std::string output = RunCommand(
+        "cd '" + folder_.string() + "' && XSCHED_CUDA_LIB= " +
+        "LD_LIBRARY_PATH='" + path + "' " DRIVER_PROBE " " SHIM " " SYMBOLS);
     EXPECT_EQ(CountIn(output, "driver " + folder_.string() + "/"), 1) << output;
     EXPECT_EQ(CountIn(output, "host/libcuda.so.1,"), 1) << output;
     EXPECT_EQ(CountIn(output, "cuInit 0, devices 2"), 1) << output;
   }
   // An empty entry is the working directory itself.
   ExpectDriver(
-      RunCommand("cd '" + host + "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: "
-          DRIVER_PROBE " " SHIM " " SYMBOLS),
+      RunCommand(
+          "cd '" + host +
+          "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: " DRIVER_PROBE " " SHIM
+          " " SYMBOLS),
       host + "/libcuda.so.1");
 }
 
@@ -184,8 +179,7 @@ TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
 // names compat/lib in both cases.
 TEST_F(DriverSearchTest, CompatibilityLibrariesCountIfTheyAreChosen)
 {
-  const std::string real =
-      FolderWithCopy("compat/lib.real", SIMULATED_DRIVER);
+  const std::string real = FolderWithCopy("compat/lib.real", SIMULATED_DRIVER);
   const std::string host = FolderWithCopy("host", SIMULATED_DRIVER);
   const std::string compat = (folder_ / "compat/lib").string();
   ExpectDriver(Probe("", compat + ":" + host), host + "/libcuda.so.1");
@@ -209,8 +203,7 @@ TEST_F(DriverSearchTest, LibrariesOfOtherArchitecturesArePassedOver)
     file.seekp(18).put(3);
   }
   const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
-  ExpectDriver(
-      Probe("", narrow + ":" + host), host + "/libcuda.so.1");
+  ExpectDriver(Probe("", narrow + ":" + host), host + "/libcuda.so.1");
 }
 
 // --- arrangements of a whole file system -----------------------------------
@@ -219,12 +212,11 @@ TEST_F(DriverSearchTest, LibrariesOfOtherArchitecturesArePassedOver)
 // root in a namespace of users.
 class ArrangementTest : public DriverSearchTest {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     DriverSearchTest::SetUp();
-    namespaces_ = geteuid() == 0 ? "unshare --mount"
-                                 : "unshare --map-root-user --mount";
+    namespaces_ =
+        geteuid() == 0 ? "unshare --mount" : "unshare --map-root-user --mount";
     if (system((namespaces_ + " true >/dev/null 2>&1").c_str()) != 0) {
       GTEST_SKIP() << "this machine allows no mount namespaces";
     }
@@ -232,34 +224,34 @@ class ArrangementTest : public DriverSearchTest {
     Arrange(
         "mount -t tmpfs none /usr/local\n"
         "mkdir -p /usr/local/cuda/compat/lib.real /usr/local/nvidia/lib64\n"
-        "cp '" + std::string(SIMULATED_DRIVER) +
+        "cp '" +
+        std::string(SIMULATED_DRIVER) +
         "' /usr/local/cuda/compat/lib.real/libcuda.so.1\n");
   }
 
   void Arrange(const std::string& script) { script_ += script; }
 
   // What the container toolkit does with the driver that it mounts: ldconfig.
-  std::string
-  CacheDriver(const std::string& format)
+  std::string CacheDriver(const std::string& format)
   {
     const std::string folder = FolderWithCopy("mounted", INSTALLED_DRIVER);
     std::ofstream(folder_ / "ld.so.conf") << folder << "\n";
     const std::string cache = (folder_ / "ld.so.cache").string();
     EXPECT_EQ(
         system(("PATH=$PATH:/sbin:/usr/sbin ldconfig -X -c " + format +
-                " -C '" + cache + "' -f '" +
-                (folder_ / "ld.so.conf").string() + "'")
+                " -C '" + cache + "' -f '" + (folder_ / "ld.so.conf").string() +
+                "'")
                    .c_str()),
         0);
     Arrange("mount --bind '" + cache + "' /etc/ld.so.cache\n");
     return folder;
   }
 
-  std::string
-  ProbeThere(const std::string& path)
+  std::string ProbeThere(const std::string& path)
   {
     std::ofstream(folder_ / "arrange.sh")
-        << "set -e\n" << script_ << "exec env XSCHED_CUDA_LIB= "
+        << "set -e\n"
+        << script_ << "exec env XSCHED_CUDA_LIB= "
         << "LD_LIBRARY_PATH='" << path << "' " DRIVER_PROBE " " SHIM
         << " " SYMBOLS "\n";
     return RunCommand(
@@ -267,15 +259,15 @@ class ArrangementTest : public DriverSearchTest {
   }
 
   // What the loader itself takes, with the shim's folder off the path.
-  std::string
-  LoaderChoice(const std::string& path)
+  std::string LoaderChoice(const std::string& path)
   {
     std::ofstream(folder_ / "trace.sh")
-        << "set -e\n" << script_ << "LD_LIBRARY_PATH='" << path
+        << "set -e\n"
+        << script_ << "LD_LIBRARY_PATH='" << path
         << "' LD_PRELOAD=libcuda.so.1 LD_TRACE_LOADED_OBJECTS=1 /bin/sleep 0 |"
         << " sed -n 's/.*libcuda.so.1 => \\(.*\\) (.*/\\1/p'\n";
-    std::string output =
-        RunCommand(namespaces_ + " sh '" + (folder_ / "trace.sh").string() + "'");
+    std::string output = RunCommand(
+        namespaces_ + " sh '" + (folder_ / "trace.sh").string() + "'");
     return output.substr(0, output.find('\n'));
   }
 
@@ -289,8 +281,7 @@ TEST_F(ArrangementTest, MountedDriverInTheLoadersCache)
     const std::string mounted = CacheDriver(format) + "/libcuda.so.1";
     const std::string shim = FolderWithLink("shim", SHIM);
     ASSERT_EQ(LoaderChoice("/usr/local/cuda/compat/lib"), mounted);
-    ExpectDriver(
-        ProbeThere(shim + ":/usr/local/cuda/compat/lib"), mounted);
+    ExpectDriver(ProbeThere(shim + ":/usr/local/cuda/compat/lib"), mounted);
     fs::remove_all(folder_ / "mounted");
     fs::remove_all(folder_ / "shim");
   }
@@ -350,8 +341,7 @@ TEST(LoaderCacheTest, ComesBeforeTheSystemsFolders)
   // Without LD_LIBRARY_PATH, nothing but those folders comes after it.
   EXPECT_LT(place, files.end() - 1);
   for (auto file = place + 1; file != files.end(); ++file) {
-    EXPECT_TRUE(
-        file->rfind("/lib", 0) == 0 || file->rfind("/usr/lib", 0) == 0)
+    EXPECT_TRUE(file->rfind("/lib", 0) == 0 || file->rfind("/usr/lib", 0) == 0)
         << *file;
   }
 }

@@ -69,9 +69,9 @@ TEST(EnvironmentTest, EachVariableOfXSchedWithoutMeaningIsNamed)
         "XSCHED_SCHEDULER_SUSPEND_WAIT_IDLE"}) {
     ExpectWarning(
         name + std::string("=ON"),
-        name + std::string(
-                   " is ignored: to hold a queue back, nothing is waited "
-                   "for"));
+        name +
+            std::string(" is ignored: to hold a queue back, nothing is waited "
+                        "for"));
   }
   ExpectWarning(
       "XSCHED_CUDA_LV3_IMPL=TSG",
@@ -102,7 +102,8 @@ TEST(EnvironmentTest, ValuesThatAreNotSupportedAreNamed)
       "XSCHED_SCHEDULER=GLB",
       "XSCHED_SCHEDULER=GLB is not supported (APP, LCL); using LCL");
   ExpectWarning(
-      "XSCHED_POLICY=CFS", "XSCHED_POLICY=CFS is not supported (HPF); using "
+      "XSCHED_POLICY=CFS",
+      "XSCHED_POLICY=CFS is not supported (HPF); using "
       "HPF");
 }
 

@@ -20,20 +20,17 @@ namespace xsched {
 // call, as if its thread had been stopped there: the races, without threads.
 class FakeHardware final : public Hardware {
  public:
-  Progress
-  QueryStream(uint64_t stream, uint64_t) override
+  Progress QueryStream(uint64_t stream, uint64_t) override
   {
     Happen(&at_query_stream);
-    return busy_streams.count(stream) != 0 ? Progress::kBusy
-                                           : Progress::kDone;
+    return busy_streams.count(stream) != 0 ? Progress::kBusy : Progress::kDone;
   }
 
   void Refused(uint64_t stream) override { refused.push_back(stream); }
 
   bool Synchronize(uint64_t, uint64_t) override { return true; }
 
-  void*
-  CreateEvent(EventKind kind, uint64_t context) override
+  void* CreateEvent(EventKind kind, uint64_t context) override
   {
     contexts.insert(context);
     if (no_events) {
@@ -43,8 +40,7 @@ class FakeHardware final : public Hardware {
     return reinterpret_cast<void*>(++last_event_);
   }
 
-  bool
-  RecordEvent(void* event, uint64_t stream) override
+  bool RecordEvent(void* event, uint64_t stream) override
   {
     Happen(&at_record);
     recorded.push_back({event, stream});
@@ -57,19 +53,17 @@ class FakeHardware final : public Hardware {
     return !record_fails;
   }
 
-  Progress
-  QueryEvent(void* event) override
+  Progress QueryEvent(void* event) override
   {
     ++queries;
     Happen(&at_query_event);
     queried.insert(event);
-    return failed ? Progress::kFailed
-                  : busy.count(event) != 0 ? Progress::kBusy
-                                           : Progress::kDone;
+    return failed                   ? Progress::kFailed
+           : busy.count(event) != 0 ? Progress::kBusy
+                                    : Progress::kDone;
   }
 
-  int64_t
-  ElapsedNs(void* from, void* to) override
+  int64_t ElapsedNs(void* from, void* to) override
   {
     return times_[to] - times_[from];
   }
@@ -103,8 +97,7 @@ class FakeHardware final : public Hardware {
   std::function<void()> at_query_event;
 
  private:
-  static void
-  Happen(std::function<void()>* what)
+  static void Happen(std::function<void()>* what)
   {
     if (const auto now = std::exchange(*what, nullptr)) {
       now();

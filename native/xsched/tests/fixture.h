@@ -18,8 +18,7 @@
 // A context that is current in the test's thread.
 class DriverTest : public testing::Test {
  protected:
-  void
-  SetUp() override
+  void SetUp() override
   {
     ASSERT_EQ(cuInit(0), 0);
     ASSERT_EQ(cuCtxCreate_v2(&context_, 0, 0), 0);
@@ -28,8 +27,7 @@ class DriverTest : public testing::Test {
     broken_captures_ = simulated::BrokenCaptures();
   }
 
-  void
-  TearDown() override
+  void TearDown() override
   {
     simulated::SetError(0);
     simulated::Hold(false);
@@ -42,8 +40,7 @@ class DriverTest : public testing::Test {
 
   // A thread in which the context is current as well.
   template <typename Body>
-  std::thread
-  InContext(const Body& body)
+  std::thread InContext(const Body& body)
   {
     return std::thread([context = context_, body] {
       cuCtxSetCurrent(context);
@@ -87,16 +84,14 @@ class TestStream {
   CUresult Launch(CUfunction kernel) { return LaunchOn(stream_, kernel); }
   CUresult Synchronize() { return cuStreamSynchronize(stream_); }
 
-  XQueueStats
-  Stats() const
+  XQueueStats Stats() const
   {
     XQueueStats stats = {};
     EXPECT_EQ(XQueueGetStats(xq_, &stats), kXSchedSuccess);
     return stats;
   }
 
-  bool
-  IsReady() const
+  bool IsReady() const
   {
     XQueueState state = kQueueStateUnknown;
     EXPECT_EQ(XQueueQuery(xq_, &state), kXSchedSuccess);
@@ -104,8 +99,7 @@ class TestStream {
   }
 
   // Until a launch into the queue waits that did not at the last call.
-  void
-  AwaitBlocked() const
+  void AwaitBlocked() const
   {
     const int64_t before = blocked_;
     while ((blocked_ = Stats().blocked) == before) {

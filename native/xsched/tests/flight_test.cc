@@ -19,8 +19,7 @@
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
 
-namespace xsched {
-namespace {
+namespace xsched { namespace {
 
 constexpr uint64_t kContext = 7;
 constexpr uint64_t kStream = 100;
@@ -36,8 +35,7 @@ class FlightTest : public testing::Test {
   }
 
   // A kernel that is known to take so long.
-  Estimate
-  Known(uint64_t function, int64_t ns)
+  Estimate Known(uint64_t function, int64_t ns)
   {
     durations_->Learn({function, 1}, ns, true);
     durations_->Learn({function, 1}, ns, true);
@@ -46,8 +44,7 @@ class FlightTest : public testing::Test {
     return estimate;
   }
 
-  bool
-  Launch(const Estimate& estimate, uint64_t stream = kStream)
+  bool Launch(const Estimate& estimate, uint64_t stream = kStream)
   {
     return flight_.Take(estimate, stream) ||
            flight_.Admit(estimate, stream, limits_) == 0;
@@ -529,8 +526,7 @@ TEST_F(FlightTest, SegmentThatTakesMuchLongerThanEstimatedIsNoticed)
 
 class KernelTimerTest : public FlightTest {
  protected:
-  bool
-  Begin(const LaunchKey& key, uint64_t closures_before = 0)
+  bool Begin(const LaunchKey& key, uint64_t closures_before = 0)
   {
     return timer_.Begin(
         {&pool_, durations_.get(), key, &closures_, closures_before}, kStream);
@@ -538,8 +534,7 @@ class KernelTimerTest : public FlightTest {
 
   Estimate Find(const LaunchKey& key) { return durations_->Find(key); }
 
-  void
-  Time(const LaunchKey& key, int64_t elapsed_ns, bool device_is_busy)
+  void Time(const LaunchKey& key, int64_t elapsed_ns, bool device_is_busy)
   {
     ASSERT_TRUE(Begin(key));
     hardware_.device_ns += elapsed_ns;
@@ -709,5 +704,4 @@ TEST_F(KernelTimerTest, KernelThatTakesNoTimeIsKnownAsWell)
   EXPECT_TRUE(Find(kernel).known);
 }
 
-}  // namespace
-}  // namespace xsched
+}}  // namespace xsched

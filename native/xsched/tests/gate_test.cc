@@ -16,8 +16,8 @@
 
 namespace {
 
-using simulated::Kernel;
 using simulated::Execution;
+using simulated::Kernel;
 
 constexpr int64_t kLimitUs = 150;
 
@@ -40,8 +40,7 @@ class Background {
     thread_.join();
   }
 
-  void
-  WaitForLaunches(int count)
+  void WaitForLaunches(int count)
   {
     const int target = launches_.load() + count;
     while (launches_.load() < target) {
@@ -74,9 +73,8 @@ TEST_F(GateTest, HighWaitsForNoMoreThanTheLimitAndOneKernel)
         ASSERT_EQ(high.Synchronize(), 0);
         const std::vector<Execution> runs = simulated::TakeRuns();
         const auto first = std::find_if(
-            runs.begin(), runs.end(), [&](const Execution& run) {
-              return run.stream == high.Get();
-            });
+            runs.begin(), runs.end(),
+            [&](const Execution& run) { return run.stream == high.Get(); });
         ASSERT_NE(first, runs.end());
         const int64_t waited_us =
             (first->began_ns - first->submitted_ns) / 1000;
@@ -139,8 +137,7 @@ TEST_F(GateTest, BlockedLaunchIsWokenAtOnce)
   for (int round = 0; round < kRounds; ++round) {
     simulated::Hold(true);
     ASSERT_EQ(high.Launch(Kernel(1)), 0);
-    std::thread other =
-        InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+    std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
     low.AwaitBlocked();
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
     simulated::Hold(false);

@@ -59,8 +59,7 @@ class Exposition {
   const std::vector<Sample>& Samples() const { return samples_; }
   const std::map<std::string, std::string>& Types() const { return types_; }
 
-  const Sample*
-  Find(const std::string& name, const std::string& queue) const
+  const Sample* Find(const std::string& name, const std::string& queue) const
   {
     for (const Sample& sample : samples_) {
       const auto label = sample.labels.find("queue");
@@ -73,21 +72,18 @@ class Exposition {
   }
 
  private:
-  static std::string
-  TakeName(const std::string& line, size_t* at)
+  static std::string TakeName(const std::string& line, size_t* at)
   {
     const size_t begin = *at;
-    while (*at < line.size() &&
-           (isalpha(line[*at]) || line[*at] == '_' ||
-            (*at > begin && isdigit(line[*at])))) {
+    while (*at < line.size() && (isalpha(line[*at]) || line[*at] == '_' ||
+                                 (*at > begin && isdigit(line[*at])))) {
       ++*at;
     }
     EXPECT_GT(*at, begin) << line;
     return line.substr(begin, *at - begin);
   }
 
-  static std::string
-  TakeValue(const std::string& line, size_t* at)
+  static std::string TakeValue(const std::string& line, size_t* at)
   {
     std::string value;
     EXPECT_EQ(line[(*at)++], '"') << line;
@@ -97,8 +93,7 @@ class Exposition {
         continue;
       }
       const char escaped = line[*at + 1];
-      EXPECT_TRUE(escaped == '\\' || escaped == '"' || escaped == 'n')
-          << line;
+      EXPECT_TRUE(escaped == '\\' || escaped == '"' || escaped == 'n') << line;
       value += escaped == 'n' ? '\n' : escaped;
       *at += 2;
     }
@@ -106,8 +101,7 @@ class Exposition {
     return value;
   }
 
-  void
-  ReadLine(const std::string& line)
+  void ReadLine(const std::string& line)
   {
     if (line.rfind("# HELP ", 0) == 0) {
       size_t at = 7;
@@ -134,8 +128,7 @@ class Exposition {
     while (at < line.size() && line[at] != '}') {
       const std::string label = TakeName(line, &at);
       ASSERT_EQ(line[at++], '=') << line;
-      EXPECT_TRUE(
-          sample.labels.emplace(label, TakeValue(line, &at)).second)
+      EXPECT_TRUE(sample.labels.emplace(label, TakeValue(line, &at)).second)
           << line;
       if (line[at] == ',') {
         ++at;
@@ -315,9 +308,9 @@ TEST_F(LiveMetricsTest, FileFollowsTheQueues)
     ASSERT_FALSE(HasFailure());
     EXPECT_EQ(metrics.Types().size(), 9u);
     for (const auto& sample : metrics.Samples()) {
-      seen = seen || (sample.name == "xsched_queue_launches_total" &&
-                      sample.labels.at("name") == "live/0" &&
-                      sample.value == 3);
+      seen =
+          seen || (sample.name == "xsched_queue_launches_total" &&
+                   sample.labels.at("name") == "live/0" && sample.value == 3);
     }
   }
 }

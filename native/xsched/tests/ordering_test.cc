@@ -19,8 +19,7 @@ using simulated::Kernel;
 class OrderingTest : public DriverTest {
  protected:
   // The kernels that have run, in their order.
-  static std::vector<CUfunction>
-  Kernels()
+  static std::vector<CUfunction> Kernels()
   {
     std::vector<CUfunction> kernels;
     for (const Execution& run : simulated::TakeRuns()) {
@@ -30,13 +29,11 @@ class OrderingTest : public DriverTest {
   }
 
   // Until a kernel runs; nothing ends after that until Hold(false).
-  static void
-  HoldDuring(CUfunction kernel)
+  static void HoldDuring(CUfunction kernel)
   {
     for (;;) {
       const std::vector<CUfunction> kernels = Kernels();
-      if (std::find(kernels.begin(), kernels.end(), kernel) !=
-          kernels.end()) {
+      if (std::find(kernels.begin(), kernels.end(), kernel) != kernels.end()) {
         return simulated::Hold(true);
       }
       std::this_thread::yield();
@@ -144,8 +141,7 @@ TEST_F(OrderingTest, GraphsPassTheGate)
   const auto graph = reinterpret_cast<CUgraphExec>(Kernel(5, 1));
   simulated::Hold(true);
   ASSERT_EQ(
-      cuGraphLaunch(
-          reinterpret_cast<CUgraphExec>(Kernel(5, 2)), high.Get()),
+      cuGraphLaunch(reinterpret_cast<CUgraphExec>(Kernel(5, 2)), high.Get()),
       0);
   std::thread other = InContext([&] {
     EXPECT_EQ(cuGraphLaunch(graph, low.Get()), 0);
@@ -153,8 +149,7 @@ TEST_F(OrderingTest, GraphsPassTheGate)
   });
   low.AwaitBlocked();
   ASSERT_EQ(
-      cuGraphLaunch(
-          reinterpret_cast<CUgraphExec>(Kernel(5, 3)), high.Get()),
+      cuGraphLaunch(reinterpret_cast<CUgraphExec>(Kernel(5, 3)), high.Get()),
       0);
   simulated::Hold(false);
   other.join();
@@ -175,8 +170,7 @@ TEST_F(OrderingTest, WorkInTheLegacyStreamKeepsItsThreadsQueueReady)
     ASSERT_EQ(LaunchOn(reinterpret_cast<CUstream>(legacy), Kernel(20000)), 0);
     HoldDuring(Kernel(20000));
     ASSERT_EQ(high.Synchronize(), 0);
-    std::thread other =
-        InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+    std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
     low.AwaitBlocked();
     std::this_thread::sleep_for(std::chrono::milliseconds(30));
     EXPECT_EQ(low.Stats().launches, 0);

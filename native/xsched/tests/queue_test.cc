@@ -177,8 +177,7 @@ struct LaunchOne {
   HwQueueHandle seen = 0;
   XResult result = kXSchedSuccess;
 
-  static XResult
-  Call(HwQueueHandle hwq, void* data)
+  static XResult Call(HwQueueHandle hwq, void* data)
   {
     auto* self = static_cast<LaunchOne*>(data);
     self->seen = hwq;
@@ -206,9 +205,8 @@ TEST_F(QueueTest, CommandsPassTheGate)
 
   simulated::Hold(true);
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
-  std::thread other = InContext([&] {
-    EXPECT_EQ(XQueueSubmit(low.Queue(), command), kXSchedSuccess);
-  });
+  std::thread other = InContext(
+      [&] { EXPECT_EQ(XQueueSubmit(low.Queue(), command), kXSchedSuccess); });
   low.AwaitBlocked();
   EXPECT_EQ(low.Stats().launches, 1);
   simulated::Hold(false);
@@ -256,14 +254,12 @@ TEST_F(QueueTest, WhatIsNotSupportedSaysSoOnce)
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(XHintTimeslice(100), kXSchedErrorNotSupported);
     EXPECT_EQ(
-        XHintSetScheduler(
-            kSchedulerLocal, kPolicyCompletelyFairScheduler),
+        XHintSetScheduler(kSchedulerLocal, kPolicyCompletelyFairScheduler),
         kXSchedErrorNotSupported);
     EXPECT_EQ(
         XHintSetScheduler(kSchedulerGlobal, kPolicyHighestPriorityFirst),
         kXSchedErrorNotSupported);
-    EXPECT_EQ(
-        XHintUtilization(stream.Queue(), 50), kXSchedErrorNotSupported);
+    EXPECT_EQ(XHintUtilization(stream.Queue(), 50), kXSchedErrorNotSupported);
     EXPECT_EQ(
         XQueueResume(stream.Queue(), kQueueResumeFlagDropCommands),
         kXSchedErrorNotSupported);
@@ -280,8 +276,7 @@ TEST_F(QueueTest, AppManagedNeedsNoPolicy)
 {
   testing::internal::CaptureStderr();
   EXPECT_EQ(
-      XHintSetScheduler(kSchedulerAppManaged, kPolicyUnknown),
-      kXSchedSuccess);
+      XHintSetScheduler(kSchedulerAppManaged, kPolicyUnknown), kXSchedSuccess);
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
   testing::internal::CaptureStderr();
   EXPECT_EQ(
@@ -352,8 +347,7 @@ TEST_F(QueueTest, QueueThatIsHeldBackKeepsNobodyWaiting)
     }
     std::vector<std::thread> held;
     for (int i = 0; i < 4; ++i) {
-      held.push_back(
-          InContext([&] { EXPECT_EQ(high.Launch(Kernel(1)), 0); }));
+      held.push_back(InContext([&] { EXPECT_EQ(high.Launch(Kernel(1)), 0); }));
       high.AwaitBlocked();
     }
     simulated::Hold(false);

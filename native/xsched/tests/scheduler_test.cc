@@ -19,8 +19,7 @@
 #include "test_access.h"
 #include "xsched/xsched.h"
 
-namespace xsched {
-namespace {
+namespace xsched { namespace {
 
 constexpr int64_t kSecond = 1000000000;
 constexpr uint64_t kContext = 7;
@@ -35,8 +34,7 @@ class SchedulerTest : public testing::Test {
     Queue* queue = nullptr;
   };
 
-  void
-  SetUp() override
+  void SetUp() override
   {
     test_tick_ns = 100;
     static int devices = 100;
@@ -45,8 +43,7 @@ class SchedulerTest : public testing::Test {
     low_ = Create(PRIORITY_MIN);
   }
 
-  void
-  TearDown() override
+  void TearDown() override
   {
     hardware_->busy.clear();
     hardware_->busy_streams.clear();
@@ -56,8 +53,7 @@ class SchedulerTest : public testing::Test {
     }
   }
 
-  Stream
-  Create(Priority priority)
+  Stream Create(Priority priority)
   {
     static uint64_t streams = 1000;
     Stream created;
@@ -66,8 +62,7 @@ class SchedulerTest : public testing::Test {
         scheduler_.CreateHwQueue(
             hardware_, device_, kContext, created.stream, &created.hwq),
         kXSchedSuccess);
-    EXPECT_EQ(
-        scheduler_.CreateQueue(created.hwq, &created.xq), kXSchedSuccess);
+    EXPECT_EQ(scheduler_.CreateQueue(created.hwq, &created.xq), kXSchedSuccess);
     EXPECT_EQ(scheduler_.SetPriority(created.xq, priority), kXSchedSuccess);
     created.queue = scheduler_.Find(created.stream);
     // What the tests launch is known, so that it need not go one at a time.
@@ -77,40 +72,37 @@ class SchedulerTest : public testing::Test {
     return created;
   }
 
-  void
-  Launch(const Stream& stream, uint64_t into, uint64_t function = 1)
+  void Launch(const Stream& stream, uint64_t into, uint64_t function = 1)
   {
-    const LaunchTicket ticket = scheduler_.BeforeLaunch(
-        stream.queue, into, [&] { return LaunchKey{function, 1}; });
+    const LaunchTicket ticket =
+        scheduler_.BeforeLaunch(stream.queue, into, [&] {
+          return LaunchKey{function, 1};
+        });
     scheduler_.AfterLaunch(stream.queue, into, ticket, true);
   }
 
   void Launch(const Stream& stream) { Launch(stream, stream.stream); }
 
-  bool
-  Synchronized(const Stream& stream)
+  bool Synchronized(const Stream& stream)
   {
     const uint64_t launched = scheduler_.Launched(stream.queue);
     scheduler_.Finished(stream.queue, launched);
     return !stream.queue->ready.load();
   }
 
-  bool
-  IsReady(const Stream& stream)
+  bool IsReady(const Stream& stream)
   {
     XQueueState state = kQueueStateUnknown;
     EXPECT_EQ(scheduler_.QueryState(stream.xq, &state), kXSchedSuccess);
     return state == kQueueStateReady;
   }
 
-  static Durations*
-  Learned(const Stream& stream)
+  static Durations* Learned(const Stream& stream)
   {
     return stream.queue->Home()->GetDevice()->GetDurations();
   }
 
-  static bool
-  IsClosed(const Stream& stream)
+  static bool IsClosed(const Stream& stream)
   {
     return stream.queue->priority.load() <
            stream.queue->turn.load()->Get().open_from;
@@ -144,9 +136,7 @@ TEST_F(SchedulerTest, ForeignWorkDuringASynchronisationKeepsTheQueueReady)
   static constexpr uint64_t kForeign = 5;
   Launch(high_);
   Launch(high_, kForeign);
-  hardware_->at_query_stream = [this] {
-    Launch(high_, kForeign);
-  };
+  hardware_->at_query_stream = [this] { Launch(high_, kForeign); };
   EXPECT_FALSE(Synchronized(high_));
   hardware_->busy_streams.insert(kForeign);
   EXPECT_FALSE(Synchronized(high_));
@@ -300,8 +290,10 @@ TEST_F(SchedulerTest, SampleOfALaunchThatTheGateClosedBehindIsLeftOut)
       Launch(high_);
     };
   };
-  const LaunchTicket ticket = scheduler_.BeforeLaunch(
-      low_.queue, low_.stream, [] { return LaunchKey{kFunction, 1}; });
+  const LaunchTicket ticket =
+      scheduler_.BeforeLaunch(low_.queue, low_.stream, [] {
+        return LaunchKey{kFunction, 1};
+      });
   ASSERT_TRUE(IsClosed(low_));
   ASSERT_TRUE(ticket.timed);
   hardware_->device_ns += kSecond;
@@ -334,8 +326,10 @@ TEST_F(SchedulerTest, SleepOfWhoWaitsIsNotTakenForWork)
 TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
 {
   const Stream other = Create(PRIORITY_DEFAULT);
-  const LaunchTicket ticket = scheduler_.BeforeLaunch(
-      other.queue, other.stream, [] { return LaunchKey{9, 1}; });
+  const LaunchTicket ticket =
+      scheduler_.BeforeLaunch(other.queue, other.stream, [] {
+        return LaunchKey{9, 1};
+      });
   ASSERT_TRUE(ticket.timed);
   EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
   scheduler_.AfterLaunch(other.queue, other.stream, ticket, true);
@@ -356,5 +350,4 @@ TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)
   }
 }
 
-}  // namespace
-}  // namespace xsched
+}}  // namespace xsched

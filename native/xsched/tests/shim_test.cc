@@ -63,8 +63,7 @@ TEST_F(ShimTest, ProcAddressGivesTheShimsFunctions)
       cuGetProcAddress_v2("cuLaunchKernel", &function, 12000, 2, &status), 0);
   EXPECT_NE(function, reinterpret_cast<void*>(&cuLaunchKernel));
   ASSERT_EQ(
-      cuGetProcAddress_v2("cuGetExportTable", &function, 12000, 0, &status),
-      0);
+      cuGetProcAddress_v2("cuGetExportTable", &function, 12000, 0, &status), 0);
   EXPECT_NE(function, nullptr);
   EXPECT_EQ(
       cuGetProcAddress_v2("cuNoSuchThing", &function, 12000, 0, &status), 500);

@@ -65,8 +65,7 @@ struct Caller;
 
 template <typename... Arguments>
 struct Caller<CUresult(Arguments...)> {
-  static CUresult
-  Run(const char* symbol, CUstream stream)
+  static CUresult Run(const char* symbol, CUstream stream)
   {
     auto* function = reinterpret_cast<CUresult (*)(Arguments...)>(
         dlsym(RTLD_DEFAULT, symbol));
@@ -91,8 +90,7 @@ struct Function {
 
   bool Is(const char* what) const { return behaviour.find(what) == 0; }
   // The stream may also stand in a structure.
-  bool
-  HasStream() const
+  bool HasStream() const
   {
     return takes_stream || behaviour.find("StreamOf") != std::string::npos ||
            Is("LaunchTogether");
@@ -100,10 +98,10 @@ struct Function {
 };
 
 const std::vector<Function> kFunctions = {
-#define XSCHED_INTERCEPT(                                         \
-    symbol, since, per_thread, behaviour, parameters, arguments)  \
-  {#symbol, #behaviour, per_thread,                               \
-   TakesStream(static_cast<CUresult(*) parameters>(nullptr)),     \
+#define XSCHED_INTERCEPT(                                        \
+    symbol, since, per_thread, behaviour, parameters, arguments) \
+  {#symbol, #behaviour, per_thread,                              \
+   TakesStream(static_cast<CUresult(*) parameters>(nullptr)),    \
    &Caller<CUresult parameters>::Run},
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
@@ -135,8 +133,7 @@ TEST_F(TableTest, OtherWorkBelongsToTheQueueOfItsThread)
   ASSERT_EQ(stream.Launch(Kernel(1)), 0);
   for (CUstream other :
        {CUstream(nullptr), reinterpret_cast<CUstream>(xsched::kStreamLegacy),
-        reinterpret_cast<CUstream>(xsched::kStreamPerThread),
-        internal.Get()}) {
+        reinterpret_cast<CUstream>(xsched::kStreamPerThread), internal.Get()}) {
     for (const Function& function : kFunctions) {
       const int64_t before = stream.Stats().launches;
       EXPECT_EQ(function.run(function.symbol, other), 0) << function.symbol;
@@ -185,8 +182,7 @@ TEST_F(TableTest, OnlyLaunchesWait)
     std::thread other = InContext([&] {
       // So that it works for this queue. Does not wait.
       cuMemFreeAsync(0, low.Get());
-      EXPECT_EQ(function.run(function.symbol, low.Get()), 0)
-          << function.symbol;
+      EXPECT_EQ(function.run(function.symbol, low.Get()), 0) << function.symbol;
     });
     if (function.Is("Launch(")) {
       low.AwaitBlocked();

@@ -8,8 +8,8 @@
 #include "xsched/cuda/hal.h"
 
 using xsched::CUcontext;
-using xsched::CUdevice;
 using xsched::CudaHardware;
+using xsched::CUdevice;
 using xsched::Scheduler;
 
 namespace {
@@ -19,8 +19,7 @@ CUcontext
 ContextOf(CUstream stream)
 {
   CUcontext context = nullptr;
-  if (xsched::real::cuStreamGetCtx(stream, &context) ==
-          xsched::kCudaSuccess &&
+  if (xsched::real::cuStreamGetCtx(stream, &context) == xsched::kCudaSuccess &&
       context != nullptr) {
     return context;
   }

@@ -128,9 +128,7 @@ Captures::ForgetStream(CUstream stream)
 void
 Captures::ForgetContext(CUcontext context)
 {
-  End([context](const Capture& capture) {
-    return capture.context == context;
-  });
+  End([context](const Capture& capture) { return capture.context == context; });
 }
 
 void

@@ -40,19 +40,14 @@ class XSCHED_INTERNAL Captures {
   void Recheck();
 
   // Whether anything is being captured.
-  static bool
-  Any()
+  static bool Any()
   {
     // Relaxed: a thread that captures sees its own begin.
     return count_.load(std::memory_order_relaxed) != 0;
   }
   // Whether launches into 'stream' are being captured, also if it joined the
   // capture through an event.
-  static bool
-  Includes(CUstream stream)
-  {
-    return Any() && Asks(stream);
-  }
+  static bool Includes(CUstream stream) { return Any() && Asks(stream); }
 
   // In the child of a fork: there is no capture.
   void Forget();

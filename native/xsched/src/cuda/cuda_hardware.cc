@@ -25,10 +25,9 @@ AsContext(uint64_t context)
 Progress
 AsProgress(CUresult result)
 {
-  return result == kCudaSuccess
-             ? Progress::kDone
-             : result == kCudaErrorNotReady ? Progress::kBusy
-                                            : Progress::kFailed;
+  return result == kCudaSuccess         ? Progress::kDone
+         : result == kCudaErrorNotReady ? Progress::kBusy
+                                        : Progress::kFailed;
 }
 
 }  // namespace
@@ -72,8 +71,8 @@ CudaHardware::CreateEvent(EventKind kind, uint64_t context)
   CUevent event = nullptr;
   ContextScope scope(AsContext(context));
   return real::cuEventCreate(
-             &event, kind == EventKind::kTimed ? kEventDefault
-                                               : kEventDisableTiming) ==
+             &event,
+             kind == EventKind::kTimed ? kEventDefault : kEventDisableTiming) ==
                  kCudaSuccess
              ? event
              : nullptr;
@@ -111,7 +110,7 @@ CudaHardware::EnterCalls()
 {
   int mode = kCaptureModeRelaxed;
   return real::cuThreadExchangeStreamCaptureMode(&mode) == kCudaSuccess ? mode
-                                                                       : -1;
+                                                                        : -1;
 }
 
 void

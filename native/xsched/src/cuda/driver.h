@@ -39,8 +39,11 @@ class XSCHED_INTERNAL DriverLibrary {
 // Declares a function of the driver, looked up at its first call:
 //   XSCHED_DRIVER_FUNCTION(cuStreamQuery, CUresult(CUstream));
 //   real::cuStreamQuery(stream)
-#define XSCHED_DRIVER_FUNCTION(name, ...) \
-  inline xsched::DriverFunction<__VA_ARGS__> name { #name }
+#define XSCHED_DRIVER_FUNCTION(name, ...)         \
+  inline xsched::DriverFunction<__VA_ARGS__> name \
+  {                                               \
+#name                                         \
+  }
 
 template <typename Signature>
 class DriverFunction;
@@ -50,8 +53,7 @@ class DriverFunction<CUresult(Arguments...)> {
  public:
   explicit constexpr DriverFunction(const char* name) : name_(name) {}
 
-  CUresult
-  operator()(Arguments... arguments)
+  CUresult operator()(Arguments... arguments)
   {
     Function function = Address();
     return function == nullptr ? kCudaErrorNotFound : function(arguments...);
@@ -62,15 +64,13 @@ class DriverFunction<CUresult(Arguments...)> {
  private:
   using Function = CUresult (*)(Arguments...);
 
-  Function
-  Address()
+  Function Address()
   {
     // Relaxed: every thread finds the same address, and the code behind it
     // was mapped before the address was known.
     Function function = address_.load(std::memory_order_relaxed);
     if (__builtin_expect(function == nullptr, 0)) {
-      function =
-          reinterpret_cast<Function>(DriverLibrary::Get().Find(name_));
+      function = reinterpret_cast<Function>(DriverLibrary::Get().Find(name_));
       address_.store(function, std::memory_order_relaxed);
     }
     return function;

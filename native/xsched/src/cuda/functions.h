@@ -8,8 +8,7 @@
 
 #include "cuda/driver.h"
 
-namespace xsched {
-namespace real {
+namespace xsched { namespace real {
 
 XSCHED_DRIVER_FUNCTION(cuCtxGetCurrent, CUresult(CUcontext*));
 XSCHED_DRIVER_FUNCTION(cuCtxGetDevice, CUresult(CUdevice*));
@@ -34,10 +33,8 @@ XSCHED_DRIVER_FUNCTION(cuEventCreate, CUresult(CUevent*, unsigned int));
 XSCHED_DRIVER_FUNCTION(cuEventDestroy_v2, CUresult(CUevent));
 XSCHED_DRIVER_FUNCTION(cuEventRecord, CUresult(CUevent, CUstream));
 XSCHED_DRIVER_FUNCTION(cuEventQuery, CUresult(CUevent));
-XSCHED_DRIVER_FUNCTION(
-    cuEventElapsedTime, CUresult(float*, CUevent, CUevent));
+XSCHED_DRIVER_FUNCTION(cuEventElapsedTime, CUresult(float*, CUevent, CUevent));
 
-}  // namespace real
-}  // namespace xsched
+}}  // namespace xsched::real
 
 #endif  // XSCHED_CUDA_FUNCTIONS_H_

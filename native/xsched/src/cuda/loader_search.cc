@@ -55,8 +55,7 @@ TextAt(const std::string& cache, uint64_t offset)
 // The last of the loader's folders: the system's. The cache comes before them,
 // but the loader does not tell where.
 const std::vector<std::vector<std::string>> kSystemFolders = {
-    {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib",
-     "/usr/lib"},
+    {"/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib", "/usr/lib"},
     {"/lib64", "/usr/lib64"},
     {"/usr/lib64"},
     {"/usr/lib"},
@@ -68,8 +67,7 @@ LoaderFolders()
   std::vector<std::string> folders;
   void* program = dlopen(nullptr, RTLD_LAZY);
   Dl_serinfo size = {};
-  if (program == nullptr ||
-      dlinfo(program, RTLD_DI_SERINFOSIZE, &size) != 0) {
+  if (program == nullptr || dlinfo(program, RTLD_DI_SERINFOSIZE, &size) != 0) {
     return folders;
   }
   const std::unique_ptr<char[]> storage(new char[size.dls_size]);
@@ -132,8 +130,7 @@ FindInLoaderCache(const std::string& name, const char* file)
   }
   for (uint32_t i = 0; i < header.libraries; ++i) {
     CacheEntry entry;
-    memcpy(
-        &entry, &cache[sizeof(header) + i * sizeof(entry)], sizeof(entry));
+    memcpy(&entry, &cache[sizeof(header) + i * sizeof(entry)], sizeof(entry));
     const char* found = TextAt(cache, entry.name);
     const char* path = TextAt(cache, entry.path);
     // Builds for newer CPUs have a mark; there are none of the driver.

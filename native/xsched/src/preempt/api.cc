@@ -53,16 +53,18 @@ NotSupported(std::atomic<bool>* said, const char* what)
 {
   // Relaxed: all that matters is that one thread is the first.
   if (!said->exchange(true, std::memory_order_relaxed)) {
-    Log(LogLevel::kWarning, "%s; see \"Differences from XSched 1.2\" in the "
-        "README", what);
+    Log(LogLevel::kWarning,
+        "%s; see \"Differences from XSched 1.2\" in the "
+        "README",
+        what);
   }
   return kXSchedErrorNotSupported;
 }
 
-#define XSCHED_NOT_SUPPORTED(what)      \
-  [] {                                  \
+#define XSCHED_NOT_SUPPORTED(what)        \
+  [] {                                    \
     static std::atomic<bool> said{false}; \
-    return NotSupported(&said, what);   \
+    return NotSupported(&said, what);     \
   }()
 
 bool
@@ -183,9 +185,8 @@ XQueueSuspend(XQueueHandle xq, int64_t flags)
   if (flags != kQueueSuspendFlagMaskAll && (flags & ~kWaiting) != 0) {
     return kXSchedErrorInvalidValue;
   }
-  return Guard([&] {
-    return Scheduler::Get().Suspend(xq, (flags & kWaiting) != 0);
-  });
+  return Guard(
+      [&] { return Scheduler::Get().Suspend(xq, (flags & kWaiting) != 0); });
 }
 
 XSCHED_EXPORT XResult

@@ -26,8 +26,7 @@ XResult
 Commands::Destroy(HwCommandHandle handle)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  return callbacks_.erase(handle) == 0 ? kXSchedErrorNotFound
-                                       : kXSchedSuccess;
+  return callbacks_.erase(handle) == 0 ? kXSchedErrorNotFound : kXSchedSuccess;
 }
 
 bool

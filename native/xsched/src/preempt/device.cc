@@ -98,10 +98,9 @@ Device::MayTryUnknown(Queue* queue)
       return false;
     }
   }
-  return holder == queue ||
-         unknown_.compare_exchange_strong(
-             holder, queue, std::memory_order_seq_cst,
-             std::memory_order_relaxed);
+  return holder == queue || unknown_.compare_exchange_strong(
+                                holder, queue, std::memory_order_seq_cst,
+                                std::memory_order_relaxed);
 }
 
 // --- lists -------------------------------------------------------------------
@@ -273,10 +272,10 @@ Device::MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns)
   }
   const int64_t took_ns =
       std::max<int64_t>(busy_until_ns - seat.ready_since_ns, 1);
-  seat.usual_ready_ns = seat.usual_ready_ns == 0
-                            ? took_ns
-                            : seat.usual_ready_ns +
-                                  (took_ns - seat.usual_ready_ns) / 4;
+  seat.usual_ready_ns =
+      seat.usual_ready_ns == 0
+          ? took_ns
+          : seat.usual_ready_ns + (took_ns - seat.usual_ready_ns) / 4;
   if (seat.used_ns == 0) {
     policy_->Used(StandingOf(*queue), took_ns);
   }
@@ -336,10 +335,9 @@ Device::Decide(Queue* cause, Wakes* wakes)
               1, std::memory_order_release);
         });
   }
-  const int sharers =
-      decision_.open_from < decision_.bounded_below
-          ? sharing_.At(decision_.open_from)
-          : 1;
+  const int sharers = decision_.open_from < decision_.bounded_below
+                          ? sharing_.At(decision_.open_from)
+                          : 1;
   sharers_.store(
       std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
   turn_.Set(decision_);
@@ -423,8 +421,7 @@ Device::SetPriority(Queue* queue, Priority priority)
       static_cast<int16_t>(priority), std::memory_order_relaxed);
   Level& level = levels_[LevelOf(priority)];
   if (waiting != 0) {
-    Push(
-        &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+    Push(&level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
   }
   if (seat.ready) {
     LinkReady(queue);
@@ -529,8 +526,7 @@ Device::Unlink(Waiter* waiter)
   waiting_.Remove(seat.priority);
   if (queue->waiting.fetch_sub(1, std::memory_order_relaxed) == 1) {
     Level& level = levels_[LevelOf(seat.priority)];
-    Unlink(
-        &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+    Unlink(&level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
   }
 }
 
@@ -628,8 +624,7 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
     waiting_with_own_work_ += has_own_work ? 1 : 0;
     if (queue->waiting.fetch_add(1, std::memory_order_relaxed) == 0) {
       Level& level = levels_[LevelOf(seat.priority)];
-      Push(
-          &level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
+      Push(&level.first_waiting, &level.last_waiting, &Seat::of_waiting, queue);
     }
     // The first one makes the watcher look closely.
     poke = waiting_.Total() == 0;
@@ -677,8 +672,7 @@ Device::ExpectedNs() const
       return 0;
     }
     expected_ns = std::max(
-        expected_ns,
-        queue->seat.ready_since_ns + queue->seat.usual_ready_ns);
+        expected_ns, queue->seat.ready_since_ns + queue->seat.usual_ready_ns);
   }
   return expected_ns;
 }
@@ -711,12 +705,11 @@ Device::LookAfterNs(const Queue& queue, int64_t now_ns)
       seat.usual_ready_ns == 0
           ? 0
           : seat.ready_since_ns + seat.usual_ready_ns - now_ns;
-  return now_ns +
-         std::min(
-             std::max(
-                 {(now_ns - seat.ready_since_ns) / kLookPart, rest_ns,
-                  least_ns}),
-             kMaxLookNs);
+  return now_ns + std::min(
+                      std::max(
+                          {(now_ns - seat.ready_since_ns) / kLookPart, rest_ns,
+                           least_ns}),
+                      kMaxLookNs);
 }
 
 int64_t

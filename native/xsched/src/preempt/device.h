@@ -30,8 +30,7 @@ class Waiter {
   Waiter& operator=(const Waiter&) = delete;
 
   Queue* GetQueue() const { return queue_; }
-  bool
-  Woken() const
+  bool Woken() const
   {
     // Acquire: what the thread that woke it did comes before.
     return state_.load(std::memory_order_acquire) == kWoken;
@@ -106,8 +105,7 @@ class Device {
   RoomTurn* GetRoomTurn() { return &room_turn_; }
   // Grows whenever the turn of ready queues of that priority ends that share
   // the limit.
-  const std::atomic<uint64_t>*
-  Closures(Priority priority) const
+  const std::atomic<uint64_t>* Closures(Priority priority) const
   {
     return &levels_[priority - PRIORITY_NO_EXECUTE].closures;
   }
@@ -115,8 +113,7 @@ class Device {
   // The part of the limit in flight that each of the queues gets that may
   // launch now under it: all of them together delay a queue of higher
   // priority.
-  int64_t
-  ShareOf(int64_t limit_ns) const
+  int64_t ShareOf(int64_t limit_ns) const
   {
     // Relaxed: a share is right soon after it changes.
     return limit_ns / sharers_.load(std::memory_order_relaxed);

@@ -113,8 +113,7 @@ Durations::Learn(const LaunchKey& key, int64_t measured_ns, bool exact)
   Learned learned = Unpack(entry->value.load(std::memory_order_relaxed));
   if (exact || !learned.exact) {
     const bool first = learned.samples == 0 || exact != learned.exact;
-    learned.ns =
-        first ? sample_ns : learned.ns + (sample_ns - learned.ns) / 4;
+    learned.ns = first ? sample_ns : learned.ns + (sample_ns - learned.ns) / 4;
     learned.exact = exact;
   }
   ++learned.samples;

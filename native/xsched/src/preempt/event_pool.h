@@ -37,16 +37,14 @@ class EventPool {
   // What a timed event takes of the device's own time: 1.25 us on an H100,
   // always within 0.1 us. Two events around a kernel show that much more than
   // the kernel takes among others. 0 until it is measured.
-  int64_t
-  TimedEventNs() const
+  int64_t TimedEventNs() const
   {
     // Relaxed throughout: a single number.
     const int64_t ns = timed_event_ns_.load(std::memory_order_relaxed);
     return ns == kUnknown ? 0 : ns;
   }
   // Whether one more measurement would be of use.
-  bool
-  MeasuresTimedEvent() const
+  bool MeasuresTimedEvent() const
   {
     return measurements_.load(std::memory_order_relaxed) < kMeasurements;
   }

@@ -93,9 +93,8 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
 {
   // What is not known takes all of the limit: it goes alone.
   const Kind kind = estimate.known ? Kind::kKnown : Kind::kUnknown;
-  const int64_t cost_ns = estimate.known
-                              ? estimate.ns
-                              : std::max(estimate.ns, limits.ns);
+  const int64_t cost_ns =
+      estimate.known ? estimate.ns : std::max(estimate.ns, limits.ns);
   Lock lock(mutex_);
   const int64_t left_ns = Settle();
   if (left_ns > 0 && limits.launches == 0 && kind == Kind::kKnown &&
@@ -150,12 +149,11 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
     // A third of the limit keeps the device busy until the thread is back; to
     // wait for that much makes the segments, and the sleeps between them,
     // longer.
-    const int64_t low_ns = std::min(
-        limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
+    const int64_t low_ns =
+        std::min(limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
       return std::min(
-          remaining_ns - low_ns,
-          WasStopped(front) ? kMinLookNs : kMaxLookNs);
+          remaining_ns - low_ns, WasStopped(front) ? kMinLookNs : kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
@@ -413,9 +411,9 @@ Flight::StartFront(int64_t now_ns)
   const int64_t began_ns = std::max(now_ns, front.since_ns);
   // Where the thread is the slower one, the device ends soon after the last
   // launch.
-  front_due_ns_ =
-      WasStopped(front) ? std::max(began_ns, front.closed_ns) + front.ns
-                        : std::max(began_ns + front.ns, front.closed_ns);
+  front_due_ns_ = WasStopped(front)
+                      ? std::max(began_ns, front.closed_ns) + front.ns
+                      : std::max(began_ns + front.ns, front.closed_ns);
   front_busy_ns_ = began_ns;
 }
 

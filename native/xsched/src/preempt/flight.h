@@ -42,12 +42,10 @@ class Flight {
 
   // The fast path: takes the launch out of what is granted, if its time is
   // known and it goes where the last one went.
-  bool
-  Take(const Estimate& estimate, uint64_t stream)
+  bool Take(const Estimate& estimate, uint64_t stream)
   {
     // Relaxed: an estimate, corrected by every event.
-    if (!estimate.known ||
-        stream_.load(std::memory_order_relaxed) != stream) {
+    if (!estimate.known || stream_.load(std::memory_order_relaxed) != stream) {
       return false;
     }
     const int64_t cost_ns = estimate.ns;
@@ -84,8 +82,7 @@ class Flight {
   // Whether a segment took much longer than estimated since the last time that
   // this was asked, with the device for itself: what is believed of its
   // kernels is out of date.
-  bool
-  TakeMisjudged()
+  bool TakeMisjudged()
   {
     return misjudged_.load(std::memory_order_relaxed) &&
            misjudged_.exchange(false, std::memory_order_relaxed);
@@ -101,16 +98,14 @@ class Flight {
   void Look();
   // Device time, by estimate, of what was seen to finish since the last time
   // that this was asked.
-  int64_t
-  TakeFinishedNs()
+  int64_t TakeFinishedNs()
   {
     return finished_ns_.load(std::memory_order_relaxed) == 0
                ? 0
                : finished_ns_.exchange(0, std::memory_order_relaxed);
   }
   // Grows whenever the device is seen to have finished something.
-  uint64_t
-  Completions() const
+  uint64_t Completions() const
   {
     return completions_.load(std::memory_order_relaxed);
   }

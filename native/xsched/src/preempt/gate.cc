@@ -117,8 +117,7 @@ SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
       SpinForTurn(device, *waiter);
       continue;
     }
-    waiter->Sleep(
-        may_spin ? std::min(rest_ns, kCancelLookNs) : kCancelLookNs);
+    waiter->Sleep(may_spin ? std::min(rest_ns, kCancelLookNs) : kCancelLookNs);
     pthread_testcancel();
   }
 }
@@ -145,15 +144,14 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   Asked asked(queue);
   Context* const home = queue->Home();
   Device* const device = home->GetDevice();
-  const uint32_t generation =
-      queue->generation.load(std::memory_order_relaxed);
+  const uint32_t generation = queue->generation.load(std::memory_order_relaxed);
   const CallScope calls(home->GetHardware());
   if (IsBounded(*queue) &&
       !queue->shares_limit.load(std::memory_order_relaxed)) {
     device->Share(queue);
   }
-  const std::atomic<uint64_t>* const closures_of = device->Closures(
-      queue->priority.load(std::memory_order_relaxed));
+  const std::atomic<uint64_t>* const closures_of =
+      device->Closures(queue->priority.load(std::memory_order_relaxed));
   int64_t began_ns = 0;
   bool counted = false;
   uint64_t closures = 0;
@@ -175,8 +173,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
     }
   }
   if (began_ns != 0) {
-    queue->blocked_ns.fetch_add(
-        NowNs() - began_ns, std::memory_order_relaxed);
+    queue->blocked_ns.fetch_add(NowNs() - began_ns, std::memory_order_relaxed);
   }
   if (!counted) {
     queue->uncounted.store(true, std::memory_order_relaxed);
@@ -195,8 +192,8 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   LaunchTicket ticket;
   ticket.timed =
       counted &&
-      (!device->GetDurations()->Find(key).known ||
-       passes % kSampleEvery == 0 || queue->flight.TakeMisjudged()) &&
+      (!device->GetDurations()->Find(key).known || passes % kSampleEvery == 0 ||
+       queue->flight.TakeMisjudged()) &&
       queue->timer.Begin(
           {home->Events(), device->GetDurations(), key, closures_of, closures},
           stream);
@@ -271,8 +268,7 @@ Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
   RoomTurn::Scope turn(device->GetRoomTurn());
   // The stream of a queue that still serves others may be gone.
   const uint64_t own = queue->stream.load(std::memory_order_relaxed);
-  if (queue->uncounted.exchange(false, std::memory_order_relaxed) &&
-      own != 0) {
+  if (queue->uncounted.exchange(false, std::memory_order_relaxed) && own != 0) {
     flight.AddUncounted(own);
   }
   uint64_t completions = flight.Completions();

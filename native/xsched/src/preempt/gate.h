@@ -36,8 +36,7 @@ class XSCHED_INTERNAL Gate {
   static bool WaitForTurn(Queue* queue, uint32_t generation);
   // Waits until what the queue has in flight leaves room, and counts the
   // launch. False if the queue's turn ended meanwhile.
-  static bool WaitForRoom(
-      Queue* queue, uint64_t stream, const LaunchKey& key);
+  static bool WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key);
   static int64_t TryToAdmit(
       Queue* queue, uint64_t stream, const LaunchKey& key, bool alone);
 };

@@ -26,8 +26,7 @@ struct alignas(64) Place {
 // Things that may not be asked about; one may be in it several times.
 class Forbidden {
  public:
-  void
-  Add(uint64_t handle)
+  void Add(uint64_t handle)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     handles_.push_back(handle);
@@ -35,8 +34,7 @@ class Forbidden {
     count_.store(handles_.size(), std::memory_order_seq_cst);
   }
 
-  void
-  Remove(uint64_t handle)
+  void Remove(uint64_t handle)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto found = std::find(handles_.begin(), handles_.end(), handle);
@@ -46,8 +44,7 @@ class Forbidden {
     }
   }
 
-  bool
-  Includes(uint64_t handle)
+  bool Includes(uint64_t handle)
   {
     if (count_.load(std::memory_order_seq_cst) == 0) {
       return false;

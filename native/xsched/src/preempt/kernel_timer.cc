@@ -75,9 +75,8 @@ KernelTimer::End(uint64_t stream, bool launched)
     after_ = sample_.pool->Take(EventKind::kTimed);
     // Once the device has come to the end, it waits for this thread to record
     // what is behind it: the time between them is then the thread's.
-    if (after_ != nullptr &&
-        (!hardware->RecordEvent(after_, stream) ||
-         hardware->QueryEvent(end_) != Progress::kBusy)) {
+    if (after_ != nullptr && (!hardware->RecordEvent(after_, stream) ||
+                              hardware->QueryEvent(end_) != Progress::kBusy)) {
       sample_.pool->Give(EventKind::kTimed, after_);
       after_ = nullptr;
     }

@@ -28,9 +28,9 @@ ReadInteger(const char* name, int64_t least, int64_t greatest, int64_t* out)
   errno = 0;
   const long long value = strtoll(text, &end, 10);
   if (errno != 0 || *end != '\0' || value < least || value > greatest) {
-    Log(LogLevel::kWarning, "%s=%s is not an integer from %lld to %lld; ignored",
-        name, text, static_cast<long long>(least),
-        static_cast<long long>(greatest));
+    Log(LogLevel::kWarning,
+        "%s=%s is not an integer from %lld to %lld; ignored", name, text,
+        static_cast<long long>(least), static_cast<long long>(greatest));
     return false;
   }
   *out = value;
@@ -111,20 +111,17 @@ BeginsWith(const std::string& text, const char* part)
 void
 WarnOfIgnored()
 {
-  for (char** entry = environ; entry != nullptr && *entry != nullptr;
-       ++entry) {
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string name(*entry, strcspn(*entry, "="));
     const auto is_it = [&name](const char* known) { return name == known; };
     const auto* without = std::find_if(
         std::begin(kWithoutMeaning), std::end(kWithoutMeaning),
         [&](const auto& known) { return is_it(known.name); });
     if (without != std::end(kWithoutMeaning)) {
-      Log(LogLevel::kWarning, "%s is ignored: %s", name.c_str(),
-          without->why);
+      Log(LogLevel::kWarning, "%s is ignored: %s", name.c_str(), without->why);
     } else if (
         BeginsWith(name, kOwn) && !BeginsWith(name, kOfTriton) &&
-        std::none_of(
-            std::begin(kWithMeaning), std::end(kWithMeaning), is_it)) {
+        std::none_of(std::begin(kWithMeaning), std::end(kWithMeaning), is_it)) {
       Log(LogLevel::kWarning, "%s is ignored: there is no such setting",
           name.c_str());
     }
@@ -159,8 +156,7 @@ ReadOptions()
           "schedules itself (LCL)",
           scheduler.c_str());
     }
-  } else if (
-      !scheduler.empty() && strcasecmp(scheduler.c_str(), "LCL") != 0) {
+  } else if (!scheduler.empty() && strcasecmp(scheduler.c_str(), "LCL") != 0) {
     Log(LogLevel::kWarning,
         "XSCHED_SCHEDULER=%s is not supported (APP, LCL); using LCL",
         scheduler.c_str());

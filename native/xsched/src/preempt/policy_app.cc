@@ -9,28 +9,19 @@ namespace {
 // The application schedules, with XQueueSuspend and XQueueResume.
 class AppManagedPolicy final : public Policy {
  public:
-  const char*
-  Name() const override
-  {
-    return "APP";
-  }
+  const char* Name() const override { return "APP"; }
 
   void Added(const Standing&) override {}
   void Removed(const Standing&) override {}
   void Changed(const Standing&, const Standing&) override {}
   void Used(const Standing&, int64_t) override {}
 
-  Decision
-  Decide() const override
+  Decision Decide() const override
   {
     return {PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE};
   }
 
-  int
-  Blockers(Priority) const override
-  {
-    return 0;
-  }
+  int Blockers(Priority) const override { return 0; }
 };
 
 }  // namespace

@@ -12,14 +12,9 @@ namespace {
 // share the device as the hardware lets them.
 class HighestPriorityFirstPolicy final : public Policy {
  public:
-  const char*
-  Name() const override
-  {
-    return "HPF";
-  }
+  const char* Name() const override { return "HPF"; }
 
-  void
-  Added(const Standing& queue) override
+  void Added(const Standing& queue) override
   {
     all_.Add(queue.priority);
     if (queue.ready) {
@@ -27,8 +22,7 @@ class HighestPriorityFirstPolicy final : public Policy {
     }
   }
 
-  void
-  Removed(const Standing& queue) override
+  void Removed(const Standing& queue) override
   {
     all_.Remove(queue.priority);
     if (queue.ready) {
@@ -36,8 +30,7 @@ class HighestPriorityFirstPolicy final : public Policy {
     }
   }
 
-  void
-  Changed(const Standing& before, const Standing& after) override
+  void Changed(const Standing& before, const Standing& after) override
   {
     Removed(before);
     Added(after);
@@ -46,15 +39,13 @@ class HighestPriorityFirstPolicy final : public Policy {
   // However much a queue has had, it comes before those below it.
   void Used(const Standing&, int64_t) override {}
 
-  Decision
-  Decide() const override
+  Decision Decide() const override
   {
     // Nobody can preempt the highest: it runs at full speed.
     return {ready_.Highest(), all_.Highest()};
   }
 
-  int
-  Blockers(Priority priority) const override
+  int Blockers(Priority priority) const override
   {
     return ready_.Between(priority + 1, PRIORITY_MAX + 1);
   }

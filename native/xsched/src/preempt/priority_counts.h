@@ -19,8 +19,7 @@ class PriorityCounts {
  public:
   static constexpr int kLevels = PRIORITY_MAX - PRIORITY_NO_EXECUTE + 1;
 
-  void
-  Add(Priority priority)
+  void Add(Priority priority)
   {
     const int level = LevelOf(priority);
     ++counts_[level];
@@ -28,8 +27,7 @@ class PriorityCounts {
     ++total_;
   }
 
-  void
-  Remove(Priority priority)
+  void Remove(Priority priority)
   {
     const int level = LevelOf(priority);
     if (--counts_[level] == 0) {
@@ -43,8 +41,7 @@ class PriorityCounts {
 
   // The highest priority that there are any of; PRIORITY_NO_EXECUTE if there
   // are none.
-  Priority
-  Highest() const
+  Priority Highest() const
   {
     for (int word = kWords - 1; word >= 0; --word) {
       if (some_[word] != 0) {
@@ -57,8 +54,7 @@ class PriorityCounts {
 
   // Calls 'visit' with each priority in [from, below) that there are any of.
   template <typename Visit>
-  void
-  ForEach(int from, int below, const Visit& visit) const
+  void ForEach(int from, int below, const Visit& visit) const
   {
     for (int level = from - PRIORITY_NO_EXECUTE;
          level < below - PRIORITY_NO_EXECUTE; ++level) {
@@ -75,8 +71,7 @@ class PriorityCounts {
   }
 
   // How many there are in [from, below).
-  int
-  Between(int from, int below) const
+  int Between(int from, int below) const
   {
     int sum = 0;
     ForEach(from, below, [&](Priority each) { sum += At(each); });
@@ -87,8 +82,7 @@ class PriorityCounts {
   static constexpr int kWords = kLevels / 64;
   static_assert(kLevels % 64 == 0, "whole words");
 
-  static int
-  LevelOf(Priority priority)
+  static int LevelOf(Priority priority)
   {
     return priority - PRIORITY_NO_EXECUTE;
   }

@@ -103,8 +103,7 @@ Readiness::Ask(const Queue& queue, uint64_t stream, const Exists& exists)
   {
     const Inquiry inquiry(stream, home->Handle());
     if (inquiry.Allowed()) {
-      return exists() ? home->GetHardware()->QueryStream(
-                            stream, home->Handle())
+      return exists() ? home->GetHardware()->QueryStream(stream, home->Handle())
                       : Progress::kDone;
     }
   }
@@ -127,8 +126,9 @@ Readiness::ForeignDone(const Queue& queue)
   for (const auto& foreign : queue.foreign) {
     const uint64_t stream = foreign.load(std::memory_order_relaxed);
     if (stream != 0 && Ask(queue, stream, [&] {
-          return foreign.load(std::memory_order_seq_cst) == stream;
-        }) == Progress::kBusy) {
+                         return foreign.load(std::memory_order_seq_cst) ==
+                                stream;
+                       }) == Progress::kBusy) {
       return false;
     }
   }

@@ -22,8 +22,7 @@ class XSCHED_INTERNAL Readiness {
 
   // The number to pass to Finished or Drained if a synchronisation that begins
   // now succeeds.
-  static uint64_t
-  Launched(const Queue& queue)
+  static uint64_t Launched(const Queue& queue)
   {
     // Acquire: work counted here was given to the driver before.
     return queue.launched.load(std::memory_order_acquire);

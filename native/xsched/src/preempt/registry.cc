@@ -32,8 +32,7 @@ Registry::Registry()
 uint64_t
 Registry::Handle(const Queue& queue, uint64_t tag)
 {
-  const uint64_t generation =
-      queue.generation.load(std::memory_order_relaxed);
+  const uint64_t generation = queue.generation.load(std::memory_order_relaxed);
   return tag | generation << kSlotBits | (queue.entry.slot + 1);
 }
 
@@ -76,8 +75,7 @@ Queue*
 Registry::FindHwQueue(HwQueueHandle handle) const
 {
   Queue* queue = Resolve(handle, kHwTag);
-  return queue != nullptr &&
-                 queue->stream.load(std::memory_order_acquire) != 0
+  return queue != nullptr && queue->stream.load(std::memory_order_acquire) != 0
              ? queue
              : nullptr;
 }
@@ -180,8 +178,8 @@ Registry::Free(Queue* queue)
 
 XResult
 Registry::CreateHwQueue(
-    Hardware* hardware, int device_id, uint64_t context_handle,
-    uint64_t stream, HwQueueHandle* handle)
+    Hardware* hardware, int device_id, uint64_t context_handle, uint64_t stream,
+    HwQueueHandle* handle)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   if (const Queue* found = FindStream(stream)) {

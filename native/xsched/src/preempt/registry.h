@@ -47,8 +47,7 @@ class XSCHED_INTERNAL Registry {
   static HwQueueHandle HwHandleOf(const Queue& queue);
   static XQueueHandle HandleOf(const Queue& queue);
   // The queue of a stream, whether it has an XQueue or not.
-  Queue*
-  FindStream(uint64_t stream) const
+  Queue* FindStream(uint64_t stream) const
   {
     return reinterpret_cast<Queue*>(streams_.Find(stream));
   }
@@ -58,8 +57,7 @@ class XSCHED_INTERNAL Registry {
   // Calls 'visit' with the queue while its life does not end; false if there is
   // no XQueue of that handle.
   template <typename Visit>
-  bool
-  With(XQueueHandle handle, const Visit& visit)
+  bool With(XQueueHandle handle, const Visit& visit)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     Queue* queue = FindQueue(handle);
@@ -116,8 +114,7 @@ class XSCHED_INTERNAL Registry {
   Queue* TakeFree();
   void Free(Queue* queue);
   template <typename Visit>
-  void
-  ForEach(const Visit& visit) const
+  void ForEach(const Visit& visit) const
   {
     for (uint32_t slot = 0; slot < slot_count_; ++slot) {
       visit(AtSlot(slot));

@@ -32,8 +32,7 @@ class RoomTurn {
 
     // True if this thread has it; otherwise after it was given back, or
     // 'timeout_ns' later.
-    bool
-    TakeOrSleep(int64_t timeout_ns)
+    bool TakeOrSleep(int64_t timeout_ns)
     {
       taken_ = taken_ || turn_->TakeOrSleep(timeout_ns);
       return taken_;
@@ -47,8 +46,7 @@ class RoomTurn {
  private:
   enum State : uint32_t { kFree, kTaken, kTakenWithSleepers };
 
-  bool
-  TakeOrSleep(int64_t timeout_ns)
+  bool TakeOrSleep(int64_t timeout_ns)
   {
     uint32_t state = kFree;
     if (state_.compare_exchange_strong(
@@ -65,8 +63,7 @@ class RoomTurn {
     return false;
   }
 
-  void
-  Give()
+  void Give()
   {
     if (state_.exchange(kFree, std::memory_order_release) ==
         kTakenWithSleepers) {

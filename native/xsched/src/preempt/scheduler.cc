@@ -22,10 +22,7 @@ Scheduler::Get()
   return *scheduler;
 }
 
-Scheduler::Scheduler()
-    : events_(1 << 16), scheduler_(GetOptions().scheduler)
-{
-}
+Scheduler::Scheduler() : events_(1 << 16), scheduler_(GetOptions().scheduler) {}
 
 // --- hardware queues and XQueues -------------------------------------------
 
@@ -91,8 +88,7 @@ XResult
 Scheduler::FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle)
 {
   const Queue* queue = registry_.FindHwQueue(hwq);
-  if (queue == nullptr ||
-      !queue->scheduled.load(std::memory_order_acquire)) {
+  if (queue == nullptr || !queue->scheduled.load(std::memory_order_acquire)) {
     return kXSchedErrorNotFound;
   }
   *handle = Registry::HandleOf(*queue);
@@ -154,9 +150,8 @@ Scheduler::Suspend(XQueueHandle handle, bool wait)
 XResult
 Scheduler::Resume(XQueueHandle handle)
 {
-  const bool found = registry_.With(handle, [&](Queue* queue) {
-    queue->Home()->GetDevice()->Resume(queue);
-  });
+  const bool found = registry_.With(
+      handle, [&](Queue* queue) { queue->Home()->GetDevice()->Resume(queue); });
   return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
@@ -207,8 +202,8 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
     report->ready = seen.ready;
     report->waiting =
         queue->submitted.load(std::memory_order_relaxed) != launched;
-    report->blocked = report->waiting &&
-                      (seen.closed || (seen.held_back & kNoExecute) != 0);
+    report->blocked =
+        report->waiting && (seen.closed || (seen.held_back & kNoExecute) != 0);
     report->suspended = (seen.held_back & kSuspended) != 0;
     report->stats.launches = static_cast<int64_t>(
         launched - queue->launches_before.load(std::memory_order_relaxed));
@@ -277,8 +272,7 @@ Queue*
 Scheduler::CurrentOfThread(uint64_t context) const
 {
   Queue* queue = LastQueueOfThread();
-  return queue != nullptr &&
-                 queue->scheduled.load(std::memory_order_acquire) &&
+  return queue != nullptr && queue->scheduled.load(std::memory_order_acquire) &&
                  queue->Home()->Handle() == context
              ? queue
              : nullptr;

@@ -89,8 +89,7 @@ class XSCHED_INTERNAL Scheduler {
   // The queue that the calling thread works for in this context, or null.
   Queue* CurrentOfThread(uint64_t context) const;
   // Whether there is any queue at all.
-  static bool
-  Active()
+  static bool Active()
   {
     // Relaxed: a thread that creates a queue and then launches sees its own
     // write; other threads have no order to rely on.
@@ -100,14 +99,12 @@ class XSCHED_INTERNAL Scheduler {
   // Waits until the queue may launch what 'key' gives. AfterLaunch must
   // follow.
   template <typename Key>
-  LaunchTicket
-  BeforeLaunch(Queue* queue, uint64_t stream, const Key& key)
+  LaunchTicket BeforeLaunch(Queue* queue, uint64_t stream, const Key& key)
   {
     if (Disabled()) {
       return LaunchTicket();
     }
-    const uint8_t held_back =
-        queue->held_back.load(std::memory_order_relaxed);
+    const uint8_t held_back = queue->held_back.load(std::memory_order_relaxed);
     // Sequentially consistent, as is what follows: see Device::TryToBeIdle.
     queue->submitted.fetch_add(1, std::memory_order_seq_cst);
     // One that is held back is ready when its launch goes: see Gate.
@@ -118,8 +115,7 @@ class XSCHED_INTERNAL Scheduler {
     if (stream != queue->stream.load(std::memory_order_relaxed)) {
       Readiness::AddForeign(queue, stream);
     }
-    const Decision turn =
-        queue->turn.load(std::memory_order_relaxed)->Get();
+    const Decision turn = queue->turn.load(std::memory_order_relaxed)->Get();
     const int priority = queue->priority.load(std::memory_order_relaxed);
     if (held_back != 0 || priority < turn.open_from ||
         priority < turn.bounded_below) {
@@ -130,8 +126,7 @@ class XSCHED_INTERNAL Scheduler {
     }
     return LaunchTicket();
   }
-  void
-  AfterLaunch(
+  void AfterLaunch(
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
   {
     AfterWork(queue);
@@ -141,15 +136,13 @@ class XSCHED_INTERNAL Scheduler {
   }
   // A copy or another operation that is work, but never waits.
   void BeforeWork(Queue* queue);
-  void
-  AfterWork(Queue* queue)
+  void AfterWork(Queue* queue)
   {
     // Release: see Readiness::Launched.
     queue->launched.fetch_add(1, std::memory_order_release);
   }
 
-  uint64_t
-  Launched(const Queue* queue) const
+  uint64_t Launched(const Queue* queue) const
   {
     return Readiness::Launched(*queue);
   }
@@ -159,8 +152,7 @@ class XSCHED_INTERNAL Scheduler {
   std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
 
   void RecordedEvent(uint64_t event, Queue* queue);
-  void
-  ForgetEvent(uint64_t event)
+  void ForgetEvent(uint64_t event)
   {
     if (!Disabled()) {
       events_.Remove(event);
@@ -175,8 +167,7 @@ class XSCHED_INTERNAL Scheduler {
   // After fork: the child has no GPU, and no lock may be taken, as a thread
   // that the child does not have may hold it.
   void Disable();
-  static bool
-  Disabled()
+  static bool Disabled()
   {
     // Relaxed: set by the only thread that there is.
     return disabled_.load(std::memory_order_relaxed);

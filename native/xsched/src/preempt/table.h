@@ -24,8 +24,7 @@ class Table {
   explicit Table(size_t capacity) : slots_(capacity), mask_(capacity - 1) {}
 
   // The value of 'key', 0 if there is none.
-  uint64_t
-  Find(uint64_t key) const
+  uint64_t Find(uint64_t key) const
   {
     // One look where most processes never insert anything.
     if (size_.load(std::memory_order_relaxed) == 0) {
@@ -47,8 +46,7 @@ class Table {
   }
 
   // False if the table is full.
-  bool
-  Insert(uint64_t key, uint64_t value)
+  bool Insert(uint64_t key, uint64_t value)
   {
     std::lock_guard<std::mutex> lock(mutex_);
     Slot* place = nullptr;
@@ -66,8 +64,8 @@ class Table {
         break;
       }
     }
-    if (place == nullptr || size_.load(std::memory_order_relaxed) * 2 >=
-                                slots_.size()) {
+    if (place == nullptr ||
+        size_.load(std::memory_order_relaxed) * 2 >= slots_.size()) {
       return false;
     }
     place->value.store(value, std::memory_order_release);
@@ -76,8 +74,7 @@ class Table {
     return true;
   }
 
-  void
-  Remove(uint64_t key)
+  void Remove(uint64_t key)
   {
     if (size_.load(std::memory_order_relaxed) == 0) {
       return;
@@ -97,13 +94,12 @@ class Table {
       size_.fetch_sub(1, std::memory_order_relaxed);
       // A removed slot before a free one is free as well: without this,
       // every lookup that fails would come to walk the whole table.
-      for (size_t j = i; slots_[(j + 1) & mask_].key.load(
-                             std::memory_order_relaxed) == kFree &&
-                         slots_[j & mask_].key.load(
-                             std::memory_order_relaxed) == kRemoved;
+      for (size_t j = i;
+           slots_[(j + 1) & mask_].key.load(std::memory_order_relaxed) ==
+               kFree &&
+           slots_[j & mask_].key.load(std::memory_order_relaxed) == kRemoved;
            --j) {
-        slots_[j & mask_].key.store(
-            kFree, std::memory_order_release);
+        slots_[j & mask_].key.store(kFree, std::memory_order_release);
       }
       return;
     }

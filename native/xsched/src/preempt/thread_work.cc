@@ -43,8 +43,7 @@ bool
 IsCurrent(const Worked& worked)
 {
   return worked.queue != nullptr &&
-         worked.queue->epoch.load(std::memory_order_relaxed) ==
-             worked.epoch &&
+         worked.queue->epoch.load(std::memory_order_relaxed) == worked.epoch &&
          worked.queue->ready.load(std::memory_order_relaxed);
 }
 

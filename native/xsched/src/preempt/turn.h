@@ -18,8 +18,7 @@ class Turn {
   // Everybody's.
   Turn() { Set({PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE}); }
 
-  void
-  Set(const Decision& decision)
+  void Set(const Decision& decision)
   {
     // Sequentially consistent: whoever opens or closes goes on to look at what
     // launches do, and they at this.
@@ -29,8 +28,7 @@ class Turn {
         std::memory_order_seq_cst);
   }
 
-  Decision
-  Get() const
+  Decision Get() const
   {
     // Acquire: what the thread that opened did comes before.
     const uint64_t word = word_.load(std::memory_order_acquire);

@@ -64,8 +64,7 @@ FutexWait(std::atomic<uint32_t>* word, uint32_t expected, int64_t timeout_ns)
 {
   const struct timespec timeout = ToTimespec(timeout_ns);
   TimerSlackScope slack;
-  syscall(
-      SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &timeout, nullptr, 0);
+  syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, &timeout, nullptr, 0);
 }
 
 void

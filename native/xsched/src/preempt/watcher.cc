@@ -110,8 +110,7 @@ Watcher::Run()
     // Before it looks: what changes after that has poked.
     const uint32_t pokes = pokes_.load(std::memory_order_seq_cst);
     const int64_t next_ns = Look();
-    const int64_t rest_ns =
-        next_ns == INT64_MAX ? kRestNs : next_ns - NowNs();
+    const int64_t rest_ns = next_ns == INT64_MAX ? kRestNs : next_ns - NowNs();
     if (rest_ns > 0) {
       FutexWait(&pokes_, pokes, std::min(rest_ns, kRestNs));
     }

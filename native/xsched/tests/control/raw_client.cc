@@ -52,8 +52,8 @@ bool
 RawClient::Send(const std::string& bytes)
 {
   for (size_t sent = 0; sent < bytes.size();) {
-    const ssize_t count = send(
-        fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
+    const ssize_t count =
+        send(fd_, bytes.data() + sent, bytes.size() - sent, MSG_NOSIGNAL);
     if (count < 0 && errno != EINTR) {
       return false;
     }

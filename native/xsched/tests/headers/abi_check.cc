@@ -15,8 +15,7 @@
 #include "cuda/functions.h"
 #include "shim/table.h"
 
-namespace xsched {
-namespace rows {
+namespace xsched { namespace rows {
 
 // Before cuda.h, which makes macros of some of these names.
 #define XSCHED_INTERCEPT(                                        \
@@ -26,8 +25,7 @@ namespace rows {
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
 
-}  // namespace rows
-}  // namespace xsched
+}}  // namespace xsched::rows
 
 // Declares every version of every function, under its symbol.
 #define __CUDA_API_VERSION_INTERNAL
@@ -53,22 +51,22 @@ Fits()
     return std::is_void_v<Pointee<Ours>> ||
            Fits<Pointee<Ours>, Pointee<Theirs>>();
   } else if constexpr (std::is_class_v<Ours> && std::is_class_v<Theirs>) {
-    return sizeof(Ours) == sizeof(Theirs) &&
-           alignof(Ours) == alignof(Theirs) && std::is_trivial_v<Theirs>;
+    return sizeof(Ours) == sizeof(Theirs) && alignof(Ours) == alignof(Theirs) &&
+           std::is_trivial_v<Theirs>;
   } else {
     return false;
   }
 }
 
 template <typename Ours, typename Theirs>
-struct Matches : std::false_type {};
+struct Matches : std::false_type {
+};
 
 template <
     typename OurResult, typename... Ours, typename TheirResult,
     typename... Theirs>
 struct Matches<OurResult(Ours...), TheirResult(Theirs...)> {
-  static constexpr bool
-  Compare()
+  static constexpr bool Compare()
   {
     if constexpr (sizeof...(Ours) == sizeof...(Theirs)) {
       return Fits<OurResult, TheirResult>() && (Fits<Ours, Theirs>() && ...);
@@ -87,27 +85,25 @@ struct SignatureOf<xsched::DriverFunction<Signature>> {
   using Type = Signature;
 };
 
-#define CHECK_ROW(symbol)                                                 \
-  static_assert(                                                          \
-      Matches<xsched::rows::Of_##symbol, decltype(::symbol)>::value,      \
+#define CHECK_ROW(symbol)                                            \
+  static_assert(                                                     \
+      Matches<xsched::rows::Of_##symbol, decltype(::symbol)>::value, \
       #symbol ": a table has it with other parameters than cuda.h")
-#define CHECK_CALL(symbol)                                               \
-  static_assert(                                                         \
-      Matches<                                                           \
-          SignatureOf<                                                   \
-              std::remove_cv_t<decltype(xsched::real::symbol)>>::Type,   \
-          decltype(::symbol)>::value,                                    \
+#define CHECK_CALL(symbol)                                                     \
+  static_assert(                                                               \
+      Matches<                                                                 \
+          SignatureOf<std::remove_cv_t<decltype(xsched::real::symbol)>>::Type, \
+          decltype(::symbol)>::value,                                          \
       #symbol ": functions.h has it with other parameters than cuda.h")
-#define CHECK_SINCE(symbol, type)                                     \
-  static_assert(                                                      \
-      std::is_same_v<type, decltype(&::symbol)>,                      \
+#define CHECK_SINCE(symbol, type)                \
+  static_assert(                                 \
+      std::is_same_v<type, decltype(&::symbol)>, \
       #symbol ": its version in the table is another symbol's: " #type)
 #include CHECKS
 
-#define CHECK_VALUE(ours, theirs)                                  \
-  static_assert(                                                   \
-      static_cast<long long>(xsched::ours) ==                      \
-          static_cast<long long>(theirs),                          \
+#define CHECK_VALUE(ours, theirs)                                             \
+  static_assert(                                                              \
+      static_cast<long long>(xsched::ours) == static_cast<long long>(theirs), \
       #ours)
 CHECK_VALUE(kCudaSuccess, CUDA_SUCCESS);
 CHECK_VALUE(kCudaErrorInvalidValue, CUDA_ERROR_INVALID_VALUE);
@@ -128,22 +124,20 @@ CHECK_VALUE(kCaptureModeRelaxed, CU_STREAM_CAPTURE_MODE_RELAXED);
 CHECK_VALUE(
     kProcPerThreadStream, CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM);
 
-#define CHECK_MEMBER(structure, member)                       \
-  static_assert(                                              \
-      offsetof(xsched::structure, member) ==                  \
-              offsetof(::structure, member) &&                \
-          sizeof(xsched::structure::member) ==                \
-              sizeof(::structure::member),                    \
+#define CHECK_MEMBER(structure, member)                                       \
+  static_assert(                                                              \
+      offsetof(xsched::structure, member) == offsetof(::structure, member) && \
+          sizeof(xsched::structure::member) == sizeof(::structure::member),   \
       #structure "." #member)
-#define CHECK_GRID(structure)                \
-  CHECK_MEMBER(structure, gridDimX);         \
-  CHECK_MEMBER(structure, gridDimY);         \
-  CHECK_MEMBER(structure, gridDimZ);         \
-  CHECK_MEMBER(structure, blockDimX);        \
-  CHECK_MEMBER(structure, blockDimY);        \
-  CHECK_MEMBER(structure, blockDimZ);        \
-  CHECK_MEMBER(structure, sharedMemBytes);   \
-  CHECK_MEMBER(structure, hStream);          \
+#define CHECK_GRID(structure)              \
+  CHECK_MEMBER(structure, gridDimX);       \
+  CHECK_MEMBER(structure, gridDimY);       \
+  CHECK_MEMBER(structure, gridDimZ);       \
+  CHECK_MEMBER(structure, blockDimX);      \
+  CHECK_MEMBER(structure, blockDimY);      \
+  CHECK_MEMBER(structure, blockDimZ);      \
+  CHECK_MEMBER(structure, sharedMemBytes); \
+  CHECK_MEMBER(structure, hStream);        \
   static_assert(sizeof(xsched::structure) == sizeof(::structure), #structure)
 CHECK_MEMBER(CUDA_MEMCPY2D, WidthInBytes);
 CHECK_MEMBER(CUDA_MEMCPY2D, Height);

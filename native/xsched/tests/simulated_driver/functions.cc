@@ -6,8 +6,8 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -475,7 +475,8 @@ CUresult
 Copy(const Call& call, CUstream stream, size_t bytes)
 {
   return Machine::Get().Launch(
-      Resolve(stream, call.per_thread), Kernel(std::max<size_t>(bytes >> 13, 1)));
+      Resolve(stream, call.per_thread),
+      Kernel(std::max<size_t>(bytes >> 13, 1)));
 }
 
 CUresult
@@ -488,11 +489,12 @@ WaitForDevice(const Call&)
 
 // The parameters that a row has no use for.
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define XSCHED_INTERCEPT(symbol, since, per_thread, behaviour, parameters, ...) \
-  DRIVER symbol parameters                                                      \
-  {                                                                             \
-    const Call call{per_thread};                                                \
-    return behaviour;                                                           \
+#define XSCHED_INTERCEPT(                                  \
+    symbol, since, per_thread, behaviour, parameters, ...) \
+  DRIVER symbol parameters                                 \
+  {                                                        \
+    const Call call{per_thread};                           \
+    return behaviour;                                      \
   }
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
@@ -528,7 +530,11 @@ cuTexRefSetMipmapLevelBias(void* reference, float bias)
 // --- the driver's functions by their names -----------------------------------------
 
 // A version that the shim's table does not know, with another signature.
-DRIVER cuStreamQuery_v9(CUstream, int) { return kCudaSuccess; }
+DRIVER
+cuStreamQuery_v9(CUstream, int)
+{
+  return kCudaSuccess;
+}
 
 namespace {
 

@@ -172,8 +172,7 @@ Machine::SynchronizeContext(CUcontext context)
   LOCK_OR_RETURN_ERROR();
   return WaitUntil(&lock, [&] {
     return std::all_of(streams_.begin(), streams_.end(), [&](auto& entry) {
-      return entry.second.context != context ||
-             entry.second.operations.empty();
+      return entry.second.context != context || entry.second.operations.empty();
     });
   });
 }
@@ -530,8 +529,8 @@ Machine::Elapsed(CUevent from, CUevent to, float* milliseconds)
   LOCK_OR_RETURN_ERROR();
   FIND_OR_RETURN(first, from);
   FIND_OR_RETURN(last, to);
-  *milliseconds = static_cast<float>(
-      static_cast<double>(last->at_ns - first->at_ns) / 1e6);
+  *milliseconds =
+      static_cast<float>(static_cast<double>(last->at_ns - first->at_ns) / 1e6);
   return kCudaSuccess;
 }
 
@@ -550,8 +549,8 @@ Machine::DoInstantOperations(int number)
       const uint64_t version = operations.front().version;
       if (operations.front().kind == Operation::kRecord) {
         event.completed = std::max(event.completed, version);
-        event.at_ns = std::max(
-            devices_[number].now_ns, operations.front().submitted_ns);
+        event.at_ns =
+            std::max(devices_[number].now_ns, operations.front().submitted_ns);
         recorded = true;
       } else if (event.completed < version) {
         break;

@@ -147,8 +147,7 @@ class Machine {
   template <typename Handle>
   class Handles {
    public:
-    Handle
-    Take(uintptr_t* next)
+    Handle Take(uintptr_t* next)
     {
       if (free_.empty()) {
         return reinterpret_cast<Handle>(*next += 0x10);
