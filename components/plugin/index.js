@@ -3,5 +3,5 @@
 const fs = require("node:fs");
 const path = require("node:path");
 
-if (fs.existsSync(path.join(__dirname, "provider.ts"))) require("./compile");
+if (fs.existsSync(path.join(__dirname, "provider.ts"))) require("../compile.cjs");
 require("./provider").serve(process.argv.slice(2));
