@@ -90,15 +90,17 @@ TEST_F(QueueTest, LaunchConfigsThatAreNotPositiveChangeNothing)
         XQueueSetLaunchConfig(low.Queue(), nothing, nothing), kXSchedSuccess);
   }
   // Still two in flight of what is known.
-  for (int i = 0; i < 10; ++i) {
-    ASSERT_EQ(low.Launch(Kernel(1)), 0);
+  // Long ones: the longer they are, the longer they are waited for.
+  const CUfunction kernel = Kernel(50000, 2);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(low.Launch(kernel), 0);
     ASSERT_EQ(low.Synchronize(), 0);
   }
   const int64_t before = low.Stats().launches;
   simulated::Hold(true);
   std::thread other = InContext([&] {
     for (int i = 0; i < 3; ++i) {
-      EXPECT_EQ(low.Launch(Kernel(1)), 0);
+      EXPECT_EQ(low.Launch(kernel), 0);
     }
   });
   while (low.Stats().launches < before + 2) {

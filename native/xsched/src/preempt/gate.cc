@@ -31,8 +31,6 @@ constexpr int64_t kCancelLookNs = 200000000;
 constexpr int64_t kShortestSleepNs = 20000;
 constexpr int64_t kWakeUpNs = 8000;
 constexpr int64_t kAwakeLookNs = 2000;
-// Without its turn to look closely, a thread looks this often.
-constexpr int64_t kFarLookNs = 5000000;
 // How often to ask for a launch whose time is not known, while another queue
 // has one in flight.
 constexpr int64_t kUnknownLookNs = 50000;
@@ -295,7 +293,7 @@ Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
       continue;
     }
     pthread_testcancel();
-    if (!turn.TakeOrSleep(kFarLookNs)) {
+    if (!turn.TakeOrSleep(rest_ns)) {
       continue;
     }
     if (rest_ns > kShortestSleepNs) {

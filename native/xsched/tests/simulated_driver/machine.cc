@@ -250,6 +250,7 @@ Machine::AddStream(CUcontext context, int priority)
   }
   const CUstream stream = stream_handles_.Take(&next_handle_);
   Stream& added = streams_[stream];
+  added.life = ++last_life_;
   added.context = context;
   added.device = found->second.device;
   added.priority =
@@ -612,16 +613,19 @@ Machine::Advance(int number)
     if (device.held) {
       break;
     }
-    if (device.running != nullptr) {
+    if (device.running != 0) {
       if (device.until_ns > now_ns) {
         break;
       }
       device.now_ns = device.until_ns;
-      const auto ran = streams_.find(device.running);
+      const auto ran = std::find_if(
+          streams_.begin(), streams_.end(), [&](const auto& entry) {
+            return entry.second.life == device.running;
+          });
       if (ran != streams_.end()) {  // its context may be gone
         ran->second.operations.pop_front();
       }
-      device.running = nullptr;
+      device.running = 0;
       continue;
     }
     int64_t begins_ns = 0;
@@ -634,7 +638,7 @@ Machine::Advance(int number)
         reinterpret_cast<uint64_t>(kernel.kernel) & 0xFFFFFFFF;
     runs_.push_back(
         {next->first, kernel.kernel, kernel.submitted_ns, begins_ns});
-    device.running = next->first;
+    device.running = next->second.life;
     device.until_ns = begins_ns + static_cast<int64_t>(microseconds) * 1000;
   }
   done_.notify_all();
@@ -647,7 +651,7 @@ Machine::Work(int number)
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     Advance(number);
-    if (device.held || device.running == nullptr) {
+    if (device.held || device.running == 0) {
       device.changed.wait(lock);
     } else {
       device.changed.wait_until(

@@ -121,7 +121,8 @@ class Machine {
     CUcontext context;
     int device;
     int priority;
-    int capture = 0;  // the one it takes part in; 0 if none
+    int capture = 0;    // the one it takes part in; 0 if none
+    uint64_t life = 0;  // counts up; a handle has several, one after the other
     bool destroyed = false;
     std::deque<Operation> operations;
   };
@@ -130,8 +131,8 @@ class Machine {
     std::condition_variable changed;  // something was submitted
     int64_t now_ns = 0;               // it has done everything until then
     bool held = false;
-    CUstream running = nullptr;  // whose kernel runs; null if none does
-    int64_t until_ns = 0;        // and when that ends
+    uint64_t running = 0;  // the life of the stream whose kernel runs; or 0
+    int64_t until_ns = 0;  // and when that ends
   };
 
   // Keeps its handle through all its lives, and its count through a reset, as
@@ -205,6 +206,7 @@ class Machine {
   std::map<CUevent, std::shared_ptr<Event>> events_;
   std::vector<Execution> runs_;
   uint64_t submitted_ = 0;
+  uint64_t last_life_ = 0;
   uintptr_t next_handle_ = 0x1000;
   Handles<CUcontext> context_handles_;
   Handles<CUstream> stream_handles_;
