@@ -250,10 +250,10 @@ function containerArgs(
   own: EcrRepository | undefined,
 ): Partial<TritonServerArgs> {
   if (runtime.kind !== "container" || image === undefined) return {};
-  const { registry, drainSeconds } = runtime;
+  const { kind, image: named, build, registry, ...options } = runtime;
   return {
     image: image.reference,
-    drainSeconds,
+    ...options,
     ...(own === undefined ? { registry } : { registryByRole: true }),
   };
 }

@@ -173,12 +173,15 @@ const stackBuild = object({
   },
 });
 
-export const drainSeconds = defaulted(
+/** How a container is run, whatever its image. */
+export const containerOptions = {
+  drainSeconds: defaulted(
   integer(0, 3600, 10),
   0,
   "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
   { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
-);
+),
+};
 
 /** What Triton runs in. */
 export const runtimeRule = variants({
@@ -207,7 +210,7 @@ export const runtimeRule = variants({
           "How to log in to the image's registry, here and on the host.",
           "Docker's own log-in on each of the two",
         ),
-        drainSeconds,
+        ...containerOptions,
       },
       check: refuseTwoImages,
     },

@@ -17,7 +17,7 @@ import {
   Rule,
   text,
 } from "./rules";
-import { drainSeconds, imageByDigest, registryLogin } from "./runtimeSettings";
+import { containerOptions, imageByDigest, registryLogin } from "./runtimeSettings";
 
 const port = (usual: number): Rule<number> => integer(1, 65535, usual);
 
@@ -99,7 +99,7 @@ export const schedulerRule = object({
   fields: { required: schedulerRequired },
 });
 
-const optionFields = { ...serverFields, drainSeconds, schedulerRequired };
+const optionFields = { ...serverFields, ...containerOptions, schedulerRequired };
 
 /** How Triton runs, apart from its image. */
 export const serverOptions = object({
@@ -138,7 +138,7 @@ export const tritonServerInputs = object({
   },
   check(server, at, raw) {
     refusePortClash(server, at);
-    for (const key of Object.keys({ ...imageFields, drainSeconds })) {
+    for (const key of Object.keys({ ...imageFields, ...containerOptions })) {
       const value = keyOf(raw, key);
       if (value !== undefined && value !== 0 && keyOf(raw, "image") === undefined) {
         at.at(key).faultShown(

@@ -85,7 +85,7 @@ launch_container() {
   docker rm --force "$(container_name)" >/dev/null 2>&1 || true
   CONTAINER_RESTARTS=0
   docker run --detach --name "$(container_name)" --restart unless-stopped \
-    --env "XSCHED_POLICY=${SETTING[schedulerPolicy]:-HPF}" --env "XSCHED_REQUIRED=$required" \
+    --env XSCHED_POLICY=HPF --env "XSCHED_REQUIRED=$required" \
     --env "XSCHED_TRITON_DRAIN_SECONDS=$drain" --env "XSCHED_METRICS_FILE=$CONTAINER_STATE/metrics-%p" \
     --label "xsched-triton.directory=$DIR" \
     --mount "type=bind,\"source=${DIR//\"/\"\"}/models\",target=$CONTAINER_DIRECTORY/models,readonly" \

@@ -2,6 +2,10 @@
 # The settings of a server, one "key value" a line, and the tritonserver arguments that follow from them.
 # Needs host-directory.sh. Sourced, never run.
 
+# Every key, in the order in which settings are recorded.
+SETTING_KEYS=(kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds drainSeconds logMegabytes
+  loadTimeoutSeconds schedulerRequired)
+
 # read_settings: reads stdin into SETTING (by key) and EXTRA_ARGUMENTS (in order).
 declare -gA SETTING=()
 declare -ga EXTRA_ARGUMENTS=()
@@ -10,33 +14,39 @@ read_settings() {
   SETTING=() EXTRA_ARGUMENTS=()
   while IFS=' ' read -r key value || [ -n "$key" ]; do
     case $key in
-      '') ;;
-      arg) EXTRA_ARGUMENTS+=("$value") ;;
-      kind | runtime | image | httpPort | grpcPort | metricsPort | address | exitTimeoutSeconds | drainSeconds | logMegabytes | loadTimeoutSeconds | schedulerRequired | schedulerPolicy)
-        SETTING[$key]=$value
+      '') continue ;;
+      arg)
+        EXTRA_ARGUMENTS+=("$value")
+        continue
         ;;
-      *) die "unknown server setting '$key'" "allowed: httpPort grpcPort metricsPort address exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds schedulerRequired schedulerPolicy arg" ;;
     esac
+    [[ " ${SETTING_KEYS[*]} " == *" $key "* ]] ||
+      die "unknown server setting '$key'" "allowed: ${SETTING_KEYS[*]:3} arg"
+    SETTING[$key]=$value
   done
   for key in httpPort grpcPort metricsPort address exitTimeoutSeconds logMegabytes loadTimeoutSeconds; do
     [ -n "${SETTING[$key]-}" ] || die "the server setting '$key' is missing" "pass '$key VALUE' on stdin"
   done
-  for key in httpPort grpcPort metricsPort exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds; do
-    [[ ${SETTING[$key]-0} =~ ^[0-9]{1,6}$ ]] || die "the server setting $key is '${SETTING[$key]}'" "use a whole number"
+  for key in "${!SETTING[@]}"; do
+    case $key in
+      *Port | *Seconds | *Megabytes)
+        [[ ${SETTING[$key]} =~ ^[0-9]{1,6}$ ]] ||
+          die "the server setting $key is '${SETTING[$key]}'" "use a whole number"
+        ;;
+    esac
   done
 }
 
-# write_settings: the same in one fixed form, so that two settings can be compared.
+# write_settings: the same settings in one fixed form, so that two can be compared.
 write_settings() {
   local key
-  for key in kind runtime image httpPort grpcPort metricsPort address exitTimeoutSeconds drainSeconds logMegabytes loadTimeoutSeconds \
-    schedulerRequired schedulerPolicy; do
+  for key in "${SETTING_KEYS[@]}"; do
     [ -z "${SETTING[$key]-}" ] || printf '%s %s\n' "$key" "${SETTING[$key]}"
   done
   [ ${#EXTRA_ARGUMENTS[@]} -eq 0 ] || printf 'arg %s\n' "${EXTRA_ARGUMENTS[@]}"
 }
 
-# running_settings SETTINGS: the part that a server which runs depends on. How long to wait for it is none.
+# running_settings SETTINGS: the part that affects a running server; how long to wait for it does not.
 running_settings() {
   sed '/^loadTimeoutSeconds /d' <<<"$1"
 }
@@ -52,8 +62,9 @@ settings_http_address() {
   printf '%s:%s' "$address" "${SETTING[httpPort]}"
 }
 
-# What both runtimes have in common, given where the host directory is for tritonserver. Explicit control lets one model change without the others. One bad model
-# must neither keep the others from serving nor make the whole server "not ready".
+# What both runtimes have in common; the argument is the host directory as tritonserver sees it. Explicit control lets
+# one model change without the others. One bad model must neither keep the others from serving nor make the whole server
+# "not ready".
 common_arguments() {
   arguments+=(
     "--model-repository=$1/models/repository"
