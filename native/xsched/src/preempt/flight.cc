@@ -32,7 +32,6 @@ constexpr int64_t kStopped = 4;
 constexpr uint64_t kPerThread = 2;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
-constexpr int64_t kUnknownPatienceNs = 1000000000;
 
 int64_t
 Clamp(int64_t value, int64_t low, int64_t high)

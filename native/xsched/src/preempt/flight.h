@@ -35,6 +35,9 @@ class Flight {
     int64_t launches;  // 0: no cap
   };
 
+  // See PatienceNs.
+  static constexpr int64_t kUnknownPatienceNs = 1000000000;
+
   // For a queue that begins a life.
   void Attach(EventPool* pool);
   // 'closures' is the number of times that the queue's turn has ended.

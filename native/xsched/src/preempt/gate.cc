@@ -287,6 +287,10 @@ Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
       completions = flight.Completions();
       since_ns = now_ns;
       patience_ns = flight.PatienceNs();
+      if (alone && !device->GetDurations()->Find(key).known) {
+        // Another queue may have such a one in flight.
+        patience_ns = std::max(patience_ns, Flight::kUnknownPatienceNs);
+      }
     } else if (now_ns - since_ns > patience_ns) {
       flight.GiveUp();
       alone = false;
