@@ -125,7 +125,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     };
 
     it("reports that the instance's role may not log in, and its predecessor keeps serving", async () => {
-      fs.appendFileSync(source(), "// changed\n");
+      fs.appendFileSync(source(), "# changed\n");
       const error = await failure("ecr:GetAuthorizationToken");
       assert.match(
         error,
@@ -160,7 +160,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       await kit.stop();
       kit = await BuildKit.start(undefined, ecr.names);
       Object.assign(stack.workspace.environment, kit.environment);
-      fs.writeFileSync(source(), fs.readFileSync(source(), "utf8").replace("// changed\n", ""));
+      fs.writeFileSync(source(), fs.readFileSync(source(), "utf8").replace("# changed\n", ""));
       const { code, output } = await stack.up();
       requireSuccess({ code, output });
       assert.notEqual(await running(), before);
