@@ -119,7 +119,8 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
       tags: [`${registryName(name)}:test`],
       platforms: ["linux/amd64"],
       push: false,
-      exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
+      // They go no further than to the registry of the test.
+      exports: [{ raw: "type=registry,compression=uncompressed" }],
       buildOnPreview: false,
       ...properties,
     },
@@ -143,6 +144,8 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
         context: { location },
         dockerfile: { location: dockerfile },
         target: "runtime",
+        // As the component does it.
+        exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
         buildArgs: {
           VARIANT: "patched",
           BASE: GIVEN.base ?? "${base.ref}",
@@ -364,7 +367,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
     it("refuses to start without a driver that fits", async () => {
       assert.match(
         await refusal(...withGpu(false), image, "tritonserver"),
-        /^error: models cannot be scheduled: CUDA does not start under XSched: scheduled {2}no: no CUDA driver was found;/m,
+        /^error: models cannot be scheduled: CUDA does not start under XSched: scheduled {2}no: no CUDA driver found;/m,
       );
       assert.match(
         await refusal(...withGpu(), "--env", `XSCHED_CUDA_LIB=${DECOY}`, image, "tritonserver"),
