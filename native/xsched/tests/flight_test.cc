@@ -46,8 +46,14 @@ class FlightTest : public testing::Test {
 
   bool Launch(const Estimate& estimate, uint64_t stream = kStream)
   {
-    return flight_.Take(estimate, stream) ||
-           flight_.Admit(estimate, stream, limits_) == 0;
+    if (flight_.Take(estimate, stream)) {
+      return true;
+    }
+    if (flight_.Admit(estimate, stream, limits_) != 0) {
+      return false;
+    }
+    flight_.Returned();
+    return true;
   }
 
   static void Pass(int64_t ns) { test_clock_ns += ns; }
@@ -100,6 +106,23 @@ TEST_F(FlightTest, UnknownKernelsGoOneAtATime)
   hardware_.busy.clear();
   EXPECT_TRUE(Launch(unknown));
   EXPECT_FALSE(Launch(unknown));
+}
+
+// An event that is recorded before it says nothing of it.
+TEST_F(FlightTest, UnknownKernelThatIsStillInTheDriverIsInFlight)
+{
+  ASSERT_EQ(flight_.Admit({}, kStream, limits_), 0);
+  flight_.Look();
+  EXPECT_NE(flight_.Admit({}, kStream, limits_), 0);
+  EXPECT_TRUE(hardware_.recorded.empty());
+  EXPECT_TRUE(flight_.HasUnknown());
+  flight_.Returned();
+  flight_.Look();
+  EXPECT_EQ(hardware_.recorded.size(), 1u);
+  EXPECT_TRUE(flight_.HasUnknown());
+  hardware_.busy.clear();
+  flight_.Look();
+  EXPECT_FALSE(flight_.HasUnknown());
 }
 
 TEST_F(FlightTest, NothingGoesBehindAnUnknownKernel)

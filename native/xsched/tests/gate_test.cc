@@ -200,6 +200,9 @@ TEST_F(GateTest, QueuesTakeTurnsWithKernelsThatAreNotKnown)
       ++launched;
     }));
   }
+  while (launched.load() == 0) {
+    std::this_thread::yield();
+  }
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(launched.load(), 1);
   simulated::Hold(false);

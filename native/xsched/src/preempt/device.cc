@@ -86,21 +86,37 @@ Device::Device(int id, std::unique_ptr<Policy> policy)
 bool
 Device::MayTryUnknown(Queue* queue)
 {
-  // Sequentially consistent: of two queues that try at once, one sees the
-  // other.
+  // Whether it has such a launch in flight or is about to. In this order: who
+  // is no longer about to has it in flight.
+  const auto has = [](Queue* other) {
+    return other->tries_unknown.load(std::memory_order_seq_cst) ||
+           other->flight.HasUnknown();
+  };
+  // Sequentially consistent throughout: a queue says that it tries, and then
+  // looks who may; who takes that over from another one looks whether it tries
+  // after that, too. So at least one of the two sees the other.
   Queue* holder = unknown_.load(std::memory_order_seq_cst);
-  if (holder != nullptr && holder != queue) {
-    if (holder->tries_unknown.load(std::memory_order_seq_cst)) {
-      return false;
-    }
+  if (holder == queue) {
+    return true;
+  }
+  if (holder != nullptr) {
     holder->flight.Look();
-    if (holder->flight.HasUnknown()) {
+    if (has(holder)) {
       return false;
     }
   }
-  return holder == queue || unknown_.compare_exchange_strong(
-                                holder, queue, std::memory_order_seq_cst,
-                                std::memory_order_relaxed);
+  Queue* expected = holder;
+  if (!unknown_.compare_exchange_strong(
+          expected, queue, std::memory_order_seq_cst)) {
+    return false;
+  }
+  if (holder != nullptr && has(holder)) {
+    expected = queue;
+    unknown_.compare_exchange_strong(
+        expected, holder, std::memory_order_seq_cst);
+    return false;
+  }
+  return true;
 }
 
 // --- lists -------------------------------------------------------------------

@@ -114,6 +114,9 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
   }
   int64_t now_ns = NowNs();
   if (open_ns_ > 0) {
+    if (open_in_driver_) {
+      return kMinLookNs;
+    }
     if (closed_.empty() && limits.launches == 0 && kind == Kind::kKnown &&
         open_kind_ == Kind::kKnown && open_extensions_ < kMaxExtensions &&
         now_ns - open_since_ns_ > open_ns_ &&
@@ -170,11 +173,18 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
 }
 
 void
+Flight::Returned()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  open_in_driver_ = false;
+}
+
+void
 Flight::AddUncounted(uint64_t stream)
 {
   Lock lock(mutex_);
   Settle();
-  if (open_ns_ > 0) {
+  if (open_ns_ > 0 && !open_in_driver_) {
     Close(&lock);
   }
   if (open_ns_ > 0) {
@@ -191,6 +201,7 @@ Flight::Clear()
   std::lock_guard<std::mutex> lock(mutex_);
   Settle();
   given_up_ = false;
+  open_in_driver_ = false;
   open_ns_ = 0;
   open_launches_ = 0;
   open_streams_ = {};
@@ -260,7 +271,7 @@ Flight::Look()
   Lock lock(mutex_);
   Settle();
   // Only a stream's own thread can record into a per-thread stream.
-  if (open_ns_ > 0 && !open_streams_.Has(kPerThread)) {
+  if (open_ns_ > 0 && !open_in_driver_ && !open_streams_.Has(kPerThread)) {
     Close(&lock);
   }
   Collect(&lock);
@@ -312,6 +323,7 @@ void
 Flight::Open(int64_t now_ns, Kind kind)
 {
   open_kind_ = kind;
+  open_in_driver_ = kind == Kind::kUnknown;
   open_since_ns_ = now_ns;
   open_extensions_ = 0;
   // Acquire: what closed the gate comes before whatever is launched now.

@@ -69,6 +69,9 @@ class Flight {
   int64_t Admit(
       const Estimate& estimate, uint64_t stream, const Limits& limits);
 
+  // A launch whose time is not known has returned from the driver: only now an
+  // event would be recorded behind it.
+  void Returned();
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);
@@ -189,6 +192,8 @@ class Flight {
   // Of the open segment. Its time is 'open_ns_' and what is spent of the
   // 'open_grant_ns_'.
   Kind open_kind_ = Kind::kKnown;
+  // Its launch, whose time is not known, has not returned from the driver.
+  bool open_in_driver_ = false;
   int64_t open_ns_ = 0;
   int64_t open_grant_ns_ = 0;
   int64_t open_since_ns_ = 0;

@@ -61,6 +61,7 @@ class Asked {
   ~Asked()
   {
     if (!goes_) {
+      queue_->flight.Returned();
       queue_->launches_before.fetch_add(1, std::memory_order_relaxed);
       queue_->launched.fetch_add(1, std::memory_order_release);
     }
@@ -150,6 +151,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   }
   const std::atomic<uint64_t>* const closures_of =
       device->Closures(queue->priority.load(std::memory_order_relaxed));
+  LaunchTicket ticket;
   int64_t began_ns = 0;
   bool counted = false;
   uint64_t closures = 0;
@@ -165,7 +167,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
         break;
       }
     } else if (IsBounded(*queue)) {
-      counted = WaitForRoom(queue, stream, key);
+      counted = WaitForRoom(queue, stream, key, &ticket.unknown);
     } else {
       break;
     }
@@ -173,6 +175,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   if (began_ns != 0) {
     queue->blocked_ns.fetch_add(NowNs() - began_ns, std::memory_order_relaxed);
   }
+  ticket.unknown = ticket.unknown && counted;
   if (!counted) {
     queue->uncounted.store(true, std::memory_order_relaxed);
   }
@@ -187,10 +190,9 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   queue->timer.Read();
   const uint32_t passes =
       queue->slow_passes.fetch_add(1, std::memory_order_relaxed);
-  LaunchTicket ticket;
   ticket.timed =
       counted &&
-      (!device->GetDurations()->Find(key).known || passes % kSampleEvery == 0 ||
+      (ticket.unknown || passes % kSampleEvery == 0 ||
        queue->flight.TakeMisjudged()) &&
       queue->timer.Begin(
           {home->Events(), device->GetDurations(), key, closures_of, closures},
@@ -200,10 +202,16 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
 }
 
 void
-Gate::AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched)
+Gate::AfterLaunch(
+    Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
 {
-  const CallScope calls(queue->Home()->GetHardware());
-  queue->timer.End(stream, launched);
+  if (ticket.unknown) {
+    queue->flight.Returned();
+  }
+  if (ticket.timed) {
+    const CallScope calls(queue->Home()->GetHardware());
+    queue->timer.End(stream, launched);
+  }
 }
 
 bool
@@ -234,7 +242,8 @@ Gate::WaitForTurn(Queue* queue, uint32_t generation)
 // one of the device.
 int64_t
 Gate::TryToAdmit(
-    Queue* queue, uint64_t stream, const LaunchKey& key, bool alone)
+    Queue* queue, uint64_t stream, const LaunchKey& key, bool alone,
+    bool* unknown)
 {
   Device* const device = queue->Home()->GetDevice();
   const Flight::Limits limits = {
@@ -246,6 +255,7 @@ Gate::TryToAdmit(
     queue->timer.Read();
     estimate = device->GetDurations()->Find(key);
   }
+  *unknown = !estimate.known;
   if (estimate.known || !alone) {
     return queue->flight.Admit(estimate, stream, limits);
   }
@@ -259,7 +269,8 @@ Gate::TryToAdmit(
 }
 
 bool
-Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::WaitForRoom(
+    Queue* queue, uint64_t stream, const LaunchKey& key, bool* unknown)
 {
   Flight& flight = queue->flight;
   Device* const device = queue->Home()->GetDevice();
@@ -275,7 +286,7 @@ Gate::WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key)
   // What another queue has in flight may wait for this thread, too.
   bool alone = !flight.GivenUp();
   while (!Scheduler::Disabled()) {
-    const int64_t rest_ns = TryToAdmit(queue, stream, key, alone);
+    const int64_t rest_ns = TryToAdmit(queue, stream, key, alone, unknown);
     if (rest_ns == 0) {
       return true;
     }

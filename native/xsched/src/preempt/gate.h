@@ -15,6 +15,8 @@ namespace xsched {
 // What BeforeLaunch tells AfterLaunch.
 struct LaunchTicket {
   bool timed = false;
+  // It is in flight, and its time is not known.
+  bool unknown = false;
 };
 
 // Where launches wait: for their queue's turn, and for room in flight. Whatever
@@ -26,8 +28,9 @@ class XSCHED_INTERNAL Gate {
   // Returns when the launch may go to the driver. A thread that is cancelled
   // does not return; its launch is given up.
   static LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
-  // After the launch, if it was timed.
-  static void AfterTimedLaunch(Queue* queue, uint64_t stream, bool launched);
+  // After the launch, if its ticket says anything.
+  static void AfterLaunch(
+      Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched);
 
  private:
   static LaunchTicket PassSlowly(
@@ -35,10 +38,13 @@ class XSCHED_INTERNAL Gate {
   // False if the launch is to go ahead although it is not its turn.
   static bool WaitForTurn(Queue* queue, uint32_t generation);
   // Waits until what the queue has in flight leaves room, and counts the
-  // launch. False if the queue's turn ended meanwhile.
-  static bool WaitForRoom(Queue* queue, uint64_t stream, const LaunchKey& key);
+  // launch. False if the queue's turn ended meanwhile. Stores whether the launch
+  // was counted as one whose time is not known.
+  static bool WaitForRoom(
+      Queue* queue, uint64_t stream, const LaunchKey& key, bool* unknown);
   static int64_t TryToAdmit(
-      Queue* queue, uint64_t stream, const LaunchKey& key, bool alone);
+      Queue* queue, uint64_t stream, const LaunchKey& key, bool alone,
+      bool* unknown);
 };
 
 }  // namespace xsched

@@ -130,8 +130,8 @@ class XSCHED_INTERNAL Scheduler {
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
   {
     AfterWork(queue);
-    if (ticket.timed) {
-      Gate::AfterTimedLaunch(queue, stream, launched);
+    if (ticket.timed || ticket.unknown) {
+      Gate::AfterLaunch(queue, stream, ticket, launched);
     }
   }
   // A copy or another operation that is work, but never waits.
