@@ -119,7 +119,7 @@ export class TritonStack extends pulumi.ComponentResource {
     });
 
     const folder = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
-    // On AWS, models are put on the host only when its services run: they bring the right disk.
+    // On AWS, models are put on the host only when its services run, which mount the right disk.
     const directory =
       host.kind === "aws"
         ? new HostServices(

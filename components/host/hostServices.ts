@@ -8,7 +8,7 @@ import { hostCommand, removalCommand, resolveLocation, scriptCommand } from "./h
  * the models are brought back to an NVMe instance store, if there is one, and the server runs again.
  */
 export class HostServices extends pulumi.ComponentResource {
-  /** `directory`, known when the services run: what is put on the host then lies on the right disk. */
+  /** `directory`, known when the services run: what is put on the host then is on the right disk. */
   public readonly directory: pulumi.Output<string>;
 
   public constructor(name: string, args: HostServicesArgs, opts?: pulumi.ComponentResourceOptions) {

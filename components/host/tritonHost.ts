@@ -61,7 +61,7 @@ export class TritonHost extends pulumi.ComponentResource {
     const ssh = inputs.resolveOptional(sshConnection, "ssh");
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
-    // The folder is a resource of its own because its path must stay known while the scripts change.
+    // The folder is a separate resource because its path must stay known while the scripts change.
     const folder = hostCommand(
       `${name}-directory`,
       {

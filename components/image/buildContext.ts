@@ -25,7 +25,7 @@ export interface BuildContext {
 }
 
 /**
- * Copies what a variant is made of into a folder of its own. Whatever else lies around, and whatever the permissions
+ * Copies what a variant is made of into a separate folder. Whatever other files there are, and whatever the permissions
  * of a checkout, equal sources give an equal folder; Docker's provider counts both.
  *
  * @param programDirectory absolute path of the program's folder
@@ -58,7 +58,7 @@ export function stageBuildContext(
   return { location, dockerfile: path.posix.join(location, DOCKERFILE), revision: hash.digest("hex") };
 }
 
-/** This project's folder; in the package, a copy of what counts of it lies beside this file. */
+/** This project's folder; in the package, a copy of the relevant part is beside this file. */
 function sourceFolder(): string {
   const packaged = path.join(__dirname, "sources");
   return fs.existsSync(packaged) ? packaged : path.resolve(__dirname, "../..");

@@ -81,7 +81,7 @@ export class TritonImage extends pulumi.ComponentResource {
     const state = pulumi
       .all([repository, variant, base, builder, staged.revision])
       .apply((parts) => createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
-    // A state that comes back is built anew, and if a builder or a base was replaced meanwhile, differently: a registry
+    // A state that returns is built again, and differently if a builder or a base was replaced meanwhile: a registry
     // whose tags never move would refuse it at the tag that it had.
     const time = new command.local.Command(
       `${name}-time`,

@@ -25,7 +25,7 @@ export interface DirectoryEntry {
 /** What comes and goes without a change of the model, at any depth. */
 const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git"]);
 
-/** Rendered anew for each deployment; at the top of the folder only. */
+/** Rendered for each deployment; at the top of the folder only. */
 const RENDERED = "config.pbtxt";
 
 const CHUNK_BYTES = 1 << 20;
@@ -63,7 +63,7 @@ function digestEntries(folder: string, prefix: string, inside: ReadonlySet<strin
   const real = attempt(folder, () => fs.realpathSync(folder));
   if (inside.has(real)) {
     throw new pulumi.RunError(
-      `${folder}: this symbolic link leads back to a folder that it is in\n  fix: remove it`,
+      `${folder}: this symbolic link leads back to a folder that contains it\n  fix: remove it`,
     );
   }
   const names = attempt(folder, () => fs.readdirSync(folder))
@@ -127,7 +127,7 @@ function fault(place: string, error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {
     case "ENOENT":
-      return `${place}: leads to nothing (a broken symbolic link, or just removed)\n  fix: restore its target, or remove it`;
+      return `${place}: leads nowhere (a broken symbolic link, or just removed)\n  fix: restore its target, or remove it`;
     case "ELOOP":
       return `${place}: this symbolic link leads to itself\n  fix: remove it`;
     case "EACCES":

@@ -8,7 +8,7 @@ import { ComponentInputs, type ModelBucketArgs, modelBucketInputs } from "../set
  * kept for a while, so that a host can restore what it serves. The bucket is deleted with everything in it.
  */
 export class ModelBucket extends pulumi.ComponentResource {
-  /** Name of the bucket; known when nothing that protects it is missing. */
+  /** Name of the bucket; known once everything that protects it is in place. */
   public readonly bucket: pulumi.Output<string>;
   /** ARN of the bucket. */
   public readonly arn: pulumi.Output<string>;
@@ -20,7 +20,7 @@ export class ModelBucket extends pulumi.ComponentResource {
     const child = { parent: this };
     const made = new sdk.s3.Bucket(
       `${name}-bucket`,
-      // The stack owns the objects; their old versions are nobody's.
+      // The stack owns the objects; nobody owns their old versions.
       { forceDestroy: true, tags: tagsOf(name, wanted.tags) },
       child,
     );

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { s3Location } from "../settings";
 import { readS3Model } from "./s3";
 
-/** The text of the `config.pbtxt` that a model's source brings, or undefined if it brings none. */
+/** The text of the `config.pbtxt` in a model's source, or undefined if there is none. */
 export function ownConfig(source: string): pulumi.Input<string | undefined> {
   if (s3Location(source) !== undefined) {
     return readS3Model(source).then(({ config }) => config);

@@ -48,7 +48,7 @@ interface CheckedModel extends Travelling {
 }
 
 /**
- * Lays models out on a host: each a folder of its own that is complete before it gets its name, so that nobody ever
+ * Lays models out on a host, each in its own folder, which is complete before it gets its name, so that nobody ever
  * reads half a model. A model that leaves the list is removed from the host.
  */
 export class ModelRepository extends pulumi.ComponentResource {
@@ -126,7 +126,7 @@ export class ModelRepository extends pulumi.ComponentResource {
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
     }
-    // A folder of its own for each state of the files: SFTP never removes a file that is gone here.
+    // A separate folder for each state of the files: SFTP never removes a file that is gone here.
     const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
     const upload = new command.remote.CopyToRemote(
       `${name}-files`,

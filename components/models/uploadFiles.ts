@@ -20,7 +20,7 @@ export function sharedEngines(bucket: pulumi.Input<string> | undefined): pulumi.
 /**
  * Uploads a model's files, each under its own path, so that a file which has not changed is not uploaded again.
  *
- * @returns where they lie, and what the host is to fetch; the ETags are known when the files are there
+ * @returns where they are, and what the host is to fetch; the ETags are known once the files are there
  * @throws RunError if there are too many
  */
 export function uploadFiles(

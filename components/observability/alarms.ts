@@ -69,7 +69,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
     threshold: 1,
     evaluationPeriods: periods,
     datapointsToAlarm: periods,
-    // A spot instance that is stopped says nothing, and is no fault.
+    // A stopped spot instance reports nothing, which is not a fault.
     treatMissingData: "missing",
     ...told,
   });

@@ -60,7 +60,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     );
 
     const topic = new sdk.sns.Topic(`${name}-alarms`, { tags }, child);
-    // Known now, as each is a resource of its own.
+    // Known now, since each becomes a resource.
     for (const [index, endpoint] of notify.entries()) {
       new sdk.sns.TopicSubscription(
         `${name}-alarms-${index}`,

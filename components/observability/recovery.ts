@@ -1,7 +1,7 @@
 import { familyOf } from "../settings";
 
 /**
- * Families with GPUs whose instances AWS moves to other hardware by itself; all others have disks of their own, which
+ * Families with GPUs whose instances AWS moves to other hardware automatically; all others have local disks, which
  * cannot be moved.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/cloudwatch-recovery.html
  * https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html

@@ -50,7 +50,7 @@ const SHOWN_CHARACTERS = 60;
  * and never by what it holds, since a secret can be anywhere below.
  *
  * @param guarded whether an encrypted value may be among what is shown. The Pulumi engine masks a secret in a
- *   message only where it stands whole and unescaped, so that a part of it must not appear.
+ *   message only where it appears whole and unescaped, so a part of it must not appear.
  */
 export function show(value: unknown, guarded: boolean): string {
   switch (typeof value) {

@@ -6,7 +6,7 @@ export const INVALID: unique symbol = Symbol("invalid");
 
 export type Read<T> = T | typeof INVALID;
 
-/** Where in the config a value stands, and where its faults go. */
+/** Where a value is in the config, and where its faults go. */
 export class Place {
   public constructor(
     public readonly context: SettingsContext,
@@ -46,7 +46,7 @@ export class Place {
     return this.faultShown(show(value, this.encrypted), allowed, fix);
   }
 
-  /** As `fault`, with a text of its own in the place of the value. */
+  /** As `fault`, with a text in place of the value. */
   public faultShown(shown: string, allowed: string, fix: string): typeof INVALID {
     this.faults.push({ path: this.path, value: shown, allowed, fix });
     return INVALID;

@@ -25,7 +25,7 @@ export interface Rule<T, K = T> {
   readonly type: ConfigType;
   /** What it takes, as a noun phrase: `an integer from 1 to 65535`. */
   readonly allowed: string;
-  /** A value to copy, as it stands in YAML. */
+  /** A value to copy, as written in YAML. */
   readonly example: string;
   /** What is inside, for the documentation and the generated types. */
   readonly inside?: Inside;
@@ -65,10 +65,10 @@ export type Inside =
   | { readonly kind: "secret" };
 
 /** What a key that may be an output is known as: a secret is one anyway. */
-export type Later<T> = [T] extends [pulumi.Output<infer U>] ? pulumi.Input<U> : pulumi.Input<T>;
+export type InputOf<T> = [T] extends [pulumi.Output<infer U>] ? pulumi.Input<U> : pulumi.Input<T>;
 
 /** One key of an object. */
-export interface Field<T, K = Later<T>, P = T> {
+export interface Field<T, K = InputOf<T>, P = T> {
   readonly description: string;
   readonly rule: Rule<unknown, unknown>;
   readonly absent: Absent;
@@ -87,7 +87,7 @@ export interface Notes {
   readonly unit?: string;
   /** What a value other than the default costs in money, time or throughput. */
   readonly cost?: string;
-  /** A value to copy, as it stands in YAML, where the rule's own is not the best one. */
+  /** A value to copy, as written in YAML, where the rule's own is not the best one. */
   readonly example?: string;
   /** What to type when a required key is absent, where that is more than the key and an example. */
   readonly fix?: string;
@@ -105,7 +105,7 @@ export type Fields = Readonly<Record<string, Field<unknown, unknown, unknown>>>;
 export interface Variant {
   readonly description: string;
   readonly fields: Fields;
-  /** Records faults between the fields; `raw` is the object of the config, also where it has faults of its own. */
+  /** Records faults between the fields; `raw` is the object in the config, even where it has faults itself. */
   readonly check?: (raw: unknown, at: Place) => void;
 }
 
@@ -137,7 +137,7 @@ export function required<T, K>(
   rule: Rule<T, K>,
   description: string,
   notes: Notes = {},
-): Field<T, Later<T>, K> {
+): Field<T, InputOf<T>, K> {
   return { rule, description, absent: { kind: "required", fix: notes.fix }, plain: false, notes };
 }
 
@@ -146,7 +146,7 @@ export function optional<T, K>(
   description: string,
   meaning: string,
   notes: Notes = {},
-): Field<T | undefined, Later<T> | undefined, K | undefined> {
+): Field<T | undefined, InputOf<T> | undefined, K | undefined> {
   return { rule, description, absent: { kind: "optional", meaning }, plain: false, notes };
 }
 
@@ -155,7 +155,7 @@ export function defaulted<T, K>(
   value: unknown,
   description: string,
   notes: Notes = {},
-): Field<T, Later<T>, K> {
+): Field<T, InputOf<T>, K> {
   return defaultedBy(rule, () => value, description, notes);
 }
 
@@ -165,7 +165,7 @@ export function defaultedBy<T, K>(
   value: (stack: string) => unknown,
   description: string,
   notes: Notes = {},
-): Field<T, Later<T>, K> {
+): Field<T, InputOf<T>, K> {
   return { rule, description, absent: { kind: "default", value }, plain: false, notes };
 }
 
@@ -303,7 +303,7 @@ export interface ListOptions {
   readonly allowed: string;
   /** Fewest items. */
   readonly minimum?: number;
-  /** Records faults between the items; `raw` are those of the config, also where they have faults of their own. */
+  /** Records faults between the items; `raw` are those in the config, even where they have faults themselves. */
   readonly check?: (raw: readonly unknown[], at: Place) => void;
 }
 
@@ -594,7 +594,7 @@ export function itemsOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? Array.from(value as readonly unknown[]) : [];
 }
 
-/** An object of a literal or of JSON: nothing that a prototype brings along counts. */
+/** An object from a literal or from JSON: nothing inherited from a prototype counts. */
 export function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== "object" || value === null) {
     return false;

@@ -176,11 +176,11 @@ const stackBuild = object({
 /** How a container is run, whatever its image. */
 export const containerOptions = {
   drainSeconds: defaulted(
-  integer(0, 3600, 10),
-  0,
-  "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
-  { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
-),
+    integer(0, 3600, 10),
+    0,
+    "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
+    { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
+  ),
 };
 
 /** What Triton runs in. */

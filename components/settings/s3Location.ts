@@ -1,4 +1,4 @@
-/** Where objects lie in S3. */
+/** Where objects are in S3. */
 export interface S3Location {
   readonly bucket: string;
   /** What the keys begin with, without slashes at its ends. */
@@ -17,7 +17,7 @@ const NAMING_RULES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/buck
 const RESERVED_STARTS: readonly string[] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: readonly string[] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
-/** What a name that a general-purpose bucket can have looks like, in words. */
+/** What the name of a general-purpose bucket looks like, in words. */
 export const BUCKET_NAME = `a bucket name of 3 to 63 lower-case letters, digits, dots and dashes, a letter or digit at both ends (${NAMING_RULES})`;
 
 /** Why no general-purpose bucket can have this name, as the fix; undefined if one can. */
@@ -48,11 +48,11 @@ export function refuseBucketName(name: string): string | undefined {
   return end === undefined ? undefined : `S3 keeps names that end with ${end} for itself`;
 }
 
-/** Longest key that S3 takes, less room for what stands below the prefix. */
+/** Longest key that S3 accepts, less room for what follows the prefix. */
 const LONGEST_PREFIX = 768;
 
 /**
- * Why a text that begins as an address in S3 is none that a model can have, as the fix. The prefix also becomes part
+ * Why a text that begins like an S3 location cannot be the one of a model, as the fix. The prefix also becomes part
  * of a policy, where some characters have a meaning.
  */
 export function refuseS3Location(value: string): string | undefined {

@@ -12,7 +12,7 @@ export interface Reachable {
 
 /** How to reach an instance, as commands to copy. */
 export interface AccessCommands {
-  /** A tunnel to Triton over SSH, for who is in `adminCidrs`; KEY is the file with the stack's output `sshPrivateKey`. */
+  /** A tunnel to Triton over SSH, for clients in `adminCidrs`; KEY is the file with the stack's output `sshPrivateKey`. */
   readonly tunnel: string;
   /** What to put into `known_hosts` first. */
   readonly knownHosts: string;

@@ -41,8 +41,8 @@ const CLOUD_INIT_SECONDS = 600;
 const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
 
 /**
- * An EC2 instance with a GPU, as a host to reach over SSH: nobody gets in but whom `adminCidrs` and `clientCidrs` name,
- * its host key is known before it boots, and its role may do only what a deployment needs.
+ * An EC2 instance with a GPU, as a host to reach over SSH. Only `adminCidrs` and `clientCidrs` can connect to it, its host
+ * key is known before it boots, and its role may do only what a deployment needs.
  *
  * @example
  * ```ts
@@ -85,7 +85,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     const parameter = new sdk.ssm.Parameter(
       `${name}-host-key-parameter`,
       {
-        // A name of its own choice could begin with what AWS reserves, and would make user data unknown in a preview.
+        // A generated name could begin with what AWS reserves, and would make user data unknown in a preview.
         name: `/xsched-triton/${pulumi.getProject()}/${pulumi.getStack()}/${name}/ssh-host-key`,
         type: "SecureString",
         value: hostKey.privateKeyOpenssh,
@@ -117,7 +117,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         vpcId:
           args.subnetId &&
           sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child).vpcId,
-        // Here and not as resources of their own, so that a rule that someone adds by hand is taken out again.
+        // Here and not as separate resources, so that a rule that someone adds by hand is removed again.
         ingress: wanted.apply(ingress),
         egress: [
           { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] },
@@ -176,7 +176,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         dependsOn: [policy],
         // EC2 can change the type of an instance that is stopped, but what is on it is made for one GPU.
         replaceOnChanges: ["instanceType"],
-        // A newer AMI than the one that the instance was made of is no reason to make another.
+        // A newer AMI than the one that the instance was created from is no reason to replace it.
         ignoreChanges: args.ami === undefined ? ["ami"] : [],
       },
     );
@@ -234,8 +234,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   }
 
   /**
-   * The instance, for the resource option `deletedWith` of all that is put on the machine: nothing is to be cleaned up
-   * on a machine that goes.
+   * The instance, for the resource option `deletedWith` of everything on the machine: nothing needs to be cleaned up
+   * on a machine that is deleted.
    */
   public get instance(): pulumi.Resource {
     return INSTANCES.get(this) ?? this;

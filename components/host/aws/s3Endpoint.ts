@@ -34,7 +34,7 @@ export function s3Endpoint(
       vpcId,
       serviceName: pulumi.interpolate`com.amazonaws.${region}.s3`,
       vpcEndpointType: "Gateway",
-      // A subnet without a route table of its own has the main one of its network.
+      // A subnet without its own route table uses the main one of its network.
       routeTableIds: pulumi.all([own, main]).apply(([ids, id]) => (ids.length > 0 ? ids : [id])),
       tags,
     },

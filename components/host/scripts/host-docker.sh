@@ -31,7 +31,7 @@ require_image() {
   local message fix
   command -v docker >/dev/null || die "Docker is not installed on this host" "install Docker, or use the process runtime"
   message=$(docker version --format '{{.Server.Version}}' 2>&1) ||
-    die "Docker does not answer: $message" "start Docker, and let $(id -un) use it (group docker)"
+    die "Docker does not answer: $message" "start Docker, and allow $(id -un) to use it (group docker)"
   ! docker image inspect "$1" >/dev/null 2>&1 || return 0
   progress "pulling the image $1"
   PULL_LOG=$(mktemp)
@@ -40,7 +40,7 @@ require_image() {
     message=$(tail -n 1 "$PULL_LOG")
     rm -f "$PULL_LOG"
     fix=${2:-"check its name and digest, whether this host reaches its registry, and the log-in (runtime.registry, or docker login here)"}
-    [[ $message != *'no space left'* ]] || fix="free some of Docker's disk on this host; 'docker system df' shows what takes it"
+    [[ $message != *'no space left'* ]] || fix="free some of Docker's disk space on this host; 'docker system df' shows what uses it"
     die "Docker cannot pull the image $1: $message" "$fix"
   fi
   rm -f "$PULL_LOG"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The images that this deployment has brought to the host: which, and which go again. Needs host-directory.sh. Sourced,
+# The images that this deployment has pulled on the host, and which of them to remove. Needs host-directory.sh. Sourced,
 # never run.
 # DIR/images lists those that we pulled, one a line, the one in use last. What was there before is not ours to remove.
 
@@ -18,7 +18,7 @@ write_images() {
   mv "$DIR/images.new" "$DIR/images"
 }
 
-# record_pulled_image IMAGE: it is not in use yet, so it goes before the others. A subshell gives the lock back.
+# record_pulled_image IMAGE: it is not in use yet, so it goes before the others. A subshell releases the lock.
 record_pulled_image() (
   lock images
   others=$(list_other_images "$1")
@@ -30,7 +30,7 @@ remove_image() {
   docker image rm "$1" >/dev/null 2>&1 || ! docker image inspect "$1" >/dev/null 2>&1
 }
 
-# keep_image IMAGE: this one is in use now. Removes those of ours that are not used any more, but for the one before,
+# keep_image IMAGE: this one is in use now. Removes those of ours that are no longer used, except for the previous one,
 # so that going back needs no pull.
 keep_image() (
   lock images

@@ -12,7 +12,7 @@ as_root() {
 }
 
 require_root() {
-  as_root true 2>/dev/null || die "$(id -un) may not become root on this host" "let $(id -un) use sudo without a password"
+  as_root true 2>/dev/null || die "$(id -un) may not become root on this host" "allow $(id -un) to use sudo without a password"
 }
 
 unit_name() {

@@ -19,7 +19,7 @@ store_folder() {
   printf '%s/models/store' "$DIR"
 }
 
-# Where the models lie on a file system that a Deep Learning AMI has mounted.
+# Where the models are on a file system that a Deep Learning AMI has mounted.
 dlami_folder() {
   printf '%s/xsched-triton-%s' "$DLAMI_MOUNT" "$(host_identity)"
 }

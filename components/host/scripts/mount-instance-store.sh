@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# mount-instance-store.sh DIR: lets the models of DIR lie on the instance's NVMe disks, all of them, where it has any.
+# mount-instance-store.sh DIR: puts the models of DIR on all NVMe disks of the instance, if it has any.
 # Such disks are empty after each stop of the instance; refill-models.sh brings the models back. Does nothing on other
-# hosts, where models are on the root disk already, and never touches a disk that holds something of others.
+# hosts, where models are on the root disk already, and never touches a disk with other data on it.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -18,7 +18,7 @@ if mountpoint -q "$target"; then
   exit 0
 fi
 if [ -n "$(find "$target" -mindepth 1 -maxdepth 1 -print -quit 2>/dev/null)" ]; then
-  # Never of a host that has used the disk: what it mounts over is empty.
+  # Never on a host that has used the disk: the mount point is empty.
   progress "models lie on the root disk already; they stay there"
   exit 0
 fi
@@ -38,7 +38,7 @@ mapfile -t disks < <(store_disks)
 [ ${#disks[@]} -gt 0 ] || exit 0
 require_root
 
-# What has been made before, or else what is free.
+# What was made before, otherwise what is free.
 device="" blank=()
 if store_group_exists; then
   device=$(store_volume)
@@ -73,11 +73,11 @@ if [ "$device" = "$(store_volume)" ]; then
       --name models "$(store_group)" >/dev/null
   fi
   as_root vgchange --quiet --activate y "$(store_group)" >/dev/null ||
-    die "the instance store $(store_group) lacks a disk" "stop the instance and start it again: it gets other disks"
+    die "the instance store $(store_group) lacks a disk" "stop the instance and start it again: it gets new disks"
 fi
 if disk_blank "$device"; then
   progress "formatting the instance store $device"
-  # Without discarding first, which takes minutes on a large disk and which a new instance store needs not.
+  # Without discarding first, which takes minutes on a large disk and which a new instance store does not need.
   as_root mkfs.ext4 -q -L "$STORE_LABEL" -m 0 -E nodiscard "$device"
 fi
 as_root mkdir -p "$target"

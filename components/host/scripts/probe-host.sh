@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # probe-host.sh DIR: makes the host directory and says, as one JSON object, what this host has.
-# Needs nothing but bash and coreutils: it runs before anything is installed.
+# Needs only bash and coreutils: it runs before anything is installed.
 
 # shellcheck source=components/host/scripts/host-directory.sh
 . "$(dirname "${BASH_SOURCE[0]}")/host-directory.sh"
@@ -22,7 +22,7 @@ system=${system//\"/}
 glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null || printf unknown)
 
 gpus=""
-# A GPU without a driver that works is a GPU that Triton cannot use.
+# Triton cannot use a GPU without a working driver.
 if command -v nvidia-smi >/dev/null && names=$(timeout 20 nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null); then
   while IFS= read -r name; do
     [ -z "$name" ] || gpus+=${gpus:+,}$(json_string "$name")

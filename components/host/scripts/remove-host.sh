@@ -10,7 +10,7 @@ use_host_directory "$1"
 [ ! -e "$DIR/server" ] || die "a Triton server is still deployed in $DIR" "run stop-server.sh '$DIR' first"
 
 for entry in runtime models engines uploads metrics locks images bin bin.new bin.old; do
-  # What is being removed may be read-only if a user changed it; rm -rf as its owner copes with files, not folders.
+  # A user may have made parts of it read-only; rm -rf as the owner copes with such files, not with such folders.
   rm -rf "${DIR:?}/$entry" || die "cannot remove $DIR/$entry" "remove it by hand"
 done
 rmdir "$DIR" 2>/dev/null || progress "left $DIR in place: it holds files that are not ours"

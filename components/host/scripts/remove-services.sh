@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# remove-services.sh DIR: takes back what install-services.sh has done.
+# remove-services.sh DIR: undoes install-services.sh.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh

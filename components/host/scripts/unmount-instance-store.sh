@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# unmount-instance-store.sh DIR: takes back what mount-instance-store.sh has done: the disks are empty and free again.
-# What lies there goes with the host.
+# unmount-instance-store.sh DIR: undoes mount-instance-store.sh: the disks are empty and free again.
+# What is on them is lost with the host.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -18,7 +18,7 @@ if mountpoint -q "$target"; then
   find "$target" -mindepth 1 -maxdepth 1 -exec rm -rf {} +
   as_root umount "$target" || die "$target is in use" "stop what uses it (fuser -vm '$target'), then try again"
 fi
-# Also of a mount that was interrupted.
+# Also left by an interrupted mount.
 if [ -n "$(store_disks)" ] && store_group_exists; then
   mapfile -t disks < <(as_root vgs --noheadings -o pv_name "$(store_group)" | tr -d ' ')
   as_root vgremove --quiet --yes "$(store_group)" >/dev/null

@@ -13,9 +13,9 @@ command -v curl >/dev/null || die "curl is not installed on this host" "sudo apt
 
 METADATA=${XSCHED_TRITON_METADATA:-http://169.254.169.254}
 SECONDS_BETWEEN=${XSCHED_TRITON_SPOT_SECONDS:-5}
-# The machine needs some of the two minutes itself.
+# The machine itself needs part of the two minutes.
 LONGEST_DRAIN=${XSCHED_TRITON_SPOT_DRAIN:-100}
-# A machine that still runs after this long stays.
+# A machine that still runs after this time is not being taken back.
 GIVE_UP=${XSCHED_TRITON_SPOT_GIVE_UP:-600}
 
 token="" token_until=0
@@ -34,7 +34,7 @@ notice() {
   case ${NOTICE##*$'\n'} in
     200) NOTICE=${NOTICE%$'\n'*} ;;
     401)
-      # After a stop, tokens of before are worth nothing.
+      # After a stop, earlier tokens are invalid.
       token_until=0
       return 1
       ;;
@@ -48,7 +48,7 @@ while :; do
     if [ -z "$announced" ]; then
       announced=$SECONDS
       progress "AWS takes this instance back: $NOTICE"
-      # The limit counts also for a Docker that does not answer.
+      # The limit also applies when Docker does not answer.
       if timeout "$((LONGEST_DRAIN + 10))" bash "$here/drain-server.sh" "$DIR" "$LONGEST_DRAIN"; then
         progress "the server is drained after $((SECONDS - announced)) s"
       else

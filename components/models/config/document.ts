@@ -31,7 +31,7 @@ export class TextDocument {
       this.append(field);
       return;
     }
-    // Not indented as its line is: another edit may change what stands before it there.
+    // Not indented like its line: another edit may change what precedes it there.
     this.splice(first, printField(field, this.newline));
     others.forEach((other) => {
       this.remove(other);

@@ -21,7 +21,7 @@ export type Value = MessageValue | ListValue | ScalarValue;
 export interface MessageValue extends Span {
   readonly kind: "message";
   readonly fields: readonly Field[];
-  /** Where the closing bracket stands. */
+  /** Where the closing bracket is. */
   readonly close: number;
 }
 
@@ -36,7 +36,7 @@ export interface ScalarValue extends Span {
   readonly text: string;
 }
 
-/** Messages deeper than this are no model config, and would exhaust the stack. */
+/** Messages deeper than this cannot be a model config, and would exhaust the stack. */
 const DEEPEST = 100;
 
 /** @throws TextFormatError */

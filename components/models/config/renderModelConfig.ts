@@ -32,7 +32,7 @@ export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority
  * give. A given option replaces the model's own field; all else stays as it was written. Rendering its own result
  * changes nothing.
  *
- * @param own text of the model's own config.pbtxt, if it brings one
+ * @param own text of the model's own config.pbtxt, if it has one
  * @throws ModelConfigError where the text is malformed or contradicts the settings
  */
 export function renderModelConfig(own: string | undefined, model: RenderedSettings): string {
@@ -66,7 +66,7 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   return document.toString();
 }
 
-/** Where a model's own configuration stands, for messages. */
+/** Where a model's own configuration is, for messages. */
 function configPlace(source: string): string {
   return s3Location(source) === undefined ? path.join(source, "config.pbtxt") : `${source}/config.pbtxt`;
 }

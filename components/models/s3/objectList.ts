@@ -13,7 +13,7 @@ export interface ModelObject {
   readonly bytes: number;
 }
 
-/** The configuration; rendered anew for each deployment. */
+/** The configuration, which is rendered for each deployment. */
 export const CONFIG = "config.pbtxt";
 
 /** What comes and goes without a change of the model, at any depth; as for a model's folder on this machine. */
@@ -44,7 +44,7 @@ export function modelObjects(source: string, listed: readonly ModelObject[]): re
     }
     if (!ETAG.test(etag)) {
       throw new pulumi.RunError(
-        `${source}/${path}: its ETag ${JSON.stringify(etag)} is none of S3\n  fix: use a store that speaks S3's protocol`,
+        `${source}/${path}: its ETag ${JSON.stringify(etag)} is not one of S3's\n  fix: use a store that speaks S3's protocol`,
       );
     }
     const file = steps.map((_, index) => steps.slice(0, index).join("/")).find((above) => names.has(above));
@@ -56,7 +56,7 @@ export function modelObjects(source: string, listed: readonly ModelObject[]): re
   }
   if (!objects.some(({ path }) => path.includes("/") && isVersion(path.split("/")[0] ?? ""))) {
     throw new pulumi.RunError(
-      `${source}: ${listed.length === 0 ? "nothing lies there" : "there is no version folder"}\n` +
+      `${source}: ${listed.length === 0 ? "there is nothing there" : "there is no version folder"}\n` +
         `  allowed: objects below at least one version: ${source}/1/…\n  fix: put the model's files there, or correct the source`,
     );
   }

@@ -5,11 +5,11 @@ import { type S3Location, s3Location } from "../../settings";
 import { CONFIG, type ModelObject, modelObjects } from "./objectList";
 import { s3Fault } from "./s3Fault";
 
-/** A model as it lies in S3 at this moment. */
+/** A model as it is in S3 at this moment. */
 export interface S3Model {
   readonly location: S3Location;
   readonly objects: readonly ModelObject[];
-  /** Text of its own `config.pbtxt`, if it brings one. */
+  /** Text of its own `config.pbtxt`, if it has one. */
   readonly config: string | undefined;
 }
 
@@ -26,7 +26,7 @@ const read = new Map<string, Promise<S3Model>>();
  * knows whether a model has changed, and a bucket that is not there fails before anything is created.
  *
  * @param source `s3://bucket/prefix`
- * @throws RunError where S3 refuses, or the objects are no model
+ * @throws RunError where S3 refuses, or the objects are not a model
  */
 export function readS3Model(source: string): Promise<S3Model> {
   const known = read.get(source) ?? readNow(source);
@@ -50,7 +50,7 @@ async function readNow(source: string): Promise<S3Model> {
       }
       if (listed.length > MOST_OBJECTS) {
         throw new pulumi.RunError(
-          `${source}: more than ${MOST_OBJECTS} objects lie there\n  fix: give the prefix of one model`,
+          `${source}: more than ${MOST_OBJECTS} objects are there\n  fix: give the prefix of one model`,
         );
       }
     }

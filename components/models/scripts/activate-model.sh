@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # activate-model.sh DIR MODEL DIGEST: makes the server serve the stored model DIGEST.
-# A model that served before serves on without a failed request, and still does if the new one cannot be loaded.
+# A model that is served keeps being served without a failed request, even if the new one cannot be loaded.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh
@@ -19,7 +19,7 @@ require_path_segment digest "$digest"
 lock server shared
 lock "model-$model"
 triton_address || die "no Triton server is deployed in $DIR" "run start-server.sh first"
-# From the server's settings, not an argument: how long to wait is no property of a model.
+# From the server's settings, not an argument: how long to wait is not a property of a model.
 timeout=$(sed -n 's/^loadTimeoutSeconds //p' "$DIR/server/settings")
 
 link=$DIR/models/repository/$model
@@ -30,7 +30,7 @@ print_active() {
   printf '{"model":%s,"version":%s,"ready":true}\n' "$(json_string "$model")" "$(json_string "$(triton_model_version "$model")")"
 }
 
-# point_at TARGET: renaming a link over another is atomic; whoever opens the model sees the one or the other.
+# point_at TARGET: renaming a link over another is atomic; whoever opens the model sees either the old or the new one.
 point_at() {
   local new=$DIR/models/.link-$model
   ln -sfn "$1" "$new"
@@ -67,7 +67,7 @@ else
 fi
 if [ "$was_ready" = true ]; then
   point_at "$previous"
-  # Only a load that is still under way could yet replace what serves.
+  # Only a load that is still in progress could replace what is served.
   [ "$HTTP_STATUS" != 0 ] || load "$timeout" || true
   outcome="the version that served before still serves"
 else

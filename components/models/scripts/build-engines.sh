@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # build-engines.sh DIR MODEL FILES_DIGEST SOURCE: builds a TensorRT engine from the model.onnx of each version folder
 # of SOURCE, on this host's GPU. stdin: how, one "key value" a line (builder, precision, workspaceMiB, shared, shape).
-# stdout: a digest of the files with the engines, which then lie in DIR/engines/ready/MODEL for store-model.sh.
+# stdout: a digest of the files with the engines, which are then in DIR/engines/ready/MODEL for store-model.sh.
 #
-# An engine is kept under a name made of all that it depends on, so that none is built twice. Of a version folder with
+# An engine is kept under a name made of everything it depends on, so that none is built twice. Of a version folder with
 # a model.onnx only the engine is served: the rest holds its weights.
 
 here=$(dirname "${BASH_SOURCE[0]}")
@@ -18,7 +18,7 @@ model=$2 files_digest=$3 source=$4
 require_path_segment "model name" "$model"
 require_path_segment digest "$files_digest"
 
-# Engines that no deployment has asked for in this time are removed.
+# Engines that no deployment has used for this long are removed.
 UNUSED_DAYS=30
 
 read_engine_options

@@ -15,13 +15,13 @@ require_path_segment "model name" "$model"
 lock server shared
 lock "model-$model"
 
-# First the link: a server that crashes now comes back without the model.
+# The link goes first: a server that crashes now comes back without the model.
 rm -f "$DIR/models/repository/$model"
 triton_address && triton_live || exit 0
 if ! triton_request POST "/v2/repository/models/$model/unload" 60 || [ "$HTTP_STATUS" != 200 ]; then
   die "Triton does not unload the model $model: $(triton_error)" "see the log in $DIR/server/logs and try again"
 fi
-# Triton answers before it is done: requests in flight are finished first.
+# Triton answers before it is done: it finishes requests in flight first.
 waited=0
 while triton_model_ready "$model"; do
   [ "$waited" -lt 600 ] || die "Triton has not unloaded the model $model for 60 s" "see the log in $DIR/server/logs and try again"

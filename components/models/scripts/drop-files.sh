@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # drop-files.sh DIR MODEL: removes what fetch-model.sh has fetched of a model that was never stored, or that comes from
-# somewhere else by now. What is stored stays; store-model.sh and remove-model.sh look after that.
+# somewhere else by now. What is stored stays; store-model.sh and remove-model.sh take care of that.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh

@@ -29,7 +29,7 @@ read_engine_options() {
 describe_gpu() {
   local found
   found=$(timeout 20 nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>&1) ||
-    die "this host has no GPU that works, and an engine is built on one: ${found##*$'\n'}" \
+    die "this host has no working GPU to build an engine on: ${found##*$'\n'}" \
       "deploy to a host with an NVIDIA GPU and its driver, or remove engine from the model's settings"
   GPU=$(sort -u <<<"$found")
   [[ $GPU != *$'\n'* ]] ||
@@ -37,7 +37,7 @@ describe_gpu() {
       "build model.plan by hand for the GPU that serves it, and give that as the source"
 }
 
-# tensorrt_version IMAGE: the version that NVIDIA's images carry in their environment, else what names the image.
+# tensorrt_version IMAGE: the version that NVIDIA's images carry in their environment, otherwise the image's name.
 tensorrt_version() {
   local found
   found=$(docker image inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" |
@@ -46,7 +46,7 @@ tensorrt_version() {
   printf '%s' "$found"
 }
 
-# engine_key VERSION_FOLDER TENSORRT: names an engine by all that it depends on.
+# engine_key VERSION_FOLDER TENSORRT: names an engine by everything it depends on.
 engine_key() {
   {
     (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
@@ -88,14 +88,14 @@ describe_build() {
   printf 'building the engine of %s (%s s): %s' "$ENGINE_TITLE" "$1" "${last:0:120}"
 }
 
-# drop_build: ends a build that is under way, for a trap.
+# drop_build: ends a build in progress, for a trap.
 BUILD_CONTAINER="" BUILD_FOLDER=""
 drop_build() {
   [ -z "$BUILD_CONTAINER" ] || docker rm --force "$BUILD_CONTAINER" >/dev/null 2>&1 || true
   [ -z "$BUILD_FOLDER" ] || rm -rf "$BUILD_FOLDER"
 }
 
-# keep_engine ENTRY: gives a whole engine its name.
+# keep_engine ENTRY: gives a complete engine its name.
 keep_engine() {
   touch "$1.new/used"
   mv -T "$1.new" "$1"
@@ -125,11 +125,11 @@ build_engine() {
     return 0
   fi
   trtexec_arguments
-  # Of a build that was interrupted.
+  # Left by an interrupted build.
   docker rm --force "$container" >/dev/null 2>&1 || true
   BUILD_CONTAINER=$container
   progress "building the engine of $ENGINE_TITLE on $GPU with TensorRT $tensorrt; this can take many minutes"
-  # Models that serve on this host come first where the builder needs the CPU.
+  # Models that are served on this host get the CPU before the builder.
   docker run --rm --name "$container" --gpus all --cpu-shares 64 --user "$(id -u):$(id -g)" --network none \
     --entrypoint trtexec \
     --mount "type=bind,\"source=${onnx//\"/\"\"}\",target=/onnx,readonly" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # fetch-model.sh DIR MODEL FILES_DIGEST s3://BUCKET/PREFIX: puts a model's files into the store, where store-model.sh
 # finds them. stdin: one object a line, ETAG BYTES PATH, below the prefix; a path that ends in / is an empty folder.
-# Only what the host does not have is fetched. All or nothing gets the name files-FILES_DIGEST; what an interrupted
+# Only what the host does not have is fetched. Only a complete set gets the name files-FILES_DIGEST; what an interrupted
 # run has fetched is used by the next. Beside it, files-FILES_DIGEST.objects says what was fetched:
 # ETAG BYTES VERSION CHECK PATH, where CHECK is folder for a folder.
 
@@ -16,7 +16,7 @@ use_host_directory "$1"
 model=$2 files_digest=$3 source=$4
 require_path_segment "model name" "$model"
 require_path_segment digest "$files_digest"
-[[ $source =~ ^s3://([^/]+)/(.+)$ ]] || die "'$source' is no place in S3" "use s3://bucket/prefix"
+[[ $source =~ ^s3://([^/]+)/(.+)$ ]] || die "'$source' is not an S3 location" "use s3://bucket/prefix"
 BUCKET=${BASH_REMATCH[1]} prefix=${BASH_REMATCH[2]}
 OBJECT=$source
 
@@ -48,7 +48,7 @@ learn "$staging/objects" "$staging/files"
 
 wanted=()
 while IFS= read -r line || [ -n "$line" ]; do
-  [[ $line =~ ^([A-Za-z0-9+/=_-]+)\ ([0-9]+)\ (.+)$ ]] || die "'$line' is no line of an object" "use ETAG BYTES PATH"
+  [[ $line =~ ^([A-Za-z0-9+/=_-]+)\ ([0-9]+)\ (.+)$ ]] || die "'$line' does not describe an object" "use ETAG BYTES PATH"
   case "/${BASH_REMATCH[3]%/}/" in
     */../* | */./* | //*) die "'${BASH_REMATCH[3]}' leads out of the model" "rename the object" ;;
   esac
@@ -70,7 +70,7 @@ for line in "${wanted[@]}"; do
     continue
   fi
   read -r check version file <<<"${KNOWN[$etag]-}"
-  # A copy that has rotted is fetched again.
+  # A corrupt copy is fetched again.
   if [ -n "$file" ] && file_is "$file" "$etag" "$check"; then
     mkdir -p "${target%/*}"
     ln -f "$file" "$target"
@@ -87,7 +87,7 @@ megabytes() {
 
 free=$(df --output=avail -B1 "$store" | tail -n 1)
 [ "$missing_bytes" -lt "$free" ] ||
-  die "the model $model needs $(megabytes "$missing_bytes") more, and $(megabytes "$free") are free in $store" "free some, or give the host a larger disk"
+  die "the model $model needs $(megabytes "$missing_bytes") more, and $(megabytes "$free") are free in $store" "free some space, or give the host a larger disk"
 
 # One object, in a process of its own. Its record is written when the file is whole.
 fetch_one() {

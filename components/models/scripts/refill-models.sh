@@ -41,4 +41,4 @@ for kept in "$DIR/models/kept"/*; do
     [ "$digest" != "$active" ] || tried=$active
   done
 done
-[ -z "$failed" ] || die "not all models are back:$failed" "see the lines above; deploy again to store what lies in S3 now"
+[ -z "$failed" ] || die "some models could not be restored:$failed" "see the lines above; deploy again to store what is in S3 now"

@@ -17,22 +17,22 @@ s3_die() {
   local message
   message=$(tr '\n' ' ' <<<"$1" | sed 's/^ *//; s/ *$//')
   case $message in
-    *'No space left'* | *'Errno 28'*) die "no space is left in $DIR for $OBJECT" "free some, or give the host a larger disk" ;;
+    *'No space left'* | *'Errno 28'*) die "there is no space left in $DIR for $OBJECT" "free some space, or give the host a larger disk" ;;
     *'Unable to locate credentials'* | *'CredentialRetrievalError'* | *'NoCredentials'*)
       die "this host has no AWS credentials" "give the instance a role that may read $OBJECT, or put credentials into ~/.aws" ;;
     *NoSuchBucket*) die "there is no bucket $BUCKET" "correct the model's source, or create the bucket" ;;
     *'(403)'* | *AccessDenied* | *Forbidden*)
-      die "S3 denies this host access to $OBJECT" "allow its role or user s3:GetObject there, and kms:Decrypt with the key of an encrypted object; S3 answers so, too, if the object is gone and the host may not list the bucket" ;;
+      die "S3 denies this host access to $OBJECT" "allow its role or user s3:GetObject there, and kms:Decrypt with the key of an encrypted object; S3 answers the same when the object is gone and the host may not list the bucket" ;;
     *'(404)'* | *NoSuchKey* | *'Not Found'* | *'does not exist'*)
       message=$(aws s3api head-bucket --bucket "$BUCKET" 2>&1 >/dev/null) || case $message in
         *'(404)'*) die "there is no bucket $BUCKET" "correct the model's source, or create the bucket" ;;
       esac
-      die "the object $OBJECT has vanished since the deployment began" "put it back, or deploy again without it" ;;
+      die "the object $OBJECT has been deleted since the deployment began" "put it back, or deploy again without it" ;;
     *'(412)'* | *PreconditionFailed* | *'Precondition Failed'*)
       die "the object $OBJECT has changed since the deployment began" "deploy again" ;;
     *'Could not connect'* | *EndpointConnectionError* | *'Connect timeout'* | *'Connection was closed'*)
-      die "this host does not reach S3: $message" "check its network; a private subnet needs an S3 endpoint" ;;
-    *) die "S3 does not give $OBJECT: $message" "see the message above" ;;
+      die "this host cannot reach S3: $message" "check its network; a private subnet needs an S3 endpoint" ;;
+    *) die "S3 does not return $OBJECT: $message" "see the message above" ;;
   esac
 }
 
@@ -125,5 +125,5 @@ fetch_object() {
     progress "$OBJECT has arrived corrupt (attempt $try)"
   done
   rm -f "$file.part"
-  die "$OBJECT arrives corrupt: it is not what its ETag $etag stands for" "check the network and any proxy on the way, then deploy again"
+  die "$OBJECT arrived corrupt: it does not match its ETag $etag" "check the network and any proxy on the way, then deploy again"
 }

@@ -22,7 +22,7 @@ if [ ! -x "$AGENT/bin/amazon-cloudwatch-agent-ctl" ]; then
   package=$(mktemp --suffix .deb)
   trap 'rm -f "$package"' EXIT
   curl -fsSL --retry 3 --max-time 300 -o "$package" "$PACKAGE" ||
-    die "the CloudWatch agent cannot be downloaded from $PACKAGE" "give the host a way to S3, or use a machine image with the agent, such as AWS's Deep Learning AMI"
+    die "the CloudWatch agent cannot be downloaded from $PACKAGE" "give the host access to S3, or use a machine image with the agent, such as AWS's Deep Learning AMI"
   as_root dpkg -i "$package" >&2 || die "the CloudWatch agent cannot be installed" "see the lines above; it is for Debian and Ubuntu"
 fi
 
@@ -42,5 +42,5 @@ message=$("${control[@]}" -a fetch-config -m ec2 -s -c "file:$config" 2>&1) || {
   # Half a change would count as done the next time.
   as_root rm -f "$config"
   printf '%s\n' "$message" | tail -n 15 >&2
-  die "the CloudWatch agent does not take its configuration (its last lines are above)" "see $AGENT/logs/ on the host"
+  die "the CloudWatch agent rejects its configuration (its last lines are above)" "see $AGENT/logs/ on the host"
 }

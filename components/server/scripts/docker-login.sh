@@ -32,8 +32,8 @@ docker_login_by_role() {
   registry=${1%%/*}
   [[ $registry =~ ^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(\.cn)?$ ]] ||
     die "$registry is not a registry of Amazon ECR" "give the registry's username and password"
-  command -v aws >/dev/null || die "the AWS CLI is not on this machine" "choose a machine image that has it"
+  command -v aws >/dev/null || die "the AWS CLI is not installed on this machine" "choose a machine image that includes it"
   password=$(aws ecr get-login-password --region "${BASH_REMATCH[1]}") ||
-    die "the role of this instance may not log in to $registry" "look at the instance's profile; AWS's reason is above"
+    die "the role of this instance may not log in to $registry" "check the instance profile; AWS's reason is above"
   docker_login "$1" AWS "$password"
 }

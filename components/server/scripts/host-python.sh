@@ -3,7 +3,7 @@
 # libpython of the same version, and pip. What Debian or Ubuntu packages could add is fetched without root.
 # Needs host-directory.sh. Sourced, never run.
 
-# nvidia-pytriton carries stubs for these, and the pinned numpy has wheels for them.
+# nvidia-pytriton includes stubs for these, and the pinned numpy has wheels for them.
 SUPPORTED_PYTHONS="3.9, 3.10, 3.11 or 3.12"
 
 # The system's own first: it is the same on every login and is not removed by accident.

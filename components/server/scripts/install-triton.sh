@@ -53,9 +53,9 @@ machine=$(uname -m)
 find_host_python "$staging"
 progress "installing Triton (nvidia-pytriton $version) for $HOST_PYTHON (Python $HOST_PYTHON_VERSION)"
 
-# A virtual environment made by hand, since Debian's python3 lacks ensurepip without python3-venv. The interpreter
+# A hand-made virtual environment, since Debian's python3 lacks ensurepip without python3-venv. The interpreter
 # that Triton embeds finds it as the first python3 on PATH, so that neither PYTHONHOME nor PYTHONPATH is needed:
-# those would break models that bring an environment of their own.
+# those would break models with their own environment.
 environment=$staging/python
 packages=$environment/lib/python$HOST_PYTHON_VERSION/site-packages
 mkdir -p "$environment/bin" "$packages"

@@ -23,7 +23,7 @@ if ! queues=$(bash "$here/control-scheduler.sh" "$DIR" stats --json 2>&1); then
   problem=${queues##*$'\n'}
   queues=null
 fi
-# What goes on between two measurements is divided by the time between them, whenever they arrive.
+# What happens between two measurements is divided by the time between them, whenever they arrive.
 read -r uptime _ </proc/uptime
 printf '{"seconds":%s,"server":%s,"statistics":%s,"metrics":%s,"queues":%s,"noQueues":%s}\n' \
   "$uptime" "$server" "$statistics" "$(json_string "$metrics")" "$queues" "$(json_string "${problem#error: }")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pull-image.sh DIR IMAGE [USERNAME | --role]: brings an image to this host, if it is not there, and touches nothing
+# pull-image.sh DIR IMAGE [USERNAME | --role]: pulls an image on this host unless it is there, and touches nothing
 # that runs. With USERNAME it logs in to the image's registry for this pull alone, with the password on stdin; with
 # --role to Amazon ECR, as the role of this EC2 instance.
 

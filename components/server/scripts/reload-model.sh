@@ -29,5 +29,5 @@ body=""
 [ -z "$config" ] || body='{"parameters":{"config":'$(json_string "$config")'}}'
 touch_model_config "$model"
 if ! triton_request POST "/v2/repository/models/$model/load" "$timeout" "$body" || [ "$HTTP_STATUS" != 200 ]; then
-  die "Triton cannot load the model $model: $(triton_error)" "see the log in $DIR/server/logs; what served before still serves"
+  die "Triton cannot load the model $model: $(triton_error)" "see the log in $DIR/server/logs; what was served before is still served"
 fi

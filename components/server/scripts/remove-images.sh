@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# remove-images.sh DIR: removes the images that this deployment has brought to the host, as far as nobody uses them.
+# remove-images.sh DIR: removes the images that this deployment has pulled, unless somebody uses them.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh

@@ -34,21 +34,21 @@ ready_metrics() {
   printf '# TYPE xsched_triton_ready gauge\nxsched_triton_ready %s\n' "$ready"
 }
 
-# The image knows whether its Triton is scheduled. An image without a health check says nothing.
+# The image knows whether its Triton is scheduled. An image without a health check does not say.
 container_healthy() {
   local health
   health=$(docker inspect --format '{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}' "$(container_name)" 2>/dev/null) || return 1
   [ "$health" = healthy ] || [ "$health" = none ]
 }
 
-# Those of tritonserver, not of the processes that it starts.
+# Those of tritonserver, not of its child processes.
 scheduler_metrics() {
   [ "$(deployed_kind)" = container ] || return 0
   # shellcheck disable=SC2016  # expands in the container
   docker exec "$(container_name)" sh -c 'read -r pid <"$1/server" && cat "$1/metrics-$pid"' - "$CONTAINER_STATE" 2>/dev/null || true
 }
 
-# Of a host without a server nothing is said, which is as bad as not ready.
+# A host without a server reports nothing, which counts as not ready.
 write_metrics() {
   if triton_address; then
     { ready_metrics && scheduler_metrics; } >"$folder/.new"
@@ -68,4 +68,4 @@ while kill -0 "$http" 2>/dev/null; do
   sleep 15 &
   wait -n $! "$http" || true
 done
-die "nothing can listen at port $port" "see what uses it: ss -ltnp 'sport = :$port'"
+die "nothing can listen at port $port" "see what uses the port: ss -ltnp 'sport = :$port'"

@@ -37,7 +37,7 @@ container_log() {
   docker logs "$(container_name)" 2>&1 | sed '/^Usage: tritonserver/,$d' | tail -n "$1" || true
 }
 
-# A server that ends is seen by its restarts, since Docker leaves it no time to be seen as ended.
+# An ended server shows in its restarts, since Docker restarts it before it can be seen as ended.
 container_failed() {
   local restarts
   restarts=$(docker inspect --format '{{.RestartCount}}' "$(container_name)" 2>/dev/null) || return 0
@@ -120,7 +120,7 @@ describe_stop() {
   printf 'waiting for requests in flight (%s s)' "$1"
 }
 
-# Whether Docker says so itself: one that does not answer may yet bring the container back.
+# Whether Docker itself says so: a Docker that does not answer may still restart the container.
 container_gone() {
   local found
   found=$(docker ps --all --quiet --filter "name=^/$(container_name)\$" 2>/dev/null) && [ -z "$found" ]

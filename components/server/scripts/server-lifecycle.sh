@@ -62,7 +62,7 @@ stop_server() {
       stop_container "$1" ||
         die "Docker does not remove the container $(container_name)" "see 'docker ps' on the host, start Docker and deploy again"
       ;;
-    # The record is lost, for example with a disk that was full: whatever bears our name is ours.
+    # The record is lost, for example because the disk was full: whatever has our name is ours.
     *)
       stop_process "$1"
       ! command -v docker >/dev/null || stop_container "$1" || true
@@ -129,7 +129,7 @@ print_server() {
   printf '{"pid":%s,"version":%s,"notReady":%s}\n' "$(server_pid)" "$(json_string "$(triton_version)")" "$1"
 }
 
-# An upgrade leaves what it replaced, be it an image or an installation.
+# An upgrade leaves behind what it replaced, whether an image or an installation.
 remove_unused_runtimes() {
   local folder current
   [ "${SETTING[kind]}" != container ] || keep_image "${SETTING[image]}"

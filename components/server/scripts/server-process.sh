@@ -25,7 +25,7 @@ triton_pid() {
 }
 
 # process_start PID: when it began, in clock ticks since boot; with the pid it names one process for certain.
-# Fails if it has ended, also if nobody has collected it yet, as happens where process 1 is no real init.
+# Fails if it has ended, also if nobody has collected it yet, as happens where process 1 is not a real init.
 process_start() {
   local stat
   { stat=$(<"/proc/$1/stat"); } 2>/dev/null || return 1
@@ -62,7 +62,7 @@ process_signal() {
   done
 }
 
-# stop_process GRACE_SECONDS: ends the supervisor, the server and its stubs, first kindly.
+# stop_process GRACE_SECONDS: ends the supervisor, the server and its stubs, gently at first.
 stop_process() {
   local grace=$1 supervisor pids waited=0
   supervisor=$(supervisor_pid) || supervisor=""

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # start-server.sh DIR process|container [IMAGE]: makes DIR's server run with the settings on stdin.
-# Does nothing if it does already. If it cannot be made to, the server that ran before runs again.
+# Does nothing if it does already. If it fails, the server that ran before runs again.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh

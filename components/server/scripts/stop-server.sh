@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# stop-server.sh DIR: ends DIR's server and removes its state: no process, shared memory or port stays behind.
+# stop-server.sh DIR: ends DIR's server and removes its state: no process, shared memory or port is left.
 
 here=$(dirname "${BASH_SOURCE[0]}")
 # shellcheck source=components/host/scripts/host-directory.sh

@@ -65,7 +65,7 @@ wait_for() {
   kill "$sleeper" 2>/dev/null || true
 }
 
-# Someone took the state away or started another supervisor: this one has no business any more.
+# Someone removed the state or started another supervisor: this one is no longer needed.
 is_current() {
   [ "$(supervisor_pid)" = $$ ]
 }

@@ -471,7 +471,7 @@ esac
       const { status, stderr } = await machine.run("configure-agent.sh", [], bad);
       assert.notEqual(status, 0);
       assert.match(stderr, /Invalid JSON schema/);
-      assert.match(stderr, /^error: the CloudWatch agent does not take its configuration/m);
+      assert.match(stderr, /^error: the CloudWatch agent rejects its configuration/m);
       assert.equal(orders().length, 1);
     }
   });

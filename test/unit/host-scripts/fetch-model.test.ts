@@ -153,7 +153,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.deepEqual(await fetches("v1"), ["1/model.py", "1/weights.bin", "1/weights.bin"]);
     await put("1/model.py", "other code\n");
     s3.mischief.set("team/scale/1/model.py", "corrupt");
-    await refused("v2", /s3:.*model\.py arrives corrupt: .*/, /check the network/);
+    await refused("v2", /s3:.*model\.py arrived corrupt: .*/, /check the network/);
     s3.mischief.clear();
     assert.deepEqual(await fetches("v2"), ["1/model.py"]);
   });
@@ -179,7 +179,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     );
     s3.mischief.set("team/scale/1/large.bin", "corrupt");
     fs.rmSync(path.join(directory, "models"), { recursive: true });
-    await refused("v1", /s3:.*large\.bin arrives corrupt: .*/, /check the network/);
+    await refused("v1", /s3:.*large\.bin arrived corrupt: .*/, /check the network/);
   });
 
   it("of 64 MiB and more go through `aws s3 cp`, and are checked as well", async () => {
@@ -222,7 +222,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     const absent = "s3://no-such-bucket-here/scale";
     await refused("v1", /there is no bucket no-such-bucket-here/, /correct the model's source/, absent);
     objects.set("1/absent", { content: Buffer.from("x"), etag: md5("x") });
-    await refused("v1", /the object s3:.*absent has vanished since the deployment began/, /put it back/);
+    await refused("v1", /the object s3:.*absent has been deleted since the deployment began/, /put it back/);
     objects.delete("1/absent");
     await put("1/late", "as it was when the list was made");
     await s3.put(BUCKET, "team/scale/1/late", "as it is now");

@@ -429,7 +429,7 @@ describe("the instance store of a host", function () {
       const { status, stderr } = await machine.run("boot-host.sh");
       s3.mischief.clear();
       assert.notEqual(status, 0);
-      assert.match(stderr, /^error: not all models are back: chat$/m);
+      assert.match(stderr, /^error: some models could not be restored: chat$/m);
       assert.match(stderr, /denies this host access to s3:\/\/instance-store-models\/chat\/1\/weights/);
       assert.equal(read("small", "e1", "1/model.py"), "code");
       await machine.succeed("boot-host.sh");

@@ -121,7 +121,7 @@ describe("digestDirectory", () => {
     assert.throws(digest, isFault(`${at("1/broken")}: leads to nothing`));
     fs.rmSync(at("1/broken"));
     fs.symlinkSync("..", at("1/up"));
-    assert.throws(digest, isFault(`${at("1/up")}: this symbolic link leads back to a folder that it is in`));
+    assert.throws(digest, isFault(`${at("1/up")}: this symbolic link leads back to a folder that contains it`));
   });
 
   function isFault(start: string): (error: unknown) => boolean {
