@@ -217,6 +217,11 @@ TEST_F(CaptureTest, CaptureThatIsGivenUpLeavesNothingBehind)
       ASSERT_EQ(cuCtxDestroy_v2(context), 0);
     }
     ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+    for (const uint64_t stream :
+         {reinterpret_cast<uint64_t>(captured), xsched::kStreamLegacy}) {
+      EXPECT_TRUE(xsched::Inquiry(stream, reinterpret_cast<uint64_t>(context_))
+                      .Allowed());
+    }
     TestStream high(PRIORITY_MAX);
     TestStream low(PRIORITY_MIN);
     EXPECT_EQ(high.Get(), captured);  // used again
