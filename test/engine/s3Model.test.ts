@@ -69,7 +69,7 @@ describe("a model in S3 on the real engine", () => {
   it("fails the preview if it is missing, before anything is created", async () => {
     const { code, output } = await workspace.npm("preview");
     assert.notEqual(code, 0);
-    assert.match(output, /s3:\/\/weights-of-the-team\/models\/scale: nothing lies there/);
+    assert.match(output, /s3:\/\/weights-of-the-team\/models\/scale: there are no objects/);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts")));
     await workspace.installTriton();
   });

@@ -56,7 +56,7 @@ export function modelObjects(source: string, listed: readonly ModelObject[]): re
   }
   if (!objects.some(({ path }) => path.includes("/") && isVersion(path.split("/")[0] ?? ""))) {
     throw new pulumi.RunError(
-      `${source}: ${listed.length === 0 ? "there is nothing there" : "there is no version folder"}\n` +
+      `${source}: ${listed.length === 0 ? "there are no objects" : "there is no version folder"}\n` +
         `  allowed: objects below at least one version: ${source}/1/…\n  fix: put the model's files there, or correct the source`,
     );
   }

@@ -138,7 +138,10 @@ describe("build-engines.sh", () => {
     state("gpus", "");
     const { status, stderr } = build();
     assert.equal(status, 1);
-    assert.match(stderr, /^error: this host has no working GPU to build an engine on: NVIDIA-SMI has failed\nfix: /m);
+    assert.match(
+      stderr,
+      /^error: this host has no working GPU to build an engine on: NVIDIA-SMI has failed\nfix: /m,
+    );
     assert.equal(fs.existsSync(path.join(folder, "state/calls")), false);
   });
 

@@ -118,10 +118,13 @@ describe("digestDirectory", () => {
 
   it("reports what it cannot read", () => {
     fs.symlinkSync("nowhere", at("1/broken"));
-    assert.throws(digest, isFault(`${at("1/broken")}: leads to nothing`));
+    assert.throws(digest, isFault(`${at("1/broken")}: leads nowhere`));
     fs.rmSync(at("1/broken"));
     fs.symlinkSync("..", at("1/up"));
-    assert.throws(digest, isFault(`${at("1/up")}: this symbolic link leads back to a folder that contains it`));
+    assert.throws(
+      digest,
+      isFault(`${at("1/up")}: this symbolic link leads back to a folder that contains it`),
+    );
   });
 
   function isFault(start: string): (error: unknown) => boolean {

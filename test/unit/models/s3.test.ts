@@ -30,7 +30,7 @@ describe("the objects of a model in S3", () => {
   });
 
   for (const [names, message] of [
-    [[], /nothing lies there\n {2}allowed: .*\n {2}fix: put the model's files there/],
+    [[], /there are no objects\n {2}allowed: .*\n {2}fix: put the model's files there/],
     [["config.pbtxt"], /there is no version folder/],
     [["1"], /there is no version folder/],
     [["latest/a"], /there is no version folder/],
@@ -126,7 +126,7 @@ describe("a model in S3, read with the SDK", function () {
   });
 
   it("is refused with a fix if it is missing", async () => {
-    await assert.rejects(readS3Model("s3://sdk-bucket/nothing"), /sdk-bucket\/nothing: nothing lies there/);
+    await assert.rejects(readS3Model("s3://sdk-bucket/nothing"), /sdk-bucket\/nothing: there are no objects/);
     await assert.rejects(readS3Model("s3://no-such-bucket/m"), /there is no bucket no-such-bucket\n {2}fix:/);
   });
 
