@@ -41,8 +41,8 @@ describe("the stack dev, on a stand-in for AWS", function () {
     }
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
-    assert.match(output, /aws:ecr:Repository\s+registry-repository\s+create/);
-    assert.match(output, /docker-build:index:Image\s+image-build\s+create/);
+    assert.match(output, /aws:ecr:Repository\s+triton-registry-repository\s+create/);
+    assert.match(output, /docker-build:index:Image\s+triton-image-build\s+create/);
     assert.match(output, /command:remote:Command\s+triton-server-image\s+create/);
     assert.deepEqual(stack.everything(), []);
   });
