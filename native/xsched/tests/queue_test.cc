@@ -413,6 +413,18 @@ TEST_F(QueueTest, CancelledThreadLeavesNoQueueReady)
   }
 }
 
+TEST_F(QueueTest, HardwareQueueCanBeSynchronisedWithoutAnXQueue)
+{
+  TestStream stream;
+  HwQueueHandle hwq = 0;
+  ASSERT_EQ(CudaQueueCreate(&hwq, stream.Get()), kXSchedSuccess);
+  ASSERT_EQ(stream.Launch(Kernel(1000)), 0);
+  EXPECT_EQ(HwQueueSynchronize(hwq), kXSchedSuccess);
+  EXPECT_EQ(cuStreamQuery(stream.Get()), 0);
+  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
+  EXPECT_EQ(HwQueueSynchronize(hwq), kXSchedErrorNotFound);
+}
+
 // An integration that destroys its streams, but never its XQueues.
 TEST_F(QueueTest, QueuesWhoseStreamsAreGoneAreUsedAgain)
 {

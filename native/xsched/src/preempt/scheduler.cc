@@ -56,9 +56,8 @@ Scheduler::DestroyHwQueue(HwQueueHandle handle)
 XResult
 Scheduler::SynchronizeHwQueue(HwQueueHandle handle)
 {
-  const Queue* queue = registry_.FindHwQueue(handle);
-  return queue == nullptr ? kXSchedErrorNotFound
-                          : WaitAll(Registry::HandleOf(*queue));
+  Queue* queue = registry_.FindHwQueue(handle);
+  return queue == nullptr ? kXSchedErrorNotFound : Synchronize(queue);
 }
 
 XResult
@@ -159,9 +158,12 @@ XResult
 Scheduler::WaitAll(XQueueHandle handle)
 {
   Queue* queue = registry_.FindQueue(handle);
-  if (queue == nullptr) {
-    return kXSchedErrorNotFound;
-  }
+  return queue == nullptr ? kXSchedErrorNotFound : Synchronize(queue);
+}
+
+XResult
+Scheduler::Synchronize(Queue* queue)
+{
   const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
   if (stream == 0) {
     return kXSchedSuccess;  // it is gone, and its work with it

@@ -176,6 +176,7 @@ class XSCHED_INTERNAL Scheduler {
  private:
   Scheduler();
 
+  XResult Synchronize(Queue* queue);
   static void MarkReady(Queue* queue);
   static void RememberWork(Queue* queue);
 
