@@ -86,13 +86,31 @@ class RecordingPolicy final : public Policy {
   Told* const told_;
 };
 
+// Never freed, as the scheduler's are: threads remember what they worked for.
+template <typename Kept>
+Kept*
+Keep(std::unique_ptr<Kept> object)
+{
+  static auto* const all = new std::vector<std::unique_ptr<Kept>>;
+  all->push_back(std::move(object));
+  return all->back().get();
+}
+
+struct Parts {
+  FakeHardware hardware;
+  Device device{0, HighestPriorityFirst()};
+  Context context{&hardware, &device, kContext};
+  Queue queues[40];
+};
+
 class DeviceTest : public testing::Test {
  protected:
   static constexpr int kQueues = 4;
 
   DeviceTest()
   {
-    for (Queue& queue : queues_) {
+    for (int i = 0; i < kQueues; ++i) {
+      Queue& queue = queues_[i];
       queue.context.store(&context_);
       queue.turn.store(device_->GetTurn());
       queue.flight.Attach(context_.Events());
@@ -155,7 +173,7 @@ class DeviceTest : public testing::Test {
   std::unique_ptr<Blocked> Ask(int index)
   {
     ++queues_[index].submitted;
-    return std::make_unique<Blocked>(device_.get(), &queues_[index]);
+    return std::make_unique<Blocked>(device_, &queues_[index]);
   }
 
   // As another thread, which has no work of its own.
@@ -166,11 +184,11 @@ class DeviceTest : public testing::Test {
     return blocked;
   }
 
-  FakeHardware hardware_;
-  std::unique_ptr<Device> device_ =
-      std::make_unique<Device>(0, HighestPriorityFirst());
-  Context context_{&hardware_, device_.get(), kContext};
-  Queue queues_[kQueues];
+  Parts* const parts_ = Keep(std::make_unique<Parts>());
+  FakeHardware& hardware_ = parts_->hardware;
+  Device* const device_ = &parts_->device;
+  Context& context_ = parts_->context;
+  Queue* const queues_ = parts_->queues;
 };
 
 TEST_F(DeviceTest, QueuesThatLaunchUnderTheLimitShareIt)
@@ -397,8 +415,8 @@ TEST_F(DeviceTest, ThreadWaitsForOthersButNotForItself)
 // However many queues the thread works for.
 TEST_F(DeviceTest, ThreadNeverWaitsForManyQueuesOfItsOwn)
 {
-  constexpr int kMany = 40;
-  const auto many = std::make_unique<Queue[]>(kMany);
+  constexpr int kMany = 36;
+  Queue* const many = queues_ + kQueues;
   SetPriority(0, 0);
   for (int i = 0; i < kMany; ++i) {
     Queue& queue = many[i];
