@@ -3,8 +3,6 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { COMPONENTS } from "./components";
-
 /** What the plugin needs of its schema. */
 interface Schema {
   readonly version: string;
@@ -29,12 +27,14 @@ class Provider implements pulumi.provider.Provider {
     return Promise.resolve(this.text);
   }
 
-  public construct(
+  public async construct(
     name: string,
     token: string,
     inputs: pulumi.Inputs,
     options: pulumi.ComponentResourceOptions,
   ): Promise<pulumi.provider.ConstructResult> {
+    // Whoever only asks for the schema does not wait for the components.
+    const { COMPONENTS } = await import("./components");
     const found = COMPONENTS.find((each) => token === `xsched-triton:index:${each.name}`);
     const properties = this.described.resources[token]?.properties;
     if (found === undefined || properties === undefined) {
@@ -45,7 +45,7 @@ class Provider implements pulumi.provider.Provider {
     const state = Object.fromEntries(
       Object.keys(properties).map((key) => [key, (instance as unknown as pulumi.Inputs)[key] as unknown]),
     );
-    return Promise.resolve({ urn: instance.urn, state });
+    return { urn: instance.urn, state };
   }
 }
 
