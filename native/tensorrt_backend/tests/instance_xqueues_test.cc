@@ -11,6 +11,7 @@
 #include "allocations.h"
 #include "backend_fixture.h"
 #include "environment.h"
+#include "xsched_calls.h"
 
 namespace {
 
@@ -81,9 +82,9 @@ TEST_F(InstanceXQueuesTest, OneWarningIfSchedulingIsNotRequired)
        {static_cast<const char*>(nullptr), "", "OFF", "0"}) {
     const Environment required("XSCHED_REQUIRED", value);
     std::vector<StreamXQueue> xqueues;
-    ASSERT_EQ(cuCtxSetCurrent(nullptr), 0);
+    calls::Fail("CudaQueueCreate", kXSchedErrorHardware);
     EXPECT_EQ(Create({a.Get(), b.Get()}, &xqueues), "");
-    ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+    calls::Reset();
     EXPECT_TRUE(xqueues.empty());
     const auto log = server::TakeLog();
     ASSERT_EQ(log.size(), 1u);

@@ -261,11 +261,12 @@ Registry::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
   queue->blocked.store(0, std::memory_order_relaxed);
   queue->blocked_ns.store(0, std::memory_order_relaxed);
   queue->preemptions.store(0, std::memory_order_relaxed);
+  // The only step that can fail, for want of memory.
+  queue->Home()->GetDevice()->Add(queue);
   entry.life = Life::kScheduled;
   entry.has_xqueue = true;
   entry.id = ++last_id_;
   entry.name.clear();
-  queue->Home()->GetDevice()->Add(queue);
   // Release: all of the above before a launch takes the queue seriously.
   queue->scheduled.store(true, std::memory_order_release);
   scheduled.fetch_add(1, std::memory_order_relaxed);
