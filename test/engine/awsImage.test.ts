@@ -129,7 +129,9 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
       const error = await failure("ecr:GetAuthorizationToken");
       assert.match(
         error,
-        new RegExp(`^the role of this instance may not log in to ${REGISTRY}\n +fix: check the instance profile`),
+        new RegExp(
+          `^the role of this instance may not log in to ${REGISTRY}\n +fix: check the instance profile`,
+        ),
       );
       assert.equal((await ecr.tags(repository())).length, 2);
     });
