@@ -74,11 +74,14 @@ Captures::End(const Ends& ends)
   std::vector<Capture> ended;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    const auto rest = std::stable_partition(
-        captures_.begin(), captures_.end(),
-        [&](const Capture& capture) { return !ends(capture); });
-    ended.assign(rest, captures_.end());
-    captures_.erase(rest, captures_.end());
+    for (auto each = captures_.begin(); each != captures_.end();) {
+      if (ends(*each)) {
+        ended.push_back(*each);
+        each = captures_.erase(each);
+      } else {
+        ++each;
+      }
+    }
     count_.store(captures_.size(), std::memory_order_relaxed);
   }
   for (const Capture& capture : ended) {
