@@ -1,0 +1,81 @@
+"""The commands, and how one is run."""
+
+import importlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from .console import write_result
+from .directory import HostDirectory
+from .errors import HostError
+
+#: Module and function of each command. Imported only when called: a command should start in a blink.
+COMMANDS: Dict[str, str] = {
+    "probe": "probe:probe",
+}
+
+
+class Request:
+    """What a command is asked to do."""
+
+    def __init__(self, directory: HostDirectory, words: List[str], text: Optional[str] = None) -> None:
+        self.directory = directory
+        #: What follows the command's name.
+        self.words = words
+        self._text = text
+
+    @property
+    def text(self) -> str:
+        """Standard input."""
+        if self._text is None:
+            self._text = sys.stdin.read()
+        return self._text
+
+    @property
+    def body(self) -> Dict[str, Any]:
+        """Standard input as a JSON object."""
+        try:
+            body = json.loads(self.text)
+        except ValueError as error:
+            raise HostError(f"standard input is not JSON: {error}", "pass one JSON object") from None
+        if not isinstance(body, dict):
+            raise HostError("standard input is not a JSON object", "pass one JSON object")
+        return body
+
+    def word(self, index: int, what: str) -> str:
+        """An argument that must be there."""
+        if index >= len(self.words):
+            raise HostError(f"the {what} is missing", f"give it as argument {index + 1} of the command")
+        return self.words[index]
+
+
+def run(directory: HostDirectory, name: str, words: List[str], text: Optional[str] = None) -> Any:
+    """Runs a command and returns its result, which must be fit for JSON; None if it has none."""
+    if name not in COMMANDS:
+        raise HostError(f"there is no command '{name}'", f"use one of: {', '.join(sorted(COMMANDS))}")
+    module, function = COMMANDS[name].split(":")
+    handler = getattr(importlib.import_module(f".{module}", __package__), function)
+    return handler(Request(directory, words, text))
+
+
+def main(argv: List[str]) -> int:
+    """`bin/agent COMMAND [WORD…]`: works in the folder in whose `bin` the program lies."""
+    # A caller that hangs up ends the command at its next word, so that it can tidy up.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    try:
+        if len(argv) < 2:
+            raise HostError("no command is given", f"use one of: {', '.join(sorted(COMMANDS))}")
+        directory = HostDirectory(Path(argv[0]).resolve().parent.parent)
+        result = run(directory, argv[1], argv[2:])
+        if result is not None:
+            write_result(result)
+    except HostError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

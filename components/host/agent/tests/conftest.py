@@ -1,0 +1,19 @@
+"""Fixtures of the agent's tests. They need no Pulumi, no root and no network."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+AGENT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(AGENT))
+
+from agent.directory import HostDirectory  # noqa: E402
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> HostDirectory:
+    """An empty folder of a host whose name needs quotes, because users have such."""
+    path = tmp_path / "the host's directory"
+    path.mkdir()
+    return HostDirectory(path)

@@ -1,0 +1,63 @@
+"""How a command is called, and what it answers."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipapp
+from pathlib import Path
+
+import pytest
+from agent import commands
+from agent.commands import Request, main, run
+from agent.directory import HostDirectory
+from agent.errors import HostError
+
+SOURCE = Path(commands.__file__).parent
+
+
+def test_the_zipapp_answers_with_its_folder(directory: HostDirectory) -> None:
+    program = directory.path / "bin/agent"
+    program.parent.mkdir()
+    staging = directory.path / "staging"
+    staging.mkdir()
+    shutil.copytree(SOURCE, staging / "agent")
+    shutil.copy(SOURCE.parent / "__main__.py", staging)
+    zipapp.create_archive(staging, program, interpreter=sys.executable + " -I")
+    finished = subprocess.run([str(program), "probe"], stdout=subprocess.PIPE, text=True, check=True)
+    marker, _, result = finished.stdout.strip().partition(" ")
+    assert marker == "xsched-triton-result"
+    facts = json.loads(result)
+    assert facts["directory"] == str(directory.path)
+    assert set(facts) == {"directory", "os", "arch", "glibc", "python", "gpus", "docker"}
+
+
+def test_unknown_and_missing_commands_are_named(capsys: pytest.CaptureFixture) -> None:
+    assert main(["/opt/x/bin/agent", "dance"]) == 1
+    assert "error: there is no command 'dance'\nfix: use one of: " in capsys.readouterr().err
+    assert main(["/opt/x/bin/agent"]) == 1
+    assert "error: no command is given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_input_that_is_no_object_is_refused(directory: HostDirectory, text: str) -> None:
+    with pytest.raises(HostError, match="standard input is not"):
+        _ = Request(directory, [], text).body
+
+
+def test_missing_words_are_named(directory: HostDirectory) -> None:
+    with pytest.raises(HostError, match="the model name is missing"):
+        Request(directory, []).word(0, "model name")
+
+
+def test_every_command_exists(directory: HostDirectory) -> None:
+    for name in commands.COMMANDS:
+        module, function = commands.COMMANDS[name].split(":")
+        assert (SOURCE / f"{module.replace('.', '/')}.py").exists() or (
+            SOURCE / module / "__init__.py"
+        ).exists(), name
+        assert function
+
+
+def test_probe_runs_in_process(directory: HostDirectory) -> None:
+    assert run(directory, "probe", [])["arch"]
