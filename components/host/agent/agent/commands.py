@@ -14,6 +14,14 @@ from .errors import HostError
 #: Module and function of each command. Imported only when called: a command should start in a blink.
 COMMANDS: Dict[str, str] = {
     "probe": "probe:probe",
+    "install-services": "services:install",
+    "remove-services": "services:remove",
+    "boot": "boot:boot",
+    "resume-host": "boot:resume",
+    "watch-spot": "spot:watch",
+    "serve-metrics": "metrics:serve",
+    "configure-cloudwatch": "cloudwatch:configure",
+    "remove-cloudwatch": "cloudwatch:remove",
 }
 
 

@@ -35,6 +35,11 @@ class HostDirectory:
         return hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
 
     @property
+    def agent(self) -> Path:
+        """This program, as units of systemd and other commands start it."""
+        return self.path / "bin/agent"
+
+    @property
     def models(self) -> Path:
         """`store/MODEL/DIGEST` holds what is stored, `repository/MODEL` links to what serves."""
         return self.path / "models"

@@ -9,6 +9,7 @@ AGENT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(AGENT))
 
 from agent.directory import HostDirectory  # noqa: E402
+from stand_in_machine import Machine  # noqa: E402
 
 
 @pytest.fixture
@@ -17,3 +18,9 @@ def directory(tmp_path: Path) -> HostDirectory:
     path = tmp_path / "the host's directory"
     path.mkdir()
     return HostDirectory(path)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine that a test may change."""
+    return Machine(tmp_path, monkeypatch)

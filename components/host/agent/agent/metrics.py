@@ -1,0 +1,158 @@
+"""What Triton's own metrics do not say, in Prometheus' text format over HTTP, on this host only: whether the server and
+each model is ready, which models are set aside, and what the scheduler counts for each of its queues."""
+
+import importlib
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+from .commands import Request
+from .console import progress
+from .directory import HostDirectory
+from .errors import HostError
+
+#: Where the CloudWatch agent scrapes; components/observability/agentConfig.ts.
+PORT = 9464
+#: Seconds between two computations, and after which a text is too old to be true.
+INTERVAL = 15
+LONGEST = 60
+
+
+class ModelState(NamedTuple):
+    """A model that is deployed."""
+
+    name: str
+    ready: bool
+    #: Whether the supervisor does not load it any more, because it has taken the server down.
+    set_aside: bool
+
+
+def gauge(name: str, values: Sequence[Tuple[str, bool]]) -> str:
+    """A metric with 1 or 0 for each set of labels."""
+    lines = [f"# TYPE {name} gauge", *(f"{name}{labels} {int(value)}" for labels, value in values)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def text_of(models: Sequence[ModelState], server_ready: bool, scheduler: str) -> str:
+    """All metrics. Triton counts as ready only if every model that is deployed is."""
+
+    def labels(model: ModelState) -> str:
+        # Prometheus' form of a label's value is that of JSON, as far as a model's name goes.
+        return f"{{model={json.dumps(model.name, ensure_ascii=False)}}}"
+
+    ready = server_ready and all(model.ready for model in models)
+    return (
+        gauge("xsched_triton_model_ready", [(labels(model), model.ready) for model in models])
+        + gauge("xsched_triton_model_set_aside", [(labels(model), model.set_aside) for model in models])
+        + gauge("xsched_triton_ready", [("", ready)])
+        + scheduler
+    )
+
+
+class Metrics:
+    """The text as of a moment ago."""
+
+    def __init__(
+        self,
+        directory: HostDirectory,
+        *,
+        model_states: Callable[[HostDirectory], List[ModelState]],
+        server_ready: Callable[[HostDirectory], bool],
+        scheduler_metrics: Callable[[HostDirectory], str],
+    ) -> None:
+        self._directory = directory
+        self._model_states = model_states
+        self._server_ready = server_ready
+        self._scheduler_metrics = scheduler_metrics
+        self._known: Optional[Tuple[float, str]] = None
+        self._fault = ""
+
+    def compute(self) -> None:
+        """Looks at the server again. A host without one reports nothing, which counts as not ready."""
+        if not self._directory.server.is_dir():
+            self._known = None
+            return
+        try:
+            text = text_of(
+                self._model_states(self._directory),
+                self._server_ready(self._directory),
+                self._scheduler_metrics(self._directory),
+            )
+        except (HostError, OSError, ValueError) as error:
+            self._say(str(error))
+            self._known = None
+        else:
+            self._say("")
+            self._known = (time.monotonic(), text)
+
+    def _say(self, fault: str) -> None:
+        """Says a fault once, not every few seconds."""
+        if fault not in {"", self._fault}:
+            progress(fault)
+        self._fault = fault
+
+    def keep_computing(self) -> None:
+        while True:
+            self.compute()
+            time.sleep(INTERVAL)
+
+    @property
+    def text(self) -> Optional[str]:
+        """None if nothing is known, also if a computation hangs."""
+        known = self._known
+        return None if known is None or time.monotonic() - known[0] > LONGEST else known[1]
+
+
+def server_of(metrics: Metrics, port: int) -> ThreadingHTTPServer:
+    """Answers with what `metrics` knows, on this host only."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        #: A client that says nothing does not hold a thread forever.
+        timeout = 60
+
+        def do_GET(self) -> None:
+            text = metrics.text if self.path.partition("?")[0] in {"/metrics", "/metrics.txt"} else None
+            body = b"" if text is None else text.encode()
+            self.send_response(HTTPStatus.NOT_FOUND if text is None else HTTPStatus.OK)
+            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """A request a minute is no news."""
+
+    ThreadingHTTPServer.daemon_threads = True
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    except OSError as error:
+        raise HostError(
+            f"nothing can listen at port {port}: {error.strerror}",
+            f"see what uses the port: ss -ltnp 'sport = :{port}'",
+        ) from None
+
+
+def port_of(words: Sequence[str]) -> int:
+    if not words:
+        return PORT
+    if not (words[0].isdecimal() and int(words[0]) < 65536):
+        raise HostError(f"'{words[0]}' is not a port", "use a number below 65536")
+    return int(words[0])
+
+
+def serve(request: Request) -> None:
+    """The command `serve-metrics [PORT]`."""
+    status = importlib.import_module(".server.status", __package__)
+    metrics = Metrics(
+        request.directory,
+        model_states=status.model_states,
+        server_ready=status.server_ready,
+        scheduler_metrics=status.scheduler_metrics,
+    )
+    with server_of(metrics, port_of(request.words)) as server:
+        threading.Thread(target=metrics.keep_computing, daemon=True).start()
+        server.serve_forever()

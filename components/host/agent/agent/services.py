@@ -1,0 +1,110 @@
+"""What runs on a host beside the server, by systemd of the machine.
+
+boot     after each start of the machine: instance store, models, server
+spot     drains the server when AWS is about to take the instance back
+metrics  says over HTTP whether the server is ready, and what the scheduler counts
+"""
+
+import shutil
+from typing import Dict, List, Sequence
+
+from . import instance_store
+from .commands import Request
+from .directory import HostDirectory
+from .errors import HostError
+from .units import MachineSystemd, require_root, unit_name, unit_text, user_name
+
+SERVICES = ("boot", "spot", "metrics")
+
+# A refill of the models can take minutes.
+ONCE = ["Type=oneshot", "RemainAfterExit=yes", "TimeoutStartSec=1800", "Restart=on-failure", "RestartSec=30"]
+ALWAYS = ["Restart=always", "RestartSec=5"]
+
+
+def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
+    """The units that make up these services: text by name, in the order in which they are started."""
+    # Not as root: what it starts could not be stopped by the user who deploys.
+    owner = [f"User={user_name(directory.path.stat().st_uid)}"]
+    # What it has started is not part of it, but a server that runs on when the unit is restarted.
+    starter = [*owner, "KillMode=process"]
+
+    def text(description: str, command: str, unit: List[str], *service: str) -> str:
+        return unit_text(
+            description,
+            [str(directory.agent), command],
+            unit=unit,
+            service=service,
+            target=MachineSystemd.target,
+        )
+
+    texts: Dict[str, str] = {}
+    if "boot" in services:
+        # Docker starts Triton again by itself: the models are to be there before. A Deep Learning AMI has the first say
+        # on the disks.
+        texts["boot"] = text(
+            f"models and server of {directory.path}",
+            "boot",
+            [
+                "After=network-online.target local-fs.target dlami-nvme.service",
+                "Wants=network-online.target",
+                "Before=docker.service",
+            ],
+            *ONCE,
+        )
+        # The rest of the boot needs Docker, which waits for the first part.
+        texts["resume"] = text(
+            f"server of {directory.path}",
+            "resume-host",
+            [f"After=docker.service {unit_name(directory, 'boot')}"],
+            *starter,
+            *ONCE,
+        )
+    if "spot" in services:
+        texts["spot"] = text(
+            "notice of a spot interruption",
+            "watch-spot",
+            ["After=network-online.target"],
+            *starter,
+            *ALWAYS,
+        )
+    if "metrics" in services:
+        texts["metrics"] = text(
+            f"metrics of {directory.path}",
+            "serve-metrics",
+            ["After=network.target"],
+            *owner,
+            *ALWAYS,
+        )
+    return texts
+
+
+def set_services(directory: HostDirectory, services: Sequence[str]) -> None:
+    """Exactly these run. Units that an earlier release has made have the same names, and are replaced."""
+    for service in services:
+        if service not in SERVICES:
+            raise HostError(f"'{service}' is not a service", f"choose from {', '.join(SERVICES)}")
+    require_root()
+    if shutil.which("systemctl") is None:
+        raise HostError("this host has no systemd", "use a machine image with systemd, such as Ubuntu")
+    if "boot" in services:
+        instance_store.mount(directory)
+    systemd = MachineSystemd()
+    wanted = units(directory, services)
+    for name, text in wanted.items():
+        systemd.install(unit_name(directory, name), text)
+    for name in ("boot", "resume", "spot", "metrics"):
+        if name not in wanted:
+            systemd.remove(unit_name(directory, name))
+
+
+def install(request: Request) -> None:
+    """The command `install-services NAME…`."""
+    set_services(request.directory, request.words)
+
+
+def remove(request: Request) -> None:
+    """The command `remove-services`."""
+    if not request.directory.path.is_dir():
+        return
+    set_services(request.directory, [])
+    instance_store.unmount(request.directory)
