@@ -4,10 +4,12 @@ import os
 import pwd
 import subprocess
 import sys
-from typing import Optional
+from typing import Dict, List
 
 from . import instance_store
 from .commands import Request, run
+from .console import progress
+from .directory import HostDirectory
 from .errors import HostError
 
 
@@ -38,12 +40,40 @@ def resume(request: Request) -> None:
     if not (directory.server / "settings").exists():
         # Nothing is deployed yet, or nothing any more.
         return
-    failure: Optional[HostError] = None
+    failures = []
     try:
         run(directory, "refill", [])
     except HostError as error:
         # The other models are there.
-        failure = error
-    run(directory, "resume", [])
-    if failure is not None:
-        raise failure
+        failures.append(error)
+    try:
+        run(directory, "resume", [])
+    except HostError as error:
+        failures.append(error)
+    else:
+        failures += _load_the_rest(directory)
+    for failure in failures[:-1]:
+        progress(str(failure))
+    if failures:
+        raise failures[-1]
+
+
+def _load_the_rest(directory: HostDirectory) -> List[HostError]:
+    """Loads the models that the server was started without, because they were restored later. Returns what failed."""
+    waiting = [
+        model["name"]
+        for model in run(directory, "status", [])["models"]
+        # A link without an end belongs to a model that could not be restored.
+        if not model["ready"] and not model["setAside"] and (directory.repository / model["name"]).is_dir()
+    ]
+    while True:
+        failed: Dict[str, HostError] = {}
+        for name in waiting:
+            try:
+                run(directory, "reload", [name], "")
+            except HostError as error:
+                failed[name] = error
+        if len(failed) in {0, len(waiting)}:
+            return list(failed.values())
+        # One that depends on another may have come first.
+        waiting = list(failed)

@@ -7,7 +7,7 @@ import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Optional, Protocol, Sequence, Tuple
 
 from .commands import Request
 from .console import progress
@@ -21,13 +21,18 @@ INTERVAL = 15
 LONGEST = 60
 
 
-class ModelState(NamedTuple):
-    """A model that is deployed."""
+class ModelState(Protocol):
+    """A model that is deployed, as server.status describes it."""
 
-    name: str
-    ready: bool
-    #: Whether the supervisor does not load it any more, because it has taken the server down.
-    set_aside: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def aside(self) -> str:
+        """Why it is not loaded any more; empty if it may be."""
 
 
 def gauge(name: str, values: Sequence[Tuple[str, bool]]) -> str:
@@ -46,7 +51,7 @@ def text_of(models: Sequence[ModelState], server_ready: bool, scheduler: str) ->
     ready = server_ready and all(model.ready for model in models)
     return (
         gauge("xsched_triton_model_ready", [(labels(model), model.ready) for model in models])
-        + gauge("xsched_triton_model_set_aside", [(labels(model), model.set_aside) for model in models])
+        + gauge("xsched_triton_model_set_aside", [(labels(model), model.aside != "") for model in models])
         + gauge("xsched_triton_ready", [("", ready)])
         + scheduler
     )
@@ -59,7 +64,7 @@ class Metrics:
         self,
         directory: HostDirectory,
         *,
-        model_states: Callable[[HostDirectory], List[ModelState]],
+        model_states: Callable[[HostDirectory], Sequence[ModelState]],
         server_ready: Callable[[HostDirectory], bool],
         scheduler_metrics: Callable[[HostDirectory], str],
     ) -> None:

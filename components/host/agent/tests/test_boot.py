@@ -2,7 +2,7 @@
 
 import os
 import pwd
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 from agent import boot
@@ -22,14 +22,22 @@ class Commands:
 
     def __init__(self, *failing: str) -> None:
         self.called: List[str] = []
-        self._failing = failing
+        self.failing = set(failing)
+        #: What "status" says.
+        self.models: List[Dict[str, Any]] = []
+        #: What a model needs before it can be loaded.
+        self.needs: Dict[str, str] = {}
 
     def __call__(
         self, directory: HostDirectory, name: str, words: List[str], text: Optional[str] = None
-    ) -> None:
-        self.called.append(" ".join([name, *words]))
-        if name in self._failing:
-            raise HostError(f"{name} does not work", "try again")
+    ) -> Any:
+        if name == "status":
+            return {"models": self.models}
+        call = " ".join([name, *words])
+        self.called.append(call)
+        if call in self.failing or self.needs.get(call, call) not in self.called:
+            raise HostError(f"{call} does not work", "try again")
+        return None
 
 
 @pytest.fixture(autouse=True)
@@ -61,20 +69,65 @@ def test_boot_refills_as_the_owner(machine: Machine, monkeypatch: pytest.MonkeyP
     assert ended.value.code == 3
 
 
-def test_resume_without_a_server_does_nothing(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    commands = Commands()
-    monkeypatch.setattr(boot, "run", commands)
+@pytest.fixture
+def commands(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The commands of a machine with a server."""
+    machine.directory.server.mkdir()
+    (machine.directory.server / "settings").touch()
+    found = Commands()
+    monkeypatch.setattr(boot, "run", found)
+    return found
+
+
+def resume(machine: Machine) -> None:
     boot.resume(Request(machine.directory, []))
+
+
+def deploy(machine: Machine, *names: str) -> "list[dict[str, Any]]":
+    """Models that are stored and linked, and not ready."""
+    for name in names:
+        (machine.directory.repository / name).mkdir(parents=True)
+    return [{"name": name, "ready": False, "setAside": False} for name in names]
+
+
+def test_resume_without_a_server_does_nothing(machine: Machine, commands: Commands) -> None:
+    (machine.directory.server / "settings").unlink()
+    resume(machine)
     assert commands.called == []
 
 
 def test_resume_starts_the_server_although_a_model_is_lost(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, commands: Commands, capsys: pytest.CaptureFixture
 ) -> None:
-    machine.directory.server.mkdir()
-    (machine.directory.server / "settings").touch()
-    commands = Commands("refill")
-    monkeypatch.setattr(boot, "run", commands)
+    commands.failing = {"refill"}
     with pytest.raises(HostError, match="refill does not work"):
-        boot.resume(Request(machine.directory, []))
+        resume(machine)
     assert commands.called == ["refill", "resume"]
+    commands.failing = {"refill", "resume"}
+    with pytest.raises(HostError, match="resume does not work"):
+        resume(machine)
+    assert "error: refill does not work\n" in capsys.readouterr().err
+
+
+def test_resume_loads_what_has_come_back_since_the_server_started(
+    machine: Machine, commands: Commands
+) -> None:
+    commands.models = [
+        *deploy(machine, "ensemble", "late"),
+        {"name": "ready", "ready": True, "setAside": False},
+        {"name": "harmful", "ready": False, "setAside": True},
+        {"name": "lost", "ready": False, "setAside": False},
+    ]
+    commands.needs = {"reload ensemble": "reload late"}
+    resume(machine)
+    assert commands.called == ["refill", "resume", "reload ensemble", "reload late", "reload ensemble"]
+
+
+def test_resume_says_which_model_cannot_be_loaded(
+    machine: Machine, commands: Commands, capsys: pytest.CaptureFixture
+) -> None:
+    commands.models = deploy(machine, "a", "b", "c")
+    commands.failing = {"reload a", "reload c"}
+    with pytest.raises(HostError, match="reload c does not work"):
+        resume(machine)
+    assert "error: reload a does not work\n" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The instance store of a host, with real block devices, file systems and LVM."""
 
+import contextlib
 import os
 import shutil
 import stat
@@ -299,18 +300,19 @@ def test_is_never_a_disk_that_the_user_may_not_read(open_machine: Machine) -> No
     )
     (machine.folder / "as-root").touch()
     (machine.folder / "as-root").chmod(0o666)
-    machine.install_agent()
-    finished = subprocess.run(
-        [
-            *["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
-            *[str(machine.directory.agent), "install-services", "boot"],
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    child = os.fork()
+    if child == 0:
+        # Not by another Python: "nobody" may not be able to run the one of these tests.
+        with contextlib.suppress(BaseException):
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            instance_store.mount(machine.directory)
+            os._exit(0)
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
     disks.remove()
-    assert finished.returncode == 0, finished.stderr
+    assert os.WEXITSTATUS(status) == 0
     asked = machine.lines("as-root")
     assert f"blkid -p {device}" in asked
     assert not any("mkfs" in line or line.startswith("mount") for line in asked)

@@ -4,15 +4,23 @@ import http.client
 import socket
 import textwrap
 import threading
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, NamedTuple, Tuple
 
 import pytest
 from agent import metrics as module
 from agent.directory import HostDirectory
 from agent.errors import HostError
-from agent.metrics import Metrics, ModelState, port_of, server_of, text_of
+from agent.metrics import Metrics, port_of, server_of, text_of
 
 SCHEDULER = 'xsched_queue_blocked_total{name="a/a_0"} 7\n'
+
+
+class ModelState(NamedTuple):
+    """As server.status has it."""
+
+    name: str
+    ready: bool = True
+    aside: str = ""
 
 
 class Server:
@@ -21,7 +29,7 @@ class Server:
     def __init__(self, directory: HostDirectory) -> None:
         directory.server.mkdir()
         self.live = True
-        self.models = [ModelState("scale", ready=True, set_aside=False)]
+        self.models = [ModelState("scale")]
         self.fault = ""
         self.metrics = Metrics(
             directory,
@@ -48,8 +56,8 @@ def server(directory: HostDirectory) -> Server:
 
 def test_all_of_them() -> None:
     models = [
-        ModelState("scale", ready=True, set_aside=False),
-        ModelState('a "b"\\', ready=False, set_aside=True),
+        ModelState("scale"),
+        ModelState('a "b"\\', ready=False, aside="it ends the server"),
     ]
     assert text_of(models, True, SCHEDULER) == textwrap.dedent(
         """\
@@ -71,7 +79,7 @@ def test_triton_counts_as_ready_only_with_all_its_models(server: Server) -> None
     server.live = False
     assert "\nxsched_triton_ready 0\n" in server.text
     server.live = True
-    server.models = [*server.models, ModelState("late", ready=False, set_aside=False)]
+    server.models = [*server.models, ModelState("late", ready=False)]
     assert "\nxsched_triton_ready 0\n" in server.text
     server.models = []
     assert "\nxsched_triton_ready 1\n" in server.text

@@ -1,6 +1,7 @@
 """The notice of a spot interruption."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ echo "$*" >>"$MACHINE/done"
 """
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
@@ -139,7 +140,7 @@ def test_drains_the_server_once_and_restarts_it_if_the_machine_stays(
     assert done(machine) == ["drain 100"]
     assert watcher.stderr is not None
     assert watcher.stderr.readline() == f"AWS takes this instance back: {NOTICE}\n"
-    assert watcher.stderr.readline() == "the server is drained after 0 s\n"
+    assert re.fullmatch(r"the server is drained after \d s\n", watcher.stderr.readline())
     metadata.notice = None
     until(lambda: len(done(machine)) > 1)
     assert done(machine) == ["drain 100", "resume-host"]
