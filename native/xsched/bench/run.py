@@ -33,13 +33,18 @@ def run(words, **options):
     return subprocess.run([str(word) for word in words], check=True, **options)
 
 
+def build_core(sources, core):
+    """Builds the core whose sources are in 'sources' and returns the folder of its shim."""
+    jobs = str(os.cpu_count() or 1)
+    run(["cmake", "-S", sources, "-B", core, "-DCMAKE_BUILD_TYPE=Release"], stdout=subprocess.DEVNULL)
+    run(["cmake", "--build", core, "-j", jobs], stdout=subprocess.DEVNULL)
+    return core
+
+
 def build(folder):
     """Builds the programs in 'folder' and returns the folder of the shim."""
     folder.mkdir(parents=True, exist_ok=True)
-    core = folder / "core"
-    jobs = str(os.cpu_count() or 1)
-    run(["cmake", "-S", CORE, "-B", core, "-DCMAKE_BUILD_TYPE=Release"], stdout=subprocess.DEVNULL)
-    run(["cmake", "--build", core, "-j", jobs], stdout=subprocess.DEVNULL)
+    core = build_core(CORE, folder / "core")
     include = ["-I", CORE / "include"]
     run(
         [
