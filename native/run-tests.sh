@@ -50,16 +50,21 @@ build_kind() {
   exec {lock}>&-
 }
 
+# What makes the sanitizers end a program at the first fault.
+set_sanitizer_options() {
+  export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
+  export UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1 ${UBSAN_OPTIONS:-}"
+  # The scheduler lives as long as the process, so its memory is still reachable.
+  export ASAN_OPTIONS="detect_leaks=1 ${ASAN_OPTIONS:-}"
+}
+
 # run_tests FOLDER [plain|thread|address]...: builds each kind, by default all of
 # them, and runs the programs FOLDER/*_test of the build, all of them even if one
 # fails. Shows the output of a failed program, without the tests that passed.
 run_tests() {
   local folder=$1 kind test status failed=0
   shift
-  export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
-  export UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1 ${UBSAN_OPTIONS:-}"
-  # The scheduler lives as long as the process, so its memory is still reachable.
-  export ASAN_OPTIONS="detect_leaks=1 ${ASAN_OPTIONS:-}"
+  set_sanitizer_options
   [ $# -gt 0 ] || set -- plain thread address
   for kind in "$@"; do
     build_kind "$kind" || return

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "driver_interface.h"
+#include "preempt/clock.h"
 #include "simulated_driver/simulated_driver.h"
 #include "xsched/cuda/hal.h"
 #include "xsched/ext.h"
@@ -51,6 +52,26 @@ class DriverTest : public testing::Test {
   CUcontext context_ = nullptr;
   int stale_uses_ = 0;
   int broken_captures_ = 0;
+};
+
+// Holds the first device for as long as it exists. A launch does not wait for
+// ever for a device that does nothing (Flight::PatienceNs), and a test may be
+// stopped for any time: what is seen of the limit in flight after TooLong says
+// nothing.
+class Held {
+ public:
+  Held() : since_ns_(xsched::NowNs()) { simulated::Hold(true); }
+  ~Held() { simulated::Hold(false); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  bool TooLong() const { return xsched::NowNs() - since_ns_ > kPatienceNs; }
+
+ private:
+  // Of launches whose times are known.
+  static constexpr int64_t kPatienceNs = 100000000;
+
+  const int64_t since_ns_;
 };
 
 // A stream, and its XQueue if it is given a priority.
