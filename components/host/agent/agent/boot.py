@@ -11,6 +11,7 @@ from .commands import Request, run
 from .console import progress
 from .directory import HostDirectory
 from .errors import HostError
+from .server.settings import read_settings
 
 
 def boot(request: Request) -> None:
@@ -37,7 +38,7 @@ def resume(request: Request) -> None:
     """The command `resume-host`: the server runs again, with all its models. Docker brings a container back only if
     nobody has stopped it, and does not know of models that were added later."""
     directory = request.directory
-    if not (directory.server / "settings").exists():
+    if read_settings(directory) is None:
         # Nothing is deployed yet, or nothing any more.
         return
     failures = []

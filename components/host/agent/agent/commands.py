@@ -10,10 +10,29 @@ from typing import Any, Dict, List, Optional
 from .console import write_result
 from .directory import HostDirectory
 from .errors import HostError
+from .repairs import note_repair
 
 #: Module and function of each command. Imported only when called: a command should start in a blink.
 COMMANDS: Dict[str, str] = {
     "probe": "probe:probe",
+    "inspect": "inspection:inspect",
+    "remove": "removal:remove",
+    "install-runtime": "server.install:install_runtime",
+    "start": "server.lifecycle:start",
+    "stop": "server.lifecycle:stop",
+    "resume": "server.lifecycle:resume",
+    "drain": "server.lifecycle:drain",
+    "supervise": "server.supervisor:supervise",
+    "status": "server.status:status",
+    "measure": "server.status:measure",
+    "ask": "server.status:ask",
+    "scheduler": "server.status:scheduler",
+    "store": "models.store:store",
+    "remove-model": "models.store:remove_model",
+    "serve": "models.serve:serve",
+    "unserve": "models.serve:unserve",
+    "reload": "models.serve:reload",
+    "refill": "models.refill:refill",
     "install-services": "services:install",
     "remove-services": "services:remove",
     "boot": "boot:boot",
@@ -23,6 +42,10 @@ COMMANDS: Dict[str, str] = {
     "configure-cloudwatch": "cloudwatch:configure",
     "remove-cloudwatch": "cloudwatch:remove",
 }
+
+
+#: `--repair=PART=TOKEN`: the command repairs a part that `inspect` has given this token.
+REPAIR = "--repair="
 
 
 class Request:
@@ -78,7 +101,11 @@ def main(argv: List[str]) -> int:
         if len(argv) < 2:
             raise HostError("no command is given", f"use one of: {', '.join(sorted(COMMANDS))}")
         directory = HostDirectory(Path(argv[0]).resolve().parent.parent)
-        result = run(directory, argv[1], argv[2:])
+        repairs = [word[len(REPAIR) :] for word in argv[2:] if word.startswith(REPAIR)]
+        result = run(directory, argv[1], [word for word in argv[2:] if not word.startswith(REPAIR)])
+        for repair in repairs:
+            part, _, token = repair.partition("=")
+            note_repair(directory, part, token)
         if result is not None:
             write_result(result)
     except HostError as error:

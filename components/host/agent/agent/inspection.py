@@ -1,0 +1,79 @@
+"""What is not as it should be on a host."""
+
+import hashlib
+from typing import Dict, List, Optional
+
+from .commands import Request
+from .console import progress
+from .directory import HostDirectory
+from .models.store import damaged
+from .models.wanted import read_wanted
+from .repairs import read_tokens
+from .server.record import ConductBook
+from .server.runtime import runtime_of
+from .server.settings import read_settings
+from .server.supervision import program_digest, read_supervisor
+
+
+def inspect(request: Request) -> Dict[str, Dict[str, str]]:
+    """The command `inspect`: compares the host with what was deployed, and changes nothing. Each part that differs gets
+    a token, which whoever repairs it hands on; a part that is as it should be has the token of its last repair, if it
+    ever needed one."""
+    directory = request.directory
+    tokens = read_tokens(directory)
+    for part, fault in find_faults(directory).items():
+        progress(fault)
+        # Another fault, or the same one again after its repair, is another token.
+        former = tokens.get(part, "")
+        tokens[part] = hashlib.sha256(f"{former}\0{fault}".encode()).hexdigest()[:12]
+    return {"repairs": tokens}
+
+
+def find_faults(directory: HostDirectory) -> Dict[str, str]:
+    """What is wrong, by part: `server`, `models`, or `model:NAME` for what is stored."""
+    faults: Dict[str, str] = {}
+    wanted = read_wanted(directory)
+    for model in wanted:
+        entry = directory.store / model.name / model.digest
+        if not entry.is_dir():
+            faults[f"model:{model.name}"] = f"the stored model {model.name} is gone from the host"
+        elif damaged(entry):
+            faults[f"model:{model.name}"] = f"the stored model {model.name} has been changed on the host"
+    settings = read_settings(directory)
+    if settings is None:
+        return faults
+    runtime = runtime_of(directory, settings)
+    supervisor = read_supervisor(directory)
+    if not runtime.find():
+        faults["server"] = "the server does not run"
+    elif supervisor is None:
+        faults["server"] = "the server's supervisor does not run"
+    elif supervisor.program and supervisor.program != program_digest():
+        faults["server"] = "the server's supervisor is another program"
+    problem = None if "server" in faults else _served_otherwise(directory)
+    if faults or problem is not None:
+        faults["models"] = problem or "models have to be served again"
+    return faults
+
+
+def _served_otherwise(directory: HostDirectory) -> Optional[str]:
+    """What Triton serves that is not what was deployed."""
+    settings = read_settings(directory)
+    if settings is None:
+        return None
+    triton = settings.triton
+    aside = ConductBook(directory).aside()
+    ready: List[str] = [entry["name"] for entry in triton.index() if entry.get("state") == "READY"]
+    wrong: List[str] = []
+    for model in read_wanted(directory):
+        if model.name in aside:
+            continue
+        if model.name not in ready:
+            wrong.append(f"the model {model.name} is not loaded")
+            continue
+        facts = triton.facts(model.name)
+        if facts is not None and facts.priority is not None and facts.priority != model.priority:
+            wrong.append(
+                f"the model {model.name} has the priority {facts.priority} instead of {model.priority}"
+            )
+    return "; ".join(wrong) or None

@@ -1,0 +1,1 @@
+"""The models of a host: what is stored, and what is served."""

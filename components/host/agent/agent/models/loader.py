@@ -1,0 +1,178 @@
+"""Loading models into a server that runs, each with a deadline, in the order in which they depend on each other."""
+
+import concurrent.futures
+import time
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
+
+from ..console import progress
+from ..directory import HostDirectory
+from ..server.log import poll_reason
+from ..server.record import ConductBook, Mark, clear_marks, mark_load, write_mark
+from ..server.settings import Settings
+from .wanted import Wanted
+
+#: Loads side by side: of independent models, since one of gigabytes mostly waits for a disk.
+SIDE_BY_SIDE = 4
+
+#: Seconds that a load has to end after its model's processes were ended.
+_AFTER_END = 10
+
+
+class Loaded(NamedTuple):
+    """How a load ended."""
+
+    ok: bool
+    reason: str = ""
+    #: The server ended, or was ended, meanwhile.
+    lost: bool = False
+
+
+class Loader:
+    """Loads into one server."""
+
+    def __init__(
+        self,
+        directory: HostDirectory,
+        settings: Settings,
+        runtime: Any,
+        say: Callable[[str], None] = progress,
+    ) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._runtime = runtime
+        self._triton = settings.triton
+        self._conduct = ConductBook(directory)
+        self._say = say
+
+    def load(self, model: Wanted, config: Optional[str] = None) -> Loaded:
+        """Loads one model from the repository. If it fails, Triton keeps what it served before.
+
+        :param config: a model configuration, as JSON, in place of the model's own
+        """
+        mark_load(self._directory, model.name, model.digest)
+        loaded = self._load(model, config)
+        # The mark of a load in which the server ended is for the supervisor.
+        if not loaded.lost:
+            clear_marks(self._directory, [model.name])
+        return loaded
+
+    def _load(self, model: Wanted, config: Optional[str]) -> Loaded:
+        seconds = self._settings.load_timeout_seconds
+        mark = self._runtime.log_mark()
+        touch_config(self._directory, model.name)
+        late: List[bool] = []
+        said = [0.0]
+
+        def waiting(waited: float) -> None:
+            if waited >= seconds and not late:
+                late.append(True)
+                self._runtime.end_model(model.name)
+            elif waited >= said[0] + 5:
+                said[0] = waited
+                self._say(f"loading the model {model.name} ({waited:.0f} s)")
+
+        # Ends the model's processes when its time is over; a load that then does not end, either, ends the server.
+        answer = self._triton.load(model.name, seconds + _AFTER_END, config, waiting)
+        if answer.late:
+            self._end_server(model, seconds)
+            return Loaded(False, f"it did not finish loading within {seconds} s", lost=True)
+        if late and not answer.ok:
+            return Loaded(False, f"it did not finish loading within {seconds} s", lost=answer.lost)
+        if answer.lost:
+            return Loaded(False, "the server ended while it was loaded", lost=True)
+        if answer.ok and self._triton.ready(model.name):
+            self._conduct.update(model.name, model.digest, served=True, load_crashes=0, aside="")
+            return Loaded(True)
+        reason = answer.reason or self._triton.reason(model.name) or "Triton does not say why"
+        if "failed to poll" in reason:
+            # Triton's log may come a moment later than its answer.
+            for _ in range(5):
+                found = poll_reason(self._runtime.log_since(mark), model.name)
+                if found:
+                    return Loaded(False, found)
+                time.sleep(0.1)
+        return Loaded(False, reason)
+
+    def _end_server(self, model: Wanted, seconds: int) -> None:
+        self._say(
+            f"the model {model.name} has been loading for {seconds} s; ending the server, which starts again"
+        )
+        write_mark(self._directory, Mark(model.name, model.digest, 0, "", late=True))
+        self._runtime.kill()
+
+    def load_all(
+        self,
+        models: Iterable[Wanted],
+        last: Set[str],
+        done: Callable[[Wanted, Loaded], None],
+        before: Callable[[Wanted], None] = lambda _: None,
+    ) -> None:
+        """Loads models side by side, each after those that it depends on, until the server ends. One that waits for a
+        model which failed is tried as well: only Triton knows whether it can do without.
+
+        :param last: these are loaded after all others, one at a time, since one of them may end the server
+        :param done: is told how each load ended, before the next begins
+        :param before: is told of each load that begins
+        """
+        ordered = list(models)
+        names = {model.name for model in ordered}
+        careful = [model for model in ordered if self._touches(model, last, ordered)]
+        waiting = [model for model in ordered if model not in careful]
+        running: Dict[concurrent.futures.Future[Loaded], Wanted] = {}
+        finished: Set[str] = {model.name for model in careful}
+        lost = False
+        with concurrent.futures.ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            while (waiting and not lost) or running:
+                for model in [] if lost else list(waiting):
+                    free = all(name in finished or name not in names for name in model.depends_on)
+                    if free and len(running) < SIDE_BY_SIDE:
+                        waiting.remove(model)
+                        before(model)
+                        running[pool.submit(self.load, model)] = model
+                ended, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+                for future in ended:
+                    model, loaded = running.pop(future), future.result()
+                    finished.add(model.name)
+                    lost = lost or loaded.lost
+                    done(model, loaded)
+        for model in careful:
+            if lost:
+                return
+            before(model)
+            loaded = self.load(model)
+            lost = loaded.lost
+            done(model, loaded)
+
+    @staticmethod
+    def _touches(model: Wanted, last: Set[str], models: List[Wanted]) -> bool:
+        """Whether a model, or one that it depends on, is among the last."""
+        by_name = {entry.name: entry for entry in models}
+        open_names, seen = [model.name], set()
+        while open_names:
+            name = open_names.pop()
+            if name in last:
+                return True
+            if name not in seen and name in by_name:
+                seen.add(name)
+                open_names += by_name[name].depends_on
+        return False
+
+    def unload(self, model: str, seconds: float = 60) -> Loaded:
+        """Unloads a model and waits until requests in flight are finished."""
+        answer = self._triton.unload(model, seconds)
+        if not answer.ok:
+            return Loaded(False, answer.reason, answer.lost)
+        end = time.monotonic() + seconds
+        while self._triton.ready(model):
+            if time.monotonic() >= end:
+                return Loaded(False, f"it has not been unloaded for {seconds:.0f} s")
+            time.sleep(0.05)
+        return Loaded(True)
+
+
+def touch_config(directory: HostDirectory, model: str) -> None:
+    """Triton skips a reload if nothing in the model's folder is newer than at its last load. Files are shared between
+    entries of the store, the config is not."""
+    path = directory.repository / model / "config.pbtxt"
+    if path.exists():
+        path.touch()

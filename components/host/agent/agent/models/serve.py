@@ -1,0 +1,295 @@
+"""What is served: exactly the models that the deployment names."""
+
+import time
+from typing import Any, Dict, List
+
+from ..commands import Request
+from ..console import progress
+from ..directory import HostDirectory, point_link, require_path_segment
+from ..errors import HostError
+from ..server.lifecycle import await_service
+from ..server.record import ConductBook, read_run
+from ..server.runtime import runtime_of
+from ..server.settings import Settings, read_settings, require_settings
+from ..server.status import running_server
+from ..server.supervision import ensure_supervisor
+from .loader import Loaded, Loader
+from .store import require_stored
+from .wanted import (
+    Wanted,
+    dependents,
+    link_target,
+    linked,
+    load_order,
+    parse_wanted,
+    read_wanted,
+    write_wanted,
+)
+
+#: Seconds that a server has to start again after a model has ended it, beside the time of its loads.
+_RESTART_SECONDS = 60
+
+
+def serve(request: Request) -> Dict[str, Any]:
+    """The command `serve`: makes the server serve exactly these models. One that serves goes on without a failed
+    request, also if its new state cannot be loaded."""
+    directory = request.directory
+    models = parse_wanted(request.body["models"])
+    for model in models:
+        require_stored(directory, model.name, model.digest)
+    # A restart of the server would read the links while they change.
+    with directory.lock("server", shared=True), directory.lock("serve"):
+        settings = require_settings(directory)
+        _require_server(directory, settings)
+        change = Change(directory, settings, models)
+        change.apply()
+    if change.failures:
+        raise HostError("; ".join(change.failures), change.advice)
+    triton = settings.triton
+    return {"models": [{"name": model.name, "version": triton.model_version(model.name)} for model in models]}
+
+
+def _require_server(directory: HostDirectory, settings: Settings) -> None:
+    if running_server(directory) is None and not runtime_of(directory, settings).find():
+        raise HostError(
+            f"Triton does not answer at {settings.http_address}",
+            f"see the log in {directory.server}/logs; 'npm run up' starts it again",
+        )
+    ensure_supervisor(directory)
+    problem = await_service(directory, settings)
+    if problem is not None:
+        raise HostError(f"Triton does not serve: {problem}", f"see the log in {directory.server}/logs")
+
+
+class Change:
+    """From the models that are served to those that are wanted."""
+
+    def __init__(self, directory: HostDirectory, settings: Settings, models: List[Wanted]) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._triton = settings.triton
+        self._conduct = ConductBook(directory)
+        self._wanted = models
+        self._before = {model.name: model for model in read_wanted(directory)}
+        self._served = {name for name in self._before if self._triton.ready(name)}
+        self._changing = {model.name: model for model in models if self._differs(model)}
+        #: What is wrong, one sentence a model.
+        self.failures: List[str] = []
+        self._still_served = True
+
+    @property
+    def advice(self) -> str:
+        outcome = (
+            "the version that served before still serves"
+            if self._still_served
+            else "it does not serve; the other models are not affected"
+        )
+        return f"correct the model and deploy again; {outcome}"
+
+    def apply(self) -> None:
+        """Makes the change, as far as it can be made."""
+        names = {model.name for model in self._wanted}
+        waiting = [model for model in load_order(self._changing.values()) if self._may_load(model)]
+        with self._directory.lock("loads"):
+            self._remove([name for name in self._before if name not in names])
+            self._unload_dependents([model.name for model in waiting])
+        runtime_of(self._directory, self._settings).prepare(
+            [self._directory.store / model.name / model.digest for model in waiting]
+        )
+        # Each round ends the list, or one model of it ends the server.
+        while waiting:
+            ended = self._load(waiting)
+            self._settle([model for model in waiting if ended.get(model.name, _WHOLE).lost])
+            waiting = [model for model in waiting if model.name not in ended]
+        self._note()
+
+    def _differs(self, model: Wanted) -> bool:
+        before = self._before.get(model.name)
+        if before is None or before.digest != model.digest or model.name not in self._served:
+            return True
+        facts = self._triton.facts(model.name)
+        # Changed live, by somebody.
+        return facts is not None and facts.priority is not None and facts.priority != model.priority
+
+    def _may_load(self, model: Wanted) -> bool:
+        """A model that has ended the server is tried again once: the fault may have been elsewhere."""
+        conduct = self._conduct.of(model.name, model.digest)
+        if conduct.aside and (conduct.load_crashes > 1 or conduct.crashes > 1):
+            self._fail(model, f"it is set aside: {conduct.aside}", model.name in self._served)
+            return False
+        if conduct.aside:
+            self._conduct.update(model.name, model.digest, aside="")
+        return True
+
+    def _loader(self) -> Loader:
+        runtime = runtime_of(self._directory, self._settings)
+        runtime.find()
+        return Loader(self._directory, self._settings, runtime)
+
+    def _remove(self, names: List[str]) -> None:
+        """What depends on a model goes before it."""
+        order = [model.name for model in reversed(load_order(self._before.values()))]
+        for name in sorted(names, key=order.index):
+            # The link goes first: a server that ends now comes back without the model.
+            self._unlink(name)
+            self._conduct.forget(name)
+            unloaded = self._loader().unload(name)
+            if not unloaded.ok and not unloaded.lost:
+                self.failures.append(f"Triton does not unload the model {name}: {unloaded.reason}")
+
+    def _unload_dependents(self, names: List[str]) -> None:
+        """Unloads what changes together with a model that it depends on: Triton would check its former state against
+        the model's new one."""
+        for name in [model.name for model in reversed(load_order(self._before.values()))]:
+            above = {entry for model in names for entry in dependents(model, self._before.values())}
+            if name in above and name in self._changing and name in self._served:
+                self._loader().unload(name)
+
+    def _unlink(self, name: str) -> None:
+        link = self._directory.repository / name
+        if link.is_symlink():
+            link.unlink()
+
+    def _load(self, models: List[Wanted]) -> Dict[str, Loaded]:
+        """Loads models until all are, or the server ends. Those that did not work are back at what they were."""
+        ended: Dict[str, Loaded] = {}
+
+        def done(model: Wanted, loaded: Loaded) -> None:
+            ended[model.name] = loaded
+            if loaded.lost:
+                return
+            replaced = loaded.ok
+            if loaded.ok:
+                broken = [
+                    name
+                    for name in dependents(model.name, self._before.values())
+                    if name in self._served and name not in self._changing and not self._triton.ready(name)
+                ]
+                if not broken:
+                    return
+                reason = f"{', '.join(broken)} cannot work with it: {self._triton.reason(broken[0])}"
+                ended[model.name] = loaded = Loaded(False, reason)
+            self._fail(model, loaded.reason, model.name in self._served)
+            self._go_back(model, replaced)
+
+        with self._directory.lock("loads"):
+            loader = self._loader()
+            loader.load_all(models, set(), done, before=self._link)
+        return ended
+
+    def _link(self, model: Wanted) -> None:
+        point_link(self._directory.repository / model.name, link_target(model.name, model.digest))
+
+    def _settle(self, lost: List[Wanted]) -> None:
+        """After the server has ended while these were loaded. It starts again, with the other models, and tries each of
+        these alone."""
+        if not lost:
+            return
+        progress(
+            f"the server ended while it loaded {', '.join(model.name for model in lost)}; it starts again"
+        )
+        self._await_restart()
+        with self._directory.lock("loads"):
+            for model in lost:
+                conduct = self._conduct.of(model.name, model.digest)
+                if self._triton.ready(model.name) and not conduct.aside:
+                    continue
+                reason = conduct.aside or "the server ended while it was loaded"
+                self._fail(model, reason, model.name in self._served)
+                self._go_back(model, False)
+
+    def _await_restart(self) -> None:
+        before = read_run(self._directory)
+        end = time.monotonic() + _RESTART_SECONDS
+        while time.monotonic() < end:
+            run = read_run(self._directory)
+            if run is not None and (before is None or run != before):
+                break
+            time.sleep(0.02)
+        problem = await_service(self._directory, self._settings)
+        if problem is not None:
+            raise HostError(
+                f"Triton does not serve any more: {problem}", f"see the log in {self._directory.server}/logs"
+            )
+
+    def _fail(self, model: Wanted, reason: str, served: bool) -> None:
+        self.failures.append(f"Triton cannot load the model {model.name}: {reason}")
+        self._still_served = self._still_served and served
+
+    def _go_back(self, model: Wanted, replaced: bool) -> None:
+        """After a load that failed, or that was given up.
+
+        :param replaced: Triton serves the new state
+        """
+        previous = self._before.get(model.name)
+        if previous is None:
+            self._unlink(model.name)
+        else:
+            self._link(previous)
+        loader = self._loader()
+        if previous is None or model.name not in self._served:
+            loader.unload(model.name)
+        elif replaced or not self._triton.ready(model.name):
+            loader.load(previous)
+        for name in reversed(dependents(model.name, self._before.values())):
+            if name in self._served and name not in self._changing and not self._triton.ready(name):
+                loader.load(self._before[name])
+
+    def _note(self) -> None:
+        """Notes what is linked now: that is what a server which starts again loads."""
+        now = linked(self._directory)
+        known = {**self._before, **{model.name: model for model in self._wanted}}
+        write_wanted(
+            self._directory,
+            [known.get(name, Wanted(name, digest))._replace(digest=digest) for name, digest in now.items()],
+        )
+
+
+#: Stands for a load that has not begun.
+_WHOLE = Loaded(True)
+
+
+def unserve(request: Request) -> None:
+    """The command `unserve`: no model is served any more."""
+    directory = request.directory
+    if not directory.path.is_dir():
+        return
+    with directory.lock("server", shared=True), directory.lock("serve"):
+        settings = read_settings(directory)
+        if settings is not None and running_server(directory) is not None:
+            change = Change(directory, settings, [])
+            change.apply()
+            if change.failures:
+                raise HostError(
+                    "; ".join(change.failures), f"see the log in {directory.server}/logs and try again"
+                )
+            return
+        for name in linked(directory):
+            (directory.repository / name).unlink()
+        if directory.models.is_dir():
+            write_wanted(directory, [])
+
+
+def reload(request: Request) -> None:
+    """The command `reload MODEL`: loads a model that is served again, as it is deployed or, if there is anything on
+    standard input, with the model configuration (JSON) that stands there, until it is loaded the next time. A load that
+    fails changes nothing."""
+    directory = request.directory
+    name = require_path_segment("model name", request.word(0, "model name"))
+    config = request.text.strip()
+    with directory.lock("server", shared=True), directory.lock("serve"):
+        settings = require_settings(directory)
+        found = [model for model in read_wanted(directory) if model.name == name]
+        if not found:
+            raise HostError(
+                f"the model {name} is not deployed in {directory.path}", "add it to the stack's models"
+            )
+        runtime = runtime_of(directory, settings)
+        runtime.find()
+        with directory.lock("loads"):
+            loaded = Loader(directory, settings, runtime).load(found[0], config or None)
+    if not loaded.ok:
+        raise HostError(
+            f"Triton cannot load the model {name}: {loaded.reason}",
+            f"see the log in {directory.server}/logs; what was served before is still served",
+        )

@@ -1,0 +1,204 @@
+"""The store of models: each state of a model has a folder of its own, which is complete before it gets its name, so
+that nobody ever reads half a model. What serves is chosen by `serve`."""
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Dict, List, Optional, Set
+
+from ..commands import Request
+from ..console import progress
+from ..directory import HostDirectory, require_path_segment, write_file
+from ..errors import HostError
+from .wanted import linked
+
+#: What tools leave in a folder. Never part of a model: Triton would take a folder for a version.
+IGNORED = frozenset({"__pycache__", ".git", ".DS_Store", ".ipynb_checkpoints"})
+
+
+def store(request: Request) -> None:
+    """The command `store`: puts one state of a model into the store."""
+    body = request.body
+    directory = request.directory
+    model = require_path_segment("model name", body["model"])
+    with directory.lock(f"model-{model}"):
+        store_model(directory, model, body["digest"], body["filesDigest"], body["source"], body["config"])
+        # What was uploaded for this model lies in the store now.
+        shutil.rmtree(directory.path / "uploads" / model, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (directory.path / "uploads").rmdir()
+
+
+def store_model(
+    directory: HostDirectory,
+    model: str,
+    digest: str,
+    files_digest: str,
+    source: str,
+    config: str,
+    *,
+    keep: bool = True,
+) -> None:
+    """Stores a model. Its files are read only if files of this digest are not stored yet.
+
+    :param source: a folder on this host, or `s3://bucket/prefix`, of which `fetch` has stored the files
+    :param keep: note what is needed to store it again
+    """
+    require_path_segment("digest", digest)
+    require_path_segment("digest", files_digest)
+    folder = directory.store / model
+    folder.mkdir(parents=True, exist_ok=True)
+    directory.repository.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.glob(".staging-*"):
+        shutil.rmtree(leftover)
+    staging = folder / f".staging-{os.getpid()}"
+    files = folder / f"files-{files_digest}"
+    try:
+        if not _is_whole(files):
+            _copy_files(model, source, staging, files)
+        entry = folder / digest
+        if not _is_whole(entry):
+            _link_files(files, staging, config)
+            _rename(staging, entry)
+        _drop_others(directory, model, {digest, files.name, f"{files.name}.objects"})
+    except OSError as error:
+        raise HostError(
+            f"cannot store the model {model}: {error.strerror or error} ({error.filename or folder})",
+            "read the reason; if the disk is full, free some of it: 'df' shows which one",
+        ) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    if keep:
+        from .refill import keep_model  # noqa: PLC0415
+
+        keep_model(directory, model, digest, files_digest, source)
+
+
+def _manifest(path: Path) -> Path:
+    return path.with_name(f".{path.name}.manifest")
+
+
+def _describe_files(path: Path) -> Dict[str, List[int]]:
+    """Size, time of change in nanoseconds and inode of each file, by its path."""
+    found: Dict[str, List[int]] = {}
+    for folder, folders, names in os.walk(path):
+        # Python writes bytecode beside the code of a model that runs.
+        folders[:] = [name for name in folders if name not in IGNORED]
+        for name in names:
+            file = Path(folder) / name
+            status = file.lstat()
+            # The time of the configuration says when it was loaded last.
+            when = 0 if file == path / "config.pbtxt" else status.st_mtime_ns
+            found[str(file.relative_to(path))] = [status.st_size, when, status.st_ino]
+    return found
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether what is stored is there as it was stored; size, time and inode decide. What is damaged is removed."""
+    if not path.is_dir():
+        return False
+    if not damaged(path):
+        return True
+    progress(f"{path} has changed since it was stored; storing it again")
+    shutil.rmtree(path)
+    return False
+
+
+def damaged(path: Path) -> bool:
+    """Whether what is stored differs from what was stored. A release before the agent left no manifest to tell by."""
+    try:
+        manifest = json.loads(_manifest(path).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(manifest != _describe_files(path))
+
+
+def _rename(staging: Path, path: Path) -> None:
+    _manifest(path).unlink() if _manifest(path).exists() else None
+    staging.rename(path)
+    # After the rename: without a manifest an entry counts as whole, which it is.
+    write_file(_manifest(path), json.dumps(_describe_files(path)))
+
+
+def _copy_files(model: str, source: str, staging: Path, files: Path) -> None:
+    if source.startswith("s3://"):
+        raise HostError(
+            f"the files of the model {model} are no longer on this host",
+            f"fetch them again: pulumi up --replace '**{model}-files'",
+        )
+    if not Path(source).is_dir():
+        raise HostError(
+            f"the source of the model {model} is not a folder: {source}", "check the model's source"
+        )
+    try:
+        # Links are followed, because what they point at may change or not be on this host tomorrow.
+        shutil.copytree(source, staging, ignore=lambda _, names: IGNORED & set(names))
+    except shutil.Error as errors:
+        first = errors.args[0][0]
+        raise HostError(
+            f"cannot copy the model {model}: {first[2]} ({first[0]})",
+            "read the reason; the disk may be full or a link broken",
+        ) from errors
+    # The stack owns config.pbtxt.
+    with contextlib.suppress(FileNotFoundError):
+        (staging / "config.pbtxt").unlink()
+    readable(staging)
+    _rename(staging, files)
+
+
+def readable(path: Path) -> None:
+    """Lets everybody read a folder and what is in it, and only its owner write."""
+    for folder, folders, names in os.walk(path):
+        for name in (".", *folders, *names):
+            entry = Path(folder) / name
+            if entry.is_symlink():
+                continue
+            mode = entry.stat().st_mode
+            extra = 0o755 if stat.S_ISDIR(mode) or mode & 0o111 else 0o644
+            entry.chmod((stat.S_IMODE(mode) | extra) & ~0o022)
+
+
+def _link_files(files: Path, staging: Path, config: str) -> None:
+    """Hard links: a new config must not cost a second copy of the weights."""
+    shutil.copytree(files, staging, copy_function=os.link)
+    (staging / "config.pbtxt").write_text(config, "utf-8")
+    (staging / "config.pbtxt").chmod(0o644)
+
+
+def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:
+    """Removes what neither serves nor was asked for."""
+    active: Optional[str] = linked(directory).get(model)
+    kept = {*kept, *([active] if active else [])}
+    for entry in (directory.store / model).iterdir():
+        name = entry.name[1 : -len(".manifest")] if entry.name.endswith(".manifest") else entry.name
+        if name in kept or name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def require_stored(directory: HostDirectory, model: str, digest: str) -> None:
+    if not (directory.store / model / digest).is_dir():
+        raise HostError(f"the model {model} is not stored as {digest}", "deploy again, which stores it")
+
+
+def remove_model(request: Request) -> None:
+    """The command `remove-model MODEL`: removes everything that is stored of a model, which must not be served."""
+    directory = request.directory
+    model = require_path_segment("model name", request.word(0, "model name"))
+    if not directory.path.is_dir():
+        return
+    with directory.lock(f"model-{model}"):
+        if model in linked(directory):
+            raise HostError(f"the model {model} is still active", "let 'serve' take it out first")
+        for folder in ("models/store", "models/kept", "uploads", "engines/sources", "engines/ready"):
+            path = directory.path / folder / model
+            if path.is_dir():
+                shutil.rmtree(path)

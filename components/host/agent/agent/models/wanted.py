@@ -1,0 +1,114 @@
+"""Which models are to be served, and in which order."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Set, Tuple
+
+from ..directory import HostDirectory, require_path_segment, write_file
+from ..errors import HostError
+
+
+class Wanted(NamedTuple):
+    """A model that is to be served."""
+
+    name: str
+    #: Names what is stored below `models/store/NAME`.
+    digest: str
+    priority: int = 0
+    #: Models that must be ready before, such as the steps of an ensemble.
+    depends_on: Tuple[str, ...] = ()
+
+
+def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
+    """
+    :raises HostError: on an entry that is none, and where models wait for each other in a circle
+    """
+    models = [
+        Wanted(
+            require_path_segment("model name", str(entry.get("name", ""))),
+            require_path_segment("digest", str(entry.get("digest", ""))),
+            int(entry.get("priority", 0)),
+            tuple(str(name) for name in entry.get("dependsOn", ())),
+        )
+        for entry in entries
+    ]
+    load_order(models)
+    return models
+
+
+def load_order(models: Iterable[Wanted]) -> List[Wanted]:
+    """The models so that each comes after those that it depends on, and the most urgent first where that is free.
+
+    :raises HostError: where models wait for each other in a circle
+    """
+    waiting = sorted(models, key=lambda model: (-model.priority, model.name))
+    names = {model.name for model in waiting}
+    ordered: List[Wanted] = []
+    done: Set[str] = set()
+    while waiting:
+        ready = next(
+            (
+                model
+                for model in waiting
+                if all(name in done or name not in names for name in model.depends_on)
+            ),
+            None,
+        )
+        if ready is None:
+            raise HostError(
+                f"these models depend on each other in a circle: {', '.join(model.name for model in waiting)}",
+                "remove one of their dependsOn, or of the steps of an ensemble",
+            )
+        waiting.remove(ready)
+        ordered.append(ready)
+        done.add(ready.name)
+    return ordered
+
+
+def dependents(model: str, models: Iterable[Wanted]) -> List[str]:
+    """The models that depend on this one, directly or not; the last in the order first."""
+    ordered = load_order(models)
+    affected = {model}
+    for candidate in ordered:
+        if affected & set(candidate.depends_on):
+            affected.add(candidate.name)
+    return [candidate.name for candidate in reversed(ordered) if candidate.name in affected - {model}]
+
+
+def link_target(name: str, digest: str) -> str:
+    """What `models/repository/NAME` leads to."""
+    return f"../store/{name}/{digest}"
+
+
+def linked(directory: HostDirectory) -> Dict[str, str]:
+    """What Triton's repository holds: the digest of each model."""
+    try:
+        entries = sorted(directory.repository.iterdir())
+    except OSError:
+        return {}
+    return {
+        path.name: Path(os.readlink(path)).name
+        for path in entries
+        if path.is_symlink() and path.name[0] != "."
+    }
+
+
+def read_wanted(directory: HostDirectory) -> List[Wanted]:
+    """The models that the repository links, with what is known of them. A release before the agent left links only."""
+    try:
+        entries = json.loads((directory.models / "wanted.json").read_text("utf-8"))["models"]
+        known = {entry["name"]: entry for entry in entries}
+    except (OSError, ValueError, KeyError, TypeError):
+        known = {}
+    return parse_wanted(
+        {**known.get(name, {}), "name": name, "digest": digest} for name, digest in linked(directory).items()
+    )
+
+
+def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
+    entries = [
+        {"name": name, "digest": digest, "priority": priority, "dependsOn": list(depends_on)}
+        for name, digest, priority, depends_on in models
+    ]
+    write_file(directory.models / "wanted.json", json.dumps({"models": entries}, indent=2) + "\n")

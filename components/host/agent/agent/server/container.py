@@ -1,0 +1,254 @@
+"""The container runtime: tritonserver in a Docker container."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+from ..console import progress
+from ..directory import HostDirectory
+from ..errors import HostError
+from ..programs import call
+from .log import without_usage
+from .settings import Settings
+
+#: Where the container has the models, whatever the host's folder is called: Triton's Python backend pastes paths into a
+#: shell command without quotes.
+CONTAINER_DIRECTORY = "/xsched-triton"
+
+#: Where the image keeps what it knows about its Triton; see images/triton/entrypoint.sh.
+CONTAINER_STATE = "/tmp/xsched-triton"
+
+#: Seconds for an answer of Docker that needs no work. A Docker that is busy with an image can be slow.
+_SOON = 60
+
+
+def docker(*words: str, seconds: Optional[float] = _SOON) -> "Any":
+    return call(["docker", *words], seconds=seconds)
+
+
+def host_has_gpu() -> bool:
+    return call(["nvidia-smi"], seconds=20).ok
+
+
+def scheduling_required(settings: Settings) -> bool:
+    """Whether the models must not run unscheduled."""
+    if settings.scheduler_required == "always":
+        return settings.kind == "container"
+    return settings.scheduler_required == "onGpu" and settings.kind == "container" and host_has_gpu()
+
+
+def container_name(directory: HostDirectory) -> str:
+    return f"xsched-triton-{directory.identity}"
+
+
+class ContainerRuntime:
+    """The container of a host's folder."""
+
+    def __init__(self, directory: HostDirectory, settings: Settings) -> None:
+        self._directory = directory
+        self._settings = settings
+        self.name = container_name(directory)
+        self._waiting: Optional[subprocess.Popen[bytes]] = None
+        self._state: Dict[str, Any] = {}
+
+    @property
+    def identity(self) -> str:
+        """Names the run of the container; empty without one."""
+        return f"{self._state.get('Id', '')[:12]} {self._state.get('StartedAt', '')}" if self._state else ""
+
+    @property
+    def pid(self) -> int:
+        return int(self._state.get("Pid", 0))
+
+    def _inspect(self) -> Dict[str, Any]:
+        form = '{"Id":{{json .Id}},"State":{{json .State}},"LogPath":{{json .LogPath}}}'
+        found = docker("inspect", "--type", "container", "--format", form, self.name)
+        if not found.ok:
+            return {}
+        try:
+            answer = json.loads(found.out)
+        except ValueError:
+            return {}
+        return {"Id": answer["Id"], "LogPath": answer["LogPath"], **answer["State"]}
+
+    def find(self) -> bool:
+        """Takes over a container that runs already."""
+        state = self._inspect()
+        if not state.get("Running") or state.get("Restarting"):
+            return False
+        self._state = state
+        self._forget_wait()
+        return True
+
+    def adopt(self) -> bool:
+        """As `find`, for good: Docker shall no longer start it, as it does with containers of earlier releases."""
+        if not self.find():
+            return False
+        docker("update", "--restart", "no", self.name)
+        return True
+
+    def _forget_wait(self) -> None:
+        if self._waiting is not None:
+            self._waiting.kill()
+            self._waiting.wait()
+            self._waiting = None
+
+    def _wait(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            ["docker", "wait", self._state["Id"]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def launch(self) -> None:
+        """Makes the container anew and starts it.
+
+        :raises HostError: if Docker does not
+        """
+        docker("rm", "--force", self.name)
+        started = call(
+            ["docker", "run", *self.options(), self._settings.image, "tritonserver", *self.arguments()]
+        )
+        if not started.ok:
+            raise HostError(f"Docker cannot start the container: {started.reason}", "read Docker's message")
+        self._state = self._inspect()
+        self._forget_wait()
+        self.link_log()
+
+    def options(self) -> List[str]:
+        """The options of `docker run`."""
+        settings = self._settings
+        published = f"[{settings.address.strip('[]')}]" if ":" in settings.address else settings.address
+        models = str(self._directory.models).replace('"', '""')
+        options = [
+            "--detach",
+            *("--name", self.name),
+            # The supervisor starts it again, with its models. Docker would start it without.
+            *("--restart", "no"),
+            *("--env", "XSCHED_POLICY=HPF"),
+            *("--env", f"XSCHED_REQUIRED={'ON' if scheduling_required(settings) else 'OFF'}"),
+            *("--env", f"XSCHED_TRITON_DRAIN_SECONDS={settings.drain_seconds}"),
+            *("--env", f"XSCHED_METRICS_FILE={CONTAINER_STATE}/metrics-%p"),
+            *("--label", f"xsched-triton.directory={self._directory.path}"),
+            *("--mount", f'type=bind,"source={models}",target={CONTAINER_DIRECTORY}/models,readonly'),
+        ]
+        for port in (settings.http_port, settings.grpc_port, settings.metrics_port):
+            options += ["--publish", f"{published}:{port}:{port}"]
+        options += [
+            *("--shm-size", "1g"),
+            *("--stop-timeout", str(settings.stop_seconds)),
+            *("--log-driver", "json-file"),
+            *("--log-opt", f"max-size={(settings.log_megabytes + 1) // 2}m", "--log-opt", "max-file=2"),
+        ]
+        if host_has_gpu():
+            # The limits are those that NVIDIA advises for its images. A Docker that runs in a container itself, as on
+            # CI machines, may not set them.
+            options += ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
+        return options
+
+    def arguments(self) -> List[str]:
+        settings = self._settings
+        return [
+            f"--model-repository={CONTAINER_DIRECTORY}/models/repository",
+            *settings.common_arguments,
+            f"--http-port={settings.http_port}",
+            f"--grpc-port={settings.grpc_port}",
+            f"--metrics-port={settings.metrics_port}",
+            *settings.arguments,
+        ]
+
+    def poll(self) -> Optional[str]:
+        """How the container ended; None while it runs."""
+        if not self._state:
+            return "an unknown status"
+        if self._waiting is None:
+            self._waiting = self._wait()
+        if self._waiting.poll() is None:
+            return None
+        out = self._waiting.stdout.read().decode().strip() if self._waiting.stdout else ""
+        if self._waiting.returncode == 0:
+            return f"status {out}"
+        # Docker itself may have gone for a moment, and the container may run on.
+        time.sleep(1)
+        identity = self.identity
+        if self.find() and self.identity == identity:
+            return None
+        return "an unknown status"
+
+    def housekeep(self) -> None:
+        """Docker keeps the log within its limit."""
+
+    def terminate(self) -> None:
+        """Asks the container to end, which first finishes its requests."""
+        subprocess.Popen(
+            ["docker", "stop", "-t", str(self._settings.stop_seconds), self.name],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        docker("kill", self.name)
+
+    def end_model(self, model: str) -> bool:
+        """A process in a container is not ours to find."""
+        return False
+
+    def remains(self) -> List[int]:
+        """Whether there is the container. Only Docker itself can say that there is none."""
+        found = docker("ps", "--all", "--quiet", "--filter", f"name=^/{self.name}$")
+        return [] if found.ok and not found.out.strip() else [0]
+
+    def clear(self) -> None:
+        docker("rm", "--force", self.name)
+        self._forget_wait()
+        self._state = {}
+        self.link_log()
+
+    def prepare(self, folders: List[Path]) -> None:
+        """A container cannot write to the models, so nothing appears beside their code."""
+
+    def log_mark(self) -> str:
+        """Docker takes seconds since 1970."""
+        return f"{time.time():.3f}"
+
+    def log_since(self, mark: str) -> str:
+        found = docker("logs", "--since", mark or "0", self.name)
+        return str(found.out + found.err)
+
+    def log_tail(self, lines: int) -> List[str]:
+        found = docker("logs", "--tail", "1000", self.name)
+        text = found.out + found.err if found.ok else ""
+        return without_usage(text)[-lines:]
+
+    def scheduled(self) -> bool:
+        """Asks the image itself, which asks the scheduler inside tritonserver (images/triton/healthcheck.sh)."""
+        found = docker("exec", self.name, "/opt/xsched/bin/healthcheck.sh", "scheduler")
+        if not found.ok:
+            progress((found.out + found.err).strip() or "the image has no XSched")
+        return bool(found.ok)
+
+    def link_log(self) -> None:
+        """`server/logs/container-ID.log` leads to what Docker has written down of this container, for whoever ships
+        logs, and only while there is the container. Another container has another name there, since a shipper notes by
+        name how far it has read; Kubernetes has such links in /var/log/containers for the same purpose."""
+        logs = self._directory.server / "logs"
+        wanted: Optional[Path] = None
+        # Docker has no such file with another log driver.
+        if self._state.get("LogPath"):
+            wanted = logs / f"container-{self._state['Id'][:12]}.log"
+        with contextlib.suppress(OSError):
+            if wanted is not None:
+                logs.mkdir(parents=True, exist_ok=True)
+                if not wanted.is_symlink() or os.readlink(wanted) != self._state["LogPath"]:
+                    with contextlib.suppress(FileNotFoundError):
+                        wanted.unlink()
+                    wanted.symlink_to(self._state["LogPath"])
+            for link in logs.glob("container-*.log"):
+                if link != wanted:
+                    link.unlink()

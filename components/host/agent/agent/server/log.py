@@ -1,0 +1,92 @@
+"""The log of a process, within its limit."""
+
+import contextlib
+import os
+import re
+from pathlib import Path
+from typing import List
+
+#: What Triton prints when it refuses an argument, up to the supervisor's next line: pages of usage.
+_USAGE = re.compile(
+    r"^Usage: tritonserver.*?(?=^\d{4} \d\d:\d\d:\d\d supervisor: |\Z)", re.MULTILINE | re.DOTALL
+)
+_STARTED = re.compile(r"^\d{4} \d\d:\d\d:\d\d supervisor: starting tritonserver$", re.MULTILINE)
+
+
+class ProcessLog:
+    """`triton.log` and, before it, `triton.log.1`. Both together stay below the limit.
+
+    Triton keeps the file open, so its content moves, not the file. Lines written in that instant may be lost.
+    """
+
+    def __init__(self, path: Path, megabytes: int) -> None:
+        self.path = path
+        self._limit = megabytes * 1024 * 1024 // 2
+
+    def rotate(self) -> None:
+        """Moves the content away if there is too much. A disk that is full loses the older half."""
+        try:
+            size = self.path.stat().st_size
+        except OSError:
+            return
+        if size < self._limit:
+            return
+        older = self.path.with_name(f"{self.path.name}.1")
+        try:
+            with self.path.open("rb") as source, older.open("wb") as target:
+                source.seek(max(0, size - self._limit))
+                left = self._limit
+                while left > 0:
+                    data = source.read(min(left, 1 << 20))
+                    if not data:
+                        break
+                    target.write(data)
+                    left -= len(data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                older.unlink()
+        with contextlib.suppress(OSError):
+            os.truncate(self.path, 0)
+
+    def mark(self) -> int:
+        """A place in the log: what is written from now on comes after it."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
+
+    def since(self, mark: int) -> str:
+        try:
+            with self.path.open("rb") as file:
+                # It has been rotated meanwhile.
+                if file.seek(0, os.SEEK_END) < mark:
+                    mark = 0
+                file.seek(max(mark, file.tell() - (1 << 20)))
+                return file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def tail(self, lines: int) -> List[str]:
+        """The last lines of the server that was started last, not of the one that was stopped for it."""
+        text = self.since(0)
+        starts = list(_STARTED.finditer(text))
+        return without_usage(text[starts[-1].start() :] if starts else text)[-lines:]
+
+
+def without_usage(text: str) -> List[str]:
+    return [line for line in _USAGE.sub("", text).splitlines() if line.strip()]
+
+
+#: What protocol buffers say of a configuration that is none: position and reason.
+_TEXT_FORMAT = re.compile(r"Error parsing text-format inference\.ModelConfig: (.+)")
+
+
+def poll_reason(text: str, model: str) -> str:
+    """Why Triton could not read a model's configuration, which it says in its log only; empty if it does not."""
+    details = [found.group(1).strip() for found in _TEXT_FORMAT.finditer(text)]
+    poll = re.findall(
+        rf"""Poll failed for model directory '{re.escape(model)}': (.+?)"?$""", text, re.MULTILINE
+    )
+    if poll and not (details and "failed to read text proto" in poll[-1]):
+        return poll[-1].strip()
+    return details[-1] if details else ""

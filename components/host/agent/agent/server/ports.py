@@ -1,0 +1,80 @@
+"""Whether the server's ports are free, told from /proc/net, which every Linux has."""
+
+import os
+from pathlib import Path
+from typing import Iterator, List, Optional, Set
+
+from ..directory import HostDirectory
+from ..errors import HostError
+from ..processes import command_line, process_ids
+from .process import runtime_processes
+from .settings import Settings
+
+#: A whole command line would fill the screen.
+_SHOWN = 120
+
+
+def listening_inodes(port: int, tables: Optional[List[Path]] = None) -> Iterator[str]:
+    """The sockets that listen on a port."""
+    for table in tables or [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]:
+        try:
+            lines = table.read_text("ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def socket_holder(inode: str) -> Optional[int]:
+    """A process that has a socket open, if we may see it."""
+    wanted = f"socket:[{inode}]"
+    for pid in process_ids():
+        try:
+            entries = list(Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            continue
+        for entry in entries:
+            try:
+                if os.readlink(entry) == wanted:
+                    return pid
+            except OSError:
+                continue
+    return None
+
+
+def describe_holder(pid: Optional[int]) -> str:
+    """Who holds a port, so that a person recognizes it."""
+    if pid is None:
+        return "a process of another user"
+    command = " ".join(command_line(pid)).strip()
+    return f"process {pid}: {command if len(command) <= _SHOWN else command[: _SHOWN - 1] + '…'}"
+
+
+def require_free_ports(directory: HostDirectory, settings: Settings, current: Optional[Settings]) -> None:
+    """
+    :raises HostError: if other programs have some of the ports, and names all of them. Our own server's do not count:
+        it is about to stop.
+    """
+    ours = set(runtime_processes(directory))
+    # Of a container, it is Docker that listens, so its processes do not tell.
+    published: Set[int] = set()
+    if current is not None and current.kind == "container":
+        published = {current.http_port, current.grpc_port, current.metrics_port}
+    taken: List[str] = []
+    keys: List[str] = []
+    for key, port in (
+        ("httpPort", settings.http_port),
+        ("grpcPort", settings.grpc_port),
+        ("metricsPort", settings.metrics_port),
+    ):
+        if port in published:
+            continue
+        holders = [socket_holder(inode) for inode in listening_inodes(port)]
+        foreign = [holder for holder in holders if holder not in ours]
+        if foreign:
+            taken.append(f"the port {port} ({key}) is in use by {describe_holder(foreign[0])}")
+            keys.append(f"server.{key}")
+    if taken:
+        raise HostError("; ".join(taken), f"stop what uses them, or choose free ports: {', '.join(keys)}")

@@ -1,0 +1,187 @@
+"""The process runtime: tritonserver as a process of this user.
+
+A process is ours if its executable lies in this folder's runtime, whatever a file says.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from ..directory import HostDirectory
+from ..processes import command_line, executable, process_ids, process_start, send_signal
+from ..programs import call
+from .log import ProcessLog
+from .settings import Settings
+
+
+def runtime_processes(directory: HostDirectory, pattern: str = "*") -> List[int]:
+    """Our processes whose program's name matches."""
+    below = f"{directory.path}/runtime/"
+    found = ((pid, executable(pid)) for pid in process_ids())
+    return [pid for pid, path in found if path.startswith(below) and fnmatch(Path(path).name, pattern)]
+
+
+class ProcessRuntime:
+    """A tritonserver that the supervisor starts, or finds running."""
+
+    def __init__(self, directory: HostDirectory, settings: Settings) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._child: Optional[subprocess.Popen[bytes]] = None
+        self._pid = 0
+        self._start: Optional[str] = None
+        self.log = ProcessLog(directory.server / "logs/triton.log", settings.log_megabytes)
+
+    @property
+    def identity(self) -> str:
+        """Names the process that runs; empty without one."""
+        return f"{self._pid} {self._start}" if self._pid else ""
+
+    @property
+    def pid(self) -> int:
+        return self._pid
+
+    def find(self) -> bool:
+        """Takes over a server that runs already."""
+        for pid in runtime_processes(self._directory, "tritonserver"):
+            start = process_start(pid)
+            if start is not None:
+                self._pid, self._start = pid, start
+                return True
+        return False
+
+    adopt = find
+
+    def launch(self) -> None:
+        """Starts the server. What an earlier one has left is removed first."""
+        # Stubs of a server that was killed hold the shared memory that is removed next.
+        send_signal(runtime_processes(self._directory), signal.SIGKILL)
+        self.remove_shared_memory()
+        self.log.path.parent.mkdir(parents=True, exist_ok=True)
+        runtime = self._runtime
+        with self.log.path.open("ab") as log:
+            self._child = subprocess.Popen(
+                [str(runtime / "tritonserver/bin/tritonserver"), *self.arguments()],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Relative paths below start here.
+                cwd=str(self._directory.path),
+                env=self.environment(),
+            )
+        self._pid = self._child.pid
+        self._start = process_start(self._pid)
+
+    @property
+    def _runtime(self) -> Path:
+        return self._directory.path / "runtime" / self._settings.runtime
+
+    def environment(self) -> Dict[str, str]:
+        """A clean one: what a login happens to set must not change how models run."""
+        return {
+            "PATH": f"{self._runtime}/python/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": os.environ.get("HOME", "/"),
+            "LANG": "C.UTF-8",
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+    def arguments(self) -> List[str]:
+        settings = self._settings
+        folder = plain_folder(self._directory)
+        return [
+            f"--model-repository={folder}/models/repository",
+            *settings.common_arguments,
+            f"--backend-directory={folder}/runtime/{settings.runtime}/tritonserver/backends",
+            f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
+            f"--http-address={settings.address}",
+            f"--http-port={settings.http_port}",
+            f"--grpc-address={settings.address}",
+            f"--grpc-port={settings.grpc_port}",
+            f"--metrics-address={settings.address}",
+            f"--metrics-port={settings.metrics_port}",
+            *settings.arguments,
+        ]
+
+    def poll(self) -> Optional[str]:
+        """How the server ended; None while it runs."""
+        if self._child is not None:
+            status = self._child.poll()
+            if status is None:
+                return None
+            return f"signal {-status}" if status < 0 else f"status {status}"
+        # One that we have taken over is somebody else's child: how it ended is not to be known.
+        return (
+            None
+            if self._start is not None and process_start(self._pid) == self._start
+            else "an unknown status"
+        )
+
+    def housekeep(self) -> None:
+        self.log.rotate()
+
+    def terminate(self) -> None:
+        """Asks the server to end. A second time would make it drop its requests."""
+        send_signal([self._pid] if self._pid else [], signal.SIGTERM)
+
+    def kill(self) -> None:
+        send_signal([self._pid] if self._pid else [], signal.SIGKILL)
+
+    def end_model(self, model: str) -> bool:
+        """Ends the processes in which a model's code runs, if it has some."""
+        stubs = [
+            pid
+            for pid in runtime_processes(self._directory, "triton_python_backend_stub")
+            if any(f"/repository/{model}/" in word for word in command_line(pid))
+        ]
+        send_signal(stubs, signal.SIGKILL)
+        return bool(stubs)
+
+    def remains(self) -> List[int]:
+        """Processes of ours that are left."""
+        return runtime_processes(self._directory)
+
+    def clear(self) -> None:
+        send_signal(self.remains(), signal.SIGKILL)
+        self.remove_shared_memory()
+
+    def prepare(self, folders: List[Path]) -> None:
+        """Compiles the Python code of models before they are loaded. Python would do it while they are, and then, for
+        Triton, the models would have changed since: the load of an ensemble would load them again."""
+        code = [str(folder.resolve()) for folder in folders if any(folder.glob("*/*.py"))]
+        if code:
+            call(
+                [str(self._runtime / "python/bin/python3"), "-I", "-m", "compileall", "-q", *code],
+                seconds=120,
+            )
+
+    def log_mark(self) -> str:
+        return str(self.log.mark())
+
+    def log_since(self, mark: str) -> str:
+        return self.log.since(int(mark or 0))
+
+    def log_tail(self, lines: int) -> List[str]:
+        return self.log.tail(lines)
+
+    @property
+    def shared_memory_prefix(self) -> str:
+        return f"xsched-triton-{self._directory.identity}-"
+
+    def remove_shared_memory(self) -> None:
+        for path in Path("/dev/shm").glob(f"{self.shared_memory_prefix}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def plain_folder(directory: HostDirectory) -> str:
+    """The host's folder as tritonserver is to see it, seen from the folder itself. Triton's Python backend pastes paths
+    into a shell command without quotes, so one that needs quotes must not appear; an absolute path is better where it
+    can be had, since a model may change its working directory."""
+    path = str(directory.path)
+    return path if re.fullmatch(r"[A-Za-z0-9/_.,:+@-]+", path) else "."

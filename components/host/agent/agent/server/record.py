@@ -1,0 +1,170 @@
+"""What the supervisor writes down for everybody else: how the server is doing, and which models did harm."""
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..directory import HostDirectory, write_file
+from ..processes import process_start
+
+STARTING, LOADING, SERVING, ENDED, FAILED = "starting", "loading", "serving", "ended", "failed"
+
+
+class Run(NamedTuple):
+    """One run of tritonserver, as its supervisor sees it."""
+
+    #: Counts the runs of this deployment.
+    number: int
+    #: STARTING until it answers, LOADING until every model was tried, SERVING; ENDED if it ended and will be started
+    #: again; FAILED if it cannot serve.
+    phase: str
+    #: Names the process or container of this run for certain.
+    identity: str = ""
+    #: Why it ended or failed.
+    reason: str = ""
+    #: Whether Triton has answered in this run: if it never did, its settings are to blame.
+    lived: bool = False
+
+
+def read_run(directory: HostDirectory) -> Optional[Run]:
+    """None before the first run, or where it cannot be read."""
+    found = _read_json(directory.server / "run.json")
+    try:
+        return Run(**found) if isinstance(found, dict) else None
+    except TypeError:
+        return None
+
+
+def write_run(directory: HostDirectory, run: Run) -> None:
+    """A disk that is full must not end a supervisor; whoever waits for the record has a deadline."""
+    with contextlib.suppress(OSError):
+        write_file(directory.server / "run.json", json.dumps(run._asdict()))
+
+
+def forget_run(directory: HostDirectory) -> None:
+    """The next run is another server's. This works on a disk that is full."""
+    with contextlib.suppress(FileNotFoundError):
+        (directory.server / "run.json").unlink()
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+class Mark(NamedTuple):
+    """A load that is under way."""
+
+    model: str
+    digest: str
+    #: Who loads.
+    pid: int
+    start: str
+    #: The load took too long, so the server is ended.
+    late: bool = False
+
+    @property
+    def loader_lives(self) -> bool:
+        return process_start(self.pid) == self.start
+
+
+def _marks(directory: HostDirectory) -> Path:
+    return directory.server / "loading"
+
+
+def mark_load(directory: HostDirectory, model: str, digest: str) -> None:
+    """Leaves a mark while a model is loaded, so that a server which ends meanwhile tells who did it."""
+    write_mark(directory, Mark(model, digest, os.getpid(), process_start(os.getpid()) or ""))
+
+
+def write_mark(directory: HostDirectory, mark: Mark) -> None:
+    with contextlib.suppress(OSError):
+        _marks(directory).mkdir(parents=True, exist_ok=True)
+        write_file(_marks(directory) / mark.model, json.dumps(mark._asdict()))
+
+
+def read_marks(directory: HostDirectory) -> List[Mark]:
+    try:
+        paths = sorted(path for path in _marks(directory).iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
+    found = (_read_json(path) for path in paths)
+    marks = []
+    for entry in found:
+        with contextlib.suppress(TypeError):
+            marks.append(Mark(**entry))
+    return marks
+
+
+def clear_marks(directory: HostDirectory, models: "List[str] | None" = None) -> None:
+    for mark in read_marks(directory):
+        if models is None or mark.model in models:
+            with contextlib.suppress(OSError):
+                (_marks(directory) / mark.model).unlink()
+
+
+class Conduct(NamedTuple):
+    """What one state of a model has done to the server."""
+
+    digest: str
+    #: Whether it has been ready once.
+    served: bool = False
+    #: How often the server ended while this was loaded, or was ended because the load never did.
+    load_crashes: int = 0
+    #: How often the server ended while this probably worked.
+    crashes: int = 0
+    #: Why it is not loaded any more; empty if it may be.
+    aside: str = ""
+    #: When it was last made to serve, in seconds since 1970.
+    since: float = 0
+
+
+class ConductBook:
+    """The conduct of every model, on disk. A model that changes starts with a clean record."""
+
+    def __init__(self, directory: HostDirectory) -> None:
+        self._directory = directory
+        self._path = directory.server / "conduct.json"
+
+    def of(self, model: str, digest: str) -> Conduct:
+        entry = self._read().get(model)
+        return entry if entry is not None and entry.digest == digest else Conduct(digest)
+
+    def aside(self) -> Dict[str, Conduct]:
+        """The models that are set aside."""
+        return {model: entry for model, entry in self._read().items() if entry.aside}
+
+    def update(self, model: str, digest: str, **changes: Any) -> Conduct:
+        with self._directory.lock("conduct"):
+            entries = self._read()
+            former = entries.get(model)
+            if former is None or former.digest != digest:
+                former = Conduct(digest, since=time.time())
+            entries[model] = former._replace(**changes)
+            self._write(entries)
+            return entries[model]
+
+    def forget(self, model: str) -> None:
+        with self._directory.lock("conduct"):
+            entries = self._read()
+            if entries.pop(model, None) is not None:
+                self._write(entries)
+
+    def _read(self) -> Dict[str, Conduct]:
+        found = _read_json(self._path)
+        entries = {}
+        for model, entry in (found if isinstance(found, dict) else {}).items():
+            with contextlib.suppress(TypeError):
+                entries[model] = Conduct(**entry)
+        return entries
+
+    def _write(self, entries: Dict[str, Conduct]) -> None:
+        with contextlib.suppress(OSError):
+            write_file(
+                self._path, json.dumps({model: entry._asdict() for model, entry in entries.items()}, indent=2)
+            )

@@ -1,0 +1,187 @@
+"""The settings of a server, and the arguments of tritonserver that follow from them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional
+
+from ..directory import HostDirectory, write_file
+from ..errors import HostError
+from ..triton import Triton
+
+#: Settings that are whole numbers, and whether they must be given.
+_NUMBERS = {
+    "httpPort": True,
+    "grpcPort": True,
+    "metricsPort": True,
+    "exitTimeoutSeconds": True,
+    "loadTimeoutSeconds": True,
+    "logMegabytes": True,
+    "drainSeconds": False,
+}
+_REQUIREMENTS = ("always", "onGpu", "never")
+
+
+class Settings(NamedTuple):
+    """How a server runs."""
+
+    #: "process" or "container".
+    kind: str
+    #: Folder below `runtime/` of a process; image by digest of a container.
+    runtime: str
+    image: str
+    http_port: int
+    grpc_port: int
+    metrics_port: int
+    #: What the ports listen at, as Triton takes it.
+    address: str
+    exit_timeout_seconds: int
+    #: How long a container keeps serving, with a failing health check, before it stops.
+    drain_seconds: int
+    log_megabytes: int
+    #: How long one model may take to load.
+    load_timeout_seconds: int
+    #: When models must not run unscheduled: "always", "onGpu" or "never".
+    scheduler_required: str
+    #: Further arguments of tritonserver.
+    arguments: List[str]
+
+    @property
+    def running_part(self) -> "Settings":
+        """What affects a server that runs: how long to wait for it does not."""
+        return self._replace(load_timeout_seconds=0)
+
+    @property
+    def stop_seconds(self) -> int:
+        """How long the server may take to end."""
+        return self.exit_timeout_seconds + self.drain_seconds + 10
+
+    @property
+    def http_address(self) -> str:
+        """Where a client on this host finds the HTTP API."""
+        return f"{self._reachable}:{self.http_port}"
+
+    @property
+    def metrics_address(self) -> str:
+        return f"{self._reachable}:{self.metrics_port}"
+
+    @property
+    def triton(self) -> Triton:
+        return Triton(self.http_address, f"{self._reachable}:{self.grpc_port}")
+
+    @property
+    def _reachable(self) -> str:
+        address = self.address.strip("[]")
+        if address == "0.0.0.0":
+            return "127.0.0.1"
+        if address == "::":
+            return "[::1]"
+        return f"[{address}]" if ":" in address else address
+
+    @property
+    def common_arguments(self) -> List[str]:
+        """What both runtimes pass. The server starts empty: each model is loaded on its own, with a deadline."""
+        return [
+            "--model-control-mode=explicit",
+            # One bad model must not make the whole server "not ready".
+            "--strict-readiness=false",
+            f"--exit-timeout-secs={self.exit_timeout_seconds}",
+        ]
+
+    def to_json(self) -> Dict[str, Any]:
+        return {
+            **{
+                _camel(name): value
+                for name, value in self._asdict().items()
+                if name not in ("arguments", "image")
+            },
+            **({"image": self.image} if self.image else {}),
+            "arguments": self.arguments,
+        }
+
+
+def _camel(name: str) -> str:
+    return re.sub(r"_(.)", lambda found: found.group(1).upper(), name)
+
+
+def parse_settings(body: Dict[str, Any]) -> Settings:
+    """
+    :raises HostError: on a value that is none
+    """
+    values = dict(body)
+    for name, needed in _NUMBERS.items():
+        value = values.setdefault(name, None if needed else 0)
+        if value is None:
+            raise HostError(f"the server setting '{name}' is missing", f"pass {name}")
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 999_999:
+            raise HostError(f"the server setting {name} is '{value}'", "use a whole number")
+    if not values.get("address"):
+        raise HostError("the server setting 'address' is missing", "pass address")
+    required = values.get("schedulerRequired", "onGpu")
+    if required not in _REQUIREMENTS:
+        raise HostError(
+            f"the server setting schedulerRequired is '{required}'", f"use one of: {', '.join(_REQUIREMENTS)}"
+        )
+    known = {_camel(name): name for name in Settings._fields}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise HostError(f"unknown server setting '{unknown[0]}'", f"allowed: {' '.join(sorted(known))}")
+    return Settings(
+        **{
+            "kind": "process",
+            "runtime": "",
+            "image": "",
+            "scheduler_required": "onGpu",
+            "arguments": [],
+            **{known[name]: value for name, value in values.items()},
+        }
+    )
+
+
+def parse_former_settings(text: str) -> Settings:
+    """The settings that a release before the agent has left: one `key value` a line."""
+    values: Dict[str, Any] = {"arguments": []}
+    for line in text.splitlines():
+        key, _, value = line.partition(" ")
+        if key == "arg":
+            values["arguments"].append(value)
+        elif key:
+            values[key] = int(value) if key in _NUMBERS else value
+    return parse_settings(values)
+
+
+def _file(directory: HostDirectory) -> Path:
+    return directory.server / "settings.json"
+
+
+def _former_file(directory: HostDirectory) -> Path:
+    return directory.server / "settings"
+
+
+def read_settings(directory: HostDirectory) -> Optional[Settings]:
+    """The settings of the server that is deployed; None if none is, or if the record is lost."""
+    try:
+        return parse_settings(json.loads(_file(directory).read_text("utf-8")))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, HostError):
+        return None
+    try:
+        return parse_former_settings(_former_file(directory).read_text("utf-8"))
+    except (OSError, ValueError, HostError):
+        return None
+
+
+def write_settings(directory: HostDirectory, settings: Settings) -> None:
+    directory.server.mkdir(parents=True, exist_ok=True)
+    write_file(_file(directory), json.dumps(settings.to_json(), indent=2) + "\n")
+    for former in (_former_file(directory), directory.server / "http"):
+        if former.exists():
+            former.unlink()
+
+
+def require_settings(directory: HostDirectory) -> Settings:
+    settings = read_settings(directory)
+    if settings is None:
+        raise HostError(f"no Triton server is deployed in {directory.path}", "deploy the stack")
+    return settings

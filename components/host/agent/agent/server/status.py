@@ -1,0 +1,202 @@
+"""What is deployed, what it serves, and how busy it is."""
+
+import os
+import sys
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional
+
+from ..commands import Request
+from ..directory import HostDirectory
+from ..errors import HostError
+from ..models.wanted import linked
+from ..programs import call
+from ..triton import Health, Triton
+from ..triton.http import request as http_request
+from .container import CONTAINER_STATE, ContainerRuntime, container_name, docker
+from .record import Conduct, ConductBook
+from .runtime import Runtime, runtime_of
+from .settings import read_settings, require_settings
+
+
+class ModelState(NamedTuple):
+    """A model that is deployed."""
+
+    name: str
+    ready: bool
+    #: Why it is not loaded any more; empty if it may be.
+    aside: str
+
+
+def running_server(directory: HostDirectory) -> Optional[Runtime]:
+    """The server of this folder, if it runs and answers. Whoever answers at the address may be another server that took
+    the port while ours was down, with models of the same names."""
+    settings = read_settings(directory)
+    if settings is None:
+        return None
+    runtime = runtime_of(directory, settings)
+    return runtime if runtime.find() and settings.triton.health() == Health.LIVE else None
+
+
+def model_states(directory: HostDirectory) -> List[ModelState]:
+    """Every model that is deployed, also one that is set aside."""
+    settings = read_settings(directory)
+    triton = settings.triton if settings is not None and running_server(directory) is not None else None
+    aside = ConductBook(directory).aside()
+    names = sorted({*linked(directory), *aside})
+    return [
+        ModelState(
+            name, triton is not None and triton.ready(name), aside[name].aside if name in aside else ""
+        )
+        for name in names
+    ]
+
+
+def status(request: Request) -> Dict[str, Any]:
+    """The command `status`."""
+    return describe(request.directory)
+
+
+def describe(directory: HostDirectory) -> Dict[str, Any]:
+    settings = read_settings(directory)
+    runtime = running_server(directory)
+    triton = settings.triton if settings is not None and runtime is not None else None
+    aside = ConductBook(directory).aside()
+    return {
+        "running": runtime is not None,
+        "pid": runtime.pid if runtime is not None else None,
+        "version": triton.version() if triton is not None else "",
+        "http": settings.http_address if settings is not None else "",
+        "models": [
+            _describe_model(name, triton, aside.get(name)) for name in sorted({*linked(directory), *aside})
+        ],
+    }
+
+
+def _describe_model(name: str, triton: Optional[Triton], conduct: Optional[Conduct]) -> Dict[str, Any]:
+    ready = triton is not None and triton.ready(name)
+    facts = triton.facts(name) if triton is not None and ready else None
+    reason = conduct.aside if conduct is not None else ""
+    if not ready and not reason and triton is not None:
+        reason = triton.reason(name)
+    return {
+        "name": name,
+        "version": triton.model_version(name) if triton is not None and ready else "",
+        "priority": facts.priority if facts is not None else None,
+        "ready": ready,
+        "reason": reason,
+        "setAside": conduct is not None,
+        "inputs": facts.inputs if facts is not None else [],
+        "decoupled": facts is not None and facts.decoupled,
+        "sequence": facts is not None and facts.sequence,
+        "ensemble": facts is not None and facts.ensemble,
+    }
+
+
+def measure(request: Request) -> Dict[str, Any]:
+    """The command `measure`: everything about the server and its load that changes from one moment to the next."""
+    import json  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    directory = request.directory
+    settings = read_settings(directory)
+    statistics: Any = None
+    metrics = ""
+    server = describe(directory)
+    if settings is not None:
+        answer = settings.triton.request("GET", "/v2/models/stats")
+        if answer.ok:
+            statistics = json.loads(answer.body)
+        answer = http_request(settings.metrics_address, "GET", "/metrics", 10)
+        metrics = answer.body if answer.ok else ""
+    queues: Any = None
+    problem = ""
+    try:
+        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
+        if found.ok:
+            queues = json.loads(found.out)
+        else:
+            problem = found.reason
+    except HostError as error:
+        problem = error.what
+    return {
+        # What happens between two measurements is divided by the time between them, whenever they arrive.
+        "seconds": round(time.clock_gettime(time.CLOCK_BOOTTIME), 2),
+        "server": server,
+        "statistics": statistics,
+        "metrics": metrics,
+        "queues": queues,
+        "noQueues": problem[len("error: ") :] if problem.startswith("error: ") else problem,
+    }
+
+
+def ask(request: Request) -> Dict[str, Any]:
+    """The command `ask METHOD PATH`: a request to the HTTP API of the server."""
+    settings = require_settings(request.directory)
+    answer = settings.triton.request(request.word(0, "method"), request.word(1, "path"), 30)
+    if answer.status == 0:
+        raise HostError(
+            f"Triton does not answer at {settings.http_address}",
+            f"see the log in {request.directory.server}/logs",
+        )
+    return {"status": answer.status, "body": answer.body}
+
+
+#: Runs in the container. The image's entrypoint writes down tritonserver's pid; a model's own process may use CUDA.
+_CONTROL = """
+state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
+if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
+  echo "error: the image of this container has no XSched" >&2
+  exit 3
+fi
+exec "$control" --pid "$pid" "$@"
+"""
+
+
+def scheduler_words(directory: HostDirectory, words: List[str]) -> List[str]:
+    """The command that runs xsched-ctl for the server.
+
+    :raises HostError: if there is nothing to schedule
+    """
+    settings = read_settings(directory)
+    if settings is None or settings.kind != "container":
+        raise HostError(
+            "this server runs as a process, on the CPU, where there is nothing to schedule",
+            "use a container on a GPU",
+        )
+    runtime = ContainerRuntime(directory, settings)
+    if not runtime.find():
+        raise HostError(f"the container {runtime.name} does not run", "deploy the stack")
+    return ["docker", "exec", runtime.name, "sh", "-c", _CONTROL, "xsched-ctl", *words]
+
+
+def scheduler(request: Request) -> NoReturn:
+    """The command `scheduler WORD…`: xsched-ctl for the server. Ends with its own status (native/xsched/README.md), so
+    with 3 if there is no scheduler to talk to."""
+    try:
+        words = scheduler_words(request.directory, request.words)
+    except HostError as error:
+        print(f"error: {error.what}", file=sys.stderr)
+        sys.exit(3)
+    os.execvp(words[0], words)
+
+
+def scheduler_metrics(directory: HostDirectory) -> str:
+    """The scheduler's counters of tritonserver, not of its child processes, in Prometheus' text format."""
+    settings = read_settings(directory)
+    if settings is None or settings.kind != "container":
+        return ""
+    script = 'read -r pid <"$1/server" && cat "$1/metrics-$pid"'
+    found = docker("exec", container_name(directory), "sh", "-c", script, "-", CONTAINER_STATE)
+    return str(found.out) if found.ok else ""
+
+
+def server_ready(directory: HostDirectory) -> bool:
+    """Whether every model that is deployed is ready, and the server is scheduled where it must be."""
+    runtime = running_server(directory)
+    if runtime is None or not all(model.ready for model in model_states(directory)):
+        return False
+    if not isinstance(runtime, ContainerRuntime):
+        return True
+    # The image knows whether its Triton is scheduled. An image without a health check does not say.
+    form = "{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
+    found = docker("inspect", "--format", form, runtime.name)
+    return bool(found.ok and found.out.strip() in ("healthy", "none"))

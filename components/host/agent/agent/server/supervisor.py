@@ -1,0 +1,305 @@
+"""What keeps a server running: starts it, loads its models, starts it again when it ends, and sets a model aside that
+ends it."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Set
+
+from ..commands import Request
+from ..directory import HostDirectory
+from ..errors import HostError
+from ..models.loader import Loaded, Loader
+from ..models.wanted import Wanted, load_order, read_wanted
+from ..triton import Health
+from .record import (
+    ENDED,
+    FAILED,
+    LOADING,
+    SERVING,
+    STARTING,
+    ConductBook,
+    Mark,
+    Run,
+    clear_marks,
+    read_marks,
+    read_run,
+    write_run,
+)
+from .runtime import Runtime, runtime_of
+from .settings import Settings, read_settings
+from .supervision import claim, read_supervisor
+
+#: Seconds between two looks at the server. A log that is flooded must not grow far beyond its limit meanwhile.
+_LOOK = 0.1
+#: A server that has run this long starts again at once.
+_STEADY_SECONDS = 60
+_LONGEST_DELAY = 10
+#: Ends of a server that belong together.
+_SERIES_SECONDS = 600
+#: Seconds between two looks at which models work.
+_SAMPLE_SECONDS = 2
+
+
+class Supervisor:
+    """Supervises one server. However it ends, the server runs on, and the next supervisor takes it over."""
+
+    def __init__(self, directory: HostDirectory, settings: Settings, runtime: Runtime) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._runtime = runtime
+        self._triton = settings.triton
+        self._conduct = ConductBook(directory)
+        former = read_run(directory)
+        self._run = former or Run(0, ENDED)
+        self._told = False
+        self._delay = 1.0
+        #: Models that were being loaded when the server ended: they come last, one at a time.
+        self._suspects: Set[str] = set()
+        self._ends: List[float] = []
+        #: Models that have answered a request since the first of these ends.
+        self._worked: Set[str] = set()
+        self._loading: Optional[threading.Thread] = None
+
+    def leave(self) -> None:
+        """Ends, and leaves the server running. May be called from a signal's handler."""
+        self._told = True
+
+    def note(self, text: str) -> None:
+        """Writes a line into the log."""
+        line = f"{time.strftime('%m%d %H:%M:%S')} supervisor: {text}\n"
+        try:
+            with self._log_path.open("a", encoding="utf-8") as log:
+                log.write(line)
+        except OSError:
+            # A full disk.
+            return
+
+    @property
+    def _log_path(self) -> Path:
+        if self._settings.kind == "process":
+            return self._directory.server / "logs/triton.log"
+        return self._directory.server / "supervisor.log"
+
+    def supervise(self) -> None:
+        """Until told to leave, or until another supervisor has taken over."""
+        self._log_path.parent.mkdir(parents=True, exist_ok=True)
+        adopted = self._runtime.adopt()
+        while self._goes_on:
+            if adopted:
+                self.note("taking over a tritonserver that runs")
+                if self._run.identity != self._runtime.identity:
+                    self._begin()
+                    self._enter(STARTING)
+                else:
+                    self._enter(self._run.phase)
+            elif not self._launch():
+                continue
+            adopted = False
+            ended = self._attend()
+            if ended is not None:
+                self._after_end(ended)
+        self.note("leaving tritonserver as it is")
+
+    @property
+    def _goes_on(self) -> bool:
+        return not self._told and self._is_current()
+
+    def _is_current(self) -> bool:
+        """Whether nobody has removed the state or put another supervisor in place."""
+        current = read_supervisor(self._directory)
+        return current is not None and current.pid == os.getpid()
+
+    def _begin(self) -> None:
+        self._run = Run(self._run.number + 1, STARTING, self._runtime.identity)
+
+    def _enter(self, phase: str, reason: str = "") -> None:
+        lived = self._run.lived or phase in (LOADING, SERVING)
+        self._run = self._run._replace(phase=phase, reason=reason, lived=lived)
+        write_run(self._directory, self._run)
+
+    def _launch(self) -> bool:
+        self.note("starting tritonserver")
+        self._began = time.monotonic()
+        try:
+            self._runtime.launch()
+        except (HostError, OSError) as error:
+            self._begin()
+            self._enter(FAILED, getattr(error, "what", str(error)))
+            self.note(f"cannot start tritonserver: {self._run.reason}; trying again in {self._delay:.0f} s")
+            self._pause(self._delay)
+            self._delay = min(self._delay * 2, _LONGEST_DELAY)
+            return False
+        self._begin()
+        self._enter(STARTING)
+        return True
+
+    def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._goes_on and time.monotonic() < end:
+            time.sleep(_LOOK)
+
+    def _attend(self) -> Optional[str]:
+        """Looks after the server until it ends, which it tells; None if there is something else to do."""
+        self._began = getattr(self, "_began", time.monotonic())
+        looked = 0.0
+        while self._goes_on:
+            ended = self._runtime.poll()
+            if ended is not None:
+                if self._loading is not None:
+                    self._loading.join()
+                    self._loading = None
+                return ended
+            self._runtime.housekeep()
+            if self._run.phase == STARTING:
+                self._look_at_start()
+            elif self._run.phase == LOADING:
+                self._look_at_loading()
+            elif time.monotonic() - looked >= _SAMPLE_SECONDS:
+                looked = time.monotonic()
+                self._look_at_service()
+            time.sleep(_LOOK)
+        return None
+
+    def _look_at_start(self) -> None:
+        health = self._triton.health()
+        if health == Health.FAILED:
+            # Final: `--exit-on-error=false` among the user's flags, or of an earlier release.
+            self._enter(FAILED, "Triton says that it is not live")
+        elif health == Health.LIVE:
+            self._enter(LOADING)
+
+    def _look_at_loading(self) -> None:
+        if self._loading is None:
+            self._loading = threading.Thread(target=self._load_models, daemon=True)
+            self._loading.start()
+        elif not self._loading.is_alive():
+            self._loading = None
+            if self._runtime.poll() is None:
+                self._suspects = set()
+                self._enter(SERVING)
+
+    def _load_models(self) -> None:
+        loader = Loader(self._directory, self._settings, self._runtime, self.note)
+
+        def done(model: Wanted, loaded: Loaded) -> None:
+            if not loaded.ok:
+                self.note(f"the model {model.name} is not loaded: {loaded.reason}")
+
+        with self._directory.lock("loads"):
+            clear_marks(self._directory)
+            models = [model for model in load_order(read_wanted(self._directory)) if self._may_load(model)]
+            loader.load_all(models, self._suspects, done)
+
+    def _may_load(self, model: Wanted) -> bool:
+        conduct = self._conduct.of(model.name, model.digest)
+        if conduct.aside:
+            self.note(f"the model {model.name} stays aside: {conduct.aside}")
+            return False
+        # A server that we have taken over serves most of them already.
+        return not self._triton.ready(model.name)
+
+    def _look_at_service(self) -> None:
+        """Notes who has worked: a model that has never answered since the server ended is more likely to have ended it.
+        Also forgets marks of a deployment that was killed after its load."""
+        if self._ends:
+            answer = self._triton.request("GET", "/v2/models/stats", 5)
+            if answer.ok:
+                self._worked |= _successful(answer.body)
+        for mark in read_marks(self._directory):
+            if not mark.loader_lives and self._triton.ready(mark.model):
+                clear_marks(self._directory, [mark.model])
+
+    def _after_end(self, ended: str) -> None:
+        """Finds out which model did it, and waits a little."""
+        marks = read_marks(self._directory)
+        clear_marks(self._directory)
+        self.note(f"tritonserver ended with {ended}; starting it again in {self._delay:.0f} s")
+        if self._run.phase in (LOADING, SERVING):
+            if marks:
+                self._blame_loads(marks)
+            elif self._run.phase == SERVING:
+                self._blame_work()
+        self._enter(ENDED, ended)
+        if time.monotonic() - self._began >= _STEADY_SECONDS:
+            self._delay = 1.0
+        self._pause(self._delay)
+        self._delay = min(self._delay * 2, _LONGEST_DELAY)
+
+    def _blame_loads(self, marks: List[Mark]) -> None:
+        late = [mark for mark in marks if mark.late]
+        suspects = late or marks
+        self._suspects |= {mark.model for mark in suspects}
+        if len(suspects) > 1:
+            # Each is tried alone.
+            return
+        [mark] = suspects
+        conduct = self._conduct.of(mark.model, mark.digest)
+        crashes = conduct.load_crashes + 1
+        what = "did not finish loading" if mark.late else "ended the server while it was loaded"
+        # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory.
+        aside = f"it {what}{' twice' if crashes > 1 else ''}" if crashes > 1 or not conduct.served else ""
+        self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
+        self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
+
+    def _blame_work(self) -> None:
+        """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: one
+        that has not answered since the first time, and of those the one that was changed last. If the server ends
+        again, it was another one, and this one comes back."""
+        now = time.monotonic()
+        self._ends = [end for end in self._ends if now - end < _SERIES_SECONDS]
+        self._ends.append(now)
+        if len(self._ends) < 2:
+            self._worked = set()
+            return
+        models = read_wanted(self._directory)
+        accused = {name for name, conduct in self._conduct.aside().items() if conduct.crashes}
+        candidates = [model for model in models if not self._conduct.of(model.name, model.digest).aside]
+        if not candidates:
+            return
+        quiet = [model for model in candidates if model.name not in self._worked] or candidates
+        conducts = {model.name: self._conduct.of(model.name, model.digest) for model in quiet}
+        culprit = max(quiet, key=lambda model: (conducts[model.name].since, model.name))
+        for model in models:
+            if model.name in accused:
+                self._conduct.update(model.name, model.digest, aside="")
+                self.note(f"the model {model.name} comes back: without it the server ended as well")
+        self._conduct.update(
+            culprit.name,
+            culprit.digest,
+            crashes=conducts[culprit.name].crashes + 1,
+            aside=f"it is the likeliest cause why the server ended {len(self._ends)} times while it served",
+        )
+        self.note(f"the model {culprit.name} is set aside as the likeliest cause")
+
+
+def _successful(statistics: str) -> Set[str]:
+    """The models that have answered a request, from Triton's statistics."""
+    try:
+        entries: List[Dict[str, Any]] = json.loads(statistics)["model_stats"]
+        return {
+            entry["name"]
+            for entry in entries
+            if int(entry["inference_stats"]["success"].get("count", 0) or 0) > 0
+        }
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def supervise(request: Request) -> None:
+    """The command `supervise`."""
+    directory = request.directory
+    settings = read_settings(directory)
+    if settings is None:
+        return
+    # Whoever starts us may have left files open; nothing of a session may stay open in the server.
+    os.chdir(directory.path)
+    supervisor = Supervisor(directory, settings, runtime_of(directory, settings))
+    signal.signal(signal.SIGTERM, lambda *_: supervisor.leave())
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    claim(directory)
+    supervisor.supervise()

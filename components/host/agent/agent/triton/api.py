@@ -1,0 +1,154 @@
+"""What a deployment asks of a Triton."""
+
+import enum
+import json
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from urllib.parse import quote
+
+from . import grpc, http
+
+_SERVICE = "/inference.GRPCInferenceService"
+#: Seconds for an answer that needs no work.
+_SOON = 10
+
+
+class Health(enum.Enum):
+    """What Triton says of itself."""
+
+    #: Nothing listens, or nothing answers.
+    DOWN = "down"
+    LIVE = "live"
+    #: It has opened its ports and will never serve (`--exit-on-error=false`).
+    FAILED = "failed"
+
+
+class LoadAnswer(NamedTuple):
+    """How a load or an unload ended."""
+
+    ok: bool
+    #: Triton's reason if it said no.
+    reason: str
+    #: Whether the connection broke or no answer came: nobody knows what has happened.
+    lost: bool
+    #: Whether it was the deadline.
+    late: bool = False
+
+
+class ModelFacts(NamedTuple):
+    """What a client must know of a model."""
+
+    inputs: List[Dict[str, Any]]
+    priority: Optional[int]
+    #: Answers come as a stream.
+    decoupled: bool
+    #: Requests belong to sequences.
+    sequence: bool
+    ensemble: bool
+
+
+class Triton:
+    """A Triton on this host.
+
+    :param http_address: `host:port` of its HTTP API
+    :param grpc_address: `host:port` of its gRPC API
+    """
+
+    def __init__(self, http_address: str, grpc_address: str) -> None:
+        self.http_address = http_address
+        self.grpc_address = grpc_address
+
+    def request(
+        self, method: str, path: str, seconds: float = _SOON, body: Optional[str] = None
+    ) -> http.Answer:
+        return http.request(self.http_address, method, path, seconds, body)
+
+    def _json(self, method: str, path: str) -> Any:
+        answer = self.request(method, path)
+        if not answer.ok:
+            return None
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            return None
+
+    def health(self) -> Health:
+        status = self.request("GET", "/v2/health/live", 5).status
+        if status == http.NONE:
+            return Health.DOWN
+        return Health.LIVE if status == 200 else Health.FAILED
+
+    def version(self) -> str:
+        return str((self._json("GET", "/v2") or {}).get("version", ""))
+
+    def ready(self, model: str) -> bool:
+        return self.request("GET", f"/v2/models/{quote(model)}/ready").ok
+
+    def model_version(self, model: str) -> str:
+        """The highest version that serves; empty if none does."""
+        versions = (self._json("GET", f"/v2/models/{quote(model)}") or {}).get("versions", [])
+        return str(max(versions, key=_version_order)) if versions else ""
+
+    def index(self) -> List[Dict[str, str]]:
+        """Every model that Triton knows: name, version, state and reason."""
+        answer = self._json("POST", "/v2/repository/index")
+        return answer if isinstance(answer, list) else []
+
+    def reason(self, model: str) -> str:
+        """Why a model is not ready, if Triton says so."""
+        reasons = [entry.get("reason", "") for entry in self.index() if entry.get("name") == model]
+        return next((reason for reason in reasons if reason), "")
+
+    def facts(self, model: str) -> Optional[ModelFacts]:
+        """None if the model does not serve."""
+        config = self._json("GET", f"/v2/models/{quote(model)}/config")
+        metadata = self._json("GET", f"/v2/models/{quote(model)}")
+        if not isinstance(config, dict) or not isinstance(metadata, dict):
+            return None
+        given = config.get("parameters", {}).get("xsched_priority", {}).get("string_value", "")
+        return ModelFacts(
+            inputs=metadata.get("inputs", []),
+            priority=int(given) if _is_integer(given) else None,
+            decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
+            sequence="sequence_batching" in config,
+            ensemble=config.get("platform") == "ensemble" or "ensemble_scheduling" in config,
+        )
+
+    def load(
+        self,
+        model: str,
+        seconds: float,
+        config: Optional[str] = None,
+        waiting: Optional[Callable[[float], None]] = None,
+    ) -> LoadAnswer:
+        """Loads a model, or loads it again.
+
+        :param config: a model configuration, as JSON, in place of the model's own
+        """
+        message = grpc.string_field(2, model)
+        if config is not None:
+            # ModelRepositoryParameter.string_param, in a map.
+            value = grpc.string_field(3, config)
+            message += grpc.bytes_field(3, grpc.string_field(1, "config") + grpc.bytes_field(2, value))
+        return self._control("RepositoryModelLoad", message, seconds, waiting)
+
+    def unload(
+        self, model: str, seconds: float, waiting: Optional[Callable[[float], None]] = None
+    ) -> LoadAnswer:
+        """Asks to unload a model. Triton answers before it is done: it finishes requests in flight first."""
+        return self._control("RepositoryModelUnload", grpc.string_field(2, model), seconds, waiting)
+
+    def _control(
+        self, method: str, message: bytes, seconds: float, waiting: Optional[Callable[[float], None]]
+    ) -> LoadAnswer:
+        answer = grpc.call(self.grpc_address, f"{_SERVICE}/{method}", message, seconds, waiting)
+        late = answer.lost and answer.status == grpc.DEADLINE_EXCEEDED
+        return LoadAnswer(answer.status == grpc.OK, answer.message, answer.lost, late)
+
+
+def _version_order(version: Any) -> "tuple[int, str]":
+    text = str(version)
+    return (int(text) if text.isdigit() else -1, text)
+
+
+def _is_integer(text: str) -> bool:
+    return text.lstrip("-").isdigit() and text.count("-") <= 1
