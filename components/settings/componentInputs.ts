@@ -4,7 +4,7 @@ import { ArgumentsError } from "./argumentsError";
 import { Fault } from "./fault";
 import { INVALID, Place } from "./place";
 import { hasRead, holdsSecret, isDeferred, isPlainObject, keyOf, Rule } from "./rules";
-import { thisMachine } from "./thisMachine";
+import { inform, thisMachine } from "./thisMachine";
 
 /**
  * Reads the arguments of a component by the rules of the schema: what is known at its construction, outputs when they
@@ -86,6 +86,7 @@ export class ComponentInputs<T extends object, K extends object> {
         projectDirectory: process.cwd(),
         secretKeys: this.secretKeys,
         files: thisMachine,
+        inform,
       },
       faults,
       steps,

@@ -8,6 +8,8 @@ export interface SettingsContext {
   /** The top-level keys whose values hold a secret. */
   readonly secretKeys: ReadonlySet<string>;
   readonly files: FileProbe;
+  /** Tells the user what has been made of the settings. */
+  readonly inform: (message: string) => void;
 }
 
 /** The questions that settings ask of this machine's file system. */
@@ -16,4 +18,6 @@ export interface FileProbe {
   kind(path: string): "folder" | "file" | "missing";
   /** Names of what a folder holds, in no particular order; none if it cannot be read. */
   entries(folder: string): readonly string[];
+  /** What a file holds; undefined if it is missing or cannot be read. */
+  text(file: string): string | undefined;
 }

@@ -5,6 +5,7 @@ export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstan
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
+export { ensembleSteps, NOT_FOR_ENSEMBLES } from "./ensemble";
 export { type Fault, SettingsError } from "./fault";
 export * from "./generated";
 export {

@@ -2,14 +2,19 @@ import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../priority";
 import { dataType, instanceKind, MAX_INT32, MAX_UINT32, modelUpload, timeoutAction } from "./allowedValues";
 import { tagsField } from "./awsHostSettings";
 import { engineRule, refuseNoOnnx } from "./engineSettings";
+import { NOT_FOR_ENSEMBLES } from "./ensemble";
 import { locationFields } from "./hostSettings";
+import { priorityGivers, refuseWrongDependencies, stepsOf } from "./modelGraph";
 import { modelName } from "./modelName";
 import { modelSource } from "./modelSource";
 import { INVALID, Place, Read } from "./place";
 import {
+  amended,
   boolean,
   defaulted,
   integer,
+  itemsOf,
+  keyOf,
   list,
   map,
   meant,
@@ -377,8 +382,16 @@ export const modelRule = object({
     priority: defaulted(
       priority,
       0,
-      "How urgent the model's requests are: a larger number goes first on the GPU, and models of the same number share. Rendered into the model's configuration as Triton's `optimization.priority` and as the parameter `xsched_priority`.",
+      "How urgent the model's requests are: a larger number goes first on the GPU, and models of the same number share. Rendered into the model's configuration as Triton's `optimization.priority` and as the parameter `xsched_priority`. That of an ensemble applies to those models of its steps that have none.",
       { example: "200" },
+    ),
+    dependsOn: plain(
+      defaulted(
+        list(modelName, { allowed: "a list of other models of the stack, none twice", check: refuseRepeats }),
+        [],
+        "Models that this one calls, so that they are loaded before it and removed after it. What the steps of an ensemble need is known without it; name here what cannot be seen, such as the models that a Python model calls.",
+        { example: "[tokenizer]" },
+      ),
     ),
     config: optional(
       text({
@@ -424,14 +437,59 @@ export const modelRule = object({
       "Parameters for the model's backend, in addition to those of its own `config.pbtxt`; the same name replaces.",
     ),
   },
-  check: refuseNoOnnx,
+  check(values, at, raw) {
+    refuseNoOnnx(values, at, raw);
+    refuseUnfitForEnsemble(at, raw);
+  },
 });
+
+/** Refuses what Triton takes from other models, but not from an ensemble. */
+function refuseUnfitForEnsemble(at: Place, raw: unknown): void {
+  const steps = stepsOf(raw, at.context);
+  if (steps === undefined) return;
+  for (const key of NOT_FOR_ENSEMBLES) {
+    const value = keyOf(raw, key);
+    if (value === undefined || (key === "warmup" && itemsOf(value).length === 0)) continue;
+    at.at(key).fault(
+      value,
+      `no ${key} for an ensemble, which runs nothing itself`,
+      steps.length === 0
+        ? `remove ${key}`
+        : `remove ${key}, or set it for the models of its steps: ${steps.join(", ")}`,
+    );
+  }
+}
 
 /** The models to serve. */
 export const modelsRule = list(modelRule, {
   allowed: "a list of models, no name twice",
-  check: refuseRepeatedNames,
+  check(models, at) {
+    refuseRepeatedNames(models, at);
+    refuseWrongDependencies(models, at);
+  },
+  derive: withPrioritiesOfEnsembles,
 });
+
+/** An ensemble runs nothing itself; its priority is meant for the models of its steps that have none of their own. */
+function withPrioritiesOfEnsembles(
+  models: readonly ModelSettings[],
+  raw: readonly unknown[],
+  at: Place,
+): readonly ModelSettings[] {
+  const givers = priorityGivers(raw, (index) => models[index]?.priority, at.context);
+  models.forEach((ensemble, index) => {
+    const takers = models.filter((_, taker) => givers.get(taker) === index);
+    if (takers.length === 0) return;
+    at.context.inform(
+      `priority of the ensemble ${ensemble.name} applies to those models of its steps that have none: ` +
+        takers.map(({ name }) => name).join(", "),
+    );
+  });
+  return models.map((model, index) => {
+    const giver = models[givers.get(index) ?? -1];
+    return giver === undefined ? model : amended(modelRule, model, { priority: giver.priority });
+  });
+}
 
 /** A bucket that models' files travel through. */
 export const bucketName = text({ allowed: BUCKET_NAME, example: "my-bucket", refuse: refuseBucketName });

@@ -289,6 +289,11 @@ export function complete<T extends object>(rule: Rule<T, unknown>, value: T): T 
   return value;
 }
 
+/** What a rule has read, with other values for some keys, which the rule would read as they are. */
+export function amended<T extends object>(rule: Rule<T, unknown>, value: T, changes: Partial<T>): T {
+  return complete(rule, Object.freeze({ ...value, ...changes }));
+}
+
 /** Whether a value has been read with all that is in it. */
 export function isComplete(value: unknown): boolean {
   return typeof value !== "object" || value === null || READ_BY.has(value);
@@ -299,17 +304,19 @@ export function hasRead<T>(rule: Rule<T, unknown>, value: unknown): value is T {
   return typeof value === "object" && value !== null && READ_BY.get(value) === rule;
 }
 
-export interface ListOptions {
+export interface ListOptions<T> {
   readonly allowed: string;
   /** Fewest items. */
   readonly minimum?: number;
   /** Records faults between the items; `raw` are those in the config, even where they have faults themselves. */
   readonly check?: (raw: readonly unknown[], at: Place) => void;
+  /** Completes items from others; `raw` are those in the config. What it returns must read as itself. */
+  readonly derive?: (items: readonly T[], raw: readonly unknown[], at: Place) => readonly T[];
 }
 
 // Mutable in its type alone, as Pulumi's inputs are: a list that was read can be an argument of a component.
-export function list<T, K>(item: Rule<T, K>, options: ListOptions): Rule<T[], K[]> {
-  const { allowed, minimum = 0, check } = options;
+export function list<T, K>(item: Rule<T, K>, options: ListOptions<T>): Rule<T[], K[]> {
+  const { allowed, minimum = 0, check, derive } = options;
   const example = `[${item.example}]`;
   const rule: Rule<T[], K[]> = {
     type: "array",
@@ -326,7 +333,9 @@ export function list<T, K>(item: Rule<T, K>, options: ListOptions): Rule<T[], K[
         at.context.origin === "arguments" && isDeferred(each) ? (each as T) : item.read(each, at.at(index)),
       );
       check?.(raw, at);
-      return items.includes(INVALID) ? INVALID : complete(rule, Object.freeze(items as T[]) as T[]);
+      if (items.includes(INVALID)) return INVALID;
+      const derived = derive === undefined ? (items as T[]) : derive(items as T[], raw, at);
+      return complete(rule, Object.freeze([...derived]) as T[]);
     },
   };
   return rule;
@@ -560,7 +569,7 @@ export function refuseRepeatedKey(
   key: string,
   allowed: (first: string) => string,
   fix: string,
-): NonNullable<ListOptions["check"]> {
+): NonNullable<ListOptions<unknown>["check"]> {
   return (items, at) => {
     const values = items.map((item) => keyOf(item, key));
     values.forEach((value, index) => {

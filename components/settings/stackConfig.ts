@@ -4,7 +4,7 @@ import { SettingsContext } from "./context";
 import { Fault, SettingsError } from "./fault";
 import { INVALID, Place } from "./place";
 import { NAMESPACE, Settings, stackRule } from "./stackSettings";
-import { thisMachine } from "./thisMachine";
+import { inform, thisMachine } from "./thisMachine";
 
 /**
  * The stack config of the running Pulumi program, checked: the arguments of a `TritonStack`.
@@ -28,6 +28,7 @@ export function stackConfig(projectDirectory = process.cwd()): Settings {
           .map((key) => key.slice(prefix.length)),
       ),
       files: thisMachine,
+      inform,
     },
   );
 }

@@ -1,7 +1,7 @@
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../../components/priority";
 import { type DeployedServer } from "../triton/deployedServer";
 import { UserError } from "../triton/userError";
-import { configuredPriority, withPriority } from "../triton/modelConfig";
+import { configuredPriority, type ModelConfig, withPriority } from "../triton/modelConfig";
 import { Scheduler } from "../triton/scheduler";
 import { DeployedApi } from "../triton/tritonApi";
 
@@ -65,12 +65,23 @@ function changeQueues(server: DeployedServer, model: string, priority: number): 
 }
 
 async function reload(api: DeployedApi, model: string, priority: number, asDeployed: boolean): Promise<void> {
-  await api.reload(model, asDeployed ? undefined : withPriority(await api.config(model), priority));
+  await api.reload(model, asDeployed ? undefined : withPriority(await configOf(api, model), priority));
   const { xsched } = configuredPriority(await api.config(model));
   if (xsched !== priority)
     throw new Error(
       `Triton still serves ${model} with ${xsched === undefined ? "no priority" : `priority ${xsched}`}`,
     );
+}
+
+/** @throws UserError for an ensemble, which runs nothing itself and for which Triton allows no `optimization` */
+async function configOf(api: DeployedApi, model: string): Promise<ModelConfig> {
+  const config = await api.config(model);
+  if (config.ensemble_scheduling === undefined) return config;
+  const steps = new Set(config.ensemble_scheduling.step?.map((step) => step.model_name));
+  throw new UserError(
+    `${model} is an ensemble, which has no priority on the GPU`,
+    `set the priority of the models that it is made of: ${[...steps].join(", ")}`,
+  );
 }
 
 /** How long it lasts, and how to make it last. */

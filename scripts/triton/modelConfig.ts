@@ -7,6 +7,8 @@ export interface ModelConfig {
   readonly name: string;
   readonly max_batch_size?: number;
   readonly optimization?: Readonly<Record<string, unknown>> & { readonly priority?: string };
+  /** Of an ensemble, the models that it is made of. */
+  readonly ensemble_scheduling?: { readonly step?: readonly { readonly model_name: string }[] };
   readonly parameters?: Readonly<Record<string, { readonly string_value: string } | undefined>>;
 }
 

@@ -1,2 +1,3 @@
+export { modelDependencies } from "./modelDependencies";
 export { ModelConfigError } from "./modelConfigError";
 export { renderModelConfig } from "./renderModelConfig";

@@ -1,11 +1,18 @@
 import * as path from "node:path";
 
-import { ModelSettings, s3Location } from "../../settings";
-import { messagesOf, named, TextDocument } from "./document";
+import { ensembleSteps, ModelSettings, NOT_FOR_ENSEMBLES, s3Location } from "../../settings";
+import {
+  Field,
+  message,
+  messagesOf,
+  MessageValue,
+  named,
+  scalar,
+  ScalarValue,
+  TextDocument,
+  TextFormatError,
+} from "../../textFormat";
 import { ModelConfigError } from "./modelConfigError";
-import { Field, MessageValue, ScalarValue } from "./parser";
-import { message, scalar } from "./printer";
-import { TextFormatError } from "./textFormatError";
 import {
   dynamicBatchingField,
   instanceGroupField,
@@ -21,8 +28,8 @@ const PRIORITY_PARAMETER = "xsched_priority";
 /** Triton's name for engines of TensorRT. */
 const TENSORRT_PLATFORM = "tensorrt_plan";
 
-/** What `dynamic_batching` excludes: the other members of the oneof `scheduling_choice`. */
-const OTHER_SCHEDULING: readonly string[] = ["sequence_batching", "ensemble_scheduling"];
+/** What Triton refuses in an ensemble, which runs nothing itself. */
+const NOT_IN_ENSEMBLES: readonly string[] = ["optimization", "instance_group", "model_warmup"];
 
 /** What is set in a model's configuration: its name and priority, and the options that are given. */
 export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority"> & Partial<ModelSettings>;
@@ -39,7 +46,11 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   const file = configPlace(model.source);
   const document = open(own ?? "", file);
   putName(document, model.name, file);
-  putPriority(document, model.priority, file);
+  if (ensembleSteps(document.fields) === undefined) {
+    putPriority(document, model.priority, file);
+  } else {
+    refuseUnfitForEnsemble(document, model, file);
+  }
   if (model.engine !== undefined) {
     putPlatform(document, file);
   }
@@ -146,13 +157,34 @@ function single(fields: readonly Field[], name: string, file: string): Field | u
   return first;
 }
 
+/** Both are members of the oneof `scheduling_choice`. */
 function refuseOtherScheduling(document: TextDocument, file: string): void {
-  const other = OTHER_SCHEDULING.find((name) => document.named(name).length > 0);
-  if (other !== undefined) {
+  if (document.named("sequence_batching").length > 0) {
     throw new ModelConfigError(
       file,
-      `${other} excludes the dynamicBatching of the stack config`,
-      `remove dynamicBatching from the stack config, or ${other} from the file`,
+      "sequence_batching excludes the dynamicBatching of the stack config",
+      "remove dynamicBatching from the stack config, or sequence_batching from the file",
+    );
+  }
+}
+
+/** Triton would refuse it after the model has travelled. What the settings can see, they have refused before. */
+function refuseUnfitForEnsemble(document: TextDocument, model: RenderedSettings, file: string): void {
+  const field = NOT_IN_ENSEMBLES.find((name) => document.named(name).length > 0);
+  if (field !== undefined) {
+    throw new ModelConfigError(
+      file,
+      `an ensemble runs nothing itself and cannot have ${field}`,
+      `remove ${field}; the models of its steps can have it`,
+    );
+  }
+  const setting = NOT_FOR_ENSEMBLES.find((key) => key !== "warmup" && model[key] !== undefined);
+  const given = setting ?? ((model.warmup?.length ?? 0) > 0 ? "warmup" : undefined);
+  if (given !== undefined) {
+    throw new ModelConfigError(
+      file,
+      `the model is an ensemble, which runs nothing itself, but the stack config gives it ${given}`,
+      `remove ${given} from the stack config, or set it for the models of its steps`,
     );
   }
 }

@@ -8,7 +8,7 @@ import {
   WarmupInput,
   WarmupSample,
 } from "../../settings";
-import { EnumName, message, messages, NewField, NewMessage, scalar, scalars } from "./printer";
+import { EnumName, message, messages, NewField, NewMessage, scalar, scalars } from "../../textFormat";
 
 /*
  * Settings in the words of Triton's model config. Field and enum names are those of the release 22.06:

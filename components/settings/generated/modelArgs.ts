@@ -391,12 +391,20 @@ export interface ModelArgs {
   /**
    * How urgent the model's requests are: a larger number goes first on the GPU, and models of the same
    * number share. Rendered into the model's configuration as Triton's `optimization.priority` and as
-   * the parameter `xsched_priority`. An integer from -255 to 255, or one of max (255), default (0),
-   * min (-255).
+   * the parameter `xsched_priority`. That of an ensemble applies to those models of its steps that
+   * have none. An integer from -255 to 255, or one of max (255), default (0), min (-255).
    * @default 0
    * @example 200
    */
   priority?: pulumi.Input<Priority>;
+  /**
+   * Models that this one calls, so that they are loaded before it and removed after it. What the steps
+   * of an ensemble need is known without it; name here what cannot be seen, such as the models that a
+   * Python model calls.
+   * @default []
+   * @example [tokenizer]
+   */
+  dependsOn?: string[];
   /**
    * Text of the model's `config.pbtxt`, in place of the file in `source`.
    * @default the file in `source`

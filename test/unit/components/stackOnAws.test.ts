@@ -26,6 +26,7 @@ function settingsOf(stack: string, known: Record<string, object>): Settings {
     projectDirectory: ROOT,
     secretKeys: new Set<string>(),
     files: thisMachine,
+    inform: () => undefined,
   };
   return readSettings(Object.fromEntries(raw), context);
 }

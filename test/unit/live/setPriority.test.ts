@@ -60,6 +60,18 @@ describe("set-priority", () => {
     assert.match(said, /This is also the priority in the config of the stack "dev"\.$/);
   });
 
+  it("names the models of an ensemble, which runs nothing itself", async () => {
+    const server = new StandInServer(MODELS);
+    const step = [{ model_name: "prep" }, { model_name: "chat" }, { model_name: "prep" }];
+    server.deploy({ name: "batch", ensemble_scheduling: { step } });
+    await assert.rejects(setPriority(server, "batch", 7), {
+      message:
+        "batch is an ensemble, which has no priority on the GPU\n" +
+        "fix: set the priority of the models that it is made of: prep, chat",
+    });
+    assert.deepEqual(server.loads, []);
+  });
+
   it("lists the models", async () => {
     await assert.rejects(setPriority(new StandInServer(MODELS), "chta", 1), {
       message: 'the stack "dev" has no model "chta"\nfix: use one of its models: chat, batch',

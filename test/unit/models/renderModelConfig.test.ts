@@ -4,10 +4,10 @@ import * as pulumi from "@pulumi/pulumi";
 import * as fc from "fast-check";
 
 import { ModelConfigError, renderModelConfig } from "../../../components/models/config";
-import { named } from "../../../components/models/config/document";
-import { Field, parseTextFormat, Value } from "../../../components/models/config/parser";
 import { EnginePrecision, ModelSettings } from "../../../components/settings";
-import { document, FieldMeaning, meaningOf } from "./textFormatSamples";
+import { Field, named, parseTextFormat } from "../../../components/textFormat";
+import { Value } from "../../../components/textFormat/parser";
+import { document, FieldMeaning, meaningOf } from "../textFormat/textFormatSamples";
 import { runs } from "../../properties";
 
 function model(options: Partial<ModelSettings> = {}): ModelSettings {
@@ -22,6 +22,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     dynamicBatching: undefined,
     warmup: undefined,
     config: undefined,
+    dependsOn: [],
     parameters: {},
     ...options,
   };
@@ -72,6 +73,64 @@ describe("renderModelConfig", () => {
         ),
       );
     });
+  });
+
+  describe("of an ensemble", () => {
+    const own = 'platform: "ensemble"\nensemble_scheduling { step { model_name: "a" model_version: -1 } }\n';
+
+    it("adds the name and the scheduler's parameter, but no optimization", () => {
+      const rendered = renderModelConfig(own, model());
+      assert.equal(rendered, `${own}name: "m"\n${PRIORITY_BLOCK}`);
+      assert.equal(renderModelConfig(rendered, model()), rendered);
+    });
+
+    it("knows one by its steps or by its platform, however that is written", () => {
+      for (const text of [
+        "ensemble_scheduling < step [ < model_name: 'a' >, { model_name: \"b\" } ] >",
+        `platform: 'ens' "emble"`,
+      ]) {
+        assert.doesNotMatch(renderModelConfig(text, model()), /optimization/);
+      }
+      assert.match(renderModelConfig('platform: "onnxruntime_onnx" # ensemble', model()), /optimization/);
+    });
+
+    const faults: readonly (readonly [string, Partial<ModelSettings>, string])[] = [
+      [
+        "optimization { priority: PRIORITY_MAX }",
+        {},
+        "an ensemble runs nothing itself and cannot have optimization\n  fix: remove optimization; the models of its steps can have it",
+      ],
+      [
+        "instance_group { count: 2 }",
+        {},
+        "an ensemble runs nothing itself and cannot have instance_group\n  fix: remove instance_group; the models of its steps can have it",
+      ],
+      [
+        "",
+        { instanceGroups: [{ name: undefined, kind: "cpu", count: 1, gpus: [], rateLimiter: undefined }] },
+        "the model is an ensemble, which runs nothing itself, but the stack config gives it instanceGroups\n  fix: remove instanceGroups from the stack config, or set it for the models of its steps",
+      ],
+      [
+        "",
+        {
+          warmup: [
+            {
+              name: "w",
+              batchSize: 1,
+              inputs: [{ name: "x", dataType: "FP32", dims: [3], content: { kind: "zero" } }],
+            },
+          ],
+        },
+        "the model is an ensemble, which runs nothing itself, but the stack config gives it warmup\n  fix: remove warmup from the stack config, or set it for the models of its steps",
+      ],
+    ];
+    for (const [more, options, message] of faults) {
+      it(`refuses ${more || Object.keys(options).join()}`, () => {
+        assert.throws(() => renderModelConfig(own + more, model(options)), {
+          message: `/models/m/config.pbtxt: ${message}`,
+        });
+      });
+    }
   });
 
   it("names the priority as Triton does", () => {

@@ -2,6 +2,17 @@ import * as path from "node:path";
 
 import { readSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
 
+/** Configurations in the folder of a model; that of `p` is an ensemble of the models a and b. */
+const CONFIGS: Readonly<Record<string, string>> = {
+  "/project/models/p/config.pbtxt": ensemble("a", "b"),
+};
+
+/** Text of the `config.pbtxt` of an ensemble. */
+export function ensemble(...steps: readonly string[]): string {
+  const each = steps.map((name) => `{ model_name: "${name}" model_version: -1 }`);
+  return `platform: "ensemble"\nensemble_scheduling { step [ ${each.join(", ")} ] }\n`;
+}
+
 /** A machine whose file system contains `/project/models/<letter>/1` for each letter, files, and an ONNX model in `x`. */
 export const context: SettingsContext = {
   origin: "config",
@@ -17,11 +28,13 @@ export const context: SettingsContext = {
           : "missing",
     entries: (folder) =>
       folder.endsWith("empty") ? ["config.pbtxt", "01", "latest"] : ["1", "config.pbtxt"],
+    text: (file) => CONFIGS[file],
   },
+  inform: () => undefined,
 };
 
-export function parsed(raw: unknown): Settings {
-  return readSettings(raw, context);
+export function parsed(raw: unknown, inform: (message: string) => void = () => undefined): Settings {
+  return readSettings(raw, { ...context, inform });
 }
 
 /** The error that the config causes; any other exception is a crash. */

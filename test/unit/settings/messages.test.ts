@@ -8,6 +8,8 @@ import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
 const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
 const a = { name: "a", source: "models/a" };
+/** An ensemble of the models a and b. */
+const p = { name: "p", source: "models/p" };
 /** A model from which an engine can be built. */
 const x = { name: "x", source: "models/x" };
 const engine = (shape: object): object => ({ ...x, engine: { shapes: [{ input: "ids", ...shape }] } });
@@ -50,6 +52,109 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "(unknown key)",
       "the keys kind, directory",
       "privateKey belongs to kind ssh: set host.kind to ssh, or remove privateKey",
+    ],
+  ],
+  [
+    "an ensemble with instances",
+    { models: [a, { name: "b", source: "models/b" }, { ...p, instanceGroups: [{ kind: "cpu" }] }] },
+    [
+      "models[2].instanceGroups",
+      "a list of 1",
+      "no instanceGroups for an ensemble, which runs nothing itself",
+      "remove instanceGroups, or set it for the models of its steps: a, b",
+    ],
+  ],
+  [
+    "an ensemble by its config that batches",
+    { models: [{ ...a, config: 'platform: "ensemble"', dynamicBatching: {} }] },
+    [
+      "models[0].dynamicBatching",
+      "an object",
+      "no dynamicBatching for an ensemble, which runs nothing itself",
+      "remove dynamicBatching",
+    ],
+  ],
+  [
+    "an ensemble with a warm-up",
+    {
+      models: [
+        {
+          ...p,
+          warmup: [{ name: "w", inputs: [{ name: "x", dataType: "FP32", dims: [1] }] }],
+        },
+      ],
+    },
+    [
+      "models[0].warmup",
+      "a list of 1",
+      "no warmup for an ensemble, which runs nothing itself",
+      "remove warmup, or set it for the models of its steps: a, b",
+    ],
+  ],
+  [
+    "a dependency on a model that there is not",
+    {
+      models: [
+        { ...a, dependsOn: ["bb"] },
+        { ...x, name: "bbq" },
+      ],
+    },
+    ["models[0].dependsOn[0]", '"bb"', "one of the other models: bbq", "did you mean bbq?"],
+  ],
+  [
+    "a dependency of the only model",
+    { models: [{ ...a, dependsOn: ["tokenizer"] }] },
+    [
+      "models[0].dependsOn[0]",
+      '"tokenizer"',
+      "another model of the stack",
+      "add the model tokenizer, or remove it here",
+    ],
+  ],
+  [
+    "a model that depends on itself",
+    { models: [{ ...a, dependsOn: ["a"] }] },
+    [
+      "models[0].dependsOn[0]",
+      '"a"',
+      "another model of the stack",
+      "remove it: a model does not wait for itself",
+    ],
+  ],
+  [
+    "models that wait for each other",
+    {
+      models: [
+        { ...x, name: "d", dependsOn: ["a"] },
+        { ...a, dependsOn: ["c"] },
+        { ...x, name: "c", dependsOn: ["a"] },
+      ],
+    },
+    [
+      "models[1].dependsOn",
+      "[c]",
+      "models that do not wait for this one",
+      "break the circle a → c → a: remove c",
+    ],
+  ],
+  [
+    "a step that waits for its ensemble",
+    { models: [p, { ...a, dependsOn: ["p"] }] },
+    [
+      "models[1].dependsOn",
+      "[p]",
+      "models that do not wait for this one",
+      "break the circle p → a → p: remove p",
+    ],
+  ],
+  [
+    "an ensemble that is a step of itself",
+    { models: [{ ...p, name: "a" }] },
+    [
+      "models[0].source",
+      '"models/p"',
+      "an ensemble that is not a step of itself",
+      "break the circle a → a: change the steps in its config.pbtxt",
     ],
   ],
   [

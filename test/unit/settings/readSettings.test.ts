@@ -72,6 +72,7 @@ describe("readSettings", () => {
       upload: "ssh",
       priority: 40,
       config: "max_batch_size: 8",
+      dependsOn: [],
       engine: {
         precision: "best",
         shapes: [{ input: "input_ids:0", min: [1, 384], opt: [1, 384], max: [8, 384] }],

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 
-import { Field, Value } from "../../../components/models/config/parser";
+import { Field, Value } from "../../../components/textFormat/parser";
 
 /** A generated text and its expected parse. */
 export interface Sample<T> {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 
 import * as fc from "fast-check";
 
-import { TextDocument } from "../../../components/models/config/document";
-import { parseTextFormat } from "../../../components/models/config/parser";
-import { decodeStrings, encodeString } from "../../../components/models/config/stringLiteral";
-import { TextFormatError } from "../../../components/models/config/textFormatError";
+import { TextDocument } from "../../../components/textFormat/document";
+import { parseTextFormat } from "../../../components/textFormat/parser";
+import { decodeStrings, encodeString } from "../../../components/textFormat/stringLiteral";
+import { TextFormatError } from "../../../components/textFormat/textFormatError";
 import { document, meaningOf } from "./textFormatSamples";
 import { runs } from "../../properties";
 

@@ -1,0 +1,4 @@
+export { messagesOf, named, TextDocument } from "./document";
+export { type Field, type MessageValue, parseTextFormat, type ScalarValue } from "./parser";
+export { EnumName, message, messages, type NewField, type NewMessage, scalar, scalars } from "./printer";
+export { TextFormatError } from "./textFormatError";
