@@ -131,7 +131,6 @@ def server_of(metrics: Metrics, port: int) -> ThreadingHTTPServer:
         def log_message(self, *_: object) -> None:
             """A request a minute is no news."""
 
-    ThreadingHTTPServer.daemon_threads = True
     try:
         return ThreadingHTTPServer(("127.0.0.1", port), Handler)
     except OSError as error:

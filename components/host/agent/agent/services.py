@@ -5,6 +5,7 @@ spot     drains the server when AWS is about to take the instance back
 metrics  says over HTTP whether the server is ready, and what the scheduler counts
 """
 
+import hashlib
 import shutil
 from typing import Dict, List, Sequence
 
@@ -21,8 +22,18 @@ ONCE = ["Type=oneshot", "RemainAfterExit=yes", "TimeoutStartSec=1800", "Restart=
 ALWAYS = ["Restart=always", "RestartSec=5"]
 
 
+def agent_digest(directory: HostDirectory) -> str:
+    """Names the agent that is installed."""
+    try:
+        return hashlib.sha256(directory.agent.read_bytes()).hexdigest()[:16]
+    except OSError:
+        return "unknown"
+
+
 def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
     """The units that make up these services: text by name, in the order in which they are started."""
+    # What runs for long is started anew when the agent is another one.
+    running = [*ALWAYS, f"# of the agent {agent_digest(directory)}"]
     # Not as root: what it starts could not be stopped by the user who deploys.
     owner = [f"User={user_name(directory.path.stat().st_uid)}"]
     # What it has started is not part of it, but a server that runs on when the unit is restarted.
@@ -65,7 +76,7 @@ def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
             "watch-spot",
             ["After=network-online.target"],
             *starter,
-            *ALWAYS,
+            *running,
         )
     if "metrics" in services:
         texts["metrics"] = text(
@@ -73,7 +84,7 @@ def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
             "serve-metrics",
             ["After=network.target"],
             *owner,
-            *ALWAYS,
+            *running,
         )
     return texts
 

@@ -98,8 +98,10 @@ class Systemd(ABC):
         """Tells systemd to do something that must succeed."""
         finished = self.control(words)
         if not finished.ok:
+            # Its further lines say where to look.
+            reason = (finished.err.strip() or finished.reason).splitlines()[0]
             raise HostError(
-                f"systemd refuses '{' '.join(words)}': {finished.reason}",
+                f"systemd refuses '{' '.join(words)}': {reason}",
                 "see 'journalctl -u \"xsched-triton-*\"' on the host",
             )
 

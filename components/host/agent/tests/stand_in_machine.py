@@ -13,7 +13,7 @@ SOURCE = Path(__file__).resolve().parent.parent
 SYSTEMCTL = """#!/bin/bash
 echo "$*" >>"$MACHINE/systemctl"
 [ "$1" != --user ] || shift
-[ ! -e "$MACHINE/refuses-$1" ] || { echo "Failed to $1: no room" >&2; exit 1; }
+[ ! -e "$MACHINE/refuses-$1" ] || { printf 'Failed to %s: no room\\nSee the journal.\\n' "$1" >&2; exit 1; }
 unit=${@: -1}
 case $1 in
   is-active) [ -e "$MACHINE/active-$unit" ] ;;

@@ -1,16 +1,22 @@
 """What a host says about its server."""
 
 import http.client
+import queue
 import socket
+import sys
 import textwrap
 import threading
+import types
+from http.server import ThreadingHTTPServer
 from typing import Iterator, List, NamedTuple, Tuple
 
 import pytest
 from agent import metrics as module
+from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.metrics import Metrics, port_of, server_of, text_of
+from test_spot import until
 
 SCHEDULER = 'xsched_queue_blocked_total{name="a/a_0"} 7\n'
 
@@ -179,3 +185,30 @@ def test_the_port_is_a_number() -> None:
     for word in ("http", "65536", "-1", ""):
         with pytest.raises(HostError, match="is not a port"):
             port_of([word])
+
+
+def test_the_command_asks_the_server(
+    server: Server, directory: HostDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = types.SimpleNamespace(
+        model_states=lambda _: server.models,
+        server_ready=lambda _: server.live,
+        scheduler_metrics=lambda _: SCHEDULER,
+    )
+    monkeypatch.setitem(sys.modules, "agent.server", types.ModuleType("agent.server"))
+    monkeypatch.setitem(sys.modules, "agent.server.status", status)
+    listening: queue.Queue[ThreadingHTTPServer] = queue.Queue()
+
+    def listen(metrics: Metrics, port: int) -> ThreadingHTTPServer:
+        found = server_of(metrics, port)
+        listening.put(found)
+        return found
+
+    monkeypatch.setattr(module, "server_of", listen)
+    command = threading.Thread(target=run, args=(directory, "serve-metrics", ["0"]))
+    command.start()
+    http_server = listening.get(timeout=30)
+    until(lambda: get(http_server.server_port, "/metrics.txt") == [(200, server.text)])
+    http_server.shutdown()
+    command.join(30)
+    assert not command.is_alive()

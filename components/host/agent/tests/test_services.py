@@ -41,6 +41,18 @@ def test_are_only_touched_if_they_have_changed_or_do_not_run(machine: Machine) -
     assert machine.orders() == ["daemon-reload", f"enable --quiet {spot}", f"restart {spot}"]
 
 
+def test_that_run_for_long_are_those_of_the_installed_agent(machine: Machine) -> None:
+    run(machine.directory, "install-services", ["boot", "spot", "metrics"])
+    machine.orders()
+    machine.stand_in_agent("another release")
+    run(machine.directory, "install-services", ["boot", "spot", "metrics"])
+    assert [order for order in machine.orders() if order.startswith("restart")] == [
+        f"restart {unit}" for unit in names(machine, "spot", "metrics")
+    ]
+    for name in names(machine, "spot", "metrics"):
+        assert verified(machine.folder / "units", name) == []
+
+
 def test_of_an_earlier_release_are_replaced_in_place(machine: Machine) -> None:
     spot = unit_name(machine.directory, "spot")
     directory = machine.directory.path

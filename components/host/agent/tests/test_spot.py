@@ -12,6 +12,7 @@ from typing import Callable, Iterator, Optional
 
 import pytest
 from agent import spot
+from agent.commands import run
 from agent.spot import Metadata, Watch, run_within
 from stand_in_machine import SOURCE, Machine
 
@@ -252,3 +253,21 @@ def test_a_program_that_ends_at_the_last_moment_is_no_fault(
 
     monkeypatch.setattr(spot.os, "killpg", gone)
     assert not run_within(["sleep", "60"], 0.1)
+
+
+def test_the_command_looks_again_and_again(
+    machine: Machine, metadata: MetadataService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            raise EOFError
+
+    monkeypatch.setattr(spot.time, "sleep", sleep)
+    machine.set("XSCHED_TRITON_METADATA", metadata.address)
+    with pytest.raises(EOFError):
+        run(machine.directory, "watch-spot", [])
+    assert pauses == [5, 5]
+    assert metadata.polls == 2
