@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Optional
 
 from .console import write_result
 from .directory import HostDirectory
+from .disk import explained
 from .errors import HostError
 from .repairs import note_repair
 
@@ -33,6 +34,11 @@ COMMANDS: Dict[str, str] = {
     "unserve": "models.serve:unserve",
     "reload": "models.serve:reload",
     "refill": "models.refill:refill",
+    "pull-image": "images:pull_image",
+    "remove-images": "images:remove_images",
+    "fetch": "s3:fetch",
+    "drop-files": "s3:drop_files",
+    "build-engines": "engines:build_engines",
     "install-services": "services:install",
     "remove-services": "services:remove",
     "boot": "boot:boot",
@@ -42,6 +48,9 @@ COMMANDS: Dict[str, str] = {
     "configure-cloudwatch": "cloudwatch:configure",
     "remove-cloudwatch": "cloudwatch:remove",
 }
+
+#: Signals that end a command.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 #: `--repair=PART=TOKEN`: the command repairs a part that `inspect` has given this token.
@@ -95,22 +104,28 @@ def main(argv: List[str]) -> int:
     """`bin/agent COMMAND [WORD…]`: works in the folder in whose `bin` the program lies."""
     # A caller that hangs up ends the command at its next word, so that it can tidy up.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    signal.signal(signal.SIGHUP, lambda *_: sys.exit(129))
+    for number in ENDING:
+        signal.signal(number, _end)
     try:
         if len(argv) < 2:
             raise HostError("no command is given", f"use one of: {', '.join(sorted(COMMANDS))}")
         directory = HostDirectory(Path(argv[0]).resolve().parent.parent)
         repairs = [word[len(REPAIR) :] for word in argv[2:] if word.startswith(REPAIR)]
-        result = run(directory, argv[1], [word for word in argv[2:] if not word.startswith(REPAIR)])
-        for repair in repairs:
-            part, _, token = repair.partition("=")
-            note_repair(directory, part, token)
+        with explained(directory, directory.path, f"the command {argv[1]}"):
+            result = run(directory, argv[1], [word for word in argv[2:] if not word.startswith(REPAIR)])
+            for repair in repairs:
+                part, _, token = repair.partition("=")
+                note_repair(directory, part, token)
         if result is not None:
             write_result(result)
     except HostError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
+
+
+def _end(number: int, _: Any) -> None:
+    # A second signal must not interrupt the tidying up.
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)

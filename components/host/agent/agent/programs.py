@@ -1,9 +1,13 @@
 """Other programs that the agent calls."""
 
+import contextlib
+import os
 import shutil
 import subprocess
+import sys
+import threading
 import time
-from typing import Callable, Mapping, Optional, Sequence
+from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
 
 from .errors import HostError
 
@@ -88,3 +92,126 @@ def await_end(
             if waited - announced >= every:
                 announced = waited
                 describe(int(waited))
+
+
+#: What is never asked through a proxy: this machine, and the services that tell an instance who it is.
+DIRECT = (
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.170.23",
+    "fd00:ec2::254",
+)
+
+
+def outward_environment(changes: Optional[Mapping[str, str]] = None) -> Dict[str, str]:
+    """
+    The environment of a program that speaks to the outside: it honours the user's proxy, but never asks it for what
+    only this machine can reach.
+    """
+    environment = dict(os.environ)
+    given = f"{environment.get('no_proxy', '')},{environment.get('NO_PROXY', '')}".split(",")
+    names = [name.strip() for name in given if name.strip()]
+    # Programs disagree on which of the two they read.
+    # A * beside others is no wildcard to many of them.
+    direct = "*" if "*" in names else ",".join(dict.fromkeys([*names, *DIRECT]))
+    environment["no_proxy"] = environment["NO_PROXY"] = direct
+    environment.update(changes or {})
+    return environment
+
+
+#: Asks the kernel to end a program with the one that started it (PR_SET_PDEATHSIG), then becomes that program. Not a
+#: function between fork and exec: in a process with threads none is safe there.
+TIED = """
+import os, signal, sys
+# Python ignores these two, and an ignored signal stays so.
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(1, 9)
+except (ImportError, OSError, AttributeError):
+    pass
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(137)
+try:
+    os.execvp(sys.argv[2], sys.argv[2:])
+except OSError as error:
+    sys.exit(f"{sys.argv[2]}: {error.strerror}")
+"""
+
+
+def tied(words: Sequence[str]) -> List[str]:
+    """A command line whose program ends with this process, however that ends."""
+    return [sys.executable, "-I", "-S", "-c", TIED, str(os.getpid()), *words]
+
+
+class EndedError(Exception):
+    """A program was ended, or not started any more, because all were."""
+
+
+class Children:
+    """Programs that run side by side, called by threads, and that can all be ended at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: Set[subprocess.Popen[str]] = set()
+        self._ended = False
+
+    def call(self, words: Sequence[str], *, environment: Optional[Mapping[str, str]] = None) -> Finished:
+        """As the function of this name. Raises `EndedError` after `end`."""
+        with self._lock:
+            if self._ended:
+                raise EndedError
+            process = subprocess.Popen(
+                tied(words),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+                env=None if environment is None else dict(environment),
+            )
+            self._running.add(process)
+        try:
+            out, err = process.communicate()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            with self._lock:
+                self._running.discard(process)
+                ended = self._ended
+        if ended:
+            raise EndedError
+        return Finished(process.returncode, out, err)
+
+    def end(self) -> None:
+        """Ends those that run, and starts no other."""
+        with self._lock:
+            self._ended = True
+            for process in self._running:
+                process.kill()
+
+
+@contextlib.contextmanager
+def running(
+    words: Sequence[str], output: "Union[IO[bytes], int]", *, environment: Optional[Mapping[str, str]] = None
+) -> "Iterator[subprocess.Popen[bytes]]":
+    """A program that takes long and is watched meanwhile; it ends with this process, and with the `with`."""
+    process = subprocess.Popen(
+        tied(words),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=None if environment is None else dict(environment),
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()

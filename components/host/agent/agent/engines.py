@@ -1,0 +1,498 @@
+"""TensorRT engines, built on this host's GPU in a container from the model.onnx of each version of a model.
+
+In ``engines``: ``cache/KEY`` has an engine under a name made of everything that it depends on, so that none is built
+twice; ``sources`` the ONNX models whose own place is emptied; ``ready/MODEL`` the files with the engines; ``log`` what
+the builder said. Hosts of one kind can share engines through a prefix in S3, each below its key: ``model.plan``, and
+``built``, which says what it is and is put there last. Without S3 an engine is built, so nothing of that is an error.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+
+from . import s3
+from .commands import Request
+from .console import progress
+from .directory import HostDirectory, require_path_segment, write_file
+from .disk import explained, no_space, says_full
+from .errors import HostError
+from .images import require_image
+from .programs import await_end, call, outward_environment, running
+
+#: Engines that no deployment has used for this long are removed.
+UNUSED_DAYS = 30
+
+PRECISIONS = ("fp32", "fp16", "best")
+
+#: What of a source is no part of a model.
+IGNORED = ("config.pbtxt", "__pycache__")
+
+
+class Shape(NamedTuple):
+    """Sizes of one input; `min`, `opt` and `max` as trtexec writes them, such as 8x384."""
+
+    input: str
+    min: str
+    opt: str
+    max: str
+
+
+class Options(NamedTuple):
+    """How an engine is built."""
+
+    #: An image with trtexec.
+    builder: str
+    precision: str
+    workspace_mib: int
+    #: Prefix in S3 where hosts share engines.
+    shared: Optional[str]
+    shapes: List[Shape]
+
+
+class Target(NamedTuple):
+    """What an engine is tied to."""
+
+    gpu: str
+    tensorrt: str
+
+
+def build_engines(request: Request) -> Dict[str, str]:
+    """
+    The command `build-engines`: puts the files to serve into `engines/ready/MODEL`. Of a version with a model.onnx only
+    the engine is served: the rest holds its weights. Answers with a digest of the files.
+    """
+    body = request.body
+    model = require_path_segment("model name", body["model"])
+    files_digest = require_path_segment("digest", body["filesDigest"])
+    directory = request.directory
+    options = read_options(body["engine"])
+    engines = directory.path / "engines"
+    with explained(directory, engines, f"the engines of {model}"):
+        for part in ("cache", "sources", "ready", "log"):
+            (engines / part).mkdir(parents=True, exist_ok=True)
+        with directory.lock(f"engines-{model}"):
+            onnx = _kept_source(directory, model, files_digest, body["source"])
+            gpu = gpu_kind()
+            require_image(directory, options.builder)
+            build = _Build(directory, model, options, Target(gpu, tensorrt_version(options.builder)))
+            keys = _make_ready(build, onnx, engines / "ready" / model)
+            if not keys:
+                raise HostError(
+                    f"no version folder of the model {model} has a model.onnx",
+                    f"put it into {body['source']}/1, or remove engine from the model's settings",
+                )
+            remove_unused(directory)
+    return {"digest": _sha256("".join(f"{line}\n" for line in [files_digest, *keys]))[:16]}
+
+
+def read_options(given: Mapping[str, Any]) -> Options:
+    """Checks what the command is given."""
+    for key in ("builder", "precision", "workspaceMiB"):
+        if not given.get(key):
+            raise HostError(f"the engine option '{key}' is missing", "give it in engine")
+    if given["precision"] not in PRECISIONS:
+        raise HostError(f"unknown precision '{given['precision']}'", f"allowed: {' '.join(PRECISIONS)}")
+    shapes = [
+        Shape(each["input"], *("x".join(str(size) for size in each[key]) for key in ("min", "opt", "max")))
+        for each in given.get("shapes", [])
+    ]
+    return Options(given["builder"], given["precision"], given["workspaceMiB"], given.get("shared"), shapes)
+
+
+def gpu_kind() -> str:
+    """Name and compute capability of this host's GPUs. An engine runs on the kind of GPU that it was built on."""
+    found = call(["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"], seconds=20)
+    kinds = sorted({line.strip() for line in found.out.splitlines() if line.strip()})
+    if not found.ok or not kinds:
+        raise HostError(
+            f"this host has no working GPU to build an engine on: "
+            f"{'nvidia-smi lists none' if found.ok else found.reason}",
+            "deploy to a host with an NVIDIA GPU and its driver, or remove engine from the model's settings",
+        )
+    if len(kinds) > 1:
+        raise HostError(
+            f"this host has GPUs of several kinds: {'; '.join(kinds)}",
+            "build model.plan by hand for the GPU that serves it, and give that as the source",
+        )
+    return kinds[0]
+
+
+def tensorrt_version(image: str) -> str:
+    """The version that NVIDIA's images carry in their environment, otherwise the image's own name."""
+    environment = _of_image(image, "{{range .Config.Env}}{{println .}}{{end}}")
+    found = re.search(r"^(?:NV_)?(?:TRT|TENSORRT)_VERSION=(.+)$", environment, re.MULTILINE)
+    return found.group(1) if found else _of_image(image, "{{.Id}}").strip()
+
+
+def engine_key(version: Path, options: Options, target: Target) -> str:
+    """
+    Names an engine by everything that it depends on. Engines are kept for months and shared between hosts, so this text
+    stays as it is: what `sha256sum` prints of the files, in the order of their bytes, then the options.
+    """
+    lines = _sums(version)
+    lines += [
+        f"gpu {target.gpu}",
+        f"tensorrt {target.tensorrt}",
+        f"precision {options.precision}",
+        f"workspace {options.workspace_mib}",
+    ]
+    # Without shapes, too, there has always been one such line.
+    lines += [f"shape {' '.join(shape)}" for shape in options.shapes] or ["shape "]
+    return _sha256("".join(f"{line}\n" for line in lines))[:32]
+
+
+def trtexec_arguments(options: Options, *, has_pools: bool) -> List[str]:
+    """
+    The words for trtexec. What each release calls a flag was read in its help.
+
+    :param has_pools: whether the workspace is a memory pool: since TensorRT 8.4; the old name is gone from 10.0
+    """
+    workspace = (
+        f"--memPoolSize=workspace:{options.workspace_mib}"
+        if has_pools
+        else f"--workspace={options.workspace_mib}"
+    )
+    words = ["--onnx=/onnx/model.onnx", "--saveEngine=/engine/model.plan", workspace, "--buildOnly"]
+    if options.precision != "fp32":
+        words.append(f"--{options.precision}")
+    for index, name in enumerate(("min", "opt", "max") if options.shapes else (), start=1):
+        profile = ",".join(f"'{shape.input}':{shape[index]}" for shape in options.shapes)
+        words.append(f"--{name}Shapes={profile}")
+    return words
+
+
+def remove_unused(directory: HostDirectory) -> None:
+    """Removes engines that no deployment has used for a long time."""
+
+    def is_old(used: Path) -> bool:
+        try:
+            return used.stat().st_mtime < time.time() - (UNUSED_DAYS + 1) * 86400
+        except FileNotFoundError:
+            return False
+
+    for used in (directory.path / "engines/cache").glob("*/used"):
+        if is_old(used):
+            with directory.lock(f"engine-{used.parent.name}"):
+                # Another deployment may have asked for it meanwhile.
+                if is_old(used):
+                    shutil.rmtree(used.parent)
+
+
+class _Build:
+    """The engines of one model."""
+
+    def __init__(self, directory: HostDirectory, model: str, options: Options, target: Target) -> None:
+        self._directory = directory
+        self._model = model
+        self._options = options
+        self._target = target
+        self._engines = directory.path / "engines"
+
+    def put(self, version: Path, folder: Path) -> str:
+        """Makes a folder with the engine of one version. Returns the engine's key."""
+        _refuse_broken_links(version)
+        key = engine_key(version, self._options, self._target)
+        entry = self._engines / "cache" / key
+        with self._directory.lock(f"engine-{key}"):
+            if (entry / "model.plan").is_file():
+                (entry / "used").touch()
+                progress(f"the engine of {self._title(version)} is there already")
+            else:
+                self._make(version, entry)
+            folder.mkdir()
+            os.link(entry / "model.plan", folder / "model.plan")
+        return key
+
+    def _title(self, version: Path) -> str:
+        return f"{self._model}, version {version.name}"
+
+    def _make(self, version: Path, entry: Path) -> None:
+        title = self._title(version)
+        shared = f"{self._options.shared}/{entry.name}" if self._options.shared else None
+        with _new_folder(entry) as folder:
+            taken = shared is not None and take_shared(shared, folder, title)
+            if not taken:
+                self._run_builder(version, folder, title)
+            (folder / "used").touch()
+        if shared is not None and not taken:
+            share(shared, entry, title)
+
+    def _run_builder(self, version: Path, folder: Path, title: str) -> None:
+        arguments = trtexec_arguments(self._options, has_pools=_has_pools(self._options.builder))
+        container = f"xsched-engine-{self._directory.identity}-{self._model}"
+        log = self._engines / "log" / f"{self._model}-{version.name}.log"
+        progress(
+            f"building the engine of {title} on {self._target.gpu} with TensorRT {self._target.tensorrt}; this can "
+            "take many minutes"
+        )
+        began = time.monotonic()
+        with _self_contained(version, folder) as onnx, log.open("wb") as output, _container(container):
+            words = [
+                *("docker", "run", "--rm", "--name", container, "--gpus", "all"),
+                # Models that are served on this host get the CPU before the builder.
+                *("--cpu-shares", "64"),
+                *("--user", f"{os.getuid()}:{os.getgid()}", "--network", "none", "--entrypoint", "trtexec"),
+                *("--mount", f'type=bind,"source={_quoted(onnx)}",target=/onnx,readonly'),
+                *("--mount", f'type=bind,"source={_quoted(folder)}",target=/engine'),
+                *(self._options.builder, *arguments),
+            ]
+            with running(words, output, environment=outward_environment()) as builder:
+                status = await_end(
+                    builder,
+                    lambda seconds: progress(
+                        f"building the engine of {title} ({seconds} s): {last_step(log)}"
+                    ),
+                )
+        plan = folder / "model.plan"
+        if status != 0 or not plan.is_file() or plan.stat().st_size == 0:
+            reason = builder_fault(log.read_text("utf-8", "replace"))
+            if says_full(reason):
+                raise no_space(self._directory, folder, f"the engine of {title}")
+            raise HostError(
+                f"TensorRT cannot build the engine of {title}: {reason or 'trtexec said nothing'}",
+                f"correct the ONNX model or the engine's settings; the log is {log}. What served before still serves",
+            )
+        built = [
+            f"model {self._model}",
+            f"version {version.name}",
+            f"gpu {self._target.gpu}",
+            f"tensorrt {self._target.tensorrt}",
+            *(f"argument {argument}" for argument in arguments),
+            f"sha256 {_sha256_of(plan)}",
+        ]
+        write_file(folder / "built", "".join(f"{line}\n" for line in built))
+        progress(f"built the engine of {title} in {time.monotonic() - began:.0f} s")
+
+
+def take_shared(place: str, folder: Path, title: str) -> bool:
+    """Fetches an engine that another host has built, if there is one that is whole."""
+    fault = s3.copy(f"{place}/built", str(folder / "built"))
+    if fault is not None:
+        if any(word in fault for word in ("404", "NoSuchKey", "Not Found")):
+            return False
+        # S3's answer as well to who may not list, if there is none.
+        if any(word in fault for word in ("403", "Forbidden", "AccessDenied")):
+            progress(f"no shared engine of {title}, or this host may not read {place}")
+        else:
+            progress(f"cannot look for a shared engine of {title}: {fault}")
+        return False
+    plan = folder / "model.plan"
+    fault = s3.copy(f"{place}/model.plan", str(plan))
+    if fault is not None:
+        progress(f"cannot take the shared engine of {title}: {fault}")
+    elif f"sha256 {_sha256_of(plan)}" not in (folder / "built").read_text("utf-8", "replace").splitlines():
+        progress(f"the shared engine of {title} is damaged: {place}")
+    else:
+        progress(f"took the engine of {title} from {place}")
+        return True
+    for file in (plan, folder / "built"):
+        with contextlib.suppress(FileNotFoundError):
+            file.unlink()
+    return False
+
+
+def share(place: str, entry: Path, title: str) -> None:
+    """Gives an engine to other hosts."""
+    # "built" last: it promises that the engine is whole.
+    for name in ("model.plan", "built"):
+        fault = s3.copy(str(entry / name), f"{place}/{name}")
+        if fault is not None:
+            progress(f"cannot share the engine of {title}: {fault}")
+            return
+    progress(f"shared the engine of {title} as {place}")
+
+
+def last_step(log: Path) -> str:
+    """What a builder said last, without the time and level before it."""
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - 8192))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+    steps = [re.sub(r"^(?:\[[^\]]*\] *){0,2}", "", line) for line in lines]
+    return next((step[:120] for step in reversed(steps) if step), "")
+
+
+def builder_fault(text: str) -> str:
+    """Why a build has failed: the first errors in its log, otherwise its last lines."""
+    lines = text.splitlines()
+    errors = [line[:400] for line in lines if "[E]" in line or "rror" in line]
+    return "\n".join(errors[:3] or lines[-3:])
+
+
+def _kept_source(directory: HostDirectory, model: str, files_digest: str, source: str) -> Path:
+    """
+    The folder with the ONNX models. What came to the host for this model goes when it is stored, and is needed again
+    when only an option changes: it is kept aside.
+    """
+    # Where `fetch` puts it.
+    fetched = source.startswith("s3://")
+    place = directory.store / model / f"files-{files_digest}" if fetched else Path(source)
+    onnx = place
+    if directory.path in place.parents:
+        onnx = directory.path / "engines/sources" / model / files_digest
+        if not onnx.is_dir() and place.is_dir():
+            shutil.rmtree(onnx.parent, ignore_errors=True)
+            onnx.parent.mkdir(parents=True)
+            with _new_folder(onnx) as folder:
+                _link_tree(place, folder)
+    if not onnx.is_dir():
+        raise HostError(
+            f"the source of the model {model} is not a folder: {onnx}", "check the model's source"
+        )
+    return onnx
+
+
+def _make_ready(build: _Build, onnx: Path, ready: Path) -> List[str]:
+    """Makes the folder with the files to serve. Returns "VERSION:KEY" of each engine in it."""
+    shutil.rmtree(ready, ignore_errors=True)
+    keys = []
+    with _new_folder(ready) as folder:
+        for entry in sorted(onnx.iterdir(), key=lambda each: os.fsencode(each.name)):
+            if entry.name in IGNORED or entry.name.startswith("."):
+                continue
+            if (entry / "model.onnx").is_file():
+                keys.append(f"{entry.name}:{build.put(entry, folder / entry.name)}")
+            else:
+                _copy(entry, folder / entry.name)
+    return keys
+
+
+@contextlib.contextmanager
+def _new_folder(path: Path) -> Iterator[Path]:
+    """A folder that gets its name when it is complete, and goes if it does not become so."""
+    staging = path.with_name(f"{path.name}.new")
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
+    staging.mkdir()
+    try:
+        yield staging
+        staging.replace(path)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def _container(name: str) -> Iterator[None]:
+    """The name of a container that is gone before, where an interrupted build has left one, and afterwards."""
+    _remove_container(name)
+    try:
+        yield
+    except BaseException:
+        # The program that started it is only its client.
+        _remove_container(name)
+        raise
+
+
+def _remove_container(name: str) -> None:
+    call(["docker", "rm", "--force", name], environment=outward_environment())
+
+
+@contextlib.contextmanager
+def _self_contained(version: Path, folder: Path) -> Iterator[Path]:
+    """A version's folder as a container can see it: without links that lead out of it."""
+    root = version.resolve()
+    if all(root in link.resolve().parents for link in _links(version)):
+        yield version
+        return
+    copied = folder.with_name(f"{folder.name}.onnx")
+    shutil.rmtree(copied, ignore_errors=True)
+    try:
+        _copy(version, copied)
+        yield copied
+    finally:
+        shutil.rmtree(copied, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies with links followed; cp(1) shares the blocks where the file system can."""
+    copied = call(["cp", "-RL", "--reflink=auto", "--", str(source), str(target)])
+    if copied.ok:
+        return
+    if says_full(copied.err):
+        raise OSError(errno.ENOSPC, copied.reason, str(target))
+    raise HostError(
+        f"cannot copy {source}: {copied.reason}", "make it readable for this user; a link may be broken"
+    )
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    """A second name for every file; a copy where there can be none, as between an instance store and the root disk."""
+    try:
+        shutil.copytree(source, target, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+    except (OSError, shutil.Error):
+        shutil.rmtree(target)
+        copied = call(["cp", "-a", "--", str(source), str(target)])
+        if copied.ok:
+            return
+        if says_full(copied.err):
+            raise OSError(errno.ENOSPC, copied.reason, str(target)) from None
+        raise HostError(f"cannot keep {source}: {copied.reason}", "see the message above") from None
+
+
+def _links(folder: Path) -> List[Path]:
+    """The links in a folder."""
+    entries = [Path(above) / name for above, folders, names in os.walk(folder) for name in [*folders, *names]]
+    return [entry for entry in entries if entry.is_symlink()]
+
+
+def _refuse_broken_links(version: Path) -> None:
+    for link in _links(version):
+        if not link.exists():
+            raise HostError(
+                f"{link} is a broken link to {os.readlink(link)}", "put the file there, or remove the link"
+            )
+
+
+def _sums(version: Path) -> List[str]:
+    """The lines of `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`, then what links lead to."""
+    files = [Path(above) / name for above, _, names in os.walk(version) for name in names]
+    regular = [file for file in files if file.is_file() and not file.is_symlink()]
+    # sha256sum without a file reads its empty input.
+    lines = [_sum_line(version, file) for file in _in_order(regular)] or [f"{_sha256('')}  -"]
+    for link in _in_order(_links(version)):
+        inside = [link] if link.is_file() else [file for file in link.rglob("*") if file.is_file()]
+        lines += [f"link {_sum_line(version, file)}" for file in _in_order(inside)]
+    return lines
+
+
+def _in_order(files: Sequence[Path]) -> List[Path]:
+    return sorted(files, key=os.fsencode)
+
+
+def _sum_line(folder: Path, file: Path) -> str:
+    name = f"./{file.relative_to(folder)}"
+    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+    return f"{'' if escaped == name else chr(92)}{_sha256_of(file)}  {escaped}"
+
+
+def _has_pools(builder: str) -> bool:
+    words = ["docker", "run", "--rm", "--entrypoint", "trtexec", builder, "--help"]
+    answer = call(words, environment=outward_environment())
+    return "--memPoolSize" in answer.out + answer.err
+
+
+def _of_image(image: str, template: str) -> str:
+    return call(["docker", "image", "inspect", "--format", template, image]).out
+
+
+def _quoted(path: Path) -> str:
+    """A path in a field of Docker's --mount, which is CSV."""
+    return str(path).replace('"', '""')
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _sha256_of(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,208 @@
+"""S3 for tests: moto on the loopback interface, asked by the real AWS CLI."""
+
+import contextlib
+import hashlib
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).resolve().parents[4]
+REQUIREMENTS = ROOT / "test/fixtures/aws/requirements.txt"
+
+#: moto allows requests with any key.
+SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"
+
+
+def aws_tools() -> Path:
+    """
+    A folder with the programs `aws` and `moto_server`, installed once. test/aws/pythonTools.ts makes the same one.
+    """
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
+    parent = ROOT / ".local/test-tools"
+    folder = parent / f"aws-{digest}"
+    if (folder / "programs").exists():
+        return folder / "programs"
+    staging = parent / f".staging-{os.getpid()}"
+    subprocess.run(
+        [
+            *("python3", "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"),
+            *("--root-user-action=ignore", "--target", str(staging), "-r", str(REQUIREMENTS)),
+        ],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    (staging / "programs").mkdir()
+    for program, module in (("aws", "awscli"), ("moto_server", "moto.server")):
+        file = staging / "programs" / program
+        file.write_text(f"#!/bin/bash\nPYTHONPATH='{folder}' exec python3 -m {module} \"$@\"\n")
+        file.chmod(0o755)
+    # Another run may have finished first.
+    with contextlib.suppress(OSError):
+        staging.rename(folder)
+    shutil.rmtree(staging, ignore_errors=True)
+    return folder / "programs"
+
+
+class S3Server:
+    """moto behind a proxy that counts fetched objects and can spoil them."""
+
+    def __init__(self, moto_port: int) -> None:
+        #: Keys of the objects whose content was requested, in order.
+        self.fetched: List[str] = []
+        #: How to spoil the answer to a request for an object, by key: "corrupt", "corrupt once", "deny", "hang".
+        self.mischief: Dict[str, str] = {}
+        self.moto_port = moto_port
+        self.proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.proxy.daemon_threads = True
+        threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
+
+    @property
+    def environment(self) -> Dict[str, str]:
+        """For programs that use AWS, but for PATH."""
+        return {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.proxy.server_address[1]}",
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing-secret",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def create_bucket(self, bucket: str) -> None:
+        self._expect("PUT", f"/{bucket}")
+
+    def keep_versions(self, bucket: str) -> None:
+        self._expect(
+            "PUT",
+            f"/{bucket}?versioning",
+            b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        )
+
+    def put(self, bucket: str, key: str, body: bytes, headers: Optional[Dict[str, str]] = None) -> None:
+        self._expect("PUT", f"/{bucket}/{key}", body, headers)
+
+    def remove(self, bucket: str, key: str) -> None:
+        self._expect("DELETE", f"/{bucket}/{key}")
+
+    def put_in_parts(self, bucket: str, key: str, parts: Sequence[bytes]) -> None:
+        """Uploads an object in parts, so that its ETag is not a digest of its content alone."""
+        begun = self._expect("POST", f"/{bucket}/{key}?uploads")
+        upload = begun.split("<UploadId>")[1].split("<")[0]
+        listed = ""
+        for number, part in enumerate(parts, start=1):
+            self._expect("PUT", f"/{bucket}/{key}?partNumber={number}&uploadId={upload}", part)
+            etag = hashlib.md5(part).hexdigest()
+            listed += f'<Part><PartNumber>{number}</PartNumber><ETag>"{etag}"</ETag></Part>'
+        body = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        self._expect("POST", f"/{bucket}/{key}?uploadId={upload}", body)
+
+    def ask(
+        self, method: str, target: str, body: bytes = b"", headers: Optional[Dict[str, str]] = None
+    ) -> Tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.moto_port)
+        try:
+            connection.request(method, target, body, {"authorization": SIGNED, **(headers or {})})
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        finally:
+            connection.close()
+
+    def _expect(
+        self, method: str, target: str, body: bytes = b"", headers: Optional[Dict[str, str]] = None
+    ) -> str:
+        status, text = self.ask(method, target, body, headers)
+        assert status < 300, f"{method} {target}: {status} {text}"
+        return text
+
+
+@contextlib.contextmanager
+def serve_s3() -> Iterator[S3Server]:
+    """Starts the server, and ends it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [str(aws_tools() / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    moto = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = S3Server(port)
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                server.ask("GET", "/")
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "moto starts"
+                time.sleep(0.1)
+        yield server
+    finally:
+        server.proxy.shutdown()
+        server.proxy.server_close()
+        moto.kill()
+        moto.wait()
+
+
+def _handler(server: S3Server) -> type:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+        def _pass(self) -> None:
+            path = urlsplit(self.path).path
+            key = unquote("/".join(path.split("/")[2:]))
+            mischief = server.mischief.get(key)
+            if self.command == "GET" and key:
+                server.fetched.append(key)
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            if mischief == "deny":
+                denial = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                self._answer(403, {"content-type": "application/xml"}, denial)
+                return
+            connection = http.client.HTTPConnection("127.0.0.1", server.moto_port)
+            connection.request(self.command, self.path, body, dict(self.headers.items()))
+            answer = connection.getresponse()
+            content = answer.read()
+            connection.close()
+            headers = {name.lower(): value for name, value in answer.getheaders()}
+            if mischief is not None and self.command == "GET":
+                # Without anything that would tell the client of wrong content.
+                headers = {
+                    name: value for name, value in headers.items() if not name.startswith("x-amz-checksum")
+                }
+                if mischief == "hang":
+                    self._head(answer.status, headers, len(content))
+                    self.wfile.write(content[:1])
+                    while server.mischief.get(key) == "hang":
+                        time.sleep(0.05)
+                    self.close_connection = True
+                    return
+                if mischief == "corrupt once":
+                    del server.mischief[key]
+                content = bytes(byte ^ 1 for byte in content)
+            self._answer(answer.status, headers, content)
+
+        def _answer(self, status: int, headers: Dict[str, str], content: bytes) -> None:
+            size = headers.get("content-length") if self.command == "HEAD" else None
+            self._head(status, headers, len(content) if size is None else int(size))
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        def _head(self, status: int, headers: Dict[str, str], size: int) -> None:
+            self.send_response_only(status)
+            for name, value in headers.items():
+                if name not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("content-length", str(size))
+            self.end_headers()
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _pass  # noqa: N815
+
+    return Handler
