@@ -424,7 +424,7 @@ def _copy(source: Path, target: Path) -> None:
 def _link_tree(source: Path, target: Path) -> None:
     """A second name for every file; a copy where there can be none, as between an instance store and the root disk."""
     try:
-        shutil.copytree(source, target, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
+        shutil.copytree(source, target, symlinks=True, copy_function=_link, dirs_exist_ok=True)
     except (OSError, shutil.Error):
         shutil.rmtree(target)
         copied = call(["cp", "-a", "--", str(source), str(target)])
@@ -433,6 +433,10 @@ def _link_tree(source: Path, target: Path) -> None:
         if says_full(copied.err):
             raise OSError(errno.ENOSPC, copied.reason, str(target)) from None
         raise HostError(f"cannot keep {source}: {copied.reason}", "see the message above") from None
+
+
+def _link(source: str, target: str) -> None:
+    os.link(source, target)
 
 
 def _links(folder: Path) -> List[Path]:
