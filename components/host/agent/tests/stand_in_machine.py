@@ -1,6 +1,8 @@
 """A machine that tests may change: stand-ins for the programs that change one."""
 
 import os
+import sys
+import zipapp
 from pathlib import Path
 from typing import List
 
@@ -50,6 +52,15 @@ class Machine:
     def stand_in_agent(self, text: str) -> None:
         """The agent that other processes of the host call."""
         self.directory.agent.write_text(text)
+        self.directory.agent.chmod(0o755)
+
+    def install_agent(self) -> None:
+        """The real one, as on a host."""
+
+        def is_source(path: Path) -> bool:
+            return path.suffix == ".py" and path.parts[0] != "tests"
+
+        zipapp.create_archive(SOURCE, self.directory.agent, interpreter=sys.executable, filter=is_source)
         self.directory.agent.chmod(0o755)
 
     def lines(self, name: str) -> List[str]:
