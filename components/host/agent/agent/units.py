@@ -286,11 +286,9 @@ class SystemUnit(UnitSupervision):
         super().__init__(directory, MachineSystemd())
 
     def _order(self) -> List[str]:
-        # With the models on an instance store, "boot" mounts it. Docker runs the server in one of the runtimes.
-        return [
-            f"After=network-online.target docker.service {unit_name(self._directory, 'boot')}",
-            "Wants=network-online.target",
-        ]
+        # Where there are such: an instance store that "boot" mounts, and Docker in one of the runtimes. Waiting for them is
+        # all; a network that never counts as online must not hold up a start.
+        return [f"After=network-online.target docker.service {unit_name(self._directory, 'boot')}"]
 
     def _identity(self) -> List[str]:
         return [f"User={user_name(self._directory.path.stat().st_uid)}"]
