@@ -286,8 +286,8 @@ class SystemUnit(UnitSupervision):
         super().__init__(directory, MachineSystemd())
 
     def _order(self) -> List[str]:
-        # Where there are such: an instance store that "boot" mounts, and Docker in one of the runtimes. Waiting for them is
-        # all; a network that never counts as online must not hold up a start.
+        # An instance store is mounted by "boot", and one of the runtimes needs Docker. No "Wants": a network that never
+        # counts as online must not hold up a start.
         return [f"After=network-online.target docker.service {unit_name(self._directory, 'boot')}"]
 
     def _identity(self) -> List[str]:
