@@ -3,27 +3,37 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-const ROOT = path.resolve(__dirname, "../..");
-const REQUIREMENTS = path.join(ROOT, "test/fixtures/aws/requirements.txt");
+import { userCache } from "../userCache";
+
+const REQUIREMENTS = path.resolve(__dirname, "../fixtures/aws/requirements.txt");
 
 /** Runs a Python module from the tests' own packages. The program is named after the module. */
-const WRAPPER = (folder: string, module: string): string =>
-  `#!/bin/bash\nPYTHONPATH='${folder}' exec python3 -m ${module} "$@"\n`;
+const WRAPPER = (python: string, folder: string, module: string): string =>
+  `#!/bin/bash\nPYTHONPATH='${folder}' exec '${python}' -m ${module} "$@"\n`;
+
+/** The interpreter itself: `python3` may be a script of a version manager, which costs a tenth of a second each time. */
+function interpreter(): string {
+  return execFileSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" }).trim();
+}
 
 /**
- * The real AWS CLI, and moto, which speaks AWS's protocols on the loopback interface. Installed once.
+ * The real AWS CLI, and moto, which speaks AWS's protocols on the loopback interface. Installed once, into the user's
+ * cache.
  *
  * @returns a folder with the programs `aws` and `moto_server`
  */
 export function pythonTools(): string {
-  const digest = createHash("sha256").update(fs.readFileSync(REQUIREMENTS)).digest("hex").slice(0, 12);
-  const parent = path.join(ROOT, ".local/test-tools");
-  const folder = path.join(parent, `aws-${digest}`);
+  const python = interpreter();
+  // Packages with compiled parts belong to one interpreter.
+  const digest = createHash("sha256").update(python).update(fs.readFileSync(REQUIREMENTS)).digest("hex");
+  const folder = userCache(`aws-tools-${digest.slice(0, 16)}`);
   const programs = path.join(folder, "programs");
   if (!fs.existsSync(programs)) {
-    const staging = path.join(parent, `.staging-${process.pid}`);
+    fs.mkdirSync(path.dirname(folder), { recursive: true });
+    // Installed aside and renamed, so that two runs at once and an interrupted one do no harm.
+    const staging = fs.mkdtempSync(`${folder}.`);
     execFileSync(
-      "python3",
+      python,
       ["-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"].concat([
         ...["--root-user-action=ignore", "--target", staging, "-r", REQUIREMENTS],
       ]),
@@ -34,7 +44,8 @@ export function pythonTools(): string {
       ["aws", "awscli"],
       ["moto_server", "moto.server"],
     ] as const) {
-      fs.writeFileSync(path.join(staging, "programs", program), WRAPPER(folder, module), { mode: 0o755 });
+      const text = WRAPPER(python, folder, module);
+      fs.writeFileSync(path.join(staging, "programs", program), text, { mode: 0o755 });
     }
     try {
       fs.renameSync(staging, folder);

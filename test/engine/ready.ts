@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { userCache } from "../userCache";
 import { execute, requireSuccess } from "./processes";
 
 /*
@@ -11,13 +12,6 @@ import { execute, requireSuccess } from "./processes";
  */
 
 const PROJECT = path.resolve(__dirname, "../..");
-
-/** The user's cache, by the XDG specification. */
-export function userCache(...parts: string[]): string {
-  const { XDG_CACHE_HOME = "" } = process.env;
-  const caches = path.isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : path.join(os.homedir(), ".cache");
-  return path.join(caches, "xsched-triton", ...parts);
-}
 
 /** Links a folder's files into another folder, or copies them to another file system. */
 async function linkFolder(folder: string, target: string): Promise<void> {

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { userCache } from "../userCache";
 import { type DockerEngine, hasProgram } from "./dockerEngine";
 import { Registry } from "./registry";
 
@@ -104,8 +105,7 @@ export class StandInImages {
 function cacheFolder(): string {
   const digest = createHash("sha256").update(JSON.stringify([CONFIGURATION, VERSIONS]));
   for (const file of INGREDIENTS) digest.update(fs.readFileSync(path.join(PROJECT, file)));
-  const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache");
-  return path.join(cache, "xsched-triton", "stand-in-image", digest.digest("hex").slice(0, 16));
+  return userCache("stand-in-image", digest.digest("hex").slice(0, 16));
 }
 
 /** Creates the images, pushes them and removes them locally; returns their digests in the registry. */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -26,6 +26,7 @@ describe("npm test", () => {
 
   before(() => {
     project = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-npm-test-"));
+    execFileSync("git", ["init", "--quiet", project]);
     for (const file of ["package.json", "package-lock.json", ".mocharc.json", "tsconfig.json", "scripts"])
       fs.cpSync(path.join(repository, file), path.join(project, file), { recursive: true });
     for (const file of ["test/counting-reporter.cjs", "test/properties.ts"])
@@ -52,6 +53,7 @@ describe("npm test", () => {
          for (let i = 0; i < 300; i++) it("is right again " + i, () => undefined);
        });`,
     );
+    write("test/unit/host-scripts/a.test.ts", 'it("runs on a host", () => undefined);');
   });
 
   after(() => {
@@ -67,8 +69,9 @@ describe("npm test", () => {
     assert.match(end, /━━ why unit tests failed\n1\) the sum is wrong\nError: one and one was 3\n/);
     assert.match(end, /✗ native core .* 0 passed, 1 failed, 0 skipped\n/);
     assert.match(end, /✓ native core, sanitizers .* 1 passed, 0 failed, 0 skipped\n✓ native core, compilers/);
-    assert.match(end, /✗ unit tests .* 301 passed, 1 failed, 0 skipped\n/);
-    assert.match(end, /\n303 passed, 2 failed, 0 skipped\n$/);
+    assert.match(end, /✓ unit tests, host scripts .* 1 passed, 0 failed, 0 skipped\n/);
+    assert.match(end, /✗ unit tests {2}.* 301 passed, 1 failed, 0 skipped\n/);
+    assert.match(end, /\n304 passed, 2 failed, 0 skipped\n$/);
   });
 
   it("gives no reasons where nothing failed", () => {
