@@ -1,18 +1,18 @@
 """What Triton's own metrics do not say, in Prometheus' text format over HTTP, on this host only: whether the server and
 each model is ready, which models are set aside, and what the scheduler counts for each of its queues."""
 
-import importlib
 import json
 import threading
 import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Callable, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Optional, Sequence, Tuple
 
 from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .errors import HostError
+from .server.status import ModelState, model_states, scheduler_metrics, server_ready
 
 #: Where the CloudWatch agent scrapes; components/observability/agentConfig.ts.
 PORT = 9464
@@ -21,38 +21,23 @@ INTERVAL = 15
 LONGEST = 60
 
 
-class ModelState(Protocol):
-    """A model that is deployed, as server.status describes it."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def ready(self) -> bool: ...
-
-    @property
-    def aside(self) -> str:
-        """Why it is not loaded any more; empty if it may be."""
-
-
 def gauge(name: str, values: Sequence[Tuple[str, bool]]) -> str:
     """A metric with 1 or 0 for each set of labels."""
     lines = [f"# TYPE {name} gauge", *(f"{name}{labels} {int(value)}" for labels, value in values)]
     return "".join(f"{line}\n" for line in lines)
 
 
-def text_of(models: Sequence[ModelState], server_ready: bool, scheduler: str) -> str:
+def text_of(models: Sequence[ModelState], ready: bool, scheduler: str) -> str:
     """All metrics. Triton counts as ready only if every model that is deployed is."""
 
     def labels(model: ModelState) -> str:
         # Prometheus' form of a label's value is that of JSON, as far as a model's name goes.
         return f"{{model={json.dumps(model.name, ensure_ascii=False)}}}"
 
-    ready = server_ready and all(model.ready for model in models)
     return (
         gauge("xsched_triton_model_ready", [(labels(model), model.ready) for model in models])
         + gauge("xsched_triton_model_set_aside", [(labels(model), model.aside != "") for model in models])
-        + gauge("xsched_triton_ready", [("", ready)])
+        + gauge("xsched_triton_ready", [("", ready and all(model.ready for model in models))])
         + scheduler
     )
 
@@ -64,14 +49,14 @@ class Metrics:
         self,
         directory: HostDirectory,
         *,
-        model_states: Callable[[HostDirectory], Sequence[ModelState]],
-        server_ready: Callable[[HostDirectory], bool],
-        scheduler_metrics: Callable[[HostDirectory], str],
+        models: Callable[[HostDirectory], Sequence[ModelState]],
+        ready: Callable[[HostDirectory], bool],
+        scheduler: Callable[[HostDirectory], str],
     ) -> None:
         self._directory = directory
-        self._model_states = model_states
-        self._server_ready = server_ready
-        self._scheduler_metrics = scheduler_metrics
+        self._models = models
+        self._ready = ready
+        self._scheduler = scheduler
         self._known: Optional[Tuple[float, str]] = None
         self._fault = ""
 
@@ -82,9 +67,9 @@ class Metrics:
             return
         try:
             text = text_of(
-                self._model_states(self._directory),
-                self._server_ready(self._directory),
-                self._scheduler_metrics(self._directory),
+                self._models(self._directory),
+                self._ready(self._directory),
+                self._scheduler(self._directory),
             )
         except (HostError, OSError, ValueError) as error:
             self._say(str(error))
@@ -150,12 +135,11 @@ def port_of(words: Sequence[str]) -> int:
 
 def serve(request: Request) -> None:
     """The command `serve-metrics [PORT]`."""
-    status = importlib.import_module(".server.status", __package__)
     metrics = Metrics(
         request.directory,
-        model_states=status.model_states,
-        server_ready=status.server_ready,
-        scheduler_metrics=status.scheduler_metrics,
+        models=model_states,
+        ready=server_ready,
+        scheduler=scheduler_metrics,
     )
     with server_of(metrics, port_of(request.words)) as server:
         threading.Thread(target=metrics.keep_computing, daemon=True).start()

@@ -17,6 +17,19 @@ exit "$(cat "$MACHINE/status")"
 """
 
 
+#: As a release before the agent has left them.
+FORMER_SETTINGS = """kind process
+runtime triton-1
+httpPort 8000
+grpcPort 8001
+metricsPort 8002
+address 127.0.0.1
+exitTimeoutSeconds 30
+logMegabytes 2
+loadTimeoutSeconds 60
+"""
+
+
 class Commands:
     """Records which commands are called; some fail."""
 
@@ -73,7 +86,7 @@ def test_boot_refills_as_the_owner(machine: Machine, monkeypatch: pytest.MonkeyP
 def commands(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Commands:
     """The commands of a machine with a server."""
     machine.directory.server.mkdir()
-    (machine.directory.server / "settings").touch()
+    (machine.directory.server / "settings").write_text(FORMER_SETTINGS)
     found = Commands()
     monkeypatch.setattr(boot, "run", found)
     return found

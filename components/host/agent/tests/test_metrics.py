@@ -3,12 +3,10 @@
 import http.client
 import queue
 import socket
-import sys
 import textwrap
 import threading
-import types
 from http.server import ThreadingHTTPServer
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 from agent import metrics as module
@@ -16,17 +14,10 @@ from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.metrics import Metrics, port_of, server_of, text_of
+from agent.server.status import ModelState
 from test_spot import until
 
 SCHEDULER = 'xsched_queue_blocked_total{name="a/a_0"} 7\n'
-
-
-class ModelState(NamedTuple):
-    """As server.status has it."""
-
-    name: str
-    ready: bool = True
-    aside: str = ""
 
 
 class Server:
@@ -35,16 +26,16 @@ class Server:
     def __init__(self, directory: HostDirectory) -> None:
         directory.server.mkdir()
         self.live = True
-        self.models = [ModelState("scale")]
+        self.models = [ModelState("scale", ready=True, aside="")]
         self.fault = ""
         self.metrics = Metrics(
             directory,
-            model_states=self._model_states,
-            server_ready=lambda _: self.live,
-            scheduler_metrics=lambda _: SCHEDULER,
+            models=self.model_states,
+            ready=lambda _: self.live,
+            scheduler=lambda _: SCHEDULER,
         )
 
-    def _model_states(self, _: HostDirectory) -> List[ModelState]:
+    def model_states(self, _: HostDirectory) -> List[ModelState]:
         if self.fault:
             raise HostError(self.fault, "see the log")
         return self.models
@@ -62,7 +53,7 @@ def server(directory: HostDirectory) -> Server:
 
 def test_all_of_them() -> None:
     models = [
-        ModelState("scale"),
+        ModelState("scale", ready=True, aside=""),
         ModelState('a "b"\\', ready=False, aside="it ends the server"),
     ]
     assert text_of(models, True, SCHEDULER) == textwrap.dedent(
@@ -85,7 +76,7 @@ def test_triton_counts_as_ready_only_with_all_its_models(server: Server) -> None
     server.live = False
     assert "\nxsched_triton_ready 0\n" in server.text
     server.live = True
-    server.models = [*server.models, ModelState("late", ready=False)]
+    server.models = [*server.models, ModelState("late", ready=False, aside="")]
     assert "\nxsched_triton_ready 0\n" in server.text
     server.models = []
     assert "\nxsched_triton_ready 1\n" in server.text
@@ -190,13 +181,9 @@ def test_the_port_is_a_number() -> None:
 def test_the_command_asks_the_server(
     server: Server, directory: HostDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    status = types.SimpleNamespace(
-        model_states=lambda _: server.models,
-        server_ready=lambda _: server.live,
-        scheduler_metrics=lambda _: SCHEDULER,
-    )
-    monkeypatch.setitem(sys.modules, "agent.server", types.ModuleType("agent.server"))
-    monkeypatch.setitem(sys.modules, "agent.server.status", status)
+    monkeypatch.setattr(module, "model_states", server.model_states)
+    monkeypatch.setattr(module, "server_ready", lambda _: server.live)
+    monkeypatch.setattr(module, "scheduler_metrics", lambda _: SCHEDULER)
     listening: queue.Queue[ThreadingHTTPServer] = queue.Queue()
 
     def listen(metrics: Metrics, port: int) -> ThreadingHTTPServer:
