@@ -21,6 +21,7 @@ from .console import progress
 from .directory import HostDirectory, require_path_segment, write_file
 from .disk import explained, free_bytes, megabytes, no_space, room, says_full
 from .errors import HostError
+from .models.store import damaged, put_in_place
 from .programs import Children, Finished, outward_environment
 
 #: Larger objects are fetched in parts side by side, which only `aws s3 cp` does.
@@ -97,7 +98,8 @@ def fetch_model(
     with explained(directory, store, f"the model {model}"):
         store.mkdir(parents=True, exist_ok=True)
         with directory.lock(f"model-{model}"):
-            if (store / f"files-{files_digest}").is_dir():
+            files = store / f"files-{files_digest}"
+            if files.is_dir() and not damaged(files):
                 return
             require_aws_cli()
             known = {} if versions is None else {line.etag: line.version for line in read_record(versions)}
@@ -251,6 +253,10 @@ def fault(directory: HostDirectory, message: str, bucket: str, name: str) -> Hos
     return HostError(*(text.format(name=name, bucket=bucket, message=message) for text in (what, fix)))
 
 
+#: Copies of objects, by ETag and size: how each was fetched, and where it is.
+Known = Dict[Tuple[str, int], List[Tuple[Fetched, Path]]]
+
+
 class _Fetch:
     """One run, under the lock of the model."""
 
@@ -301,33 +307,38 @@ class _Fetch:
                 self._children.end()
         # Before the files get their name: whoever sees them finds the record.
         write_file(self._files.with_name(f"{self._files.name}.objects"), "".join(map(str, lines)))
-        self._ready.replace(self._files)
+        if self._files.exists():
+            self._files.rename(self._staging / "damaged")
+        put_in_place(self._ready, self._files)
         shutil.rmtree(self._staging)
 
-    def _known(self) -> Dict[Tuple[str, int], Tuple[Fetched, Path]]:
+    def _known(self) -> Known:
         """What the host has, by ETag and size."""
-        known = {}
-        records = [(record, record.with_suffix("")) for record in sorted(self._store.glob("files-*.objects"))]
-        for record, files in [*records, (self._journal, self._arrived)]:
+        known: Known = {}
+        # What is stored has the same files under other names, of which some may be gone.
+        folders = [entry for entry in self._store.iterdir() if entry.is_dir() and entry != self._staging]
+        records = [(record, folders) for record in sorted(self._store.glob("files-*.objects"))]
+        for record, places in [*records, (self._journal, [self._arrived])]:
             for line in read_record(record):
-                file = files / line.path
-                with contextlib.suppress(OSError, ValueError):
-                    if file.is_file() and file.stat().st_size == line.bytes:
-                        known[line.etag, line.bytes] = (line, file)
+                for file in (place / line.path for place in places):
+                    with contextlib.suppress(OSError, ValueError):
+                        if file.is_file() and file.stat().st_size == line.bytes:
+                            known.setdefault((line.etag, line.bytes), []).append((line, file))
         return known
 
-    def _take_known(
-        self, wanted: Object, known: Dict[Tuple[str, int], Tuple[Fetched, Path]]
-    ) -> Optional[Fetched]:
+    def _take_known(self, wanted: Object, known: Known) -> Optional[Fetched]:
         """Places an object that needs no transfer."""
         if wanted.is_folder:
             (self._ready / wanted.path).mkdir(parents=True, exist_ok=True)
             return Fetched(wanted.etag, wanted.bytes, "-", "folder", wanted.path)
-        line, file = known.get((wanted.etag, wanted.bytes), (None, None))
-        if line is None or file is None or not file_is(file, wanted.etag, line.check):
-            return None
-        self._place(file, wanted)
-        return line._replace(path=wanted.path)
+        tried = set()
+        for line, file in known.get((wanted.etag, wanted.bytes), []):
+            inode = file.stat().st_ino
+            if inode not in tried and file_is(file, wanted.etag, line.check):
+                self._place(file, wanted)
+                return line._replace(path=wanted.path)
+            tried.add(inode)
+        return None
 
     def _place(self, file: Path, wanted: Object) -> None:
         """Gives a file its place in the complete set."""
@@ -410,7 +421,7 @@ class _Fetch:
         if wanted.bytes < LARGE_BYTES or version != "-":
             exact = [] if version == "-" else ["--version-id", version]
             words = ["s3api", "get-object", *which, "--checksum-mode", "ENABLED", *exact, *query, str(part)]
-            answer = self._asked(key, words)
+            answer = self._asked(key, words, part)
         else:
             head = ["s3api", "head-object", *which, *query]
             answer = self._asked(key, head)
@@ -422,17 +433,19 @@ class _Fetch:
                 "--no-progress",
                 "--only-show-errors",
             ]
-            self._asked(key, copying)
+            self._asked(key, copying, part)
             # Between the two it may have been replaced.
             self._asked(key, head)
         found, encryption = json.loads(answer)
         # "null" is an object from before its bucket had versions.
         return ("-" if found in (None, "", "null") else found), encryption
 
-    def _asked(self, key: str, words: Sequence[str]) -> str:
-        """What the AWS CLI answers."""
+    def _asked(self, key: str, words: Sequence[str], part: Optional[Path] = None) -> str:
+        """What the AWS CLI answers. Of a transfer that fails nothing is left."""
         answer = self._aws(words)
         if not answer.ok:
+            if part is not None:
+                part.unlink(missing_ok=True)
             message = _said(answer)
             if any(word in message for word in ABSENT):
                 # An answer to HEAD has no body that says what is absent.

@@ -60,8 +60,7 @@ class S3Server:
         #: How to spoil the answer to a request for an object, by key: "corrupt", "corrupt once", "deny", "hang".
         self.mischief: Dict[str, str] = {}
         self.moto_port = moto_port
-        self.proxy = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.proxy.daemon_threads = True
+        self.proxy = _Proxy(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self.proxy.serve_forever, daemon=True).start()
 
     @property
@@ -120,6 +119,13 @@ class S3Server:
         status, text = self.ask(method, target, body, headers)
         assert status < 300, f"{method} {target}: {status} {text}"
         return text
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that is killed is no error."""
 
 
 @contextlib.contextmanager

@@ -96,6 +96,7 @@ def test_a_complete_model_is_not_fetched_again(model: Model) -> None:
     assert model.fetched("v1") == []
     assert model.fetched("another-digest") == []
     assert sorted(path.name for path in model.store.iterdir()) == [
+        *(".files-another-digest.manifest", ".files-v1.manifest"),
         *("files-another-digest", "files-another-digest.objects", "files-v1", "files-v1.objects"),
     ]
     code, weights = (model.objects[name][1] for name in ("1/model.py", "1/weights.bin"))
@@ -143,7 +144,8 @@ def test_the_command_keeps_what_is_stored(model: Model) -> None:
     stored.touch()
     (model.store / ".fetching").mkdir()
     run(model.machine.directory, "drop-files", ["scale"])
-    assert sorted(path.name for path in model.store.iterdir()) == ["config1", "files-v1", "files-v1.objects"]
+    kept = sorted(path.name for path in model.store.iterdir() if path.name[0] != ".")
+    assert kept == ["config1", "files-v1", "files-v1.objects"]
     with pytest.raises(HostError, match="is not a model name"):
         run(model.machine.directory, "drop-files", ["../scale"])
 
@@ -163,6 +165,52 @@ def test_a_damaged_copy_is_fetched_again(model: Model) -> None:
     (model.store / "files-v1/1/weights.bin").write_bytes(bytes([8]) * 300_000)
     model.put("1/model.py", b"other code\n")
     assert model.fetched("v2") == ["1/model.py", "1/weights.bin"]
+
+
+def store(model: Model, digest: str, files_digest: str) -> None:
+    """As the command does that follows."""
+    request = {
+        "model": "scale",
+        "digest": digest,
+        "filesDigest": files_digest,
+        "source": SOURCE,
+        "config": "name: 'scale'\n",
+    }
+    run(model.machine.directory, "store", [], json.dumps(request))
+
+
+def test_files_are_stored_next_to_the_configuration_and_pruned_with_it(model: Model) -> None:
+    def stored() -> List[str]:
+        return sorted(path.name for path in model.store.iterdir() if path.name[0] != ".")
+
+    model.fetched("v1")
+    store(model, "config1", "v1")
+    assert stored() == ["config1", "files-v1", "files-v1.objects"]
+    model.put("1/model.py", b"other code\n")
+    assert model.fetched("v2") == ["1/model.py"]
+    store(model, "config2", "v2")
+    assert stored() == ["config2", "files-v2", "files-v2.objects"]
+    run(model.machine.directory, "drop-files", ["scale"])
+    assert (model.store / "config2/1/model.py").exists()
+    with pytest.raises(HostError) as lost:
+        store(model, "config3", "v3")
+    assert lost.value.what.endswith("no longer on this host")
+    assert "--replace '**scale-files'" in lost.value.fix
+
+
+def test_what_was_changed_on_the_host_is_put_right_by_the_next_fetch(model: Model) -> None:
+    model.fetched("v1")
+    store(model, "config1", "v1")
+    # In the store these are two names of one file.
+    (model.store / "config1/1/weights.bin").write_bytes(bytes([9]) * 300_000)
+    assert model.fetched("v1") == ["1/weights.bin"]
+    store(model, "config1", "v1")
+    assert (model.store / "config1/1/weights.bin").read_bytes() == bytes([7]) * 300_000
+    # What is still there under another name needs no transfer.
+    shutil.rmtree(model.store / "files-v1")
+    assert model.fetched("v1") == []
+    (model.store / "files-v1/1/model.py").unlink()
+    assert model.fetched("v1") == []
 
 
 def test_an_object_in_parts_is_compared_with_the_etag_of_its_parts(model: Model) -> None:

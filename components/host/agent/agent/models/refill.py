@@ -9,6 +9,7 @@ from typing import Dict, List
 from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory, write_file
+from ..disk import is_full, no_space, says_full
 from ..errors import HostError
 from .store import store_model
 from .wanted import linked
@@ -42,9 +43,12 @@ def keep_model(directory: HostDirectory, model: str, digest: str, files_digest: 
         shutil.rmtree(kept / digest, ignore_errors=True)
         staging.rename(kept / digest)
     except OSError as error:
+        # Of several files that could not be copied, Python only says how each has failed.
+        if is_full(error) or says_full(str(error)):
+            raise no_space(directory, kept, f"a copy of the model {model}") from error
         raise HostError(
             f"cannot keep a copy of the model {model} on the root disk: {error.strerror or error}",
-            "free some of it",
+            "read the reason",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)

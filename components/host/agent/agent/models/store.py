@@ -2,6 +2,7 @@
 that nobody ever reads half a model. What serves is chosen by `serve`."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Dict, List, Optional, Set
 from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory, require_path_segment, write_file
+from ..disk import is_full, no_space, says_full
 from ..errors import HostError
 from .wanted import linked
 
@@ -62,12 +64,14 @@ def store_model(
         entry = folder / digest
         if not _is_whole(entry):
             _link_files(files, staging, config)
-            _rename(staging, entry)
+            put_in_place(staging, entry)
         _drop_others(directory, model, {digest, files.name, f"{files.name}.objects"})
     except OSError as error:
+        if is_full(error):
+            raise no_space(directory, folder, f"the model {model}") from error
         raise HostError(
             f"cannot store the model {model}: {error.strerror or error} ({error.filename or folder})",
-            "read the reason; if the disk is full, free some of it: 'df' shows which one",
+            "read the reason",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -118,7 +122,8 @@ def damaged(path: Path) -> bool:
     return bool(manifest != _describe_files(path))
 
 
-def _rename(staging: Path, path: Path) -> None:
+def put_in_place(staging: Path, path: Path) -> None:
+    """Gives what is complete its name, and notes what it looks like."""
     _manifest(path).unlink() if _manifest(path).exists() else None
     staging.rename(path)
     # After the rename: without a manifest an entry counts as whole, which it is.
@@ -140,15 +145,17 @@ def _copy_files(model: str, source: str, staging: Path, files: Path) -> None:
         shutil.copytree(source, staging, ignore=lambda _, names: IGNORED & set(names))
     except shutil.Error as errors:
         first = errors.args[0][0]
+        if says_full(first[2]):
+            raise OSError(errno.ENOSPC, first[2], str(staging)) from errors
         raise HostError(
             f"cannot copy the model {model}: {first[2]} ({first[0]})",
-            "read the reason; the disk may be full or a link broken",
+            "read the reason; a link may be broken",
         ) from errors
     # The stack owns config.pbtxt.
     with contextlib.suppress(FileNotFoundError):
         (staging / "config.pbtxt").unlink()
     readable(staging)
-    _rename(staging, files)
+    put_in_place(staging, files)
 
 
 def readable(path: Path) -> None:
