@@ -1,12 +1,14 @@
 """S3 for tests: moto on the loopback interface, asked by the real AWS CLI."""
 
 import contextlib
+import functools
 import hashlib
 import http.client
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,19 +23,28 @@ REQUIREMENTS = ROOT / "test/fixtures/aws/requirements.txt"
 SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"
 
 
+@functools.lru_cache(None)
 def aws_tools() -> Path:
     """
-    A folder with the programs `aws` and `moto_server`, installed once. test/aws/pythonTools.ts makes the same one.
+    A folder with the programs `aws` and `moto_server`, installed once, into the user's cache. The tests in TypeScript
+    use the same one: test/aws/pythonTools.ts.
     """
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    parent = ROOT / ".local/test-tools"
-    folder = parent / f"aws-{digest}"
+    asked = subprocess.run(
+        ["python3", "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    # Not the one that runs these tests: the AWS CLI needs a newer one than the agent.
+    python = asked.stdout.strip()
+    digest = hashlib.sha256(python.encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xsched-triton"
+    folder = cache / f"aws-tools-{digest}"
     if (folder / "programs").exists():
         return folder / "programs"
-    staging = parent / f".staging-{os.getpid()}"
+    cache.mkdir(parents=True, exist_ok=True)
+    # Installed aside and renamed, so that two runs at once and an interrupted one do no harm.
+    staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
     subprocess.run(
         [
-            *("python3", "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"),
+            *(python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"),
             *("--root-user-action=ignore", "--target", str(staging), "-r", str(REQUIREMENTS)),
         ],
         stdout=subprocess.DEVNULL,
@@ -42,7 +53,7 @@ def aws_tools() -> Path:
     (staging / "programs").mkdir()
     for program, module in (("aws", "awscli"), ("moto_server", "moto.server")):
         file = staging / "programs" / program
-        file.write_text(f"#!/bin/bash\nPYTHONPATH='{folder}' exec python3 -m {module} \"$@\"\n")
+        file.write_text(f"#!/bin/bash\nPYTHONPATH='{folder}' exec '{python}' -m {module} \"$@\"\n")
         file.chmod(0o755)
     # Another run may have finished first.
     with contextlib.suppress(OSError):
