@@ -170,13 +170,19 @@ def trtexec_arguments(options: Options, *, has_pools: bool) -> List[str]:
 def remove_unused(directory: HostDirectory) -> None:
     """Removes engines that no deployment has used for a long time."""
 
-    def is_old(used: Path) -> bool:
+    def is_old(entry: Path) -> bool:
         try:
-            return used.stat().st_mtime < time.time() - (UNUSED_DAYS + 1) * 86400
+            return entry.stat().st_mtime < time.time() - (UNUSED_DAYS + 1) * 86400
         except FileNotFoundError:
             return False
 
-    for used in (directory.path / "engines/cache").glob("*/used"):
+    cache = directory.path / "engines/cache"
+    for pattern in ("*.new", "*.onnx"):
+        for leftover in cache.glob(pattern):
+            # Of a build that was killed: the next one of this engine would remove it, if there ever is one.
+            if is_old(leftover):
+                shutil.rmtree(leftover)
+    for used in cache.glob("*/used"):
         if is_old(used):
             with directory.lock(f"engine-{used.parent.name}"):
                 # Another deployment may have asked for it meanwhile.

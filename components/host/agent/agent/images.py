@@ -91,7 +91,7 @@ def require_image(
     if has_image(image):
         return
     progress(f"pulling the image {image}")
-    # Listed before it is here, so that a pull which outlives this process leaves nothing that nobody removes.
+    # Listed before it is here: a command that is killed while it waits leaves no image that nobody removes.
     _record_pulled(directory, image)
     with tempfile.TemporaryFile() as log:
         with running(["docker", "pull", image], log, environment=environment) as pull:

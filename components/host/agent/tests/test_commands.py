@@ -1,6 +1,9 @@
 """How a command is called, and what it answers."""
 
+import errno
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,3 +64,32 @@ def test_every_command_exists(directory: HostDirectory) -> None:
 
 def test_probe_runs_in_process(directory: HostDirectory) -> None:
     assert run(directory, "probe", [])["arch"]
+
+
+def test_a_full_disk_is_an_error_of_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "state"))
+
+    monkeypatch.setattr(commands, "run", full)
+    assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(
+        r"error: there is no space left on the disk /\S* for the command probe \(\d+ MB are free\)", said[-2]
+    )
+    assert said[-1].startswith("fix: free some space on /")
+
+
+def test_a_disk_quota_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed(number: int) -> None:
+        def fail(*_: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(commands, "run", fail)
+
+    failed(errno.EDQUOT)
+    assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
+    failed(errno.EIO)
+    with pytest.raises(OSError):
+        main([str(tmp_path / "bin/agent"), "probe"])

@@ -416,12 +416,18 @@ def test_removes_engines_that_nobody_has_requested_for_thirty_days(workshop: Wor
     (old,) = workshop.cache.iterdir()
     then = time.time() - 32 * 86400
     os.utime(old / "used", (then, then))
+    for leftover in ("old.new", "old.onnx", "young.new"):
+        (workshop.cache / leftover).mkdir()
+    for leftover in ("old.new", "old.onnx"):
+        os.utime(workshop.cache / leftover, (then, then))
     (workshop.cache / "damaged").mkdir()
     (workshop.cache / "damaged/used").symlink_to("nowhere")
     workshop.options["precision"] = "best"
     workshop.build()
     assert not old.exists()
-    assert len([path for path in workshop.cache.iterdir() if path.name != "damaged"]) == 1
+    left = [path.name for path in workshop.cache.iterdir() if not re.fullmatch("[0-9a-f]{32}", path.name)]
+    assert sorted(left) == ["damaged", "young.new"]
+    assert len(list(workshop.cache.iterdir())) == 3
 
 
 def test_a_disk_that_fills_up_during_a_build_is_named(workshop: Workshop) -> None:

@@ -3,7 +3,10 @@
 import base64
 import json
 import re
+import signal
 import stat
+import subprocess
+import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -32,7 +35,8 @@ case "$1 $2" in
       cat "$MACHINE/refuses"
       exit 1
     fi
-    [ ! -e "$MACHINE/slow" ] || sleep 1
+    echo $$ >"$MACHINE/pid"
+    [ ! -e "$MACHINE/slow" ] || sleep "$(cat "$MACHINE/slow")"
     touch "$file"
     ;;
 esac
@@ -176,6 +180,30 @@ def test_a_log_in_goes_to_the_engine_that_the_user_has_chosen(docker: Engine) ->
     assert (home / "contexts/meta").is_dir()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_an_interrupted_pull_keeps_no_password_and_no_process(docker: Engine, number: signal.Signals) -> None:
+    machine = docker.machine
+    machine.install_agent()
+    (machine.folder / "slow").write_text("60")
+    request = {"image": image("a"), "login": {"username": "user", "password": "password"}}
+    process = subprocess.Popen(
+        [str(docker.directory.agent), "pull-image"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(request).encode())
+    process.stdin.close()
+    pid = machine.folder / "pid"
+    deadline = time.monotonic() + 20
+    while not pid.exists() or not pid.read_text():
+        assert time.monotonic() < deadline, "the pull begins"
+        time.sleep(0.05)
+    (login,) = (machine.folder / "tmp").glob("xsched-triton-login-*")
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    assert not login.exists()
+    assert not (Path("/proc") / pid.read_text().strip()).exists()
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{"])
 def test_a_configuration_that_says_nothing_of_a_context(docker: Engine, text: str) -> None:
     (docker.machine.folder / "home/.docker/config.json").write_text(text)
@@ -255,7 +283,7 @@ def test_docker_must_answer(docker: Engine) -> None:
 def test_progress_of_a_pull(
     docker: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    (docker.machine.folder / "slow").touch()
+    (docker.machine.folder / "slow").write_text("1")
     monkeypatch.setattr(images, "await_end", lambda *words: programs.await_end(*words, every=0.3))
     docker.pull("a")
     assert "pulling the image (0 s; 0 of 0 layers)" in capsys.readouterr().err

@@ -1,10 +1,9 @@
 """What it takes to store a model again where the store is a disk that a stop of the machine empties."""
 
-import contextlib
 import os
 import shutil
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
 from ..commands import Request
 from ..console import progress
@@ -116,22 +115,11 @@ def _refill(directory: HostDirectory, model: str, digest: str) -> None:
         raise HostError(f"the note of the model {model} cannot be read: {error}", "deploy again") from error
     progress(f"bringing back the model {model}")
     if source.startswith("s3://"):
-        from ..s3 import fetch_model  # noqa: PLC0415
+        from ..s3 import fetch_model, recorded_objects  # noqa: PLC0415
 
-        fetch_model(
-            directory, model, files_digest, source, _objects(note / "objects"), versions=note / "objects"
-        )
+        record = note / "objects"
+        fetch_model(directory, model, files_digest, source, recorded_objects(record), versions=record)
     else:
         source = str(note.parent / f"files-{files_digest}")
     with directory.lock(f"model-{model}"):
         store_model(directory, model, digest, files_digest, source, config, keep=False)
-
-
-def _objects(record: Path) -> List[Dict[str, object]]:
-    """The objects that were fetched: one a line, ETAG BYTES VERSION CHECK PATH."""
-    objects: List[Dict[str, object]] = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in record.read_text("utf-8").splitlines():
-            etag, size, _, _, path = line.split(" ", 4)
-            objects.append({"etag": etag, "bytes": int(size), "path": path})
-    return objects
