@@ -61,6 +61,15 @@ def ask(*words: str) -> str:
     return finished.stdout.strip()
 
 
+def insist(*words: str) -> None:
+    """Runs a program until it succeeds: the kernel may hold a disk for a moment after it was unmounted."""
+    for _ in range(100):
+        if succeeds(*words):
+            return
+        time.sleep(0.1)
+    ask(*words)
+
+
 def succeeds(*words: str) -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
@@ -89,7 +98,9 @@ class Disks:
         file = self._machine.folder / f"disk{len(self._devices)}"
         file.touch()
         os.truncate(file, 64 << 20)
-        device = ask("losetup", "--find", "--show", str(file))
+        # Another run of these tests may take the same device at this moment.
+        insist("losetup", "--find", str(file))
+        device = ask("losetup", "--noheadings", "--output", "NAME", "--associated", str(file))
         self._devices.append((device, model))
         lines = "\n".join(
             f"{each} {name}".replace(" ", "\\x20").replace("\\x20", " ", 1) for each, name in self._devices
@@ -103,11 +114,9 @@ class Disks:
     def reboot(self) -> None:
         """Simulates a reboot of the instance."""
         for place in (self._machine.directory.store, self._machine.folder / "dlami"):
-            # A program that has just ended may still be in its folder.
-            for _ in range(50):
-                if not succeeds("mountpoint", "-q", str(place)) or succeeds("umount", str(place)):
-                    break
-                time.sleep(0.1)
+            if succeeds("mountpoint", "-q", str(place)):
+                # A program that has just ended may still be in its folder.
+                insist("umount", str(place))
         if succeeds("vgs", self.group):
             ask("vgchange", "--activate", "n", self.group)
 
@@ -116,12 +125,14 @@ class Disks:
         self.reboot()
         for device, model in self._devices:
             if model == INSTANCE_STORE:
-                ask("wipefs", "--all", "--quiet", device)
+                insist("wipefs", "--all", "--quiet", device)
 
     def remove(self) -> None:
-        self.stop_instance()
-        for device, _ in self._devices:
-            ask("losetup", "--detach", device)
+        try:
+            self.stop_instance()
+        finally:
+            for device, _ in self._devices:
+                ask("losetup", "--detach", device)
 
 
 @pytest.fixture
