@@ -264,6 +264,27 @@ def test_an_earlier_version_is_fetched_by_its_record(machine: Machine, model: Mo
     assert (model.store / "files-v1/1/model.py").read_bytes() == b"first\n"
 
 
+def test_a_model_whose_disk_was_emptied_is_fetched_as_it_was(model: Model) -> None:
+    """As after a stop of an instance whose store is an instance store."""
+    model.fetched("v1")
+    store(model, "config1", "v1")
+    note = model.machine.directory.models / "kept/scale/config1"
+    note.mkdir(parents=True)
+    shutil.copy(model.store / "files-v1.objects", note / "objects")
+    shutil.copy(model.store / "config1/config.pbtxt", note)
+    (note / "files-digest").write_text("v1\n")
+    (note / "source").write_text(f"{SOURCE}\n")
+    shutil.rmtree(model.store)
+    run(model.machine.directory, "refill", [])
+    assert (model.store / "config1/1/model.py").read_bytes() == b"the code\n"
+    assert (model.store / "config1/config.pbtxt").read_text() == "name: 'scale'\n"
+    # What S3 has now is another model, and its bucket has no versions.
+    shutil.rmtree(model.store)
+    model.server.put(BUCKET, "team/scale/1/model.py", b"other code\n")
+    with pytest.raises(HostError, match="some models could not be restored: scale"):
+        run(model.machine.directory, "refill", [])
+
+
 def agents_of(machine: Machine, model: Model, digest: str) -> "subprocess.Popen[bytes]":
     """The real agent, which fetches in a process of its own."""
     machine.install_agent()
