@@ -64,7 +64,8 @@ class Login {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
     const keyFile = path.join(this.folder, "key");
     const knownHosts = path.join(this.folder, "known_hosts");
-    fs.writeFileSync(keyFile, `${key.trimEnd()}\n`, { mode: 0o600 });
+    // As in the stack's settings: the lines of a key may end as on Windows, which ssh does not take.
+    fs.writeFileSync(keyFile, `${key.replace(/\r\n?/g, "\n").trimEnd()}\n`, { mode: 0o600 });
     fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
     const options = [
       `UserKnownHostsFile=${knownHosts}`,

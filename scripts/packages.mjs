@@ -12,7 +12,9 @@ export function installPackages(root) {
   if (fs.existsSync(stamp) && fs.readFileSync(stamp, "utf8") === wanted) return;
   console.error("Installing npm packages …");
   // The toolchain has the providers; the packages' own install scripts would look for a Pulumi CLI first.
-  const { status, error } = spawnSync("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+  // With NODE_ENV=production, npm would leave out the packages that the tests and the live view need.
+  const words = ["ci", "--include=dev", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const { status, error } = spawnSync("npm", words, {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit"],
   });

@@ -1,4 +1,5 @@
 // Asks a stack's host what its Triton serves now, and prints it as a table.
+import { exampleRequest } from "./example-request.mjs";
 import { stackOutputs, tryOnHost } from "./stack-host.mjs";
 
 /**
@@ -54,27 +55,9 @@ export function printServer(server, { name }) {
   }
   const request = exampleRequest(server);
   if (request) console.log(`\nTry it:\n  ${request}`);
+  else if (server.models.some(({ ready }) => ready))
+    console.log("\nNone of these models takes a request that curl can make; use a gRPC client.");
 }
-
-/** A request for the model with the smallest inputs: every input filled with ones, a single row if it batches. */
-function exampleRequest({ http, models }) {
-  const size = ({ shape }) => shape.reduce((product, extent) => product * Math.max(extent, 1), 1);
-  const total = (model) => model.inputs.reduce((sum, input) => sum + size(input), 0);
-  const [model] = models
-    .filter(({ ready, inputs }) => ready && inputs.length > 0)
-    .sort((a, b) => total(a) - total(b));
-  if (model === undefined) return undefined;
-  const inputs = model.inputs.map((input) => ({
-    name: input.name,
-    datatype: input.datatype,
-    shape: input.shape.map((extent) => Math.max(extent, 1)),
-    data: Array(size(input)).fill(ONES[input.datatype] ?? 1),
-  }));
-  return `curl -s http://${http}/v2/models/${model.name}/infer -d '${JSON.stringify({ inputs })}'`;
-}
-
-/** The value for one in data types that are not numbers. */
-const ONES = { BOOL: true, BYTES: "1" };
 
 /** Left-aligned columns, with a line under the head. */
 function table(head, rows) {

@@ -6,13 +6,15 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
+import { withoutProxy } from "./proxy.mjs";
 import { defaultTools, ensureTools, isReady } from "./toolchain.mjs";
 
 export const ROOT = path.resolve(import.meta.dirname, "..");
 const LOCAL = path.join(ROOT, ".local");
 export const LOCAL_STATE = path.join(LOCAL, "state");
-/** Where Pulumi's file backend keeps the stack "local". */
-const LOCAL_STATE_FILE = path.join(LOCAL_STATE, ".pulumi", "stacks", "xsched-triton", "local.json");
+/** Where Pulumi's file backend keeps the stack "local" of each project. */
+const LOCAL_STACKS = path.join(LOCAL_STATE, ".pulumi", "stacks");
+const LOCAL_STATE_FILE = path.join(LOCAL_STACKS, projectName(), "local.json");
 
 const IMAGE_PROVIDER = "pulumi-resource-docker-build";
 
@@ -52,6 +54,7 @@ function toolsFor(stack) {
 function environmentFor(stack, tools) {
   const environment = {
     ...process.env,
+    ...withoutProxy(process.env),
     PATH: [tools.path, process.env.PATH].join(path.delimiter),
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // `npm test` checks the types; a policy pack need not do so in every run.
@@ -120,6 +123,7 @@ function requireStack(stack, environment) {
 
 function createLocalStack(environment) {
   if (fs.existsSync(LOCAL_STATE_FILE)) return;
+  refuseFormerProject();
   const words = ["stack", "select", "--create", "local", "--non-interactive"];
   const { status, stderr, error } = spawnSync("pulumi", words, {
     cwd: ROOT,
@@ -128,4 +132,28 @@ function createLocalStack(environment) {
   });
   if (error) throw error;
   if (status !== 0) throw new Error(`The stack "local" cannot be created:\n${stderr}`);
+}
+
+/** The project's name in Pulumi.yaml. */
+function projectName() {
+  const text = fs.readFileSync(path.join(ROOT, "Pulumi.yaml"), "utf8");
+  const name = /^name:\s*["']?([A-Za-z0-9_.-]+)/m.exec(text)?.[1];
+  if (name === undefined) throw new UsageError("Pulumi.yaml has no name.\nfix: add name: xsched-triton");
+  return name;
+}
+
+/** What a project of another name has deployed here would be out of reach, and in the way of a new deployment. */
+function refuseFormerProject() {
+  if (!fs.existsSync(LOCAL_STACKS)) return;
+  const deployed = fs.readdirSync(LOCAL_STACKS).find((project) => {
+    const file = path.join(LOCAL_STACKS, project, "local.json");
+    if (!fs.existsSync(file)) return false;
+    const { checkpoint } = JSON.parse(fs.readFileSync(file, "utf8"));
+    return (checkpoint?.latest?.resources ?? []).length > 0;
+  });
+  if (deployed === undefined) return;
+  throw new UsageError(
+    `The stack "local" was deployed when this project was called ${deployed}; Pulumi.yaml calls it ${projectName()}.\n` +
+      `fix: set name: ${deployed} in Pulumi.yaml; to rename the project, run npm run down before`,
+  );
 }

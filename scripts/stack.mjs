@@ -2,12 +2,12 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
-import path from "node:path";
 
+import { readLocks } from "./locks.mjs";
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { LOCAL_STATE, openStack, ROOT, UsageError } from "./stack-target.mjs";
-import { isRunning, ToolchainError } from "./toolchain.mjs";
+import { ToolchainError } from "./toolchain.mjs";
 
 /** The Pulumi command behind each of ours, and its flags where nobody is asked. */
 const COMMANDS = {
@@ -38,19 +38,17 @@ function run(program, words, environment) {
 
 /** Refuses to wait for a running update, naming it; removes the lock of an update that was killed. */
 function checkLocks() {
-  const locks = path.join(LOCAL_STATE, ".pulumi", "locks");
-  if (!fs.existsSync(locks)) return;
-  for (const name of fs.readdirSync(locks, { recursive: true })) {
-    if (!name.endsWith(".json")) continue;
-    const file = path.join(locks, name);
-    const { pid, hostname } = JSON.parse(fs.readFileSync(file, "utf8"));
-    if (hostname !== os.hostname() || isRunning(pid)) {
-      throw new UsageError(
-        `Another update of the stack "local" is running (process ${pid} on ${hostname}). Run this again when it has ended.`,
-      );
-    }
-    console.error(`Removing the lock of an update that was killed (process ${pid}).`);
-    fs.rmSync(file);
+  const { held, left } = readLocks(LOCAL_STATE);
+  for (const { file, pid, hostname } of held) {
+    const elsewhere = hostname !== os.hostname();
+    throw new UsageError(
+      `Another update of the stack "local" is running (process ${pid} on ${hostname}). Run this again when it has ended.` +
+        (elsewhere ? `\nfix: if ${hostname} is gone, remove its lock: rm ${file}` : ""),
+    );
+  }
+  for (const { file, pid } of left) {
+    console.error(`Removing the lock of an update that was killed${pid ? ` (process ${pid})` : ""}.`);
+    fs.rmSync(file, { force: true });
   }
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../settings";
 import { digestDirectory } from "./digest";
 import { buildEngines, type DeliveredFiles } from "./engine";
+import { folderToTransfer } from "./modelFolder";
 import { modelDigest } from "./modelConfig";
 import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
 import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
@@ -35,6 +36,12 @@ export interface StoredModel {
   readonly digest: pulumi.Output<string>;
 }
 
+/** Name and options of a resource that is a part of a model. */
+type PartOfModel = (
+  kind: "engine" | "files",
+  opts: pulumi.CustomResourceOptions,
+) => [string, pulumi.CustomResourceOptions];
+
 /** A model whose arguments have passed. */
 interface CheckedModel extends Travelling {
   readonly name: string;
@@ -45,6 +52,7 @@ interface CheckedModel extends Travelling {
   readonly bucket: pulumi.Output<string> | undefined;
   /** Options of what is on the host. */
   readonly onHost: pulumi.CustomResourceOptions;
+  readonly part: PartOfModel;
 }
 
 /**
@@ -69,8 +77,15 @@ export class ModelRepository extends pulumi.ComponentResource {
       const { name: called, source, upload, engine } = model;
       const settings = inputs.resolve(modelRule, model, "models", index);
       const hasEngine = engine !== undefined;
+      const part: PartOfModel = (kind, opts) => {
+        // No model's name has a slash. With the dash of earlier releases, a model could be called like another's part.
+        const former = `${called}-${kind}`;
+        const taken = models.some((other) => other.name === former);
+        const aliases = taken ? [] : [{ name: `${name}-${former}` }];
+        return [`${name}-${called}/${kind}`, pulumi.mergeOptions(opts, { aliases })];
+      };
       return this.store(name, location, {
-        ...{ name: called, source, upload, settings, hasEngine, bucket, onHost },
+        ...{ name: called, source, upload, settings, hasEngine, bucket, onHost, part },
       });
     });
     this.registerOutputs({ models: this.models });
@@ -108,7 +123,8 @@ export class ModelRepository extends pulumi.ComponentResource {
       if (engine === undefined) throw new Error("a model lost its engine after the check");
       return { ...engine, shared: engine.shared ?? shared };
     });
-    return buildEngines(`${name}-engine`, location, model.name, files, engine, model.onHost);
+    const [engineName, opts] = model.part("engine", model.onHost);
+    return buildEngines(engineName, location, model.name, files, engine, opts);
   }
 
   /** Makes a model's files available to the host. */
@@ -116,51 +132,53 @@ export class ModelRepository extends pulumi.ComponentResource {
     if (s3Location(model.source) !== undefined) {
       const objects = pulumi.output(readS3Model(model.source).then(({ objects: listed }) => listed));
       const digest = objects.apply((listed) => digestObjects(listed));
-      return this.fetch(name, location, model, { digest, source: model.source, objects });
+      return this.fetch(location, model, { digest, source: model.source, objects });
     }
-    const { digest, entries } = digestDirectory(model.source);
+    const folder = digestDirectory(model.source);
+    const { digest, items } = folder;
     if (model.bucket !== undefined && travelsThroughBucket(model)) {
-      const { source, objects } = uploadFiles(name, model.bucket, model, entries, { parent: this });
-      return this.fetch(name, location, model, { digest, source, objects });
+      const { source, objects } = uploadFiles(name, model.bucket, model, items, { parent: this });
+      return this.fetch(location, model, { digest, source, objects });
     }
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
     }
     // A separate folder for each state of the files: SFTP never removes a file that is gone here.
     const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
+    const [filesName, opts] = model.part("files", { ...model.onHost, deleteBeforeReplace: true });
     const upload = new command.remote.CopyToRemote(
-      `${name}-files`,
+      filesName,
       {
         connection: toRemoteConnection(location.ssh),
-        source: new pulumi.asset.FileArchive(`${model.source}/`),
+        source: new pulumi.asset.FileArchive(`${folderToTransfer(model.source, folder)}/`),
         remotePath: source,
         triggers: hostIdentity(location),
       },
-      { ...model.onHost, deleteBeforeReplace: true },
+      opts,
     );
     return { source, digest, dependsOn: [upload] };
   }
 
   /** Lets the host fetch a model's files from S3. */
   private fetch(
-    name: string,
     location: HostLocationArgs,
-    { name: model, onHost }: CheckedModel,
+    { name: model, onHost, part }: CheckedModel,
     {
       digest,
       source,
       objects,
     }: Pick<DeliveredFiles, "digest" | "source"> & { objects: pulumi.Output<readonly ModelObject[]> },
   ): DeliveredFiles {
+    const [filesName, opts] = part("files", onHost);
     const fetched = hostCommand(
-      `${name}-files`,
+      filesName,
       {
         ...location,
         run: scriptCommand(location, "fetch-model.sh", model, digest, source),
         remove: removalCommand(location, "drop-files.sh", model),
         stdin: objects.apply((listed) => objectLines(listed)),
       },
-      onHost,
+      opts,
     );
     return { source, digest, dependsOn: [fetched] };
   }

@@ -1,7 +1,5 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
-
 import { type ModelUpload, s3Location } from "../settings";
+import { readModelFolder } from "./modelFolder";
 
 /** What decides on the way that a model's files take to the host. */
 export interface Travelling {
@@ -22,15 +20,8 @@ export function travelsThroughBucket({ source, upload }: Travelling): boolean {
     case "s3":
       return true;
     case "auto":
-      return folderBytes(source) >= LARGE_BYTES;
+      return readModelFolder(source).items.reduce((sum, { bytes }) => sum + bytes, 0) >= LARGE_BYTES;
     default:
       return upload satisfies never;
   }
-}
-
-function folderBytes(folder: string): number {
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .map((name) => fs.statSync(path.join(folder, name), { throwIfNoEntry: false }))
-    .reduce((sum, status) => sum + (status?.isFile() === true ? status.size : 0), 0);
 }

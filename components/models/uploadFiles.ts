@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { sdk } from "../aws";
-import type { DirectoryEntry } from "./digest";
+import type { FolderItem } from "./modelFolder";
 import type { ModelObject } from "./s3";
 
 /** Each file is a resource; a model of more files is better put into S3 by a tool made for that. */
@@ -27,9 +27,11 @@ export function uploadFiles(
   name: string,
   bucket: pulumi.Output<string>,
   model: { readonly name: string; readonly source: string },
-  entries: readonly DirectoryEntry[],
+  items: readonly FolderItem[],
   opts: pulumi.CustomResourceOptions,
 ): { source: pulumi.Output<string>; objects: pulumi.Output<readonly ModelObject[]> } {
+  // A folder that holds something comes with that.
+  const entries = items.filter(({ file, empty }) => file !== undefined || empty);
   if (entries.length > MOST_FILES) {
     throw new pulumi.RunError(
       `${model.source}: ${entries.length} files are too many to upload one by one (at most ${MOST_FILES})\n` +
@@ -39,13 +41,14 @@ export function uploadFiles(
   const prefix = keysOf(model.name);
   const uploaded = entries.map(({ path, file, bytes }) => {
     const object = new sdk.s3.BucketObjectv2(
-      `${name}-${path}`,
+      `${name}/${path}`,
       {
         bucket,
         key: `${prefix}/${path}`,
         ...(file === undefined ? { content: "" } : { source: new pulumi.asset.FileAsset(file) }),
       },
-      opts,
+      // No model's name has a slash. With the dash of earlier releases, x-1/a and x/1-a were the same.
+      pulumi.mergeOptions(opts, { aliases: [{ name: `${name}-${path}` }] }),
     );
     return object.etag.apply((etag): ModelObject => ({ path, etag: etag.replaceAll('"', ""), bytes }));
   });

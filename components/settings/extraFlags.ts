@@ -2,7 +2,9 @@ import { Rule, text } from "./rules";
 
 /**
  * The flags of tritonserver that a deployment sets itself, with the setting to use in their stead, or undefined
- * where the deployment relies on one value. https://github.com/triton-inference-server/server/blob/r22.06/src/main.cc
+ * where the deployment relies on one value. Compared with `tritonserver --help` of 22.06 and 24.10:
+ * https://github.com/triton-inference-server/server/blob/r22.06/src/main.cc
+ * https://github.com/triton-inference-server/server/blob/r24.10/src/command_line_parser.cc
  */
 const OWN_FLAGS: Readonly<Record<string, string | undefined>> = {
   "--http-port": "httpPort",
@@ -23,8 +25,27 @@ const OWN_FLAGS: Readonly<Record<string, string | undefined>> = {
   "--repository-poll-secs": undefined,
   "--exit-on-error": undefined,
   "--strict-readiness": undefined,
+  // Models are loaded over gRPC, looked at over HTTP, by a client on the host without keys or headers of its own.
   "--allow-http": undefined,
+  "--allow-grpc": undefined,
+  "--allow-metrics": undefined,
+  "--grpc-use-ssl": undefined,
+  "--grpc-use-ssl-mutual": undefined,
+  "--grpc-server-cert": undefined,
+  "--grpc-server-key": undefined,
+  "--grpc-root-cert": undefined,
+  "--http-restricted-api": undefined,
+  "--grpc-restricted-protocol": undefined,
+  // Two servers would share a port, and each would get half of the requests.
+  "--reuse-http-port": undefined,
+  "--reuse-grpc-port": undefined,
+  // Both switch the other protocols off.
+  "--allow-sagemaker": undefined,
+  "--allow-vertex-ai": undefined,
+  "--model-namespacing": undefined,
+  // Triton's own reason is read from its log.
   "--log-file": undefined,
+  "--log-format": undefined,
   "--help": undefined,
 };
 
@@ -45,8 +66,13 @@ export const extraFlag: Rule<string> = text({
         : "write --name=value in one line, one flag an item";
     }
     const name = match[1] ?? "";
+    if (flag.startsWith("--backend-config=python,shm-region-prefix-name=")) {
+      return "remove it; deployments rely on its value";
+    }
     if (!Object.hasOwn(OWN_FLAGS, name)) {
-      return undefined;
+      // tritonserver takes the beginning of a flag for the flag.
+      const meant = Object.keys(OWN_FLAGS).find((own) => own.startsWith(name));
+      return meant === undefined ? undefined : `remove it; tritonserver takes it for ${meant}`;
     }
     const setting = OWN_FLAGS[name];
     return setting === undefined

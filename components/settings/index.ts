@@ -29,6 +29,7 @@ export {
   type WarmupInput,
   type WarmupSample,
 } from "./modelSettings";
+export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
 export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
 export {

@@ -5,6 +5,7 @@ import { engineRule, refuseNoOnnx } from "./engineSettings";
 import { NOT_FOR_ENSEMBLES } from "./ensemble";
 import { locationFields } from "./hostSettings";
 import { priorityGivers, refuseWrongDependencies, stepsOf } from "./modelGraph";
+import { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 import { modelName } from "./modelName";
 import { modelSource } from "./modelSource";
 import { INVALID, Place, Read } from "./place";
@@ -344,6 +345,13 @@ function readParameter(key: string, value: unknown, at: Place): Read<string> {
   }
   if (typeof value === "boolean" || Number.isSafeInteger(value)) {
     return String(value);
+  }
+  if (typeof value === "string" && leavesModelFolder(value)) {
+    return at.fault(
+      value,
+      "paths inside the model's folder, which is all that reaches the host",
+      MOVE_INSIDE,
+    );
   }
   if (typeof value === "string" && value.length <= LONGEST_PARAMETER && !/\p{Cs}/u.test(value)) {
     return value;

@@ -511,26 +511,30 @@ export interface SecretOptions {
   readonly what: string;
   readonly config: SecretWording;
   readonly arguments: SecretWording;
+  /** Brings the text into the form that is used. */
+  readonly normalize?: (text: string) => string;
   /** What is wrong with the text and how to mend it, or undefined if it is fine. Must not repeat the text. */
   readonly refuse: (text: string) => { readonly shown: string; readonly fix?: string } | undefined;
 }
 
 /** A text that no message shows; it reads as a secret. The stack config must keep it encrypted. */
 export function secret(options: SecretOptions): Rule<pulumi.Output<string>> {
-  const { what, refuse } = options;
+  const { what, refuse, normalize = (text) => text } = options;
   const rule: Rule<pulumi.Output<string>> = {
     type: "string",
     allowed: options.config.allowed,
     example: "(secret)",
     inside: { kind: "secret" },
     read(value, at) {
-      if (pulumi.Output.isInstance(value)) return marked(pulumi.secret(value) as pulumi.Output<string>);
+      if (pulumi.Output.isInstance(value)) {
+        return marked(pulumi.secret(value as pulumi.Output<string>).apply(normalize));
+      }
       const { allowed, fix } = at.context.origin === "config" ? options.config : options.arguments;
       const fault = typeof value === "string" ? refuse(value) : { shown: "(secret)" };
       if (fault !== undefined) return at.faultShown(fault.shown, allowed, fault.fix ?? fix);
       return at.context.origin === "config" && !at.encrypted
         ? at.faultShown(`(${what} in plain text)`, allowed, fix)
-        : marked(pulumi.secret(value as string));
+        : marked(pulumi.secret(normalize(value as string)));
     },
   };
   const marked = (output: pulumi.Output<string>): pulumi.Output<string> => {

@@ -36,10 +36,14 @@ function isHostKey(line: string): boolean {
   return name?.toString("latin1") === kind && rest.length > 0;
 }
 
-/** RFC 4253, 6.6: a key is a sequence of strings, each preceded by its length; the first names the kind. None if malformed. */
-function wireStrings(bytes: Buffer): readonly Buffer[] {
+/**
+ * RFC 4253, 6.6: a key is a sequence of strings, each preceded by its length; the first names the kind. None if malformed.
+ *
+ * @param most how many to read
+ */
+function wireStrings(bytes: Buffer, most = Infinity): readonly Buffer[] {
   const strings: Buffer[] = [];
-  for (let rest = bytes; rest.length > 0;) {
+  for (let rest = bytes; rest.length > 0 && strings.length < most;) {
     const end = rest.length < 4 ? Infinity : 4 + rest.readUInt32BE(0);
     if (end > rest.length) {
       return [];
@@ -60,9 +64,17 @@ export const privateKey = secret({
     allowed: "a private key in PEM or OpenSSH form, without a passphrase",
     fix: "pass the contents of the key file, from a secret in the stack config",
   },
+  // An editor on Windows may have ended the lines, which not every SSH client takes.
+  normalize: (value) => value.replace(/\r\n?/g, "\n"),
   refuse(value) {
+    if (value.startsWith("PuTTY-User-Key-File-")) {
+      return {
+        shown: "(a key of PuTTY)",
+        fix: "convert it: puttygen KEY_FILE -O private-openssh-new -o NEW_KEY_FILE",
+      };
+    }
     if (!/^\s*-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----\s/.test(value)) return { shown: "(secret)" };
-    return value.includes("ENCRYPTED")
+    return hasPassphrase(value)
       ? {
           shown: "(a key with a passphrase)",
           fix: `create one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE`,
@@ -70,3 +82,14 @@ export const privateKey = secret({
       : undefined;
   },
 });
+
+/** PEM says so in words. OpenSSH's own form names the cipher first: openssh/PROTOCOL.key. */
+function hasPassphrase(key: string): boolean {
+  if (key.includes("ENCRYPTED")) return true;
+  const body = /-----BEGIN OPENSSH PRIVATE KEY-----([\sA-Za-z0-9+/=]*)-----END/.exec(key)?.[1];
+  const bytes = Buffer.from(body?.replace(/\s/g, "") ?? "", "base64");
+  const magic = "openssh-key-v1\0";
+  if (bytes.subarray(0, magic.length).toString("latin1") !== magic) return false;
+  const cipher = wireStrings(bytes.subarray(magic.length), 1)[0];
+  return cipher !== undefined && cipher.toString("latin1") !== "none";
+}

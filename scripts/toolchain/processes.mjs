@@ -43,3 +43,18 @@ export function isRunning(pid) {
     return error.code === "EPERM";
   }
 }
+
+/** Kernel clock ticks in a second; the same on every architecture of Linux. */
+const TICKS_PER_SECOND = 100;
+
+/** When a process of this machine began, in milliseconds since 1970; undefined if that is not to be known. */
+export function startOf(pid) {
+  try {
+    // The name, in brackets, may contain anything.
+    const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
+    const booted = /^btime (\d+)$/m.exec(fs.readFileSync("/proc/stat", "utf8"))?.[1];
+    return (Number(booted) + Number(fields[19]) / TICKS_PER_SECOND) * 1000;
+  } catch {
+    return undefined;
+  }
+}

@@ -76,8 +76,8 @@ describe("a model transferred through a bucket, on a stand-in for AWS", function
     fs.writeFileSync(stack.workspace.file("test/fixtures/models/scale/1/labels.txt"), "a label\n");
     assert.deepEqual(await up(), [
       "triton-models-scale updated",
-      "triton-models-scale-1/labels.txt created",
-      "triton-models-scale-files updated",
+      "triton-models-scale/1/labels.txt created",
+      "triton-models-scale/files updated",
       "triton-server-scale updated",
     ]);
     assert.deepEqual(s3.fetched, ["models/scale/1/labels.txt"]);

@@ -103,7 +103,7 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
 
   it("builds anew for another option, and reuses the old engine without building", async () => {
     await pulumi("config", "set", "precision", "fp16");
-    assert.deepEqual(await touched(), ["models-bert-engine", "models-bert"]);
+    assert.deepEqual(await touched(), ["models-bert/engine", "models-bert"]);
     assert.match(await plan(), /^--fp16$/m);
     await pulumi("config", "rm", "precision");
     assert.match(await up(), /the engine of bert, version 1, is there already/);

@@ -113,7 +113,7 @@ describe("a model in S3 on the real engine", () => {
     await s3.put(BUCKET, "models/scale/1/labels.txt", "a label\n");
     assert.deepEqual(changed(await up()), [
       "triton-models-scale updated",
-      "triton-models-scale-files updated",
+      "triton-models-scale/files updated",
       "triton-server-scale updated",
     ]);
     assert.deepEqual(fetched(), ["models/scale/1/labels.txt"]);
@@ -142,7 +142,7 @@ describe("a model in S3 on the real engine", () => {
     });
     assert.deepEqual(changed(await up()), [
       "triton-models-scale updated",
-      "triton-models-scale-files deleted",
+      "triton-models-scale/files deleted",
       "triton-server-scale updated",
     ]);
     assert.match(await answer(1), /"data":\[2\.0\]/);

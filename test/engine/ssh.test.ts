@@ -155,7 +155,7 @@ describe("a stack on an existing machine over SSH", function () {
       changesIn(files.output)
         .map(({ name }) => name)
         .sort(),
-      ["triton-models-batch", "triton-models-batch-files", "triton-server-batch"],
+      ["triton-models-batch", "triton-models-batch/files", "triton-server-batch"],
     );
     assert.ok(await triton.isReady("batch"));
   });

@@ -1,6 +1,13 @@
 import * as path from "node:path";
 
-import { ensembleSteps, ModelSettings, NOT_FOR_ENSEMBLES, s3Location } from "../../settings";
+import {
+  ensembleSteps,
+  leavesModelFolder,
+  ModelSettings,
+  MOVE_INSIDE,
+  NOT_FOR_ENSEMBLES,
+  s3Location,
+} from "../../settings";
 import {
   Field,
   message,
@@ -45,6 +52,7 @@ export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority
 export function renderModelConfig(own: string | undefined, model: RenderedSettings): string {
   const file = configPlace(model.source);
   const document = open(own ?? "", file);
+  refuseOutsideFiles(document.fields, file);
   putName(document, model.name, file);
   if (ensembleSteps(document.fields) === undefined) {
     putPriority(document, model.priority, file);
@@ -165,6 +173,22 @@ function refuseOtherScheduling(document: TextDocument, file: string): void {
       "sequence_batching excludes the dynamicBatching of the stack config",
       "remove dynamicBatching from the stack config, or sequence_batching from the file",
     );
+  }
+}
+
+/** A file beside the model's folder is on the machine that deploys; on the host, it would be missing when Triton loads. */
+function refuseOutsideFiles(fields: readonly Field[], file: string): void {
+  for (const { name, value } of fields) {
+    for (const item of value.kind === "list" ? value.items : [value]) {
+      if (item.kind === "message") refuseOutsideFiles(item.fields, file);
+      else if (item.kind === "string" && leavesModelFolder(item.text)) {
+        throw new ModelConfigError(
+          file,
+          `${name} is ${JSON.stringify(item.text)}, which is outside of the model's folder; only the folder reaches the host`,
+          MOVE_INSIDE,
+        );
+      }
+    }
   }
 }
 

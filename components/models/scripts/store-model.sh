@@ -24,7 +24,7 @@ trap 'rm -rf "$staging"; rmdir "$store" 2>/dev/null || true' EXIT
 
 if [ ! -d "$store/files-$files_digest" ]; then
   [[ $source != s3://* ]] ||
-    die "the files of the model $model are no longer on this host" "fetch them again: pulumi up --replace '**${model}-files'"
+    die "the files of the model $model are no longer on this host" "fetch them again: pulumi up --replace '**${model}/files'"
   [ -d "$source" ] || die "the source of the model $model is not a folder: $source" "check the model's source"
   mkdir "$staging"
   # Links are followed, because what they point at may change or not be on this host tomorrow.

@@ -61,8 +61,8 @@ for (const preview of [true, false]) {
         "files-policy",
         "files-private",
         "files-versions",
-        "models-chat-1/empty/",
-        "models-chat-1/weights.bin",
+        "models-chat/1/empty/",
+        "models-chat/1/weights.bin",
       ]);
       const access = program.inputs("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock");
       for (const key of [
@@ -128,7 +128,7 @@ for (const preview of [true, false]) {
     });
 
     it("is where the host fetches from, by the ETags of the uploaded files", () => {
-      const fetch = program.inputs("command:local:Command", "models-chat-files");
+      const fetch = program.inputs("command:local:Command", "models-chat/files");
       if (preview) return;
       const weights = createHash("md5").update("weights").digest("hex");
       const nothing = createHash("md5").update("").digest("hex");

@@ -109,8 +109,22 @@ for (const preview of [true, false]) {
       }
       assert.ok(
         registered.some(
-          ({ type, name }) => type === "command:remote:CopyToRemote" && name === "edge-models-batch-files",
+          ({ type, name }) => type === "command:remote:CopyToRemote" && name === "edge-models-batch/files",
         ),
+      );
+    });
+
+    it("tell a model from the parts of another one", async () => {
+      const source = path.join(MODELS, "batch");
+      const names = ["x", "x-files", "x-files-files", "x-engine"];
+      await deploy({
+        host: { kind: "ssh", ...SSH },
+        models: names.map((name) => ({ name, source })),
+      });
+      const inRepository = registered.filter(({ name }) => name.startsWith("edge-models-"));
+      assert.deepEqual(
+        inRepository.map(({ name }) => name).sort(),
+        names.flatMap((name) => [`edge-models-${name}`, `edge-models-${name}/files`]).sort(),
       );
     });
 
@@ -133,7 +147,7 @@ for (const preview of [true, false]) {
         models: [{ name: "bert", source, engine: { workspaceMiB: pulumi.output(512) } }],
       });
       fs.rmSync(source, { recursive: true });
-      const built = named("edge-models-bert-engine").inputs;
+      const built = named("edge-models-bert/engine").inputs;
       assert.equal(
         built.stdin,
         "builder nvcr.io/nvidia/tensorrt:22.06-py3\nprecision fp32\nworkspaceMiB 512\n",

@@ -139,7 +139,7 @@ describe("a model's files from S3, with the real AWS CLI", function () {
     assert.equal((await run("drop-files.sh", ["scale"])).status, 0);
     assert.ok(fs.existsSync(path.join(store, "config2/1/model.py")));
     const lost = await run("store-model.sh", ["scale", "config3", "v3", SOURCE], "");
-    assert.match(lost.stderr, /no longer on this host\nfix: .*--replace '\*\*scale-files'/);
+    assert.match(lost.stderr, /no longer on this host\nfix: .*--replace '\*\*scale\/files'/);
   });
 
   it("leave nothing on the host when they were never stored", async () => {

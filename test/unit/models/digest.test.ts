@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -6,6 +7,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import { digestDirectory } from "../../../components/models/digest";
+import { folderToTransfer, readModelFolder } from "../../../components/models/modelFolder";
 
 describe("digestDirectory", () => {
   let folder: string;
@@ -30,9 +32,10 @@ describe("digestDirectory", () => {
   const digest = (): string => digestDirectory(folder).digest;
 
   it("counts files and bytes", () => {
-    const { digest: text, files, bytes } = digestDirectory(folder);
+    const { digest: text, items } = digestDirectory(folder);
     assert.match(text, /^[0-9a-f]{16}$/);
-    assert.deepEqual([files, bytes], [3, 3_000_013]);
+    const bytes = items.reduce((sum, item) => sum + item.bytes, 0);
+    assert.deepEqual([items.filter(({ file }) => file !== undefined).length, bytes], [3, 3_000_013]);
   });
 
   it("stays the same for a copy, other times and files that do not belong to the model", () => {
@@ -41,6 +44,8 @@ describe("digestDirectory", () => {
     write("config.pbtxt", "name: 'm'");
     write("1/__pycache__/model.cpython-312.pyc", "compiled");
     write(".git/HEAD", "ref");
+    write(".DS_Store", "Finder");
+    write("1/.ipynb_checkpoints/model-checkpoint.py", "print(0)\n");
     assert.equal(digest(), before);
     const copy = `${folder}-copy`;
     fs.cpSync(folder, copy, { recursive: true });
@@ -114,6 +119,39 @@ describe("digestDirectory", () => {
     } finally {
       fs.rmSync(elsewhere);
     }
+  });
+
+  it("is the one that releases so far have given, so that stored models stay", () => {
+    fs.rmSync(at("1/weights.bin"));
+    fs.mkdirSync(at("2/empty"), { recursive: true });
+    fs.chmodSync(at("labels.txt"), 0o755);
+    assert.equal(digest(), "79b4a3ea70067fbf");
+  });
+
+  it("reports a file whose name is not UTF-8", () => {
+    const name = Buffer.concat([Buffer.from(at("1/caf")), Buffer.from([0xe9]), Buffer.from(".bin")]);
+    fs.writeFileSync(name, "");
+    assert.throws(digest, isFault(`${at("1")}: the name of the file caf\\xe9.bin is not UTF-8`));
+    execFileSync("bash", ["-c", `cd ${at("1")} && mv $'caf\\xe9.bin' café.bin`]);
+    digest();
+  });
+
+  describe("folderToTransfer", () => {
+    it("is the folder itself if all in it belongs to the model", () => {
+      assert.equal(folderToTransfer(folder, readModelFolder(folder)), folder);
+    });
+
+    it("is otherwise one that holds the same model and nothing else", () => {
+      fs.renameSync(at("labels.txt"), at("1/real.txt"));
+      fs.symlinkSync("1/real.txt", at("labels.txt"));
+      fs.mkdirSync(at("2"));
+      write("1/.DS_Store", "Finder");
+      const staged = folderToTransfer(folder, readModelFolder(folder));
+      assert.notEqual(staged, folder);
+      assert.equal(fs.existsSync(path.join(staged, "1/.DS_Store")), false);
+      assert.equal(fs.lstatSync(path.join(staged, "labels.txt")).isFile(), true);
+      assert.equal(digestDirectory(staged).digest, digest());
+    });
   });
 
   it("reports what it cannot read", () => {

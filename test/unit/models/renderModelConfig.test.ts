@@ -318,7 +318,26 @@ ${PRIORITY_BLOCK}`,
     );
   });
 
+  it("keeps paths inside of the model's folder, and texts that are none", () => {
+    for (const text of [
+      "$$TRITON_MODEL_DIRECTORY/env.tar.gz",
+      "a/../b",
+      "/opt/models/../env",
+      "1..2",
+      "see ../README",
+      "..\\n",
+    ]) {
+      const own = `parameters { key: "p" value { string_value: ${JSON.stringify(text)} } }`;
+      assert.ok(renderModelConfig(own, model()).startsWith(own));
+    }
+  });
+
   const faults: readonly (readonly [string, Partial<ModelSettings>, string])[] = [
+    [
+      'parameters [ { key: "EXECUTION_ENV_PATH" value { string_value: "$$TRITON_MODEL_DIRECTORY/../env.tar.gz" } } ]',
+      {},
+      "/models/m/config.pbtxt: string_value is \"$$TRITON_MODEL_DIRECTORY/../env.tar.gz\", which is outside of the model's folder; only the folder reaches the host\n  fix: put the file into the model's folder, where a symbolic link to it will do, and give its path there",
+    ],
     [
       'max_batch_size: 8\ninput [ { name: "x" ]\n',
       {},

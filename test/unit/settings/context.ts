@@ -65,5 +65,21 @@ export const PRIVATE_KEY = [
   "",
 ].join("\n");
 
+/** The beginning of a key in OpenSSH's own form, which names the cipher that its private part is encrypted with. */
+export function opensshKey(cipher: string): string {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(cipher.length);
+  const bytes = Buffer.concat([
+    Buffer.from("openssh-key-v1\0"),
+    length,
+    Buffer.from(cipher),
+    Buffer.alloc(100),
+  ]);
+  const lines = bytes.toString("base64").match(/.{1,70}/g) ?? [];
+  return ["-----BEGIN OPENSSH PRIVATE KEY-----", ...lines, "-----END OPENSSH PRIVATE KEY-----", ""].join(
+    "\n",
+  );
+}
+
 export const SSH = { kind: "ssh", address: "gpu1", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
 export const IMAGE = `registry.example.com/triton@sha256:${"a".repeat(64)}`;

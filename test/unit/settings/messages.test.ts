@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 
 import { Fault } from "../../../components/settings";
-import { HOST_KEY, IMAGE, PRIVATE_KEY, refusal, SSH } from "./context";
+import { HOST_KEY, IMAGE, opensshKey, PRIVATE_KEY, refusal, SSH } from "./context";
 
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
 const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
@@ -401,6 +401,26 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "an OpenSSH key with a passphrase",
+    { host: { ...SSH, privateKey: opensshKey("aes256-ctr") } },
+    [
+      "host.privateKey",
+      "(a key with a passphrase)",
+      "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+      'create one for deployments: ssh-keygen -t ed25519 -N "" -f KEY_FILE',
+    ],
+  ],
+  [
+    "a key of PuTTY",
+    { host: { ...SSH, privateKey: "PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n" } },
+    [
+      "host.privateKey",
+      "(a key of PuTTY)",
+      "a private key in PEM or OpenSSH form, without a passphrase, encrypted in the stack config",
+      "convert it: puttygen KEY_FILE -O private-openssh-new -o NEW_KEY_FILE",
+    ],
+  ],
+  [
     "a container without an image",
     { runtime: { kind: "container" } },
     [
@@ -538,6 +558,40 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       '"--model-control-mode=poll"',
       "a tritonserver flag of the form --name or --name=value that no other setting owns",
       "remove --model-control-mode; deployments rely on its value",
+    ],
+  ],
+  ...(
+    [
+      ["--allow-grpc=false", "remove --allow-grpc; deployments rely on its value"],
+      [
+        "--http-restricted-api=model-repository:k=v",
+        "remove --http-restricted-api; deployments rely on its value",
+      ],
+      ["--http-por=9", "remove it; tritonserver takes it for --http-port"],
+      ["--backend-config=python,shm-region-prefix-name=x", "remove it; deployments rely on its value"],
+      ["--log-format=ISO8601", "remove --log-format; deployments rely on its value"],
+    ] as const
+  ).map(
+    ([flag, fix]) =>
+      [
+        `the flag ${flag}`,
+        { server: { extraFlags: [flag] } },
+        [
+          "server.extraFlags[0]",
+          JSON.stringify(flag),
+          "a tritonserver flag of the form --name or --name=value that no other setting owns",
+          fix,
+        ],
+      ] as const,
+  ),
+  [
+    "a parameter that leaves the model's folder",
+    { models: [{ ...a, parameters: { env: "../env.tar.gz" } }] },
+    [
+      "models[0].parameters.env",
+      '"../env.tar.gz"',
+      "paths inside the model's folder, which is all that reaches the host",
+      "put the file into the model's folder, where a symbolic link to it will do, and give its path there",
     ],
   ],
   [

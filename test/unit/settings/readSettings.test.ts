@@ -6,7 +6,7 @@ import * as fc from "fast-check";
 import { DataType, LogLevel } from "../../../components/settings";
 import { Fields, isPlainObject, Rule } from "../../../components/settings/rules";
 import { stackRule, TOP_LEVEL_KEYS } from "../../../components/settings/schema";
-import { HOST_KEY, IMAGE, parsed, refusal, SSH } from "./context";
+import { HOST_KEY, IMAGE, opensshKey, parsed, refusal, SSH } from "./context";
 import { runs } from "../../properties";
 
 describe("readSettings", () => {
@@ -47,6 +47,17 @@ describe("readSettings", () => {
         privateKey: undefined,
       },
     );
+  });
+
+  it("accepts a private key whose lines end as on Windows", async () => {
+    const key = opensshKey("none");
+    const { host } = parsed({ host: { ...SSH, privateKey: key.replaceAll("\n", "\r\n") } });
+    assert.ok(host.kind === "ssh");
+    const [read, secret] = await Promise.all([
+      new Promise((resolve) => host.privateKey.apply(resolve)),
+      pulumi.isSecret(host.privateKey),
+    ]);
+    assert.deepEqual([read, secret], [key, true]);
   });
 
   it("lets the runtime decide whether the scheduler is required, unless the config does", () => {

@@ -134,7 +134,7 @@ def _copy_files(model: str, source: str, staging: Path, files: Path) -> None:
     if source.startswith("s3://"):
         raise HostError(
             f"the files of the model {model} are no longer on this host",
-            f"fetch them again: pulumi up --replace '**{model}-files'",
+            f"fetch them again: pulumi up --replace '**{model}/files'",
         )
     if not Path(source).is_dir():
         raise HostError(

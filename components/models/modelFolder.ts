@@ -1,0 +1,152 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+/** What is in a model's folder, as it reaches the host. */
+export interface ModelFolder {
+  /** Every file and folder, a folder before what is in it, in an order that is the same on every machine. */
+  readonly items: readonly FolderItem[];
+  /** Whether tools have left something in the folder. */
+  readonly hasOthers: boolean;
+}
+
+/** A file of a model's folder, or a folder in it. */
+export interface FolderItem {
+  /** Relative to the model's folder; of a folder with a slash behind. */
+  readonly path: string;
+  /** Where the file is; undefined for a folder. */
+  readonly file: string | undefined;
+  /** Whether it is a folder that holds nothing of the model. */
+  readonly empty: boolean;
+  readonly bytes: number;
+  readonly executable: boolean;
+}
+
+/** What tools leave in a folder, at any depth. The agent that stores a model on a host leaves out the same. */
+const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git", ".DS_Store", ".ipynb_checkpoints"]);
+
+/** Rendered for each deployment; at the top of the folder only. */
+const RENDERED = "config.pbtxt";
+
+/**
+ * Lists a model's folder. Symbolic links count as what they lead to.
+ *
+ * @throws RunError naming what cannot be read, or cannot be part of a model
+ */
+export function readModelFolder(directory: string): ModelFolder {
+  const walk: Walk = { items: [], hasOthers: false };
+  readFolder(directory, "", new Set(), walk);
+  return walk;
+}
+
+interface Walk {
+  readonly items: FolderItem[];
+  hasOthers: boolean;
+}
+
+/** @param inside real paths of the folders that this one is inside of; a link to one of them would never end */
+function readFolder(folder: string, prefix: string, inside: ReadonlySet<string>, walk: Walk): void {
+  const real = attempt(folder, () => fs.realpathSync(folder));
+  if (inside.has(real)) {
+    throw new pulumi.RunError(
+      `${folder}: this symbolic link leads back to a folder that contains it\n  fix: remove it`,
+    );
+  }
+  const all = attempt(folder, () => fs.readdirSync(folder, { encoding: "buffer" }));
+  const own = all.filter((name) => !IGNORED.has(name.toString("latin1")));
+  if (own.length < all.length) walk.hasOthers = true;
+  const names = own
+    // The same order whatever the language of the machine.
+    .sort((a, b) => Buffer.compare(a, b))
+    .map((name) => decodeName(folder, name))
+    .filter((name) => !(prefix === "" && name === RENDERED));
+  if (prefix !== "") {
+    const empty = names.length === 0;
+    walk.items.push({ path: prefix, file: undefined, empty, bytes: 0, executable: false });
+  }
+  for (const name of names) {
+    const place = path.join(folder, name);
+    const relative = `${prefix}${name}`;
+    const status = attempt(place, () => fs.statSync(place));
+    if (status.isDirectory()) {
+      readFolder(place, `${relative}/`, new Set([...inside, real]), walk);
+    } else if (status.isFile()) {
+      const executable = (status.mode & 0o111) !== 0;
+      walk.items.push({ path: relative, file: place, empty: false, bytes: status.size, executable });
+    } else {
+      throw new pulumi.RunError(
+        `${place}: neither a file nor a folder\n  fix: remove it from the model's folder`,
+      );
+    }
+  }
+}
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Pulumi's state, S3 and Triton's API are UTF-8; another name would reach the host as another file. */
+function decodeName(folder: string, name: Buffer): string {
+  try {
+    return UTF8.decode(name);
+  } catch {
+    // As `ls -b` and $'…' of a shell write it.
+    const written = Array.from(name, (byte) =>
+      byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, "0")}`,
+    ).join("");
+    throw new pulumi.RunError(
+      `${folder}: the name of the file ${written} is not UTF-8\n  fix: rename it: cd ${folder} && mv $'${written}' NEW_NAME`,
+    );
+  }
+}
+
+/** Reads something, with an error that says what to do about it. */
+export function attempt<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new pulumi.RunError(fault(place, error));
+  }
+}
+
+function fault(place: string, error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  switch (code) {
+    case "ENOENT":
+      return `${place}: leads nowhere (a broken symbolic link, or just removed)\n  fix: restore its target, or remove it`;
+    case "ELOOP":
+      return `${place}: this symbolic link leads to itself\n  fix: remove it`;
+    case "EACCES":
+    case "EPERM":
+      return `${place}: not readable for this user\n  fix: chmod -R u+rX ${path.dirname(place)}`;
+    default:
+      return `${place}: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+/**
+ * A model's folder without what tools have left in it, for whoever can only transfer a folder as a whole. If there is
+ * something, it is a folder of links to the model's files, which lasts as long as the program.
+ */
+export function folderToTransfer(directory: string, { items, hasOthers }: ModelFolder): string {
+  if (!hasOthers) return directory;
+  const staging = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-model-"));
+  process.once("exit", () => {
+    fs.rmSync(staging, { recursive: true, force: true });
+  });
+  for (const { path: relative, file } of items) {
+    const target = path.join(staging, relative);
+    if (file === undefined) fs.mkdirSync(target);
+    else linkOrCopy(fs.realpathSync(file), target);
+  }
+  return staging;
+}
+
+function linkOrCopy(file: string, target: string): void {
+  try {
+    fs.linkSync(file, target);
+  } catch {
+    // On another disk, or of another user.
+    fs.copyFileSync(file, target);
+  }
+}

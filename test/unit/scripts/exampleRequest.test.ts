@@ -1,0 +1,113 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+
+import { loadScript } from "./load";
+
+interface Tensor {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
+
+interface Model {
+  readonly name: string;
+  readonly ready: boolean;
+  readonly inputs: readonly Tensor[];
+  readonly outputs?: readonly Tensor[];
+  readonly decoupled?: boolean;
+  readonly sequence?: boolean;
+}
+
+const { exampleRequest } = loadScript("example-request.mjs") as {
+  exampleRequest: (server: object) => string | undefined;
+};
+
+const tensor = (name: string, shape: readonly number[], datatype = "INT32"): Tensor => ({
+  name,
+  datatype,
+  shape,
+});
+const model = (name: string, inputs: readonly Tensor[], more: Partial<Model> = {}): Model => ({
+  name,
+  ready: true,
+  inputs,
+  ...more,
+});
+
+/** The command that is shown, as the words that a shell makes of it; the last as JSON. */
+function request(models: readonly Model[], version = "2.51.0"): unknown[] | undefined {
+  const command = exampleRequest({ http: "127.0.0.1:8000", version, models });
+  if (command === undefined) return undefined;
+  const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${command}`], { encoding: "utf8" });
+  const words = printed.split("\0").slice(0, -1);
+  return [...words.slice(0, -1), JSON.parse(words.at(-1) ?? "")];
+}
+
+describe("request to try", () => {
+  it("is for the model with the smallest inputs, each filled with ones, in one row", () => {
+    const models = [
+      model("big", [tensor("x", [-1, 100])]),
+      model("small", [tensor("t'ext", [-1, 2], "BYTES"), tensor("flag", [1], "BOOL")]),
+      { ...model("down", [tensor("x", [1])]), ready: false },
+    ];
+    assert.deepEqual(request(models), [
+      "curl",
+      "-s",
+      "http://127.0.0.1:8000/v2/models/small/infer",
+      "-d",
+      {
+        inputs: [
+          { name: "t'ext", datatype: "BYTES", shape: [1, 2], data: ["1", "1"] },
+          { name: "flag", datatype: "BOOL", shape: [1], data: [true] },
+        ],
+      },
+    ]);
+  });
+
+  it("is a whole sequence, of one request, for a model that keeps state", () => {
+    assert.deepEqual(request([model("counter", [tensor("X", [-1, 1])], { sequence: true })]), [
+      "curl",
+      "-s",
+      "http://127.0.0.1:8000/v2/models/counter/infer",
+      "-d",
+      {
+        parameters: { sequence_id: 1, sequence_start: true, sequence_end: true },
+        inputs: [{ name: "X", datatype: "INT32", shape: [1, 1], data: [1] }],
+      },
+    ]);
+  });
+
+  it("streams from a decoupled model, where Triton can", () => {
+    const stream = [model("stream", [tensor("N", [1])], { decoupled: true })];
+    assert.deepEqual(request(stream), [
+      "curl",
+      "-sN",
+      "http://127.0.0.1:8000/v2/models/stream/generate_stream",
+      "-d",
+      { N: [1] },
+    ]);
+    assert.equal(request(stream, "2.23.0"), undefined);
+    assert.equal(request(stream, "2.38.0"), undefined);
+    assert.ok(request(stream, "3.0.0"));
+    assert.equal(request([model("image", [tensor("x", [3, 224, 224])], { decoupled: true })]), undefined);
+  });
+
+  it("prefers a model that answers a plain request", () => {
+    const models = [
+      model("stream", [tensor("N", [1])], { decoupled: true }),
+      model("counter", [tensor("X", [1])], { sequence: true }),
+      model("plain", [tensor("X", [9])]),
+    ];
+    assert.match(String(request(models)?.[2]), /\/plain\/infer$/);
+    assert.match(String(request(models.slice(0, 2))?.[2]), /\/counter\/infer$/);
+  });
+
+  it("is none where JSON cannot carry the data, or nothing is ready", () => {
+    assert.equal(request([model("half", [tensor("x", [1], "FP16")])]), undefined);
+    assert.equal(
+      request([model("half", [tensor("x", [1])], { outputs: [tensor("y", [1], "BF16")] })]),
+      undefined,
+    );
+    assert.equal(request([]), undefined);
+  });
+});

@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { loadScript } from "./load";
+
+interface Lock {
+  readonly file: string;
+  readonly pid?: number;
+}
+const { readLocks } = loadScript("locks.mjs") as {
+  readLocks: (state: string) => { held: readonly Lock[]; left: readonly Lock[] };
+};
+
+describe("locks of a state", () => {
+  let state: string;
+
+  beforeEach(() => {
+    state = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-locks-"));
+  });
+  afterEach(() => {
+    fs.rmSync(state, { recursive: true });
+  });
+
+  function write(text: string): string {
+    const folder = path.join(state, ".pulumi/locks/organization/project/local");
+    fs.mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, `${fs.readdirSync(folder).length}.json`);
+    fs.writeFileSync(file, text);
+    return file;
+  }
+  const lock = (pid: number | undefined, timestamp: string, hostname = os.hostname()): string =>
+    write(JSON.stringify({ pid, username: "me", hostname, timestamp }));
+  const now = (): string => new Date().toISOString();
+  const files = (locks: readonly Lock[]): string[] => locks.map(({ file }) => file);
+
+  it("are none without a folder", () => {
+    assert.deepEqual(readLocks(state), { held: [], left: [] });
+  });
+
+  it("are held by a process that runs, or on another machine", () => {
+    const own = lock(process.pid, now());
+    const other = lock(1, "2020-01-01T00:00:00Z", "elsewhere");
+    const { held, left } = readLocks(state);
+    assert.deepEqual([files(held).sort(), left], [[own, other].sort(), []]);
+  });
+
+  it("are left of a process that has ended, and of one that was killed while it wrote", () => {
+    const ended = lock(spawnSync("true").pid, now());
+    const torn = write('{"pid":1');
+    const { held, left } = readLocks(state);
+    assert.deepEqual([held, files(left).sort()], [[], [ended, torn].sort()]);
+  });
+
+  it("are left if the number of the process now belongs to a later one", () => {
+    const later = spawn("sleep", ["60"]);
+    try {
+      const reused = lock(later.pid, new Date(Date.now() - 60_000).toISOString());
+      assert.deepEqual(files(readLocks(state).left), [reused]);
+      fs.rmSync(reused);
+      const own = lock(later.pid, now());
+      assert.deepEqual(files(readLocks(state).held), [own]);
+    } finally {
+      later.kill();
+    }
+  });
+});
