@@ -519,7 +519,7 @@ export interface SecretOptions {
 
 /** A text that no message shows; it reads as a secret. The stack config must keep it encrypted. */
 export function secret(options: SecretOptions): Rule<pulumi.Output<string>> {
-  const { what, refuse, normalize = (text) => text } = options;
+  const { what, refuse, normalize = (text: string) => text } = options;
   const rule: Rule<pulumi.Output<string>> = {
     type: "string",
     allowed: options.config.allowed,

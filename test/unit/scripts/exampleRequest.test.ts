@@ -40,7 +40,7 @@ function request(models: readonly Model[], version = "2.51.0"): unknown[] | unde
   if (command === undefined) return undefined;
   const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${command}`], { encoding: "utf8" });
   const words = printed.split("\0").slice(0, -1);
-  return [...words.slice(0, -1), JSON.parse(words.at(-1) ?? "")];
+  return [...words.slice(0, -1), JSON.parse(words.at(-1) ?? "") as unknown];
 }
 
 describe("request to try", () => {
