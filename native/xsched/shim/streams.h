@@ -95,7 +95,21 @@ RecordEvent(const Call& call, CUevent event, CUstream stream)
     }
     scheduler.RecordedEvent(Number(event), queue);
   }
-  return call();
+  const CUresult result = call();
+  if (result != kCudaSuccess && Scheduler::Active()) {
+    // It stands where it stood before, which says nothing about what came since.
+    Scheduler::Get().ForgetEvent(Number(event));
+  }
+  return result;
+}
+
+inline void
+BeforeCapture(CUstream stream)
+{
+  Scheduler& scheduler = Scheduler::Get();
+  if (Queue* queue = OwnQueue(scheduler, stream)) {
+    scheduler.BeforeCapture(queue);
+  }
 }
 
 // Waiting for an event of a capture lets the stream join the capture.
@@ -107,6 +121,7 @@ WaitForEvent(const Call& call, CUstream stream)
   if (!Captures::Any() || Number(meant) == kStreamPerThread) {
     return call();
   }
+  BeforeCapture(meant);
   Inquiries::Forbid(Number(meant));
   const CUresult result = call();
   Inquiries::Allow(Number(meant));
@@ -200,6 +215,7 @@ BeginCapture(const Call& call, CUstream stream)
   if (Scheduler::Disabled()) {
     return call();
   }
+  BeforeCapture(Call::Meant(stream));
   Captures& captures = Captures::Get();
   const uint64_t capture = captures.Begin(Call::Meant(stream));
   const CUresult result = call();

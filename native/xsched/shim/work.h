@@ -7,6 +7,8 @@
 #ifndef XSCHED_SHIM_WORK_H_
 #define XSCHED_SHIM_WORK_H_
 
+#include <algorithm>
+
 #include "cuda/capture.h"
 #include "cuda/functions.h"
 #include "preempt/scheduler.h"
@@ -184,6 +186,44 @@ BytesOf3D(const void* copy)
   const auto* const shape = static_cast<const CUDA_MEMCPY3D*>(copy);
   return shape == nullptr ? 0
                           : shape->WidthInBytes * shape->Height * shape->Depth;
+}
+
+// In elements where an operand is an array, and those may be larger.
+inline size_t
+BytesOf3DBatch(const void* copies, size_t count)
+{
+  const auto* const shapes = static_cast<const CUDA_MEMCPY3D_BATCH_OP*>(copies);
+  size_t sum = 0;
+  for (size_t i = 0; shapes != nullptr && i < count; ++i) {
+    const CUDA_MEMCPY3D_BATCH_OP::Extent& extent = shapes[i].extent;
+    sum += extent.width * extent.height * extent.depth;
+  }
+  return sum;
+}
+
+inline size_t
+BytesOfFabricBatch(const void* copies, size_t count)
+{
+  const auto* const parts =
+      static_cast<const CUDA_FABRIC_COPY_BATCH_OP*>(copies);
+  size_t sum = 0;
+  for (size_t i = 0; parts != nullptr && i < count; ++i) {
+    sum += parts[i].size;
+  }
+  return sum;
+}
+
+// What it reads, or where it is known what it writes, if that is more.
+inline size_t
+BytesOfDecompression(const void* parameters, size_t count)
+{
+  const auto* const parts =
+      static_cast<const CUmemDecompressParams*>(parameters);
+  size_t sum = 0;
+  for (size_t i = 0; parts != nullptr && i < count; ++i) {
+    sum += std::max(parts[i].srcNumBytes, parts[i].dstNumBytes);
+  }
+  return sum;
 }
 
 // A large copy waits for its turn and for room, as a kernel does. Otherwise a

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -264,6 +265,89 @@ TEST_F(CaptureTest, CapturedStreamIsForbidden)
   }
   EXPECT_TRUE(allowed(captured.Get()));
   EXPECT_TRUE(allowed(legacy));
+}
+
+// What the stream had before is done while the capture goes on, which may take
+// for ever.
+TEST_F(CaptureTest, WorkFromBeforeACaptureIsSeenToEnd)
+{
+  TestStream high(PRIORITY_MAX);
+  TestStream low(PRIORITY_MIN);
+  TestStream origin;
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  for (const int mode : kModes) {
+    for (const bool joins : {false, true}) {
+      std::atomic<bool> done{false};
+      std::thread blocked = BlockedLaunch(&low, &high, &done);
+      const CUstream first = joins ? origin.Get() : high.Get();
+      ASSERT_EQ(cuStreamBeginCapture_v2(first, mode), 0);
+      if (joins) {
+        ASSERT_EQ(cuEventRecord(event, first), 0);
+        ASSERT_EQ(cuStreamWaitEvent(high.Get(), event, 0), 0);
+      }
+      EXPECT_EQ(high.Launch(Kernel(1)), 0);  // is captured
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      EXPECT_FALSE(done.load());  // it still has to do
+      simulated::Hold(false);
+      EXPECT_TRUE(Await(done)) << mode;
+      EXPECT_FALSE(high.IsReady());
+      CUgraph graph = nullptr;
+      ASSERT_EQ(cuStreamEndCapture(first, &graph), 0);
+      blocked.join();
+      // What comes then is not taken for done because that was.
+      simulated::Hold(true);
+      EXPECT_EQ(high.Launch(Kernel(1)), 0);
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      EXPECT_TRUE(high.IsReady());
+      simulated::Hold(false);
+      EXPECT_EQ(high.Synchronize(), 0);
+    }
+  }
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
+}
+
+// A thread that synchronises its stream asks about others that its queue has
+// worked in, while another thread captures.
+TEST_F(CaptureTest, SynchronisationBreaksNobodysCapture)
+{
+  TestStream high(PRIORITY_MAX);
+  TestStream internal;
+  TestStream captured;
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  const std::vector<std::function<CUresult()>> synchronisations = {
+      [&] { return high.Synchronize(); },
+      [&] { return cuEventSynchronize(event); },
+      [&] { return XQueueWaitAll(high.Queue()); },
+  };
+  for (const auto& synchronise : synchronisations) {
+    ASSERT_EQ(high.Launch(Kernel(1)), 0);
+    ASSERT_EQ(internal.Launch(Kernel(1)), 0);
+    ASSERT_EQ(
+        cuLaunchKernel_ptsz(
+            Kernel(1), 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr),
+        0);
+    ASSERT_EQ(cuEventRecord(event, high.Get()), 0);
+    std::atomic<bool> captures{false};
+    std::atomic<bool> stop{false};
+    std::thread other = InContext([&] {
+      CUgraph graph = nullptr;
+      EXPECT_EQ(cuStreamBeginCapture_v2(captured.Get(), 0), 0);
+      captures.store(true);
+      while (!stop.load()) {
+        std::this_thread::yield();
+      }
+      EXPECT_EQ(cuStreamEndCapture(captured.Get(), &graph), 0);
+    });
+    while (!captures.load()) {
+      std::this_thread::yield();
+    }
+    EXPECT_EQ(synchronise(), 0);
+    stop.store(true);
+    other.join();
+  }
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
 TEST_F(CaptureTest, CaptureThatDoesNotBeginForbidsNothing)

@@ -12,9 +12,11 @@
 
 // The names of cuda.h.
 using xsched::CUcontext;
+using xsched::CUDA_FABRIC_COPY_BATCH_OP;
 using xsched::CUDA_LAUNCH_PARAMS;
 using xsched::CUDA_MEMCPY2D;
 using xsched::CUDA_MEMCPY3D;
+using xsched::CUDA_MEMCPY3D_BATCH_OP;
 using xsched::CUdevice;
 using xsched::CUdeviceptr;
 using xsched::CUevent;
@@ -23,6 +25,7 @@ using xsched::CUgraph;
 using xsched::CUgraphExec;
 using xsched::CUgreenCtx;
 using xsched::CUlaunchConfig;
+using xsched::CUmemDecompressParams;
 using xsched::CUresult;
 using xsched::CUstream;
 using xsched::cuuint64_t;
@@ -77,6 +80,13 @@ CUresult cuMemcpyBatchAsync(
 CUresult cuMemcpyBatchAsync_v2_ptsz(
     CUdeviceptr*, CUdeviceptr*, size_t*, size_t, void*, size_t*, size_t,
     CUstream);
+CUresult cuMemcpy3DBatchAsync(
+    size_t, void*, size_t*, unsigned long long, CUstream);
+CUresult cuMemcpy3DBatchAsync_v2(size_t, void*, unsigned long long, CUstream);
+CUresult cuMemcpy3DWithAttributesAsync(void*, unsigned long long, CUstream);
+CUresult cuFabricCpyBatchAsync(size_t, void*, unsigned long long, CUstream);
+CUresult cuMemBatchDecompressAsync(
+    void*, size_t, unsigned int, size_t*, CUstream);
 CUresult cuGetProcAddress(const char*, void**, int, cuuint64_t);
 CUresult cuGetProcAddress_v2(const char*, void**, int, cuuint64_t, int*);
 CUresult cuGetExportTable(const void**, const void*);

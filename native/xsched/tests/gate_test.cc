@@ -306,6 +306,14 @@ TEST_F(GateTest, LargeCopiesAreBoundedLikeKernels)
   cube.WidthInBytes = 1 << 10;
   cube.Height = 1 << 5;
   cube.Depth = 1 << 5;
+  CUDA_MEMCPY3D_BATCH_OP cubes[2] = {};
+  CUDA_FABRIC_COPY_BATCH_OP fabric[2] = {};
+  CUmemDecompressParams packed[2] = {};
+  for (int i : {0, 1}) {
+    cubes[i].extent = {1 << 7, 1 << 6, 1 << 6};
+    fabric[i].size = kBytes / 2;
+    packed[i].srcNumBytes = kBytes / 2;
+  }
   size_t sizes[] = {kSizes[0], kSizes[1]};
   const std::vector<std::function<CUresult(CUstream)>> copies = {
       [&](CUstream s) { return cuMemcpyHtoDAsync_v2(1, nullptr, kBytes, s); },
@@ -315,6 +323,13 @@ TEST_F(GateTest, LargeCopiesAreBoundedLikeKernels)
       [&](CUstream s) {
         return cuMemcpyBatchAsync(
             nullptr, nullptr, sizes, 2, nullptr, nullptr, 0, nullptr, s);
+      },
+      [&](CUstream s) { return cuMemcpy3DBatchAsync(2, cubes, nullptr, 0, s); },
+      [&](CUstream s) { return cuMemcpy3DBatchAsync_v2(2, cubes, 0, s); },
+      [&](CUstream s) { return cuMemcpy3DWithAttributesAsync(cubes, 0, s); },
+      [&](CUstream s) { return cuFabricCpyBatchAsync(2, fabric, 0, s); },
+      [&](CUstream s) {
+        return cuMemBatchDecompressAsync(packed, 2, 0, nullptr, s);
       },
   };
   for (size_t i = 0; i < copies.size(); ++i) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -180,6 +181,124 @@ TEST_F(OrderingTest, WorkInTheLegacyStreamKeepsItsThreadsQueueReady)
   }
 }
 
+// However late the test comes to hold the device, it still runs.
+const CUfunction kLong = Kernel(200000, 2);
+
+CUresult
+LaunchIntoThisThreadsStream(CUfunction kernel)
+{
+  return cuLaunchKernel_ptsz(
+      kernel, 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr);
+}
+
+// The handle means another stream in each thread: who asks it elsewhere, the
+// watcher or another thread that synchronises, asks about nothing.
+TEST_F(OrderingTest, WorkInAPerThreadStreamKeepsItsThreadsQueueReady)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  ASSERT_EQ(LaunchIntoThisThreadsStream(kLong), 0);
+  HoldDuring(kLong);
+  ASSERT_EQ(high.Synchronize(), 0);
+  InContext([&] { EXPECT_EQ(high.Synchronize(), 0); }).join();
+  EXPECT_TRUE(high.IsReady());
+  std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+  low.AwaitBlocked();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(low.Stats().launches, 0);
+  simulated::Hold(false);
+  other.join();  // it is seen to end, too
+  ASSERT_EQ(cuCtxSynchronize(), 0);
+}
+
+TEST_F(OrderingTest, WorkInMoreStreamsThanAQueueRemembersKeepsItReady)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  std::vector<std::unique_ptr<TestStream>> others;
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  for (int i = 0; i < 12; ++i) {
+    others.push_back(std::make_unique<TestStream>());
+    ASSERT_EQ(others.back()->Launch(Kernel(1)), 0);
+    ASSERT_EQ(others.back()->Synchronize(), 0);
+  }
+  ASSERT_EQ(others.back()->Launch(kLong), 0);
+  HoldDuring(kLong);
+  ASSERT_EQ(high.Synchronize(), 0);
+  EXPECT_TRUE(high.IsReady());
+  std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+  low.AwaitBlocked();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  EXPECT_EQ(low.Stats().launches, 0);
+  simulated::Hold(false);
+  other.join();
+  ASSERT_EQ(cuCtxSynchronize(), 0);
+}
+
+// The queue turns idle while the launch waits, and forgets the streams of others
+// that it has worked in.
+TEST_F(OrderingTest, LaunchThatWasHeldBackIsWaitedForInWhicheverStream)
+{
+  TestStream high(PRIORITY_MAX);
+  TestStream internal;
+  ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  ASSERT_EQ(XQueueSuspend(high.Queue(), 0), kXSchedSuccess);
+  std::thread other = InContext([&] {
+    cuMemFreeAsync(0, high.Get());  // so that it works for this queue
+    EXPECT_EQ(internal.Launch(kLong), 0);
+  });
+  high.AwaitBlocked();
+  ASSERT_EQ(high.Synchronize(), 0);
+  while (high.IsReady()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ASSERT_EQ(XQueueResume(high.Queue(), 0), kXSchedSuccess);
+  other.join();
+  HoldDuring(kLong);
+  ASSERT_EQ(high.Synchronize(), 0);
+  EXPECT_TRUE(high.IsReady());
+  simulated::Hold(false);
+  ASSERT_EQ(cuCtxSynchronize(), 0);
+}
+
+// What a thread knows of its own work may be gone when its objects end.
+TEST_F(OrderingTest, ObjectsOfAThreadMayLaunchWhenItEnds)
+{
+  struct AtEnd {
+    std::function<void()> what;
+    ~AtEnd() { what(); }
+  };
+  std::vector<std::unique_ptr<TestStream>> many;
+  for (int i = 0; i < 20; ++i) {
+    many.push_back(std::make_unique<TestStream>(100 + i));
+  }
+  TestStream low(PRIORITY_MIN);
+  const auto launch = [&] {
+    for (const auto& stream : many) {
+      EXPECT_EQ(stream->Launch(Kernel(1)), 0);
+    }
+    EXPECT_EQ(low.Launch(Kernel(1)), 0);
+  };
+  simulated::Hold(true);
+  std::atomic<bool> ends{false};
+  std::thread thread = InContext([&] {
+    static thread_local AtEnd at_end;
+    at_end.what = [&] {
+      ends.store(true);
+      launch();
+    };
+    launch();
+  });
+  while (!ends.load()) {
+    std::this_thread::yield();
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  simulated::Hold(false);
+  thread.join();
+  EXPECT_EQ(low.Stats().launches, 2);
+}
+
 TEST_F(OrderingTest, PerThreadStreamsFollowTheirThreadsQueue)
 {
   TestStream low(PRIORITY_MIN);
@@ -188,10 +307,7 @@ TEST_F(OrderingTest, PerThreadStreamsFollowTheirThreadsQueue)
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
   std::thread other = InContext([&] {
     cuMemFreeAsync(0, low.Get());  // so that it works for this queue
-    EXPECT_EQ(
-        cuLaunchKernel_ptsz(
-            Kernel(1, 2), 1, 1, 1, 32, 1, 1, 0, nullptr, nullptr, nullptr),
-        0);
+    EXPECT_EQ(LaunchIntoThisThreadsStream(Kernel(1, 2)), 0);
     EXPECT_EQ(cuStreamSynchronize_ptsz(nullptr), 0);
   });
   low.AwaitBlocked();

@@ -340,6 +340,26 @@ TEST_F(ShimTest, EventSaysNothingOfWhatIsLaunchedWhileItIsRecorded)
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
+// It stands where it stood before, and there it is done.
+TEST_F(ShimTest, EventThatWasNotRecordedSaysNothing)
+{
+  TestStream high(PRIORITY_MAX);
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  ASSERT_EQ(cuEventRecord(event, high.Get()), 0);
+  ASSERT_EQ(cuEventSynchronize(event), 0);
+  simulated::Hold(true);
+  ASSERT_EQ(high.Launch(Kernel(10)), 0);
+  simulated::SetError(700);
+  EXPECT_EQ(cuEventRecord(event, high.Get()), 700);
+  simulated::SetError(0);
+  EXPECT_EQ(cuEventQuery(event), 0);
+  EXPECT_TRUE(high.IsReady());
+  simulated::Hold(false);
+  EXPECT_EQ(high.Synchronize(), 0);
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
+}
+
 #if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ShimTest, ChildOfForkDoesNotHang)
 {

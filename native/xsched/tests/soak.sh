@@ -17,10 +17,12 @@ kind=${1:?plain, thread or address} rounds=${2:-20}
 shift $(($# > 2 ? 2 : $#))
 build_kind "$kind"
 set_sanitizer_options
-logs=$BUILDS/$kind/soak
-rm -rf "$logs"
-mkdir -p "$logs"
+mkdir -p "$BUILDS/$kind/soak"
+# Several may run at a time.
+logs=$(mktemp -d "$BUILDS/$kind/soak/XXXXXX")
 
+SIGSTOP=$(kill -l STOP)
+readonly SIGSTOP
 busy=()
 session=
 # shellcheck disable=SC2317 # called by the trap
@@ -36,9 +38,12 @@ done
 
 milliseconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
 
-# is_running PID: neither stopped nor ended.
+# is_running PID: it has neither ended nor been stopped, nor is about to be.
 is_running() {
-  [[ $(ps -o stat= -p "$1") == [RSD]* ]]
+  local pending
+  [[ $(ps -o stat= -p "$1") == [RSD]* ]] &&
+    pending=$(sed -n 's/^ShdPnd:[[:space:]]*/0x/p' "/proc/$1/status" 2>/dev/null) &&
+    [ -n "$pending" ] && (((pending & (1 << (SIGSTOP - 1))) == 0))
 }
 
 # stop_at_random SESSION: stops the session's leader for a moment, and again,
@@ -50,6 +55,9 @@ stop_at_random() {
   while mapfile -t members < <(pgrep -s "$1") && [ ${#members[@]} -gt 0 ]; do
     # Each may have ended meanwhile.
     kill -STOP "$1" 2>/dev/null || true
+    while is_running "$1"; do
+      sleep 0.001
+    done
     other=${members[RANDOM % ${#members[@]}]}
     if [ "$other" = "$1" ] || ((RANDOM % 2)) || ! is_running "$other"; then
       other=
@@ -71,6 +79,7 @@ run_once() {
   stop_at_random "$session" &
   stopper=$!
   (
+    trap - EXIT
     sleep "$TEST_SECONDS" &
     trap 'kill $!; exit' TERM
     wait $!

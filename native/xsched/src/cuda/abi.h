@@ -97,6 +97,39 @@ struct CUDA_MEMCPY3D {
   size_t WidthInBytes, Height, Depth;
 };
 
+// Nobody here looks into the operands of these two.
+struct CUDA_MEMCPY3D_BATCH_OP {
+  struct Operand {
+    uint64_t words[5];
+  };
+  Operand src, dst;
+  struct Extent {
+    size_t width, height, depth;
+  };
+  Extent extent;
+  int srcAccessOrder;
+  unsigned int flags;
+};
+
+struct CUDA_FABRIC_COPY_BATCH_OP {
+  struct Operand {
+    uint64_t words[3];
+  };
+  Operand src, dst;
+  size_t size;
+  unsigned int flags;
+};
+
+struct CUmemDecompressParams {
+  size_t srcNumBytes;
+  size_t dstNumBytes;
+  uint32_t* dstActBytes;
+  const void* src;
+  void* dst;
+  int algo;
+  unsigned char padding[20];
+};
+
 constexpr CUresult kCudaSuccess = 0;
 constexpr CUresult kCudaErrorInvalidValue = 1;
 constexpr CUresult kCudaErrorInvalidDevice = 101;

@@ -44,7 +44,7 @@ CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 {
   ContextScope scope(AsContext(context));
   return Captures::Includes(AsStream(stream))
-             ? Progress::kBusy
+             ? Progress::kUnasked
              : AsProgress(real::cuStreamQuery(AsStream(stream)));
 }
 

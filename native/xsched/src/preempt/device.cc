@@ -196,6 +196,7 @@ Device::SetReady(Queue* queue, bool ready)
     // nothing of it is forgotten.
     queue->uncounted.store(false, std::memory_order_relaxed);
     queue->flight.Clear();
+    queue->ends.Clear();
     for (auto& foreign : queue->foreign) {
       foreign.store(0, std::memory_order_relaxed);
     }

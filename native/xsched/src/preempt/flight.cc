@@ -28,8 +28,6 @@ constexpr int kMaxExtensions = 2;
 // the segment at its end. Or it is so slow that the device is done with the
 // last launch before it matters.
 constexpr int64_t kStopped = 4;
-// The handle that means another stream in each thread.
-constexpr uint64_t kPerThread = 2;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
 
@@ -271,7 +269,8 @@ Flight::Look()
   Lock lock(mutex_);
   Settle();
   // Only a stream's own thread can record into a per-thread stream.
-  if (open_ns_ > 0 && !open_in_driver_ && !open_streams_.Has(kPerThread)) {
+  if (open_ns_ > 0 && !open_in_driver_ &&
+      !open_streams_.Has(kPerThreadStream)) {
     Close(&lock);
   }
   Collect(&lock);

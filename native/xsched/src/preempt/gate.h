@@ -17,6 +17,8 @@ struct LaunchTicket {
   bool timed = false;
   // It is in flight, and its time is not known.
   bool unknown = false;
+  // It goes to a stream that cannot be asked: see StreamEnds.
+  bool unasked = false;
 };
 
 // Where launches wait: for their queue's turn, and for room in flight. Whatever

@@ -8,7 +8,11 @@
 
 namespace xsched {
 
-enum class Progress { kDone, kBusy, kFailed };
+// kUnasked: to ask would disturb the application, as during capture.
+enum class Progress { kDone, kBusy, kFailed, kUnasked };
+
+// The handle that means another stream in each thread.
+constexpr uint64_t kPerThreadStream = 2;
 
 // Only a timed event can be asked for the time since another one.
 enum class EventKind { kPlain, kTimed };
@@ -20,9 +24,8 @@ class Hardware {
  public:
   virtual ~Hardware() = default;
 
-  // Whether the device has finished what was launched into 'stream'. kBusy
-  // also when asking would disturb the application, as during capture. Within
-  // an Inquiry about the stream.
+  // Whether the device has finished what was launched into 'stream'. Within an
+  // Inquiry about the stream.
   virtual Progress QueryStream(uint64_t stream, uint64_t context) = 0;
   // Such an inquiry was not allowed.
   virtual void Refused(uint64_t stream) = 0;

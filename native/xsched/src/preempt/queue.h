@@ -11,6 +11,7 @@
 #include "preempt/context.h"
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
+#include "preempt/stream_ends.h"
 #include "preempt/turn.h"
 #include "xsched/types.h"
 
@@ -151,6 +152,8 @@ struct alignas(64) Queue {
   std::atomic<uint64_t> foreign[kMaxForeign] = {};
   // There was no place for one.
   std::atomic<bool> foreign_overflow{false};
+  // Of the streams that cannot be asked.
+  StreamEnds ends;
   std::atomic<uint64_t> suspender{0};
   std::atomic<bool> app_synchronizes{false};
 

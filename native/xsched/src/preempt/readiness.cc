@@ -3,6 +3,9 @@
 
 #include "preempt/readiness.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "preempt/clock.h"
 #include "preempt/device.h"
 #include "preempt/inquiries.h"
@@ -17,14 +20,26 @@ namespace {
 constexpr int64_t kQuietNs = 50000;
 constexpr int64_t kLazyQuietNs = 500000;
 
+// About events of a queue's context: a stream that nobody forbids.
+class AboutContext : public Inquiry {
+ public:
+  explicit AboutContext(const Queue& queue)
+      : Inquiry(kPerThreadStream, queue.Home()->Handle())
+  {
+  }
+};
+
 }  // namespace
 
-void
+bool
 Readiness::AddForeign(Queue* queue, uint64_t stream)
 {
+  if (stream == kPerThreadStream) {
+    return false;
+  }
   for (const auto& foreign : queue->foreign) {
     if (foreign.load(std::memory_order_relaxed) == stream) {
-      return;
+      return true;
     }
   }
   Registry::NoteForeign(*queue);
@@ -34,11 +49,19 @@ Readiness::AddForeign(Queue* queue, uint64_t stream)
         (known == 0 && foreign.compare_exchange_strong(
                            known, stream, std::memory_order_relaxed)) ||
         known == stream) {
-      return;
+      return true;
     }
   }
-  // The stream's work is scheduled, but not waited for at the end.
   queue->foreign_overflow.store(true, std::memory_order_relaxed);
+  return false;
+}
+
+void
+Readiness::RecordEnd(Queue* queue, uint64_t stream)
+{
+  Context* const home = queue->Home();
+  const CallScope calls(home->GetHardware());
+  queue->ends.Record(home->Events(), stream);
 }
 
 void
@@ -108,31 +131,55 @@ Readiness::Ask(const Queue& queue, uint64_t stream, const Exists& exists)
     }
   }
   home->GetHardware()->Refused(stream);
-  return Progress::kBusy;
+  return Progress::kUnasked;
 }
 
 Progress
 Readiness::AskOwn(const Queue& queue)
 {
   const uint64_t stream = queue.stream.load(std::memory_order_relaxed);
-  return stream == 0 ? Progress::kDone : Ask(queue, stream, [&] {
+  if (stream == 0) {
+    return Progress::kDone;
+  }
+  const Progress progress = Ask(queue, stream, [&] {
     return queue.stream.load(std::memory_order_seq_cst) == stream;
   });
+  // What it had before it was captured. What is captured is not work.
+  if (progress != Progress::kUnasked) {
+    return progress;
+  }
+  const AboutContext inquiry(queue);
+  return inquiry.Allowed() && queue.ends.Reached(stream) ? Progress::kDone
+                                                         : Progress::kBusy;
 }
 
 bool
 Readiness::ForeignDone(const Queue& queue)
 {
+  const auto is_there = [](const std::atomic<uint64_t>& foreign) {
+    return foreign.load(std::memory_order_relaxed) != 0;
+  };
+  if (queue.ends.Empty() &&
+      std::none_of(
+          std::begin(queue.foreign), std::end(queue.foreign), is_there)) {
+    return true;
+  }
+  // Also on a thread of the application's, while another one captures.
+  const CallScope calls(queue.Home()->GetHardware());
   for (const auto& foreign : queue.foreign) {
     const uint64_t stream = foreign.load(std::memory_order_relaxed);
-    if (stream != 0 && Ask(queue, stream, [&] {
-                         return foreign.load(std::memory_order_seq_cst) ==
-                                stream;
-                       }) == Progress::kBusy) {
+    if (stream == 0) {
+      continue;
+    }
+    const Progress progress = Ask(queue, stream, [&] {
+      return foreign.load(std::memory_order_seq_cst) == stream;
+    });
+    if (progress == Progress::kBusy || progress == Progress::kUnasked) {
       return false;
     }
   }
-  return true;
+  const AboutContext inquiry(queue);
+  return inquiry.Allowed() && queue.ends.Reached();
 }
 
 }  // namespace xsched

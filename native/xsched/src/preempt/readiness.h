@@ -17,8 +17,11 @@ namespace xsched {
 // what launches write.
 class XSCHED_INTERNAL Readiness {
  public:
-  // The queue's launches may go into this stream, too, which has no queue.
-  static void AddForeign(Queue* queue, uint64_t stream);
+  // A launch of the queue goes into this stream, too, which has no queue. False
+  // if nobody will be able to ask that stream: RecordEnd must follow the launch,
+  // before it counts as one.
+  static bool AddForeign(Queue* queue, uint64_t stream);
+  static void RecordEnd(Queue* queue, uint64_t stream);
 
   // The number to pass to Finished or Drained if a synchronisation that begins
   // now succeeds.

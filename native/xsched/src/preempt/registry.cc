@@ -199,6 +199,7 @@ Registry::CreateHwQueue(
   queue->context.store(context, std::memory_order_release);
   queue->turn.store(device->GetTurn(), std::memory_order_release);
   queue->flight.Attach(context->Events());
+  queue->ends.Clear();
   queue->timer.Cancel();
   queue->stream.store(stream, std::memory_order_release);
   if (!streams_.Insert(stream, reinterpret_cast<uint64_t>(queue))) {

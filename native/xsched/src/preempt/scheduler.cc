@@ -102,6 +102,7 @@ Scheduler::DestroyQueue(XQueueHandle handle)
   if (queue != nullptr) {
     // What a launch has left there that went ahead.
     queue->flight.Clear();
+    queue->ends.Clear();
     queue->timer.Cancel();
   }
   return result;
@@ -307,6 +308,16 @@ Scheduler::BeforeWork(Queue* queue)
 }
 
 void
+Scheduler::BeforeCapture(Queue* queue)
+{
+  const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
+  if (!Disabled() && stream != 0 &&
+      queue->ready.load(std::memory_order_relaxed)) {
+    Readiness::RecordEnd(queue, stream);
+  }
+}
+
+void
 Scheduler::Finished(Queue* queue, uint64_t launched)
 {
   if (!Disabled()) {
@@ -404,6 +415,7 @@ Scheduler::ForgetContext(uint64_t context)
       foreign.store(0, std::memory_order_seq_cst);
     }
     queue->flight.Clear();
+    queue->ends.Clear();
     queue->timer.Cancel();
   }
   for (Context* home : use.contexts) {

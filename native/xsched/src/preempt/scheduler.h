@@ -112,23 +112,27 @@ class XSCHED_INTERNAL Scheduler {
       MarkReady(queue);
     }
     RememberWork(queue);
-    if (stream != queue->stream.load(std::memory_order_relaxed)) {
-      Readiness::AddForeign(queue, stream);
-    }
+    LaunchTicket ticket;
     const Decision turn = queue->turn.load(std::memory_order_relaxed)->Get();
     const int priority = queue->priority.load(std::memory_order_relaxed);
     if (held_back != 0 || priority < turn.open_from ||
         priority < turn.bounded_below) {
-      return Gate::Pass(queue, stream, key());
-    }
-    if (!queue->uncounted.load(std::memory_order_relaxed)) {
+      ticket = Gate::Pass(queue, stream, key());
+    } else if (!queue->uncounted.load(std::memory_order_relaxed)) {
       queue->uncounted.store(true, std::memory_order_relaxed);
     }
-    return LaunchTicket();
+    // After the wait, in which the queue may turn idle and forget them.
+    if (stream != queue->stream.load(std::memory_order_relaxed)) {
+      ticket.unasked = !Readiness::AddForeign(queue, stream);
+    }
+    return ticket;
   }
   void AfterLaunch(
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
   {
+    if (ticket.unasked) {
+      Readiness::RecordEnd(queue, stream);
+    }
     AfterWork(queue);
     if (ticket.timed || ticket.unknown) {
       Gate::AfterLaunch(queue, stream, ticket, launched);
@@ -141,6 +145,10 @@ class XSCHED_INTERNAL Scheduler {
     // Release: see Readiness::Launched.
     queue->launched.fetch_add(1, std::memory_order_release);
   }
+
+  // The queue's stream is about to be captured: until that ends, it cannot be
+  // asked for what it has now.
+  void BeforeCapture(Queue* queue);
 
   uint64_t Launched(const Queue* queue) const
   {

@@ -28,15 +28,30 @@ struct ThreadState {
 
 thread_local ThreadState this_thread = {};
 
+thread_local bool has_more_work = false;
+// Other objects of the thread, destroyed later, may still launch.
+thread_local bool more_work_is_gone = false;
+
+class More {
+ public:
+  ~More()
+  {
+    has_more_work = false;
+    more_work_is_gone = true;
+  }
+  std::vector<Worked>& List() { return list_; }
+
+ private:
+  std::vector<Worked> list_;
+};
+
 // Apart, as few threads need it: what has a destructor is slow to reach.
 std::vector<Worked>&
 MoreWork()
 {
-  thread_local std::vector<Worked> more;
-  return more;
+  thread_local More more;
+  return more.List();
 }
-
-thread_local bool has_more_work = false;
 
 // Whether it may still be ready with what the thread has launched.
 bool
@@ -50,6 +65,9 @@ IsCurrent(const Worked& worked)
 void
 RememberMore(const Worked& worked)
 {
+  if (more_work_is_gone) {
+    return;
+  }
   std::vector<Worked>& more = MoreWork();
   for (Worked& each : more) {
     if (each.queue == worked.queue || !IsCurrent(each)) {

@@ -159,6 +159,29 @@ CHECK_GRID(CUlaunchConfig);
 CHECK_MEMBER(CUlaunchConfig, attrs);
 CHECK_MEMBER(CUlaunchConfig, numAttrs);
 #endif
+#if CUDA_VERSION >= 12060
+CHECK_MEMBER(CUmemDecompressParams, srcNumBytes);
+CHECK_MEMBER(CUmemDecompressParams, dstNumBytes);
+static_assert(
+    sizeof(xsched::CUmemDecompressParams) == sizeof(::CUmemDecompressParams),
+    "");
+#endif
+#if CUDA_VERSION >= 12080
+CHECK_MEMBER(CUDA_MEMCPY3D_BATCH_OP, extent);
+CHECK_MEMBER(CUDA_MEMCPY3D_BATCH_OP, extent.width);
+CHECK_MEMBER(CUDA_MEMCPY3D_BATCH_OP, extent.height);
+CHECK_MEMBER(CUDA_MEMCPY3D_BATCH_OP, extent.depth);
+static_assert(
+    sizeof(xsched::CUDA_MEMCPY3D_BATCH_OP) == sizeof(::CUDA_MEMCPY3D_BATCH_OP),
+    "");
+#endif
+#if CUDA_VERSION >= 13050
+CHECK_MEMBER(CUDA_FABRIC_COPY_BATCH_OP, size);
+static_assert(
+    sizeof(xsched::CUDA_FABRIC_COPY_BATCH_OP) ==
+        sizeof(::CUDA_FABRIC_COPY_BATCH_OP),
+    "");
+#endif
 #if CUDA_VERSION >= 12020
 CHECK_MEMBER(CUmemLocation, type);
 CHECK_MEMBER(CUmemLocation, id);

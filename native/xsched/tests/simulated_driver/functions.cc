@@ -471,6 +471,24 @@ BytesOf3D(const void*)
   return 0;
 }
 
+size_t
+BytesOf3DBatch(const void*, size_t)
+{
+  return 0;
+}
+
+size_t
+BytesOfFabricBatch(const void*, size_t)
+{
+  return 0;
+}
+
+size_t
+BytesOfDecompression(const void*, size_t)
+{
+  return 0;
+}
+
 CUresult
 Copy(const Call& call, CUstream stream, size_t bytes)
 {
