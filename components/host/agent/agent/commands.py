@@ -1,5 +1,6 @@
 """The commands, and how one is run."""
 
+import errno
 import importlib
 import json
 import signal
@@ -100,6 +101,14 @@ def run(directory: HostDirectory, name: str, words: List[str], text: Optional[st
     return handler(Request(directory, words, text))
 
 
+def _explain(error: OSError) -> HostError:
+    """What the system refuses: a fault of the machine, such as a disk that is full."""
+    what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HostError(what, "free some of the disk: 'df' shows which one is full; then deploy again")
+    return HostError(what, "read the reason; deploy again when it is mended")
+
+
 def main(argv: List[str]) -> int:
     """`bin/agent COMMAND [WORD…]`: works in the folder in whose `bin` the program lies."""
     # A caller that hangs up ends the command at its next word, so that it can tidy up.
@@ -120,6 +129,9 @@ def main(argv: List[str]) -> int:
             write_result(result)
     except HostError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(_explain(error), file=sys.stderr)
         return 1
     return 0
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 from .console import progress
 from .errors import HostError
@@ -58,19 +58,24 @@ class HostDirectory:
         return self.path / "server"
 
     @contextlib.contextmanager
-    def lock(self, name: str, *, shared: bool = False) -> Iterator[None]:
-        """Holds the lock of this name. The kernel releases it when the process ends, however it ends."""
+    def lock(self, name: str, *, shared: bool = False, seconds: Optional[float] = None) -> Iterator[None]:
+        """Holds the lock of this name. The kernel releases it when the process ends, however it ends.
+
+        :param seconds: the longest wait
+        :raises HostError: if another process holds it for longer
+        """
         folder = self.path / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         # Not inheritable: a server that we start must not hold it on.
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            self._wait_for(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            self._wait_for(descriptor, mode, LONGEST_WAIT if seconds is None else seconds)
             yield
         finally:
             os.close(descriptor)
 
-    def _wait_for(self, descriptor: int, mode: int) -> None:
+    def _wait_for(self, descriptor: int, mode: int, longest: float) -> None:
         began = time.monotonic()
         announced = 0
         while True:
@@ -79,15 +84,28 @@ class HostDirectory:
                 return
             except BlockingIOError:
                 waited = time.monotonic() - began
-            if waited >= LONGEST_WAIT:
+            if waited >= longest:
                 raise HostError(
-                    f"another deployment has been using {self.path} for {LONGEST_WAIT} s",
-                    "wait for it to end, then try again",
+                    f"another deployment has been using {self.path} for {longest:.0f} s"
+                    + _describe_holder(descriptor),
+                    "wait for it to end, or end it, then try again",
                 )
             if waited >= announced + 5:
                 announced = int(waited)
                 progress(f"waiting for another deployment that uses {self.path} ({announced} s)")
             time.sleep(0.02 if waited < 1 else 0.2)
+
+
+def _describe_holder(descriptor: int) -> str:
+    """Which process holds the lock of a file, if the kernel tells: proc_locks(5)."""
+    status = os.fstat(descriptor)
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text("ascii").splitlines():
+            fields = line.split()
+            if "->" not in fields and fields[1] == "FLOCK" and fields[5] == file:
+                return f" (process {fields[4]})"
+    return ""
 
 
 def require_path_segment(what: str, value: str) -> str:
@@ -101,6 +119,15 @@ def require_path_segment(what: str, value: str) -> str:
 
 def write_file(path: Path, text: str, mode: int = 0o644) -> None:
     """Writes a file so that a reader sees the old content or the new, never half, whenever the machine stops."""
+    try:
+        _write_file(path, text, mode)
+    except OSError as error:
+        # The system does not say which file it was, or names the one that takes its place.
+        error.filename = str(path)
+        raise
+
+
+def _write_file(path: Path, text: str, mode: int) -> None:
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -7,8 +7,9 @@ from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .models.store import damaged
-from .models.wanted import read_wanted
+from .models.wanted import linked, read_noted, read_wanted
 from .repairs import read_tokens
+from .server.process import runtime_processes
 from .server.record import ConductBook
 from .server.runtime import runtime_of
 from .server.settings import read_settings
@@ -32,7 +33,7 @@ def inspect(request: Request) -> Dict[str, Dict[str, str]]:
 def find_faults(directory: HostDirectory) -> Dict[str, str]:
     """What is wrong, by part: `server`, `models`, or `model:NAME` for what is stored."""
     faults: Dict[str, str] = {}
-    wanted = read_wanted(directory)
+    wanted = read_noted(directory) or read_wanted(directory)
     for model in wanted:
         entry = directory.store / model.name / model.digest
         if not entry.is_dir():
@@ -41,6 +42,9 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
             faults[f"model:{model.name}"] = f"the stored model {model.name} has been changed on the host"
     settings = read_settings(directory)
     if settings is None:
+        if wanted or directory.server.is_dir() or runtime_processes(directory, "tritonserver"):
+            faults["server"] = "the record of the server is lost"
+            faults["models"] = "models have to be served again"
         return faults
     runtime = runtime_of(directory, settings)
     supervisor = read_supervisor(directory)
@@ -65,6 +69,14 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
     aside = ConductBook(directory).aside()
     ready: List[str] = [entry["name"] for entry in triton.index() if entry.get("state") == "READY"]
     wrong: List[str] = []
+    links = linked(directory)
+    noted = {model.name: model for model in read_noted(directory)} or dict.fromkeys(links)
+    for name in sorted({*links, *noted}):
+        model = noted.get(name)
+        if name not in links:
+            wrong.append(f"the model {name} is not in the repository any more")
+        elif name not in noted or (model is not None and model.digest != links[name]):
+            wrong.append(f"the model {name} is in the repository with another state")
     for model in read_wanted(directory):
         if model.name in aside:
             continue

@@ -11,6 +11,7 @@ sys.path.insert(0, str(AGENT))
 
 from agent.directory import HostDirectory  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
+from stand_in_host import Host, build_agent  # noqa: E402
 from stand_in_machine import Machine  # noqa: E402
 
 
@@ -33,3 +34,20 @@ def s3_server() -> Iterator[S3Server]:
     """S3, started when the first test asks for it."""
     with serve_s3() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def shipped_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The agent as it comes to a host."""
+    return build_agent(tmp_path_factory.mktemp("agent"))
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shipped_agent: Path) -> Iterator[Host]:
+    """A host on which Triton is installed, without systemd."""
+    monkeypatch.setenv("XSCHED_TRITON_SYSTEMD", str(tmp_path / "none"))
+    # Commands run in this process are those of the agent that is installed.
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "host/bin/agent")])
+    made = Host(tmp_path / "host", shipped_agent)
+    yield made
+    made.clean()

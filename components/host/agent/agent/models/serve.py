@@ -1,18 +1,19 @@
 """What is served: exactly the models that the deployment names."""
 
 import time
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional
 
 from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory, point_link, require_path_segment
 from ..errors import HostError
 from ..server.lifecycle import await_service
-from ..server.record import ConductBook, read_run
+from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
 from ..server.settings import Settings, read_settings, require_settings
 from ..server.status import running_server
-from ..server.supervision import ensure_supervisor
+from ..server.supervision import ensure_supervisor, read_supervisor
+from ..triton import Health
 from .loader import Loaded, Loader
 from .store import require_stored
 from .wanted import (
@@ -50,7 +51,8 @@ def serve(request: Request) -> Dict[str, Any]:
 
 
 def _require_server(directory: HostDirectory, settings: Settings) -> None:
-    if running_server(directory) is None and not runtime_of(directory, settings).find():
+    # One that has just ended is about to be started again by its supervisor.
+    if not runtime_of(directory, settings).find() and read_supervisor(directory) is None:
         raise HostError(
             f"Triton does not answer at {settings.http_address}",
             f"see the log in {directory.server}/logs; 'npm run up' starts it again",
@@ -92,14 +94,19 @@ class Change:
         waiting = [model for model in load_order(self._changing.values()) if self._may_load(model)]
         with self._directory.lock("loads"):
             self._remove([name for name in self._before if name not in names])
+            # What a deployment has left that was killed after it had removed the link.
+            for name in self._triton.serving():
+                if name not in names and name not in self._before:
+                    self._unload(name)
             self._unload_dependents([model.name for model in waiting])
         runtime_of(self._directory, self._settings).prepare(
             [self._directory.store / model.name / model.digest for model in waiting]
         )
         # Each round ends the list, or one model of it ends the server.
         while waiting:
+            run = read_run(self._directory)
             ended = self._load(waiting)
-            self._settle([model for model in waiting if ended.get(model.name, _WHOLE).lost])
+            self._settle([model for model in waiting if ended.get(model.name, _WHOLE).lost], run)
             waiting = [model for model in waiting if model.name not in ended]
         self._note()
 
@@ -133,9 +140,12 @@ class Change:
             # The link goes first: a server that ends now comes back without the model.
             self._unlink(name)
             self._conduct.forget(name)
-            unloaded = self._loader().unload(name)
-            if not unloaded.ok and not unloaded.lost:
-                self.failures.append(f"Triton does not unload the model {name}: {unloaded.reason}")
+            self._unload(name)
+
+    def _unload(self, name: str) -> None:
+        unloaded = self._loader().unload(name)
+        if not unloaded.ok and not unloaded.lost:
+            self.failures.append(f"Triton does not unload the model {name}: {unloaded.reason}")
 
     def _unload_dependents(self, names: List[str]) -> None:
         """Unloads what changes together with a model that it depends on: Triton would check its former state against
@@ -180,15 +190,18 @@ class Change:
     def _link(self, model: Wanted) -> None:
         point_link(self._directory.repository / model.name, link_target(model.name, model.digest))
 
-    def _settle(self, lost: List[Wanted]) -> None:
+    def _settle(self, lost: List[Wanted], run: Optional[Run]) -> None:
         """After the server has ended while these were loaded. It starts again, with the other models, and tries each of
-        these alone."""
+        these alone.
+
+        :param run: the one in which the loads began
+        """
         if not lost:
             return
         progress(
             f"the server ended while it loaded {', '.join(model.name for model in lost)}; it starts again"
         )
-        self._await_restart()
+        self._await_restart(run)
         with self._directory.lock("loads"):
             for model in lost:
                 conduct = self._conduct.of(model.name, model.digest)
@@ -198,12 +211,14 @@ class Change:
                 self._fail(model, reason, model.name in self._served)
                 self._go_back(model, False)
 
-    def _await_restart(self) -> None:
-        before = read_run(self._directory)
+    def _await_restart(self, run: Optional[Run]) -> None:
+        """Waits until the supervisor has noticed the end of a run, and then for its next one. If only the connection
+        broke, there is nothing to wait for."""
         end = time.monotonic() + _RESTART_SECONDS
-        while time.monotonic() < end:
-            run = read_run(self._directory)
-            if run is not None and (before is None or run != before):
+        while read_run(self._directory) == run and time.monotonic() < end:
+            if read_supervisor(self._directory) is None:
+                ensure_supervisor(self._directory)
+            if run is not None and self._goes_on(run):
                 break
             time.sleep(0.02)
         problem = await_service(self._directory, self._settings)
@@ -211,6 +226,11 @@ class Change:
             raise HostError(
                 f"Triton does not serve any more: {problem}", f"see the log in {self._directory.server}/logs"
             )
+
+    def _goes_on(self, run: Run) -> bool:
+        """Whether the server of a run still answers."""
+        runtime = runtime_of(self._directory, self._settings)
+        return runtime.find() and runtime.identity == run.identity and self._triton.health() == Health.LIVE
 
     def _fail(self, model: Wanted, reason: str, served: bool) -> None:
         self.failures.append(f"Triton cannot load the model {model.name}: {reason}")

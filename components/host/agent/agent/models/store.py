@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+import zlib
 from pathlib import Path
 from typing import Dict, List, Optional, Set
 
@@ -88,7 +89,7 @@ def _manifest(path: Path) -> Path:
 
 
 def _describe_files(path: Path) -> Dict[str, List[int]]:
-    """Size, time of change in nanoseconds and inode of each file, by its path."""
+    """Size, time of change in nanoseconds (checksum of the configuration) and inode of each file, by its path."""
     found: Dict[str, List[int]] = {}
     for folder, folders, names in os.walk(path):
         # Python writes bytecode beside the code of a model that runs.
@@ -96,8 +97,9 @@ def _describe_files(path: Path) -> Dict[str, List[int]]:
         for name in names:
             file = Path(folder) / name
             status = file.lstat()
-            # The time of the configuration says when it was loaded last.
-            when = 0 if file == path / "config.pbtxt" else status.st_mtime_ns
+            # The time of the configuration says when it was loaded last. It is small enough to be read.
+            mine = file == path / "config.pbtxt"
+            when = zlib.crc32(file.read_bytes()) if mine else status.st_mtime_ns
             found[str(file.relative_to(path))] = [status.st_size, when, status.st_ino]
     return found
 

@@ -87,23 +87,31 @@ def linked(directory: HostDirectory) -> Dict[str, str]:
         entries = sorted(directory.repository.iterdir())
     except OSError:
         return {}
+    targets = {path.name: os.readlink(path) for path in entries if path.is_symlink()}
+    # Only what this program has made: somebody's own link may lead anywhere.
     return {
-        path.name: Path(os.readlink(path)).name
-        for path in entries
-        if path.is_symlink() and path.name[0] != "."
+        name: digest
+        for name, digest in ((name, Path(target).name) for name, target in targets.items())
+        if targets[name] == link_target(name, digest) and "." not in (name[0], digest[0])
     }
+
+
+def read_noted(directory: HostDirectory) -> List[Wanted]:
+    """The models that the last deployment has left; none if it noted nothing, or not in this form."""
+    try:
+        entries = json.loads((directory.models / "wanted.json").read_text("utf-8"))["models"]
+        return parse_wanted(entries)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, HostError):
+        return []
 
 
 def read_wanted(directory: HostDirectory) -> List[Wanted]:
     """The models that the repository links, with what is known of them. A release before the agent left links only."""
-    try:
-        entries = json.loads((directory.models / "wanted.json").read_text("utf-8"))["models"]
-        known = {entry["name"]: entry for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError):
-        known = {}
-    return parse_wanted(
-        {**known.get(name, {}), "name": name, "digest": digest} for name, digest in linked(directory).items()
-    )
+    known = {model.name: model for model in read_noted(directory)}
+    return [
+        known.get(name, Wanted(name, digest))._replace(digest=digest)
+        for name, digest in linked(directory).items()
+    ]
 
 
 def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:

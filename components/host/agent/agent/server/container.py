@@ -30,6 +30,10 @@ def docker(*words: str, seconds: Optional[float] = _SOON) -> "Any":
     return call(["docker", *words], seconds=seconds)
 
 
+def docker_answers() -> bool:
+    return bool(docker("version", "--format", "{{.Server.Version}}").ok)
+
+
 def host_has_gpu() -> bool:
     return call(["nvidia-smi"], seconds=20).ok
 
@@ -173,15 +177,24 @@ class ContainerRuntime:
         out = self._waiting.stdout.read().decode().strip() if self._waiting.stdout else ""
         if self._waiting.returncode == 0:
             return f"status {out}"
-        # Docker itself may have gone for a moment, and the container may run on.
+        # Docker itself may have gone for a while, and the container may run on (`live-restore`).
+        self._forget_wait()
         time.sleep(1)
         identity = self.identity
-        if self.find() and self.identity == identity:
+        found = self._inspect()
+        if not found and not docker_answers():
             return None
-        return "an unknown status"
+        if found.get("Running") and self.find() and self.identity == identity:
+            return None
+        return f"status {found['ExitCode']}" if "ExitCode" in found else "an unknown status"
 
-    def housekeep(self) -> None:
+    def housekeep(self) -> bool:
         """Docker keeps the log within its limit."""
+        return False
+
+    def release(self) -> None:
+        """Leaves the container to the next supervisor."""
+        self._forget_wait()
 
     def terminate(self) -> None:
         """Asks the container to end, which first finishes its requests."""

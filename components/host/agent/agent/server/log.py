@@ -22,15 +22,19 @@ class ProcessLog:
     def __init__(self, path: Path, megabytes: int) -> None:
         self.path = path
         self._limit = megabytes * 1024 * 1024 // 2
+        #: Its size at the last look.
+        self._seen = 0
 
-    def rotate(self) -> None:
-        """Moves the content away if there is too much. A disk that is full loses the older half."""
-        try:
-            size = self.path.stat().st_size
-        except OSError:
-            return
+    def rotate(self) -> bool:
+        """Moves the content away if there is too much. A disk that is full loses the older half.
+
+        :returns: whether the log grows fast, so that it has to be looked at again soon
+        """
+        size = self.mark()
+        grown, self._seen = size - self._seen, size
         if size < self._limit:
-            return
+            return grown * 10 > self._limit
+        self._seen = 0
         older = self.path.with_name(f"{self.path.name}.1")
         try:
             with self.path.open("rb") as source, older.open("wb") as target:
@@ -47,6 +51,7 @@ class ProcessLog:
                 older.unlink()
         with contextlib.suppress(OSError):
             os.truncate(self.path, 0)
+        return True
 
     def mark(self) -> int:
         """A place in the log: what is written from now on comes after it."""

@@ -122,8 +122,12 @@ class ProcessRuntime:
             else "an unknown status"
         )
 
-    def housekeep(self) -> None:
-        self.log.rotate()
+    def housekeep(self) -> bool:
+        """Keeps the log within its limit; returns whether it grows fast."""
+        return self.log.rotate()
+
+    def release(self) -> None:
+        """Leaves the server to the next supervisor."""
 
     def terminate(self) -> None:
         """Asks the server to end. A second time would make it drop its requests."""

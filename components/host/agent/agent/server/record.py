@@ -5,12 +5,15 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type, TypeVar, get_type_hints
 
 from ..directory import HostDirectory, write_file
 from ..processes import process_start
 
 STARTING, LOADING, SERVING, ENDED, FAILED = "starting", "loading", "serving", "ended", "failed"
+
+
+Record = TypeVar("Record")
 
 
 class Run(NamedTuple):
@@ -31,17 +34,16 @@ class Run(NamedTuple):
 
 def read_run(directory: HostDirectory) -> Optional[Run]:
     """None before the first run, or where it cannot be read."""
-    found = _read_json(directory.server / "run.json")
+    return _restore(Run, _read_json(directory.server / "run.json"))
+
+
+def write_run(directory: HostDirectory, run: Run) -> bool:
+    """Returns whether it is written: a disk that is full must not end a supervisor, which tries again."""
     try:
-        return Run(**found) if isinstance(found, dict) else None
-    except TypeError:
-        return None
-
-
-def write_run(directory: HostDirectory, run: Run) -> None:
-    """A disk that is full must not end a supervisor; whoever waits for the record has a deadline."""
-    with contextlib.suppress(OSError):
         write_file(directory.server / "run.json", json.dumps(run._asdict()))
+        return True
+    except OSError:
+        return False
 
 
 def forget_run(directory: HostDirectory) -> None:
@@ -55,6 +57,23 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _restore(kind: Type[Record], found: Any) -> Optional[Record]:
+    """What was written down; None if that is something else, since anybody may have changed the file."""
+    types = get_type_hints(kind)
+    if not isinstance(found, dict) or not all(_fits(value, types.get(key)) for key, value in found.items()):
+        return None
+    try:
+        return kind(**found)
+    except TypeError:
+        return None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if kind is None or isinstance(value, bool) != (kind is bool):
+        return False
+    return isinstance(value, (int, float) if kind is float else kind)
 
 
 class Mark(NamedTuple):
@@ -93,11 +112,12 @@ def read_marks(directory: HostDirectory) -> List[Mark]:
         paths = sorted(path for path in _marks(directory).iterdir() if not path.name.startswith("."))
     except OSError:
         return []
-    found = (_read_json(path) for path in paths)
     marks = []
-    for entry in found:
-        with contextlib.suppress(TypeError):
-            marks.append(Mark(**entry))
+    for path in paths:
+        mark = _restore(Mark, _read_json(path))
+        # The name becomes part of a path again.
+        if mark is not None and mark.model == path.name:
+            marks.append(mark)
     return marks
 
 
@@ -140,7 +160,7 @@ class ConductBook:
         return {model: entry for model, entry in self._read().items() if entry.aside}
 
     def update(self, model: str, digest: str, **changes: Any) -> Conduct:
-        with self._directory.lock("conduct"):
+        with self._locked():
             entries = self._read()
             former = entries.get(model)
             if former is None or former.digest != digest:
@@ -150,18 +170,26 @@ class ConductBook:
             return entries[model]
 
     def forget(self, model: str) -> None:
-        with self._directory.lock("conduct"):
+        with self._locked():
             entries = self._read()
             if entries.pop(model, None) is not None:
                 self._write(entries)
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """On a disk that is full there may be no room for the lock: a supervisor goes on without."""
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):
+                stack.enter_context(self._directory.lock("conduct"))
+            yield
+
     def _read(self) -> Dict[str, Conduct]:
         found = _read_json(self._path)
-        entries = {}
-        for model, entry in (found if isinstance(found, dict) else {}).items():
-            with contextlib.suppress(TypeError):
-                entries[model] = Conduct(**entry)
-        return entries
+        restored = (
+            (model, _restore(Conduct, entry))
+            for model, entry in (found if isinstance(found, dict) else {}).items()
+        )
+        return {model: entry for model, entry in restored if entry is not None}
 
     def _write(self, entries: Dict[str, Conduct]) -> None:
         with contextlib.suppress(OSError):

@@ -108,6 +108,8 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
     """
     :raises HostError: on a value that is none
     """
+    if not isinstance(body, dict):
+        raise HostError("the server settings are no JSON object", "pass one")
     values = dict(body)
     for name, needed in _NUMBERS.items():
         value = values.setdefault(name, None if needed else 0)
@@ -117,6 +119,12 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
             raise HostError(f"the server setting {name} is '{value}'", "use a whole number")
     if not values.get("address"):
         raise HostError("the server setting 'address' is missing", "pass address")
+    for name in ("kind", "runtime", "image", "address"):
+        if not isinstance(values.get(name, ""), str):
+            raise HostError(f"the server setting {name} is '{values[name]}'", "use a text")
+    arguments = values.get("arguments", [])
+    if not isinstance(arguments, list) or not all(isinstance(word, str) for word in arguments):
+        raise HostError(f"the server setting arguments is '{arguments}'", "use a list of texts")
     required = values.get("schedulerRequired", "onGpu")
     if required not in _REQUIREMENTS:
         raise HostError(
@@ -146,12 +154,19 @@ def parse_former_settings(text: str) -> Settings:
         if key == "arg":
             values["arguments"].append(value)
         elif key:
-            values[key] = int(value) if key in _NUMBERS else value
+            values[key] = int(value) if key in _NUMBERS and value.isdigit() else value
     return parse_settings(values)
 
 
 def _file(directory: HostDirectory) -> Path:
     return directory.server / "settings.json"
+
+
+def _text(path: Path) -> Optional[str]:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError):
+        return None
 
 
 def _former_file(directory: HostDirectory) -> Path:
@@ -174,7 +189,10 @@ def read_settings(directory: HostDirectory) -> Optional[Settings]:
 
 def write_settings(directory: HostDirectory, settings: Settings) -> None:
     directory.server.mkdir(parents=True, exist_ok=True)
-    write_file(_file(directory), json.dumps(settings.to_json(), indent=2) + "\n")
+    text = json.dumps(settings.to_json(), indent=2) + "\n"
+    # What is written already needs no room: on a disk that is full, the server must go on.
+    if _text(_file(directory)) != text:
+        write_file(_file(directory), text)
     for former in (_former_file(directory), directory.server / "http"):
         if former.exists():
             former.unlink()

@@ -1,13 +1,14 @@
 """What keeps a server running: starts it, loads its models, starts it again when it ends, and sets a model aside that
 ends it."""
 
+import contextlib
 import json
 import os
 import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from ..commands import Request
 from ..directory import HostDirectory
@@ -33,8 +34,12 @@ from .runtime import Runtime, runtime_of
 from .settings import Settings, read_settings
 from .supervision import claim, read_supervisor
 
-#: Seconds between two looks at the server. A log that is flooded must not grow far beyond its limit meanwhile.
+#: Seconds between two looks at the server.
 _LOOK = 0.1
+#: Seconds between two looks at a log that grows fast. It must not grow far beyond its limit meanwhile.
+_LOOK_AT_FLOOD = 0.005
+#: Seconds between the end of a server and the start of the next; twice as many after each further end.
+_FIRST_DELAY = 0.25
 #: A server that has run this long starts again at once.
 _STEADY_SECONDS = 60
 _LONGEST_DELAY = 10
@@ -42,6 +47,9 @@ _LONGEST_DELAY = 10
 _SERIES_SECONDS = 600
 #: Seconds between two looks at which models work.
 _SAMPLE_SECONDS = 2
+#: Seconds to wait for a deployment that loads models as well. It gives up when its server has ended, unless somebody
+#: has stopped it, and then nobody shall wait for it.
+_LOCK_SECONDS = 60
 
 
 class Supervisor:
@@ -56,13 +64,18 @@ class Supervisor:
         former = read_run(directory)
         self._run = former or Run(0, ENDED)
         self._told = False
-        self._delay = 1.0
+        self._delay = _FIRST_DELAY
+        self._began = time.monotonic()
+        #: Whether the record of the run is written: a disk may have been full.
+        self._written = True
         #: Models that were being loaded when the server ended: they come last, one at a time.
         self._suspects: Set[str] = set()
         self._ends: List[float] = []
         #: Models that have answered a request since the first of these ends.
         self._worked: Set[str] = set()
         self._loading: Optional[threading.Thread] = None
+        #: Whether every model was tried.
+        self._loaded = False
 
     def leave(self) -> None:
         """Ends, and leaves the server running. May be called from a signal's handler."""
@@ -84,8 +97,27 @@ class Supervisor:
             return self._directory.server / "logs/triton.log"
         return self._directory.server / "supervisor.log"
 
+    @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded."""
+        return self._loading is not None
+
     def supervise(self) -> None:
         """Until told to leave, or until another supervisor has taken over."""
+        keeper = threading.Thread(target=self._keep_log, daemon=True)
+        keeper.start()
+        while self._goes_on:
+            try:
+                self._supervise()
+            except (HostError, OSError) as error:
+                # A disk that is full, or no room for another process: it must not end us, of all things.
+                self.note(f"{_what(error)}; going on")
+                self._pause(1)
+        self._runtime.release()
+        self.note("leaving tritonserver as it is")
+
+    def _supervise(self) -> None:
+        """Until told to leave, or until something goes wrong that has nothing to do with the server."""
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         adopted = self._runtime.adopt()
         while self._goes_on:
@@ -102,7 +134,12 @@ class Supervisor:
             ended = self._attend()
             if ended is not None:
                 self._after_end(ended)
-        self.note("leaving tritonserver as it is")
+
+    def _keep_log(self) -> None:
+        """Keeps the log within its limit, whatever else is waited for. One that grows fast is watched closely."""
+        while not self._told:
+            hurry = self._runtime.housekeep()
+            time.sleep(_LOOK_AT_FLOOD if hurry else _LOOK)
 
     @property
     def _goes_on(self) -> bool:
@@ -119,7 +156,7 @@ class Supervisor:
     def _enter(self, phase: str, reason: str = "") -> None:
         lived = self._run.lived or phase in (LOADING, SERVING)
         self._run = self._run._replace(phase=phase, reason=reason, lived=lived)
-        write_run(self._directory, self._run)
+        self._written = write_run(self._directory, self._run)
 
     def _launch(self) -> bool:
         self.note("starting tritonserver")
@@ -128,7 +165,7 @@ class Supervisor:
             self._runtime.launch()
         except (HostError, OSError) as error:
             self._begin()
-            self._enter(FAILED, getattr(error, "what", str(error)))
+            self._enter(FAILED, _what(error))
             self.note(f"cannot start tritonserver: {self._run.reason}; trying again in {self._delay:.0f} s")
             self._pause(self._delay)
             self._delay = min(self._delay * 2, _LONGEST_DELAY)
@@ -144,7 +181,6 @@ class Supervisor:
 
     def _attend(self) -> Optional[str]:
         """Looks after the server until it ends, which it tells; None if there is something else to do."""
-        self._began = getattr(self, "_began", time.monotonic())
         looked = 0.0
         while self._goes_on:
             ended = self._runtime.poll()
@@ -153,7 +189,8 @@ class Supervisor:
                     self._loading.join()
                     self._loading = None
                 return ended
-            self._runtime.housekeep()
+            if not self._written:
+                self._written = write_run(self._directory, self._run)
             if self._run.phase == STARTING:
                 self._look_at_start()
             elif self._run.phase == LOADING:
@@ -174,11 +211,12 @@ class Supervisor:
 
     def _look_at_loading(self) -> None:
         if self._loading is None:
+            self._loaded = False
             self._loading = threading.Thread(target=self._load_models, daemon=True)
             self._loading.start()
         elif not self._loading.is_alive():
             self._loading = None
-            if self._runtime.poll() is None:
+            if self._loaded and self._runtime.poll() is None:
                 self._suspects = set()
                 self._enter(SERVING)
 
@@ -189,10 +227,27 @@ class Supervisor:
             if not loaded.ok:
                 self.note(f"the model {model.name} is not loaded: {loaded.reason}")
 
-        with self._directory.lock("loads"):
-            clear_marks(self._directory)
-            models = [model for model in load_order(read_wanted(self._directory)) if self._may_load(model)]
-            loader.load_all(models, self._suspects, done)
+        try:
+            with self._loads_alone():
+                clear_marks(self._directory)
+                models = [
+                    model for model in load_order(read_wanted(self._directory)) if self._may_load(model)
+                ]
+                loader.load_all(models, self._suspects, done)
+        except (HostError, OSError) as error:
+            self.note(f"cannot load all models: {_what(error)}; trying again")
+            time.sleep(1)
+            return
+        self._loaded = True
+
+    @contextlib.contextmanager
+    def _loads_alone(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._directory.lock("loads", seconds=_LOCK_SECONDS))
+            except (HostError, OSError) as error:
+                self.note(f"loading models beside another process: {_what(error)}")
+            yield
 
     def _may_load(self, model: Wanted) -> bool:
         conduct = self._conduct.of(model.name, model.digest)
@@ -209,9 +264,11 @@ class Supervisor:
             answer = self._triton.request("GET", "/v2/models/stats", 5)
             if answer.ok:
                 self._worked |= _successful(answer.body)
-        for mark in read_marks(self._directory):
-            if not mark.loader_lives and self._triton.ready(mark.model):
-                clear_marks(self._directory, [mark.model])
+        left = [mark.model for mark in read_marks(self._directory) if not mark.loader_lives]
+        if left:
+            # Triton itself goes on with a load whose client has gone.
+            going = self._triton.loading()
+            clear_marks(self._directory, [model for model in left if model not in going])
 
     def _after_end(self, ended: str) -> None:
         """Finds out which model did it, and waits a little."""
@@ -225,7 +282,7 @@ class Supervisor:
                 self._blame_work()
         self._enter(ENDED, ended)
         if time.monotonic() - self._began >= _STEADY_SECONDS:
-            self._delay = 1.0
+            self._delay = _FIRST_DELAY
         self._pause(self._delay)
         self._delay = min(self._delay * 2, _LONGEST_DELAY)
 
@@ -248,7 +305,7 @@ class Supervisor:
     def _blame_work(self) -> None:
         """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: one
         that has not answered since the first time, and of those the one that was changed last. If the server ends
-        again, it was another one, and this one comes back."""
+        again, it was another one: this one comes back, and is the last to be suspected again."""
         now = time.monotonic()
         self._ends = [end for end in self._ends if now - end < _SERIES_SECONDS]
         self._ends.append(now)
@@ -260,9 +317,13 @@ class Supervisor:
         candidates = [model for model in models if not self._conduct.of(model.name, model.digest).aside]
         if not candidates:
             return
-        quiet = [model for model in candidates if model.name not in self._worked] or candidates
-        conducts = {model.name: self._conduct.of(model.name, model.digest) for model in quiet}
-        culprit = max(quiet, key=lambda model: (conducts[model.name].since, model.name))
+        conducts = {model.name: self._conduct.of(model.name, model.digest) for model in candidates}
+
+        def suspicion(model: Wanted) -> Tuple[int, bool, float, str]:
+            conduct = conducts[model.name]
+            return (-conduct.crashes, model.name not in self._worked, conduct.since, model.name)
+
+        culprit = max(candidates, key=suspicion)
         for model in models:
             if model.name in accused:
                 self._conduct.update(model.name, model.digest, aside="")
@@ -276,6 +337,10 @@ class Supervisor:
         self.note(f"the model {culprit.name} is set aside as the likeliest cause")
 
 
+def _what(error: Exception) -> str:
+    return error.what if isinstance(error, HostError) else str(error)
+
+
 def _successful(statistics: str) -> Set[str]:
     """The models that have answered a request, from Triton's statistics."""
     try:
@@ -285,7 +350,7 @@ def _successful(statistics: str) -> Set[str]:
             for entry in entries
             if int(entry["inference_stats"]["success"].get("count", 0) or 0) > 0
         }
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return set()
 
 
@@ -303,3 +368,6 @@ def supervise(request: Request) -> None:
         signal.signal(number, signal.SIG_IGN)
     claim(directory)
     supervisor.supervise()
+    if supervisor.loading:
+        # A load may go on for minutes, and Python would wait for the thread that waits for its answer.
+        os._exit(0)

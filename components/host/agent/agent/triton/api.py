@@ -93,6 +93,18 @@ class Triton:
         answer = self._json("POST", "/v2/repository/index")
         return answer if isinstance(answer, list) else []
 
+    def loading(self) -> List[str]:
+        """The models whose load goes on, but for those that serve another state meanwhile."""
+        return [entry["name"] for entry in self.index() if entry.get("state") == "LOADING"]
+
+    def serving(self) -> List[str]:
+        """Every model that serves, also one that is no longer in the repository."""
+        found = self._json("GET", "/v2/models/stats")
+        try:
+            return sorted({entry["name"] for entry in found["model_stats"]})
+        except (KeyError, TypeError):
+            return []
+
     def reason(self, model: str) -> str:
         """Why a model is not ready, if Triton says so."""
         reasons = [entry.get("reason", "") for entry in self.index() if entry.get("name") == model]

@@ -4,6 +4,7 @@ Triton answers a load over HTTP on the worker that took it, and every other conn
 Over gRPC nobody waits.
 """
 
+import contextlib
 import socket
 import struct
 import time
@@ -78,10 +79,14 @@ def call(
     """
     try:
         return _Call(address, seconds, waiting).run(method, message)
-    except TimeoutError:
+    except _DeadlineError:
         return Answer(DEADLINE_EXCEEDED, f"no answer within {seconds:.0f} s", lost=True)
-    except (OSError, ValueError, struct.error) as error:
+    except (OSError, ValueError, IndexError, struct.error) as error:
         return Answer(UNAVAILABLE, f"the connection broke: {error}", lost=True)
+
+
+class _DeadlineError(Exception):
+    """The time is over. Not TimeoutError, which is also what a socket raises, in Python 3.10 and later."""
 
 
 def split_address(address: str) -> Tuple[str, int]:
@@ -92,7 +97,7 @@ def split_address(address: str) -> Tuple[str, int]:
 class _Call:
     def __init__(self, address: str, seconds: float, waiting: Optional[Callable[[float], None]]) -> None:
         self._address = address
-        self._began = time.monotonic()
+        self._began = self._told = time.monotonic()
         self._end = self._began + seconds
         self._waiting = waiting
         self._buffer = b""
@@ -110,7 +115,7 @@ class _Call:
         with socket.create_connection(split_address(self._address), timeout=10) as self._socket:
             # No table for headers, no push, a window larger than any answer.
             settings = struct.pack("!HIHIHI", 1, 0, 2, 0, 4, 2**31 - 1)
-            self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
+            self._send(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
             headers = {
                 ":method": "POST",
                 ":scheme": "http",
@@ -121,7 +126,7 @@ class _Call:
                 "user-agent": "xsched-triton",
             }
             block = b"".join(encode_literal(name, value) for name, value in headers.items())
-            self._socket.sendall(_frame(_HEADERS, _END_HEADERS, 1, block))
+            self._send(_frame(_HEADERS, _END_HEADERS, 1, block))
             self._send_data(b"\0" + struct.pack("!I", len(message)) + message)
             while not self._ended:
                 self._read_frame()
@@ -137,19 +142,36 @@ class _Call:
                 continue
             part, data = data[:room], data[room:]
             self._windows = [window - len(part) for window in self._windows]
-            self._socket.sendall(_frame(_DATA, 0 if data else _END_STREAM, 1, part))
+            self._send(_frame(_DATA, 0 if data else _END_STREAM, 1, part))
+
+    def _send(self, data: bytes) -> None:
+        """Sends all of it, or until the time is over: a peer that does not read lets us wait."""
+        while data:
+            self._await()
+            with contextlib.suppress(socket.timeout):
+                data = data[self._socket.send(data) :]
+
+    def _reply(self, data: bytes) -> None:
+        """Answers a frame. A peer that has answered the call may have hung up since: what it has sent counts."""
+        with contextlib.suppress(OSError):
+            self._send(data)
+
+    def _await(self) -> None:
+        """Lets the next operation on the socket wait for a while, and tells how long it has taken."""
+        now = time.monotonic()
+        if now >= self._end:
+            raise _DeadlineError
+        if self._waiting is not None and now - self._told >= 1:
+            self._told = now
+            self._waiting(now - self._began)
+        self._socket.settimeout(min(1.0, self._end - now))
 
     def _receive(self, length: int) -> bytes:
         while len(self._buffer) < length:
-            now = time.monotonic()
-            if now >= self._end:
-                raise TimeoutError
-            self._socket.settimeout(min(1.0, self._end - now))
+            self._await()
             try:
                 received = self._socket.recv(65536)
             except socket.timeout:
-                if self._waiting is not None:
-                    self._waiting(time.monotonic() - self._began)
                 continue
             if not received:
                 raise ConnectionError("the server hung up")
@@ -160,20 +182,22 @@ class _Call:
     def _read_frame(self) -> None:
         head = self._receive(9)
         length = int.from_bytes(head[:3], "big")
+        if length > _FRAME_BYTES:
+            raise ConnectionError("what answers does not speak HTTP/2")
         kind, flags = head[3], head[4]
         stream = int.from_bytes(head[5:9], "big") & 0x7FFFFFFF
         payload = self._receive(length)
         if kind == _SETTINGS and not flags & _ACK:
             self._take_settings(payload)
-            self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
+            self._reply(_frame(_SETTINGS, _ACK, 0, b""))
         elif kind == _PING and not flags & _ACK:
-            self._socket.sendall(_frame(_PING, _ACK, 0, payload))
+            self._reply(_frame(_PING, _ACK, 0, payload))
         elif kind == _WINDOW_UPDATE:
             self._windows[0 if stream else 1] += struct.unpack("!I", payload)[0] & 0x7FFFFFFF
         elif kind == _DATA and stream == 1:
             self._body += _without_padding(payload, flags)
             if length:
-                self._socket.sendall(_frame(_WINDOW_UPDATE, 0, 0, struct.pack("!I", length)))
+                self._reply(_frame(_WINDOW_UPDATE, 0, 0, struct.pack("!I", length)))
             self._ended = flags & _END_STREAM != 0
         elif kind in (_HEADERS, _CONTINUATION) and stream == 1:
             self._take_headers(kind, flags, payload)

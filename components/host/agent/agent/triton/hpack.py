@@ -455,6 +455,8 @@ def _decode_integer(data: bytes, position: int, bits: int) -> Tuple[int, int]:
         shift += 7
         if not byte & 128:
             return value, position
+        if shift > 28:
+            raise ValueError("a number in a header block that is too large")
 
 
 def _decode_string(data: bytes, position: int) -> Tuple[str, int]:
