@@ -20,13 +20,13 @@ run(
   ["--project", path.join(SOURCE, "tsconfig.build.json"), "--outDir", TARGET],
   ROOT,
 );
-// The other files that the components read: the scripts for hosts, and the requirements that Triton is installed from.
+// The other files that the components read: the agent for hosts, and the requirements that Triton is installed from.
 fs.cpSync(SOURCE, TARGET, {
   recursive: true,
   filter: (file) =>
-    path.basename(file) !== "node_modules" &&
+    !/\/(node_modules|agent\/tests|__pycache__)$/.test(file) &&
     (fs.statSync(file).isDirectory() ||
-      /\.(sh|txt)$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(file)),
+      /\.(sh|py|txt)$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(file)),
 });
 // The sources of an image (components/image/buildContext.ts): the Dockerfile, and the files that its ignore file lets in.
 const DOCKERFILE = "images/triton/Dockerfile";

@@ -3,7 +3,7 @@ import { exampleRequest } from "./example-request.mjs";
 import { stackOutputs, tryOnHost } from "./stack-host.mjs";
 
 /**
- * What a stack's host serves, as `describe-server.sh` reports it, and the stack's outputs.
+ * What a stack's host serves, as the agent's command `status` reports it, and the stack's outputs.
  * `healthy` is true if the server runs and every model of the stack is ready.
  */
 export function describeServer(stack) {
@@ -11,7 +11,7 @@ export function describeServer(stack) {
   if (outputs.host === undefined) {
     return { running: false, models: [], outputs, healthy: false };
   }
-  const server = JSON.parse(runOnHost(["describe-server.sh"], outputs.host, stack));
+  const server = JSON.parse(runOnHost(["status"], outputs.host, stack));
   const ready = new Set(server.models.filter((model) => model.ready).map((model) => model.name));
   return {
     ...server,
@@ -27,7 +27,7 @@ export function describeServer(stack) {
 export function resumeServer(server, stack) {
   if (server.running || server.outputs.host === undefined) return server;
   console.error("Triton is deployed but does not run. Starting it again …");
-  runOnHost(["resume-server.sh"], server.outputs.host, stack);
+  runOnHost(["resume"], server.outputs.host, stack);
   return describeServer(stack);
 }
 
@@ -70,7 +70,7 @@ function table(head, rows) {
   return [line(head), widths.map((width) => "─".repeat(width)).join("  "), ...rows.map(line)].join("\n");
 }
 
-/** Runs one of the host's scripts, `[name, ...arguments]`, and returns its output. */
+/** Runs a command of the host's agent, `[name, ...arguments]`, and returns its result as JSON. */
 function runOnHost(words, host, stack) {
   const { status, stdout } = tryOnHost(words, host, stack);
   if (status !== 0) throw new Error(`${words[0]} failed on the host; see its error above.`);

@@ -1,10 +1,10 @@
-// A stack's outputs, and its host's scripts, run from here.
+// A stack's outputs, and commands of the agent on its host, run from here.
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 
 import { runOverSsh } from "./over-ssh.mjs";
 
-/** The longest output of a script: the metrics of a few hundred models. */
+/** The longest output of a command: the metrics of a few hundred models. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
 /**
@@ -34,14 +34,19 @@ function pulumiJson(words, { root, environment }) {
   return JSON.parse(stdout);
 }
 
+/** What the line with a command's result begins with (components/host/agentCommand.ts). */
+const RESULT = "xsched-triton-result ";
+
 /**
- * Runs one of the host's scripts, whether or not it succeeds.
+ * Runs a command of the host's agent (components/host/agent/README.md), whether or not it succeeds. `stdout` is its result
+ * as JSON, or what it has printed if it has none.
  *
- * @param input the script's standard input
- * @param stderr "inherit" shows the script's messages, "pipe" returns them
+ * @param words the command's name and what follows it
+ * @param input the command's standard input
+ * @param stderr "inherit" shows the command's messages, "pipe" returns them
  */
-export function tryOnHost([script, ...words], { directory, ssh }, stack, { input, stderr = "inherit" } = {}) {
-  const command = ["bash", `${directory}/bin/${script}`, directory, ...words];
+export function tryOnHost(words, { directory, ssh }, stack, { input, stderr = "inherit" } = {}) {
+  const command = [`${directory}/bin/agent`, ...words];
   const options = {
     encoding: "utf8",
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", stderr],
@@ -52,7 +57,8 @@ export function tryOnHost([script, ...words], { directory, ssh }, stack, { input
     ? runOverSsh(ssh, privateKey(stack), command, options)
     : spawnSync(command[0], command.slice(1), options);
   if (finished.error) throw finished.error;
-  return finished;
+  const result = finished.stdout.split("\n").findLast((line) => line.startsWith(RESULT));
+  return { ...finished, ...(result !== undefined && { stdout: result.slice(RESULT.length) }) };
 }
 
 /** The private key for a stack's host, read once: the one in its config, or the one that the stack generated. */

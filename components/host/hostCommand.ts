@@ -93,28 +93,6 @@ export function hostIdentity({
   );
 }
 
-/** Runs a script that `TritonHost` has installed, with the host's folder as its first argument. */
-export function scriptCommand(
-  location: HostLocationArgs,
-  script: string,
-  ...words: pulumi.Input<string>[]
-): pulumi.Input<string>[] {
-  return ["bash", pulumi.interpolate`${location.directory}/bin/${script}`, location.directory, ...words];
-}
-
 function commandLine(words: pulumi.Input<pulumi.Input<string>[]>): pulumi.Output<string> {
   return pulumi.output(words).apply((resolved) => shellQuote(resolved));
-}
-
-/**
- * As `scriptCommand`, to undo what a script has done. On a machine that has no such script there is nothing to undo:
- * its address may have passed to it from another.
- */
-export function removalCommand(
-  location: HostLocationArgs,
-  script: string,
-  ...words: pulumi.Input<string>[]
-): pulumi.Input<string>[] {
-  const command = scriptCommand(location, script, ...words);
-  return ["bash", "-c", '[ ! -e "$2" ] || exec "$@"', "bash", ...command];
 }

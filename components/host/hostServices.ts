@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { ComponentInputs, hostServices, type HostServicesArgs, hostServicesInputs } from "../settings";
-import { hostCommand, removalCommand, resolveLocation, scriptCommand } from "./hostCommand";
+import { agentCommand, agentRemoval } from "./agentCommand";
+import { hostCommand, resolveLocation } from "./hostCommand";
 
 /**
  * What runs on a host beside the server, by systemd; the user may become root there. After each start of the machine
@@ -19,11 +20,11 @@ export class HostServices extends pulumi.ComponentResource {
       .resolvePart(hostServices)
       .apply(({ spot, metrics }) => ["boot", ...(spot ? ["spot"] : []), ...(metrics ? ["metrics"] : [])]);
     const command = pulumi
-      .all([pulumi.all(scriptCommand(location, "install-services.sh")), services])
+      .all([pulumi.all(agentCommand(location, "install-services")), services])
       .apply(([words, names]) => [...words, ...names]);
     const installed = hostCommand(
       `${name}-services`,
-      { ...location, run: command, remove: removalCommand(location, "remove-services.sh") },
+      { ...location, run: command, remove: agentRemoval(location, "remove-services") },
       { parent: this },
     );
     this.directory = pulumi.all([location.directory, installed.id]).apply(([known]) => known);

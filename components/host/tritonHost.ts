@@ -1,6 +1,3 @@
-import * as fs from "node:fs";
-import * as path from "node:path";
-
 import * as pulumi from "@pulumi/pulumi";
 
 import {
@@ -11,8 +8,8 @@ import {
   tritonHostDirectory,
   tritonHostInputs,
 } from "../settings";
+import { agentBundle, bootstrapCommand, resultOf } from "./agentCommand";
 import { hostCommand } from "./hostCommand";
-import { scriptBundle } from "./scriptBundle";
 
 /** Where a host is and what it holds; no secret in it. */
 export interface HostLocation {
@@ -34,15 +31,15 @@ export interface SshMachine {
   hostKey: string;
 }
 
-/** What a host says of itself; printed by `probe-host.sh`. */
+/** What a host says of itself. */
 interface HostFacts {
   readonly gpus: readonly string[];
   readonly docker: boolean;
 }
 
 /**
- * A machine that can run Triton: this one, or one that is reached over SSH. Holds the folder and the scripts that
- * everything after it uses.
+ * A machine that can run Triton: this one, or one that is reached over SSH. Holds the folder and the agent that everything
+ * after it uses.
  */
 export class TritonHost extends pulumi.ComponentResource {
   /** Absolute path of the host's folder. */
@@ -61,31 +58,27 @@ export class TritonHost extends pulumi.ComponentResource {
     const ssh = inputs.resolveOptional(sshConnection, "ssh");
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
-    // The folder is a separate resource because its path must stay known while the scripts change.
+    // The folder is a separate resource because its path must stay known while the agent changes.
     const folder = hostCommand(
       `${name}-directory`,
       {
         ssh,
         directory: wanted,
-        run: ["bash", "-c", bootstrap("create-directory.sh"), "create-directory.sh", wanted],
-        remove: ["bash", "-c", bootstrap("remove-directory.sh"), "remove-directory.sh", wanted],
+        run: bootstrapCommand("claim", wanted, pulumi.getProject(), pulumi.getStack()),
+        remove: bootstrapCommand("remove", wanted),
       },
       { parent: this },
     );
 
-    const scripts = hostCommand(
-      `${name}-scripts`,
-      {
-        ssh,
-        directory: folder.stdout,
-        run: ["bash", "-c", bootstrap("unpack-scripts.sh"), "unpack-scripts.sh", folder.stdout],
-        stdin: scriptBundle(),
-      },
-      { parent: this },
+    const claimed = folder.stdout.apply((text) => resultOf<{ directory: string }>(text).directory);
+    const agent = hostCommand(
+      `${name}-agent`,
+      { ssh, directory: claimed, run: bootstrapCommand("install", claimed), stdin: agentBundle() },
+      { parent: this, aliases: [{ name: `${name}-scripts` }] },
     );
-    // Whoever uses the folder runs scripts in it, so it is known when they are there.
-    this.directory = pulumi.all([folder.stdout, scripts.id]).apply(([known]) => known);
-    const facts = scripts.stdout.apply((text) => JSON.parse(text) as HostFacts);
+    // Whoever uses the folder runs the agent in it, so it is known when that is there.
+    this.directory = pulumi.all([claimed, agent.id]).apply(([known]) => known);
+    const facts = agent.stdout.apply((text) => resultOf<HostFacts>(text));
     this.gpus = facts.apply(({ gpus }) => [...gpus]);
     this.docker = facts.apply(({ docker }) => docker);
     this.location = pulumi.all([this.directory, withoutKey(ssh)]).apply(([known, machine]) => ({
@@ -110,9 +103,4 @@ function withoutKey(ssh: pulumi.Input<SshConnectionArgs> | undefined): pulumi.Ou
       return { address, port, user, hostKey };
     }),
   );
-}
-
-/** The text of a script that runs before the host has any. */
-function bootstrap(script: string): string {
-  return fs.readFileSync(path.join(__dirname, script), "utf8");
 }

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { hostCommand, type HostLocationArgs, scriptCommand } from "../host";
+import { agentCommand, hostCommand, type HostLocationArgs, resultOf } from "../host";
 import type { EngineSettings } from "../settings";
 
 /** A model's files where the host can read them. */
@@ -31,28 +31,18 @@ export function buildEngines(
     name,
     {
       ...location,
-      run: scriptCommand(location, "build-engines.sh", model, files.digest, files.source),
-      stdin: pulumi.output(engine).apply(engineOptions),
+      run: agentCommand(location, "build-engines"),
+      stdin: pulumi
+        .all([files.digest, files.source, engine])
+        .apply(([filesDigest, source, options]) =>
+          JSON.stringify({ model, filesDigest, source, engine: options }),
+        ),
     },
     pulumi.mergeOptions(opts, { dependsOn: files.dependsOn }),
   );
   return {
     source: pulumi.interpolate`${location.directory}/engines/ready/${model}`,
-    digest: built.stdout.apply((text) => text.trim()),
+    digest: built.stdout.apply((text) => resultOf<{ digest: string }>(text).digest),
     dependsOn: [built],
   };
-}
-
-/** Options of an engine as build-engines.sh reads them: one `key value` a line. */
-export function engineOptions(engine: EngineSettings): string {
-  const lines = [
-    `builder ${engine.builder}`,
-    `precision ${engine.precision}`,
-    `workspaceMiB ${engine.workspaceMiB}`,
-    ...(engine.shared === undefined ? [] : [`shared ${engine.shared}`]),
-    ...engine.shapes.map(({ input, min, opt, max }) =>
-      ["shape", input, ...[min, opt, max].map((sizes) => sizes.join("x"))].join(" "),
-    ),
-  ];
-  return `${lines.join("\n")}\n`;
 }

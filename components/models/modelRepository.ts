@@ -2,12 +2,12 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
 import {
+  agentCommand,
+  agentRemoval,
   hostCommand,
   hostIdentity,
   type HostLocationArgs,
-  removalCommand,
   resolveLocation,
-  scriptCommand,
   toRemoteConnection,
 } from "../host";
 import {
@@ -20,11 +20,12 @@ import {
   s3Location,
 } from "../settings";
 import { digestDirectory } from "./digest";
+import { modelDependencies } from "./config";
 import { buildEngines, type DeliveredFiles } from "./engine";
 import { folderToTransfer } from "./modelFolder";
 import { modelDigest } from "./modelConfig";
 import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
-import { digestObjects, type ModelObject, objectLines, readS3Model } from "./s3";
+import { digestObjects, type ModelObject, readS3Model } from "./s3";
 import { type Travelling, travelsThroughBucket } from "./travel";
 import { sharedEngines, uploadFiles } from "./uploadFiles";
 
@@ -34,6 +35,10 @@ export interface StoredModel {
   readonly name: string;
   /** Identifies the configuration and files that are on the host; known when they are there. */
   readonly digest: pulumi.Output<string>;
+  /** How urgent its requests are: −255 to 255, larger first. */
+  readonly priority: pulumi.Output<number>;
+  /** The models that must be ready before it is loaded. */
+  readonly dependsOn: pulumi.Output<string[]>;
 }
 
 /** Name and options of a resource that is a part of a model. */
@@ -48,6 +53,8 @@ interface CheckedModel extends Travelling {
   readonly settings: pulumi.Output<ModelSettings>;
   /** Whether its engine is built on the host. */
   readonly hasEngine: boolean;
+  /** Names of all models of the repository. */
+  readonly served: ReadonlySet<string>;
   /** Bucket that folders travel through. */
   readonly bucket: pulumi.Output<string> | undefined;
   /** Options of what is on the host. */
@@ -73,6 +80,7 @@ export class ModelRepository extends pulumi.ComponentResource {
     const onHost = { parent: this, deletedWith };
     const location = resolveLocation(inputs, inputs.known);
     const bucket = inputs.resolveOptional(bucketName, "bucket");
+    const served = new Set(models.map(({ name: called }) => called));
     this.models = models.map((model, index) => {
       const { name: called, source, upload, engine } = model;
       const settings = inputs.resolve(modelRule, model, "models", index);
@@ -85,7 +93,7 @@ export class ModelRepository extends pulumi.ComponentResource {
         return [`${name}-${called}/${kind}`, pulumi.mergeOptions(opts, { aliases })];
       };
       return this.store(name, location, {
-        ...{ name: called, source, upload, settings, hasEngine, bucket, onHost, part },
+        ...{ name: called, source, upload, settings, hasEngine, served, bucket, onHost, part },
       });
     });
     this.registerOutputs({ models: this.models });
@@ -103,15 +111,23 @@ export class ModelRepository extends pulumi.ComponentResource {
       `${name}-${model.name}`,
       {
         ...location,
-        run: scriptCommand(location, "store-model.sh", model.name, digest, files, delivered),
-        remove: removalCommand(location, "remove-model.sh", model.name),
-        stdin: config,
+        run: agentCommand(location, "store"),
+        remove: agentRemoval(location, "remove-model", model.name),
+        stdin: pulumi
+          .all([digest, files, delivered, config])
+          .apply(([known, filesDigest, source, text]) =>
+            JSON.stringify({ model: model.name, digest: known, filesDigest, source, config: text }),
+          ),
       },
       { ...model.onHost, dependsOn },
     );
     return {
       name: model.name,
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
+      priority: model.settings.apply(({ priority }) => priority),
+      dependsOn: pulumi
+        .all([config, model.settings])
+        .apply(([text, settings]) => modelDependencies(text, settings, model.served)),
     };
   }
 
@@ -174,9 +190,13 @@ export class ModelRepository extends pulumi.ComponentResource {
       filesName,
       {
         ...location,
-        run: scriptCommand(location, "fetch-model.sh", model, digest, source),
-        remove: removalCommand(location, "drop-files.sh", model),
-        stdin: objects.apply((listed) => objectLines(listed)),
+        run: agentCommand(location, "fetch"),
+        remove: agentRemoval(location, "drop-files", model),
+        stdin: pulumi
+          .all([digest, source, objects])
+          .apply(([filesDigest, place, listed]) =>
+            JSON.stringify({ model, filesDigest, source: place, objects: listed }),
+          ),
       },
       opts,
     );

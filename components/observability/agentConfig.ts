@@ -30,9 +30,9 @@ export interface AgentOptions {
   readonly metricsGroup: string;
 }
 
-/** The agent's two files, each as one line of JSON, which is YAML as well. */
+/** Standard input of `configure-cloudwatch`: the agent's two files, as JSON. */
 export function agentConfig(options: AgentOptions): string {
-  return `${JSON.stringify(agent(options))}\n${JSON.stringify(prometheus(options))}\n`;
+  return JSON.stringify({ agent: agent(options), prometheus: prometheus(options) });
 }
 
 function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): object {

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
-import { hostCommand, removalCommand, resolveLocation, scriptCommand } from "../host";
+import { agentCommand, agentRemoval, hostCommand, resolveLocation } from "../host";
 import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
 import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
@@ -48,8 +48,8 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       `${name}-agent`,
       {
         ...location,
-        run: scriptCommand(location, "configure-agent.sh"),
-        remove: removalCommand(location, "remove-agent.sh"),
+        run: agentCommand(location, "configure-cloudwatch"),
+        remove: agentRemoval(location, "remove-cloudwatch"),
         stdin: pulumi
           .all([wanted, location.directory, logs.name, metrics.name])
           .apply(([known, folder, logGroup, metricsGroup]) =>

@@ -12,20 +12,19 @@ const LOG_FLAGS: Readonly<Record<LogLevel, readonly string[]>> = {
 };
 
 /**
- * Standard input of `start-server.sh`: one `key value` a line, then one `arg --flag=value` a line for the flags of
- * tritonserver beyond those that the script sets itself (ports, address, repository, model control).
+ * Standard input of the agent's command `start`. Its `arguments` are the flags of tritonserver beyond those that the agent
+ * sets itself (ports, address, repository, model control).
  *
- * @param container whether Triton runs in one; a process has nothing to drain or to schedule
+ * @param image the image of a container; a process, without one, has nothing to schedule
  */
-export function renderStartOptions(options: ServerOptions, container: boolean): string {
-  const { logLevel, extraFlags, drainSeconds, schedulerRequired, ...values } = options;
-  const lines = [
-    ...Object.entries(values).map(([key, value]) => `${key} ${value}`),
-    `schedulerRequired ${container ? requirement(schedulerRequired) : "never"}`,
-    ...(drainSeconds > 0 ? [`drainSeconds ${drainSeconds}`] : []),
-    ...[...LOG_FLAGS[logLevel], ...extraFlags].map((flag) => `arg ${flag}`),
-  ];
-  return lines.map((line) => `${line}\n`).join("");
+export function renderStartOptions(options: ServerOptions, image: string | undefined): string {
+  const { logLevel, extraFlags, schedulerRequired, ...values } = options;
+  return JSON.stringify({
+    ...(image === undefined ? { kind: "process" } : { kind: "container", image }),
+    ...values,
+    schedulerRequired: image === undefined ? "never" : requirement(schedulerRequired),
+    arguments: [...LOG_FLAGS[logLevel], ...extraFlags],
+  });
 }
 
 /** When Triton must refuse to become ready because its models would run unscheduled. */

@@ -3,13 +3,20 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { hostCommand, type HostLocationArgs, removalCommand, resolveLocation, scriptCommand } from "../host";
+import {
+  agentCommand,
+  agentRemoval,
+  hostCommand,
+  type HostLocationArgs,
+  resolveLocation,
+  resultOf,
+} from "../host";
 import {
   ComponentInputs,
   imageByDigest,
   registryLogin,
   serverOptions,
-  storedDigest,
+  servedModel,
   type TritonServerArgs,
   tritonServerInputs,
 } from "../settings";
@@ -47,7 +54,11 @@ export class TritonServer extends pulumi.ComponentResource {
       image === undefined
         ? hostCommand(
             `${name}-runtime`,
-            { ...location, run: scriptCommand(location, "install-triton.sh"), stdin: PROCESS_RUNTIME },
+            {
+              ...location,
+              run: agentCommand(location, "install-runtime"),
+              stdin: JSON.stringify({ requirements: PROCESS_RUNTIME }),
+            },
             { parent: this },
           )
         : this.pull(`${name}-image`, location, image, login, registryByRole);
@@ -55,32 +66,29 @@ export class TritonServer extends pulumi.ComponentResource {
       `${name}-process`,
       {
         ...location,
-        run: scriptCommand(
-          location,
-          "start-server.sh",
-          ...(image === undefined ? ["process"] : ["container", image]),
-        ),
-        remove: removalCommand(location, "stop-server.sh"),
-        stdin: options.apply((resolved) => renderStartOptions(resolved, image !== undefined)),
+        run: agentCommand(location, "start"),
+        remove: agentRemoval(location, "stop"),
+        stdin: pulumi.all([options, image]).apply(([resolved, known]) => renderStartOptions(resolved, known)),
       },
       { parent: this, dependsOn: runtime },
     );
-    const served = models.map(({ name: model, digest: stored }, index) => {
-      const digest = inputs.resolve(storedDigest, stored, "models", index, "digest");
-      return hostCommand(
-        `${name}-${model}`,
-        {
-          ...location,
-          run: scriptCommand(location, "activate-model.sh", model, digest),
-          remove: removalCommand(location, "deactivate-model.sh", model),
-        },
-        { parent: this, dependsOn: process },
-      );
-    });
+    // All models in one: only whoever knows the whole change can load an ensemble after its steps.
+    const served = hostCommand(
+      `${name}-models`,
+      {
+        ...location,
+        run: agentCommand(location, "serve"),
+        remove: agentRemoval(location, "unserve"),
+        stdin: pulumi
+          .all(models.map((model, index) => inputs.resolve(servedModel, model, "models", index)))
+          .apply((wanted) => JSON.stringify({ models: wanted })),
+      },
+      { parent: this, dependsOn: process },
+    );
 
-    this.version = process.stdout.apply((text) => (JSON.parse(text) as { version: string }).version);
+    this.version = process.stdout.apply((text) => resultOf<{ version: string }>(text).version);
     this.endpoints = pulumi
-      .all([options, pulumi.all(served.map(({ stdout }) => stdout))])
+      .all([options, served.stdout])
       .apply(([{ address, httpPort, grpcPort, metricsPort }]) => ({
         http: `http://${address}:${httpPort}`,
         grpc: `${address}:${grpcPort}`,
@@ -97,18 +105,18 @@ export class TritonServer extends pulumi.ComponentResource {
     login: pulumi.Output<{ username: string; password: string }> | undefined,
     byRole: pulumi.Input<boolean> | undefined,
   ): pulumi.Resource {
-    const words = pulumi
-      .all([login?.username, byRole])
-      .apply(([username, role]) => (username !== undefined ? [username] : role ? ["--role"] : []));
+    const stdin = pulumi
+      .all([image, login, byRole])
+      .apply(([known, account, role]) =>
+        JSON.stringify({ image: known, login: account ?? (role === true ? "role" : undefined) }),
+      );
     return hostCommand(
       name,
       {
         ...location,
-        run: pulumi
-          .all([pulumi.all(scriptCommand(location, "pull-image.sh", image)), words])
-          .apply(([command, login]) => [...command, ...login]),
-        remove: removalCommand(location, "remove-images.sh"),
-        stdin: login && pulumi.secret(login.password),
+        run: agentCommand(location, "pull-image"),
+        remove: agentRemoval(location, "remove-images"),
+        stdin: login === undefined ? stdin : pulumi.secret(stdin),
       },
       { parent: this },
     );

@@ -24,7 +24,7 @@ export {
   modelRepositoryInputs,
   modelRule,
   type ModelSettings,
-  storedDigest,
+  servedModel,
   type VersionPolicy,
   type WarmupInput,
   type WarmupSample,

@@ -531,20 +531,26 @@ export const modelBucketInputs = object({
 });
 
 /** Which stored state of a model is served. */
-export const storedDigest = text({
+const storedDigest = text({
   allowed: "digest of a model that a ModelRepository has stored: 16 hexadecimal digits",
   example: "0123456789abcdef",
   refuse: (value) => (/^[0-9a-f]{16}$/.test(value) ? undefined : "pass models of the ModelRepository"),
 });
 
 /** A model that a server serves. */
-const servedModel = object({
+export const servedModel = object({
   name: "ServedModel",
   description: "A model on the host, as `ModelRepository` has stored it.",
   allowed: "a model of a ModelRepository",
   fields: {
     name: plain(required(modelName, "Name of the model.")),
     digest: required(storedDigest, "Which stored state of the model is served."),
+    priority: defaulted(priority, "default", "The model's priority: the most urgent is loaded first."),
+    dependsOn: defaulted(
+      list(modelName, { allowed: "a list of other models of the server" }),
+      [],
+      "Models that are loaded before this one.",
+    ),
   },
 });
 

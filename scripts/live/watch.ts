@@ -93,8 +93,8 @@ export async function watch(
 }
 
 function sample(server: DeployedServer): Sample {
-  const finished = server.onHost(["measure-server.sh"]);
-  if (finished.status !== 0) throw UserError.ofScript("measure-server.sh", finished);
+  const finished = server.onHost(["measure"]);
+  if (finished.status !== 0) throw UserError.ofHost("measure", finished);
   return JSON.parse(finished.stdout) as Sample;
 }
 

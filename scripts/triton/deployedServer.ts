@@ -1,4 +1,4 @@
-/** How a script on a host ended. */
+/** How a command on a host ended. */
 export interface Finished {
   readonly status: number | null;
   readonly stdout: string;
@@ -13,9 +13,10 @@ export interface DeployedServer {
   /** The models in the order of the stack's config, with their priorities at the last `up`. */
   readonly models: readonly { readonly name: string; readonly priority: number }[];
   /**
-   * Runs one of the host's scripts, `[name, ...arguments]`, in the stack's folder there, and waits for its end.
+   * Runs a command of the host's agent, `[name, ...arguments]`, and waits for its end. What it answers is in `stdout`, as
+   * JSON (components/host/agent/README.md).
    *
-   * @param input the script's standard input
+   * @param input the command's standard input
    */
   onHost(words: readonly string[], input?: string): Finished;
   /**

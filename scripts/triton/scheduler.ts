@@ -26,7 +26,7 @@ export class Scheduler {
   public constructor(private readonly server: DeployedServer) {}
 
   public state(): SchedulerState {
-    const { status, stdout, stderr } = this.server.onHost(["control-scheduler.sh", "status"]);
+    const { status, stdout, stderr } = this.server.onHost(["scheduler", "status"]);
     if (status === 0) return { active: true, status: stdout.trim() };
     return { active: false, reason: reason(stderr || stdout) };
   }
@@ -47,7 +47,7 @@ export class Scheduler {
   }
 
   private control(...words: string[]): string {
-    const { status, stdout, stderr } = this.server.onHost(["control-scheduler.sh", ...words]);
+    const { status, stdout, stderr } = this.server.onHost(["scheduler", ...words]);
     if (status !== 0) throw new Error(`xsched-ctl ${words.join(" ")}: ${reason(stderr || stdout)}`);
     return stdout;
   }

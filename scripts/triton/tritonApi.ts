@@ -126,19 +126,17 @@ export class DeployedApi extends TritonApi {
   }
 
   public reload(model: string, config?: ModelConfig): Promise<void> {
-    this.run(["reload-model.sh", model], config === undefined ? "" : JSON.stringify(config));
+    this.run(["reload", model], config === undefined ? "" : JSON.stringify(config));
     return Promise.resolve();
   }
 
   protected ask(method: string, path: string): Promise<Answer> {
-    const text = this.run(["ask-triton.sh", method, path]);
-    const end = text.indexOf("\n");
-    return Promise.resolve({ status: Number(text.slice(0, end)), body: text.slice(end + 1) });
+    return Promise.resolve(JSON.parse(this.run(["ask", method, path])) as Answer);
   }
 
   private run(words: readonly string[], input?: string): string {
     const finished = this.server.onHost(words, input);
-    if (finished.status !== 0) throw UserError.ofScript(words[0] ?? "", finished);
+    if (finished.status !== 0) throw UserError.ofHost(words[0] ?? "", finished);
     return finished.stdout;
   }
 }

@@ -9,10 +9,10 @@ export class UserError extends Error {
     super(`${problem}\nfix: ${fix}`);
   }
 
-  /** The error that a script on the host reported: its messages end with `error: …` and `fix: …`. */
-  public static ofScript(script: string, { stderr }: Finished): Error {
+  /** The error that a command on the host reported: its messages end with `error: …` and `fix: …`. */
+  public static ofHost(command: string, { stderr }: Finished): Error {
     const [, problem, fix] = /(?:^|\n)error: (.*)\nfix: (.*)\s*$/.exec(stderr) ?? [];
     if (problem !== undefined && fix !== undefined) return new UserError(problem, fix);
-    return new Error(stderr.trim() || `${script} failed on the host`);
+    return new Error(stderr.trim() || `${command} failed on the host`);
   }
 }

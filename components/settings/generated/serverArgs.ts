@@ -2,6 +2,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { SshConnectionArgs } from "./hostArgs";
+import type { Priority } from "./modelArgs";
 import type { RegistryLoginArgs } from "./imageArgs";
 
 /** A model on the host, as `ModelRepository` has stored it. */
@@ -16,6 +17,19 @@ export interface ServedModelArgs {
    * @example "0123456789abcdef"
    */
   digest: pulumi.Input<string>;
+  /**
+   * The model's priority: the most urgent is loaded first. An integer from -255 to 255, or one of max
+   * (255), default (0), min (-255).
+   * @default "default"
+   * @example max
+   */
+  priority?: pulumi.Input<Priority>;
+  /**
+   * Models that are loaded before this one.
+   * @default []
+   * @example ["my-model"]
+   */
+  dependsOn?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /** How much Triton logs. Each level includes the ones before it. */

@@ -1,0 +1,72 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import type { HostLocationArgs } from "./hostCommand";
+
+const AGENT = path.join(__dirname, "agent");
+
+/** What the line with a command's result begins with; a login shell may print lines of its own before. */
+const RESULT = "xsched-triton-result ";
+
+/** The words that run install-agent.py, which makes the host's folder and puts the agent there. */
+export function bootstrapCommand(...words: pulumi.Input<string>[]): pulumi.Input<string>[] {
+  return ["sh", "-c", textOf("find-python.sh"), "find-python.sh", textOf("install-agent.py"), ...words];
+}
+
+/** The sources of the agent, `{path: text}` as JSON: standard input of `install-agent.py install`. */
+export function agentBundle(): string {
+  const files = ["__main__.py", ...pythonFiles("agent")].sort();
+  const texts = files.map((file) => [file, fs.readFileSync(path.join(AGENT, file), "utf8")]);
+  return JSON.stringify(Object.fromEntries(texts));
+}
+
+function pythonFiles(folder: string): string[] {
+  return fs
+    .readdirSync(path.join(AGENT, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const file = path.posix.join(folder, entry.name);
+      return entry.isDirectory() ? pythonFiles(file) : [file];
+    })
+    .filter((file) => file.endsWith(".py"));
+}
+
+function textOf(file: string): string {
+  return fs.readFileSync(path.join(__dirname, file), "utf8");
+}
+
+/** Runs a command of the agent that `TritonHost` has installed; components/host/agent/README.md lists them. */
+export function agentCommand(
+  location: HostLocationArgs,
+  command: string,
+  ...words: pulumi.Input<string>[]
+): pulumi.Input<string>[] {
+  return [pulumi.interpolate`${location.directory}/bin/agent`, command, ...words];
+}
+
+/**
+ * As `agentCommand`, to undo what a command has done. On a machine without the agent there is nothing to undo: its
+ * address may have passed to it from another.
+ */
+export function agentRemoval(
+  location: HostLocationArgs,
+  command: string,
+  ...words: pulumi.Input<string>[]
+): pulumi.Input<string>[] {
+  return ["sh", "-c", '[ ! -e "$1" ] || exec "$@"', "sh", ...agentCommand(location, command, ...words)];
+}
+
+/**
+ * What a command of the agent has answered.
+ *
+ * @throws Error if it has not
+ */
+export function resultOf<T>(stdout: string): T {
+  const line = stdout
+    .split("\n")
+    .reverse()
+    .find((text) => text.startsWith(RESULT));
+  if (line === undefined) throw new Error(`the host has not answered: ${stdout.slice(-1000)}`);
+  return JSON.parse(line.slice(RESULT.length)) as T;
+}
