@@ -62,11 +62,11 @@ export function agentRemoval(
  *
  * @throws Error if it has not
  */
-export function resultOf<T>(stdout: string): T {
+export function resultOf(stdout: string): unknown {
   const line = stdout
     .split("\n")
     .reverse()
     .find((text) => text.startsWith(RESULT));
   if (line === undefined) throw new Error(`the host has not answered: ${stdout.slice(-1000)}`);
-  return JSON.parse(line.slice(RESULT.length)) as T;
+  return JSON.parse(line.slice(RESULT.length));
 }

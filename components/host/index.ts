@@ -1,11 +1,6 @@
 export { agentCommand, agentRemoval, resultOf } from "./agentCommand";
 export { type AccessCommands, accessCommands, AwsGpuHost } from "./aws";
 export { toRemoteConnection } from "./connection";
-export {
-  hostCommand,
-  hostIdentity,
-  type HostLocationArgs,
-  resolveLocation,
-} from "./hostCommand";
+export { hostCommand, hostIdentity, type HostLocationArgs, resolveLocation } from "./hostCommand";
 export { HostServices } from "./hostServices";
 export { type HostLocation, type SshMachine, TritonHost } from "./tritonHost";

@@ -57,7 +57,10 @@ def require_private(folder):
         mode = status.st_mode
         mine = status.st_uid in (os.geteuid(), 0)
         if place == folder and status.st_uid != os.geteuid():
-            fail(f"{folder} belongs to another user than {user()}", f"chown it to {user()}, or choose another folder")
+            fail(
+                f"{folder} belongs to another user than {user()}",
+                f"chown it to {user()}, or choose another folder",
+            )
         if not mine:
             owner = status.st_uid
             fail(
@@ -85,7 +88,7 @@ def read_marker(folder):
 
 def claim(directory, project, stack):
     """Makes the folder, unless it is somebody else's, and says whose it is."""
-    wanted = Path(os.path.expanduser(directory))
+    wanted = Path(directory).expanduser()
     try:
         wanted.mkdir(parents=True, exist_ok=True, mode=0o755)
     except OSError as error:
@@ -115,11 +118,11 @@ def write(path, text, mode):
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         os.fchmod(file.fileno(), mode)
-    os.replace(name, path)
+    Path(name).replace(path)
 
 
 def install(directory, token):
-    """Makes the program. One that runs keeps the file that it has open; one that starts finds old or new, never half."""
+    """Makes the program. One that runs keeps the file that it has open; one that starts finds old or new."""
     os.umask(0o022)
     folder = Path(directory)
     programs = folder / "bin"
@@ -139,7 +142,7 @@ def install(directory, token):
         zipapp.create_archive(source, program, interpreter=f"{sys.executable} -I")
         program.chmod(0o755)
         programs.mkdir(exist_ok=True)
-        os.replace(program, programs / "agent")
+        program.replace(programs / "agent")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     # Of a release before the agent.
@@ -151,7 +154,7 @@ def install(directory, token):
 
 def remove(directory):
     """Removes the folder with all that a deployment has left in it."""
-    folder = Path(os.path.expanduser(directory))
+    folder = Path(directory).expanduser()
     program = folder / "bin/agent"
     if not folder.is_dir():
         return

@@ -70,7 +70,7 @@ export class TritonHost extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    const claimed = folder.stdout.apply((text) => resultOf<{ directory: string }>(text).directory);
+    const claimed = folder.stdout.apply((text) => (resultOf(text) as { directory: string }).directory);
     const agent = hostCommand(
       `${name}-agent`,
       { ssh, directory: claimed, run: bootstrapCommand("install", claimed), stdin: agentBundle() },
@@ -78,7 +78,7 @@ export class TritonHost extends pulumi.ComponentResource {
     );
     // Whoever uses the folder runs the agent in it, so it is known when that is there.
     this.directory = pulumi.all([claimed, agent.id]).apply(([known]) => known);
-    const facts = agent.stdout.apply((text) => resultOf<HostFacts>(text));
+    const facts = agent.stdout.apply((text) => resultOf(text) as HostFacts);
     this.gpus = facts.apply(({ gpus }) => [...gpus]);
     this.docker = facts.apply(({ docker }) => docker);
     this.location = pulumi.all([this.directory, withoutKey(ssh)]).apply(([known, machine]) => ({

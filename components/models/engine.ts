@@ -42,7 +42,7 @@ export function buildEngines(
   );
   return {
     source: pulumi.interpolate`${location.directory}/engines/ready/${model}`,
-    digest: built.stdout.apply((text) => resultOf<{ digest: string }>(text).digest),
+    digest: built.stdout.apply((text) => (resultOf(text) as { digest: string }).digest),
     dependsOn: [built],
   };
 }

@@ -86,7 +86,7 @@ export class TritonServer extends pulumi.ComponentResource {
       { parent: this, dependsOn: process },
     );
 
-    this.version = process.stdout.apply((text) => resultOf<{ version: string }>(text).version);
+    this.version = process.stdout.apply((text) => (resultOf(text) as { version: string }).version);
     this.endpoints = pulumi
       .all([options, served.stdout])
       .apply(([{ address, httpPort, grpcPort, metricsPort }]) => ({
