@@ -12,6 +12,7 @@ import pytest
 from agent.errors import HostError
 from agent.processes import process_start
 from agent.server.settings import read_settings
+from agent.server.supervision import read_supervisor
 from stand_in_host import RUNTIME, Host, eventually, free_ports
 
 
@@ -296,8 +297,10 @@ def test_takes_over_the_server_of_a_release_before_the_agent(host: Host, tmp_pat
     former = subprocess.Popen(["bash", str(script), str(host.directory.path)])
     with contextlib.ExitStack() as stack:
         stack.callback(former.kill)
-        eventually(lambda: host.servers and host.triton.request("GET", "/v2/health/live").ok)
-        assert host.triton.load("scale", 10).ok
+        eventually(
+            lambda: read_supervisor(host.directory) and host.triton.request("GET", "/v2/health/live").ok
+        )
+        assert host.triton.load("scale", 60) == (True, "", False, False)
         pid = host.server_pid
         host.run("start", body={**host.settings, "arguments": ["--log-verbose=0"]})
         assert host.server_pid == pid
