@@ -1,0 +1,465 @@
+"""Models: stored, served, reloaded, removed, and what happens when one does harm."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from agent.directory import HostDirectory
+from agent.errors import HostError
+from agent.models.wanted import linked, read_noted, read_wanted
+from agent.server.record import ConductBook, mark_load, read_marks
+from agent.triton import Triton
+from stand_in_host import Host, eventually
+
+PRIORITY = (
+    'name: "{name}"\nparameters: {{ key: "xsched_priority" value: {{ string_value: "{priority}" }} }}\n'
+)
+
+
+@pytest.fixture
+def host(host: Host) -> Host:
+    """A server without models."""
+    host.start()
+    return host
+
+
+def test_exactly_what_is_wanted_is_served(host: Host) -> None:
+    one, two, three = (host.store(name) for name in ("one", "two", "three"))
+    assert host.serve(one, two)["models"] == [
+        {"name": "one", "version": "1"},
+        {"name": "two", "version": "1"},
+    ]
+    host.serve(two, three)
+    assert host.ready("two", "three")
+    assert not host.ready("one")
+    assert linked(host.directory) == {"two": two["digest"], "three": three["digest"]}
+    with pytest.raises(HostError, match="the model two is still active"):
+        host.run("remove-model", "two")
+    host.run("remove-model", "one")
+    assert not (host.directory.store / "one").exists()
+    host.run("unserve")
+    assert not host.ready("two")
+    assert linked(host.directory) == {}
+
+
+def test_a_new_state_of_a_model_replaces_the_former(host: Host) -> None:
+    host.serve(host.store("scale", {"tensor": "OLD"}))
+    host.serve(host.store("scale", {"tensor": "NEW"}))
+    facts = host.triton.facts("scale")
+    assert facts is not None
+    assert facts.inputs[0]["name"] == "NEW"
+
+
+def test_an_unchanged_model_is_not_loaded_again(host: Host) -> None:
+    model = host.store("scale")
+    host.serve(model)
+    host.infer("scale")
+    host.serve(model)
+    assert '"count": 1' in host.triton.request("GET", "/v2/models/stats").body
+
+
+def test_a_priority_that_somebody_has_changed_is_put_back(host: Host) -> None:
+    config = PRIORITY.format(name="scale", priority=5)
+    model = {**host.store("scale", config=config), "priority": 5}
+    host.serve(model)
+    changed = {"parameters": {"xsched_priority": {"string_value": "-9"}}}
+    host.run("reload", "scale", body=changed)
+    assert host.triton.facts("scale").priority == -9
+    assert "models" in host.run("inspect")["repairs"]
+    host.serve(model)
+    assert host.triton.facts("scale").priority == 5
+
+
+def test_reload_takes_only_what_is_deployed(host: Host) -> None:
+    host.serve(host.store("scale"))
+    host.run("reload", "scale")
+    with pytest.raises(HostError, match="the model nope is not deployed"):
+        host.run("reload", "nope")
+    (host.directory.store / "scale" / linked(host.directory)["scale"] / "1/behaviour.json").write_text(
+        '{"refuse": "no room"}'
+    )
+    with pytest.raises(HostError, match="no room"):
+        host.run("reload", "scale")
+    assert host.ready("scale")
+
+
+def test_a_state_that_triton_refuses_leaves_the_former(host: Host) -> None:
+    good = host.store("scale")
+    host.serve(good)
+    with pytest.raises(HostError, match=r"Triton cannot load the model scale: .*no such device") as raised:
+        host.serve(host.store("scale", {"refuse": "no such device"}))
+    assert "the version that served before still serves" in raised.value.fix
+    assert host.ready("scale")
+    assert linked(host.directory)["scale"] == good["digest"]
+
+
+def test_a_first_state_that_triton_refuses_is_named(host: Host) -> None:
+    with pytest.raises(HostError, match="no such device") as raised:
+        host.serve(host.store("other"), host.store("scale", {"refuse": "no such device"}))
+    assert "the other models are not affected" in raised.value.fix
+    assert host.ready("other")
+    assert list(linked(host.directory)) == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (
+            {"poll": "dynamic batching preferred size must be <= max batch size for scale"},
+            "preferred size must be",
+        ),
+        (
+            {"text_format": '5:17: Message type "inference.ModelConfig" has no field named "x".'},
+            "5:17: Message type",
+        ),
+    ],
+)
+def test_what_triton_says_in_its_log_only(host: Host, behaviour: "dict[str, str]", reason: str) -> None:
+    with pytest.raises(HostError, match=reason):
+        host.serve(host.store("scale", behaviour))
+
+
+def test_what_is_not_stored_cannot_be_served(host: Host) -> None:
+    with pytest.raises(HostError, match="the model scale is not stored as 0"):
+        host.serve({"name": "scale", "digest": "0"})
+
+
+def test_an_ensemble_and_its_steps_change_together(host: Host) -> None:
+    def deploy(tensor: str) -> None:
+        step = host.store("a_step", {"tensor": tensor})
+        other = host.store("z_step", {"tensor": tensor})
+        whole = host.store("m_ensemble", {"needs": {"a_step": tensor, "z_step": tensor}})
+        host.serve({**whole, "priority": 9, "dependsOn": ["a_step", "z_step"]}, step, other)
+        assert host.ready("a_step", "z_step", "m_ensemble")
+
+    deploy("X")
+    deploy("Y")
+    host.kill_server()
+    assert host.ready("a_step", "z_step", "m_ensemble")
+
+
+def test_a_step_that_its_ensemble_cannot_use_goes_back(host: Host) -> None:
+    step = host.store("step", {"tensor": "X"})
+    whole = {**host.store("ensemble", {"needs": {"step": "X"}}), "dependsOn": ["step"]}
+    host.serve(step, whole)
+    with pytest.raises(HostError, match=r"ensemble cannot work with it: .*has no input 'X'"):
+        host.serve(host.store("step", {"tensor": "Y"}), whole)
+    assert host.ready("step", "ensemble")
+    assert linked(host.directory)["step"] == step["digest"]
+
+
+def test_models_that_wait_for_each_other_are_refused(host: Host) -> None:
+    one, two = host.store("one"), host.store("two")
+    with pytest.raises(HostError, match="depend on each other in a circle: one, two"):
+        host.serve({**one, "dependsOn": ["two"]}, {**two, "dependsOn": ["one"]})
+
+
+def test_a_model_that_ends_the_server_at_load_is_set_aside(host: Host) -> None:
+    good = host.store("good")
+    host.serve(good)
+    bad = host.store("bad", {"ends_at_load": 99})
+    with pytest.raises(HostError, match="it ended the server while it was loaded"):
+        host.serve(good, bad)
+    assert host.ready("good")
+    # Once more, and not again.
+    with pytest.raises(HostError, match="it ended the server while it was loaded twice"):
+        host.serve(good, bad)
+    number = host.run_record.number
+    with pytest.raises(HostError, match="it is set aside"):
+        host.serve(good, bad)
+    assert host.run_record.number == number
+    host.serve(good, host.store("bad"))
+    assert host.ready("good", "bad")
+    assert host.aside() == []
+
+
+def test_a_state_that_ends_the_server_leaves_the_former(host: Host) -> None:
+    former = host.store("scale")
+    host.serve(former)
+    with pytest.raises(HostError, match="ended the server") as raised:
+        host.serve(host.store("scale", {"ends_at_load": 99}))
+    assert "still serves" in raised.value.fix
+    assert host.ready("scale")
+    assert linked(host.directory)["scale"] == former["digest"]
+    # The digest that goes back has a clean record.
+    assert host.aside() == []
+    host.kill_server()
+    assert host.ready("scale")
+
+
+def test_of_models_loaded_together_the_one_that_ends_the_server_is_found(host: Host) -> None:
+    good = [host.store(f"good{number}") for number in range(3)]
+    bad = host.store("bad", {"ends_at_load": 99})
+    with pytest.raises(HostError, match="Triton cannot load the model bad") as raised:
+        host.serve(*good, bad)
+    assert "good" not in raised.value.what
+    assert host.ready("good0", "good1", "good2")
+    assert host.aside() == ["bad"]
+
+
+def test_a_server_that_ends_once_at_load_is_no_fault_of_the_model(host: Host) -> None:
+    model = host.store("scale")
+    host.serve(model)
+    (host.directory.store / "scale" / model["digest"] / "1/behaviour.json").write_text('{"ends_at_load": 1}')
+    os.kill(host.server_pid, signal.SIGKILL)
+    eventually(lambda: host.phase == "serving" and host.ready("scale"))
+    assert host.aside() == []
+
+
+def test_a_model_that_ends_the_server_at_inference_is_set_aside(host: Host) -> None:
+    good = host.store("good")
+    host.serve(good)
+    # Of two that are as likely, it is the one that was changed last.
+    host.serve(good, host.store("bad", {"ends_at_inference": 99}))
+    for ends in (1, 2):
+        assert not host.infer("bad")
+        eventually(lambda ends=ends: host.run_record.number == ends + 1 and host.phase == "serving")
+    assert host.aside() == ["bad"]
+    assert host.ready("good")
+    assert host.run("status")["models"][0]["reason"].startswith("it is the likeliest cause")
+    host.serve(good, host.store("bad"))
+    assert host.ready("bad")
+
+
+def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> None:
+    host.start(loadTimeoutSeconds=1)
+    good = host.store("good")
+    host.serve(good)
+    pid = host.server_pid
+    with pytest.raises(HostError, match="it did not finish loading within 1 s"):
+        host.serve(good, host.store("hanging", {"stub": True}))
+    assert host.server_pid == pid
+    assert host.ready("good")
+
+
+def test_a_load_that_hangs_for_ever_ends_the_server(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.models.loader._AFTER_END", 0)
+    host.start(loadTimeoutSeconds=1)
+    good = host.store("good")
+    host.serve(good)
+    pid = host.server_pid
+    with pytest.raises(HostError, match="it did not finish loading"):
+        host.serve(good, host.store("hanging", {"hold": str(tmp_path / "never")}))
+    assert host.server_pid != pid
+    assert host.ready("good")
+    assert host.aside() == ["hanging"]
+    host.serve(good, host.store("hanging"))
+    assert host.ready("good", "hanging")
+
+
+def test_a_load_delays_no_other(host: Host, tmp_path: Path) -> None:
+    gate = tmp_path / "open"
+    good = host.store("good")
+    host.serve(good)
+    slow = host.store("slow", {"hold": str(gate)})
+    deployment = host.spawn("serve", body={"models": [good, slow]})
+    eventually(lambda: host.triton.loading() == ["slow"])
+    assert host.infer("good")
+    gate.touch()
+    assert deployment.wait(60) == 0
+    assert host.ready("slow")
+
+
+def test_two_deployments_at_once_are_one_after_the_other(host: Host, tmp_path: Path) -> None:
+    gate = tmp_path / "open"
+    slow, other = host.store("slow", {"hold": str(gate)}), host.store("other")
+    first = host.spawn("serve", body={"models": [slow]})
+    eventually(lambda: host.triton.loading() == ["slow"])
+    second = host.spawn("serve", body={"models": [other]})
+    third = host.spawn("stop")
+    gate.touch()
+    out, err = first.communicate(timeout=60)
+    assert first.returncode == 0, err
+    assert json.loads(out.decode().partition(" ")[2])["models"] == [{"name": "slow", "version": "1"}]
+    second.communicate(timeout=60)
+    third.communicate(timeout=60)
+    assert third.returncode == 0
+    assert host.servers == []
+
+
+def test_a_deployment_killed_during_a_load_is_finished_by_the_next(host: Host, tmp_path: Path) -> None:
+    gate = tmp_path / "open"
+    slow, other = host.store("slow", {"hold": str(gate)}), host.store("other")
+    first = host.spawn("serve", body={"models": [slow, other]})
+    eventually(lambda: host.triton.loading() == ["slow"] and host.ready("other"))
+    first.kill()
+    first.communicate()
+    assert "slow" in [mark.model for mark in read_marks(host.directory)]
+    gate.touch()
+    # Its mark goes, so that nobody is blamed for what happens later.
+    eventually(lambda: not read_marks(host.directory))
+    host.serve(slow, other)
+    assert host.ready("slow", "other")
+
+
+def test_a_mark_that_was_left_of_a_load_that_failed_goes_too(host: Host) -> None:
+    host.serve(host.store("scale"))
+    mark_load(host.directory, "gone", "0")
+    file = host.directory.server / "loading/gone"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "start": "another process"}))
+    eventually(lambda: not read_marks(host.directory))
+
+
+def test_what_a_killed_deployment_has_not_unloaded_is_unloaded_by_the_next(host: Host) -> None:
+    one, two = host.store("one"), host.store("two")
+    host.serve(one, two)
+    # As if it had been killed between the link and the unload.
+    (host.directory.repository / "two").unlink()
+    assert "two" in host.triton.serving()
+    assert "models" in host.run("inspect")["repairs"]
+    host.serve(one)
+    assert host.triton.serving() == ["one"]
+
+
+def test_a_model_that_a_client_has_unloaded_is_served_again(host: Host) -> None:
+    model = host.store("scale")
+    host.serve(model)
+    assert host.run("inspect") == {"repairs": {}}
+    host.triton.unload("scale", 10)
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    host.serve(model)
+    assert host.ready("scale")
+
+
+def test_a_deployment_waits_for_a_server_that_starts_again(host: Host) -> None:
+    model = host.store("scale")
+    host.serve(model)
+    os.kill(host.server_pid, signal.SIGKILL)
+    host.serve(model)
+    assert host.ready("scale")
+
+
+def test_nothing_is_served_without_a_server(host: Host) -> None:
+    model = host.store("scale")
+    host.kill_supervisor()
+    os.kill(host.server_pid, signal.SIGKILL)
+    eventually(lambda: not host.servers)
+    with pytest.raises(HostError, match=r"Triton does not answer at 127.0.0.1"):
+        host.serve(model)
+    host.run("unserve")
+    host.run("resume")
+    host.serve(model)
+
+
+def test_a_supervisor_killed_before_a_model_ends_the_server(host: Host) -> None:
+    good = host.store("good")
+    host.serve(good)
+    host.kill_supervisor()
+    with pytest.raises(HostError, match="ended the server"):
+        host.serve(good, host.store("bad", {"ends_at_load": 99}))
+    assert host.ready("good")
+
+
+class BrokenTriton(Triton):
+    """Every load is done, and its answer lost."""
+
+    def load(self, *arguments: object, **named: object) -> object:  # type: ignore[override]
+        return super().load(*arguments, **named)._replace(ok=False, lost=True)  # type: ignore[arg-type]
+
+
+def test_a_connection_that_breaks_is_no_end_of_the_server(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing to wait for, there is no wait: the time for a restart would be over here."""
+    monkeypatch.setattr("agent.server.settings.Triton", BrokenTriton)
+    monkeypatch.setattr("agent.models.serve._RESTART_SECONDS", 1_000_000)
+    host.serve(host.store("scale"))
+    assert host.ready("scale")
+
+
+def test_a_link_that_leads_nowhere_is_a_model_that_is_gone(host: Host) -> None:
+    model, other = host.store("scale"), host.store("other")
+    host.serve(model, other)
+    for path in [*(host.directory.store / "scale").rglob("*")][::-1]:
+        path.unlink() if path.is_file() else path.rmdir()
+    assert set(host.run("inspect")["repairs"]) == {"model:scale", "models"}
+    number = host.run_record.number
+    os.kill(host.server_pid, signal.SIGKILL)
+    eventually(lambda: host.run_record.number > number and host.phase == "serving")
+    assert host.ready("other")
+    again = host.store("scale")
+    host.serve(again, other)
+    assert host.ready("scale", "other")
+
+
+def test_links_that_are_not_ours_are_left_alone(host: Host, tmp_path: Path) -> None:
+    host.serve(host.store("scale"))
+    foreign = {
+        "mine": str(tmp_path),
+        "up": "../store/up/..",
+        "odd name": "../x",
+        ".hidden": "../store/.hidden/1",
+    }
+    for name, target in foreign.items():
+        (host.directory.repository / name).symlink_to(target)
+    assert list(linked(host.directory)) == ["scale"]
+    host.run("unserve")
+    assert all((host.directory.repository / name).is_symlink() for name in foreign)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        '{"models": 5}',
+        '{"models": [5]}',
+        '{"models": [{"name": "scale"}]}',
+        '{"models": [{"name": "scale", "digest": "1", "priority": "high"}]}',
+        '{"models": [{"name": "scale", "digest": "1", "dependsOn": 7}]}',
+        '{"models": [{"name": "scale", "digest": "1", "dependsOn": ["scale"]}]}',
+    ],
+)
+def test_a_scribbled_list_of_models_is_none(directory: HostDirectory, text: str) -> None:
+    directory.repository.mkdir(parents=True)
+    (directory.repository / "scale").symlink_to("../store/scale/1")
+    (directory.models / "wanted.json").write_text(text)
+    assert read_noted(directory) == []
+    assert [(model.name, model.digest) for model in read_wanted(directory)] == [("scale", "1")]
+
+
+def test_status_before_during_and_after(host: Host) -> None:
+    config = PRIORITY.format(name="scale", priority=-3) + "decoupled: true\nsequence_batching {}\n"
+    host.serve({**host.store("scale", config=config), "priority": -3})
+    [model] = host.run("status")["models"]
+    assert model == {
+        "name": "scale",
+        "version": "1",
+        "priority": -3,
+        "ready": True,
+        "reason": "",
+        "setAside": False,
+        "inputs": [{"name": "INPUT", "datatype": "FP32", "shape": [1]}],
+        "decoupled": True,
+        "sequence": True,
+        "ensemble": False,
+    }
+    measured = host.run("measure")
+    assert measured["metrics"] == "nv_inference_count 1\n"
+    assert measured["statistics"]["model_stats"][0]["name"] == "scale"
+    assert "this server runs as a process" in measured["noQueues"]
+    assert host.run("ask", "GET", "/v2")["status"] == 200
+    host.triton.unload("scale", 10)
+    assert host.run("status")["models"][0]["reason"] == "unloaded"
+    host.run("drain", "9")
+    with pytest.raises(HostError, match="Triton does not answer"):
+        host.run("ask", "GET", "/v2")
+    assert host.run("measure")["statistics"] is None
+    with pytest.raises(SystemExit) as ended:
+        host.run("scheduler", "stats")
+    assert ended.value.code == 3
+
+
+def test_a_model_that_changes_has_a_clean_record(directory: HostDirectory) -> None:
+    book = ConductBook(directory)
+    directory.server.mkdir()
+    book.update("scale", "1", load_crashes=2, aside="it did")
+    assert book.of("scale", "2").aside == ""
+    book.update("scale", "2", served=True)
+    assert book.of("scale", "1").load_crashes == 0
+    book.forget("scale")
+    assert not book.of("scale", "2").served
