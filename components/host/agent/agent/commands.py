@@ -1,6 +1,5 @@
 """The commands, and how one is run."""
 
-import errno
 import importlib
 import json
 import signal
@@ -102,10 +101,8 @@ def run(directory: HostDirectory, name: str, words: List[str], text: Optional[st
 
 
 def _explain(error: OSError) -> HostError:
-    """What the system refuses: a fault of the machine, such as a disk that is full."""
+    """What the system refuses, for example because a folder is somebody else's."""
     what = f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HostError(what, "free some of the disk: 'df' shows which one is full; then deploy again")
     return HostError(what, "read the reason; deploy again when it is mended")
 
 

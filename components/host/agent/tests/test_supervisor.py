@@ -1,0 +1,584 @@
+"""What the supervisor does, look by look, with a server and a clock that do as they are told."""
+
+import contextlib
+import json
+import os
+import threading
+import time as real_time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set
+
+import pytest
+from agent.directory import HostDirectory
+from agent.errors import HostError
+from agent.models.wanted import Wanted, write_wanted
+from agent.server import supervisor as module
+from agent.server.record import (
+    ENDED,
+    FAILED,
+    SERVING,
+    STARTING,
+    ConductBook,
+    Mark,
+    Run,
+    read_marks,
+    read_run,
+    write_mark,
+    write_run,
+)
+from agent.server.settings import Settings, parse_settings, write_settings
+from agent.server.supervision import claim
+from agent.server.supervisor import Supervisor, supervise
+from agent.triton import Health
+from agent.triton.http import Answer
+
+SETTINGS: Dict[str, Any] = {
+    "kind": "process",
+    "httpPort": 1,
+    "grpcPort": 2,
+    "metricsPort": 3,
+    "address": "127.0.0.1",
+    "exitTimeoutSeconds": 5,
+    "logMegabytes": 2,
+    "loadTimeoutSeconds": 60,
+}
+
+
+class StandInTriton:
+    def __init__(self) -> None:
+        self.live = Health.LIVE
+        self.loaded: Set[str] = set()
+        self.busy: List[str] = []
+        self.worked: Dict[str, int] = {}
+
+    def health(self) -> Health:
+        return self.live
+
+    def ready(self, model: str) -> bool:
+        return model in self.loaded
+
+    def loading(self) -> List[str]:
+        return self.busy
+
+    def request(self, *_: Any) -> Answer:
+        stats = [
+            {"name": name, "inference_stats": {"success": {"count": count}}}
+            for name, count in self.worked.items()
+        ]
+        return Answer(200, json.dumps({"model_stats": stats}))
+
+
+class StandInRuntime:
+    """A server that runs until it is told to end."""
+
+    def __init__(self, triton: StandInTriton) -> None:
+        self.triton = triton
+        self.identity = ""
+        self.launches = 0
+        self.refusals: List[Exception] = []
+        self.ended: Optional[str] = None
+        self.found = False
+        self.released = False
+
+    def adopt(self) -> bool:
+        return self.found
+
+    def launch(self) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.launches += 1
+        self.identity = f"run {self.launches}"
+        self.ended, self.found = None, True
+        self.triton.loaded = set()
+        self.triton.worked = {}
+
+    def poll(self) -> Optional[str]:
+        return self.ended
+
+    def end(self, how: str = "status 9") -> None:
+        self.ended, self.found = how, False
+
+    def housekeep(self) -> bool:
+        return False
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Scene:
+    """A supervisor, and what happens between its looks."""
+
+    def __init__(self, directory: HostDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        self.now = 1000.0
+        self.triton = StandInTriton()
+        self.runtime = StandInRuntime(self.triton)
+        #: What each load does, by model; it may end the server.
+        self.loads: Dict[str, Callable[[], None]] = {}
+        self.tried: List[str] = []
+        self.monkeypatch = monkeypatch
+        self._play: Iterator[None] = iter(())
+        monkeypatch.setattr(module, "time", self)
+        monkeypatch.setattr(Settings, "triton", property(lambda _: self.triton))
+        monkeypatch.setattr(module, "Loader", self.loader)
+        directory.server.mkdir(parents=True)
+        write_settings(directory, parse_settings(SETTINGS))
+        claim(directory)
+
+    # The clock.
+    strftime = staticmethod(real_time.strftime)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            real_time.sleep(0.001)
+            return
+        self.now += seconds
+        real_time.sleep(0.0002)
+        try:
+            next(self._play)
+        except StopIteration:
+            self.supervisor.leave()
+
+    # What loads.
+    def loader(self, *_: Any) -> "Scene":
+        return self
+
+    def load_all(self, models: List[Wanted], last: Set[str], done: Callable[..., None]) -> None:
+        for model in sorted(models, key=lambda model: (model.name in last, model.name)):
+            self.tried.append(model.name)
+            if model.name in self.loads:
+                self.loads[model.name]()
+                if self.runtime.ended:
+                    return
+            self.triton.loaded.add(model.name)
+            ConductBook(self.directory).update(model.name, model.digest, served=True)
+
+    def models(self, *names: str) -> None:
+        self.directory.repository.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (self.directory.repository / name).symlink_to(f"../store/{name}/1")
+        write_wanted(self.directory, [Wanted(name, "1") for name in names])
+
+    def play(self, steps: Iterator[None]) -> None:
+        self._play = steps
+        self.supervisor = Supervisor(self.directory, parse_settings(SETTINGS), self.runtime)
+        self.supervisor.supervise()
+        assert self.runtime.released
+
+    def until(self, condition: Callable[[], Any]) -> Iterator[None]:
+        for _ in range(30_000):
+            if condition():
+                return
+            yield
+        raise AssertionError("it has not come about")
+
+    def phase(self, phase: str, launches: int = 0) -> Iterator[None]:
+        return self.until(lambda: self.run.phase == phase and self.runtime.launches >= launches)
+
+    @property
+    def run(self) -> Run:
+        return read_run(self.directory) or Run(0, "")
+
+    @property
+    def conduct(self) -> ConductBook:
+        return ConductBook(self.directory)
+
+    @property
+    def aside(self) -> List[str]:
+        return sorted(self.conduct.aside())
+
+    @property
+    def log(self) -> str:
+        return (self.directory.server / "logs/triton.log").read_text("utf-8")
+
+
+@pytest.fixture
+def scene(directory: HostDirectory, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(directory, monkeypatch)
+
+
+def test_starts_and_loads(scene: Scene) -> None:
+    scene.models("one", "two")
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        assert scene.run == Run(1, SERVING, "run 1", "", True)
+
+    scene.play(steps())
+    assert scene.tried == ["one", "two"]
+    assert "supervisor: leaving tritonserver as it is" in scene.log
+
+
+def test_waits_longer_after_each_end_and_no_longer_after_a_steady_run(scene: Scene) -> None:
+    delays: List[float] = []
+
+    def steps() -> Iterator[None]:
+        for launches in range(1, 9):
+            yield from scene.phase(SERVING, launches)
+            if launches == 8:
+                scene.now += 60
+            ended = scene.now
+            scene.runtime.end()
+            yield from scene.until(lambda: scene.runtime.launches > launches)  # noqa: B023
+            delays.append(scene.now - ended)
+
+    scene.play(steps())
+    assert delays == sorted(delays[:7]) + delays[7:]
+    assert delays[6] == pytest.approx(10, abs=0.5)
+    assert delays[7] == pytest.approx(0.25, abs=0.5)
+
+
+def test_a_server_that_cannot_be_launched_is_tried_again(scene: Scene) -> None:
+    scene.runtime.refusals = [HostError("Docker is away", "start it"), OSError(28, "No space left on device")]
+    seen: List[str] = []
+
+    def steps() -> Iterator[None]:
+        yield from scene.until(lambda: seen.append(scene.run.reason) or scene.run.phase == SERVING)
+
+    scene.play(steps())
+    assert {"Docker is away", "[Errno 28] No space left on device"} <= set(seen)
+
+
+def test_a_server_that_is_not_live_has_failed(scene: Scene) -> None:
+    scene.triton.live = Health.FAILED
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(FAILED)
+        for _ in range(20):
+            yield
+
+    scene.play(steps())
+    assert scene.run.reason == "Triton says that it is not live"
+    assert scene.runtime.launches == 1
+
+
+def test_a_server_that_ends_before_it_answers_has_a_reason(scene: Scene) -> None:
+    scene.triton.live = Health.DOWN
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(STARTING)
+        scene.runtime.end("status 1")
+        yield from scene.phase(ENDED)
+        assert scene.run == Run(1, ENDED, "run 1", "status 1", False)
+
+    scene.play(steps())
+
+
+@pytest.mark.parametrize("phase", [SERVING, FAILED])
+def test_takes_over_where_the_former_supervisor_was(scene: Scene, phase: str) -> None:
+    scene.runtime.found, scene.runtime.identity = True, "run 7"
+    write_run(scene.directory, Run(7, phase, "run 7", "", True))
+
+    def steps() -> Iterator[None]:
+        yield
+        assert scene.run == Run(7, phase, "run 7", "", True)
+
+    scene.play(steps())
+    assert scene.runtime.launches == 0
+
+
+def test_takes_over_a_server_that_nobody_has_noted(scene: Scene) -> None:
+    scene.models("one", "two")
+    scene.triton.loaded = {"one"}
+    scene.runtime.found, scene.runtime.identity = True, "run 7"
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+    assert scene.runtime.launches == 0
+    # What it serves already is not loaded again.
+    assert scene.tried == ["two"]
+
+
+def test_leaves_to_another_supervisor(scene: Scene) -> None:
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        (scene.directory.server / "supervisor").write_text("1 2 3 4\n")
+        for _ in range(1000):
+            yield
+        raise AssertionError("it goes on")
+
+    scene.play(steps())
+
+
+def mark(scene: Scene, name: str, late: bool = False) -> Callable[[], None]:
+    """A load that ends the server."""
+
+    def load() -> None:
+        write_mark(scene.directory, Mark(name, "1", os.getpid(), "0", late))
+        scene.runtime.end("status 7")
+
+    return load
+
+
+def test_a_model_that_ends_the_server_at_its_first_load_is_set_aside_at_once(scene: Scene) -> None:
+    scene.models("bad", "good")
+    scene.loads["bad"] = mark(scene, "bad")
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        assert scene.aside == ["bad"]
+        assert scene.triton.loaded == {"good"}
+        assert scene.runtime.launches == 2
+
+    scene.play(steps())
+    assert "the model bad stays aside: it ended the server while it was loaded" in scene.log
+    assert read_marks(scene.directory) == []
+
+
+def test_a_model_that_has_served_gets_a_second_chance_last_and_alone(scene: Scene) -> None:
+    scene.models("bad", "good")
+    scene.conduct.update("bad", "1", served=True)
+    scene.loads["bad"] = mark(scene, "bad")
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        assert scene.runtime.launches == 3
+
+    scene.play(steps())
+    assert scene.tried == ["bad", "good", "bad", "good"]
+    assert scene.conduct.aside()["bad"].aside == "it ended the server while it was loaded twice"
+
+
+def test_of_several_loads_at_once_none_is_to_blame_yet(scene: Scene) -> None:
+    scene.models("a", "bad", "c")
+
+    def together() -> None:
+        write_mark(scene.directory, Mark("c", "1", 1, "0"))
+        mark(scene, "bad")()
+        scene.loads["bad"] = mark(scene, "bad")
+
+    scene.loads["bad"] = together
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+    assert scene.aside == ["bad"]
+    assert scene.triton.loaded == {"a", "c"}
+
+
+def test_a_load_that_never_ends_is_to_blame_whatever_else_was_loaded(scene: Scene) -> None:
+    scene.models("bad", "good")
+
+    def late() -> None:
+        write_mark(scene.directory, Mark("good", "1", 1, "0"))
+        mark(scene, "bad", late=True)()
+
+    scene.loads["bad"] = late
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+    assert scene.conduct.aside()["bad"].aside == "it did not finish loading"
+    assert scene.aside == ["bad"]
+
+
+def test_the_model_that_ends_a_server_at_work_is_found_among_many(scene: Scene) -> None:
+    """Whichever it is, also the least likely: the one that was changed first and answers often."""
+    names = [f"model{number}" for number in range(5)]
+    scene.models(*names)
+    for number, name in enumerate(names):
+        scene.conduct.update(name, "1", since=float(number))
+    accused: List[str] = []
+
+    def steps() -> Iterator[None]:
+        for launches in range(1, 9):
+            yield from scene.phase(SERVING, launches)
+            if "model0" in scene.aside:
+                return
+            scene.triton.worked = {"model0": 5}
+            scene.now += 3
+            for _ in range(3):
+                yield
+            scene.runtime.end()
+            yield from scene.phase(ENDED)
+            accused.extend(scene.aside)
+
+    scene.play(steps())
+    assert accused == ["model4", "model3", "model2", "model1", "model0"]
+    assert scene.aside == ["model0"]
+    assert "the model model4 comes back: without it the server ended as well" in scene.log
+
+
+def test_a_model_that_has_answered_since_is_less_likely(scene: Scene) -> None:
+    scene.models("new", "old")
+    scene.conduct.update("old", "1", since=1.0)
+    scene.conduct.update("new", "1", since=2.0)
+
+    def steps() -> Iterator[None]:
+        for launches in (1, 2):
+            yield from scene.phase(SERVING, launches)
+            scene.triton.worked = {"new": 1, "old": 0}
+            scene.now += 3
+            for _ in range(3):
+                yield
+            scene.runtime.end()
+            yield from scene.phase(ENDED)
+
+    scene.play(steps())
+    assert scene.aside == ["old"]
+
+
+def test_ends_that_are_far_apart_have_nothing_to_do_with_each_other(scene: Scene) -> None:
+    scene.models("one")
+
+    def steps() -> Iterator[None]:
+        for launches in (1, 2, 3):
+            yield from scene.phase(SERVING, launches)
+            scene.now += 601
+            scene.runtime.end()
+            yield from scene.phase(ENDED)
+
+    scene.play(steps())
+    assert scene.aside == []
+
+
+def test_a_server_without_models_ends_without_a_culprit(scene: Scene) -> None:
+    def steps() -> Iterator[None]:
+        for launches in (1, 2, 3):
+            yield from scene.phase(SERVING, launches)
+            scene.runtime.end()
+            yield from scene.phase(ENDED)
+
+    scene.play(steps())
+    assert scene.aside == []
+
+
+def test_marks_of_loads_that_nobody_waits_for_any_more(scene: Scene) -> None:
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        write_mark(scene.directory, Mark("going", "1", 1, "another"))
+        write_mark(scene.directory, Mark("gone", "1", 1, "another"))
+        scene.triton.busy = ["going"]
+        yield from scene.until(lambda: [entry.model for entry in read_marks(scene.directory)] == ["going"])
+        scene.triton.busy = []
+        yield from scene.until(lambda: not read_marks(scene.directory))
+
+    scene.play(steps())
+
+
+def test_what_a_full_disk_has_kept_back_is_written_later(scene: Scene) -> None:
+    full = [True]
+    write = module.write_run
+    scene.monkeypatch.setattr(module, "write_run", lambda *arguments: not full[0] and write(*arguments))
+
+    def steps() -> Iterator[None]:
+        for _ in range(50):
+            yield
+        full[0] = False
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+
+
+def test_a_full_disk_ends_no_supervisor(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.models("bad", "good")
+    scene.loads["bad"] = mark(scene, "bad")
+    full = [True]
+
+    def refuse(*arguments: Any, **named: Any) -> Any:
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return update(*arguments, **named)
+
+    update = ConductBook.update
+    monkeypatch.setattr(ConductBook, "update", refuse)
+
+    def steps() -> Iterator[None]:
+        yield from scene.until(lambda: scene.runtime.launches >= 3)
+        full[0] = False
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+    assert scene.triton.loaded == {"good"}
+    assert "No space left on device; going on" in scene.log
+
+
+def test_loads_that_could_not_be_begun_are_tried_again(scene: Scene) -> None:
+    scene.models("one")
+    failures = [OSError(28, "No space left on device"), HostError("no room", "make some")]
+
+    def load() -> None:
+        if failures:
+            raise failures.pop()
+
+    scene.loads["one"] = load
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+
+    scene.play(steps())
+    assert scene.tried == ["one"] * 3
+    assert scene.triton.loaded == {"one"}
+
+
+def test_a_deployment_that_somebody_has_stopped_keeps_nobody_waiting(scene: Scene) -> None:
+    scene.models("one")
+    scene.monkeypatch.setattr(module, "_LOCK_SECONDS", 0)
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+
+    with scene.directory.lock("loads"):
+        scene.play(steps())
+    assert scene.triton.loaded == {"one"}
+    assert f"(process {os.getpid()})" in scene.log
+
+
+def test_notes_go_into_a_file_of_their_own_beside_a_container(scene: Scene) -> None:
+    settings = parse_settings({**SETTINGS, "kind": "container", "image": "a@sha256:b"})
+    Supervisor(scene.directory, settings, scene.runtime).note("hello")
+    assert (scene.directory.server / "supervisor.log").read_text().endswith("supervisor: hello\n")
+
+
+def test_a_note_on_a_full_disk_is_lost(scene: Scene) -> None:
+    (scene.directory.server / "logs/triton.log").mkdir(parents=True)
+    Supervisor(scene.directory, parse_settings(SETTINGS), scene.runtime).note("hello")
+
+
+def test_statistics_that_are_none_say_nothing() -> None:
+    for text in (
+        "",
+        "5",
+        "{}",
+        '{"model_stats": [5]}',
+        '{"model_stats": [{"name": "x", "inference_stats": [1]}]}',
+    ):
+        assert module._successful(text) == set()
+
+
+def test_the_command(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: Dict[int, Any] = {}
+    monkeypatch.setattr(module.signal, "signal", handlers.__setitem__)
+    monkeypatch.setattr(module, "runtime_of", lambda *_: scene.runtime)
+    folder = Path.cwd()
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        handlers[module.signal.SIGTERM]()
+        for _ in range(1000):
+            yield
+        raise AssertionError("it goes on")
+
+    scene._play = steps()
+    made: List[Supervisor] = []
+
+    class Noted(Supervisor):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(module, "Supervisor", Noted)
+    request = module.Request(scene.directory, [])
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.chdir, folder)
+        supervise(request)
+    assert not made[0].loading
+    (scene.directory.server / "settings.json").unlink()
+    assert supervise(request) is None
