@@ -150,6 +150,14 @@ def test_a_step_that_its_ensemble_cannot_use_goes_back(host: Host) -> None:
     assert linked(host.directory)["step"] == step["digest"]
 
 
+def test_a_step_may_change_when_its_ensemble_goes(host: Host) -> None:
+    step = host.store("step", {"tensor": "X"})
+    host.serve(step, {**host.store("ensemble", {"needs": {"step": "X"}}), "dependsOn": ["step"]})
+    host.serve(host.store("step", {"tensor": "Y"}))
+    assert host.ready("step")
+    assert list(linked(host.directory)) == ["step"]
+
+
 def test_models_that_wait_for_each_other_are_refused(host: Host) -> None:
     one, two = host.store("one"), host.store("two")
     with pytest.raises(HostError, match="depend on each other in a circle: one, two"):

@@ -74,6 +74,9 @@ class Change:
         self._wanted = models
         self._before = {model.name: model for model in read_wanted(directory)}
         self._served = {name for name in self._before if self._triton.ready(name)}
+        names = {model.name for model in models}
+        #: Those of the models before that stay.
+        self._staying = [model for model in self._before.values() if model.name in names]
         self._changing = {model.name: model for model in models if self._differs(model)}
         #: What is wrong, one sentence a model.
         self.failures: List[str] = []
@@ -150,8 +153,8 @@ class Change:
     def _unload_dependents(self, names: List[str]) -> None:
         """Unloads what changes together with a model that it depends on: Triton would check its former state against
         the model's new one."""
-        for name in [model.name for model in reversed(load_order(self._before.values()))]:
-            above = {entry for model in names for entry in dependents(model, self._before.values())}
+        for name in [model.name for model in reversed(load_order(self._staying))]:
+            above = {entry for model in names for entry in dependents(model, self._staying)}
             if name in above and name in self._changing and name in self._served:
                 self._loader().unload(name)
 
@@ -172,7 +175,7 @@ class Change:
             if loaded.ok:
                 broken = [
                     name
-                    for name in dependents(model.name, self._before.values())
+                    for name in dependents(model.name, self._staying)
                     if name in self._served and name not in self._changing and not self._triton.ready(name)
                 ]
                 if not broken:
@@ -251,7 +254,7 @@ class Change:
             loader.unload(model.name)
         elif replaced or not self._triton.ready(model.name):
             loader.load(previous)
-        for name in reversed(dependents(model.name, self._before.values())):
+        for name in reversed(dependents(model.name, self._staying)):
             if name in self._served and name not in self._changing and not self._triton.ready(name):
                 loader.load(self._before[name])
 
