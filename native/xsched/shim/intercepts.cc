@@ -1,13 +1,14 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// Defines the functions of work.def and streams.def, and returns them to
+// Defines the functions of the tables (table.h), and returns them to
 // callers who ask the driver for a function by name.
 
 #include <cstring>
 
 #include "cuda/driver.h"
 #include "shim/call.h"
+#include "shim/handles.h"
 #include "shim/streams.h"
 #include "shim/table.h"
 #include "shim/work.h"
@@ -49,6 +50,7 @@ GetProcAddress(
     const auto call = MakeCall<per_thread>(forward);                           \
     return behaviour;                                                          \
   }
+#include "shim/handles.def"
 #include "shim/streams.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
@@ -65,6 +67,7 @@ struct Intercept {
 const Intercept kIntercepts[] = {
 #define XSCHED_INTERCEPT(symbol, since, per_thread, ...) \
   {#symbol, since, per_thread, reinterpret_cast<void*>(&symbol)},
+#include "shim/handles.def"
 #include "shim/streams.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT

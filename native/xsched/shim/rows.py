@@ -8,7 +8,7 @@ import re
 
 FOLDER = pathlib.Path(__file__).parent
 SYMBOLS = FOLDER / "symbols.txt"
-TABLES = [FOLDER / "streams.def", FOLDER / "work.def"]
+TABLES = [FOLDER / "handles.def", FOLDER / "streams.def", FOLDER / "work.def"]
 
 # One function: a row of a table, or the per-thread variant that the row implies.
 Row = collections.namedtuple("Row", "symbol since per_thread behaviour parameters arguments")

@@ -1,8 +1,8 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 //
-// work.def and streams.def list the driver's functions that the shim
-// intercepts, one row each:
+// work.def, streams.def and handles.def list the driver's functions that the
+// shim intercepts, one row each:
 //   XSCHED_ONE(symbol, since, behaviour, (parameters), (arguments))
 //   XSCHED_PTSZ(symbol, since, twin_since, behaviour, ...)
 //   XSCHED_PTDS(symbol, since, twin_since, behaviour, ...)

@@ -69,6 +69,11 @@ CUresult cuLaunchCooperativeKernelMultiDevice(
     CUDA_LAUNCH_PARAMS*, unsigned int, unsigned int);
 CUresult cuLaunchKernelEx(const CUlaunchConfig*, CUfunction, void**, void**);
 CUresult cuGraphLaunch(CUgraphExec, CUstream);
+CUresult cuGraphExecDestroy(CUgraphExec);
+CUresult cuGraphExecUpdate_v2(CUgraphExec, CUgraph, void*);
+CUresult cuGraphNodeSetEnabled(CUgraphExec, void*, unsigned int);
+CUresult cuModuleUnload(void*);
+CUresult cuLibraryUnload(void*);
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr, const void*, size_t, CUstream);
 CUresult cuMemcpy2DAsync_v2(const void*, CUstream);
 CUresult cuMemcpy3DAsync_v2(const void*, CUstream);

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -615,6 +616,31 @@ TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)
   hardware_.at_query_event = [this] { ++closures_; };
   timer_.Read();
   EXPECT_EQ(Find(kernel).ns, 0);
+}
+
+// Its handle has ended meanwhile, and may be another kernel's now.
+TEST_F(KernelTimerTest, SampleOfWhatWasForgottenIsLeftOut)
+{
+  const LaunchKey kernel = {1, 1};
+  const LaunchKey other = {2, 1};
+  const std::function<void()> forget[] = {
+      [&] { durations_->Forget(kernel); },
+      [&] { durations_->ForgetAll(); },
+  };
+  for (const auto& each : forget) {
+    Time(kernel, 40000, true);
+    Time(other, 30000, true);
+    EXPECT_EQ(Find(kernel).ns, 40000);
+    ASSERT_TRUE(Begin(kernel));
+    hardware_.device_ns += 40000;
+    timer_.End(kStream, true);
+    hardware_.busy.clear();
+    each();
+    EXPECT_EQ(Find(kernel).ns, 0);
+    timer_.Read();
+    EXPECT_EQ(Find(kernel).ns, 0);
+    EXPECT_EQ(Find(other).ns, &each == forget ? 30000 : 0);
+  }
 }
 
 // The device has done the kernel and waits for the thread that is to record

@@ -401,6 +401,52 @@ TEST_F(GateTest, HighWaitsForNoMoreThanTheLimitOfCopies)
   other.join();
 }
 
+// A handle that comes again is of something else: the limit would mean nothing
+// if it were believed to take as long as the former one.
+TEST_F(GateTest, DurationsDoNotOutliveWhatTheyAreOf)
+{
+  const auto graph = reinterpret_cast<CUgraphExec>(Kernel(5, 8));
+  const std::vector<std::function<CUresult()>> changes = {
+      [&] { return cuGraphExecDestroy(graph); },
+      [&] { return cuGraphExecUpdate_v2(graph, nullptr, nullptr); },
+      [&] { return cuGraphNodeSetEnabled(graph, nullptr, 1); },
+      [&] { return cuModuleUnload(nullptr); },
+      [&] { return cuLibraryUnload(nullptr); },
+  };
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  for (size_t i = 0; i < changes.size(); ++i) {
+    for (int k = 0; k < 5; ++k) {
+      ASSERT_EQ(cuGraphLaunch(graph, low.Get()), 0);
+      ASSERT_EQ(low.Synchronize(), 0);
+    }
+    for (const bool known : {true, false}) {
+      std::thread other;
+      std::atomic<int> passed{0};
+      {
+        const Held held;
+        other = InContext([&] {
+          for (int k = 0; k < 5; ++k) {
+            EXPECT_EQ(cuGraphLaunch(graph, low.Get()), 0);
+            ++passed;
+          }
+        });
+        while (passed.load() < (known ? 5 : 1)) {
+          std::this_thread::yield();
+        }
+        // One that is not known is waited for longer than a known one.
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        EXPECT_TRUE(held.TooLong() || passed.load() == (known ? 5 : 1)) << i;
+      }
+      other.join();
+      ASSERT_EQ(low.Synchronize(), 0);
+      if (known) {
+        ASSERT_EQ(changes[i](), 0);
+      }
+    }
+  }
+}
+
 TEST_F(GateTest, SmallCopiesNeverWait)
 {
   TestStream low(PRIORITY_MIN);

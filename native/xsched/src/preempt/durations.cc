@@ -95,20 +95,64 @@ Durations::Place(uint64_t hash)
     // learned, over and over.
     place = &set[next_victim_++ % kWays];
   }
-  // In this order: a reader that finds the old value afterwards no longer
-  // finds its key, and one that finds the new key finds no old value.
-  place->key.store(0, std::memory_order_relaxed);
-  place->value.store(0, std::memory_order_release);
+  // One that finds the new key finds no old value.
+  Free(place);
   place->key.store(hash, std::memory_order_release);
   return place;
 }
 
 void
+Durations::Free(Entry* entry)
+{
+  // In this order: a reader that finds the old value afterwards no longer
+  // finds its key.
+  entry->key.store(0, std::memory_order_relaxed);
+  entry->value.store(0, std::memory_order_release);
+}
+
+void
+Durations::Forget(const LaunchKey& key)
+{
+  const uint64_t hash = HashOf(key);
+  std::lock_guard<std::mutex> lock(learning_);
+  forgotten_.fetch_add(1, std::memory_order_release);
+  for (Entry& entry : sets_[SetOf(hash)]) {
+    if (entry.key.load(std::memory_order_relaxed) == hash) {
+      Free(&entry);
+    }
+  }
+}
+
+void
+Durations::ForgetAll()
+{
+  std::lock_guard<std::mutex> lock(learning_);
+  forgotten_.fetch_add(1, std::memory_order_release);
+  for (Set& set : sets_) {
+    for (Entry& entry : set) {
+      if (entry.key.load(std::memory_order_relaxed) != 0) {
+        Free(&entry);
+      }
+    }
+  }
+}
+
+void
 Durations::Learn(const LaunchKey& key, int64_t measured_ns, bool exact)
+{
+  Learn(key, measured_ns, exact, Forgotten());
+}
+
+void
+Durations::Learn(
+    const LaunchKey& key, int64_t measured_ns, bool exact, uint64_t as_of)
 {
   const int64_t sample_ns =
       std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
   std::lock_guard<std::mutex> lock(learning_);
+  if (forgotten_.load(std::memory_order_relaxed) != as_of) {
+    return;
+  }
   Entry* entry = Place(HashOf(key));
   Learned learned = Unpack(entry->value.load(std::memory_order_relaxed));
   if (exact || !learned.exact) {

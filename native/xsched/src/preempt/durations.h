@@ -35,7 +35,10 @@ struct Estimate {
 // what was evicted is unknown again. Nothing is ever estimated by the entry of
 // something else.
 //
-// Find takes no lock. Learn takes one, among those who learn.
+// A handle may come again for something else, once what it stood for has ended
+// or changed: that is forgotten before, and so is what was being measured.
+//
+// Find takes no lock. The others take one, among themselves.
 class Durations {
  public:
   static constexpr size_t kSets = 2048;
@@ -46,6 +49,18 @@ class Durations {
   // Takes a measured time into the estimate. One that is not exact counts only
   // until there is one that is.
   void Learn(const LaunchKey& key, int64_t measured_ns, bool exact);
+  // The same for a measurement that began when Forgotten() was 'as_of': nothing
+  // is learned if something has been forgotten since.
+  void Learn(
+      const LaunchKey& key, int64_t measured_ns, bool exact, uint64_t as_of);
+
+  void Forget(const LaunchKey& key);
+  void ForgetAll();
+  // How often something was forgotten.
+  uint64_t Forgotten() const
+  {
+    return forgotten_.load(std::memory_order_acquire);
+  }
 
  private:
   struct Entry {
@@ -56,8 +71,10 @@ class Durations {
   using Set = std::array<Entry, kWays>;
 
   Entry* Place(uint64_t hash);
+  static void Free(Entry* entry);
 
   std::array<Set, kSets> sets_;
+  std::atomic<uint64_t> forgotten_{0};
   std::mutex learning_;
   size_t next_victim_ = 0;  // guarded by learning_
 };

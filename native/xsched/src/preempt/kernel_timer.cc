@@ -36,6 +36,7 @@ KernelTimer::Begin(const Sample& sample, uint64_t stream)
     return false;
   }
   sample_ = sample;
+  forgotten_ = sample.durations->Forgotten();
   start_ = sample.pool->Take(EventKind::kTimed);
   end_ = sample.pool->Take(EventKind::kTimed);
   if (start_ == nullptr || end_ == nullptr ||
@@ -117,7 +118,7 @@ KernelTimer::Read()
           sample_.key,
           exact_ ? elapsed_ns
                  : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
-          exact_);
+          exact_, forgotten_);
     }
   }
   Reset();

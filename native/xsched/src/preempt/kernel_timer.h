@@ -61,6 +61,7 @@ class KernelTimer {
   const Counts counts_;
   std::atomic<int> state_{kIdle};
   Sample sample_ = {};
+  uint64_t forgotten_ = 0;
   uint64_t submitted_ = 0;
   // The device came to the start when all of the sample was there, and no
   // other thread launched in between.

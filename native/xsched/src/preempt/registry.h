@@ -97,6 +97,16 @@ class XSCHED_INTERNAL Registry {
   };
   ContextUse UseOf(uint64_t context) const;
 
+  // Calls 'visit' with every device.
+  template <typename Visit>
+  void ForEachDevice(const Visit& visit) const
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& device : devices_) {
+      visit(device.get());
+    }
+  }
+
   // The policy of every device, also of those to come.
   void SetPolicy(XSchedulerType scheduler, XPolicyType type);
 

@@ -376,6 +376,24 @@ Scheduler::FinishedEvent(uint64_t event)
 }
 
 void
+Scheduler::ForgetDuration(const LaunchKey& key)
+{
+  if (!Disabled()) {
+    registry_.ForEachDevice(
+        [&](Device* device) { device->GetDurations()->Forget(key); });
+  }
+}
+
+void
+Scheduler::ForgetDurations()
+{
+  if (!Disabled()) {
+    registry_.ForEachDevice(
+        [](Device* device) { device->GetDurations()->ForgetAll(); });
+  }
+}
+
+void
 Scheduler::ForgetStream(uint64_t stream)
 {
   if (Disabled()) {
@@ -420,6 +438,8 @@ Scheduler::ForgetContext(uint64_t context)
   }
   for (Context* home : use.contexts) {
     home->Events()->Drop();
+    // Its functions end with it.
+    home->GetDevice()->GetDurations()->ForgetAll();
   }
   Inquiries::AllowContext(context);
 }

@@ -167,6 +167,10 @@ class XSCHED_INTERNAL Scheduler {
     }
   }
   void FinishedEvent(uint64_t event);
+  // What a launch with this key does is about to change, or its handle to end.
+  void ForgetDuration(const LaunchKey& key);
+  // Handles of functions are about to end.
+  void ForgetDurations();
   // They are about to be destroyed. When these return, the scheduler makes no
   // call about them any more.
   void ForgetStream(uint64_t stream);

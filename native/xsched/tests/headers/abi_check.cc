@@ -21,6 +21,7 @@ namespace xsched { namespace rows {
 #define XSCHED_INTERCEPT(                                        \
     symbol, since, per_thread, behaviour, parameters, arguments) \
   using Of_##symbol = CUresult parameters;
+#include "shim/handles.def"
 #include "shim/streams.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT

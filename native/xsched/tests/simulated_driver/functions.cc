@@ -498,6 +498,18 @@ Copy(const Call& call, CUstream stream, size_t bytes)
 }
 
 CUresult
+ChangeGraph(const Call&, CUgraphExec)
+{
+  return kCudaSuccess;
+}
+
+CUresult
+Unload(const Call&)
+{
+  return kCudaSuccess;
+}
+
+CUresult
 WaitForDevice(const Call&)
 {
   return Machine::Get().WaitForDevice(Current());
@@ -514,6 +526,7 @@ WaitForDevice(const Call&)
     const Call call{per_thread};                           \
     return behaviour;                                      \
   }
+#include "shim/handles.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
 
@@ -571,6 +584,7 @@ SinceOf(const std::string& name)
   if (name == #symbol) {                     \
     return since;                            \
   }
+#include "shim/handles.def"
 #include "shim/streams.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
