@@ -1,0 +1,392 @@
+"""The container runtime, with a Docker that records its calls."""
+
+import contextlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from agent.commands import run
+from agent.directory import HostDirectory
+from agent.errors import HostError
+from agent.server import container as module
+from agent.server.container import ContainerRuntime, scheduling_required
+from agent.server.runtime import runtime_of
+from agent.server.settings import parse_settings, write_settings
+from agent.server.status import scheduler_metrics, scheduler_words, server_ready
+from stand_in_host import eventually
+from stand_in_machine import Machine
+
+IMAGE = "registry.example/triton@sha256:abc"
+SETTINGS: Dict[str, Any] = {
+    "kind": "container",
+    "image": IMAGE,
+    "httpPort": 9000,
+    "grpcPort": 9001,
+    "metricsPort": 9002,
+    "address": "127.0.0.1",
+    "exitTimeoutSeconds": 30,
+    "logMegabytes": 20,
+    "loadTimeoutSeconds": 60,
+    "arguments": ["--log-verbose=1"],
+}
+
+#: One container, whose state is in `container.json` while it exists. `docker wait` ends once it has stopped.
+DOCKER = f"""#!{Path(sys.executable).resolve()} -IS
+import json, os, sys, time
+folder = os.environ["MACHINE"]
+words = sys.argv[1:]
+with open(folder + "/docker", "a") as record:
+    record.write(json.dumps(words) + "\\n")
+def state():
+    try:
+        with open(folder + "/container.json") as file:
+            return json.load(file)
+    except OSError:
+        return None
+def save(value):
+    with open(folder + "/container.new", "w") as file:
+        json.dump(value, file)
+    os.replace(folder + "/container.new", folder + "/container.json")
+if os.path.exists(folder + "/down"):
+    sys.exit("Cannot connect to the Docker daemon. Is the docker daemon running?")
+refusal = folder + "/refuses-" + words[0]
+if os.path.exists(refusal):
+    with open(refusal) as file:
+        status, _, text = file.read().partition(" ")
+    print(text, file=sys.stderr)
+    sys.exit(int(status))
+command = words[0]
+if command == "inspect":
+    found = state() or sys.exit("Error: No such container")
+    if "Health" in words[2]:
+        print(found.get("Health", "none"))
+    else:
+        print(json.dumps({{"Id": found["Id"], "LogPath": found["LogPath"], "State": found["State"]}}))
+elif command == "run":
+    number = words.index("--name")
+    save({{"Id": "c" * 64, "LogPath": "/docker/c.log", "name": words[number + 1],
+          "State": {{"Running": True, "Restarting": False, "Pid": 77, "StartedAt": str(time.time()), "ExitCode": 0}}}})
+elif command in ("stop", "kill"):
+    found = state()
+    if found:
+        found["State"].update(Running=False, ExitCode=137 if command == "kill" else 0)
+        save(found)
+elif command == "rm" and state():
+    os.unlink(folder + "/container.json")
+elif command == "ps" and state():
+    print(state()["Id"][:12])
+elif command == "wait":
+    while True:
+        if os.path.exists(folder + "/down"):
+            sys.exit("error during connect")
+        found = state() or sys.exit("Error: No such container")
+        if not found["State"]["Running"]:
+            print(found["State"]["ExitCode"])
+            break
+        time.sleep(0.01)
+elif command == "logs":
+    print("started\\nUsage: tritonserver [options]\\n  --help", file=sys.stderr)
+elif command == "version":
+    print("27.0")
+"""
+
+
+class Docker:
+    """A machine with Docker."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.directory = machine.directory
+        machine.program("docker", DOCKER)
+        self.gpu(False)
+        self.settings = parse_settings(SETTINGS)
+        self.runtime = ContainerRuntime(self.directory, self.settings)
+
+    def gpu(self, there: bool) -> None:
+        self.machine.program("nvidia-smi", f"#!/bin/sh\nexit {0 if there else 9}\n")
+
+    def calls(self) -> List[List[str]]:
+        return [json.loads(line) for line in self.machine.lines("docker")]
+
+    def state(self, **changes: Any) -> None:
+        file = self.machine.folder / "container.json"
+        found = json.loads(file.read_text())
+        found["State"].update(changes)
+        found.update({key: value for key, value in changes.items() if key in found or key == "Health"})
+        # Never half a file: `docker wait` reads it meanwhile.
+        staging = file.with_suffix(".mine")
+        staging.write_text(json.dumps(found))
+        staging.replace(file)
+
+    @contextlib.contextmanager
+    def down(self) -> Any:
+        (self.machine.folder / "down").touch()
+        yield
+        (self.machine.folder / "down").unlink()
+
+    def refuse(self, command: str, status: int, text: str) -> None:
+        (self.machine.folder / f"refuses-{command}").write_text(f"{status} {text}")
+
+    def launch(self, **changes: Any) -> List[str]:
+        """How `docker run` is called."""
+        self.runtime = ContainerRuntime(self.directory, parse_settings({**SETTINGS, **changes}))
+        self.runtime.launch()
+        return next(words for words in self.calls() if words[0] == "run")
+
+
+@pytest.fixture
+def docker(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Docker:
+    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    return Docker(machine)
+
+
+def option(words: List[str], name: str) -> List[str]:
+    return [words[index + 1] for index, word in enumerate(words[: words.index(IMAGE)]) if word == name]
+
+
+def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> None:
+    words = docker.launch()
+    assert words[:3] == ["run", "--detach", "--name"]
+    assert words[3] == f"xsched-triton-{docker.directory.identity}"
+    # The supervisor starts it again: Docker would start it without its models.
+    assert option(words, "--restart") == ["no"]
+    assert option(words, "--publish") == ["127.0.0.1:9000:9000", "127.0.0.1:9001:9001", "127.0.0.1:9002:9002"]
+    assert option(words, "--mount") == [
+        f'type=bind,"source={docker.directory.models}",target=/xsched-triton/models,readonly'
+    ]
+    assert option(words, "--stop-timeout") == ["40"]
+    assert option(words, "--shm-size") == ["1g"]
+    assert option(words, "--log-opt") == ["max-size=10m", "max-file=2"]
+    assert option(words, "--env") == [
+        "XSCHED_POLICY=HPF",
+        "XSCHED_REQUIRED=OFF",
+        "XSCHED_TRITON_DRAIN_SECONDS=0",
+        "XSCHED_METRICS_FILE=/tmp/xsched-triton/metrics-%p",
+    ]
+    assert option(words, "--gpus") + option(words, "--ulimit") == []
+    assert words[words.index(IMAGE) + 1 :] == [
+        "tritonserver",
+        "--model-repository=/xsched-triton/models/repository",
+        "--model-control-mode=explicit",
+        "--strict-readiness=false",
+        "--exit-timeout-secs=30",
+        "--http-port=9000",
+        "--grpc-port=9001",
+        "--metrics-port=9002",
+        "--log-verbose=1",
+    ]
+
+
+def test_a_folder_with_quotes_is_mounted(docker: Docker) -> None:
+    runtime = ContainerRuntime(HostDirectory('/srv/my "models"'), docker.settings)
+    words = runtime.options()
+    assert 'type=bind,"source=/srv/my ""models""/models",target=/xsched-triton/models,readonly' in words
+
+
+@pytest.mark.parametrize(
+    ("address", "published"), [("::1", "[::1]"), ("[::]", "[::]"), ("0.0.0.0", "0.0.0.0")]
+)
+def test_addresses_as_docker_takes_them(docker: Docker, address: str, published: str) -> None:
+    assert option(docker.launch(address=address), "--publish")[0] == f"{published}:9000:9000"
+
+
+def test_gives_the_container_any_gpus_and_the_limits_that_nvidia_recommends(docker: Docker) -> None:
+    docker.gpu(True)
+    words = docker.launch()
+    assert "XSCHED_REQUIRED=ON" in words
+    expected = ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
+    assert words[words.index("--gpus") : words.index(IMAGE)] == expected
+
+
+def test_leaves_a_container_time_to_drain(docker: Docker) -> None:
+    words = docker.launch(drainSeconds=15)
+    assert "XSCHED_TRITON_DRAIN_SECONDS=15" in words
+    assert option(words, "--stop-timeout") == ["55"]
+
+
+def test_docker_says_why_it_does_not_start_it(docker: Docker) -> None:
+    docker.refuse("run", 125, "docker: no such runtime: nvidia")
+    with pytest.raises(HostError, match="Docker cannot start the container: docker: no such runtime: nvidia"):
+        docker.launch()
+
+
+def test_lets_requests_in_flight_finish_before_it_removes_the_container(docker: Docker) -> None:
+    docker.launch()
+    write_settings(docker.directory, docker.settings)
+    run(docker.directory, "drain", ["30"])
+    calls = [words for words in docker.calls() if words[0] in ("stop", "rm")]
+    assert calls[:2] == [["stop", "-t", "40", docker.runtime.name], ["rm", "--force", docker.runtime.name]]
+    assert docker.runtime.remains() == []
+
+
+def test_does_not_assume_that_a_container_is_gone_because_docker_does_not_answer(docker: Docker) -> None:
+    docker.launch()
+    write_settings(docker.directory, docker.settings)
+    docker.machine.program("docker", "#!/bin/sh\nexit 1\n")
+    with pytest.raises(HostError, match="Docker does not remove the container"):
+        run(docker.directory, "stop", [])
+    docker.machine.program("docker", DOCKER)
+    assert docker.runtime.remains()
+    run(docker.directory, "stop", [])
+    assert docker.runtime.remains() == []
+
+
+def test_a_docker_that_does_not_answer_is_no_concern_where_nothing_is_deployed(docker: Docker) -> None:
+    with docker.down():
+        run(docker.directory, "stop", [])
+
+
+def test_keeps_one_link_to_its_containers_log(docker: Docker) -> None:
+    logs = docker.directory.server / "logs"
+
+    def links() -> List["tuple[str, str]"]:
+        return sorted((path.name, os.readlink(path)) for path in logs.iterdir() if path.is_symlink())
+
+    docker.launch()
+    assert links() == [("container-cccccccccccc.log", "/docker/c.log")]
+    docker.state(Id="d" * 64, LogPath="/docker/d.log")
+    docker.runtime.find()
+    docker.runtime.link_log()
+    docker.runtime.link_log()
+    assert links() == [("container-dddddddddddd.log", "/docker/d.log")]
+    (logs / "triton.log").touch()
+    docker.runtime.clear()
+    assert links() == []
+    assert (logs / "triton.log").exists()
+
+
+def test_takes_a_container_over_for_good(docker: Docker) -> None:
+    assert not docker.runtime.adopt()
+    docker.launch()
+    runtime = runtime_of(docker.directory, docker.settings)
+    assert isinstance(runtime, ContainerRuntime)
+    docker.calls()
+    assert runtime.adopt()
+    assert ["update", "--restart", "no", runtime.name] in docker.calls()
+    assert runtime.identity == docker.runtime.identity
+    assert runtime.pid == 77
+    docker.state(Restarting=True)
+    assert not runtime.find()
+
+
+def test_tells_how_a_container_ended(docker: Docker) -> None:
+    assert docker.runtime.poll() == "an unknown status"
+    docker.launch()
+    assert docker.runtime.poll() is None
+    docker.state(Running=False, ExitCode=139)
+    assert eventually(docker.runtime.poll) == "status 139"
+    docker.runtime.release()
+
+
+def test_a_docker_that_goes_for_a_while_ends_no_container(docker: Docker) -> None:
+    """With `live-restore` containers run on."""
+    docker.launch()
+    assert docker.runtime.poll() is None
+    with docker.down():
+        for _ in range(20):
+            assert docker.runtime.poll() is None
+            docker.runtime.release()
+    assert docker.runtime.poll() is None
+    docker.runtime.release()
+
+
+def test_a_container_that_ended_while_docker_was_away(docker: Docker) -> None:
+    docker.launch()
+    assert docker.runtime.poll() is None
+    docker.refuse("wait", 1, "error during connect")
+    docker.state(Running=False, ExitCode=255)
+    assert eventually(docker.runtime.poll) == "status 255"
+
+
+def test_another_container_of_the_name_is_another_run(docker: Docker) -> None:
+    docker.launch()
+    docker.refuse("wait", 1, "error during connect")
+    docker.state(StartedAt="later")
+    assert eventually(docker.runtime.poll) is not None
+
+
+def test_leaving_ends_the_program_that_waits(docker: Docker) -> None:
+    docker.launch()
+    docker.runtime.poll()
+    waiting = docker.runtime._waiting
+    assert waiting is not None
+    docker.runtime.release()
+    assert waiting.returncode is not None
+
+
+def test_kills_at_once(docker: Docker) -> None:
+    docker.launch()
+    docker.runtime.kill()
+    assert not docker.runtime.find()
+    assert docker.runtime.end_model("scale") is False
+    docker.runtime.prepare([])
+    assert docker.runtime.housekeep() is False
+
+
+def test_shows_the_log_without_pages_of_usage(docker: Docker) -> None:
+    docker.launch()
+    assert docker.runtime.log_tail(5) == ["started"]
+    mark = docker.runtime.log_mark()
+    assert "started" in docker.runtime.log_since(mark)
+    assert ["logs", "--since", mark, docker.runtime.name] in docker.calls()
+
+
+def test_what_docker_prints_instead_of_a_state_is_none(docker: Docker) -> None:
+    docker.machine.program("docker", "#!/bin/sh\necho '<html>'\n")
+    assert not docker.runtime.find()
+
+
+def test_counts_as_scheduled_if_the_images_own_check_succeeds(
+    docker: Docker, capfd: pytest.CaptureFixture
+) -> None:
+    assert docker.runtime.scheduled()
+    assert docker.calls()[-1] == ["exec", docker.runtime.name, "/opt/xsched/bin/healthcheck.sh", "scheduler"]
+    docker.refuse("exec", 1, "unhealthy: no driver")
+    assert not docker.runtime.scheduled()
+    assert "unhealthy: no driver" in capfd.readouterr().err
+    docker.refuse("exec", 127, "")
+    assert not docker.runtime.scheduled()
+    assert "the image has no XSched" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("required", "gpu", "verdict"),
+    [("always", False, True), ("onGpu", True, True), ("onGpu", False, False), ("never", True, False)],
+)
+def test_requires_scheduling_always_on_a_gpu_or_never(
+    docker: Docker, required: str, gpu: bool, verdict: bool
+) -> None:
+    docker.gpu(gpu)
+    settings = parse_settings({**SETTINGS, "schedulerRequired": required})
+    assert scheduling_required(settings) is verdict
+    assert not scheduling_required(settings._replace(kind="process"))
+
+
+def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_settings(docker.directory, docker.settings)
+    with pytest.raises(HostError, match="does not run"):
+        scheduler_words(docker.directory, [])
+    docker.launch()
+    words = scheduler_words(docker.directory, ["stats", "--json"])
+    assert words[:3] == ["docker", "exec", docker.runtime.name]
+    assert words[-2:] == ["stats", "--json"]
+    ran: List[Any] = []
+    monkeypatch.setattr(os, "execvp", lambda *call: ran.append(call))
+    run(docker.directory, "scheduler", ["set", "high", "9"])
+    assert ran[0][1][-3:] == ["set", "high", "9"]
+    assert scheduler_metrics(docker.directory) == ""
+
+
+def test_a_server_is_ready_if_its_image_says_so(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not server_ready(docker.directory)
+    write_settings(docker.directory, docker.settings)
+    docker.launch()
+    monkeypatch.setattr("agent.server.status.running_server", lambda _: docker.runtime)
+    assert server_ready(docker.directory)
+    docker.state(Health="unhealthy")
+    assert not server_ready(docker.directory)
+    docker.state(Health="healthy")
+    assert server_ready(docker.directory)
