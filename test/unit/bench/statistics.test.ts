@@ -8,7 +8,7 @@ import { random } from "../../../scripts/bench/statistics/random";
 import { runs } from "../../properties";
 
 const samples = fc
-  .array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300 })
+  .array(fc.double({ min: 0, max: 1e6, noNaN: true }), { minLength: 1, maxLength: 300, size: "max" })
   .map((values) => sorted(Float64Array.from(values)));
 const shares = fc.integer({ min: 0, max: 1000 }).map((thousandths) => thousandths / 1000);
 
