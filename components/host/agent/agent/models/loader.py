@@ -9,6 +9,7 @@ from ..directory import HostDirectory
 from ..server.log import poll_reason
 from ..server.record import ConductBook, Mark, clear_marks, mark_load, write_mark
 from ..server.settings import Settings
+from ..triton import Health
 from .wanted import Wanted
 
 #: Loads side by side: of independent models, since one of gigabytes mostly waits for a disk.
@@ -83,15 +84,21 @@ class Loader:
         if answer.ok and self._triton.ready(model.name):
             self._conduct.update(model.name, model.digest, served=True, load_crashes=0, aside="")
             return Loaded(True)
-        reason = answer.reason or self._triton.reason(model.name) or "Triton does not say why"
+        if answer.ok and self._triton.health() == Health.DOWN:
+            return Loaded(False, "the server ended when it had loaded it", lost=True)
+        return Loaded(False, self._reason(model, answer.reason, mark))
+
+    def _reason(self, model: Wanted, answered: str, mark: str) -> str:
+        """Why a load failed. What Triton finds while it reads a configuration is in its log only."""
+        reason = answered or self._triton.reason(model.name) or "Triton does not say why"
         if "failed to poll" in reason:
-            # Triton's log may come a moment later than its answer.
+            # The log may come a moment later than the answer.
             for _ in range(5):
                 found = poll_reason(self._runtime.log_since(mark), model.name)
                 if found:
-                    return Loaded(False, found)
+                    return found
                 time.sleep(0.1)
-        return Loaded(False, reason)
+        return reason
 
     def _end_server(self, model: Wanted, seconds: int) -> None:
         self._say(

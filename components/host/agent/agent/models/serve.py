@@ -180,6 +180,10 @@ class Change:
                 ]
                 if not broken:
                     return
+                if self._triton.health() == Health.DOWN:
+                    # It was not this model that broke them.
+                    ended[model.name] = Loaded(False, "the server ended", lost=True)
+                    return
                 reason = f"{', '.join(broken)} cannot work with it: {self._triton.reason(broken[0])}"
                 ended[model.name] = loaded = Loaded(False, reason)
             self._fail(model, loaded.reason, model.name in self._served)
