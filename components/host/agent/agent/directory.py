@@ -1,6 +1,7 @@
 """The folder of a host: what every other module shares."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -125,6 +126,20 @@ def write_file(path: Path, text: str, mode: int = 0o644) -> None:
         # The system does not say which file it was, or names the one that takes its place.
         error.filename = str(path)
         raise
+
+
+def rewrite_file(path: Path, text: str) -> None:
+    """As `write_file`, for a small record that has to be right on a full disk as well: there, what the file has of it
+    is written over. A reader may then see half of it, for an instant, and must know that from the whole."""
+    try:
+        write_file(path, text)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not path.is_file():
+            raise
+        with path.open("r+b", buffering=0) as file:
+            file.write(text.encode("utf-8"))
+            file.truncate()
+            os.fsync(file.fileno())
 
 
 def _write_file(path: Path, text: str, mode: int) -> None:

@@ -63,6 +63,8 @@ class Host:
     def __init__(self, path: Path, agent: Path) -> None:
         self.directory = HostDirectory(path)
         self._numbers = itertools.count(1)
+        #: What was stored last.
+        self.stored: Dict[str, Any] = {}
         self.directory.agent.parent.mkdir(parents=True)
         shutil.copy(agent, self.directory.agent)
         self.install(RUNTIME)
@@ -144,6 +146,7 @@ class Host:
             "source": str(source),
             "config": config or f'name: "{name}"\n',
         }
+        self.stored = body
         self.run("store", body=body)
         return {"name": name, "digest": body["digest"]}
 

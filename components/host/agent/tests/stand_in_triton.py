@@ -19,7 +19,7 @@ and the server what the words after `--stand-in=` say:
     mute         connections are taken and never answered
     stubborn     does not end on SIGTERM
     poisoned     no model loads
-    flood        writes into its log as fast as it can
+    flood        writes 200 MB into its log each second
     refused      prints its usage and ends
 """
 
@@ -368,7 +368,8 @@ def main():
     listen(OPTIONS["metrics-address"], int(OPTIONS["metrics-port"]), serve_http)
     log("Started the stand-in")
     while "flood" in OPTIONS["stand-in"] and not ended.is_set():
-        os.write(2, b"a line of a log that is flooded\n" * 32768)
+        os.write(2, b"a line of a log that is flooded\n" * 8192)
+        time.sleep(0.00125)
     ended.wait()
     os._exit(0)
 

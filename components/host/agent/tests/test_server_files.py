@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
+from agent import directory as directory_module
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.processes import boot_id, command_line, executable, process_start, send_signal
@@ -94,14 +95,17 @@ def test_settings_that_are_written_already_need_no_room(
     settings = parse_settings(BODY)
     write_settings(directory, settings)
 
-    def full(_: int) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(directory_module, "_write_file", full)
     write_settings(directory, settings)
+    # Others take the place of what is there.
+    write_settings(directory, settings._replace(http_port=9))
+    assert read_settings(directory) == settings._replace(http_port=9)
+    (directory.server / "settings.json").unlink()
     with pytest.raises(OSError, match=r"settings\.json"):
-        write_settings(directory, settings._replace(http_port=9))
-    assert read_settings(directory) == settings
+        write_settings(directory, settings)
 
 
 FORMER = "\n".join(f"{key} {value}" for key, value in BODY.items())
@@ -384,13 +388,13 @@ def test_a_supervisor_waits_for_room_to_say_that_it_is_there(
     def sleep(seconds: float) -> None:
         waited.append(seconds)
         if len(waited) == 3:
-            monkeypatch.setattr(supervision, "write_file", write)
+            monkeypatch.setattr(supervision, "rewrite_file", write)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    write = supervision.write_file
-    monkeypatch.setattr(supervision, "write_file", full)
+    write = supervision.rewrite_file
+    monkeypatch.setattr(supervision, "rewrite_file", full)
     monkeypatch.setattr(supervision.time, "sleep", sleep)
     supervision.claim(directory)
     found = supervision.read_supervisor(directory)

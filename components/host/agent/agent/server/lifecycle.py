@@ -83,7 +83,11 @@ def _replace(directory: HostDirectory, settings: Settings, current: Optional[Set
         progress("stopping the server to start it with new settings")
     # Also where the record is lost, for example because the disk was full: whatever has our name is ours.
     stop_server(directory, current)
-    problem = _launch(directory, settings)
+    try:
+        problem = _launch(directory, settings)
+    except OSError as error:
+        # What is wrong with the machine is no reason to leave it without a server.
+        problem = f"the system refuses: {error.strerror or error} ({error.filename})"
     if problem is None:
         triton = settings.triton
         missing = {model: triton.reason(model) for model in linked(directory) if not triton.ready(model)}

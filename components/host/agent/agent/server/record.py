@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Type, TypeVar, get_type_hints
 
-from ..directory import HostDirectory, write_file
+from ..directory import HostDirectory, rewrite_file, write_file
 from ..processes import process_start
 
 STARTING, LOADING, SERVING, ENDED, FAILED = "starting", "loading", "serving", "ended", "failed"
@@ -40,16 +40,16 @@ def read_run(directory: HostDirectory) -> Optional[Run]:
 def write_run(directory: HostDirectory, run: Run) -> bool:
     """Returns whether it is written: a disk that is full must not end a supervisor, which tries again."""
     try:
-        write_file(directory.server / "run.json", json.dumps(run._asdict()))
+        rewrite_file(directory.server / "run.json", json.dumps(run._asdict()))
         return True
     except OSError:
         return False
 
 
 def forget_run(directory: HostDirectory) -> None:
-    """The next run is another server's. This works on a disk that is full."""
+    """The next run is another server's. The file stays: on a disk that is full there is no room for another."""
     with contextlib.suppress(FileNotFoundError):
-        (directory.server / "run.json").unlink()
+        os.truncate(directory.server / "run.json", 0)
 
 
 def _read_json(path: Path) -> Any:

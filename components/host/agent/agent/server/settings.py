@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional
 
-from ..directory import HostDirectory, write_file
+from ..directory import HostDirectory, rewrite_file
 from ..errors import HostError
 from ..triton import Triton
 
@@ -192,7 +192,7 @@ def write_settings(directory: HostDirectory, settings: Settings) -> None:
     text = json.dumps(settings.to_json(), indent=2) + "\n"
     # What is written already needs no room: on a disk that is full, the server must go on.
     if _text(_file(directory)) != text:
-        write_file(_file(directory), text)
+        rewrite_file(_file(directory), text)
     for former in (_former_file(directory), directory.server / "http"):
         if former.exists():
             former.unlink()

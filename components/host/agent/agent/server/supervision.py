@@ -1,6 +1,5 @@
 """Who supervises the supervisor: systemd where it runs, otherwise nobody."""
 
-import contextlib
 import hashlib
 import os
 import signal
@@ -10,7 +9,7 @@ import time
 from pathlib import Path
 from typing import List, NamedTuple, Optional
 
-from ..directory import HostDirectory, write_file
+from ..directory import HostDirectory, rewrite_file
 from ..errors import HostError
 from ..processes import boot_id, process_start, send_signal
 from ..units import Supervision, choose
@@ -44,7 +43,7 @@ def claim(directory: HostDirectory) -> None:
     text = f"{os.getpid()} {process_start(os.getpid())} {boot_id()} {program_digest()}\n"
     while directory.server.is_dir():
         try:
-            write_file(_file(directory), text)
+            rewrite_file(_file(directory), text)
             return
         except OSError:
             time.sleep(1)
@@ -140,8 +139,6 @@ def dismiss(directory: HostDirectory) -> None:
         if time.monotonic() >= end:
             send_signal([current.pid], signal.SIGKILL)
         time.sleep(0.02)
-    with contextlib.suppress(FileNotFoundError):
-        _file(directory).unlink()
 
 
 def _detach(words: List[str]) -> None:

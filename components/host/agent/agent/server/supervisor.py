@@ -37,7 +37,7 @@ from .supervision import claim, read_supervisor
 #: Seconds between two looks at the server.
 _LOOK = 0.1
 #: Seconds between two looks at a log that grows fast. It must not grow far beyond its limit meanwhile.
-_LOOK_AT_FLOOD = 0.005
+_LOOK_AT_FLOOD = 0.002
 #: Seconds between the end of a server and the start of the next; twice as many after each further end.
 _FIRST_DELAY = 0.25
 #: A server that has run this long starts again at once.
