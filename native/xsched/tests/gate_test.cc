@@ -1,11 +1,18 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -445,6 +452,59 @@ TEST_F(GateTest, DurationsDoNotOutliveWhatTheyAreOf)
       }
     }
   }
+}
+
+// It is created by whichever thread launches first.
+TEST_F(GateTest, WatcherRunsWhereTheProcessMay)
+{
+  const auto watchers = [] {
+    std::set<pid_t> found;
+    for (const auto& task :
+         std::filesystem::directory_iterator("/proc/self/task")) {
+      std::string name;
+      std::getline(std::ifstream(task.path() / "comm"), name);
+      if (name == "xsched-watcher") {
+        found.insert(std::stoi(task.path().filename()));
+      }
+    }
+    return found;
+  };
+  cpu_set_t all;
+  ASSERT_EQ(sched_getaffinity(getpid(), sizeof(all), &all), 0);
+  const std::set<pid_t> before = watchers();
+  // The other device has none yet.
+  CUcontext context = nullptr;
+  ASSERT_EQ(cuCtxCreate_v2(&context, 0, 1), 0);
+  {
+    TestStream stream(0);
+    std::thread([&] {
+      cpu_set_t one;
+      CPU_ZERO(&one);
+      for (int i = 0; CPU_COUNT(&one) == 0; ++i) {
+        if (CPU_ISSET(i, &all)) {
+          CPU_SET(i, &one);
+        }
+      }
+      ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+      cuCtxSetCurrent(context);
+      EXPECT_EQ(stream.Launch(Kernel(1)), 0);
+    }).join();
+    while (watchers().size() == before.size()) {
+      std::this_thread::yield();
+    }
+    for (const pid_t watcher : watchers()) {
+      cpu_set_t allowed;
+      CPU_ZERO(&allowed);
+      // It may just have begun.
+      for (int i = 0; i < 10000 && !CPU_EQUAL(&allowed, &all); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        ASSERT_EQ(sched_getaffinity(watcher, sizeof(allowed), &allowed), 0);
+      }
+      EXPECT_TRUE(CPU_EQUAL(&allowed, &all));
+    }
+  }
+  EXPECT_EQ(cuCtxDestroy_v2(context), 0);
+  cuCtxSetCurrent(context_);
 }
 
 TEST_F(GateTest, SmallCopiesNeverWait)

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -418,6 +419,37 @@ TEST_F(QueueTest, CancelledThreadLeavesNoQueueReady)
     // And the queue can be used.
     EXPECT_EQ(low.Launch(Kernel(1, 1)), 0);
     EXPECT_EQ(low.Synchronize(), 0);
+  }
+}
+
+// The driver may be where a thread can be cancelled, in a call of the scheduler's
+// own as well: here when it records the beginning and the end of a sample.
+TEST_F(QueueTest, ThreadIsNotCancelledWithinACallOfTheSchedulers)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  const std::function<void()> cancel = [] {
+    pthread_cancel(pthread_self());
+    pthread_testcancel();
+  };
+  const std::function<void()> wheres[] = {
+      [&] { simulated::AtNextRecord(cancel); },
+      [&] {
+        simulated::AtNextRecord([&] { simulated::AtNextRecord(cancel); });
+      },
+  };
+  uint64_t id = 7000;
+  for (const auto& where : wheres) {
+    std::atomic<bool> launched{false};
+    InContext([&] {
+      where();
+      EXPECT_EQ(low.Launch(Kernel(1, ++id)), 0);
+      launched.store(true);
+      pthread_testcancel();
+      ADD_FAILURE() << "it was not cancelled";
+    }).join();
+    EXPECT_TRUE(launched.load());
+    ASSERT_EQ(low.Synchronize(), 0);
   }
 }
 

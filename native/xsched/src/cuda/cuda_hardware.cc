@@ -3,6 +3,8 @@
 
 #include "cuda/cuda_hardware.h"
 
+#include <pthread.h>
+
 #include "cuda/capture.h"
 #include "cuda/context_scope.h"
 #include "cuda/functions.h"
@@ -21,6 +23,19 @@ AsContext(uint64_t context)
 {
   return reinterpret_cast<CUcontext>(context);
 }
+
+// The driver may wait where a thread can be cancelled. A call of the scheduler's
+// own must not end there: what it keeps account of would stay halfway.
+class Uncancelled {
+ public:
+  Uncancelled() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
+  ~Uncancelled() { pthread_setcancelstate(before_, nullptr); }
+  Uncancelled(const Uncancelled&) = delete;
+  Uncancelled& operator=(const Uncancelled&) = delete;
+
+ private:
+  int before_ = PTHREAD_CANCEL_ENABLE;
+};
 
 Progress
 AsProgress(CUresult result)
@@ -42,6 +57,7 @@ CudaHardware::Get()
 Progress
 CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 {
+  const Uncancelled uncancelled;
   ContextScope scope(AsContext(context));
   return Captures::Includes(AsStream(stream))
              ? Progress::kUnasked
@@ -51,6 +67,7 @@ CudaHardware::QueryStream(uint64_t stream, uint64_t context)
 void
 CudaHardware::Refused(uint64_t)
 {
+  const Uncancelled uncancelled;
   Captures::Get().Recheck();
 }
 
@@ -68,6 +85,7 @@ CudaHardware::Synchronize(uint64_t stream, uint64_t context)
 void*
 CudaHardware::CreateEvent(EventKind kind, uint64_t context)
 {
+  const Uncancelled uncancelled;
   CUevent event = nullptr;
   ContextScope scope(AsContext(context));
   return real::cuEventCreate(
@@ -81,6 +99,7 @@ CudaHardware::CreateEvent(EventKind kind, uint64_t context)
 bool
 CudaHardware::RecordEvent(void* event, uint64_t stream)
 {
+  const Uncancelled uncancelled;
   // In a capture it would become part of the graph.
   return !Captures::Includes(AsStream(stream)) &&
          real::cuEventRecord(static_cast<CUevent>(event), AsStream(stream)) ==
@@ -90,12 +109,14 @@ CudaHardware::RecordEvent(void* event, uint64_t stream)
 Progress
 CudaHardware::QueryEvent(void* event)
 {
+  const Uncancelled uncancelled;
   return AsProgress(real::cuEventQuery(static_cast<CUevent>(event)));
 }
 
 int64_t
 CudaHardware::ElapsedNs(void* from, void* to)
 {
+  const Uncancelled uncancelled;
   float milliseconds = -1;
   if (real::cuEventElapsedTime(
           &milliseconds, static_cast<CUevent>(from),
