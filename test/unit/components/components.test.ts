@@ -4,6 +4,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
+import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 
 import type * as components from "../../../components";
 import { HOST_KEY, IMAGE, PRIVATE_KEY } from "../settings/context";
@@ -16,11 +17,36 @@ interface Registered {
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
+/** What a resource was called before, as the engine is told. */
+interface Alias {
+  readonly resource: string;
+  readonly name?: string;
+  readonly type?: string;
+}
+
+/** Writes down the aliases of everything that is registered; the mocks are not told. */
+function recordAliases(): Alias[] {
+  const aliases: Alias[] = [];
+  const monitor = pulumi.runtime.getMonitor() as unknown as {
+    registerResource: (request: RegisterResourceRequest, ...others: unknown[]) => unknown;
+  };
+  const register = monitor.registerResource.bind(monitor);
+  monitor.registerResource = (request, ...others) => {
+    for (const alias of request.getAliasesList()) {
+      const { name, type } = alias.getSpec()?.toObject() ?? {};
+      aliases.push({ resource: request.getName(), ...(name && { name }), ...(type && { type }) });
+    }
+    return register(request, ...others);
+  };
+  return aliases;
+}
+
 const SSH = { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
 
 for (const preview of [true, false]) {
   describe(`components, ${preview ? "in a preview" : "in an update"}`, () => {
     let registered: Registered[];
+    let aliases: Alias[];
     let api: typeof components;
 
     const named = (name: string): Registered => {
@@ -48,6 +74,7 @@ for (const preview of [true, false]) {
         "stack",
         preview,
       );
+      aliases = recordAliases();
       api = await import("../../../components");
       const deployment = new api.TritonStack("edge", {
         models: [
@@ -59,6 +86,19 @@ for (const preview of [true, false]) {
       await pulumi.runtime.disconnect();
       return deployment;
     };
+
+    it("take over the resources of a TritonDeployment, which had the same parts", async () => {
+      await deploy();
+      // Parts of the same type and name need no alias of their own: the engine derives theirs from their parent's.
+      const parts = ["TritonHost edge-host", "ModelRepository edge-models", "TritonServer edge-server"];
+      const former = ["edge", ...parts.map((part) => part.split(" ")[1])];
+      assert.deepEqual(
+        aliases.filter(({ resource }) => former.includes(resource)),
+        [{ resource: "edge", type: "xsched-triton:index:TritonDeployment" }],
+      );
+      const types = registered.map(({ type, name }) => `${type.split(":").at(-1)} ${name}`);
+      for (const part of parts) assert.ok(types.includes(part), `${part} is among ${types.join(", ")}`);
+    });
 
     it("name every child after its component, and parent it there", async () => {
       await deploy();
