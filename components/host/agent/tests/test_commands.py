@@ -81,7 +81,9 @@ def test_a_full_disk_is_an_error_of_every_command(
     assert said[-1].startswith("fix: free some space on /")
 
 
-def test_a_disk_quota_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_quota_is_one_too_and_another_fault_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
     def failed(number: int) -> None:
         def fail(*_: object) -> None:
             raise OSError(number, os.strerror(number))
@@ -90,6 +92,7 @@ def test_a_disk_quota_is_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     failed(errno.EDQUOT)
     assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
+    assert "there is no space left" in capsys.readouterr().err
     failed(errno.EIO)
-    with pytest.raises(OSError):
-        main([str(tmp_path / "bin/agent"), "probe"])
+    assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
+    assert capsys.readouterr().err.startswith("error: Input/output error\nfix: ")

@@ -111,9 +111,8 @@ def test_a_flood_that_nobody_can_ask_about_stays_within_the_limit(host: Host) ->
             return len(inodes) > 20
 
         eventually(turned)
-        sizes.sort()
-        # Most of the time; how far a burst gets is for the machine to say.
-        assert sizes[len(sizes) // 2] <= 1.5 * host.settings["logMegabytes"] * MEGABYTE
+        # 200 MB/s are 20 MB in a tenth of a second, for which a busy machine may forget us.
+        assert sorted(sizes)[len(sizes) // 2] <= (host.settings["logMegabytes"] + 20) * MEGABYTE
     finally:
         deployment.kill()
         deployment.communicate()
