@@ -23,7 +23,10 @@ function parseArguments([command = "", ...rest]) {
     throw new UsageError(`${problem} Use one of: ${Object.keys(COMMANDS).join(", ")}.`);
   }
   const named = rest[0] !== undefined && !rest[0].startsWith("-");
-  return { command, stack: named ? rest[0] : "local", flags: named ? rest.slice(1) : rest };
+  const flags = (named ? rest.slice(1) : rest).filter((flag) => flag !== "--verify");
+  // Reads every file of the models, also those that have not changed by size and times (components/models/fileDigests.ts).
+  if (rest.includes("--verify")) process.env.XSCHED_TRITON_VERIFY = "1";
+  return { command, stack: named ? rest[0] : "local", flags };
 }
 
 function run(program, words, environment) {

@@ -1,6 +1,6 @@
 import { createHash, Hash } from "node:crypto";
-import * as fs from "node:fs";
 
+import { FileDigests } from "./fileDigests";
 import { attempt, readModelFolder } from "./modelFolder";
 import type { FolderItem, ModelFolder } from "./modelFolder";
 
@@ -8,8 +8,6 @@ export interface DirectoryDigest extends ModelFolder {
   /** First 16 hexadecimal digits of the SHA-256. */
   readonly digest: string;
 }
-
-const CHUNK_BYTES = 1 << 20;
 
 /**
  * Digest over everything of a model's folder that reaches the host: relative paths, contents, and whether a file is
@@ -21,26 +19,19 @@ const CHUNK_BYTES = 1 << 20;
 export function digestDirectory(directory: string): DirectoryDigest {
   const folder = readModelFolder(directory);
   const hash = createHash("sha256");
-  const chunk = Buffer.alloc(CHUNK_BYTES);
-  for (const item of folder.items) digestItem(item, hash, chunk);
+  const files = new FileDigests();
+  for (const item of folder.items) digestItem(item, hash, files);
+  files.save();
   return { ...folder, digest: hash.digest("hex").slice(0, 16) };
 }
 
-function digestItem({ path, file, executable }: FolderItem, hash: Hash, chunk: Buffer): void {
+function digestItem({ path, file, executable }: FolderItem, hash: Hash, files: FileDigests): void {
   if (file === undefined) {
     hash.update(`folder ${frame(path.slice(0, -1))}\n`);
     return;
   }
-  const contents = createHash("sha256");
-  attempt(file, () => {
-    const descriptor = fs.openSync(file, "r");
-    try {
-      for (let read; (read = fs.readSync(descriptor, chunk)) > 0;) contents.update(chunk.subarray(0, read));
-    } finally {
-      fs.closeSync(descriptor);
-    }
-  });
-  hash.update(`${executable ? "program" : "file"} ${frame(path)} ${contents.digest("hex")}\n`);
+  const contents = attempt(file, () => files.of(file));
+  hash.update(`${executable ? "program" : "file"} ${frame(path)} ${contents}\n`);
 }
 
 /** A path in a form in which no two items together look like another one. */
