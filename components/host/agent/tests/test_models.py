@@ -72,6 +72,22 @@ def test_a_priority_that_somebody_has_changed_is_put_back(host: Host) -> None:
     assert host.triton.facts("scale").priority == 5
 
 
+def test_a_model_that_was_changed_on_the_host_and_loaded_is_put_right(host: Host) -> None:
+    model = host.store("scale", {"tensor": "OURS"})
+    host.serve(model)
+    file = host.directory.store / "scale" / model["digest"] / "1/behaviour.json"
+    file.write_text('{"tensor": "THEIRS"}')
+    assert host.triton.load("scale", 60).ok
+    assert host.triton.facts("scale").inputs[0]["name"] == "THEIRS"
+    assert set(host.run("inspect")["repairs"]) == {"model:scale", "models"}
+    host.run("store", body=host.stored)
+    host.serve(model)
+    assert host.triton.facts("scale").inputs[0]["name"] == "OURS"
+    host.infer("scale")
+    host.serve(model)
+    assert '"count": 1' in host.triton.request("GET", "/v2/models/stats").body
+
+
 def test_reload_takes_only_what_is_deployed(host: Host) -> None:
     host.serve(host.store("scale"))
     host.run("reload", "scale")

@@ -1,5 +1,6 @@
 """What the server's modules read and write: settings, records, logs, ports, processes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ from agent.server.settings import (
     require_settings,
     write_settings,
 )
-from stand_in_host import eventually, free_ports
+from agent.triton import Health
+from stand_in_host import RUNTIME, Host, eventually, free_ports
 
 BODY: Dict[str, Any] = {
     "kind": "process",
@@ -411,3 +413,69 @@ def test_a_supervisor_that_does_not_come_up_is_an_error(
     with pytest.raises(HostError, match="does not start"):
         supervision.ensure_supervisor(directory)
     assert supervision.program_digest() == "unknown"
+
+
+def test_the_process_of_a_server(host: Host) -> None:
+    settings = parse_settings({**host.settings, "runtime": RUNTIME})
+    runtime = ProcessRuntime(host.directory, settings)
+    assert runtime.identity == ""
+    assert not runtime.find()
+    runtime.terminate()
+    runtime.kill()
+    left = Path("/dev/shm") / f"{runtime.shared_memory_prefix}left"
+    left.touch()
+    host.directory.repository.mkdir(parents=True)
+    runtime.launch()
+    assert not left.exists()
+    assert runtime.poll() is None
+    eventually(lambda: settings.triton.health() == Health.LIVE)
+    other = ProcessRuntime(host.directory, settings)
+    assert other.adopt()
+    assert other.identity == runtime.identity
+    assert other.poll() is None
+    assert runtime.housekeep() is False
+    runtime.release()
+    assert int(runtime.log_mark()) > 0
+    assert "Started the stand-in" in runtime.log_since("0")
+    runtime.terminate()
+    assert eventually(runtime.poll) == "status 0"
+    assert other.poll() == "an unknown status"
+    runtime.launch()
+    # Whatever is ours and still runs ends before the next start.
+    former = runtime.pid
+    runtime.launch()
+    assert process_start(former) is None or runtime.remains() == [runtime.pid]
+    runtime.kill()
+    assert eventually(runtime.poll) == "signal 9"
+    runtime.clear()
+
+
+def test_the_processes_of_a_model_end_with_it(host: Host) -> None:
+    settings = parse_settings({**host.settings, "runtime": RUNTIME})
+    runtime = ProcessRuntime(host.directory, settings)
+    stub = host.directory.path / "runtime" / RUNTIME / "py/triton_python_backend_stub"
+    words = [str(stub), "-ISBc", "input()"]
+    with contextlib.ExitStack() as stack:
+        mine, other = (
+            stack.enter_context(
+                subprocess.Popen([*words, f"/x/repository/{name}/1/model.py"], stdin=subprocess.PIPE)
+            )
+            for name in ("scale", "scale2")
+        )
+        eventually(lambda: len(runtime.remains()) == 2)
+        assert runtime.end_model("scale")
+        assert mine.wait() == -signal.SIGKILL
+        assert not runtime.end_model("scale")
+        assert runtime.remains() == [other.pid]
+        runtime.clear()
+
+
+def test_code_is_compiled_before_it_is_loaded(host: Host, tmp_path: Path) -> None:
+    """What Python wrote during the load would be a change of the model for Triton."""
+    (tmp_path / "model/1").mkdir(parents=True)
+    (tmp_path / "model/1/model.py").write_text("print()")
+    (tmp_path / "weights/1").mkdir(parents=True)
+    runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
+    runtime.prepare([tmp_path / "model", tmp_path / "weights"])
+    assert list((tmp_path / "model/1/__pycache__").iterdir())
+    assert not (tmp_path / "weights/1/__pycache__").exists()

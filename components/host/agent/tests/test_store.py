@@ -113,6 +113,7 @@ def test_what_an_interruption_has_left_goes(directory: HostDirectory, source: Pa
     (directory.store / "scale/.staging-1/1").mkdir(parents=True)
     (directory.store / "scale/old").mkdir()
     (directory.store / "scale/files-f0.objects").touch()
+    (directory.store / "scale/.d0.restored").touch()
     put(directory, source)
     names = sorted(path.name for path in (directory.store / "scale").iterdir())
     assert names == [".d1.manifest", ".files-f1.manifest", "d1", "files-f1"]

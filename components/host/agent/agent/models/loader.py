@@ -1,6 +1,7 @@
 """Loading models into a server that runs, each with a deadline, in the order in which they depend on each other."""
 
 import concurrent.futures
+import contextlib
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
 
@@ -10,6 +11,7 @@ from ..server.log import poll_reason
 from ..server.record import ConductBook, Mark, clear_marks, mark_load, write_mark
 from ..server.settings import Settings
 from ..triton import Health
+from .store import restored_note
 from .wanted import Wanted
 
 #: Loads side by side: of independent models, since one of gigabytes mostly waits for a disk.
@@ -83,6 +85,8 @@ class Loader:
             return Loaded(False, "the server ended while it was loaded", lost=True)
         if answer.ok and self._triton.ready(model.name):
             self._conduct.update(model.name, model.digest, served=True, load_crashes=0, aside="")
+            with contextlib.suppress(FileNotFoundError):
+                restored_note(self._directory, model.name, model.digest).unlink()
             return Loaded(True)
         if answer.ok and self._triton.health() == Health.DOWN:
             return Loaded(False, "the server ended when it had loaded it", lost=True)

@@ -15,7 +15,7 @@ from ..server.status import running_server
 from ..server.supervision import ensure_supervisor, read_supervisor
 from ..triton import Health
 from .loader import Loaded, Loader
-from .store import require_stored
+from .store import require_stored, restored_note
 from .wanted import (
     Wanted,
     dependents,
@@ -116,6 +116,8 @@ class Change:
     def _differs(self, model: Wanted) -> bool:
         before = self._before.get(model.name)
         if before is None or before.digest != model.digest or model.name not in self._served:
+            return True
+        if restored_note(self._directory, model.name, model.digest).exists():
             return True
         facts = self._triton.facts(model.name)
         # Changed live, by somebody.

@@ -63,7 +63,11 @@ def store_model(
         if not _is_whole(files):
             _copy_files(model, source, staging, files)
         entry = folder / digest
+        stored = entry.is_dir()
         if not _is_whole(entry):
+            if stored:
+                # The server may have loaded what was changed.
+                restored_note(directory, model, digest).touch()
             _link_files(files, staging, config)
             put_in_place(staging, entry)
         _drop_others(directory, model, {digest, files.name, f"{files.name}.objects"})
@@ -86,6 +90,11 @@ def store_model(
 
 def _manifest(path: Path) -> Path:
     return path.with_name(f".{path.name}.manifest")
+
+
+def restored_note(directory: HostDirectory, model: str, digest: str) -> Path:
+    """Exists if this state had been changed on the host and was put right, until it is loaded again."""
+    return directory.store / model / f".{digest}.restored"
 
 
 def _describe_files(path: Path) -> Dict[str, List[int]]:
@@ -184,7 +193,9 @@ def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:
     active: Optional[str] = linked(directory).get(model)
     kept = {*kept, *([active] if active else [])}
     for entry in (directory.store / model).iterdir():
-        name = entry.name[1 : -len(".manifest")] if entry.name.endswith(".manifest") else entry.name
+        # What is noted of an entry goes with it.
+        noted = entry.name.endswith((".manifest", ".restored"))
+        name = entry.name[1:].rpartition(".")[0] if noted else entry.name
         if name in kept or name.startswith("."):
             continue
         if entry.is_dir() and not entry.is_symlink():
