@@ -43,12 +43,14 @@ struct QueueReport {
 //   Device     which queues are ready, and whose turn it is, by its Policy
 //   Gate       where launches wait
 //   Readiness  how it becomes known that a queue has nothing left to do; the
-//              Watcher looks
+//              Watcher looks; StreamEnds: the same for streams that nobody
+//              can ask
 //   Flight     what a queue has on the device; Durations, KernelTimer: how long
 //              that takes
 //
 // Locks, in the order in which they are taken: the registry's, a device's, a
-// flight's, an event pool's. Nothing calls the driver or waits with one held.
+// flight's or that of a queue's stream ends, an event pool's. Nothing calls the
+// driver or waits with one held.
 // One instance, never destroyed.
 class XSCHED_INTERNAL Scheduler {
  public:
