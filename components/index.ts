@@ -1,4 +1,4 @@
-// A program that imports the sources compiles them with its own options, which may include only an older library.
+// Programs that import the sources compile them with their own options, which may name an older library.
 /// <reference lib="es2023" />
 
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.

@@ -47,7 +47,7 @@ export interface InstanceAccess extends AccessCommands {
   readonly amiId: string;
   /** Name of the instance's role. */
   readonly roleName: string;
-  /** Address at which the instance is reached. */
+  /** Address of the instance. */
   readonly address: string;
 }
 
@@ -91,7 +91,7 @@ export class TritonStack extends pulumi.ComponentResource {
       pulumi.mergeOptions(opts, { aliases: [{ type: "xsched-triton:index:TritonDeployment" }] }),
     );
     const { host, models, server, monitoring } = settings;
-    /** The parts of a stack's program had no parent once. */
+    /** In version 0.1.0, the parts of a stack's program had no parent. */
     const part = (former: string): pulumi.ComponentResourceOptions => ({
       parent: this,
       aliases: isStackConfig(args) ? [{ name: former, parent: pulumi.rootStackResource }] : [],
@@ -167,7 +167,7 @@ export class TritonStack extends pulumi.ComponentResource {
     this.registerOutputs(this.outputs);
   }
 
-  /** The outputs that this deployment has; Pulumi would warn of each that is undefined. */
+  /** The outputs that are defined: Pulumi warns about each one that is not. */
   public get outputs(): Record<string, unknown> {
     const { host, endpoints, models, aws, dashboard, sshPrivateKey } = this;
     return Object.fromEntries(
@@ -180,7 +180,7 @@ export class TritonStack extends pulumi.ComponentResource {
 
 type AwsHost = Extract<KnownSettings["host"], { kind: "aws" }>;
 
-/** The repository for the image of a host on AWS, if it is built and no other one is named. */
+/** The repository for the image of a host on AWS, if the image is built and no other repository is named. */
 function ownRegistry(
   name: string,
   { host, runtime }: KnownSettings,
@@ -298,7 +298,7 @@ function monitor(
   );
 }
 
-/** Where a program on the host finds what listens at an address. */
+/** The address at which a program on the host reaches what listens on `address`. */
 function reachableAddress(address: string): string {
   if (address === "0.0.0.0" || address === "::") return "127.0.0.1";
   return address.includes(":") ? `[${address}]` : address;

@@ -1,4 +1,4 @@
-// Builds the Pulumi binaries from this folder's Go modules, for machines that reach a module proxy and nothing else.
+// Builds the Pulumi binaries from this folder's Go modules, for machines that can reach only a module proxy.
 // scripts/toolchain.mjs calls it when a binary is neither installed nor can be downloaded.
 //
 // Plain Node without dependencies: it runs before `npm ci` has.
@@ -10,8 +10,8 @@ import * as path from "node:path";
 const FOLDER = import.meta.dirname;
 
 /**
- * By binary, which is also the folder of its module: the Go package that is built there, what the linker sets in it,
- * and how many minutes that takes on two cores.
+ * By binary, which is also the folder of its module: the Go package to build, the variables that the linker sets, and
+ * how many minutes the build takes on two cores.
  */
 export const modules = {
   pulumi: {
@@ -41,7 +41,7 @@ export const modules = {
 /** What `go build` says when it fails. */
 export class BuildError extends Error {}
 
-/** A digest of all that a binary is built from, except for the compiler. */
+/** A digest of everything that a binary is built from, except for the compiler. */
 export function moduleDigest(name) {
   const root = path.join(FOLDER, name);
   const { builds, stamps } = modules[name];
@@ -67,7 +67,7 @@ export function goVersion(environment) {
     const file = path.join(folder, "go");
     if (!path.isAbsolute(folder) || !fs.existsSync(file)) continue;
     const release = path.join(fs.realpathSync(file), "../../VERSION");
-    // Its first line is the release. A `go` without that file finds its installation in a way of its own.
+    // Its first line is the release. A `go` without that file finds its installation some other way.
     const version = fs.existsSync(release) ? fs.readFileSync(release, "utf8").split("\n")[0].trim() : "";
     return /^[\w.-]+$/.test(version) ? version : "go";
   }
@@ -81,7 +81,7 @@ export async function build(name, file, environment) {
   const words = ["build", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" "), "-o", file, builds];
   const child = spawn("go", words, {
     cwd: path.join(FOLDER, name),
-    // Pure Go needs no C compiler, and an outer go.work must not have a say.
+    // Pure Go needs no C compiler, and an outer go.work must not interfere.
     env: { ...environment, CGO_ENABLED: "0", GOWORK: "off" },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -12,8 +12,8 @@ import type * as tls from "@pulumi/tls";
 const load = createRequire(__filename);
 
 /**
- * The SDKs that only programs with something on AWS use, each loaded when it is first asked for, so that no other
- * program pays for them. Import nothing but types from them anywhere else.
+ * The SDKs that only programs with resources on AWS use, each loaded on first use, so that no other program pays for
+ * them. Everywhere else, import only their types.
  */
 export const sdk = {
   get cloudwatch(): typeof cloudwatch {

@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 export type Tags = Record<string, pulumi.Input<string>>;
 
 /**
- * The tags of something on AWS: those of its user, and which project and stack it belongs to.
+ * The tags of an AWS resource: the user's, and those that name its project and stack.
  *
  * @param name what it is for, shown in AWS's console
  */

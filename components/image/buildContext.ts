@@ -8,25 +8,25 @@ import type { ImageVariant } from "../settings";
 
 const DOCKERFILE = "images/triton/Dockerfile";
 
-/** What the variant `transparent` has nothing of. */
+/** Sources that the variant `transparent` leaves out. */
 const PATCHED_ONLY = "native/tensorrt_backend/";
 
 /** Where contexts are staged, in the program's folder: a path that is the same on every machine. */
 const STAGED = ".local/xsched-triton-image";
 
-/** A folder with just what an image is made of. */
+/** A folder with exactly what an image is built from. */
 export interface BuildContext {
   /** Relative to the program's folder. */
   readonly location: string;
   /** Relative to the program's folder. */
   readonly dockerfile: string;
-  /** SHA-256 of all that is in it. */
+  /** SHA-256 of its contents. */
   readonly revision: string;
 }
 
 /**
- * Copies what a variant is made of into a separate folder. Whatever other files there are, and whatever the permissions
- * of a checkout, equal sources give an equal folder; Docker's provider counts both.
+ * Copies a variant's sources into a folder of their own. Docker's provider also hashes unrelated files and the checkout's
+ * permissions; here, equal sources always give an equal folder.
  *
  * @param programDirectory absolute path of the program's folder
  * @param sources the folder that the paths in the ignore file start at
@@ -48,7 +48,7 @@ export function stageBuildContext(
       hash.update(`${file}\0${text.length}\0`).update(text);
       write(path.join(target, file), text);
     }
-    // Nobody is to commit it, whatever the program's own .gitignore says.
+    // It must not be committed, whatever the program's own .gitignore says.
     write(path.join(programDirectory, STAGED, ".gitignore"), Buffer.from("*\n"));
   } catch (error) {
     throw new pulumi.RunError(
@@ -83,7 +83,7 @@ function filesIn(sources: string, place: string): readonly string[] {
   return fs.readdirSync(absolute).flatMap((name) => filesIn(sources, path.posix.join(place, name)));
 }
 
-/** Removes what an earlier state of the sources has left. */
+/** Removes files that an earlier state of the sources left. */
 function removeOthers(target: string, files: ReadonlySet<string>): void {
   if (!fs.existsSync(target)) return;
   for (const entry of fs.readdirSync(target, { recursive: true, withFileTypes: true })) {
@@ -92,7 +92,7 @@ function removeOthers(target: string, files: ReadonlySet<string>): void {
   }
 }
 
-/** A file that has the right text stays as it is: another run may just be reading it. */
+/** A file that has the right content is not rewritten: another run may be reading it. */
 function write(file: string, text: Buffer): void {
   if (!fs.existsSync(file) || !fs.readFileSync(file).equals(text)) {
     fs.mkdirSync(path.dirname(file), { recursive: true });

@@ -3,9 +3,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { sdk, tagsOf } from "../aws";
 import { ComponentInputs, type EcrRepositoryArgs, ecrRepositoryInputs } from "../settings";
 
-/** How to push for the next 12 hours, which is the longest that AWS grants. */
+/** A login that may push for the next 12 hours, the longest that AWS grants. */
 export interface EcrLogin {
-  /** Name to log in with. */
+  /** User name. */
   readonly username: string;
   /** Password. */
   readonly password: string;
@@ -20,7 +20,7 @@ export class EcrRepository extends pulumi.ComponentResource {
   public readonly repository: pulumi.Output<string>;
   /** ARN; `repositoryArn` of an `AwsGpuHost`. */
   public readonly arn: pulumi.Output<string>;
-  /** How to push for the next 12 hours; asked for in each deployment. A secret. */
+  /** A login that may push for the next 12 hours; each deployment requests a new one. A secret. */
   public readonly login: pulumi.Output<EcrLogin>;
 
   public constructor(name: string, args: EcrRepositoryArgs = {}, opts?: pulumi.ComponentResourceOptions) {

@@ -22,19 +22,19 @@ import { registryOf, repositoryOf } from "./registry";
 /** Builders that fit the default base of each variant. */
 const BUILDERS: Readonly<Record<ImageVariant, string>> = {
   patched: "nvcr.io/nvidia/tritonserver:22.06-py3-min",
-  // Old enough for any Triton that is in use: what is compiled there runs on every later C library.
+  // Old enough for every Triton in use: what is compiled there runs with any later C library.
   transparent: "docker.io/library/ubuntu:20.04",
 };
 
 /**
- * What every file and the image itself are dated, in seconds since 1970: 1980, the earliest that archives know. Equal
- * sources on an equal base give an equal digest, whenever they are built.
+ * The date of every file and of the image itself, in seconds since 1970: 1980, the earliest date that archives can hold.
+ * Equal sources on an equal base give an equal digest, whenever they are built.
  */
 const SOURCE_DATE_EPOCH = "315532800";
 
 /**
- * An image of Triton for a server to run from, always by its digest: one that is there, or one that is built and pushed
- * here. It is built again when its sources or arguments change, and for nothing else.
+ * An image of Triton for a server to run, always referred to by its digest: an existing one, or one that is built and
+ * pushed here. It is rebuilt only when its sources or arguments change.
  *
  * @example
  * ```ts
@@ -81,8 +81,8 @@ export class TritonImage extends pulumi.ComponentResource {
     const state = pulumi
       .all([repository, variant, base, builder, staged.revision])
       .apply((parts) => createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
-    // A state that returns is built again, and differently if a builder or a base was replaced meanwhile: a registry
-    // whose tags never move would refuse it at the tag that it had.
+    // Sources that return to an earlier state are built again, with another digest if the builder or the base has changed
+    // meanwhile. A registry with immutable tags would refuse that image under its earlier tag.
     const time = new command.local.Command(
       `${name}-time`,
       {
@@ -109,12 +109,12 @@ export class TritonImage extends pulumi.ComponentResource {
           SOURCE_DATE_EPOCH,
         },
         target: "runtime",
-        // The core is written for it.
+        // The core supports no other platform.
         platforms: [dockerBuild.Platform.Linux_amd64],
         tags: [
           pulumi.interpolate`${repository}:${variant}-${state.apply((hash) => hash.slice(0, 16))}-${time}`,
         ],
-        // By its export, the only place for that setting.
+        // The export pushes: timestamps can only be rewritten there.
         push: false,
         exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
         buildOnPreview: false,
@@ -126,14 +126,14 @@ export class TritonImage extends pulumi.ComponentResource {
           },
         ],
       },
-      // Another stack that has built the same has the same image.
+      // Another stack with the same sources uses the same image.
       { parent: this, retainOnDelete: true },
     );
     return pulumi.interpolate`${repository}@${image.digest}`;
   }
 }
 
-/** What is to be built, after its check. */
+/** The checked arguments of a build. */
 interface BuildSettings {
   readonly repository: string;
   readonly variant: ImageVariant;

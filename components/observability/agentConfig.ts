@@ -24,7 +24,7 @@ export interface AgentOptions {
   readonly container: boolean;
   /** Where Triton's metrics are on the host: `address:port`. */
   readonly tritonMetrics: string;
-  /** Log group for what programs print. */
+  /** Log group for the output of programs. */
   readonly logGroup: string;
   /** Log group that the agent sends Prometheus' metrics through. */
   readonly metricsGroup: string;
@@ -43,7 +43,7 @@ function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): 
     timezone: "UTC",
   });
   return {
-    // Docker's files are root's.
+    // Docker's files belong to root.
     agent: { metrics_collection_interval: INTERVAL_SECONDS, run_as_user: "root" },
     metrics: {
       namespace: NAMESPACE,
@@ -137,7 +137,7 @@ function prometheus({ instanceId, tritonMetrics }: AgentOptions): object {
       job("host", "/metrics.txt", `127.0.0.1:${HOST_METRICS_PORT}`, [
         // The backend names a queue after its model and instance: bert/bert_0.
         { source_labels: ["name"], regex: "(.+)/[^/]+", target_label: "model" },
-        // Another one after each restart.
+        // It changes with each restart.
         { regex: "pid", action: "labeldrop" },
       ]),
     ],

@@ -51,8 +51,8 @@ export const ALARMS = ["hardware", "system", "disk", "gpu-memory", "not-ready"] 
 export type AlarmName = (typeof ALARMS)[number];
 
 /**
- * The alarms of a host. A failed status check also acts: AWS's own check moves the instance to other hardware where it
- * can, the check of the operating system reboots it.
+ * The alarms of a host. Failed status checks also act: the system check moves the instance to other hardware where
+ * possible, the instance check reboots it.
  */
 export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
   const { region, instanceId, topic, recoverable, diskPercent, gpuMemoryPercent, notReadyMinutes } = options;
@@ -77,7 +77,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
     hardware: {
       ...statusCheck("StatusCheckFailed_System", 2),
       alarmDescription:
-        "AWS's hardware or network below the instance fails; the instance is moved to other hardware",
+        "AWS's hardware or network under the instance fails; the instance is moved to other hardware",
       alarmActions: recoverable ? [topic, action("recover")] : [topic],
     },
     system: {
@@ -87,7 +87,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       alarmActions: [topic, action("reboot")],
     },
     disk: {
-      alarmDescription: `A disk is ${diskPercent} % full: remove what nobody needs, or give host.volume more`,
+      alarmDescription: `A disk is ${diskPercent} % full: delete what is not needed, or enlarge host.volume`,
       namespace: NAMESPACE,
       metricName: "disk_used_percent",
       dimensions,
@@ -111,7 +111,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
         {
           id: "percent",
           expression: "100 * used / total",
-          label: "GPU memory taken, %",
+          label: "GPU memory used, %",
           returnData: true,
         },
         ...(["used", "total"] as const).map((id) => ({

@@ -15,12 +15,12 @@ import { alarmPattern, isRecoverable, restartRunbook, restartStatements } from "
 export class AwsMonitoring extends pulumi.ComponentResource {
   /** ARN of the topic that alarms go to. */
   public readonly topicArn: pulumi.Output<string>;
-  /** Name of the group with what Triton and the system print. */
+  /** Name of the log group of Triton and the system. */
   public readonly logGroup: pulumi.Output<string>;
   /** Name of the dashboard; empty without one. */
   public readonly dashboardName: pulumi.Output<string>;
 
-  /** @param opts `deletedWith` applies to what is on the host; what else is on AWS must be deleted by itself. */
+  /** @param opts `deletedWith` applies only to what is on the host: AWS's own resources outlive the instance. */
   public constructor(name: string, args: AwsMonitoringArgs, opts: pulumi.ComponentResourceOptions = {}) {
     const { deletedWith, ...own } = opts;
     const inputs = new ComponentInputs("AwsMonitoring", name, awsMonitoringInputs, args);
@@ -87,7 +87,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
               .all([wanted, pulumi.all(made.map(({ arn }) => arn))])
               .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
           },
-          // A component that gets another name keeps its dashboard.
+          // A renamed component keeps its dashboard.
           { ...child, ignoreChanges: ["dashboardName"] },
         ).dashboardName
       : pulumi.output("");
@@ -129,7 +129,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     );
   }
 
-  /** Where AWS cannot move an instance because of its disks, it is stopped and started. */
+  /** An instance that AWS cannot move because of its disks is stopped and started. */
   private restart(
     name: string,
     wanted: pulumi.Output<{ region: string; instanceId: string }>,
@@ -186,7 +186,7 @@ export function agentPolicy(groups: readonly string[]): string {
     {
       sid: "SendMetrics",
       actions: ["cloudwatch:PutMetricData"],
-      // Knows no resource.
+      // Has no resource-level permissions.
       resources: ["*"],
       conditions: { StringEquals: { "cloudwatch:namespace": [NAMESPACE] } },
     },

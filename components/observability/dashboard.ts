@@ -18,7 +18,7 @@ type Line = readonly (string | object)[];
 
 const PERIOD_SECONDS = 60;
 
-/** What is drawn for each model, two in a row, then what the host has, then its alarms. */
+/** Two charts a row: first those of the models, then those of the host, and its alarms at the end. */
 export function dashboardBody({ region, instanceId, models, alarms }: DashboardOptions): string {
   const dimensions = ["InstanceId", instanceId];
   const ofModel = (metric: string, model: string, options: object): Line => [
@@ -66,7 +66,7 @@ export function dashboardBody({ region, instanceId, models, alarms }: DashboardO
       ]),
     ],
     [
-      "Times that a model made others wait",
+      "How often a model made others wait",
       "1/min",
       each((model) => [ofModel("xsched_queue_preemptions_total", model, { label: model })]),
     ],

@@ -31,7 +31,7 @@ export function restartStatements(
       actions: ["ec2:StopInstances", "ec2:StartInstances"],
       resources: [`arn:aws:ec2:${region}:*:instance/${instanceId}`],
     },
-    // Knows no resource.
+    // Has no resource-level permissions.
     { sid: "Look", actions: ["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"], resources: ["*"] },
     { sid: "AsItself", actions: ["iam:PassRole"], resources: [role] },
   ];

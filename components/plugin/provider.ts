@@ -33,14 +33,14 @@ class Provider implements pulumi.provider.Provider {
     inputs: pulumi.Inputs,
     options: pulumi.ComponentResourceOptions,
   ): Promise<pulumi.provider.ConstructResult> {
-    // Whoever only asks for the schema does not wait for the components.
+    // A request for the schema alone does not load the components.
     const { COMPONENTS } = await import("./components");
     const found = COMPONENTS.find((each) => token === `xsched-triton:index:${each.name}`);
     const properties = this.described.resources[token]?.properties;
     if (found === undefined || properties === undefined) {
       throw new Error(`${token} is not a component of this package`);
     }
-    // What was passed from another language is checked by the component.
+    // The component itself checks what another language passes.
     const instance = new found(name, inputs, options);
     const state = Object.fromEntries(
       Object.keys(properties).map((key) => [key, (instance as unknown as pulumi.Inputs)[key] as unknown]),

@@ -20,7 +20,7 @@ const written = text({
   },
 });
 
-/** A range of IP addresses in CIDR form; reads in the spelling that AWS gives back. */
+/** A range of IP addresses in CIDR form; reads in the spelling that AWS returns. */
 export const addressRange: Rule<string> = mapped(written, byFirstAddress);
 
 /** Not a short form such as 10.1, which means 10.0.0.1, nor the address of one interface. */
@@ -40,7 +40,7 @@ function byFirstAddress(range: string): string {
 /** Fewest fixed bits of a range that someone can own: an IPv4 /8, an IPv6 /16. */
 const WIDEST = { ipv4: 8, ipv6: 16 } as const;
 
-/** Whether a range is the internet, or such a part of it that nobody can vouch for all of it. */
+/** Whether a range is the internet, or a part of it too large for anyone to vouch for. */
 export function isOpenToTheWorld(range: string): boolean {
   if (!ipaddr.isValidCIDR(range)) return false;
   const [address, bits] = ipaddr.parseCIDR(range);

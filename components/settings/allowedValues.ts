@@ -1,7 +1,7 @@
 import { choice } from "./rules";
 
 /*
- * Names that a key takes, with what each means. Triton's own were read in model_config.proto of release 22.06:
+ * The names that a key takes, and what each means. Triton's own come from model_config.proto of release 22.06:
  * https://github.com/triton-inference-server/common/blob/r22.06/protobuf/model_config.proto
  */
 
@@ -73,6 +73,6 @@ export const publicIp = choice("PublicIp", "Address at which an instance is reac
   none: "only the private address in the subnet",
 });
 
-/** Greatest values of the protobuf integers that the settings end in. */
+/** Greatest values of the protobuf integers that the settings become. */
 export const MAX_INT32 = 2 ** 31 - 1;
 export const MAX_UINT32 = 2 ** 32 - 1;

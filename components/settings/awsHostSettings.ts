@@ -69,7 +69,7 @@ const zone = text({
   allowed: "the name of an availability zone: the region and a letter",
   example: "us-east-1a",
   refuse(value) {
-    // Local zones have their city between the two: us-west-2-lax-1a.
+    // Local zones name their city between the two: us-west-2-lax-1a.
     if (/^[a-z]{2}(?:-[a-z]+)+-[0-9](?:-[a-z]{3}-[0-9])?[a-z]$/.test(value)) return undefined;
     if (/^[a-z]{2}(?:-[a-z]+)+-[0-9]$/.test(value)) return `add the zone's letter: ${value}a`;
     return /^[a-z]{3,4}[0-9]-az[0-9]$/.test(value)
@@ -352,7 +352,7 @@ const checkRawAwsHost = (_: unknown, at: Place, raw: unknown): void => {
   checkAwsHost(raw, at);
 };
 
-/** The instance itself, without what it may do and what is set up on it. */
+/** The instance itself, without its permissions and what is set up on it. */
 export const awsInstance = object({ allowed: HOST_ON_AWS, fields: instanceFields, check: checkRawAwsHost });
 
 export const awsGpuHostInputs = object({
@@ -432,7 +432,7 @@ function refuseOpenRanges(raw: unknown, at: Place): void {
   });
 }
 
-/** Refuses GPUs that the release of Triton does not support; a release that is not known may support any. */
+/** Refuses GPUs that the release of Triton does not support; an unknown release may support any. */
 export function refuseUnsuitedGpu(type: unknown, release: string | undefined, at: Place): void {
   if (typeof type !== "string" || !isGpuType(type) || release === undefined) return;
   const first = firstRelease(type);

@@ -44,7 +44,7 @@ export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
   p5en: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
 };
 
-/** Families that one may take for usable, and why they are not. */
+/** Families that look usable, and why they are not. */
 const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
   g4ad: "has AMD GPUs",
   g5g: "has Arm processors, and the image is for x86-64",
@@ -83,7 +83,7 @@ export function gpuFamily(instanceType: string): GpuFamily | undefined {
   return Object.hasOwn(GPU_FAMILIES, family) ? GPU_FAMILIES[family] : undefined;
 }
 
-/** Why an instance type that one may take for usable is not. */
+/** Why an instance type that looks usable is not. */
 export function otherAccelerator(instanceType: string): string | undefined {
   const family = familyOf(instanceType);
   return Object.hasOwn(OTHER_ACCELERATORS, family) ? OTHER_ACCELERATORS[family] : undefined;

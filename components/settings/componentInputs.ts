@@ -7,8 +7,8 @@ import { hasRead, holdsSecret, isDeferred, isPlainObject, keyOf, Rule } from "./
 import { inform, thisMachine } from "./thisMachine";
 
 /**
- * Reads the arguments of a component by the rules of the schema: what is known at its construction, outputs when they
- * are known. A checked value comes out of here only, so that what is used has passed.
+ * Reads the arguments of a component by the rules of the schema: known values at its construction, outputs when they
+ * resolve. Checked values come only from here, so nothing is used unchecked.
  */
 export class ComponentInputs<T extends object, K extends object> {
   /** The arguments with defaults; an output stays an output. */
@@ -40,7 +40,7 @@ export class ComponentInputs<T extends object, K extends object> {
   ): pulumi.Output<pulumi.Unwrap<V>> {
     if (!holdsDeferred(value)) {
       const read = this.read(rule, value, steps, false);
-      // As it is, where `pulumi.output` would copy it: whoever keeps something by its settings finds it again.
+      // The same object, where `pulumi.output` would make a copy: it may be a key of a map.
       return (
         holdsDeferred(read) ? pulumi.output(read) : pulumi.output(undefined).apply(() => read)
       ) as pulumi.Output<pulumi.Unwrap<V>>;

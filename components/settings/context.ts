@@ -8,7 +8,7 @@ export interface SettingsContext {
   /** The top-level keys whose values hold a secret. */
   readonly secretKeys: ReadonlySet<string>;
   readonly files: FileProbe;
-  /** Tells the user what has been made of the settings. */
+  /** Tells the user how the settings were understood. */
   readonly inform: (message: string) => void;
 }
 

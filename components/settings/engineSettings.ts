@@ -135,7 +135,7 @@ export const engineRule = object({
   },
 });
 
-/** Refuses an engine of a folder on this machine that has no ONNX model to build one from. */
+/** Refuses an engine for a folder on this machine without an ONNX model to build it from. */
 export function refuseNoOnnx(
   { source, engine }: { readonly source: Read<string>; readonly engine: unknown },
   at: Place,

@@ -1,7 +1,7 @@
 import { Rule, text } from "./rules";
 
 /**
- * The flags of tritonserver that a deployment sets itself, with the setting to use in their stead, or undefined
+ * The flags of tritonserver that a deployment sets itself, with the setting to use instead, or undefined
  * where the deployment relies on one value. Compared with `tritonserver --help` of 22.06 and 24.10:
  * https://github.com/triton-inference-server/server/blob/r22.06/src/main.cc
  * https://github.com/triton-inference-server/server/blob/r24.10/src/command_line_parser.cc
@@ -39,7 +39,7 @@ const OWN_FLAGS: Readonly<Record<string, string | undefined>> = {
   // Two servers would share a port, and each would get half of the requests.
   "--reuse-http-port": undefined,
   "--reuse-grpc-port": undefined,
-  // Both switch the other protocols off.
+  // Both disable the other protocols.
   "--allow-sagemaker": undefined,
   "--allow-vertex-ai": undefined,
   "--model-namespacing": undefined,
@@ -49,7 +49,7 @@ const OWN_FLAGS: Readonly<Record<string, string | undefined>> = {
   "--help": undefined,
 };
 
-/** Longest argument; far below what Linux takes (128 KiB), far above what a flag needs. */
+/** Longest argument; far below Linux's limit (128 KiB), far above what a flag needs. */
 const LONGEST_FLAG = 4096;
 
 const FLAG = /^(--[a-z][a-z0-9-]*)(=[^\p{Cc}]*)?$/u;
@@ -70,7 +70,7 @@ export const extraFlag: Rule<string> = text({
       return "remove it; deployments rely on its value";
     }
     if (!Object.hasOwn(OWN_FLAGS, name)) {
-      // tritonserver takes the beginning of a flag for the flag.
+      // tritonserver accepts an abbreviated flag.
       const meant = Object.keys(OWN_FLAGS).find((own) => own.startsWith(name));
       return meant === undefined ? undefined : `remove it; tritonserver takes it for ${meant}`;
     }
@@ -81,7 +81,7 @@ export const extraFlag: Rule<string> = text({
   },
 });
 
-/** Whether the flags switch Triton's rate limiter on. */
+/** Whether the flags enable Triton's rate limiter. */
 export function limitsRate(flags: readonly unknown[]): boolean {
   return flags.includes("--rate-limit=execution_count");
 }

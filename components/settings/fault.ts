@@ -6,7 +6,7 @@ export interface Fault {
   readonly path: string;
   /** The value as the message shows it; never a secret. */
   readonly value: string;
-  /** What would have been right. */
+  /** What is allowed. */
   readonly allowed: string;
   /** What to type. */
   readonly fix: string;
@@ -46,8 +46,8 @@ export function listFaults(faults: readonly Fault[]): string {
 const SHOWN_CHARACTERS = 60;
 
 /**
- * A value for a message: a scalar as it would stand in JSON, a string shortened, an object or a list by what it is
- * and never by what it holds, since a secret can be anywhere below.
+ * A value for a message: a scalar as in JSON, a long string shortened, an object or a list only by its kind and never by
+ * its content, since a secret can be anywhere inside.
  *
  * @param guarded whether an encrypted value may be among what is shown. The Pulumi engine masks a secret in a
  *   message only where it appears whole and unescaped, so a part of it must not appear.

@@ -1,8 +1,8 @@
 import * as path from "node:path";
 
 /**
- * Whether a text of a model's configuration is a path that leads out of the model's folder, which is all that reaches the
- * host. Relative paths start there, and so does what Triton puts in the place of a variable.
+ * Whether a text of a model's configuration is a path that leads out of the model's folder; only that folder is copied to
+ * the host. Relative paths start there, and so does what Triton substitutes for a variable.
  */
 export function leavesModelFolder(text: string): boolean {
   if (!text.includes("..") || /\s/.test(text)) return false;

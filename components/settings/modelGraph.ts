@@ -8,7 +8,7 @@ import { isDeferred, itemsOf, keyOf } from "./rules";
 import { s3Location } from "./s3Location";
 
 /*
- * Which models need which others: an ensemble the models of its steps, any model those that its `dependsOn` names.
+ * Which models need which others: an ensemble needs the models of its steps, any model those that its `dependsOn` names.
  * Looked at in the raw values, so that a fault in one of them hides no fault of another.
  */
 
@@ -85,7 +85,7 @@ export function refuseWrongDependencies(models: readonly unknown[], at: Place): 
   }
 }
 
-/** The models on a way back to a model, the model first, if there is one on which no earlier model lies. */
+/** The models of a cycle through a model, which comes first, unless an earlier model is part of it. */
 function circleFrom(start: Node, graph: Graph): readonly Node[] | undefined {
   const ways: (readonly [Node, ...Node[]])[] = [[start]];
   const seen = new Set([start]);

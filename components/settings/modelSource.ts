@@ -14,10 +14,10 @@ const place = text({
       : "give the path of the model's folder, for example models/my-model",
 });
 
-/** What only an address of S3 begins with. */
+/** The beginning of every address in S3, and of nothing else. */
 const S3 = /^(s3:|arn:aws[a-z-]*:s3:|https?:\/\/[^/]*s3[^/]*\.amazonaws\.)/i;
 
-/** A model's folder on this machine, which reads as its absolute path, or `s3://bucket/prefix` without a slash behind. */
+/** A model's folder on this machine, read as its absolute path, or `s3://bucket/prefix` without a trailing slash. */
 export const modelSource: Rule<string> = mapped(place, (value, at) => {
   if (S3.test(value)) {
     const fix = refuseS3Location(value);

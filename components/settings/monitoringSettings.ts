@@ -86,7 +86,7 @@ export const monitoringRule = variants({
   usual: "none",
 });
 
-/** The name or id of something on AWS, as AWS or a component gives it. */
+/** The name or id of an AWS resource, as AWS or a component returns it. */
 function resource(what: string, pattern: RegExp): Rule<string> {
   const example = "the one of AwsGpuHost";
   return text({

@@ -8,8 +8,8 @@ import { INVALID, Place, Read } from "./place";
  * stack config, checking a component's arguments, the TypeScript types, the messages, docs/settings.md and the plugin's
  * schema all come from the same lines (scripts/generate).
  *
- * Why not a library: with zod 4.6 (valibot and TypeBox lack more of this) a fault format such as ours takes a wrapper
- * around every type, since an issue holds no wording of what is allowed and how to fix it. A schema there cannot know
+ * Why not a library: with zod 4.6 (valibot and TypeBox lack more of this), our fault format needs a wrapper around every
+ * type, since an issue does not say what is allowed and how to fix it. A schema there cannot know
  * the stack or the file system it is read for, keeps no output that is known later, drops the key `__proto__` silently
  * instead of reporting it, and reports no unknown keys when `kind` is wrong. Loading it takes 0.1 s of each `up`.
  */
@@ -97,7 +97,7 @@ export type Absent =
   | { readonly kind: "required"; readonly fix: string | undefined }
   /** The feature is not used, or its default depends on more than this key; `meaning` says which. */
   | { readonly kind: "optional"; readonly meaning: string }
-  /** Read in its stead, by the same rule. */
+  /** Read instead, by the same rule. */
   | { readonly kind: "default"; readonly value: (stack: string) => unknown };
 
 export type Fields = Readonly<Record<string, Field<unknown, unknown, unknown>>>;
@@ -211,7 +211,7 @@ export const boolean: Rule<boolean> = {
   },
 };
 
-/** Text that a further check may refuse; the check says why, and what to do. */
+/** Text that a further check may refuse; the check says why and what to do. */
 export interface TextOptions {
   readonly allowed: string;
   readonly example: string;
@@ -278,8 +278,8 @@ export function isDeferred(value: unknown): boolean {
 }
 
 /**
- * Which rule has read an object or a list completely. What a rule has read it takes again as it is, so that a component
- * can hand a part of its arguments on without a second check.
+ * Which rule has read an object or a list completely. A rule accepts what it has read before as it is, so that a component
+ * can pass on a part of its arguments without a second check.
  */
 const READ_BY = new WeakMap<object, Rule<unknown, unknown>>();
 
@@ -448,7 +448,7 @@ export function variants<V extends Readonly<Record<string, Variant>>>(
   return rule;
 }
 
-/** Reads text by one rule and makes something else of it. What comes out must read as itself. */
+/** Reads text by one rule and transforms it. The result must read as itself. */
 export function mapped<T, U>(rule: Rule<T>, map: (value: T, at: Place) => Read<U>): Rule<U> {
   const { type, allowed, example } = rule;
   return {
@@ -500,7 +500,7 @@ export function map<T>(options: MapOptions<T>): Rule<Record<string, T>> {
   return rule;
 }
 
-/** How a secret is asked for in each place that it can come from. */
+/** How to supply a secret in each place that it can come from. */
 export interface SecretWording {
   readonly allowed: string;
   readonly fix: string;

@@ -1,7 +1,7 @@
 /** Where objects are in S3. */
 export interface S3Location {
   readonly bucket: string;
-  /** What the keys begin with, without slashes at its ends. */
+  /** The prefix of the keys, without leading and trailing slashes. */
   readonly prefix: string;
 }
 
@@ -13,14 +13,14 @@ export function s3Location(source: string): S3Location | undefined {
 
 const NAMING_RULES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html";
 
-/** What S3 keeps for itself; the same source as the rules. */
+/** Reserved by S3; the same source as the rules. */
 const RESERVED_STARTS: readonly string[] = ["xn--", "sthree-", "amzn-s3-demo-"];
 const RESERVED_ENDS: readonly string[] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
 /** What the name of a general-purpose bucket looks like, in words. */
 export const BUCKET_NAME = `a bucket name of 3 to 63 lower-case letters, digits, dots and dashes, a letter or digit at both ends (${NAMING_RULES})`;
 
-/** Why no general-purpose bucket can have this name, as the fix; undefined if one can. */
+/** Why no general-purpose bucket can have this name, worded as a fix; undefined if one can. */
 export function refuseBucketName(name: string): string | undefined {
   if (name.length < 3 || name.length > 63) {
     return `S3's names have 3 to 63 characters, this one has ${name.length}`;

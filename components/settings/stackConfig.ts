@@ -34,9 +34,9 @@ export function stackConfig(projectDirectory = process.cwd()): Settings {
 }
 
 /**
- * Checks all values of the stack config together and makes typed settings of them.
+ * Checks all values of the stack config together and turns them into typed settings.
  *
- * @param raw the top-level keys and their values, as they came out of JSON or YAML
+ * @param raw the top-level keys and their values, as parsed from JSON or YAML
  * @throws SettingsError with every fault that was found
  */
 export function readSettings(raw: unknown, context: SettingsContext): Settings {

@@ -151,7 +151,7 @@ function checkAgainstAws(raw: unknown, at: Place): void {
   }
 }
 
-/** Of a host itself, which nobody else reaches. */
+/** Whether only the host itself can reach an address. */
 function isLoopback(address: string): boolean {
   return address === "localhost" || address === "::1" || address.startsWith("127.");
 }
