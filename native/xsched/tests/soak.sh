@@ -38,10 +38,15 @@ done
 
 milliseconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
 
-# is_running PID: it has neither ended nor been stopped, nor is about to be.
+# is_running PID: it has neither ended nor been stopped.
 is_running() {
+  [[ $(ps -o stat= -p "$1") == [RSD]* ]]
+}
+
+# will_run PID: nor has it a stop before it.
+will_run() {
   local pending
-  [[ $(ps -o stat= -p "$1") == [RSD]* ]] &&
+  is_running "$1" &&
     pending=$(sed -n 's/^ShdPnd:[[:space:]]*/0x/p' "/proc/$1/status" 2>/dev/null) &&
     [ -n "$pending" ] && (((pending & (1 << (SIGSTOP - 1))) == 0))
 }
@@ -59,7 +64,7 @@ stop_at_random() {
       sleep 0.001
     done
     other=${members[RANDOM % ${#members[@]}]}
-    if [ "$other" = "$1" ] || ((RANDOM % 2)) || ! is_running "$other"; then
+    if [ "$other" = "$1" ] || ((RANDOM % 2)) || ! will_run "$other"; then
       other=
     fi
     [ -z "$other" ] || kill -STOP "$other" 2>/dev/null || true
