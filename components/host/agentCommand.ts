@@ -10,12 +10,12 @@ const AGENT = path.join(__dirname, "agent");
 /** What the line with a command's result begins with; a login shell may print lines of its own before. */
 const RESULT = "xsched-triton-result ";
 
-/** The words that run install-agent.py, which makes the host's folder and puts the agent there. */
-export function bootstrapCommand(...words: pulumi.Input<string>[]): pulumi.Input<string>[] {
+/** The words that run install-agent.py, which puts the agent into the host's folder. */
+export function installation(...words: pulumi.Input<string>[]): pulumi.Input<string>[] {
   return ["sh", "-c", textOf("find-python.sh"), "find-python.sh", textOf("install-agent.py"), ...words];
 }
 
-/** The sources of the agent, `{path: text}` as JSON: standard input of `install-agent.py install`. */
+/** The sources of the agent, `{path: text}` as JSON: standard input of `install-agent.py`. */
 export function agentBundle(): string {
   const files = ["__main__.py", ...pythonFiles("agent")].sort();
   const texts = files.map((file) => [file, fs.readFileSync(path.join(AGENT, file), "utf8")]);
@@ -32,7 +32,8 @@ function pythonFiles(folder: string): string[] {
     .filter((file) => file.endsWith(".py"));
 }
 
-function textOf(file: string): string {
+/** The text of a file beside this one. */
+export function textOf(file: string): string {
   return fs.readFileSync(path.join(__dirname, file), "utf8");
 }
 

@@ -1,180 +1,197 @@
-"""Makes the folder of a host and puts the agent into it. Runs before the host has anything; see find-python.sh.
+"""Puts the agent into a host's folder, which belongs to one stack, and lets it say what the host has. Runs before the host
+has anything; see find-python.sh.
 
-usage: claim DIR PROJECT STACK   makes the folder, unless it is somebody else's, and answers with its absolute path
-       install DIR [TOKEN]       makes DIR/bin/agent of the files on standard input, {path: text} as JSON
-       remove DIR                removes the folder with what the agent has made
+usage: install-agent.py DIR PROJECT STACK ID [WORD…]
+
+Each WORD goes to the agent's command `probe`. Standard input: the agent's sources, {path: text} as JSON.
 """
 
 import compileall
 import grp
+import hashlib
 import json
 import os
 import pwd
+import py_compile
 import shutil
 import stat
-import subprocess
 import sys
 import tempfile
-import uuid
 import zipapp
 from pathlib import Path
+from typing import Dict, NoReturn, Optional
 
+#: Says whose folder it is.
 MARKER = ".xsched-triton.json"
-#: Programs that releases before the agent had in a host's folder.
-FORMER = ("bin/host-directory.sh", "bin/probe-host.sh")
+
+#: Only in the folder of a release before the agent, which had no marker.
+FORMER = "bin/host-directory.sh"
+
+#: Of every file in the program.
+TIME = (0x50000000, 0x50000000)
+
+#: What such a release calls when the stack is removed, and its state still says so.
+REMOVE_HOST = """#!/bin/sh
+exec "$1/bin/agent" remove
+"""
 
 
-def fail(what, fix):
+def fail(what: str, fix: str) -> NoReturn:
+    """Ends with a message as the agent's own."""
     print(f"error: {what}\nfix: {fix}", file=sys.stderr)
     sys.exit(1)
 
 
-def answer(value):
-    print("xsched-triton-result " + json.dumps(value, separators=(",", ":")), flush=True)
-
-
-def user():
+def is_private(group: int, user: "pwd.struct_passwd") -> bool:
+    """Whether a group is the user's alone, or root's, so that write access for it is none for others."""
+    if group == 0:
+        return True
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        entry = grp.getgrgid(group)
     except KeyError:
-        return f"the user {os.geteuid()}"
+        return False
+    return entry.gr_name == user.pw_name and set(entry.gr_mem) <= {user.pw_name}
 
 
-def is_own_group(gid):
-    """Whether only this user is in a group, as with the private groups of Debian and Red Hat."""
-    try:
-        members = set(grp.getgrgid(gid).gr_mem)
-    except KeyError:
-        members = set()
-    members |= {entry.pw_name for entry in pwd.getpwall() if entry.pw_gid == gid}
-    return members <= {user()}
-
-
-def require_private(folder):
-    """Nobody else may write into the folder, or put another one in its place."""
+def require_own(folder: Path, user: "pwd.struct_passwd") -> None:
+    """Whoever may write into the folder, or rename a folder above it, decides what runs there."""
+    status = folder.stat()
+    if status.st_uid != user.pw_uid:
+        owner = name_of(status.st_uid)
+        fail(
+            f"{folder} belongs to {owner}, not to {user.pw_name}, who deploys",
+            f"choose another folder (host.directory), or deploy as {owner}",
+        )
     for place in (folder, *folder.parents):
         status = place.stat()
-        mode = status.st_mode
-        mine = status.st_uid in (os.geteuid(), 0)
-        if place == folder and status.st_uid != os.geteuid():
+        if place != folder and status.st_uid not in (0, user.pw_uid):
             fail(
-                f"{folder} belongs to another user than {user()}",
-                f"chown it to {user()}, or choose another folder",
+                f"{name_of(status.st_uid)} owns {place}, and so can replace {folder}",
+                "choose a folder (host.directory) below one of your own",
             )
-        if not mine:
-            owner = status.st_uid
+        # In a sticky folder such as /tmp, everybody keeps to their own entries.
+        sticky = place != folder and status.st_mode & stat.S_ISVTX
+        others = status.st_mode & stat.S_IWOTH
+        members = status.st_mode & stat.S_IWGRP and not is_private(status.st_gid, user)
+        if not sticky and (others or members):
             fail(
-                f"{place} belongs to the user {owner}, who could put something else in the place of {folder}",
-                "choose a folder of your own, for example below your home: host.directory",
-            )
-        # In a sticky folder, as /tmp is one, nobody can replace what is somebody else's.
-        sticky = mode & stat.S_ISVTX and place != folder
-        open_to_group = mode & stat.S_IWGRP and not is_own_group(status.st_gid)
-        if (mode & stat.S_IWOTH or open_to_group) and not sticky:
-            fail(
-                f"others than {user()} may write into {place}",
-                f"chmod go-w '{place}', or choose another folder: host.directory",
+                f"others than {user.pw_name} may write into {place}",
+                f"chmod {'o-w' if not members else 'g-w' if not others else 'go-w'} '{place}', or choose another folder",
             )
 
 
-def read_marker(folder):
+def name_of(user: int) -> str:
+    """The name of an account, or its number if it has none."""
     try:
-        return json.loads((folder / MARKER).read_text("utf-8"))
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
+def require_ours(folder: Path, mine: Dict[str, str]) -> None:
+    """Refuses the folder of another stack, and one with files of somebody else."""
+    found = read_marker(folder)
+    if found is None:
+        if (folder / FORMER).exists() or not any(folder.iterdir()):
+            return
+        fail(
+            f"{folder} holds files that no deployment has put there",
+            "choose an empty folder, or one that does not exist (host.directory)",
+        )
+    if any(found.get(key) != mine[key] for key in ("project", "stack")):
+        fail(
+            f"{folder} belongs to the stack {found.get('stack')} of the project {found.get('project')}",
+            "choose another folder (host.directory), or remove that stack first",
+        )
+    if found.get("id") != mine["id"]:
+        fail(
+            f"{folder} belongs to another deployment of a stack that is called {mine['stack']}, too",
+            f"remove that one first; if its state is lost: rm '{folder / MARKER}'",
+        )
+
+
+def read_marker(folder: Path) -> Optional[Dict[str, str]]:
+    """Whose folder it is; None if nobody has said so."""
+    try:
+        found = json.loads((folder / MARKER).read_text("utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
-        return {}
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {}
 
 
-def claim(directory, project, stack):
-    """Makes the folder, unless it is somebody else's, and says whose it is."""
-    wanted = Path(directory).expanduser()
-    try:
-        wanted.mkdir(parents=True, exist_ok=True, mode=0o755)
-    except OSError as error:
-        fail(f"cannot create {wanted} as {user()}: {error.strerror}", "choose a folder that you may write to")
-    folder = wanted.resolve()
-    require_private(folder)
-    marker = read_marker(folder)
-    if marker is None:
-        entries = sorted(path.name for path in folder.iterdir())
-        if entries and not any((folder / name).exists() for name in FORMER):
-            fail(
-                f"{folder} holds files that no deployment has made, such as {entries[0]}",
-                "choose a folder that is empty or does not exist: host.directory",
-            )
-        marker = {"project": project, "stack": stack, "id": str(uuid.uuid4())}
-        write(folder / MARKER, json.dumps(marker) + "\n", 0o644)
-    elif (marker.get("project"), marker.get("stack")) != (project, stack):
-        fail(
-            f"{folder} belongs to the stack {marker.get('stack')} of the project {marker.get('project')}",
-            f"choose another folder: host.directory. If that stack is this one renamed, remove {folder}/{MARKER}",
-        )
-    answer({"directory": str(folder), "id": marker.get("id")})
-
-
-def write(path, text, mode):
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=str(path.parent))
+def write(path: Path, text: str, mode: int) -> None:
+    """Writes a file in one step."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
         os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
     Path(name).replace(path)
 
 
-def install(directory, token):
-    """Makes the program. One that runs keeps the file that it has open; one that starts finds old or new."""
-    os.umask(0o022)
-    folder = Path(directory)
-    programs = folder / "bin"
-    staging = Path(tempfile.mkdtemp(prefix=".agent-", dir=str(folder)))
+def install(folder: Path, sources: Dict[str, str]) -> None:
+    """Makes the program `bin/agent`. Whoever starts it meanwhile gets the old one or the new."""
+    target = folder / "bin"
+    target.mkdir(exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=".agent.", dir=target))
     try:
-        for name, text in json.load(sys.stdin).items():
-            file = staging / "source" / name
+        tree = staging / "sources"
+        for name, text in sources.items():
+            file = tree / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
             # The same files give the same program: a supervisor is replaced only by another one.
-            os.utime(file, (0x50000000, 0x50000000))
-        source = str(staging / "source")
-        compileall.compile_dir(source, ddir="agent", legacy=True, quiet=2)
-        for path in Path(source).rglob("*"):
-            os.utime(path, (0x50000000, 0x50000000))
+            os.utime(file, TIME)
+        # A zip file's times depend on the time zone, so Python is not to compare them. Python of another version compiles
+        # the sources again.
+        compileall.compile_dir(
+            str(tree),
+            ddir="agent",
+            quiet=2,
+            legacy=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        for file in tree.rglob("*"):
+            os.utime(file, TIME)
         program = staging / "agent"
-        zipapp.create_archive(source, program, interpreter=f"{sys.executable} -I")
+        # Isolated: what a login or a folder happens to have must not change how the agent runs.
+        zipapp.create_archive(tree, program, interpreter=f"{sys.executable} -I")
         program.chmod(0o755)
-        programs.mkdir(exist_ok=True)
-        program.replace(programs / "agent")
+        digest = hashlib.sha256(program.read_bytes()).hexdigest()
+        write(target / "agent.sha256", f"{digest}  agent\n", 0o644)
+        program.replace(target / "agent")
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    # Of a release before the agent.
-    for path in programs.glob("*.sh"):
-        path.unlink()
-    words = [str(programs / "agent"), "probe", *([f"--repair=agent={token}"] if token else [])]
-    sys.exit(subprocess.run(words, stdin=subprocess.DEVNULL, check=False).returncode)
+    write(target / "remove-host.sh", REMOVE_HOST, 0o755)
+    for entry in target.iterdir():
+        if entry.name not in ("agent", "agent.sha256", "remove-host.sh"):
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
-def remove(directory):
-    """Removes the folder with all that a deployment has left in it."""
-    folder = Path(directory).expanduser()
-    program = folder / "bin/agent"
-    if not folder.is_dir():
-        return
-    if program.exists():
-        sys.exit(subprocess.run([str(program), "remove"], stdin=subprocess.DEVNULL, check=False).returncode)
-    marker = folder / MARKER
-    if marker.exists():
-        marker.unlink()
+def main(argv: "list[str]") -> None:
+    """What the usage says."""
+    os.umask(0o022)
+    path, project, stack, identity, *words = argv[1:]
+    sources = json.loads(sys.stdin.buffer.read().decode("utf-8"))
+    folder = Path(path)
+    user = pwd.getpwuid(os.geteuid())
+    mine = {"project": project, "stack": stack, "id": identity}
     try:
-        folder.rmdir()
-    except OSError:
-        print(f"left {folder} in place: it holds files that are not ours", file=sys.stderr)
+        # Somebody may have removed it since it was created.
+        folder.mkdir(parents=True, exist_ok=True)
+        folder = folder.resolve()
+        require_own(folder, user)
+        require_ours(folder, mine)
+        # Before anything else is put there: whatever stops us, the folder is ours next time.
+        write(folder / MARKER, json.dumps(mine) + "\n", 0o644)
+        install(folder, sources)
+    except OSError as error:
+        fail(f"cannot install the agent in {folder}: {error.strerror} ({error.filename})", "read the reason")
+    agent = str(folder / "bin/agent")
+    os.execv(agent, [agent, "probe", *words])
 
 
-def main(words):
-    commands = {"claim": claim, "install": install, "remove": remove}
-    name, *rest = words
-    if name == "install":
-        rest = [rest[0], rest[1] if len(rest) > 1 else ""]
-    commands[name](*rest)
-
-
-main(sys.argv[1:])
+main(sys.argv)

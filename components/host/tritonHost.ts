@@ -8,7 +8,7 @@ import {
   tritonHostDirectory,
   tritonHostInputs,
 } from "../settings";
-import { agentBundle, bootstrapCommand, resultOf } from "./agentCommand";
+import { agentBundle, installation, resultOf, textOf } from "./agentCommand";
 import { hostCommand } from "./hostCommand";
 
 /** Where a host is and what it holds; no secret in it. */
@@ -58,26 +58,34 @@ export class TritonHost extends pulumi.ComponentResource {
     const ssh = inputs.resolveOptional(sshConnection, "ssh");
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
-    // The folder is a separate resource because its path must stay known while the agent changes.
+    // The folder is a separate resource because its path must stay known while the agent changes. For the same reason
+    // its two scripts stay as they are, word for word: a preview knows no result of a command that has changed.
     const folder = hostCommand(
       `${name}-directory`,
       {
         ssh,
         directory: wanted,
-        run: bootstrapCommand("claim", wanted, pulumi.getProject(), pulumi.getStack()),
-        remove: bootstrapCommand("remove", wanted),
+        run: ["bash", "-c", textOf("create-directory.sh"), "create-directory.sh", wanted],
+        remove: ["bash", "-c", textOf("remove-directory.sh"), "remove-directory.sh", wanted],
       },
       { parent: this },
     );
 
-    const claimed = folder.stdout.apply((text) => (resultOf(text) as { directory: string }).directory);
+    // A login shell may print lines of its own before.
+    const directory = folder.stdout.apply((text) => text.trimEnd().split("\n").at(-1) ?? "");
     const agent = hostCommand(
       `${name}-agent`,
-      { ssh, directory: claimed, run: bootstrapCommand("install", claimed), stdin: agentBundle() },
+      {
+        ssh,
+        directory,
+        // Whose folder it is. The id tells the stack from another one of the same name, whose state is elsewhere.
+        run: installation(directory, pulumi.getProject(), pulumi.getStack(), folder.id),
+        stdin: agentBundle(),
+      },
       { parent: this, aliases: [{ name: `${name}-scripts` }] },
     );
     // Whoever uses the folder runs the agent in it, so it is known when that is there.
-    this.directory = pulumi.all([claimed, agent.id]).apply(([known]) => known);
+    this.directory = pulumi.all([directory, agent.id]).apply(([known]) => known);
     const facts = agent.stdout.apply((text) => resultOf(text) as HostFacts);
     this.gpus = facts.apply(({ gpus }) => [...gpus]);
     this.docker = facts.apply(({ docker }) => docker);

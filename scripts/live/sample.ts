@@ -1,6 +1,6 @@
 import { modelOf, type Queue } from "../triton/scheduler";
 
-/** The output of `measure-server.sh`. */
+/** The answer of the agent's command `measure`. */
 export interface Sample {
   /** The host's uptime in seconds. */
   readonly seconds: number;

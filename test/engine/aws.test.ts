@@ -53,7 +53,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
     assert.match(output, /aws:ec2:Instance\s+triton-machine-instance\s+create/);
-    assert.match(output, /command:remote:Command\s+triton-server-realtime\s+create/);
+    assert.match(output, /command:remote:Command\s+triton-server-models\s+create/);
     assert.deepEqual(stack.everything(), []);
   });
 
@@ -136,10 +136,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:models", "1", "priority"], 90);
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
-    assert.deepEqual(changed(output), [
-      "triton-models-interactive updated",
-      "triton-server-interactive updated",
-    ]);
+    assert.deepEqual(changed(output), ["triton-models-interactive updated", "triton-server-models updated"]);
     assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
   });
 
@@ -167,7 +164,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
       assert.equal(stack.instances.length, 1);
       assert.notDeepEqual(stack.instances, before);
       assert.equal(stack.properties("aws:ec2/eip:Eip").publicIp, address);
-      assert.ok(fs.existsSync(stack.machine(id, "home/.xsched-triton-dev/bin/start-server.sh")));
+      assert.ok(fs.existsSync(stack.machine(id, "home/.xsched-triton-dev/bin/agent")));
       for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
       const touched = changed(output).filter((line) => /^triton-machine-.* (updated|replaced)$/.test(line));
       assert.deepEqual(touched, [

@@ -78,7 +78,7 @@ describe("a model transferred through a bucket, on a stand-in for AWS", function
       "triton-models-scale updated",
       "triton-models-scale/1/labels.txt created",
       "triton-models-scale/files updated",
-      "triton-server-scale updated",
+      "triton-server-models updated",
     ]);
     assert.deepEqual(s3.fetched, ["models/scale/1/labels.txt"]);
     assert.match(await answer(), /"data":\[42\.0\]/);

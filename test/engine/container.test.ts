@@ -112,7 +112,7 @@ describe("the container runtime on a real Docker", function () {
     requireSuccess(result);
     assert.deepEqual(changed(result.output), [
       "triton-models-interactive updated",
-      "triton-server-interactive updated",
+      "triton-server-models updated",
     ]);
     for (const [model, { failures, rate, sent }] of reports) {
       assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);

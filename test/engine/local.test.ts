@@ -116,7 +116,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     const { code, output } = await workspace.npm("preview");
     requireSuccess({ code, output });
     const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
-    assert.deepEqual(touched.sort(), ["triton-models-interactive", "triton-server-interactive"]);
+    assert.deepEqual(touched.sort(), ["triton-models-interactive", "triton-server-models"]);
     assert.equal((await triton.priority("interactive")).xsched, "40");
   });
 
@@ -128,7 +128,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
       changesIn(result.output)
         .map(({ name, done }) => `${name} ${done}`)
         .sort(),
-      ["triton-models-interactive updated", "triton-server-interactive updated"],
+      ["triton-models-interactive updated", "triton-server-models updated"],
     );
     for (const [model, { failures, rate, sent }] of reports) {
       assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
@@ -235,11 +235,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
       changesIn(output)
         .map(({ name, done }) => `${name} ${done}`)
         .sort(),
-      [
-        "triton-models-interactive deleted",
-        "triton-server-interactive deleted",
-        "triton-server-process updated",
-      ],
+      ["triton-models-interactive deleted", "triton-server-models updated", "triton-server-process updated"],
     );
     assert.notEqual(serverProcess(), pid);
     assert.equal(await triton.isReady("interactive"), false);

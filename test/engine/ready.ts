@@ -1,8 +1,7 @@
-import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 
+import { callAgent, installAgent } from "../agent";
 import { userCache } from "../userCache";
 import { execute, requireSuccess } from "./processes";
 
@@ -31,22 +30,30 @@ let installed: string | undefined;
 
 /** A host directory with nothing but an installed Triton, which is kept in the user's cache. */
 function installTriton(): string {
-  const requirements = fs.readFileSync(path.join(PROJECT, "components/server/triton-requirements.txt"));
+  const file = path.join(PROJECT, "components/server/triton-requirements.txt");
+  const requirements = fs.readFileSync(file, "utf8");
   const host = userCache("test-host");
-  const scripts = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-install-"));
-  for (const concern of ["host", "server"])
-    fs.cpSync(path.join(PROJECT, "components", concern, "scripts"), scripts, { recursive: true });
+  markAsFormer(host);
+  installAgent(host);
   // It waits for another run that installs, and does nothing if everything is installed.
-  const words = [path.join(scripts, "install-triton.sh"), host];
-  const { status, stderr } = spawnSync("bash", words, { input: requirements, encoding: "utf8" });
-  fs.rmSync(scripts, { recursive: true });
+  const { status, stderr } = callAgent(host, ["install-runtime"], {
+    input: JSON.stringify({ requirements }),
+  });
   if (status !== 0) throw new Error(stderr);
   return host;
 }
 
-/** Gives a host directory, which need not exist yet, a Triton as if its first deployment had installed it. */
+/** Gives a host directory, which need not exist yet, a Triton as if an earlier release had installed it. */
 export async function linkTriton(hostDirectory: string): Promise<void> {
   const runtime = path.join((installed ??= installTriton()), "runtime");
   const current = fs.readlinkSync(path.join(runtime, "current"));
   await linkFolder(path.join(runtime, current), path.join(hostDirectory, "runtime", current));
+  markAsFormer(hostDirectory);
+}
+
+/** A deployment takes a folder that has files already only from an earlier release, which had this one. */
+function markAsFormer(hostDirectory: string): void {
+  fs.mkdirSync(path.join(hostDirectory, "bin"), { recursive: true });
+  if (fs.existsSync(path.join(hostDirectory, ".xsched-triton.json"))) return;
+  fs.writeFileSync(path.join(hostDirectory, "bin/host-directory.sh"), "");
 }

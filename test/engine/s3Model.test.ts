@@ -93,7 +93,7 @@ describe("a model in S3 on the real engine", () => {
     workspace.edit("local", (config) => {
       config.setIn(["config", "xsched-triton:models", 1, "priority"], "min");
     });
-    assert.deepEqual(changed(await up()), ["triton-models-scale updated", "triton-server-scale updated"]);
+    assert.deepEqual(changed(await up()), ["triton-models-scale updated", "triton-server-models updated"]);
     assert.deepEqual(fetched(), []);
     assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MIN", xsched: "-255" });
   });
@@ -103,9 +103,9 @@ describe("a model in S3 on the real engine", () => {
     const { code, output } = await workspace.npm("preview");
     requireSuccess({ code, output });
     const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
-    assert.deepEqual(touched.sort(), ["triton-models-scale", "triton-server-scale"]);
+    assert.deepEqual(touched.sort(), ["triton-models-scale", "triton-server-models"]);
     assert.match(await answer(1), /"data":\[2\.0\]/);
-    assert.deepEqual(changed(await up()), ["triton-models-scale updated", "triton-server-scale updated"]);
+    assert.deepEqual(changed(await up()), ["triton-models-scale updated", "triton-server-models updated"]);
     assert.match(await answer(1), /"data":\[3\.0\]/);
   });
 
@@ -114,7 +114,7 @@ describe("a model in S3 on the real engine", () => {
     assert.deepEqual(changed(await up()), [
       "triton-models-scale updated",
       "triton-models-scale/files updated",
-      "triton-server-scale updated",
+      "triton-server-models updated",
     ]);
     assert.deepEqual(fetched(), ["models/scale/1/labels.txt"]);
     assert.match(await answer(1), /"data":\[3\.0\]/);
@@ -143,7 +143,7 @@ describe("a model in S3 on the real engine", () => {
     assert.deepEqual(changed(await up()), [
       "triton-models-scale updated",
       "triton-models-scale/files deleted",
-      "triton-server-scale updated",
+      "triton-server-models updated",
     ]);
     assert.match(await answer(1), /"data":\[2\.0\]/);
     const store = fs.readdirSync(workspace.file(".local/hosts/local/models/store/scale"));

@@ -1,5 +1,5 @@
 import * as assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -13,6 +13,7 @@ import { Scheduler } from "../../scripts/triton/scheduler";
 import { screen } from "../../scripts/live/screen";
 import { setPriority } from "../../scripts/live/setPriority";
 import { DeployedApi } from "../../scripts/triton/tritonApi";
+import { callAgent, installAgent } from "../agent";
 import { StandInServer } from "../unit/triton/standInServer";
 import { execute, requireSuccess } from "./workspace";
 
@@ -21,14 +22,21 @@ const PACKAGE = path.join(PROJECT, "native/package.sh");
 
 /**
  * Replaces Docker: the container is this machine, with XSched where the test has put it. Everything else is real: the
- * host's scripts, xsched-ctl, the core, and a process whose streams it schedules on the simulated driver.
+ * host's agent, xsched-ctl, the core, and a process whose streams it schedules on the simulated driver.
  */
 const DOCKER = `#!/bin/bash
 case $1 in
-  inspect) echo "true 0" ;;
+  inspect) echo '{"Id":"1","LogPath":"","State":{"Running":true,"Pid":1,"StartedAt":"now"}}' ;;
   exec) shift 2 && exec "\${@//\\/opt\\/xsched/$XSCHED}" ;;
 esac
 `;
+
+/** Of a container, which answers on none of its ports. */
+const SETTINGS = {
+  ...{ kind: "container", image: `image@sha256:${"0".repeat(64)}`, address: "127.0.0.1" },
+  ...{ httpPort: 1, grpcPort: 1, metricsPort: 1 },
+  ...{ exitTimeoutSeconds: 1, loadTimeoutSeconds: 1, logMegabytes: 1 },
+};
 
 /** A server with a real scheduler. */
 class ScheduledServer extends StandInServer {
@@ -43,22 +51,15 @@ class ScheduledServer extends StandInServer {
   }
 
   public override onHost(words: readonly string[], input?: string): Finished {
-    const [script = "", ...rest] = words;
-    if (!["control-scheduler.sh", "measure-server.sh"].includes(script)) return super.onHost(words, input);
-    const { status, stdout, stderr } = spawnSync(
-      "bash",
-      [path.join(this.folder, "bin", script), this.folder, ...rest],
-      {
-        env: this.environment,
-        encoding: "utf8",
-      },
-    );
-    return { status, stdout, stderr };
+    if (!["scheduler", "measure"].includes(words[0] ?? "")) return super.onHost(words, input);
+    const { status, stdout, stderr, result } = callAgent(this.folder, words, { env: this.environment });
+    return { status, stdout: result === undefined ? stdout : JSON.stringify(result), stderr };
   }
 }
 
 describe("a running scheduler", () => {
   let folder: string;
+  let host: string;
   let server: ScheduledServer;
   let models: ChildProcess;
   let ended: Promise<number | null>;
@@ -70,13 +71,10 @@ describe("a running scheduler", () => {
     requireSuccess({ code, output });
     const driver = output.trim();
 
-    const scripts = path.join(folder, "bin");
-    fs.mkdirSync(scripts);
-    for (const concern of ["host", "server"]) {
-      fs.cpSync(path.join(PROJECT, "components", concern, "scripts"), scripts, { recursive: true });
-    }
-    fs.mkdirSync(path.join(folder, "server"));
-    fs.writeFileSync(path.join(folder, "server/settings"), "kind container\nmetricsPort 1\n");
+    host = path.join(folder, "host");
+    installAgent(host);
+    fs.mkdirSync(path.join(host, "server"));
+    fs.writeFileSync(path.join(host, "server/settings.json"), JSON.stringify(SETTINGS));
     fs.mkdirSync(path.join(folder, "path"));
     fs.writeFileSync(path.join(folder, "path/docker"), DOCKER, { mode: 0o755 });
 
@@ -110,7 +108,7 @@ describe("a running scheduler", () => {
     // Written by the image's entrypoint.
     fs.mkdirSync(path.join(folder, "state"));
     fs.writeFileSync(path.join(folder, "state/server"), `${models.pid}\n127.0.0.1\n8000\nON\n-\n`);
-    server = new ScheduledServer(folder, environment);
+    server = new ScheduledServer(host, environment);
   });
 
   after(async () => {
@@ -119,12 +117,12 @@ describe("a running scheduler", () => {
     fs.rmSync(folder, { recursive: true });
   });
 
-  const sample = (): Sample => JSON.parse(server.onHost(["measure-server.sh"]).stdout) as Sample;
+  const sample = (): Sample => JSON.parse(server.onHost(["measure"]).stdout) as Sample;
   const rest = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
   const priorityOf = (model: string): number | undefined =>
     new Scheduler(server).queues().find(({ name }) => name === `${model}/0`)?.priority;
 
-  it("is found through the host's scripts", () => {
+  it("is found through the host's agent", () => {
     const state = new Scheduler(server).state();
     assert.ok(state.active, JSON.stringify(state));
     assert.match(state.status, /^policy +HPF$/m);
@@ -179,13 +177,14 @@ describe("a running scheduler", () => {
     assert.throws(() => {
       new Scheduler(server).setPriority("nobody", 1);
     }, /nobody/);
-    fs.writeFileSync(path.join(folder, "server/settings"), "kind process\n");
+    const settings = path.join(host, "server/settings.json");
+    fs.writeFileSync(settings, JSON.stringify({ ...SETTINGS, kind: "process" }));
     try {
       const state = new Scheduler(server).state();
       assert.ok(!state.active && state.reason.includes("runs as a process"), JSON.stringify(state));
       assert.match(sample().noQueues, /runs as a process/);
     } finally {
-      fs.writeFileSync(path.join(folder, "server/settings"), "kind container\nmetricsPort 1\n");
+      fs.writeFileSync(settings, JSON.stringify(SETTINGS));
     }
     fs.renameSync(path.join(folder, "state"), path.join(folder, "no-state"));
     try {

@@ -145,7 +145,7 @@ describe("a stack on an existing machine over SSH", function () {
       changesIn(output)
         .map(({ name }) => name)
         .sort(),
-      ["triton-models-interactive", "triton-server-interactive"],
+      ["triton-models-interactive", "triton-server-models"],
     );
     assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MIN", xsched: "-7" });
 
@@ -155,7 +155,7 @@ describe("a stack on an existing machine over SSH", function () {
       changesIn(files.output)
         .map(({ name }) => name)
         .sort(),
-      ["triton-models-batch", "triton-models-batch/files", "triton-server-batch"],
+      ["triton-models-batch", "triton-models-batch/files", "triton-server-models"],
     );
     assert.ok(await triton.isReady("batch"));
   });

@@ -1,2 +1,2 @@
-export { digestObjects, type ModelObject, objectLines } from "./objectList";
+export { digestObjects, type ModelObject } from "./objectList";
 export { readS3Model, type S3Model } from "./s3Model";

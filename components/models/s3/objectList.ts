@@ -73,7 +73,7 @@ export function digestObjects(objects: readonly ModelObject[]): string {
   return createHash("sha256").update("s3\n").update(objectLines(objects)).digest("hex").slice(0, 16);
 }
 
-/** The objects as `fetch-model.sh` reads them: ETag, bytes and path, a line each. */
-export function objectLines(objects: readonly ModelObject[]): string {
+/** ETag, bytes and path, a line each. */
+function objectLines(objects: readonly ModelObject[]): string {
   return objects.map(({ etag, bytes, path }) => `${etag} ${bytes} ${path}\n`).join("");
 }

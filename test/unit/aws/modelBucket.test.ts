@@ -132,11 +132,17 @@ for (const preview of [true, false]) {
       if (preview) return;
       const weights = createHash("md5").update("weights").digest("hex");
       const nothing = createHash("md5").update("").digest("hex");
-      assert.equal(fetch.stdin, `${nothing} 0 1/empty/\n${weights} 7 1/weights.bin\n`);
-      assert.match(
-        fetch.create as string,
-        /fetch-model\.sh \/srv\/triton chat [0-9a-f]{16} s3:\/\/files-bucket-1a2b3c4\/models\/chat$/,
-      );
+      const { filesDigest, ...request } = JSON.parse(fetch.stdin as string) as Record<string, unknown>;
+      assert.match(String(filesDigest), /^[0-9a-f]{16}$/);
+      assert.deepEqual(request, {
+        model: "chat",
+        source: "s3://files-bucket-1a2b3c4/models/chat",
+        objects: [
+          { path: "1/empty/", etag: nothing, bytes: 0 },
+          { path: "1/weights.bin", etag: weights, bytes: 7 },
+        ],
+      });
+      assert.equal(fetch.create, "/srv/triton/bin/agent fetch");
     });
   });
 }

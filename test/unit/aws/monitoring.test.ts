@@ -65,9 +65,9 @@ const OPTIONS = {
 };
 
 const files = (options: Partial<typeof OPTIONS> = {}): [AgentFile, ScrapeFile] => {
-  const [agent = "", scrape = "", end] = agentConfig({ ...OPTIONS, ...options }).split("\n");
-  assert.equal(end, "");
-  return [JSON.parse(agent) as AgentFile, JSON.parse(scrape) as ScrapeFile];
+  const text = agentConfig({ ...OPTIONS, ...options });
+  const { agent, prometheus } = JSON.parse(text) as { agent: AgentFile; prometheus: ScrapeFile };
+  return [agent, prometheus];
 };
 
 describe("the configuration of the CloudWatch agent", () => {
@@ -122,7 +122,7 @@ describe("the configuration of the CloudWatch agent", () => {
       .flatMap(({ metric_selectors }) => metric_selectors)
       .map((selector) => selector.replace(/^\^|\$$/g, ""));
     const core = fs.readFileSync(path.join(ROOT, "native/xsched/src/control/metrics.cc"), "utf8");
-    const host = fs.readFileSync(path.join(ROOT, "components/server/scripts/serve-metrics.sh"), "utf8");
+    const host = fs.readFileSync(path.join(ROOT, "components/host/agent/agent/metrics.py"), "utf8");
     for (const metric of wanted.filter((each) => each.startsWith("xsched_queue_"))) {
       assert.ok(core.includes(`"${metric}"`), metric);
     }
@@ -390,110 +390,12 @@ for (const preview of [true, false]) {
         string,
         string
       >;
-      assert.match(create!, /configure-agent\.sh \/srv\/triton$/);
+      assert.match(create!, /^\/srv\/triton\/bin\/agent configure-cloudwatch$/);
       assert.match(stdin!, /"log_group_name":"watch-logs"/);
       assert.match(stdin!, /"log_group_name":"watch-metrics"/);
     });
   });
 }
-
-describe("the CloudWatch agent of a host", () => {
-  let machine: Machine;
-  let agent: string;
-
-  /** An agent that records its calls, and accepts any configuration but one that says "refuse me". */
-  const CONTROL = `#!/bin/bash
-echo "$*" >>"$MACHINE/agent-orders"
-case "$*" in
-  *status*) [ ! -e "$MACHINE/agent-runs" ] || echo '{ "status": "running" }' ;;
-  *stop*) rm -f "$MACHINE/agent-runs" ;;
-  *fetch-config*)
-    if grep -q 'refuse me' "$(sed 's/^file://' <<<"\${@: -1}")"; then
-      echo 'E! Invalid JSON schema' >&2
-      exit 1
-    fi
-    touch "$MACHINE/agent-runs"
-    ;;
-esac
-`;
-
-  beforeEach(() => {
-    machine = new Machine();
-    fs.cpSync(path.join(ROOT, "components/observability/scripts"), machine.file("bin"), { recursive: true });
-    agent = path.join(machine.folder, "agent");
-    fs.mkdirSync(path.join(agent, "bin"), { recursive: true });
-    fs.mkdirSync(path.join(agent, "etc"));
-    fs.writeFileSync(path.join(agent, "bin/amazon-cloudwatch-agent-ctl"), CONTROL, { mode: 0o755 });
-    machine.environment.XSCHED_TRITON_AGENT = agent;
-  });
-
-  afterEach(() => {
-    machine.remove();
-  });
-
-  const orders = (): string[] => {
-    const file = path.join(machine.folder, "agent-orders");
-    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").trim().split("\n") : [];
-    fs.rmSync(file, { force: true });
-    return lines.filter((line) => !line.includes("status"));
-  };
-
-  it("is restarted for a changed configuration only", async () => {
-    const config = path.join(agent, "etc/xsched-triton.json");
-    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
-    assert.deepEqual(orders(), [`-a fetch-config -m ec2 -s -c file:${config}`]);
-    assert.equal((JSON.parse(fs.readFileSync(config, "utf8")) as AgentFile).agent.run_as_user, "root");
-    const scrape = fs.readFileSync(path.join(agent, "etc/xsched-triton-prometheus.yaml"), "utf8");
-    assert.equal((JSON.parse(scrape) as ScrapeFile).scrape_configs.length, 2);
-    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
-    assert.deepEqual(orders(), []);
-    await machine.succeed(
-      "configure-agent.sh",
-      [],
-      agentConfig({ ...OPTIONS, tritonMetrics: "127.0.0.1:9" }),
-    );
-    assert.equal(orders().length, 1);
-    fs.rmSync(path.join(machine.folder, "agent-runs"));
-    await machine.succeed(
-      "configure-agent.sh",
-      [],
-      agentConfig({ ...OPTIONS, tritonMetrics: "127.0.0.1:9" }),
-    );
-    assert.equal(orders().length, 1);
-    await machine.succeed("remove-agent.sh");
-    assert.deepEqual(orders(), ["-m ec2 -a stop"]);
-    assert.deepEqual(fs.readdirSync(path.join(agent, "etc")), []);
-  });
-
-  it("that refuses its configuration is tried again the next time", async () => {
-    const bad = '{"refuse me":1}\n{}\n';
-    for (let attempt = 0; attempt < 2; attempt++) {
-      const { status, stderr } = await machine.run("configure-agent.sh", [], bad);
-      assert.notEqual(status, 0);
-      assert.match(stderr, /Invalid JSON schema/);
-      assert.match(stderr, /^error: the CloudWatch agent rejects its configuration/m);
-      assert.equal(orders().length, 1);
-    }
-  });
-
-  it("is installed if it is missing, or reported as missing", async () => {
-    fs.rmSync(path.join(agent, "bin"), { recursive: true });
-    machine.environment.XSCHED_TRITON_AGENT_PACKAGE = "http://127.0.0.1:9/agent.deb";
-    const { status, stderr } = await machine.run("configure-agent.sh", [], agentConfig(OPTIONS));
-    assert.notEqual(status, 0);
-    assert.match(stderr, /^error: the CloudWatch agent cannot be downloaded from http:.*\nfix: /m);
-    const package_ = path.join(machine.folder, "agent.deb");
-    fs.writeFileSync(package_, "a package");
-    machine.environment.XSCHED_TRITON_AGENT_PACKAGE = `file://${package_}`;
-    machine.program(
-      "dpkg",
-      `#!/bin/bash\n[ "$(cat "$2")" = 'a package' ] && mkdir -p '${agent}/bin' && cp '${machine.folder}/control' '${agent}/bin/amazon-cloudwatch-agent-ctl'\n`,
-    );
-    fs.writeFileSync(path.join(machine.folder, "control"), CONTROL, { mode: 0o755 });
-    await machine.succeed("configure-agent.sh", [], agentConfig(OPTIONS));
-    assert.equal(orders().length, 1);
-  });
-});
 
 describe("the host's metrics of its server", () => {
   it("include the scheduler's counters, of Triton's process only", async function () {

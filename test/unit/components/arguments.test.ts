@@ -23,7 +23,7 @@ describe("arguments of the components", () => {
       {
         newResource: ({ name, inputs }) => {
           registered.push(name);
-          return { id: name, state: { ...(inputs as object), stdout: "{}" } };
+          return { id: name, state: { ...(inputs as object), stdout: "xsched-triton-result {}" } };
         },
         call: ({ inputs }) => inputs as object,
       },

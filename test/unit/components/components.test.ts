@@ -41,6 +41,12 @@ function recordAliases(): Alias[] {
   return aliases;
 }
 
+/** What the agent answers to a command. */
+function answerOf(name: string): object {
+  if (name.endsWith("-agent")) return { gpus: ["NVIDIA T4"], docker: true };
+  return name.endsWith("/engine") ? { digest: "0123456789abcdef" } : { version: "2.23.0" };
+}
+
 const SSH = { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY };
 
 for (const preview of [true, false]) {
@@ -55,6 +61,8 @@ for (const preview of [true, false]) {
       return found;
     };
 
+    const stdinOf = (name: string): unknown => JSON.parse(named(name).inputs.stdin as string);
+
     const deploy = async (args: components.TritonStackArgs = {}): Promise<components.TritonStack> => {
       registered = [];
       await pulumi.runtime.setMocks(
@@ -63,9 +71,7 @@ for (const preview of [true, false]) {
             registered.push({ type, name, inputs: inputs as Record<string, unknown> });
             const stdout = name.endsWith("-directory")
               ? "/srv/triton"
-              : name.endsWith("-scripts")
-                ? `{"gpus":["NVIDIA T4"],"docker":true}`
-                : `{"version":"2.23.0"}`;
+              : `xsched-triton-result ${JSON.stringify(answerOf(name))}`;
             return { id: `${name}-id`, state: { ...(inputs as object), ...(!preview && { stdout }) } };
           },
           call: ({ inputs }) => inputs as Record<string, unknown>,
@@ -106,15 +112,14 @@ for (const preview of [true, false]) {
       assert.deepEqual(names, [
         "edge",
         "edge-host",
+        "edge-host-agent",
         "edge-host-directory",
-        "edge-host-scripts",
         "edge-models",
         "edge-models-batch",
         "edge-models-realtime",
         "edge-server",
-        "edge-server-batch",
+        "edge-server-models",
         "edge-server-process",
-        "edge-server-realtime",
         "edge-server-runtime",
       ]);
       const commands = registered.filter(({ type }) => type.startsWith("command:"));
@@ -123,7 +128,7 @@ for (const preview of [true, false]) {
 
     it("render a model's priority both ways", async () => {
       await deploy();
-      const config = named("edge-models-batch").inputs.stdin as string;
+      const { config } = stdinOf("edge-models-batch") as { config: string };
       assert.match(config, /priority: PRIORITY_MIN/);
       assert.match(config, /key: "xsched_priority"\s+value \{\s+string_value: "-100"\s+\}/);
     });
@@ -188,22 +193,24 @@ for (const preview of [true, false]) {
       });
       fs.rmSync(source, { recursive: true });
       const built = named("edge-models-bert/engine").inputs;
-      assert.equal(
-        built.stdin,
-        "builder nvcr.io/nvidia/tensorrt:22.06-py3\nprecision fp32\nworkspaceMiB 512\n",
-      );
-      assert.match(named("edge-models-bert").inputs.stdin as string, /platform: "tensorrt_plan"/);
-      if (!preview) {
-        assert.match(named("edge-models-bert").inputs.create as string, / \S*engines\/ready\/bert'?$/);
-      }
+      assert.deepEqual((JSON.parse(built.stdin as string) as { engine: unknown }).engine, {
+        builder: "nvcr.io/nvidia/tensorrt:22.06-py3",
+        precision: "fp32",
+        workspaceMiB: 512,
+        shapes: [],
+      });
+      if (preview) return;
+      const stored = stdinOf("edge-models-bert") as Record<string, string>;
+      assert.match(stored.config!, /platform: "tensorrt_plan"/);
+      assert.match(stored.source!, /engines\/ready\/bert$/);
+      assert.equal(stored.filesDigest, "0123456789abcdef");
     });
 
     it("run a container if an image is given, and then install no process runtime", async () => {
       await deploy({ runtime: { kind: "container", image: IMAGE } });
       assert.ok(!registered.some(({ name }) => name === "edge-server-runtime"));
-      if (!preview) {
-        assert.ok((named("edge-server-process").inputs.create as string).endsWith(` container ${IMAGE}`));
-      }
+      const { kind, image } = stdinOf("edge-server-process") as Record<string, string>;
+      assert.deepEqual([kind, image], ["container", IMAGE]);
     });
   });
 }

@@ -45,11 +45,7 @@ describe("renderStartOptions", () => {
 
   it("turns a log level into Triton's flags", () => {
     const flags = (logLevel: LogLevel) => rendered({ logLevel }).arguments;
-    assert.deepEqual(flags(LogLevel.Warning), [
-      "--log-error=true",
-      "--log-warning=true",
-      "--log-info=false",
-    ]);
+    assert.deepEqual(flags(LogLevel.Warning), ["--log-error=true", "--log-warning=true", "--log-info=false"]);
     assert.ok((flags("verbose") as string[]).includes("--log-verbose=1"));
   });
 });

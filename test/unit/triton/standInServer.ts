@@ -20,7 +20,7 @@ export function modelConfig(name: string, priority: number): ModelConfig {
 }
 
 /**
- * A deployed server, as its host's scripts report it: Triton with models and, if it is scheduled, queues that each load
+ * A deployed server, as its host's agent reports it: Triton with models and, if it is scheduled, queues that each load
  * creates anew.
  */
 export class StandInServer implements DeployedServer {
@@ -65,16 +65,16 @@ export class StandInServer implements DeployedServer {
   }
 
   public onHost(words: readonly string[], input = ""): Finished {
-    const [script = "", ...rest] = words;
-    switch (script) {
-      case "ask-triton.sh":
+    const [command = "", ...rest] = words;
+    switch (command) {
+      case "ask":
         return this.ask(rest[1] ?? "");
-      case "reload-model.sh":
+      case "reload":
         return this.reload(rest[0] ?? "", input);
-      case "control-scheduler.sh":
+      case "scheduler":
         return this.control(rest);
       default:
-        return failed(1, `no script ${script}`);
+        return failed(1, `no command ${command}`);
     }
   }
 
@@ -90,7 +90,7 @@ export class StandInServer implements DeployedServer {
     }
     const [, model = "", what] = /^\/v2\/models\/([^/]*)(?:\/(.*))?$/.exec(path) ?? [];
     const found = this.served.get(model);
-    if (found === undefined) return done("400\n{}");
+    if (found === undefined) return answer({}, 400);
     return what === "config" ? answer(found.served) : answer({});
   }
 
@@ -144,8 +144,8 @@ function done(stdout: string): Finished {
   return { status: 0, stdout, stderr: "" };
 }
 
-function answer(body: object): Finished {
-  return done(`200\n${JSON.stringify(body)}`);
+function answer(body: object, status = 200): Finished {
+  return done(JSON.stringify({ status, body: JSON.stringify(body) }));
 }
 
 function failed(status: number, stderr: string): Finished {
