@@ -119,25 +119,32 @@ export class TritonStack extends pulumi.ComponentResource {
     });
 
     const folder = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
+    const { repairs } = folder;
     // On AWS, models are put on the host only when its services run, which mount the right disk.
     const directory =
       host.kind === "aws"
         ? new HostServices(
             `${name}-services`,
-            { directory: folder.directory, ssh, spot: host.spot, metrics: monitoring.kind !== "none" },
+            {
+              directory: folder.directory,
+              ssh,
+              repairs,
+              spot: host.spot,
+              metrics: monitoring.kind !== "none",
+            },
             onHost("services"),
           ).directory
         : folder.directory;
     const image = runtimeImage(`${name}-image`, settings, registry, part("image"));
     const repository = new ModelRepository(
       `${name}-models`,
-      { directory, ssh, models: settings.models, bucket },
+      { directory, ssh, repairs, models: settings.models, bucket },
       onHost("models"),
     );
     const served = new TritonServer(
       `${name}-server`,
       {
-        ...{ directory, ssh, models: repository.models },
+        ...{ directory, ssh, repairs, models: repository.models },
         ...server,
         schedulerRequired: settings.scheduler.required,
         ...containerArgs(settings, image, registry),

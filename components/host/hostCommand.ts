@@ -1,8 +1,15 @@
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type ComponentInputs, hostDirectory, sshConnection, type SshConnectionArgs } from "../settings";
+import {
+  type ComponentInputs,
+  hostDirectory,
+  hostRepairs,
+  sshConnection,
+  type SshConnectionArgs,
+} from "../settings";
 import { toRemoteConnection } from "./connection";
+import { repairWords } from "./repairs";
 import { shellQuote } from "./shellQuote";
 
 /** Where a command runs: this machine when `ssh` is absent, otherwise the machine that it names. */
@@ -11,6 +18,8 @@ export interface HostLocationArgs {
   directory: pulumi.Input<string>;
   /** The machine, when it is not this one. */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /** What has to be put right there: `repairs` of a `TritonHost`. */
+  repairs?: pulumi.Input<string>;
 }
 
 /** The location among the arguments of a component, checked. */
@@ -18,10 +27,11 @@ export function resolveLocation<T extends object, K extends object>(
   inputs: ComponentInputs<T, K>,
   location: HostLocationArgs,
 ): HostLocationArgs {
-  const { directory, ssh } = location;
+  const { directory, ssh, repairs } = location;
   return {
     directory: inputs.resolve(hostDirectory, directory, "directory"),
     ssh: ssh && inputs.resolve(sshConnection, ssh, "ssh"),
+    repairs: repairs && inputs.resolve(hostRepairs, repairs, "repairs"),
   };
 }
 
@@ -31,6 +41,8 @@ export interface HostCommandArgs extends HostLocationArgs {
    * so it must be idempotent.
    */
   run: pulumi.Input<pulumi.Input<string>[]>;
+  /** What of the host the command puts right, such as `server`: it also runs when that differs from what it made. */
+  part?: string;
   /** Program and arguments that undo it. */
   remove?: pulumi.Input<pulumi.Input<string>[]>;
   /** Standard input of `run`. */
@@ -53,7 +65,11 @@ export function hostCommand(
   opts: pulumi.CustomResourceOptions,
 ): HostCommand {
   const inputs = {
-    create: commandLine(args.run),
+    create: commandLine(
+      pulumi
+        .all([pulumi.output(args.run), repairWords(args.repairs, args.part)])
+        .apply(([words, repairs]) => [...words, ...repairs]),
+    ),
     delete: args.remove && commandLine(args.remove),
     stdin: args.stdin,
     triggers: hostIdentity(args),

@@ -24,7 +24,7 @@ export class HostServices extends pulumi.ComponentResource {
       .apply(([words, names]) => [...words, ...names]);
     const installed = hostCommand(
       `${name}-services`,
-      { ...location, run: command, remove: agentRemoval(location, "remove-services") },
+      { ...location, part: "services", run: command, remove: agentRemoval(location, "remove-services") },
       { parent: this },
     );
     this.directory = pulumi.all([location.directory, installed.id]).apply(([known]) => known);

@@ -10,6 +10,7 @@ import {
 } from "../settings";
 import { agentBundle, installation, resultOf, textOf } from "./agentCommand";
 import { hostCommand } from "./hostCommand";
+import { inspectHost } from "./inspection";
 
 /** Where a host is and what it holds; no secret in it. */
 export interface HostLocation {
@@ -46,6 +47,8 @@ export class TritonHost extends pulumi.ComponentResource {
   public readonly directory: pulumi.Output<string>;
   /** Where the host is: all that `npm run status` needs beside the private key. */
   public readonly location: pulumi.Output<HostLocation>;
+  /** What has to be put right on the host, for whatever else is there: tokens by part, as JSON. */
+  public readonly repairs: pulumi.Output<string>;
   /** Name of each NVIDIA GPU that the driver on the host shows; empty without one. */
   public readonly gpus: pulumi.Output<string[]>;
   /** Whether the user can run Docker containers on the host. */
@@ -73,11 +76,11 @@ export class TritonHost extends pulumi.ComponentResource {
 
     // A login shell may print lines of its own before.
     const directory = folder.stdout.apply((text) => text.trimEnd().split("\n").at(-1) ?? "");
+    this.repairs = inspectHost({ directory, ssh }, this);
     const agent = hostCommand(
       `${name}-agent`,
       {
-        ssh,
-        directory,
+        ...{ ssh, directory, repairs: this.repairs, part: "agent" },
         // Whose folder it is. The id tells the stack from another one of the same name, whose state is elsewhere.
         run: installation(directory, pulumi.getProject(), pulumi.getStack(), folder.id),
         stdin: agentBundle(),
@@ -96,6 +99,7 @@ export class TritonHost extends pulumi.ComponentResource {
     this.registerOutputs({
       location: this.location,
       directory: this.directory,
+      repairs: this.repairs,
       gpus: this.gpus,
       docker: this.docker,
     });

@@ -31,6 +31,7 @@ export function buildEngines(
     name,
     {
       ...location,
+      part: `model:${model}`,
       run: agentCommand(location, "build-engines"),
       stdin: pulumi
         .all([files.digest, files.source, engine])

@@ -7,6 +7,7 @@ import {
   hostCommand,
   hostIdentity,
   type HostLocationArgs,
+  repairWords,
   resolveLocation,
   toRemoteConnection,
 } from "../host";
@@ -111,6 +112,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       `${name}-${model.name}`,
       {
         ...location,
+        part: `model:${model.name}`,
         run: agentCommand(location, "store"),
         remove: agentRemoval(location, "remove-model", model.name),
         stdin: pulumi
@@ -168,7 +170,10 @@ export class ModelRepository extends pulumi.ComponentResource {
         connection: toRemoteConnection(location.ssh),
         source: new pulumi.asset.FileArchive(`${folderToTransfer(model.source, folder)}/`),
         remotePath: source,
-        triggers: hostIdentity(location),
+        // What was uploaded is gone when it is stored.
+        triggers: pulumi
+          .all([hostIdentity(location), repairWords(location.repairs, `model:${model.name}`)])
+          .apply(([identity, repairs]) => [...identity, ...repairs]),
       },
       opts,
     );
@@ -190,6 +195,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       filesName,
       {
         ...location,
+        part: `model:${model}`,
         run: agentCommand(location, "fetch"),
         remove: agentRemoval(location, "drop-files", model),
         stdin: pulumi

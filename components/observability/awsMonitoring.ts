@@ -48,6 +48,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       `${name}-agent`,
       {
         ...location,
+        part: "cloudwatch",
         run: agentCommand(location, "configure-cloudwatch"),
         remove: agentRemoval(location, "remove-cloudwatch"),
         stdin: pulumi

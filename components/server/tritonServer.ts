@@ -56,6 +56,7 @@ export class TritonServer extends pulumi.ComponentResource {
             `${name}-runtime`,
             {
               ...location,
+              part: "runtime",
               run: agentCommand(location, "install-runtime"),
               stdin: JSON.stringify({ requirements: PROCESS_RUNTIME }),
             },
@@ -66,6 +67,7 @@ export class TritonServer extends pulumi.ComponentResource {
       `${name}-process`,
       {
         ...location,
+        part: "server",
         run: agentCommand(location, "start"),
         remove: agentRemoval(location, "stop"),
         stdin: pulumi.all([options, image]).apply(([resolved, known]) => renderStartOptions(resolved, known)),
@@ -77,6 +79,7 @@ export class TritonServer extends pulumi.ComponentResource {
       `${name}-models`,
       {
         ...location,
+        part: "models",
         run: agentCommand(location, "serve"),
         remove: agentRemoval(location, "unserve"),
         stdin: pulumi
@@ -114,6 +117,7 @@ export class TritonServer extends pulumi.ComponentResource {
       name,
       {
         ...location,
+        part: "runtime",
         run: agentCommand(location, "pull-image"),
         remove: agentRemoval(location, "remove-images"),
         stdin: login === undefined ? stdin : pulumi.secret(stdin),

@@ -94,10 +94,22 @@ export const hostDirectory = text({
   refuse: (value) => (value.startsWith("/") ? undefined : "pass directory of the TritonHost"),
 });
 
+/** What has to be put right on a host, as `TritonHost` hands it on: tokens by part, as JSON. */
+export const hostRepairs = text({
+  allowed: "repairs of a TritonHost",
+  example: "{}",
+  refuse: (given) => (/^\{.*\}$/.test(given) ? undefined : "pass the output repairs of the TritonHost"),
+});
+
 /** Where something is put on a host that exists. */
 export const locationFields = {
   directory: required(hostDirectory, "Absolute path of the host's folder: `directory` of a `TritonHost`."),
   ssh: optional(sshConnection, "The host, when it is not this machine.", "this machine"),
+  repairs: optional(
+    hostRepairs,
+    "What has changed on the host and has to be put right: `repairs` of a `TritonHost`.",
+    "what has changed on the host stays",
+  ),
 };
 
 /** Where a host's folder is to be created. */

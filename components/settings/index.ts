@@ -10,6 +10,7 @@ export { type Fault, SettingsError } from "./fault";
 export * from "./generated";
 export {
   hostDirectory,
+  hostRepairs,
   hostServices,
   hostServicesInputs,
   sshConnection,

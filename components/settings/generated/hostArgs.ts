@@ -65,6 +65,12 @@ export interface HostServicesArgs {
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
   /**
+   * What has changed on the host and has to be put right: `repairs` of a `TritonHost`.
+   * @default what has changed on the host stays
+   * @example "{}"
+   */
+  repairs?: pulumi.Input<string>;
+  /**
    * Whether the host is a spot instance, whose server is drained when AWS takes the instance back.
    * @default false
    */

@@ -459,6 +459,12 @@ export interface ModelRepositoryArgs {
    * @default this machine
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /**
+   * What has changed on the host and has to be put right: `repairs` of a `TritonHost`.
+   * @default what has changed on the host stays
+   * @example "{}"
+   */
+  repairs?: pulumi.Input<string>;
   /** The models; their names are unique. */
   models: ModelArgs[];
   /**

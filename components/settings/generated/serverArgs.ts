@@ -57,6 +57,12 @@ export interface TritonServerArgs {
    * @default this machine
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /**
+   * What has changed on the host and has to be put right: `repairs` of a `TritonHost`.
+   * @default what has changed on the host stays
+   * @example "{}"
+   */
+  repairs?: pulumi.Input<string>;
   /** The models to serve: `models` of a `ModelRepository`. */
   models: ServedModelArgs[];
   /**

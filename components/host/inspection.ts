@@ -1,0 +1,55 @@
+import { spawn } from "node:child_process";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import { resultOf, textOf } from "./agentCommand";
+import type { HostLocationArgs } from "./hostCommand";
+import type { Repairs } from "./repairs";
+import { shellQuote } from "./shellQuote";
+
+/**
+ * Asks a host what differs from what was deployed there: Pulumi compares the config only with its own last state. It
+ * changes nothing, so it is asked in a preview as well. What it finds is shown as warnings.
+ *
+ * @param location its folder must be there, unless somebody has removed it
+ * @returns tokens of the parts that have to be put right or once had to be, as JSON of `Repairs`
+ */
+export function inspectHost(location: HostLocationArgs, host: pulumi.Resource): pulumi.Output<string> {
+  // Without an engine, in tests of a program, there is no host.
+  if (!pulumi.runtime.hasEngine()) return pulumi.output("{}");
+  const asked = pulumi.all([location.directory, location.ssh]).apply(async ([directory, ssh]) => {
+    const onHost = ["sh", "-c", textOf("inspect-host.sh"), "inspect-host.sh", directory];
+    if (ssh === undefined) return ask(onHost, "", host);
+    const { address, port = 22, user = "root", hostKey, privateKey } = ssh;
+    const words = [
+      "sh",
+      "-c",
+      textOf("inspect-over-ssh.sh"),
+      "inspect-over-ssh.sh",
+      address,
+      String(port),
+      user,
+    ];
+    return ask([...words, hostKey, shellQuote(onHost)], `${privateKey.trimEnd()}\n`, host);
+  });
+  return pulumi.unsecret(asked);
+}
+
+async function ask(
+  [program = "", ...words]: string[],
+  input: string,
+  host: pulumi.Resource,
+): Promise<string> {
+  const child = spawn(program, words);
+  let stdout = "";
+  let stderr = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+  // One that fails early does not read it.
+  child.stdin.on("error", () => undefined).end(input);
+  await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
+  for (const line of stderr.split("\n").filter((text) => text.trim() !== ""))
+    await pulumi.log.warn(line, host);
+  const { repairs } = resultOf(stdout) as { repairs: Repairs };
+  return JSON.stringify(repairs);
+}
