@@ -67,7 +67,6 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
         return None
     triton = settings.triton
     aside = ConductBook(directory).aside()
-    ready: List[str] = [entry["name"] for entry in triton.index() if entry.get("state") == "READY"]
     wrong: List[str] = []
     links = linked(directory)
     noted = {model.name: model for model in read_noted(directory)} or dict.fromkeys(links)
@@ -80,7 +79,7 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
     for model in read_wanted(directory):
         if model.name in aside:
             continue
-        if model.name not in ready:
+        if not triton.ready(model.name):
             wrong.append(f"the model {model.name} is not loaded")
             continue
         facts = triton.facts(model.name)
