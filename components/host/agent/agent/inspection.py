@@ -31,8 +31,10 @@ def inspect(request: Request) -> Dict[str, Dict[str, str]]:
 
 
 def find_faults(directory: HostDirectory) -> Dict[str, str]:
-    """What is wrong, by part: `server`, `models`, or `model:NAME` for what is stored."""
+    """What is wrong, by part: `agent`, `server`, `models`, or `model:NAME` for what is stored."""
     faults: Dict[str, str] = {}
+    if _is_edited(directory):
+        faults["agent"] = "the agent has been changed on the host"
     wanted = read_noted(directory) or read_wanted(directory)
     for model in wanted:
         entry = directory.store / model.name / model.digest
@@ -58,6 +60,15 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
     if faults or problem is not None:
         faults["models"] = problem or "models have to be served again"
     return faults
+
+
+def _is_edited(directory: HostDirectory) -> bool:
+    """Whether this program differs from what was installed."""
+    try:
+        installed = directory.agent.with_name("agent.sha256").read_text("utf-8").split()[0]
+        return hashlib.sha256(directory.agent.read_bytes()).hexdigest() != installed
+    except (OSError, IndexError):
+        return False
 
 
 def _served_otherwise(directory: HostDirectory) -> Optional[str]:

@@ -1,5 +1,6 @@
 """The store of models, what is wrong with a host, and its removal."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -278,3 +279,14 @@ def test_a_folder_whose_server_runs_is_not_removed(host: Host) -> None:
     host.start()
     with pytest.raises(HostError, match="a Triton server is still deployed"):
         host.run("remove")
+
+
+def test_an_agent_that_was_edited_is_noticed(directory: HostDirectory) -> None:
+    directory.agent.parent.mkdir(parents=True)
+    directory.agent.write_bytes(b"installed")
+    assert "agent" not in find_faults(directory)
+    digest = hashlib.sha256(b"installed").hexdigest()
+    directory.agent.with_name("agent.sha256").write_text(f"{digest}  agent\n")
+    assert "agent" not in find_faults(directory)
+    directory.agent.write_bytes(b"edited")
+    assert find_faults(directory)["agent"] == "the agent has been changed on the host"
