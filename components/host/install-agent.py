@@ -1,5 +1,5 @@
-"""Puts the agent into a host's folder, which belongs to one stack, and lets it say what the host has. Runs before the host
-has anything; see find-python.sh.
+"""Puts the agent into a host's folder, which belongs to one stack, and lets it say what the host has. Runs before the
+host has anything; see find-python.sh.
 
 usage: install-agent.py DIR PROJECT STACK ID [WORD…]
 
@@ -74,9 +74,10 @@ def require_own(folder: Path, user: "pwd.struct_passwd") -> None:
         others = status.st_mode & stat.S_IWOTH
         members = status.st_mode & stat.S_IWGRP and not is_private(status.st_gid, user)
         if not sticky and (others or members):
+            whose = f"{'g' if members else ''}{'o' if others else ''}"
             fail(
                 f"others than {user.pw_name} may write into {place}",
-                f"chmod {'o-w' if not members else 'g-w' if not others else 'go-w'} '{place}', or choose another folder",
+                f"chmod {whose}-w '{place}', or choose another folder",
             )
 
 
@@ -145,8 +146,8 @@ def install(folder: Path, sources: Dict[str, str]) -> None:
             file.write_text(text, "utf-8")
             # The same files give the same program: a supervisor is replaced only by another one.
             os.utime(file, TIME)
-        # A zip file's times depend on the time zone, so Python is not to compare them. Python of another version compiles
-        # the sources again.
+        # A zip file's times depend on the time zone, so Python is not to compare them. Python of another version
+        # compiles the sources again.
         compileall.compile_dir(
             str(tree),
             ddir="agent",

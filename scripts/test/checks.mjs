@@ -116,6 +116,8 @@ export function allChecks() {
   return [
     { title: TOOLCHAIN, words: [process.execPath, "scripts/test/engine-tools.mjs"], uses: ["engine"] },
     ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
+    // Mostly waits for processes that start and end.
+    { title: "agent", needs: "python3", words: ["bash", "scripts/test/agent.sh"], uses: ["agent"], fast: true },
     ...compiled().map((check) => ({ ...check, uses: ["compilers"] })),
     ...engineTests(),
   ];
