@@ -16,7 +16,12 @@ export function repairWords(
 ): pulumi.Output<string[]> {
   return pulumi.output(repairs).apply((text) => {
     const tokens = JSON.parse(text ?? "{}") as Repairs;
-    const token = part === undefined ? undefined : (tokens[part] ?? tokens["*"]);
-    return token === undefined ? [] : [`--repair=${part}=${token}`];
+    const lost = tokens["*"];
+    const token = part === undefined ? undefined : (tokens[part] ?? lost);
+    if (token === undefined) return [];
+    // The agent comes first on a host that has lost everything. It notes that, since this run may end before all parts are
+    // there again, and by then nothing on the host tells that they are missing.
+    const everything = part === "agent" && lost !== undefined ? [`--repair=*=${lost}`] : [];
+    return [`--repair=${part}=${token}`, ...everything];
   });
 }

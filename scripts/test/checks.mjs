@@ -27,7 +27,15 @@ function goModulesWithTests() {
 }
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
-const SECONDS = { bench: 200, "host-scripts": 170, image: 200, local: 200, reuse: 200, awsImage: 150 };
+const SECONDS = {
+  drift: 120,
+  bench: 200,
+  "host-scripts": 170,
+  image: 200,
+  local: 200,
+  reuse: 200,
+  awsImage: 150,
+};
 
 /** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
 function engineTests() {
@@ -117,7 +125,13 @@ export function allChecks() {
     { title: TOOLCHAIN, words: [process.execPath, "scripts/test/engine-tools.mjs"], uses: ["engine"] },
     ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
     // Mostly waits for processes that start and end.
-    { title: "agent", needs: "python3", words: ["bash", "scripts/test/agent.sh"], uses: ["agent"], fast: true },
+    {
+      title: "agent",
+      needs: "python3",
+      words: ["bash", "scripts/test/agent.sh"],
+      uses: ["agent"],
+      fast: true,
+    },
     ...compiled().map((check) => ({ ...check, uses: ["compilers"] })),
     ...engineTests(),
   ];

@@ -27,4 +27,9 @@ describe("repairWords", () => {
     assert.deepEqual(await words('{"*":"c3","server":"a1"}', "server"), ["--repair=server=a1"]);
     assert.deepEqual(await words('{"*":"c3"}', "model:scale"), ["--repair=model:scale=c3"]);
   });
+
+  it("lets the agent note that everything was lost, before the other parts are there again", async () => {
+    assert.deepEqual(await words('{"*":"c3"}', "agent"), ["--repair=agent=c3", "--repair=*=c3"]);
+    assert.deepEqual(await words('{"agent":"a1"}', "agent"), ["--repair=agent=a1"]);
+  });
 });
