@@ -45,7 +45,7 @@ export async function setPriority(server: DeployedServer, model: string, priorit
     how.done
       ? `${model} now has priority ${priority}: changed in the running scheduler, without delaying a request.`
       : `${model} now has priority ${priority}: it was reloaded, because ${how.reason}.`,
-    ...future(server, model, priority, deployed.priority),
+    ...future(server, model, priority, { inConfig: deployed.priority, reloaded: !how.done }),
   ].join("\n");
 }
 
@@ -89,13 +89,16 @@ function future(
   { stack, models }: DeployedServer,
   model: string,
   priority: number,
-  inConfig: number,
+  { inConfig, reloaded }: { readonly inConfig: number; readonly reloaded: boolean },
 ): string[] {
   if (priority === inConfig) return [`This is also the priority in the config of the stack "${stack}".`];
 
   const index = models.findIndex(({ name }) => name === model);
   return [
-    `The config of the stack "${stack}" still has ${inConfig}. The change lasts until the model is reloaded or the server restarts; npm run up does not see it.`,
+    `The config of the stack "${stack}" still has ${inConfig}. ` +
+      (reloaded
+        ? "The change lasts until the model is reloaded or the server restarts; npm run up puts it back."
+        : "The change lasts until the model is reloaded or the server restarts; npm run up does not see it."),
     `To keep it, set in Pulumi.${stack}.yaml, models[${index}] (${model}):`,
     `    priority: ${priority}`,
     `and run: npm run up${stack === "local" ? "" : ` -- ${stack}`}`,

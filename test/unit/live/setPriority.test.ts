@@ -52,6 +52,11 @@ describe("set-priority", () => {
     );
   });
 
+  it("says that a model which was reloaded for it gets its own priority back", async () => {
+    const said = await setPriority(new StandInServer(MODELS), "batch", 7);
+    assert.match(said, /server restarts; npm run up puts it back\.$/m);
+  });
+
   it("goes back to the stack's own configuration with the stack's own priority", async () => {
     const server = new StandInServer(MODELS);
     await setPriority(server, "chat", 90);
