@@ -7,10 +7,10 @@
 /** Namespace of all metrics that come from a host. */
 export const NAMESPACE = "XSchedTriton";
 
-/** Port of `serve-metrics.sh`. */
+/** Port of the agent's command `serve-metrics`. */
 export const HOST_METRICS_PORT = 9464;
 
-/** Where `configure-agent.sh` puts the second part of the configuration. */
+/** Where the agent's command `configure-cloudwatch` puts the second part of the configuration. */
 export const PROMETHEUS_PATH = "/opt/aws/amazon-cloudwatch-agent/etc/xsched-triton-prometheus.yaml";
 
 /** Seconds between two samples; a finer resolution costs more and is kept for hours only. */
@@ -64,7 +64,7 @@ function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): 
       logs_collected: {
         files: {
           collect_list: [
-            // server-container.sh keeps one link there, to the log of our container. Docker's folder has those of others.
+            // The agent keeps one link there, to the log of our container. Docker's folder has those of others.
             log(`${directory}/server/logs/${container ? "container-*" : "triton"}.log`, "triton"),
             log("/var/log/syslog", "syslog"),
           ],

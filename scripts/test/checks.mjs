@@ -30,7 +30,7 @@ function goModulesWithTests() {
 const SECONDS = {
   drift: 120,
   bench: 200,
-  "host-scripts": 170,
+  agent: 170,
   image: 200,
   local: 200,
   reuse: 200,
@@ -56,16 +56,6 @@ function engineTests() {
 
 const TOOLCHAIN = "engine tests, toolchain";
 
-/** The unit tests in two checks of about the same length, so that `test:fast` runs them on two cores. */
-function unitTests() {
-  const files = projectFiles("test/unit/*.test.ts");
-  const ofHostScripts = files.filter((file) => file.startsWith("test/unit/host-scripts/"));
-  return [
-    { title: "unit tests, host scripts", mocha: ofHostScripts, fast: true },
-    { title: "unit tests", mocha: files.filter((file) => !ofHostScripts.includes(file)), fast: true },
-  ].filter(({ mocha }) => mocha.length > 0);
-}
-
 /** Checks that keep one core busy. */
 function lintAndUnit() {
   // Both look again at what has changed, by content. eslint could not: what it says of a file depends on others' types.
@@ -73,7 +63,7 @@ function lintAndUnit() {
   const cached = ["--cache", "--cache-strategy", "content"];
   return [
     // The longest come first.
-    ...unitTests(),
+    { title: "unit tests", mocha: ["test/unit/**/*.test.ts"], fast: true },
     { title: "eslint", words: [bin("eslint"), "."], fast: true },
     { title: "tsc", words: [bin("tsc"), "--noEmit", ...incremental], fast: true },
     {

@@ -4,8 +4,8 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { Machine, until } from "../unit/host-scripts/machine";
 import { DockerEngine } from "./dockerEngine";
+import { Machine, until } from "./machine";
 import { MetadataService } from "./metadataService";
 import { freePorts } from "./ports";
 import { StandInImages } from "./standInImage";
@@ -66,8 +66,8 @@ describe("the interruption of a spot instance, with a container on a real Docker
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);
     metadata = await MetadataService.start();
-    machine = new Machine();
-    Object.assign(machine.environment, engine.environment, {
+    machine = new Machine({
+      ...engine.environment,
       XSCHED_TRITON_METADATA: metadata.url,
       XSCHED_TRITON_SPOT_SECONDS: "0.2",
       XSCHED_TRITON_SPOT_DRAIN: String(LONGEST_DRAIN),
@@ -75,25 +75,20 @@ describe("the interruption of a spot instance, with a container on a real Docker
     });
     const [httpPort = 0, grpcPort = 0, metricsPort = 0] = await freePorts(3);
     triton = new TritonClient(httpPort, false, 60);
-    const settings = {
+    await machine.succeed("start", {
+      ...{ kind: "container", image: images.image("1"), schedulerRequired: "never", arguments: [] },
       ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1" },
-      ...{ exitTimeoutSeconds: 30, loadTimeoutSeconds: 60, logMegabytes: 2 },
-    };
-    await machine.succeed(
-      "start-server.sh",
-      ["container", images.image("1")],
-      Object.entries(settings)
-        .map(([key, value]) => `${key} ${value}\n`)
-        .join(""),
-    );
-    await machine.succeed("store-model.sh", ["slow", "d1", "f1", SLOW], CONFIG);
-    await machine.succeed("activate-model.sh", ["slow", "d1"]);
+      ...{ exitTimeoutSeconds: 30, drainSeconds: 0, loadTimeoutSeconds: 60, logMegabytes: 2 },
+    });
+    const entry = { digest: "d1", filesDigest: "f1", source: SLOW, config: CONFIG };
+    await machine.succeed("store", { model: "slow", ...entry });
+    await machine.succeed("serve", { models: [{ name: "slow", digest: "d1", priority: 70 }] });
   });
 
   beforeEach(() => {
     metadata.notice = undefined;
     said = "";
-    watcher = machine.start("watch-spot.sh");
+    watcher = machine.start("watch-spot");
     watcher.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
   });
 
@@ -108,7 +103,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
   after(async () => {
     if (engine === undefined) return;
     triton.close();
-    await machine.run("stop-server.sh");
+    await machine.run("stop");
     await metadata.stop();
     await images.stop();
     await engine.stop();
@@ -144,8 +139,8 @@ describe("the interruption of a spot instance, with a container on a real Docker
 
   it("ends when the machine starts again: boot and resume restore models and priorities", async () => {
     assert.deepEqual(await containers(), []);
-    await machine.succeed("boot-host.sh");
-    await machine.succeed("resume-host.sh");
+    await machine.succeed("boot");
+    await machine.succeed("resume-host");
     assert.ok(await serves());
     const logs = (await containers()).map((id) => `container-${id}.log`);
     assert.deepEqual(fs.readdirSync(machine.file("server/logs")), logs);

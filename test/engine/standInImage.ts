@@ -12,9 +12,7 @@ const PROJECT = path.resolve(__dirname, "../..");
 const MAKE_ROOT = "test/fixtures/standInImage/make-root.sh";
 const INGREDIENTS = [
   MAKE_ROOT,
-  "components/host/scripts/host-directory.sh",
-  "components/server/scripts/host-python.sh",
-  "components/server/scripts/install-triton.sh",
+  "components/host/agent/agent/server/install.py",
   "components/server/triton-requirements.txt",
 ];
 

@@ -8,7 +8,6 @@ import { type Alarm, ALARMS, alarms } from "../../../components/observability/al
 import { dashboardBody } from "../../../components/observability/dashboard";
 import { isRecoverable } from "../../../components/observability/recovery";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
-import { Machine } from "../host-scripts/machine";
 import { type Registered, Recording, record } from "./mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -398,48 +397,6 @@ for (const preview of [true, false]) {
 }
 
 describe("the host's metrics of its server", () => {
-  it("include the scheduler's counters, of Triton's process only", async function () {
-    this.timeout(120_000);
-    const machine = new Machine();
-    // A container with two processes that write metrics; the first is Triton.
-    machine.program(
-      "docker",
-      `#!/bin/bash
-case "$1" in
-  inspect) echo healthy ;;
-  exec) state=$MACHINE/state; shift 2; exec "\${@:1:3}" - "$state" ;;
-esac
-`,
-    );
-    fs.mkdirSync(path.join(machine.folder, "state"));
-    fs.writeFileSync(path.join(machine.folder, "state/server"), "41\n127.0.0.1 8000\nON\n");
-    fs.writeFileSync(
-      path.join(machine.folder, "state/metrics-41"),
-      'xsched_queue_blocked_total{name="a/a_0"} 7\n',
-    );
-    fs.writeFileSync(
-      path.join(machine.folder, "state/metrics-42"),
-      'xsched_queue_blocked_total{name="b"} 9\n',
-    );
-    fs.mkdirSync(machine.file("server"));
-    fs.writeFileSync(machine.file("server/settings"), "kind container\n");
-    fs.writeFileSync(machine.file("server/http"), "127.0.0.1:9\n");
-    const exporter = machine.start("serve-metrics.sh", ["0"]);
-    try {
-      const file = machine.file("metrics/metrics.txt");
-      for (let attempt = 0; attempt < 100 && !fs.existsSync(file); attempt++) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-      const text = fs.readFileSync(file, "utf8");
-      assert.match(text, /^xsched_triton_ready 0$/m);
-      assert.match(text, /^xsched_queue_blocked_total{name="a\/a_0"} 7$/m);
-      assert.doesNotMatch(text, /name="b"/);
-    } finally {
-      exporter.kill();
-      machine.remove();
-    }
-  });
-
   it("come from where the image keeps its state", () => {
     const { stdout } = spawnSync(
       "grep",
@@ -449,10 +406,10 @@ esac
       },
     );
     const container = fs.readFileSync(
-      path.join(ROOT, "components/server/scripts/server-container.sh"),
+      path.join(ROOT, "components/host/agent/agent/server/container.py"),
       "utf8",
     );
-    const place = /^CONTAINER_STATE=(\S+)$/m.exec(container)?.[1];
+    const place = /^CONTAINER_STATE = "(\S+)"$/m.exec(container)?.[1];
     assert.ok(place && stdout.includes(`XSCHED_TRITON_STATE:-${place}}`), stdout);
   });
 });

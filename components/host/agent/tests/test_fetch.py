@@ -195,7 +195,7 @@ def test_files_are_stored_next_to_the_configuration_and_pruned_with_it(model: Mo
     with pytest.raises(HostError) as lost:
         store(model, "config3", "v3")
     assert lost.value.what.endswith("no longer on this host")
-    assert "--replace '**scale-files'" in lost.value.fix
+    assert "--replace '**scale/files'" in lost.value.fix
 
 
 def test_what_was_changed_on_the_host_is_put_right_by_the_next_fetch(model: Model) -> None:

@@ -50,6 +50,8 @@ class StandInTriton:
         self.loaded: Set[str] = set()
         self.busy: List[str] = []
         self.worked: Dict[str, int] = {}
+        #: Level of verbosity, if Triton lets it be changed.
+        self.verbosity: Optional[int] = None
 
     def health(self) -> Health:
         return self.live
@@ -60,7 +62,12 @@ class StandInTriton:
     def loading(self) -> List[str]:
         return self.busy
 
-    def request(self, *_: Any) -> Answer:
+    def request(self, _: str, path: str, __: float, body: str = "") -> Answer:
+        if path == "/v2/logging":
+            if self.verbosity is None:
+                return Answer(404)
+            self.verbosity = json.loads(body)["log_verbose_level"]
+            return Answer(200)
         stats = [
             {"name": name, "inference_stats": {"success": {"count": count}}}
             for name, count in self.worked.items()
@@ -79,6 +86,15 @@ class StandInRuntime:
         self.ended: Optional[str] = None
         self.found = False
         self.released = False
+        #: What the server writes down while somebody listens.
+        self.log = ""
+
+    def log_mark(self) -> str:
+        return "now"
+
+    def log_since(self, mark: str) -> str:
+        assert mark == "now"
+        return self.log
 
     def adopt(self) -> bool:
         return self.found
@@ -423,6 +439,71 @@ def test_a_model_that_has_answered_since_is_less_likely(scene: Scene) -> None:
 
     scene.play(steps())
     assert scene.aside == ["old"]
+
+
+BEGINS = 'python_be.cc:1310] "model {0}, instance {0}_0_0, executing 1 requests"\n'
+ENDS = 'python_be.cc:2369] "TRITONBACKEND_ModelInstanceExecute: model instance name {0}_0_0 released 1 requests"\n'
+
+
+def ends_twice(scene: Scene, log: str, how: str) -> Iterator[None]:
+    """A server that ends twice while it serves, with this in its log the second time."""
+    for launches in (1, 2):
+        yield from scene.phase(SERVING, launches)
+        assert scene.triton.verbosity in (None, launches - 1)
+        scene.triton.worked = {"busy": 5}
+        scene.runtime.log = log
+        scene.now += 3
+        for _ in range(3):
+            yield
+        scene.runtime.end(how)
+        yield from scene.phase(ENDED)
+
+
+@pytest.mark.parametrize("how", ["signal 9", "signal 11", "status 137"])
+def test_the_model_that_was_at_work_is_set_aside(scene: Scene, how: str) -> None:
+    scene.models("busy", "idle", "guilty")
+    scene.conduct.update("idle", "1", since=9.0)
+    scene.triton.verbosity = 0
+    log = BEGINS.format("busy") + ENDS.format("busy") + BEGINS.format("guilty")
+    scene.play(ends_twice(scene, log, how))
+    assert scene.aside == ["guilty"]
+
+
+def test_of_several_at_work_the_one_that_never_answers_is_set_aside(scene: Scene) -> None:
+    scene.models("busy", "idle", "guilty")
+    scene.triton.verbosity = 0
+    scene.play(ends_twice(scene, BEGINS.format("guilty") + BEGINS.format("busy"), "signal 11"))
+    assert scene.aside == ["guilty"]
+
+
+def test_nobody_is_to_blame_for_the_end_of_an_idle_server(scene: Scene) -> None:
+    scene.models("busy", "idle")
+    scene.triton.verbosity = 0
+    scene.play(ends_twice(scene, BEGINS.format("busy") + ENDS.format("busy"), "signal 11"))
+    assert scene.aside == []
+
+
+def test_without_a_witness_nobody_is_to_blame_for_an_end_that_was_ordered(scene: Scene) -> None:
+    scene.models("busy", "idle")
+    scene.play(ends_twice(scene, "", "signal 9"))
+    assert scene.aside == []
+
+
+def test_triton_writes_down_its_work_only_while_an_end_is_recent(scene: Scene) -> None:
+    scene.models("busy")
+    scene.triton.verbosity = 0
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING, 1)
+        scene.runtime.end()
+        yield from scene.phase(SERVING, 2)
+        assert scene.triton.verbosity == 1
+        scene.now += 121
+        for _ in range(3):
+            yield
+        assert scene.triton.verbosity == 0
+
+    scene.play(steps())
 
 
 def test_ends_that_are_far_apart_have_nothing_to_do_with_each_other(scene: Scene) -> None:

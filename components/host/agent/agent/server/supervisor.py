@@ -33,6 +33,7 @@ from .record import (
 from .runtime import Runtime, runtime_of
 from .settings import Settings, read_settings
 from .supervision import claim, read_supervisor
+from .witness import Witness
 
 #: Seconds between two looks at the server.
 _LOOK = 0.1
@@ -45,6 +46,10 @@ _STEADY_SECONDS = 60
 _LONGEST_DELAY = 10
 #: Ends of a server that belong together.
 _SERIES_SECONDS = 600
+#: How long after such an end Triton writes down which models work.
+_WITNESS_SECONDS = 120
+#: Ends that somebody else has ordered, such as the kernel when memory is short.
+_ORDERED = ("signal 9", "signal 15", "status 137", "status 143")
 #: Seconds between two looks at which models work.
 _SAMPLE_SECONDS = 2
 #: Seconds to wait for a deployment that loads models as well. It gives up when its server has ended, unless somebody
@@ -71,6 +76,8 @@ class Supervisor:
         #: Models that were being loaded when the server ended: they come last, one at a time.
         self._suspects: Set[str] = set()
         self._ends: List[float] = []
+        self._witness = Witness(runtime, settings.triton, settings.arguments)
+        self._listens = False
         #: Models that have answered a request since the first of these ends.
         self._worked: Set[str] = set()
         self._loading: Optional[threading.Thread] = None
@@ -113,6 +120,8 @@ class Supervisor:
                 # A disk that is full, or no room for another process: it must not end us, of all things.
                 self.note(f"{_what(error)}; going on")
                 self._pause(1)
+        if self._listens:
+            self._witness.rest()
         self._runtime.release()
         self.note("leaving tritonserver as it is")
 
@@ -123,6 +132,8 @@ class Supervisor:
         while self._goes_on:
             if adopted:
                 self.note("taking over a tritonserver that runs")
+                # Its supervisor may have been listening.
+                self._witness.rest()
                 if self._run.identity != self._runtime.identity:
                     self._begin()
                     self._enter(STARTING)
@@ -207,6 +218,8 @@ class Supervisor:
             # Final: `--exit-on-error=false` among the user's flags, or of an earlier release.
             self._enter(FAILED, "Triton says that it is not live")
         elif health == Health.LIVE:
+            # Before the first request can come.
+            self._listen()
             self._enter(LOADING)
 
     def _look_at_loading(self) -> None:
@@ -257,9 +270,19 @@ class Supervisor:
         # A server that we have taken over serves most of them already.
         return not self._triton.ready(model.name)
 
+    def _listen(self) -> None:
+        """Lets Triton write down what its models do while an end is recent, and no longer."""
+        recent = bool(self._ends) and time.monotonic() - self._ends[-1] < _WITNESS_SECONDS
+        if recent and not self._listens:
+            self._witness.listen()
+        elif self._listens and not recent:
+            self._witness.rest()
+        self._listens = recent
+
     def _look_at_service(self) -> None:
         """Notes who has worked: a model that has never answered since the server ended is more likely to have ended it.
         Also forgets marks of a deployment that was killed after its load."""
+        self._listen()
         if self._ends:
             answer = self._triton.request("GET", "/v2/models/stats", 5)
             if answer.ok:
@@ -275,11 +298,14 @@ class Supervisor:
         marks = read_marks(self._directory)
         clear_marks(self._directory)
         self.note(f"tritonserver ended with {ended}; starting it again in {self._delay:.0f} s")
+        at_work = self._witness.at_work()
+        self._listens = False
+        # A request may end a server while other models are being loaded.
         if self._run.phase in (LOADING, SERVING):
-            if marks:
+            if marks and (not at_work or any(mark.late for mark in marks)):
                 self._blame_loads(marks)
-            elif self._run.phase == SERVING:
-                self._blame_work()
+            elif at_work or self._run.phase == SERVING:
+                self._blame_work(ended, at_work)
         self._enter(ENDED, ended)
         if time.monotonic() - self._began >= _STEADY_SECONDS:
             self._delay = _FIRST_DELAY
@@ -302,10 +328,11 @@ class Supervisor:
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
         self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
 
-    def _blame_work(self) -> None:
-        """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: one
-        that has not answered since the first time, and of those the one that was changed last. If the server ends
-        again, it was another one: this one comes back, and is the last to be suspected again."""
+    def _blame_work(self, ended: str, at_work: Optional[Set[str]]) -> None:
+        """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: of
+        those that had a request in work one that has not answered since the first time, and of those the one that was
+        changed last. If the server ends again, it was another one: this one comes back, and is the last to be
+        suspected again. Nobody is to blame for the end of a server without a request."""
         now = time.monotonic()
         self._ends = [end for end in self._ends if now - end < _SERIES_SECONDS]
         self._ends.append(now)
@@ -315,7 +342,12 @@ class Supervisor:
         models = read_wanted(self._directory)
         accused = {name for name, conduct in self._conduct.aside().items() if conduct.crashes}
         candidates = [model for model in models if not self._conduct.of(model.name, model.digest).aside]
+        if at_work is not None:
+            candidates = [model for model in candidates if model.name in at_work]
+        elif ended in _ORDERED:
+            candidates = []
         if not candidates:
+            self.note("no model was seen at work when the server ended, so none is set aside")
             return
         conducts = {model.name: self._conduct.of(model.name, model.digest) for model in candidates}
 

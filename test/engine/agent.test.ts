@@ -6,10 +6,13 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { agentBundle, resultOf } from "../../components/host/agentCommand";
+import { installation } from "../agent";
 import { freePorts } from "./ports";
 
 const root = path.resolve(__dirname, "../..");
 const fixtures = path.join(root, "test/fixtures/models");
+const REQUIREMENTS = fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8");
 
 interface Result {
   readonly status: number | null;
@@ -64,6 +67,14 @@ async function until(
   }
 }
 
+/** What is stored, without the records beside it. */
+function entriesOf(store: string): string[] {
+  return fs
+    .readdirSync(store)
+    .filter((name) => !name.startsWith("."))
+    .sort();
+}
+
 /** The pids of all processes whose executable is below a folder. */
 function processesBelow(folder: string): number[] {
   return fs.readdirSync("/proc").flatMap((entry) => {
@@ -89,9 +100,11 @@ function alive(pid: number): boolean {
   }
 }
 
-/** A host directory with the scripts in it, and short names for what the tests do with it. */
+/** A host directory with the agent in it, and short names for what the tests do with it. */
 class Host {
   readonly directory: string;
+  /** The models that are served: digests by name. */
+  private readonly served = new Map<string, string>();
 
   constructor(
     parent: string,
@@ -100,73 +113,59 @@ class Host {
   ) {
     // Spaces and quotes, because users have them.
     this.directory = path.join(parent, "the host's directory");
-    fs.mkdirSync(path.join(this.directory, "bin"), { recursive: true });
-    for (const folder of ["host", "models", "server"]) {
-      const scripts = path.join(root, "components", folder, "scripts");
-      for (const file of fs.readdirSync(scripts)) {
-        fs.copyFileSync(path.join(scripts, file), path.join(this.directory, "bin", file));
-        fs.chmodSync(path.join(this.directory, "bin", file), 0o755);
-      }
-    }
+    fs.mkdirSync(this.directory);
   }
 
-  script(name: string, args: readonly string[] = [], input = ""): Promise<Result> {
-    const [command = "", ...rest] = [
-      ...this.launcher,
-      path.join(this.directory, "bin", name),
-      this.directory,
-      ...args,
-    ];
-    return run(command, rest, input);
-  }
-
-  async succeed(name: string, args: readonly string[] = [], input = ""): Promise<string> {
-    const { status, stdout, stderr } = await this.script(name, args, input);
-    assert.equal(status, 0, `${name} ${args.join(" ")}: ${stderr}`);
+  async setUp(): Promise<string> {
+    const [command = "", ...rest] = [...this.launcher, "sh", ...installation(this.directory)];
+    const { status, stdout, stderr } = await run(command, rest, agentBundle());
+    assert.equal(status, 0, stderr);
     return stdout;
   }
 
-  async fail(name: string, args: readonly string[] = [], input = ""): Promise<string> {
-    const { status, stdout, stderr } = await this.script(name, args, input);
+  command(name: string, args: readonly string[] = [], input: unknown = ""): Promise<Result> {
+    const [command = "", ...rest] = [...this.launcher, path.join(this.directory, "bin/agent"), name, ...args];
+    return run(command, rest, typeof input === "string" ? input : JSON.stringify(input));
+  }
+
+  /** Runs a command that must succeed; resolves to what it answers. */
+  async succeed(name: string, args: readonly string[] = [], input: unknown = ""): Promise<unknown> {
+    const { status, stdout, stderr } = await this.command(name, args, input);
+    assert.equal(status, 0, `${name} ${args.join(" ")}: ${stderr}`);
+    return stdout === "" ? undefined : resultOf(stdout);
+  }
+
+  async fail(name: string, args: readonly string[] = [], input: unknown = ""): Promise<string> {
+    const { status, stdout, stderr } = await this.command(name, args, input);
     assert.notEqual(status, 0, `${name} ${args.join(" ")} should fail but printed ${stdout}`);
     assert.match(stderr, /^error: .+$/m);
     assert.match(stderr, /^fix: .+$/m);
     return stderr;
   }
 
-  settings(changes: Readonly<Record<string, string | number>> = {}, args: readonly string[] = []): string {
+  settings(
+    changes: Readonly<Record<string, string | number>> = {},
+    args: readonly string[] = [],
+  ): Record<string, unknown> {
     const [httpPort, grpcPort, metricsPort] = this.ports;
-    const values = {
-      ...{
-        httpPort,
-        grpcPort,
-        metricsPort,
-        address: "127.0.0.1",
-        exitTimeoutSeconds: 5,
-        loadTimeoutSeconds: 60,
-        logMegabytes: 2,
-      },
+    return {
+      kind: "process",
+      ...{ httpPort, grpcPort, metricsPort, address: "127.0.0.1" },
+      ...{ exitTimeoutSeconds: 5, loadTimeoutSeconds: 60, logMegabytes: 2, schedulerRequired: "never" },
       ...changes,
+      arguments: args,
     };
-    const lines = Object.entries(values).map(([key, value]) => `${key} ${String(value)}\n`);
-    return [...lines, ...args.map((arg) => `arg ${arg}\n`)].join("");
   }
 
-  install(): Promise<string> {
-    return this.succeed(
-      "install-triton.sh",
-      [],
-      fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8"),
-    );
+  install(): Promise<unknown> {
+    return this.succeed("install-runtime", [], { requirements: REQUIREMENTS });
   }
 
   async start(
     changes: Readonly<Record<string, string | number>> = {},
     args: readonly string[] = [],
   ): Promise<number> {
-    const answer = JSON.parse(
-      await this.succeed("start-server.sh", ["process"], this.settings(changes, args)),
-    ) as {
+    const answer = (await this.succeed("start", [], this.settings(changes, args))) as {
       pid: number;
       version: string;
       notReady: string[];
@@ -183,23 +182,36 @@ class Host {
     edit: (config: string) => string = (config) => config,
     source = "scale",
     files = source,
-  ): Promise<string> {
+  ): Promise<unknown> {
     const config = fs
       .readFileSync(path.join(fixtures, "scale/config.pbtxt"), "utf8")
       .replace('"scale"', `"${model}"`);
-    return this.succeed(
-      "store-model.sh",
-      [model, digest, files, path.isAbsolute(source) ? source : path.join(fixtures, source)],
-      edit(config),
-    );
+    return this.succeed("store", [], {
+      ...{ model, digest, filesDigest: files, config: edit(config) },
+      source: path.isAbsolute(source) ? source : path.join(fixtures, source),
+    });
   }
 
-  activate(model: string, digest: string): Promise<string> {
-    return this.succeed("activate-model.sh", [model, digest]);
+  /** What `serve` gets when a model is to be served in this state, or no more, besides the others. */
+  wanted(model: string, digest: string | undefined): { models: object[] } {
+    const next = new Map(this.served);
+    if (digest === undefined) next.delete(model);
+    else next.set(model, digest);
+    const models = [...next].map(([name, known]) => ({
+      ...{ name, digest: known, priority: PRIORITIES[name] ?? 100 },
+    }));
+    return { models };
+  }
+
+  async activate(model: string, digest: string | undefined): Promise<unknown> {
+    const answer = await this.succeed("serve", [], this.wanted(model, digest));
+    if (digest === undefined) this.served.delete(model);
+    else this.served.set(model, digest);
+    return answer;
   }
 
   async describe(): Promise<Described> {
-    return JSON.parse(await this.succeed("describe-server.sh")) as Described;
+    return (await this.succeed("status")) as Described;
   }
 
   request(
@@ -255,12 +267,15 @@ class Host {
   }
 }
 
+/** Of the models that have another one than the test model. */
+const PRIORITIES: Readonly<Record<string, number>> = { other: -3 };
+
 const factor = (value: number) => (config: string) =>
   config.replace('string_value: "2"', `string_value: "${value}"`);
 const priority = (value: number) => (config: string) =>
   config.replace('string_value: "100"', `string_value: "${value}"`);
 
-describe("host scripts with a real Triton", function () {
+describe("the agent with a real Triton", function () {
   this.timeout(300_000);
   let parent: string;
   let host: Host;
@@ -271,20 +286,20 @@ describe("host scripts with a real Triton", function () {
     fs.chmodSync(parent, 0o755);
     host = new Host(parent, await freePorts(3));
     runtime = path.join(host.directory, "runtime");
+    await host.setUp();
     await host.install();
     await host.start();
   });
 
   after(async () => {
-    // The last test removes the scripts; a failure before it must not leave a server.
-    if (fs.existsSync(path.join(host.directory, "bin"))) await host.script("stop-server.sh");
+    // The last test removes the agent; a failure before it must not leave a server.
+    if (fs.existsSync(path.join(host.directory, "bin"))) await host.command("stop");
     fs.rmSync(parent, { recursive: true, force: true });
   });
 
   it("probes a host", async () => {
-    const { stdout } = await run(path.join(host.directory, "bin/probe-host.sh"), [host.directory]);
-    const probed = JSON.parse(stdout) as Record<string, unknown>;
-    assert.deepEqual(Object.keys(probed), ["directory", "os", "arch", "glibc", "gpus", "docker"]);
+    const probed = (await host.succeed("probe")) as Record<string, unknown>;
+    assert.deepEqual(Object.keys(probed), ["directory", "os", "arch", "glibc", "python", "gpus", "docker"]);
     assert.equal(probed.directory, host.directory);
     assert.equal(probed.arch, "x86_64");
   });
@@ -297,12 +312,8 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("refuses packages with a wrong hash and keeps nothing of them", async () => {
-    const text = fs.readFileSync(path.join(root, "components/server/triton-requirements.txt"), "utf8");
-    const message = await host.fail(
-      "install-triton.sh",
-      [],
-      text.replace(/sha256:[0-9a-f]{8}/, "sha256:00000000"),
-    );
+    const requirements = REQUIREMENTS.replace(/sha256:[0-9a-f]{8}/, "sha256:00000000");
+    const message = await host.fail("install-runtime", [], { requirements });
     assert.match(message, /hash/i);
     assert.equal(fs.readdirSync(runtime).length, 2);
   });
@@ -318,7 +329,7 @@ describe("host scripts with a real Triton", function () {
     for (const descriptor of fs.readdirSync(`/proc/${pid}/fd`)) {
       const file = fs.readlinkSync(`/proc/${pid}/fd/${descriptor}`);
       assert.ok(
-        file === "/dev/null" || file.startsWith(host.directory),
+        file === "/dev/null" || file.startsWith(host.directory) || file.startsWith("socket:"),
         `descriptor ${descriptor} is ${file}`,
       );
       assert.ok(!file.includes("/locks/"), file);
@@ -333,16 +344,15 @@ describe("host scripts with a real Triton", function () {
 
   it("stores, activates and serves a model", async () => {
     await host.store("scale", "v1");
-    assert.deepEqual(JSON.parse(await host.activate("scale", "v1")), {
-      model: "scale",
-      version: "1",
-      ready: true,
-    });
+    assert.deepEqual(await host.activate("scale", "v1"), { models: [{ name: "scale", version: "1" }] });
     assert.equal(await host.infer("scale", 21), 42);
     const { models } = await host.describe();
     const inputs = [{ name: "INPUT", datatype: "FP32", shape: [-1, -1] }];
     assert.deepEqual(models, [
-      { name: "scale", version: "1", priority: 100, ready: true, reason: "", inputs },
+      {
+        ...{ name: "scale", version: "1", priority: 100, ready: true, reason: "", setAside: false, inputs },
+        ...{ decoupled: false, sequence: false, ensemble: false },
+      },
     ]);
     const entry = path.join(host.directory, "models/store/scale");
     assert.equal(fs.readlinkSync(path.join(host.directory, "models/repository/scale")), "../store/scale/v1");
@@ -363,9 +373,9 @@ describe("host scripts with a real Triton", function () {
     const store = path.join(host.directory, "models/store/scale");
     fs.mkdirSync(path.join(store, ".staging-1/model"), { recursive: true });
     await host.store("scale", "v2", priority(7));
-    assert.deepEqual(fs.readdirSync(store).sort(), ["files-scale", "v1", "v2"]);
+    assert.deepEqual(entriesOf(store), ["files-scale", "v1", "v2"]);
     await host.store("scale", "v3", priority(8));
-    assert.deepEqual(fs.readdirSync(store).sort(), ["files-scale", "v1", "v3"]);
+    assert.deepEqual(entriesOf(store), ["files-scale", "v1", "v3"]);
     await host.store("scale", "v1");
   });
 
@@ -382,16 +392,20 @@ describe("host scripts with a real Triton", function () {
     assert.deepEqual(fs.readdirSync(path.join(stored, "1")).sort(), ["linked.py", "model.py"]);
     assert.ok(fs.lstatSync(path.join(stored, "1/linked.py")).isFile());
     assert.equal(fs.statSync(path.join(stored, "1/model.py")).mode & 0o777, 0o644);
-    await host.succeed("remove-model.sh", ["copied"]);
+    await host.succeed("remove-model", ["copied"]);
     assert.ok(!fs.existsSync(path.dirname(stored)));
   });
 
   it("keeps nothing of a model that it cannot store", async () => {
-    const message = await host.fail("store-model.sh", ["absent", "v1", "f1", path.join(parent, "nowhere")]);
+    const entry = { digest: "v1", filesDigest: "f1", config: "" };
+    const message = await host.fail("store", [], {
+      ...entry,
+      ...{ model: "absent", source: path.join(parent, "nowhere") },
+    });
     assert.match(message, /not a folder: .*nowhere/);
     assert.ok(!fs.existsSync(path.join(host.directory, "models/store/absent")));
     assert.match(
-      await host.fail("store-model.sh", ["../up", "v1", "f1", parent]),
+      await host.fail("store", [], { ...entry, model: "../up", source: parent }),
       /'\.\.\/up' is not a model name/,
     );
   });
@@ -439,16 +453,16 @@ describe("host scripts with a real Triton", function () {
       const previous = fs.readlinkSync(link);
       const digest = `bad-${what.replaceAll(" ", "-")}`;
       await host.store("scale", digest, edit, source, `files-${digest}`);
-      const message = await host.fail("activate-model.sh", ["scale", digest]);
+      const message = await host.fail("serve", [], host.wanted("scale", digest));
       assert.match(message, reason);
       assert.match(message, /still serves/);
       assert.equal(fs.readlinkSync(link), previous);
       assert.equal(await host.infer("scale", 1), 6);
 
       await host.store("fresh", digest, (config) => edit(config), source, `files-${digest}`);
-      assert.match(await host.fail("activate-model.sh", ["fresh", digest]), reason);
+      assert.match(await host.fail("serve", [], host.wanted("fresh", digest)), reason);
       assert.ok(!fs.existsSync(path.join(host.directory, "models/repository/fresh")));
-      await host.succeed("remove-model.sh", ["fresh"]);
+      await host.succeed("remove-model", ["fresh"]);
       assert.equal((await host.request("GET", "/v2/health/ready")).status, 200);
       assert.equal(await host.infer("scale", 1), 6);
       assert.deepEqual(
@@ -491,12 +505,12 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("deactivates and removes a model, and only that", async () => {
-    assert.match(await host.fail("remove-model.sh", ["other"]), /still active/);
-    await host.succeed("deactivate-model.sh", ["other"]);
-    await host.succeed("deactivate-model.sh", ["other"]);
+    assert.match(await host.fail("remove-model", ["other"]), /still active/);
+    await host.activate("other", undefined);
+    await host.activate("other", undefined);
     assert.equal(await host.serves("other"), false);
-    await host.succeed("remove-model.sh", ["other"]);
-    await host.succeed("remove-model.sh", ["other"]);
+    await host.succeed("remove-model", ["other"]);
+    await host.succeed("remove-model", ["other"]);
     assert.deepEqual(fs.readdirSync(path.join(host.directory, "models/store")), ["scale"]);
     assert.equal(await host.infer("scale", 1), 9);
   });
@@ -506,8 +520,9 @@ describe("host scripts with a real Triton", function () {
     process.kill(supervisorPid(host.directory), "SIGKILL");
     await sleep(300);
     assert.equal(await host.infer("scale", 1), 9);
-    const next = await host.start();
-    assert.notEqual(next, pid);
+    // Another supervisor takes the server over.
+    assert.equal(await host.start(), pid);
+    assert.ok(alive(supervisorPid(host.directory)));
     assert.equal(await host.infer("scale", 1), 9);
     assert.equal(processesBelow(runtime).length, 2);
   });
@@ -526,27 +541,23 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("is drained before the machine stops, and resumed with its models", async () => {
-    await host.succeed("drain-server.sh", ["100"]);
+    await host.succeed("drain", ["100"]);
     assert.equal((await host.describe()).running, false);
     assert.equal(processesBelow(runtime).length, 0);
-    await host.succeed("drain-server.sh", ["100"]);
-    await host.succeed("resume-host.sh");
+    await host.succeed("drain", ["100"]);
+    await host.succeed("resume-host");
     assert.equal(await host.infer("scale", 1), 9);
     const { pid } = await host.describe();
-    await host.succeed("resume-host.sh");
+    await host.succeed("resume-host");
     assert.equal((await host.describe()).pid, pid);
   });
 
   it("reports in Prometheus format whether it and each model are ready", async () => {
     const [port = 0] = await freePorts(1);
-    const exporter = spawn("bash", [
-      path.join(host.directory, "bin/serve-metrics.sh"),
-      host.directory,
-      String(port),
-    ]);
+    const exporter = spawn(path.join(host.directory, "bin/agent"), ["serve-metrics", String(port)]);
     const metrics = async (): Promise<string> => {
       const answer = await fetch(`http://127.0.0.1:${port}/metrics.txt`).catch(() => undefined);
-      assert.ok(!answer?.ok || answer.headers.get("content-type") === "text/plain");
+      if (answer?.ok) assert.match(answer.headers.get("content-type") ?? "", /^text\/plain/);
       return answer?.ok ? answer.text() : "";
     };
     try {
@@ -558,7 +569,7 @@ describe("host scripts with a real Triton", function () {
       await host.request("POST", "/v2/repository/models/scale/unload");
       await until("not ready", 30, async () => (await metrics()).includes("xsched_triton_ready 0"));
       assert.match(await metrics(), /^xsched_triton_model_ready{model="scale"} 0$/m);
-      await host.succeed("resume-host.sh");
+      await host.succeed("resume-host");
       await until("ready again", 30, async () => (await metrics()).includes("xsched_triton_ready 1"));
     } finally {
       exporter.kill();
@@ -566,7 +577,7 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("goes back to the previous settings when Triton refuses the new ones", async () => {
-    const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
+    const message = await host.fail("start", [], host.settings({}, ["--no-such-flag=1"]));
     assert.match(message, /no-such-flag/);
     // The last lines of the stopped server would hide the reason.
     assert.doesNotMatch(message, /Signal \(15\)|supervisor: stopped/);
@@ -585,7 +596,7 @@ describe("host scripts with a real Triton", function () {
     const foreign = [await listen(), await listen()] as const;
     const [grpcPort, metricsPort] = [foreign[0].port, foreign[1].port];
     const { pid } = await host.describe();
-    const message = await host.fail("start-server.sh", ["process"], host.settings({ grpcPort, metricsPort }));
+    const message = await host.fail("start", [], host.settings({ grpcPort, metricsPort }));
     const taken = (port: number, key: string) =>
       `the port ${port} \\(${key}\\) is in use by process ${process.pid}: \\S*node[^;\n]{0,120}`;
     assert.match(
@@ -646,10 +657,10 @@ describe("host scripts with a real Triton", function () {
   it("stops without a trace, also after a failed reload", async () => {
     const memory = host.sharedMemory();
     assert.notEqual(memory.length, 0);
-    assert.match(await host.fail("remove-host.sh"), /still deployed/);
+    assert.match(await host.fail("remove"), /still deployed/);
     const pids = [supervisorPid(host.directory), ...processesBelow(runtime)];
-    await host.succeed("stop-server.sh");
-    await host.succeed("stop-server.sh");
+    await host.succeed("stop");
+    await host.succeed("stop");
     assert.deepEqual(pids.filter(alive), []);
     assert.deepEqual(
       fs.readdirSync("/dev/shm").filter((file) => memory.includes(file)),
@@ -660,22 +671,22 @@ describe("host scripts with a real Triton", function () {
   });
 
   it("leaves nothing behind when a first start fails", async () => {
-    const message = await host.fail("start-server.sh", ["process"], host.settings({}, ["--no-such-flag=1"]));
+    const message = await host.fail("start", [], host.settings({}, ["--no-such-flag=1"]));
     assert.match(message, /does not start with these settings/);
     assert.ok(!fs.existsSync(path.join(host.directory, "server")));
     assert.deepEqual(processesBelow(runtime), []);
   });
 
   it("removes models while no server runs, and finally the host directory", async () => {
-    await host.succeed("deactivate-model.sh", ["scale"]);
-    await host.succeed("remove-model.sh", ["scale"]);
+    await host.succeed("unserve");
+    await host.succeed("remove-model", ["scale"]);
     fs.writeFileSync(path.join(host.directory, "notes.txt"), "the user's own");
-    await host.succeed("remove-host.sh");
+    await host.succeed("remove");
     assert.deepEqual(fs.readdirSync(host.directory), ["notes.txt"]);
   });
 });
 
-describe("host scripts as an unprivileged user", function () {
+describe("the agent as an unprivileged user", function () {
   this.timeout(300_000);
 
   it("installs, serves and cleans up", async function () {
@@ -693,8 +704,8 @@ describe("host scripts as an unprivileged user", function () {
     try {
       fs.chmodSync(parent, 0o755);
       const host = new Host(parent, await freePorts(3), asNobody);
-      for (const folder of [host.directory, path.join(host.directory, "bin")])
-        fs.chownSync(folder, 65534, 65534);
+      fs.chownSync(host.directory, 65534, 65534);
+      await host.setUp();
       await host.install();
       await host.start();
       await host.store("scale", "v1");
@@ -707,14 +718,14 @@ describe("host scripts as an unprivileged user", function () {
       await new Promise<void>((resolve) => foreign.listen(0, "127.0.0.1", resolve));
       const { port } = foreign.address() as net.AddressInfo;
       assert.match(
-        await host.fail("start-server.sh", ["process"], host.settings({ httpPort: port })),
+        await host.fail("start", [], host.settings({ httpPort: port })),
         new RegExp(`port ${port} \\(httpPort\\) is in use by a process of another user`),
       );
       await new Promise((resolve) => foreign.close(resolve));
-      await host.succeed("stop-server.sh");
+      await host.succeed("stop");
       assert.deepEqual(processesBelow(host.directory), []);
-      await host.succeed("deactivate-model.sh", ["scale"]);
-      await host.succeed("remove-model.sh", ["scale"]);
+      await host.succeed("unserve");
+      await host.succeed("remove-model", ["scale"]);
     } finally {
       fs.rmSync(parent, { recursive: true, force: true });
     }
