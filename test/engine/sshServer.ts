@@ -35,6 +35,7 @@ export class SshServer {
       `PidFile ${folder}/pid`,
       "StrictModes no",
       "UsePAM no",
+      `SetEnv XSCHED_TRITON_SYSTEMD=${process.env.XSCHED_TRITON_SYSTEMD ?? ""}`,
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
       "Subsystem sftp internal-sftp",
