@@ -208,7 +208,7 @@ class _Build:
         with self._directory.lock(f"engine-{key}"):
             if (entry / "model.plan").is_file():
                 (entry / "used").touch()
-                progress(f"the engine of {self._title(version)} is there already")
+                progress(f"the engine of {self._title(version)}, is there already")
             else:
                 self._make(version, entry)
             folder.mkdir()

@@ -132,7 +132,7 @@ def test_an_engine_of_the_release_before_the_agent_is_reused(
     (entry / "used").touch()
     assert workshop.build() == digest
     assert (workshop.ready / "1/model.plan").read_text() == "built by the release before"
-    assert "the engine of bert, version 1 is there already\n" in capsys.readouterr().err
+    assert "the engine of bert, version 1, is there already\n" in capsys.readouterr().err
 
 
 def test_builds_nothing_twice_also_for_another_model_with_the_same_files(
@@ -141,7 +141,7 @@ def test_builds_nothing_twice_also_for_another_model_with_the_same_files(
     first = workshop.build()
     capsys.readouterr()
     assert workshop.build() == first
-    assert capsys.readouterr().err == "the engine of bert, version 1 is there already\n"
+    assert capsys.readouterr().err == "the engine of bert, version 1, is there already\n"
     workshop.build("bert-low")
     assert workshop.builds() == 1
 
