@@ -5,26 +5,13 @@
 # of Python, into the user's cache.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-cd "$here/../../components/host/agent"
+cd "$here/../.."
 
-requirements=$here/pytest.txt
+# shellcheck source=scripts/pinnedPythonTools.sh
+. "$here/../pinnedPythonTools.sh"
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/xsched-triton/pytest-$version-$(sha256sum "$requirements" | cut -c 1-16)
-if [ ! -d "$folder" ]; then
-  mkdir -p "$(dirname "$folder")"
-  # Installed aside and renamed, so that two runs at once and an interrupted one do no harm.
-  staging=$(mktemp -d "$folder.XXXXXX")
-  trap 'rm -rf "$staging"' EXIT
-  if ! python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-    --requirement "$requirements" --target "$staging" >"$staging.log" 2>&1; then
-    cat "$staging.log" >&2
-    rm -f "$staging.log"
-    printf 'pytest: cannot install what scripts/test/pytest.txt pins; this needs pip and a Python package index\n' >&2
-    exit 1
-  fi
-  rm -f "$staging.log"
-  mv -T "$staging" "$folder" 2>/dev/null || [ -d "$folder" ]
-fi
+folder=$(pinned_python_tools "pytest-$version" scripts/test/pytest.txt)
+cd components/host/agent
 
 export PYTHONPATH=$folder PYTHONDONTWRITEBYTECODE=1
 if [ $# -gt 0 ]; then

@@ -34,7 +34,8 @@ describe("proxy variables", () => {
         const client = new Client("127.0.0.1:" + port, credentials.createInsecure());
         client.waitForReady(Date.now() + Number(process.argv[1]), (failed) => {
           console.log(failed ? "unreachable" : "reached");
-          process.exit();
+          client.close();
+          server.forceShutdown();
         });
       });`;
     const reach = (environment: Variables, milliseconds: number): string =>

@@ -2,14 +2,11 @@
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
-
-from .errors import HostError
 
 
 class Finished:
@@ -64,14 +61,6 @@ def call(
             124, out if isinstance(out, str) else out.decode("utf-8", "replace"), f"no answer in {seconds} s"
         )
     return Finished(finished.returncode, finished.stdout, finished.stderr)
-
-
-def require_program(name: str, fix: str) -> str:
-    """The path of a program that must be installed."""
-    found = shutil.which(name)
-    if found is None:
-        raise HostError(f"{name} is not installed on this host", fix)
-    return found
 
 
 def await_end(

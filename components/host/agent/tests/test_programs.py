@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from agent.errors import HostError
 from agent.programs import (
     Children,
     EndedError,
@@ -18,7 +17,6 @@ from agent.programs import (
     await_end,
     call,
     outward_environment,
-    require_program,
     running,
     tied,
 )
@@ -57,12 +55,6 @@ def test_a_program_has_its_own_input_and_ends_in_time(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.touch()
     assert call([str(plain)]).status == 126
-
-
-def test_a_program_that_is_missing_is_named() -> None:
-    assert require_program("cat", "x") == call(["which", "cat"]).out.strip()
-    with pytest.raises(HostError, match="no-such-program-here is not installed on this host"):
-        require_program("no-such-program-here", "x")
 
 
 def test_waiting_for_a_program_is_described() -> None:
