@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { ArgumentsError } from "./argumentsError";
 import { Fault } from "./fault";
 import { INVALID, Place } from "./place";
+import { reject } from "./rejection";
 import { hasRead, holdsSecret, isDeferred, isPlainObject, keyOf, Rule } from "./rules";
 import { inform, thisMachine } from "./thisMachine";
 
@@ -46,9 +47,13 @@ export class ComponentInputs<T extends object, K extends object> {
       ) as pulumi.Output<pulumi.Unwrap<V>>;
     }
     const output = pulumi.output(value);
-    const read = pulumi
-      .all([output, pulumi.isSecret(output)])
-      .apply(([known, isSecret]) => pulumi.output(this.read<unknown>(rule, known, steps, isSecret)));
+    const read = pulumi.all([output, pulumi.isSecret(output)]).apply(([known, isSecret]) => {
+      try {
+        return pulumi.output(this.read<unknown>(rule, known, steps, isSecret));
+      } catch (error) {
+        return pulumi.output(reject(error));
+      }
+    });
     return read as pulumi.Output<pulumi.Unwrap<V>>;
   }
 

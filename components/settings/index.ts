@@ -33,6 +33,7 @@ export {
 export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
 export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
+export { reject } from "./rejection";
 export {
   ecrRepositoryInputs,
   image,

@@ -1,7 +1,7 @@
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import * as pulumi from "@pulumi/pulumi";
 
-import { type S3Location, s3Location } from "../../settings";
+import { reject, type S3Location, s3Location } from "../../settings";
 import { CONFIG, type ModelObject, modelObjects } from "./objectList";
 import { s3Fault } from "./s3Fault";
 
@@ -65,7 +65,7 @@ async function readNow(source: string): Promise<S3Model> {
     const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: `${start}${CONFIG}` }));
     return { location, objects, config: await Body?.transformToString() };
   } catch (error) {
-    throw error instanceof pulumi.RunError ? error : s3Fault(source, location.bucket, error);
+    return await reject(error instanceof pulumi.RunError ? error : s3Fault(source, location.bucket, error));
   } finally {
     client.destroy();
   }
