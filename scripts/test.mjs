@@ -1,6 +1,7 @@
 // `npm test`: runs every check of the project, side by side where they do not compete, then prints why checks failed, a
 // table and a closing line. A check that needs a missing program says so and counts as skipped; under CI=true it fails.
 //   npm test [-- NAME…]      the checks whose titles begin with a name; by default all
+//   npm test -- --limit=N    ends each check after N seconds; by default after its own limit
 //   npm run test:fast        the quick ones
 import os from "node:os";
 
@@ -8,11 +9,12 @@ import { installPackages } from "./packages.mjs";
 import { allChecks, places, ROOT } from "./test/checks.mjs";
 import { describeFailure } from "./test/failures.mjs";
 import { runSideBySide } from "./test/lanes.mjs";
-import { runCheck } from "./test/programs.mjs";
+import { endChecks, runCheck } from "./test/programs.mjs";
 
 installPackages(ROOT);
 const words = process.argv.slice(2);
-const names = words.filter((word) => word !== "--fast");
+const names = words.filter((word) => !word.startsWith("--"));
+const limit = words.find((word) => word.startsWith("--limit="))?.slice("--limit=".length);
 const checks = allChecks().filter(
   ({ title, fast }) =>
     (!words.includes("--fast") || fast) &&
@@ -25,19 +27,32 @@ const reasons = [];
 const seconds = (since) => ((Date.now() - since) / 1000).toFixed(1);
 const begin = Date.now();
 
+// The checks have sessions of their own, so neither Ctrl-C nor the end of a terminal reaches them.
+const running = new Map();
+for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"]) {
+  process.once(signal, async () => {
+    for (const [title, started] of running) console.log(`${signal} after ${seconds(started)} s of ${title}`);
+    await endChecks();
+    process.exit(128 + os.constants.signals[signal]);
+  });
+}
+
 await runSideBySide(checks, places(checks, os.availableParallelism()), async (check, place) => {
   const started = Date.now();
+  running.set(check.title, started);
   // A check's output stays together: it is shown at the check's end, unless it is the only check.
   const alone = checks.length === 1;
   let printed = "";
   console.log(alone ? `\n━━ ${check.title}` : `▸ ${check.title}`);
   const result = await runCheck(check, {
     env: { TEST_PLACE: String(place) },
+    limit: limit === undefined ? check.limit : Number(limit),
     show: (text) => {
       if (alone) process.stdout.write(text);
       else printed += text;
     },
   });
+  running.delete(check.title);
   const { passed, failed, skipped } = result;
   for (const key of Object.keys(total)) total[key] += result[key];
   if (failed > 0) reasons.push(describeFailure(check.title, result));

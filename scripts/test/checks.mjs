@@ -26,6 +26,20 @@ function goModulesWithTests() {
     .filter((folder) => tests.some((test) => test.startsWith(`${folder}/`)));
 }
 
+/**
+ * How long a check may run, in seconds, on a machine that is busy with other checks. A check that hangs is ended, or CI
+ * would end all of them without showing why.
+ */
+const LIMIT = 15 * 60;
+/** One that compiles from nothing, with sanitizers, for several compilers or from all sources of Pulumi. */
+const LIMIT_OF_BUILDS = 40 * 60;
+/**
+ * A file of engine tests and, in it, a single test. mocha's limit comes first, so that the file can still clean up, and
+ * say which test hung.
+ */
+const LIMIT_OF_ENGINE_TESTS = 20 * 60;
+const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
+
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
 const SECONDS = {
   drift: 120,
@@ -46,7 +60,8 @@ function engineTests() {
       docker,
       seconds: SECONDS[name] ?? 0,
       title: `engine tests, ${name}`,
-      mocha: ["--timeout", "900000", file],
+      mocha: ["--timeout", String(LIMIT_OF_ONE_ENGINE_TEST * 1000), file],
+      limit: LIMIT_OF_ENGINE_TESTS,
       uses: docker ? ["engine", "docker"] : ["engine"],
       after: TOOLCHAIN,
     };
@@ -107,12 +122,18 @@ function compiled() {
  * - `words`, a program and its arguments, or `mocha`, arguments of mocha
  * - `needs`: a program that it requires
  * - `uses`: resources with a limited number of places (see `places`): a check waits until it has one of each
+ * - `limit`: how many seconds it may run; a default for each
  * - `after`: the title of a check that must end before
  * - `fast`: part of `npm run test:fast`
  */
 export function allChecks() {
-  return [
-    { title: TOOLCHAIN, words: [process.execPath, "scripts/test/engine-tools.mjs"], uses: ["engine"] },
+  const checks = [
+    {
+      title: TOOLCHAIN,
+      words: [process.execPath, "scripts/test/engine-tools.mjs"],
+      uses: ["engine"],
+      limit: LIMIT_OF_BUILDS,
+    },
     ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
     // Mostly waits for processes that start and end.
     {
@@ -122,9 +143,10 @@ export function allChecks() {
       uses: ["agent"],
       fast: true,
     },
-    ...compiled().map((check) => ({ ...check, uses: ["compilers"] })),
+    ...compiled().map((check) => ({ ...check, uses: ["compilers"], limit: LIMIT_OF_BUILDS })),
     ...engineTests(),
   ];
+  return checks.map((check) => ({ limit: LIMIT, ...check }));
 }
 
 /**

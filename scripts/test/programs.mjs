@@ -1,10 +1,10 @@
 // Runs the program of a check.
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 
 import { bin, ROOT } from "./checks.mjs";
+import { CheckFolder } from "./leftovers.mjs";
 
 const inCi = process.env.CI === "true";
 
@@ -15,18 +15,33 @@ function has(program) {
   return spawnSync(program, ["--version"], { stdio: "ignore" }).error === undefined;
 }
 
+/** What ends each check that runs now. */
+const running = new Set();
+let stopped = false;
+
+/** Ends all checks and starts no other. Their results never come. */
+export async function endChecks() {
+  stopped = true;
+  await Promise.all([...running].map((stop) => stop()));
+}
+
 /**
- * Runs a program and returns its exit status (null: ended by a signal) and the end of its output.
- * @param {(text: string) => void} show gets the output of both streams
+ * Runs a program and returns its exit status (null: ended by a signal) and the end of its output. When it ends, so does
+ * everything that it has started.
+ * @param {CheckFolder} options.folder its temporary folder
+ * @param {(text: string) => void} options.show gets the output of both streams
+ * @param {number} options.limit how long it may run, in seconds
  */
-function runProgram([program, ...words], { cwd = ROOT, env = {}, show }) {
+function runProgram([program, ...words], { cwd = ROOT, env = {}, folder, show, limit }) {
   return new Promise((resolve) => {
     // The program's output is piped, so it cannot see that this is a terminal.
     const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
     const child = spawn(program, words, {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...colour, ...process.env, ...env },
+      env: { ...colour, ...process.env, ...env, TMPDIR: folder.path },
+      // It leads a session of its own, by which its processes are known.
+      detached: true,
     });
     let output = "";
     const take = (text) => {
@@ -35,17 +50,41 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, show }) {
     };
     child.stdout.setEncoding("utf8").on("data", take);
     child.stderr.setEncoding("utf8").on("data", take);
-    child.on("error", (error) => resolve({ status: null, output: `${output}${error.message}\n` }));
-    child.on("close", (status) => resolve({ status, output }));
-    // Processes that it left running may keep its output open; do not wait for them.
-    child.on("exit", () => {
+
+    let overLimit = false;
+    const end = () => folder.endProcesses(child.pid);
+    const timer = setTimeout(() => {
+      overLimit = true;
+      void end();
+    }, limit * 1000);
+    const stop = async () => {
+      await end();
+      folder.remove();
+    };
+    running.add(stop);
+    const finish = (status) => {
+      clearTimeout(timer);
+      running.delete(stop);
+      if (stopped) return;
+      if (overLimit) take(`\nended after ${limit} s; the last output is above\n`);
+      resolve({ status: overLimit ? null : status, output });
+    };
+    child.on("error", (error) => {
+      take(`${error.message}\n`);
+      finish(null);
+    });
+    child.on("close", finish);
+    child.on("exit", async () => {
+      clearTimeout(timer);
+      await end();
+      // A process that could not be ended may keep the output open; do not wait for it.
       setTimeout(() => [child.stdout, child.stderr].forEach((pipe) => pipe.destroy()), 2000).unref();
     });
   });
 }
 
 async function runMocha(words, options) {
-  const counts = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-test-")), "counts.json");
+  const counts = path.join(options.folder.path, "counts.json");
   const { status, output } = await runProgram(
     [bin("mocha"), "--reporter", "test/counting-reporter.cjs", ...words],
     { ...options, env: { ...options.env, MOCHA_COUNTS_FILE: counts } },
@@ -53,23 +92,32 @@ async function runMocha(words, options) {
   const result = fs.existsSync(counts)
     ? JSON.parse(fs.readFileSync(counts, "utf8"))
     : { passed: 0, failed: 1, skipped: 0 };
-  fs.rmSync(path.dirname(counts), { recursive: true });
   // A run that ends with an error but no failed test (a crash, no test found) is a failure, too.
   if (status !== 0 && result.failed === 0) result.failed = 1;
   if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0, output };
   return { ...result, output };
 }
 
-/** Runs a check and returns how many of its tests passed, failed and were skipped, and the end of its output. */
-export async function runCheck({ needs, mocha, words, cwd }, { env, show }) {
+/**
+ * Runs a check and returns how many of its tests passed, failed and were skipped, and the end of its output.
+ * @param {(text: string) => void} options.show gets its output
+ * @param {number} options.limit how long it may run, in seconds
+ */
+export async function runCheck({ needs, mocha, words, cwd }, { env, show, limit }) {
+  if (stopped) return new Promise(() => undefined);
   if (needs && !has(needs)) {
     const output = `${needs} is not installed.\n`;
     show(output);
     const none = { passed: 0, failed: 0, skipped: 0, output };
     return inCi ? { ...none, failed: 1 } : { ...none, skipped: 1 };
   }
-  if (mocha) return runMocha(mocha, { env, show });
-  const { status, output } = await runProgram(words, { cwd, env, show });
-  const passed = status === 0 ? 1 : 0;
-  return { passed, failed: 1 - passed, skipped: 0, output };
+  const folder = new CheckFolder();
+  try {
+    if (mocha) return await runMocha(mocha, { env, folder, show, limit });
+    const { status, output } = await runProgram(words, { cwd, env, folder, show, limit });
+    const passed = status === 0 ? 1 : 0;
+    return { passed, failed: 1 - passed, skipped: 0, output };
+  } finally {
+    folder.remove();
+  }
 }

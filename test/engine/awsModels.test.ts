@@ -31,7 +31,6 @@ describe("a model transferred through a bucket, on a stand-in for AWS", function
   };
 
   before(async function () {
-    this.timeout(900_000);
     if (AwsStack.missing !== undefined) {
       console.log(`      ${AwsStack.missing}`);
       this.skip();

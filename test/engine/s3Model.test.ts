@@ -42,8 +42,7 @@ describe("a model in S3 on the real engine", () => {
     await s3.put(BUCKET, `models/scale/${name}`, edit(fs.readFileSync(file, "utf8")));
   };
 
-  before(async function () {
-    this.timeout(900_000);
+  before(async () => {
     s3 = await S3Server.start();
     await s3.createBucket(BUCKET);
     workspace = await Workspace.create(s3.environment);

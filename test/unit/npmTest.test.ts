@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -18,11 +18,26 @@ describe("npm test", () => {
     fs.writeFileSync(path.join(project, file), content);
   };
 
+  const command = (...checks: string[]) => [path.join(project, "scripts/test.mjs"), ...checks];
+  const environment = { ...process.env, CI: "", FORCE_COLOR: "1" };
+
   const run = (...checks: string[]) =>
-    spawnSync(process.execPath, [path.join(project, "scripts/test.mjs"), ...checks], {
-      encoding: "utf8",
-      env: { ...process.env, CI: "", FORCE_COLOR: "1" },
-    });
+    spawnSync(process.execPath, command(...checks), { encoding: "utf8", env: environment });
+
+  /** A line that a check has written to a file of its project. */
+  const written = (file: string) => fs.readFileSync(path.join(project, file), "utf8").trim();
+
+  const runs = (pid: string) => fs.existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(state(pid));
+  const state = (pid: string) => fs.readFileSync(`/proc/${pid}/status`, "utf8");
+
+  /** A check's processes have ended, and its temporary folder is gone with what was mounted there. */
+  const assertNothingLeft = (...processes: string[]) => {
+    for (const name of processes) assert.ok(!runs(written(name)), `${name} runs`);
+    const folder = written("folder");
+    assert.match(path.basename(folder), /^xt-/);
+    assert.ok(!fs.existsSync(folder), `${folder} is there`);
+    assert.ok(!fs.readFileSync("/proc/mounts", "utf8").includes(folder), `${folder} has mounts`);
+  };
 
   before(() => {
     project = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-npm-test-"));
@@ -44,7 +59,22 @@ describe("npm test", () => {
     );
     write("native/xsched/tests/compilers.sh", "echo every compiler\n");
     write("scripts/lint/python.sh", 'for n in 1 2 3 4 5; do echo "python $n"; sleep 0.2; done\n');
-    write("native/tensorrt_backend/tests/run.sh", "(sleep 60 & echo $! > background) ; exit 0\n");
+    // The processes of a check are of many kinds. If they were left, they would end a minute later.
+    write(
+      "native/tensorrt_backend/tests/run.sh",
+      `echo the backend starts
+       echo "$TMPDIR" > folder
+       cp "$(command -v sleep)" "$TMPDIR/server"
+       mkdir "$TMPDIR/a disk"
+       mount -t tmpfs none "$TMPDIR/a disk" 2>/dev/null && touch "$TMPDIR/a disk/file"
+       sleep 60 & echo $! > background
+       (setsid sleep 60 & echo $! > session)
+       (env --ignore-environment setsid "$TMPDIR/server" 60 & echo $! > clean)
+       [ "$1" = plain ] || exit 0
+       (trap '' TERM; exec sleep 60) & echo $! > deaf
+       touch hangs
+       wait\n`,
+    );
     write(
       "test/unit/some.test.ts",
       `describe("the sum", () => {
@@ -94,12 +124,35 @@ describe("npm test", () => {
     assert.doesNotMatch(stdout, /sanitizers|compilers/);
   });
 
-  it("does not wait for what a check has left running", () => {
-    const started = Date.now();
-    const { status } = run("TensorRT backend, sanitizers");
-    const pid = Number(fs.readFileSync(path.join(project, "background"), "utf8"));
-    process.kill(pid);
-    assert.equal(status, 0);
-    assert.ok(Date.now() - started < 30_000);
+  it("ends what a check has left running, and removes its temporary folder", () => {
+    const { status, stdout } = run("TensorRT backend, sanitizers");
+    assert.equal(status, 0, stdout);
+    assertNothingLeft("background", "session", "clean");
+  });
+
+  it("ends a check that runs longer than its limit, and shows what it printed", () => {
+    const { status, stdout } = run("--limit=3", "--fast", "TensorRT backend");
+    assert.equal(status, 1);
+    const said = "the backend starts\n\nended after 3 s; the last output is above\n";
+    assert.ok(stdout.includes(`━━ TensorRT backend\n${said}`), stdout);
+    assert.ok(stdout.includes(`━━ why TensorRT backend failed\n${said.trimEnd()}\n`), stdout);
+    assert.match(stdout, /\n0 passed, 1 failed, 0 skipped\n$/);
+    assertNothingLeft("background", "session", "clean", "deaf");
+  });
+
+  it("ends its checks when it is stopped, and says which ones they were", async () => {
+    fs.rmSync(path.join(project, "hangs"), { force: true });
+    const npmTest = spawn(process.execPath, command("TensorRT backend"), { env: environment });
+    let stdout = "";
+    npmTest.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    const ended = new Promise((resolve) => npmTest.once("close", resolve));
+    while (npmTest.exitCode === null && !fs.existsSync(path.join(project, "hangs"))) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    npmTest.kill("SIGTERM");
+    assert.equal(await ended, 128 + os.constants.signals.SIGTERM);
+    assert.match(stdout, /\nSIGTERM after [\d.]+ s of TensorRT backend\n/);
+    assert.doesNotMatch(stdout, /sanitizers$/m);
+    assertNothingLeft("background", "session", "clean", "deaf");
   });
 });
