@@ -2,8 +2,10 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
+import { setTimeout } from "node:timers/promises";
 
 import { readLocks } from "./locks.mjs";
+import { adviseOnHost, forgetHost, requireHost, resourcesOf } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { LOCAL_STATE, openStack, ROOT, UsageError } from "./stack-target.mjs";
@@ -17,16 +19,24 @@ const COMMANDS = {
   status: { pulumi: undefined, unattended: [] },
 };
 
+/** Forgets what was deployed on a host that nobody can reach any more. */
+const HOST_IS_GONE = "--host-is-gone";
+
+/** Flags that are not Pulumi's. */
+const OURS = ["--verify", HOST_IS_GONE];
+
 function parseArguments([command = "", ...rest]) {
   if (!Object.hasOwn(COMMANDS, command)) {
     const problem = command === "" ? "No command given." : `Unknown command "${command}".`;
     throw new UsageError(`${problem} Use one of: ${Object.keys(COMMANDS).join(", ")}.`);
   }
   const named = rest[0] !== undefined && !rest[0].startsWith("-");
-  const flags = (named ? rest.slice(1) : rest).filter((flag) => flag !== "--verify");
+  const flags = (named ? rest.slice(1) : rest).filter((flag) => !OURS.includes(flag));
   // Reads every file of the models, also those that have not changed by size and times (components/models/fileDigests.ts).
   if (rest.includes("--verify")) process.env.XSCHED_TRITON_VERIFY = "1";
-  return { command, stack: named ? rest[0] : "local", flags };
+  const hostIsGone = rest.includes(HOST_IS_GONE);
+  if (hostIsGone && command !== "down") throw new UsageError(`${HOST_IS_GONE} is for npm run down.`);
+  return { command, stack: named ? rest[0] : "local", flags, hostIsGone };
 }
 
 function run(program, words, environment) {
@@ -39,9 +49,16 @@ function run(program, words, environment) {
   return signal ? 1 : status;
 }
 
+/** How long an update may take to end after it was killed, in milliseconds. */
+const END_MS = 3000;
+
 /** Refuses to wait for a running update, naming it; removes the lock of an update that was killed. */
-function checkLocks() {
-  const { held, left } = readLocks(LOCAL_STATE);
+async function checkLocks() {
+  let { held, left } = readLocks(LOCAL_STATE);
+  for (const end = Date.now() + END_MS; held.length > 0 && Date.now() < end;) {
+    await setTimeout(100);
+    ({ held, left } = readLocks(LOCAL_STATE));
+  }
   for (const { file, pid, hostname } of held) {
     const elsewhere = hostname !== os.hostname();
     throw new UsageError(
@@ -59,20 +76,13 @@ function checkLocks() {
  * Pulumi would refuse to delete a protected resource, but only after deleting everything that depends on it: the machine
  * would be left without its server, its models and its alarms.
  */
-function refuseProtected({ name, environment }, flags) {
+function refuseProtected(stack, flags) {
+  const { name } = stack;
   // A user who names what to delete knows what stays.
   if (flags.some((flag) => /^(-t|-x|--target|--exclude)/.test(flag))) return;
-  const words = ["stack", "export", "--stack", name];
-  const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
-    cwd: ROOT,
-    env: environment,
-    encoding: "utf8",
-    maxBuffer: 1024 ** 3,
-  });
-  if (error) throw error;
-  if (status !== 0) throw new Error(`pulumi stack export: ${stderr}`);
-  const { resources = [] } = JSON.parse(stdout).deployment;
-  const names = resources.filter(({ protect }) => protect).map(({ urn }) => urn.split("::").at(-1));
+  const names = resourcesOf(stack)
+    .filter(({ protect }) => protect)
+    .map(({ urn }) => urn.split("::").at(-1));
   if (names.length === 0) return;
   throw new UsageError(
     `The stack "${name}" is protected, so nothing was removed: ${names.join(", ")}\n` +
@@ -82,20 +92,23 @@ function refuseProtected({ name, environment }, flags) {
 }
 
 async function main(argv) {
-  const { command, stack, flags } = parseArguments(argv);
+  const { command, stack, flags, hostIsGone } = parseArguments(argv);
   installPackages(ROOT);
   if (command === "status" && flags[0]?.startsWith("--watch")) {
     const { watchServer } = await import("./watch.mjs");
     return watchServer(stack, flags);
   }
   const target = await openStack(stack);
-  const local = stack === "local";
-  if (local && (command === "up" || command === "down")) checkLocks();
-  if (!local && command === "down") refuseProtected(target, flags);
   const { pulumi, unattended } = COMMANDS[command];
+  const local = stack === "local";
+  if (local && (command === "up" || command === "down")) await checkLocks();
+  if (!local && command === "down") refuseProtected(target, flags);
+  if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
+  else if (command === "down") requireHost(target);
   if (pulumi) {
     const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...flags];
     const status = run("pulumi", words, target.environment);
+    if (status !== 0 && command === "down") adviseOnHost(target);
     if (status !== 0) return status;
   }
   if (command === "up" || command === "status") {

@@ -1,6 +1,6 @@
 # inspect-over-ssh.sh ADDRESS PORT USER HOST_KEY COMMAND: runs a command on a machine, as the private key on standard input
-# allows. A machine that does not answer has nothing to say here; whoever changes something on it says why.
-folder=$(mktemp -d) || exit 0
+# allows. Ends with 255 if that cannot be run there, after the answer of a host on which nothing is known to be wrong.
+folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
 umask 077
 cat >"$folder/key"
@@ -11,3 +11,4 @@ if command -v ssh >/dev/null && ssh -F none -i "$folder/key" -p "$2" -o "UserKno
 fi
 echo "the host $1 cannot be asked what has changed on it" >&2
 echo 'xsched-triton-result {"repairs":{}}'
+exit 255

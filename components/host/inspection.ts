@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 
 import * as pulumi from "@pulumi/pulumi";
 
 import { resultOf, textOf } from "./agentCommand";
 import type { HostLocationArgs } from "./hostCommand";
+import { HostError } from "./hostError";
 import type { Repairs } from "./repairs";
 import { shellQuote } from "./shellQuote";
 
@@ -12,6 +14,7 @@ import { shellQuote } from "./shellQuote";
  * changes nothing, so it is asked in a preview as well. What it finds is shown as warnings.
  *
  * @param location its folder must be there, unless somebody has removed it
+ * @throws HostError in an `up` of a host that does not let us in
  * @returns tokens of the parts that have to be put right or once had to be, as JSON of `Repairs`
  */
 export function inspectHost(location: HostLocationArgs, host: pulumi.Resource): pulumi.Output<string> {
@@ -35,6 +38,12 @@ export function inspectHost(location: HostLocationArgs, host: pulumi.Resource): 
   return pulumi.unsecret(asked);
 }
 
+/** How ssh ends where it cannot run the command. */
+const SSH_FAILED = 255;
+
+/** What ssh says of a login that is refused, by the machine or by itself. */
+const REFUSAL = /Permission denied \(|Host key verification failed/;
+
 async function ask(
   [program = "", ...words]: string[],
   input: string,
@@ -47,9 +56,16 @@ async function ask(
   child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
   // One that fails early does not read it.
   child.stdin.on("error", () => undefined).end(input);
-  await new Promise((resolve, reject) => child.once("error", reject).once("close", resolve));
-  for (const line of stderr.split("\n").filter((text) => text.trim() !== ""))
-    await pulumi.log.warn(line, host);
+  const [code] = (await once(child, "close")) as [number | null];
+  const lines = stderr.split("\n").filter((text) => text.trim() !== "");
+  const refusal = code === SSH_FAILED ? lines.find((line) => REFUSAL.test(line)) : undefined;
+  if (refusal !== undefined && !pulumi.runtime.isDryRun()) {
+    throw new HostError(
+      `the host cannot be logged in to, so nothing is changed on it: ${refusal.trim()}`,
+      "check host.user, host.privateKey and host.hostKey",
+    );
+  }
+  for (const line of lines) await pulumi.log.warn(line, host);
   const { repairs } = resultOf(stdout) as { repairs: Repairs };
   return JSON.stringify(repairs);
 }

@@ -11,6 +11,7 @@ import {
 import { agentBundle, installation, resultOf, textOf } from "./agentCommand";
 import { hostCommand } from "./hostCommand";
 import { inspectHost } from "./inspection";
+import { onceReachable } from "./reachability";
 
 /** Where a host is and what it holds; no secret in it. */
 export interface HostLocation {
@@ -58,7 +59,8 @@ export class TritonHost extends pulumi.ComponentResource {
     const remote = args.ssh !== undefined;
     const inputs = new ComponentInputs("TritonHost", name, tritonHostInputs(remote), args);
     super("xsched-triton:index:TritonHost", name, {}, opts);
-    const ssh = inputs.resolveOptional(sshConnection, "ssh");
+    const checked = inputs.resolveOptional(sshConnection, "ssh");
+    const ssh = checked && onceReachable(checked);
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
     // The folder is a separate resource because its path must stay known while the agent changes. For the same reason

@@ -34,13 +34,23 @@ export function isExecutable(file) {
   }
 }
 
-/** Whether a process of this machine is running. */
+/** Whether a process of this machine is running. One that has ended may wait for its parent, which may never ask. */
 export function isRunning(pid) {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return error.code === "EPERM";
+    if (error.code !== "EPERM") return false;
+  }
+  const [state] = statusOf(pid) ?? [];
+  return state !== "Z" && state !== "X";
+}
+
+/** The fields of /proc/PID/stat after the name, which may contain anything; undefined where there is no such file. */
+function statusOf(pid) {
+  try {
+    return fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
+  } catch {
+    return undefined;
   }
 }
 
@@ -50,8 +60,7 @@ const TICKS_PER_SECOND = 100;
 /** When a process of this machine began, in milliseconds since 1970; undefined if that is not to be known. */
 export function startOf(pid) {
   try {
-    // The name, in brackets, may contain anything.
-    const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ");
+    const fields = statusOf(pid);
     const booted = /^btime (\d+)$/m.exec(fs.readFileSync("/proc/stat", "utf8"))?.[1];
     return (Number(booted) + Number(fields[19]) / TICKS_PER_SECOND) * 1000;
   } catch {

@@ -31,6 +31,7 @@ describe("a stack on an existing machine over SSH", function () {
   let ssh: SshServer;
   let workspace: Workspace;
   let triton: TritonClient;
+  let deployed = "";
 
   const up = () => workspace.npm("up", "--", STACK, "--yes", "--skip-preview", "--non-interactive");
 
@@ -136,6 +137,54 @@ describe("a stack on an existing machine over SSH", function () {
     assert.deepEqual(tunnels(ssh.port), []);
   });
 
+  it("a machine that cannot be reached is named, before anything is changed or removed", async () => {
+    const down = (...flags: string[]) =>
+      workspace.npm("down", "--", STACK, "--yes", "--skip-preview", ...flags);
+    const state = async () => (await workspace.run("pulumi", ["stack", "export", "--stack", STACK])).output;
+    const before = await state();
+    await ssh.turnOff();
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:models", 1, "priority"], -7);
+    });
+    const changed = await up();
+    assert.notEqual(changed.code, 0);
+    assert.deepEqual(
+      [...new Set(changed.output.match(/error: .*/g))],
+      [
+        `error: the host 127.0.0.1 cannot be reached on port ${ssh.port} (host.address, host.port), so nothing is changed ` +
+          `on it: connect ECONNREFUSED 127.0.0.1:${ssh.port}`,
+      ],
+    );
+    assert.match(changed.output, new RegExp(`fix: check .*: ssh -p ${ssh.port} ${ssh.user}@127.0.0.1`));
+    assert.deepEqual(changesIn(changed.output), []);
+
+    const removed = await down();
+    assert.notEqual(removed.code, 0);
+    assert.match(
+      removed.output,
+      /cannot be reached on port \d+, so nothing was removed: .*Connection refused/,
+    );
+    assert.match(removed.output, /If it is gone for good: npm run down -- edge --host-is-gone/);
+    const resources = (text: string) =>
+      (JSON.parse(text) as { deployment: { resources: unknown[] } }).deployment;
+    assert.equal(resources(await state()).resources.length, resources(before).resources.length);
+
+    await ssh.turnOn();
+    const present = await down("--host-is-gone");
+    assert.notEqual(present.code, 0);
+    assert.match(present.output, /is not gone: 127.0.0.1 answers/);
+    for (const model of MODELS) assert.ok(await triton.isReady(model), model);
+  });
+
+  it("a machine that does not let us in is an error, also if nothing is to be changed", async () => {
+    ssh.lockOut();
+    const { code, output } = await up();
+    ssh.letIn();
+    assert.notEqual(code, 0);
+    assert.match(output, /error: the host cannot be logged in to, .*Permission denied \(publickey/);
+    assert.match(output, /fix: check host.user, host.privateKey and host.hostKey/);
+  });
+
   it("touches only the model whose priority or files change", async () => {
     workspace.edit(STACK, (config) => {
       config.setIn(["config", "xsched-triton:models", 1, "priority"], -7);
@@ -161,9 +210,27 @@ describe("a stack on an existing machine over SSH", function () {
   });
 
   it("`npm run down` leaves nothing on the machine", async () => {
+    deployed = (await workspace.run("pulumi", ["stack", "export", "--stack", STACK])).output;
     const { code, output } = await workspace.npm("down", "--", STACK, "--yes", "--skip-preview");
     requireSuccess({ code, output });
     assert.equal(await triton.isReady("realtime"), false);
     assert.ok(!fs.existsSync(workspace.file("remote host")));
+  });
+
+  it("`npm run down -- --host-is-gone` forgets a machine that is gone, with all that was on it", async () => {
+    // The state of a deployment, and nothing left of it.
+    fs.writeFileSync(workspace.file("deployed.json"), deployed);
+    requireSuccess(
+      await workspace.run("pulumi", ["stack", "import", "--stack", STACK, "--file", "deployed.json"]),
+    );
+    await ssh.turnOff();
+    const words = ["down", "--", STACK, "--yes", "--skip-preview"];
+    assert.notEqual((await workspace.npm(...words)).code, 0);
+    const { code, output } = await workspace.npm(...words, "--host-is-gone");
+    requireSuccess({ code, output });
+    assert.match(output, /Forgetting what was deployed on the host of the stack "edge"/);
+    const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
+    const { deployment } = JSON.parse(state.output) as { deployment: { resources?: unknown[] } };
+    assert.deepEqual(deployment.resources ?? [], []);
   });
 });

@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as os from "node:os";
@@ -8,6 +9,13 @@ import { freePorts } from "./ports";
 
 const SSHD = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find((file) => fs.existsSync(file));
 
+function spawnDaemon(folder: string): ChildProcess {
+  if (SSHD === undefined) throw new Error("no sshd");
+  return spawn(SSHD, ["-D", "-e", "-f", path.join(folder, "sshd_config")], {
+    stdio: ["ignore", "ignore", process.env.MOCHA_VERBOSE ? "inherit" : "ignore"],
+  });
+}
+
 /** A real sshd on the loopback interface, with keys generated for it. */
 export class SshServer {
   /** Whether this machine has an sshd to start. */
@@ -15,7 +23,7 @@ export class SshServer {
 
   private constructor(
     private readonly folder: string,
-    private readonly daemon: ChildProcess,
+    private daemon: ChildProcess,
     public readonly port: number,
   ) {}
 
@@ -43,10 +51,7 @@ export class SshServer {
     fs.writeFileSync(path.join(folder, "sshd_config"), configuration.join("\n") + "\n");
     // Debian's sshd requires its privilege-separation folder, which its service would create.
     if (process.getuid?.() === 0) fs.mkdirSync("/run/sshd", { recursive: true });
-    const daemon = spawn(SSHD, ["-D", "-e", "-f", path.join(folder, "sshd_config")], {
-      stdio: ["ignore", "ignore", process.env.MOCHA_VERBOSE ? "inherit" : "ignore"],
-    });
-    const server = new SshServer(folder, daemon, port);
+    const server = new SshServer(folder, spawnDaemon(folder), port);
     await server.untilItListens();
     return server;
   }
@@ -66,6 +71,28 @@ export class SshServer {
   /** A well-formed key that is not this server's. */
   public get otherHostKey(): string {
     return fs.readFileSync(path.join(this.folder, "other.pub"), "utf8").trim();
+  }
+
+  /** Nothing answers on the port any more, as if the machine were off. */
+  public async turnOff(): Promise<void> {
+    if (this.daemon.exitCode !== null || this.daemon.signalCode !== null) return;
+    const ended = once(this.daemon, "exit");
+    this.daemon.kill();
+    await ended;
+  }
+
+  public async turnOn(): Promise<void> {
+    this.daemon = spawnDaemon(this.folder);
+    await this.untilItListens();
+  }
+
+  /** The machine answers, and takes the user's key no more. */
+  public lockOut(): void {
+    fs.renameSync(path.join(this.folder, "authorized_keys"), path.join(this.folder, "taken_away"));
+  }
+
+  public letIn(): void {
+    fs.renameSync(path.join(this.folder, "taken_away"), path.join(this.folder, "authorized_keys"));
   }
 
   public stop(): void {

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 import { loadScript } from "./load";
 
@@ -52,6 +54,19 @@ describe("locks of a state", () => {
     const torn = write('{"pid":1');
     const { held, left } = readLocks(state);
     assert.deepEqual([held, files(left).sort()], [[], [ended, torn].sort()]);
+  });
+
+  it("are left of a process that has ended, but whose parent does not ask for its end", async () => {
+    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"]);
+    try {
+      const [text] = (await once(parent.stdout, "data")) as [Buffer];
+      const zombie = Number(text);
+      while (!fs.readFileSync(`/proc/${zombie}/stat`, "utf8").includes(') Z ')) await setTimeout(10);
+      const left = lock(zombie, now());
+      assert.deepEqual(files(readLocks(state).left), [left]);
+    } finally {
+      parent.kill();
+    }
   });
 
   it("are left if the number of the process now belongs to a later one", () => {
