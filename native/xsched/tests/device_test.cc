@@ -456,7 +456,7 @@ TEST_F(DeviceTest, OneQueueHasALaunchInFlightThatIsNotKnown)
   const Flight::Limits limits = {1000, 0};
   ASSERT_TRUE(device_->MayTryUnknown(&queues_[0]));
   ASSERT_EQ(queues_[0].flight.Admit({}, 1, limits), 0);
-  queues_[0].flight.Returned();
+  queues_[0].flight.Returned(true);
   EXPECT_FALSE(device_->MayTryUnknown(&queues_[1]));
   EXPECT_TRUE(device_->MayTryUnknown(&queues_[0]));
   hardware_.busy.clear();

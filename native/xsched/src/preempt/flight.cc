@@ -4,6 +4,7 @@
 #include "preempt/flight.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "preempt/clock.h"
 #include "preempt/inquiries.h"
@@ -23,11 +24,10 @@ constexpr int64_t kMaxLookNs = 100000;
 // takes some 20 us to wake up and be back with it.
 constexpr int64_t kWakeUpNs = 40000;
 constexpr int kMaxExtensions = 2;
-// A thread that takes longer over a segment than this many times what the
-// device takes was stopped in the middle, and the device may have got all of
-// the segment at its end. Or it is so slow that the device is done with the
-// last launch before it matters.
-constexpr int64_t kStopped = 4;
+// Of the limit, what is handed out between two looks at the clock: less than
+// what may be left when the next segment begins, so that a slow thread is not
+// kept waiting by not knowing better.
+constexpr int64_t kParts = 4;
 // See PatienceNs.
 constexpr int64_t kPatienceNs = 100000000;
 
@@ -93,7 +93,9 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
   const int64_t cost_ns =
       estimate.known ? estimate.ns : std::max(estimate.ns, limits.ns);
   Lock lock(mutex_);
+  part_ns_ = limits.ns / kParts;
   const int64_t left_ns = Settle();
+  Came(NowNs());
   if (left_ns > 0 && limits.launches == 0 && kind == Kind::kKnown &&
       AddLaunch(cost_ns, stream)) {
     Grant(left_ns - cost_ns);
@@ -115,16 +117,18 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
     if (open_in_driver_) {
       return kMinLookNs;
     }
+    const int64_t open_left_ns = std::max<int64_t>(open_due_ns_ - now_ns, 0);
     if (closed_.empty() && limits.launches == 0 && kind == Kind::kKnown &&
         open_kind_ == Kind::kKnown && open_extensions_ < kMaxExtensions &&
-        now_ns - open_since_ns_ > open_ns_ &&
-        now_ns - open_since_ns_ <= kStopped * open_ns_ &&
-        !GateClosedSince(open_closures_) && AddLaunch(cost_ns, stream)) {
-      // The device has had the time for all of it, and had it for this queue.
+        open_left_ns <= part_ns_ && !GateClosedSince(open_closures_) &&
+        AddLaunch(cost_ns, stream)) {
+      // The device has had the time for the rest, and had it for this queue.
       ++open_extensions_;
-      open_ns_ = cost_ns;
+      finished_ns_.fetch_add(
+          open_ns_ - cost_ns - open_left_ns, std::memory_order_relaxed);
+      open_ns_ = open_left_ns + cost_ns;
       open_since_ns_ = now_ns;
-      Grant(limits.ns - cost_ns);
+      Grant(limits.ns - open_left_ns - cost_ns);
       return 0;
     }
     Close(&lock);
@@ -152,8 +156,7 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
     const int64_t low_ns =
         std::min(limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
-      return std::min(
-          remaining_ns - low_ns, WasStopped(front) ? kMinLookNs : kMaxLookNs);
+      return std::min(remaining_ns - low_ns, kMaxLookNs);
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
@@ -170,11 +173,33 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
   return 0;
 }
 
+bool
+Flight::TakeNextPart(const Estimate& estimate, uint64_t stream)
+{
+  if (!estimate.known || stream_.load(std::memory_order_relaxed) != stream) {
+    return false;
+  }
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (open_rest_ns_ <= 0) {
+    return false;
+  }
+  const int64_t left_ns = Settle();
+  Came(NowNs());
+  if (left_ns <= 0 || !AddLaunch(estimate.ns, stream)) {
+    return false;
+  }
+  Grant(left_ns - estimate.ns);
+  return true;
+}
+
 void
-Flight::Returned()
+Flight::Returned(bool unknown)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  open_in_driver_ = false;
+  Came(NowNs());
+  if (unknown) {
+    open_in_driver_ = false;
+  }
 }
 
 void
@@ -201,6 +226,7 @@ Flight::Clear()
   given_up_ = false;
   open_in_driver_ = false;
   open_ns_ = 0;
+  open_coming_ns_ = 0;
   open_launches_ = 0;
   open_streams_ = {};
   for (Segment& segment : closed_) {
@@ -244,6 +270,7 @@ Flight::DropStream(uint64_t stream)
   open_streams_.Remove(stream);
   if (open_streams_.count == 0) {
     open_ns_ = 0;
+    open_coming_ns_ = 0;
     open_launches_ = 0;
   }
   // Another thread may be about to record its end.
@@ -282,7 +309,7 @@ Flight::InFlightNs() const
   const int64_t now_ns = NowNs();
   std::lock_guard<std::mutex> lock(mutex_);
   const int64_t spent_ns =
-      open_grant_ns_ - granted_ns_.load(std::memory_order_relaxed);
+      open_part_ns_ - granted_ns_.load(std::memory_order_relaxed);
   return RemainingNs(now_ns) + open_ns_ + std::max<int64_t>(spent_ns, 0);
 }
 
@@ -290,9 +317,19 @@ int64_t
 Flight::Settle()
 {
   const int64_t left_ns = granted_ns_.exchange(0, std::memory_order_relaxed);
-  open_ns_ += std::max<int64_t>(open_grant_ns_ - left_ns, 0);
-  open_grant_ns_ = 0;
-  return left_ns;
+  const int64_t spent_ns = std::exchange(open_part_ns_, 0) - left_ns;
+  open_ns_ += spent_ns;
+  open_coming_ns_ += spent_ns;
+  return left_ns + std::exchange(open_rest_ns_, 0);
+}
+
+void
+Flight::Came(int64_t now_ns)
+{
+  if (open_coming_ns_ != 0) {
+    open_due_ns_ =
+        std::max(open_due_ns_, now_ns) + std::exchange(open_coming_ns_, 0);
+  }
 }
 
 bool
@@ -324,6 +361,7 @@ Flight::Open(int64_t now_ns, Kind kind)
   open_kind_ = kind;
   open_in_driver_ = kind == Kind::kUnknown;
   open_since_ns_ = now_ns;
+  open_due_ns_ = now_ns;
   open_extensions_ = 0;
   // Acquire: what closed the gate comes before whatever is launched now.
   open_closures_ = closures_->load(std::memory_order_acquire);
@@ -337,6 +375,7 @@ Flight::AddLaunch(int64_t cost_ns, uint64_t stream)
     return false;
   }
   open_ns_ += cost_ns;
+  open_coming_ns_ += cost_ns;
   ++open_launches_;
   stream_.store(stream, std::memory_order_relaxed);
   return true;
@@ -345,13 +384,16 @@ Flight::AddLaunch(int64_t cost_ns, uint64_t stream)
 void
 Flight::Grant(int64_t granted_ns)
 {
-  open_grant_ns_ = std::max<int64_t>(granted_ns, 0);
-  granted_ns_.store(open_grant_ns_, std::memory_order_relaxed);
+  const int64_t whole_ns = std::max<int64_t>(granted_ns, 0);
+  open_part_ns_ = std::min(whole_ns, part_ns_);
+  open_rest_ns_ = whole_ns - open_part_ns_;
+  granted_ns_.store(open_part_ns_, std::memory_order_relaxed);
 }
 
 void
 Flight::Close(Lock* lock)
 {
+  Came(NowNs());
   Segment segment;
   segment.id = next_id_++;
   segment.kind = open_kind_;
@@ -359,7 +401,7 @@ Flight::Close(Lock* lock)
   segment.ns = open_ns_;
   segment.launches = open_launches_;
   segment.since_ns = open_since_ns_;
-  segment.closed_ns = NowNs();
+  segment.due_ns = open_due_ns_;
   segment.closures = open_closures_;
   open_ns_ = 0;
   open_launches_ = 0;
@@ -419,11 +461,7 @@ Flight::StartFront(int64_t now_ns)
 {
   const Segment& front = closed_.front();
   const int64_t began_ns = std::max(now_ns, front.since_ns);
-  // Where the thread is the slower one, the device ends soon after the last
-  // launch.
-  front_due_ns_ = WasStopped(front)
-                      ? std::max(began_ns, front.closed_ns) + front.ns
-                      : std::max(began_ns + front.ns, front.closed_ns);
+  front_due_ns_ = std::max(began_ns + front.ns, front.due_ns);
   front_busy_ns_ = began_ns;
 }
 
@@ -463,16 +501,14 @@ Flight::Collect(Lock* lock)
     closed_.pop_front();
     if (!closed_.empty()) {
       StartFront(ended_ns);
+    } else {
+      // The device comes to the open one only now.
+      open_due_ns_ =
+          std::max(open_due_ns_, ended_ns + open_ns_ - open_coming_ns_);
     }
     given_up_ = false;
     completions_.fetch_add(1, std::memory_order_relaxed);
   }
-}
-
-bool
-Flight::WasStopped(const Segment& segment)
-{
-  return segment.closed_ns - segment.since_ns > kStopped * segment.ns;
 }
 
 int64_t

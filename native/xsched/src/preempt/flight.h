@@ -26,8 +26,13 @@ namespace xsched {
 // is slower than the device, a segment is granted more time a few times before
 // an event must show that the device keeps up.
 //
-// Protocol for a launch: Take; if that says no, Admit until it says 0. Then
-// the driver's launch. No method calls the driver with the lock held.
+// Whether it does, the clock says: a thread may be stopped anywhere, and the
+// device gets nothing meanwhile. A grant is therefore handed out in parts, and
+// what was launched since the clock was last read came as late as it may have.
+//
+// Protocol for a launch: Take; if that says no, TakeNextPart; if that does too,
+// Admit until it says 0. Then the driver's launch. Then Returned, unless Take
+// was enough. No method calls the driver with the lock held.
 class Flight {
  public:
   struct Limits {
@@ -43,7 +48,7 @@ class Flight {
   // 'closures' is the number of times that the queue's turn has ended.
   void Follow(const std::atomic<uint64_t>* closures);
 
-  // The fast path: takes the launch out of what is granted, if its time is
+  // The fast path: takes the launch out of what is handed out, if its time is
   // known and it goes where the last one went.
   bool Take(const Estimate& estimate, uint64_t stream)
   {
@@ -55,7 +60,7 @@ class Flight {
     int64_t left_ns = granted_ns_.load(std::memory_order_relaxed);
     // Nothing is taken that would have to be given back: another thread could
     // have settled the grant meanwhile.
-    while (left_ns > 0) {
+    while (left_ns >= cost_ns) {
       if (granted_ns_.compare_exchange_weak(
               left_ns, left_ns - cost_ns, std::memory_order_relaxed)) {
         return true;
@@ -63,15 +68,18 @@ class Flight {
     }
     return false;
   }
+  // The same where a part of the grant is spent and there is more of it. The
+  // last launch may take more than what is left.
+  bool TakeNextPart(const Estimate& estimate, uint64_t stream);
 
   // 0: the launch may happen, and is counted. Otherwise when to ask again, in
   // nanoseconds from now.
   int64_t Admit(
       const Estimate& estimate, uint64_t stream, const Limits& limits);
 
-  // A launch whose time is not known has returned from the driver: only now an
-  // event would be recorded behind it.
-  void Returned();
+  // The launch has returned from the driver: only now an event would be recorded
+  // behind one whose time is not known.
+  void Returned(bool unknown);
   // Work that was never counted is in 'stream': it ends before anything else
   // is admitted.
   void AddUncounted(uint64_t stream);
@@ -146,7 +154,7 @@ class Flight {
     int64_t ns = 0;
     int64_t launches = 0;
     int64_t since_ns = 0;   // when its first launch came
-    int64_t closed_ns = 0;  // when its last launch had come
+    int64_t due_ns = 0;     // see open_due_ns_
     uint64_t closures = 0;  // of the gate, when its first launch came
   };
 
@@ -155,6 +163,8 @@ class Flight {
   // Adds what was spent of the grant to the open segment; returns what was
   // left of it.
   int64_t Settle();
+  // All that the open segment has launched has come by now.
+  void Came(int64_t now_ns);
   bool AddLaunch(int64_t cost_ns, uint64_t stream);
   void Grant(int64_t granted_ns);
   void Open(int64_t now_ns, Kind kind);
@@ -171,15 +181,13 @@ class Flight {
   void StartFront(int64_t now_ns);
   // What is still to come of the closed segments.
   int64_t RemainingNs(int64_t now_ns) const;
-  // Whether the thread was stopped while it launched the segment.
-  static bool WasStopped(const Segment& segment);
   bool FrontOverruns(int64_t now_ns) const;
   static void GiveBack(EventPool* pool, Segment* segment);
 
   std::atomic<bool> misjudged_{false};
 
-  // Of the open segment: what is left of the grant, and the stream that the
-  // last launch went to.
+  // Of the open segment: what is left of the part that was handed out, and the
+  // stream that the last launch went to.
   std::atomic<int64_t> granted_ns_{0};
   std::atomic<uint64_t> stream_{0};
   std::atomic<uint64_t> completions_{0};
@@ -190,17 +198,23 @@ class Flight {
   const std::atomic<uint64_t>* closures_ = nullptr;
   EventPool* pool_ = nullptr;
   // Of the open segment. Its time is 'open_ns_' and what is spent of the
-  // 'open_grant_ns_'.
+  // 'open_part_ns_'; 'open_rest_ns_' is what was granted and is not handed out.
   Kind open_kind_ = Kind::kKnown;
   // Its launch, whose time is not known, has not returned from the driver.
   bool open_in_driver_ = false;
   int64_t open_ns_ = 0;
-  int64_t open_grant_ns_ = 0;
+  int64_t open_part_ns_ = 0;
+  int64_t open_rest_ns_ = 0;
   int64_t open_since_ns_ = 0;
+  // When the device should be done with what has come, if it had nothing else;
+  // and what came since then, or is about to.
+  int64_t open_due_ns_ = 0;
+  int64_t open_coming_ns_ = 0;
   int64_t open_launches_ = 0;
   int open_extensions_ = 0;
   uint64_t open_closures_ = 0;
   Streams open_streams_;
+  int64_t part_ns_ = 0;
   // Closed segments, the oldest first.
   std::deque<Segment> closed_;
   int64_t closed_ns_ = 0;

@@ -61,7 +61,7 @@ class Asked {
   ~Asked()
   {
     if (!goes_) {
-      queue_->flight.Returned();
+      queue_->flight.Returned(true);
       queue_->launches_before.fetch_add(1, std::memory_order_relaxed);
       queue_->launched.fetch_add(1, std::memory_order_release);
     }
@@ -130,9 +130,16 @@ Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
     return LaunchTicket();
   }
   Device* const device = queue->Home()->GetDevice();
-  if (!IsClosed(*queue) && !queue->uncounted.load(std::memory_order_relaxed) &&
-      queue->flight.Take(device->GetDurations()->Find(key), stream)) {
-    return LaunchTicket();
+  if (!IsClosed(*queue) && !queue->uncounted.load(std::memory_order_relaxed)) {
+    const Estimate estimate = device->GetDurations()->Find(key);
+    LaunchTicket ticket;
+    if (queue->flight.Take(estimate, stream)) {
+      return ticket;
+    }
+    if (queue->flight.TakeNextPart(estimate, stream)) {
+      ticket.counted = true;
+      return ticket;
+    }
   }
   return PassSlowly(queue, stream, key);
 }
@@ -153,9 +160,8 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
       device->Closures(queue->priority.load(std::memory_order_relaxed));
   LaunchTicket ticket;
   int64_t began_ns = 0;
-  bool counted = false;
   uint64_t closures = 0;
-  while (!counted) {
+  while (!ticket.counted) {
     // Acquire: before whose turn it is is looked at.
     closures = closures_of->load(std::memory_order_acquire);
     if (IsClosed(*queue)) {
@@ -167,7 +173,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
         break;
       }
     } else if (IsBounded(*queue)) {
-      counted = WaitForRoom(queue, stream, key, &ticket.unknown);
+      ticket.counted = WaitForRoom(queue, stream, key, &ticket.unknown);
     } else {
       break;
     }
@@ -175,8 +181,8 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   if (began_ns != 0) {
     queue->blocked_ns.fetch_add(NowNs() - began_ns, std::memory_order_relaxed);
   }
-  ticket.unknown = ticket.unknown && counted;
-  if (!counted) {
+  ticket.unknown = ticket.unknown && ticket.counted;
+  if (!ticket.counted) {
     queue->uncounted.store(true, std::memory_order_relaxed);
   }
   // One that was held back is ready only now that it launches.
@@ -191,7 +197,7 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   const uint32_t passes =
       queue->slow_passes.fetch_add(1, std::memory_order_relaxed);
   ticket.timed =
-      counted &&
+      ticket.counted &&
       (ticket.unknown || passes % kSampleEvery == 0 ||
        queue->flight.TakeMisjudged()) &&
       queue->timer.Begin(
@@ -205,8 +211,8 @@ void
 Gate::AfterLaunch(
     Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
 {
-  if (ticket.unknown) {
-    queue->flight.Returned();
+  if (ticket.counted) {
+    queue->flight.Returned(ticket.unknown);
   }
   if (ticket.timed) {
     const CallScope calls(queue->Home()->GetHardware());

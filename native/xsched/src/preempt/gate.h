@@ -15,6 +15,8 @@ namespace xsched {
 // What BeforeLaunch tells AfterLaunch.
 struct LaunchTicket {
   bool timed = false;
+  // What is in flight has to know when it has returned from the driver.
+  bool counted = false;
   // It is in flight, and its time is not known.
   bool unknown = false;
   // It goes to a stream that cannot be asked: see StreamEnds.

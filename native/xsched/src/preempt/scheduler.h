@@ -136,7 +136,7 @@ class XSCHED_INTERNAL Scheduler {
       Readiness::RecordEnd(queue, stream);
     }
     AfterWork(queue);
-    if (ticket.timed || ticket.unknown) {
+    if (ticket.counted) {
       Gate::AfterLaunch(queue, stream, ticket, launched);
     }
   }
