@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <thread>
@@ -18,6 +19,7 @@
 
 #include "fake_hardware.h"
 #include "preempt/clock.h"
+#include "preempt/inquiries.h"
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
 #include "preempt/thread_work.h"
@@ -466,6 +468,33 @@ TEST_F(DeviceTest, OneQueueHasALaunchInFlightThatIsNotKnown)
   EXPECT_FALSE(device_->MayTryUnknown(&queues_[0]));
   queues_[1].tries_unknown.store(false);
   EXPECT_TRUE(device_->MayTryUnknown(&queues_[0]));
+}
+
+// Whose launch it is may be about to destroy the context.
+TEST_F(DeviceTest, UnknownLaunchIsNotLookedAtWhileItsContextEnds)
+{
+  const Flight::Limits limits = {1000, 0};
+  ASSERT_TRUE(device_->MayTryUnknown(&queues_[0]));
+  ASSERT_EQ(queues_[0].flight.Admit({}, 1, limits), 0);
+  queues_[0].flight.Returned(true);
+  std::atomic<bool> forbidden{false};
+  std::thread other;
+  hardware_.at_query_event = [&] {
+    other = std::thread([&] {
+      Inquiries::ForbidContext(kContext);
+      forbidden.store(true);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    EXPECT_FALSE(forbidden.load());
+  };
+  EXPECT_FALSE(device_->MayTryUnknown(&queues_[1]));
+  other.join();
+  const int queries = hardware_.queries;
+  hardware_.busy.clear();
+  EXPECT_FALSE(device_->MayTryUnknown(&queues_[1]));
+  EXPECT_EQ(hardware_.queries, queries);
+  Inquiries::AllowContext(kContext);
+  EXPECT_TRUE(device_->MayTryUnknown(&queues_[1]));
 }
 
 // The watcher looks closely at those that somebody waits for, and now and then

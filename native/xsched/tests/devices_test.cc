@@ -3,6 +3,8 @@
 //
 // Several devices, and contexts that come and go.
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -125,6 +127,36 @@ TEST_F(DevicesTest, DefaultStreamsFollowTheCurrentContext)
   ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
   EXPECT_EQ(second->Stats().launches, 2);
   ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+}
+
+// Whoever looks whether a kernel has ended that nobody knows looks in that
+// kernel's context: the default stream is another one in each.
+TEST_F(DevicesTest, UnknownKernelInTheDefaultStreamIsSeenFromAnotherContext)
+{
+  CUcontext other = nullptr;
+  ASSERT_EQ(cuCtxCreate_v2(&other, 0, 0), 0);
+  const auto high = StreamOn(context_, PRIORITY_MAX);
+  const auto low = StreamOn(context_, PRIORITY_MIN);
+  auto other_low = StreamOn(other, PRIORITY_MIN);
+  simulated::Hold(true);
+  InContext([&] {
+    EXPECT_EQ(cuMemcpyHtoDAsync_v2(1, nullptr, 1, low->Get()), 0);
+    EXPECT_EQ(LaunchOn(nullptr, Kernel(100, 900)), 0);
+  }).join();
+  EXPECT_EQ(low->Stats().launches, 2);
+  std::atomic<bool> launched{false};
+  std::thread waiting([&] {
+    cuCtxSetCurrent(other);
+    EXPECT_EQ(other_low->Launch(Kernel(100, 901)), 0);
+    launched.store(true);
+  });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_FALSE(launched.load());
+  simulated::Hold(false);
+  waiting.join();
+  other_low.reset();
+  ASSERT_EQ(cuCtxSynchronize(), 0);
+  ASSERT_EQ(cuCtxDestroy_v2(other), 0);
 }
 
 // A kernel on both devices at once: waiting for its turn on one while it

@@ -40,7 +40,7 @@ class FakeHardware final : public Hardware {
     return reinterpret_cast<void*>(++last_event_);
   }
 
-  bool RecordEvent(void* event, uint64_t stream) override
+  bool RecordEvent(void* event, uint64_t stream, uint64_t) override
   {
     Happen(&at_record);
     recorded.push_back({event, stream});
@@ -53,7 +53,7 @@ class FakeHardware final : public Hardware {
     return !record_fails;
   }
 
-  Progress QueryEvent(void* event) override
+  Progress QueryEvent(void* event, uint64_t) override
   {
     ++queries;
     Happen(&at_query_event);
@@ -63,7 +63,7 @@ class FakeHardware final : public Hardware {
                                     : Progress::kDone;
   }
 
-  int64_t ElapsedNs(void* from, void* to) override
+  int64_t ElapsedNs(void* from, void* to, uint64_t) override
   {
     return times_[to] - times_[from];
   }

@@ -97,9 +97,11 @@ CudaHardware::CreateEvent(EventKind kind, uint64_t context)
 }
 
 bool
-CudaHardware::RecordEvent(void* event, uint64_t stream)
+CudaHardware::RecordEvent(void* event, uint64_t stream, uint64_t context)
 {
   const Uncancelled uncancelled;
+  // A default stream is another one in each context.
+  ContextScope scope(AsContext(context));
   // In a capture it would become part of the graph.
   return !Captures::Includes(AsStream(stream)) &&
          real::cuEventRecord(static_cast<CUevent>(event), AsStream(stream)) ==
@@ -107,16 +109,18 @@ CudaHardware::RecordEvent(void* event, uint64_t stream)
 }
 
 Progress
-CudaHardware::QueryEvent(void* event)
+CudaHardware::QueryEvent(void* event, uint64_t context)
 {
   const Uncancelled uncancelled;
+  ContextScope scope(AsContext(context));
   return AsProgress(real::cuEventQuery(static_cast<CUevent>(event)));
 }
 
 int64_t
-CudaHardware::ElapsedNs(void* from, void* to)
+CudaHardware::ElapsedNs(void* from, void* to, uint64_t context)
 {
   const Uncancelled uncancelled;
+  ContextScope scope(AsContext(context));
   float milliseconds = -1;
   if (real::cuEventElapsedTime(
           &milliseconds, static_cast<CUevent>(from),

@@ -19,9 +19,9 @@ class XSCHED_INTERNAL CudaHardware final : public Hardware {
   void Refused(uint64_t stream) override;
   bool Synchronize(uint64_t stream, uint64_t context) override;
   void* CreateEvent(EventKind kind, uint64_t context) override;
-  bool RecordEvent(void* event, uint64_t stream) override;
-  Progress QueryEvent(void* event) override;
-  int64_t ElapsedNs(void* from, void* to) override;
+  bool RecordEvent(void* event, uint64_t stream, uint64_t context) override;
+  Progress QueryEvent(void* event, uint64_t context) override;
+  int64_t ElapsedNs(void* from, void* to, uint64_t context) override;
   int EnterCalls() override;
   void LeaveCalls(int state) override;
 };

@@ -31,6 +31,19 @@ class EventPool {
   // Null if the driver gives none.
   void* Take(EventKind kind);
   void Give(EventKind kind, void* event);
+  // What the hardware does with an event of the pool.
+  bool Record(void* event, uint64_t stream) const
+  {
+    return hardware_->RecordEvent(event, stream, context_);
+  }
+  Progress Query(void* event) const
+  {
+    return hardware_->QueryEvent(event, context_);
+  }
+  int64_t ElapsedNs(void* from, void* to) const
+  {
+    return hardware_->ElapsedNs(from, to, context_);
+  }
   // The context is about to be destroyed, and with it all of its events.
   void Drop();
 

@@ -294,6 +294,18 @@ void
 Flight::Look()
 {
   Lock lock(mutex_);
+  const EventPool* const pool = pool_;
+  lock.unlock();
+  // Those who launch are in the context, so that it does not end; whoever looks
+  // from elsewhere says so.
+  const ContextInquiry inquiry(pool->Context());
+  if (!inquiry.Allowed()) {
+    return;
+  }
+  lock.lock();
+  if (pool_ != pool) {
+    return;  // the queue begins another life
+  }
   Settle();
   // Only a stream's own thread can record into a per-thread stream.
   if (open_ns_ > 0 && !open_in_driver_ &&
@@ -444,8 +456,7 @@ Flight::RecordEnds(Lock* lock, Segment* segment)
       const bool exists = closed != nullptr && closed->streams.Has(stream);
       lock->unlock();
       if (event != nullptr) {
-        if (inquiry.Allowed() && exists &&
-            pool->GetHardware()->RecordEvent(event, stream)) {
+        if (inquiry.Allowed() && exists && pool->Record(event, stream)) {
           segment->ends[segment->end_count++] = event;
         } else {
           pool->Give(EventKind::kPlain, event);
@@ -474,12 +485,12 @@ Flight::Collect(Lock* lock)
       front_busy_ns_ = NowNs();
       return;
     }
-    Hardware* hardware = pool_->GetHardware();
+    const EventPool& events = *pool_;
     lock->unlock();
     Progress progress = Progress::kDone;
     for (size_t i = 0; i < front.end_count && progress == Progress::kDone;
          ++i) {
-      progress = hardware->QueryEvent(front.ends[i]);
+      progress = events.Query(front.ends[i]);
     }
     const int64_t now_ns = NowNs();
     lock->lock();

@@ -108,7 +108,7 @@ class Flight {
   int64_t InFlightNs() const;
   // Whether a launch whose time is not known has not been seen to end.
   bool HasUnknown() const;
-  // Looks what the device has finished.
+  // Looks what the device has finished, from a thread that may work elsewhere.
   void Look();
   // Device time, by estimate, of what was seen to finish since the last time
   // that this was asked.

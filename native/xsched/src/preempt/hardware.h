@@ -18,8 +18,9 @@ constexpr uint64_t kPerThreadStream = 2;
 enum class EventKind { kPlain, kTimed };
 
 // What the scheduler needs of a kind of device. Streams, contexts and events
-// are opaque. Implementations are called from any thread and never with a
-// lock of the scheduler held, because a driver call may take long.
+// are opaque. Implementations are called from any thread, whatever context it
+// works in, and never with a lock of the scheduler held, because a driver call
+// may take long.
 class Hardware {
  public:
   virtual ~Hardware() = default;
@@ -34,10 +35,10 @@ class Hardware {
 
   // Null if the driver gives none. Events end with their context.
   virtual void* CreateEvent(EventKind kind, uint64_t context) = 0;
-  virtual bool RecordEvent(void* event, uint64_t stream) = 0;
-  virtual Progress QueryEvent(void* event) = 0;
+  virtual bool RecordEvent(void* event, uint64_t stream, uint64_t context) = 0;
+  virtual Progress QueryEvent(void* event, uint64_t context) = 0;
   // Time between two timed events that are done; negative if not known.
-  virtual int64_t ElapsedNs(void* from, void* to) = 0;
+  virtual int64_t ElapsedNs(void* from, void* to, uint64_t context) = 0;
 
   // Brackets calls of the scheduler's own: they must not count as unsafe
   // ones in some other thread's capture.

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "preempt/export.h"
+#include "preempt/hardware.h"
 
 namespace xsched {
 
@@ -52,6 +53,14 @@ class XSCHED_INTERNAL Inquiry {
  private:
   const int place_;
   bool allowed_;
+};
+
+// About events of a context, or about a stream of it that nobody forbids.
+class XSCHED_INTERNAL ContextInquiry : public Inquiry {
+ public:
+  explicit ContextInquiry(uint64_t context) : Inquiry(kPerThreadStream, context)
+  {
+  }
 };
 
 }  // namespace xsched

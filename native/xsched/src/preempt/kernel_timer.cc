@@ -40,7 +40,7 @@ KernelTimer::Begin(const Sample& sample, uint64_t stream)
   start_ = sample.pool->Take(EventKind::kTimed);
   end_ = sample.pool->Take(EventKind::kTimed);
   if (start_ == nullptr || end_ == nullptr ||
-      !sample.pool->GetHardware()->RecordEvent(start_, stream)) {
+      !sample.pool->Record(start_, stream)) {
     Reset();
     return false;
   }
@@ -55,11 +55,11 @@ void
 KernelTimer::End(uint64_t stream, bool launched)
 {
   launch_ns_ = NowNs() - launch_ns_;
-  Hardware* hardware = sample_.pool->GetHardware();
+  const EventPool& events = *sample_.pool;
   // If the device has not come to the start yet, the kernel was there before
   // the device wanted it.
-  const bool was_ahead = hardware->QueryEvent(start_) == Progress::kBusy;
-  if (!launched || !hardware->RecordEvent(end_, stream)) {
+  const bool was_ahead = events.Query(start_) == Progress::kBusy;
+  if (!launched || !events.Record(end_, stream)) {
     Reset();
     return;
   }
@@ -69,15 +69,14 @@ KernelTimer::End(uint64_t stream, bool launched)
   // If it still has not, so was the end, however late this thread was with it:
   // the time is the kernel's alone. Acquire: whoever launched before the end
   // has counted it.
-  exact_ = exact_ && was_ahead &&
-           hardware->QueryEvent(start_) == Progress::kBusy &&
+  exact_ = exact_ && was_ahead && events.Query(start_) == Progress::kBusy &&
            counts_.submitted->load(std::memory_order_acquire) == submitted_;
   if (sample_.pool->MeasuresTimedEvent()) {
     after_ = sample_.pool->Take(EventKind::kTimed);
     // Once the device has come to the end, it waits for this thread to record
     // what is behind it: the time between them is then the thread's.
-    if (after_ != nullptr && (!hardware->RecordEvent(after_, stream) ||
-                              hardware->QueryEvent(end_) != Progress::kBusy)) {
+    if (after_ != nullptr && (!events.Record(after_, stream) ||
+                              events.Query(end_) != Progress::kBusy)) {
       sample_.pool->Give(EventKind::kTimed, after_);
       after_ = nullptr;
     }
@@ -91,9 +90,8 @@ KernelTimer::Read()
   if (!Enter(kPending)) {
     return;
   }
-  Hardware* hardware = sample_.pool->GetHardware();
-  const Progress progress =
-      hardware->QueryEvent(after_ != nullptr ? after_ : end_);
+  const EventPool& events = *sample_.pool;
+  const Progress progress = events.Query(after_ != nullptr ? after_ : end_);
   if (progress == Progress::kBusy) {
     state_.store(kPending, std::memory_order_release);
     return;
@@ -104,11 +102,11 @@ KernelTimer::Read()
       sample_.closures->load(std::memory_order_acquire) ==
           sample_.closures_before) {
     const int64_t event_ns =
-        after_ != nullptr ? hardware->ElapsedNs(end_, after_) : -1;
+        after_ != nullptr ? events.ElapsedNs(end_, after_) : -1;
     if (event_ns >= 0) {
       sample_.pool->LearnTimedEvent(event_ns);
     }
-    const int64_t measured_ns = hardware->ElapsedNs(start_, end_);
+    const int64_t measured_ns = events.ElapsedNs(start_, end_);
     if (measured_ns > 0) {
       // However wrong the cost may be, a kernel is never taken to be so short
       // that the limit on what is in flight would mean nothing.

@@ -20,15 +20,6 @@ namespace {
 constexpr int64_t kQuietNs = 50000;
 constexpr int64_t kLazyQuietNs = 500000;
 
-// About events of a queue's context: a stream that nobody forbids.
-class AboutContext : public Inquiry {
- public:
-  explicit AboutContext(const Queue& queue)
-      : Inquiry(kPerThreadStream, queue.Home()->Handle())
-  {
-  }
-};
-
 }  // namespace
 
 bool
@@ -148,7 +139,7 @@ Readiness::AskOwn(const Queue& queue)
   if (progress != Progress::kUnasked) {
     return progress;
   }
-  const AboutContext inquiry(queue);
+  const ContextInquiry inquiry(queue.Home()->Handle());
   return inquiry.Allowed() && queue.ends.Reached(stream) ? Progress::kDone
                                                          : Progress::kBusy;
 }
@@ -178,7 +169,7 @@ Readiness::ForeignDone(const Queue& queue)
       return false;
     }
   }
-  const AboutContext inquiry(queue);
+  const ContextInquiry inquiry(queue.Home()->Handle());
   return inquiry.Allowed() && queue.ends.Reached();
 }
 

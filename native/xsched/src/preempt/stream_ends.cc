@@ -43,8 +43,7 @@ StreamEnds::Record(EventPool* pool, uint64_t stream)
   if (event == nullptr) {
     event = pool->Take(EventKind::kPlain);
   }
-  const bool recorded =
-      event != nullptr && pool->GetHardware()->RecordEvent(event, stream);
+  const bool recorded = event != nullptr && pool->Record(event, stream);
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto end = Find(stream, thread);
@@ -84,8 +83,7 @@ StreamEnds::AllReached(const Includes& includes, bool if_none) const
              ? if_none
              : std::all_of(ends.begin(), ends.end(), [](const End& end) {
                  return end.event != nullptr &&
-                        end.pool->GetHardware()->QueryEvent(end.event) !=
-                            Progress::kBusy;
+                        end.pool->Query(end.event) != Progress::kBusy;
                });
 }
 
