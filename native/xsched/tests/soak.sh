@@ -21,13 +21,14 @@ mkdir -p "$BUILDS/$kind/soak"
 # Several may run at a time.
 logs=$(mktemp -d "$BUILDS/$kind/soak/XXXXXX")
 
-SIGSTOP=$(kill -l STOP)
-readonly SIGSTOP
 busy=()
-session=
+running=
+# A subshell that is ended before it has put off this shell's traps runs them,
+# too: what belongs to this shell is none of its business.
 # shellcheck disable=SC2317 # called by the trap
 end() {
-  [ -z "$session" ] || pkill -KILL -s "$session" || true
+  [ "$BASHPID" = $$ ] || return 0
+  [ -z "$running" ] || kill "$running" || true
   [ ${#busy[@]} -eq 0 ] || kill "${busy[@]}" || true
 }
 trap end EXIT
@@ -36,71 +37,14 @@ for ((i = 0; i < $(nproc); ++i)); do
   busy+=($!)
 done
 
-milliseconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
-
-# is_running PID: it has neither ended nor been stopped.
-is_running() {
-  [[ $(ps -o stat= -p "$1") == [RSD]* ]]
-}
-
-# will_run PID: nor has it a stop before it.
-will_run() {
-  local pending
-  is_running "$1" &&
-    pending=$(sed -n 's/^ShdPnd:[[:space:]]*/0x/p' "/proc/$1/status" 2>/dev/null) &&
-    [ -n "$pending" ] && (((pending & (1 << (SIGSTOP - 1))) == 0))
-}
-
-# stop_at_random SESSION: stops the session's leader for a moment, and again,
-# until the session has ended; half of the time another of its processes, too.
-# That one never by itself: a test stops its children as well, and one that it
-# has just stopped must stay stopped.
-stop_at_random() {
-  local members other
-  while mapfile -t members < <(pgrep -s "$1") && [ ${#members[@]} -gt 0 ]; do
-    # Each may have ended meanwhile.
-    kill -STOP "$1" 2>/dev/null || true
-    while is_running "$1"; do
-      sleep 0.001
-    done
-    other=${members[RANDOM % ${#members[@]}]}
-    if [ "$other" = "$1" ] || ((RANDOM % 2)) || ! will_run "$other"; then
-      other=
-    fi
-    [ -z "$other" ] || kill -STOP "$other" 2>/dev/null || true
-    sleep "$(milliseconds $((RANDOM % 150)))"
-    [ -z "$other" ] || kill -CONT "$other" 2>/dev/null || true
-    kill -CONT "$1" 2>/dev/null || true
-    sleep "$(milliseconds $((RANDOM % 60)))"
-  done
-}
-
 # run_once PROGRAM LOG: its exit status; 124 if it was still running after
-# TEST_SECONDS. It leads a session of its own, which its children belong to.
+# TEST_SECONDS.
 run_once() {
-  local status=0 stopper
-  setsid "$1" >"$2" 2>&1 &
-  session=$!
-  stop_at_random "$session" &
-  stopper=$!
-  (
-    trap - EXIT
-    sleep "$TEST_SECONDS" &
-    trap 'kill $!; exit' TERM
-    wait $!
-    : >"$2.late"
-    pkill -KILL -s "$session"
-  ) &
-  local clock=$!
-  wait "$session" || status=$?
-  kill "$clock" 2>/dev/null || true
-  wait "$clock" 2>/dev/null || true
-  # Children that it left behind are stopped no more.
-  pkill -KILL -s "$session" || true
-  wait "$stopper"
-  session=
-  [ ! -e "$2.late" ] || status=124
-  rm -f "$2.late"
+  local status=0
+  python3 -B "$tests/stop_at_random.py" "$TEST_SECONDS" "$1" >"$2" 2>&1 &
+  running=$!
+  wait "$running" || status=$?
+  running=
   return "$status"
 }
 
@@ -128,6 +72,8 @@ for ((round = 1; round <= rounds; ++round)); do
       without_passed "$log"
     fi
   done
+  # A round without them would say less than it seems to.
+  kill -0 "${busy[@]}" || { printf 'a busy loop has ended\n' >&2; exit 2; }
   printf '%s: %s of %s rounds\n' "$kind" "$round" "$rounds" >&2
 done
 
