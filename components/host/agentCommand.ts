@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -20,6 +21,11 @@ export function agentBundle(): string {
   const files = ["__main__.py", ...pythonFiles("agent")].sort();
   const texts = files.map((file) => [file, fs.readFileSync(path.join(AGENT, file), "utf8")]);
   return JSON.stringify(Object.fromEntries(texts));
+}
+
+/** Names the agent: 16 hexadecimal digits. */
+export function agentDigest(): string {
+  return createHash("sha256").update(agentBundle()).digest("hex").slice(0, 16);
 }
 
 function pythonFiles(folder: string): string[] {

@@ -186,6 +186,8 @@ def main(argv: "list[str]") -> None:
         folder = folder.resolve()
         require_own(folder, user)
         require_ours(folder, mine)
+        # Models, logs, locks and sockets are nobody else's concern. Docker mounts what is in it all the same.
+        folder.chmod(0o700)
         # Before anything else is put there: whatever stops us, the folder is ours next time.
         write(folder / MARKER, json.dumps(mine) + "\n", 0o644)
         install(folder, sources)

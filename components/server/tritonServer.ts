@@ -5,6 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import {
   agentCommand,
+  agentDigest,
   agentRemoval,
   hostCommand,
   type HostLocationArgs,
@@ -68,7 +69,8 @@ export class TritonServer extends pulumi.ComponentResource {
       {
         ...location,
         part: "server",
-        run: agentCommand(location, "start"),
+        // Another agent takes over the server that runs.
+        run: agentCommand(location, "start", agentDigest()),
         remove: agentRemoval(location, "stop"),
         stdin: pulumi.all([options, image]).apply(([resolved, known]) => renderStartOptions(resolved, known)),
       },

@@ -25,7 +25,7 @@ const OWN_FLAGS: Readonly<Record<string, string | undefined>> = {
   "--repository-poll-secs": undefined,
   "--exit-on-error": undefined,
   "--strict-readiness": undefined,
-  // Models are loaded over gRPC, looked at over HTTP, by a client on the host without keys or headers of its own.
+  // Models are loaded over gRPC, looked at over HTTP, by a client on the host with headers and a key of its own.
   "--allow-http": undefined,
   "--allow-grpc": undefined,
   "--allow-metrics": undefined,

@@ -38,11 +38,9 @@ export abstract class TritonApi {
   public async requireReady(model: string): Promise<void> {
     const { status } = await this.ask("GET", `${modelPath(model)}/ready`);
     if (status === 200) return;
-    const served = (
-      await this.get<readonly { name: string; state?: string }[]>("/v2/repository/index", "POST")
-    )
-      .filter(({ state }) => state === "READY")
-      .map(({ name }) => name);
+    // Everybody may read the statistics; the list of the repository is locked.
+    const { model_stats } = await this.get<{ model_stats: readonly { name: string }[] }>("/v2/models/stats");
+    const served = [...new Set(model_stats.map(({ name }) => name))];
     throw new UserError(
       `the model "${model}" is not ready at ${this.place}`,
       served.length > 0
@@ -60,8 +58,8 @@ export abstract class TritonApi {
 
   protected abstract ask(method: string, path: string, body?: string): Promise<Answer>;
 
-  private async get<T>(path: string, method = "GET"): Promise<T> {
-    const { status, body } = await this.ask(method, path);
+  private async get<T>(path: string): Promise<T> {
+    const { status, body } = await this.ask("GET", path);
     if (status !== 200) throw new Error(`${this.place}${path} answered with HTTP status ${status}: ${body}`);
     return JSON.parse(body) as T;
   }
@@ -88,7 +86,9 @@ export class RemoteApi extends TritonApi {
     if (answer.status !== 200) {
       throw new UserError(
         `Triton at ${this.place} did not load the model "${model}": ${answer.body}`,
-        "start Triton with --model-control-mode=explicit, as a stack does",
+        answer.status === 403
+          ? "measure the stack itself, without --url: only its host has the key to the server's control"
+          : "start Triton with --model-control-mode=explicit, as a stack does",
       );
     }
   }

@@ -6,6 +6,8 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import * as grpc from "@grpc/grpc-js";
+
 import { agentBundle, resultOf } from "../../components/host/agentCommand";
 import { installation } from "../agent";
 import { freePorts } from "./ports";
@@ -235,6 +237,22 @@ class Host {
       request.on("error", reject);
       request.end(body === undefined ? undefined : JSON.stringify(body));
     });
+  }
+
+  /** Calls a method of Triton's gRPC service. @returns why it was refused; empty if it was not */
+  async callGrpc(method: string, message: Buffer): Promise<string> {
+    const client = new grpc.Client(`127.0.0.1:${this.ports[1]}`, grpc.credentials.createInsecure());
+    const plain = (data: Buffer): Buffer => data;
+    try {
+      return await new Promise((resolve) => {
+        const target = `/inference.GRPCInferenceService/${method}`;
+        client.makeUnaryRequest(target, plain, plain, message, (error) => {
+          resolve(error?.details ?? "");
+        });
+      });
+    } finally {
+      client.close();
+    }
   }
 
   async infer(model: string, value: number, agent?: http.Agent): Promise<number> {
@@ -504,6 +522,51 @@ describe("the agent with a real Triton", function () {
     }
   });
 
+  it("lets nobody but the deployment change what it runs, over HTTP and gRPC", async () => {
+    const before = (await host.describe()).models.map(({ name }) => name);
+    const answer = await host.infer("scale", 1);
+    const config = JSON.stringify({ backend: "python", max_batch_size: 0 });
+    const code = Buffer.from("import os; os.abort()").toString("base64");
+    const attack = { parameters: { config, "file:1/model.py": code } };
+    for (const [target, body] of [
+      ["/v2/repository/models/evil/load", attack],
+      ["/v2/repository/models/scale/load", attack],
+      ["/v2/repository/models/scale/unload", {}],
+      ["/v2/repository/index", {}],
+      ["/v2/logging", { log_file: "/tmp/evil.log" }],
+      ["/v2/trace/setting", { trace_file: "/tmp/evil.trace" }],
+      ["/v2/systemsharedmemory/region/evil/register", { key: "/evil", byte_size: 1 }],
+    ] as const) {
+      assert.equal((await host.request("POST", target, body)).status, 403, target);
+    }
+    // Only the model's name, in field 2: the other fields make no difference to whom Triton lets in.
+    const model = Buffer.from([0x12, 5, ...Buffer.from("scale")]);
+    for (const method of ["RepositoryModelLoad", "RepositoryModelUnload", "RepositoryIndex", "LogSettings"]) {
+      assert.match(await host.callGrpc(method, model), /restricted/, method);
+    }
+    assert.deepEqual(
+      (await host.describe()).models.map(({ name }) => name),
+      before,
+    );
+    assert.equal(await host.infer("scale", 1), answer);
+    // The key is on the host, for the same user alone, and no list of processes shows it.
+    const file = path.join(host.directory, "server/control-key");
+    const key = fs.readFileSync(file, "utf8").trim();
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    const { pid } = await host.describe();
+    assert.ok(!fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(key));
+    const log = fs.readFileSync(path.join(host.directory, "server/logs/triton.log"), "utf8");
+    assert.ok(!log.includes(key));
+  });
+
+  it("keeps models, logs, locks and tensors from other users of the machine", async () => {
+    assert.equal(fs.statSync(host.directory).mode & 0o777, 0o700);
+    assert.ok(host.sharedMemory().length > 0);
+    const open = (): string[] =>
+      host.sharedMemory().filter((region) => (fs.statSync(`/dev/shm/${region}`).mode & 0o077) !== 0);
+    await until("shared memory for the user alone", 10, () => Promise.resolve(open().length === 0));
+  });
+
   it("deactivates and removes a model, and only that", async () => {
     assert.match(await host.fail("remove-model", ["other"]), /still active/);
     await host.activate("other", undefined);
@@ -566,7 +629,7 @@ describe("the agent with a real Triton", function () {
         await metrics(),
         /^# TYPE xsched_triton_model_ready gauge\nxsched_triton_model_ready{model="scale"} 1$/m,
       );
-      await host.request("POST", "/v2/repository/models/scale/unload");
+      await host.succeed("ask", ["POST", "/v2/repository/models/scale/unload"]);
       await until("not ready", 30, async () => (await metrics()).includes("xsched_triton_ready 0"));
       assert.match(await metrics(), /^xsched_triton_model_ready{model="scale"} 0$/m);
       await host.succeed("resume-host");

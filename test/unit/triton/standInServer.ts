@@ -85,8 +85,8 @@ export class StandInServer implements DeployedServer {
   }
 
   private ask(path: string): Finished {
-    if (path === "/v2/repository/index") {
-      return answer([...this.served.keys()].map((name) => ({ name, state: "READY" })));
+    if (path === "/v2/models/stats") {
+      return answer({ model_stats: [...this.served.keys()].map((name) => ({ name, version: "1" })) });
     }
     const [, model = "", what] = /^\/v2\/models\/([^/]*)(?:\/(.*))?$/.exec(path) ?? [];
     const found = this.served.get(model);

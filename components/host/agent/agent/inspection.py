@@ -76,7 +76,7 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
     settings = read_settings(directory)
     if settings is None:
         return None
-    triton = settings.triton
+    triton = settings.triton(directory)
     aside = ConductBook(directory).aside()
     wrong: List[str] = []
     links = linked(directory)

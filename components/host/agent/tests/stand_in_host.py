@@ -157,7 +157,7 @@ class Host:
     def triton(self) -> Any:
         settings = read_settings(self.directory)
         assert settings is not None
-        return settings.triton
+        return settings.triton(self.directory)
 
     def infer(self, model: str) -> bool:
         return bool(self.triton.request("POST", f"/v2/models/{model}/infer", body="{}").ok)

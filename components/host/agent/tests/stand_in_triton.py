@@ -255,9 +255,26 @@ def serve_http(connection):
         if "mute" in OPTIONS["stand-in"]:
             threading.Event().wait()
         method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-        status, answer = respond(method, path)
+        found = re.search(rb"xsched-triton-control: *(\S+)", head, re.IGNORECASE)
+        if is_locked(path) and (found is None or found.group(1).decode() != key("http-restricted-api")):
+            status, answer = 403, {"error": "This API is restricted"}
+        else:
+            status, answer = respond(method, path)
         text = answer if isinstance(answer, str) else json.dumps(answer)
         connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+
+
+def key(option):
+    """The key to what is locked; empty without a lock."""
+    return OPTIONS.get(option, "").rpartition("=")[2]
+
+
+def is_locked(path):
+    locked = OPTIONS.get("http-restricted-api", "").partition(":")[0].split(",")
+    return any(path.startswith(start) and name in locked for start, name in LOCKABLE.items())
+
+
+LOCKABLE = {"/v2/repository": "model-repository", "/v2/logging": "logging"}
 
 
 def frame(kind, flags, stream, payload):
@@ -307,7 +324,10 @@ def serve_grpc(connection):
             elif kind == 0:
                 body += payload
             ended = kind in (0, 1) and flags & 1
-        status, message = control(headers[":path"].rpartition("/")[2], body[5:])
+        given = headers.get("triton-grpc-protocol-xsched-triton-control", "")
+        status, message = 14, "This protocol is restricted"
+        if given == key("grpc-restricted-protocol"):
+            status, message = control(headers[":path"].rpartition("/")[2], body[5:])
         opening = encode_literal(":status", "200") + encode_literal("content-type", "application/grpc")
         connection.sendall(frame(1, 4, 1, opening))
         if status == 0:
@@ -356,6 +376,9 @@ def listen(address, port, serve):
 
 
 def main():
+    if "--help" in sys.argv:
+        print("  --http-restricted-api <string>\n  --grpc-restricted-protocol <string>")
+        return
     OPTIONS.update(word[2:].split("=", 1) for word in sys.argv[1:] if word.startswith("--") and "=" in word)
     OPTIONS.setdefault("stand-in", "")
     if "refused" in OPTIONS["stand-in"]:

@@ -74,6 +74,8 @@ class StandInTriton:
         ]
         return Answer(200, json.dumps({"model_stats": stats}))
 
+    control = request
+
 
 class StandInRuntime:
     """A server that runs until it is told to end."""
@@ -135,7 +137,7 @@ class Scene:
         self.monkeypatch = monkeypatch
         self._play: Iterator[None] = iter(())
         monkeypatch.setattr(module, "time", self)
-        monkeypatch.setattr(Settings, "triton", property(lambda _: self.triton))
+        monkeypatch.setattr(Settings, "triton", lambda *_: self.triton)
         monkeypatch.setattr(module, "Loader", self.loader)
         directory.server.mkdir(parents=True)
         write_settings(directory, parse_settings(SETTINGS))

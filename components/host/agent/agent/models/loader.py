@@ -43,7 +43,7 @@ class Loader:
         self._directory = directory
         self._settings = settings
         self._runtime = runtime
-        self._triton = settings.triton
+        self._triton = settings.triton(directory)
         self._conduct = ConductBook(directory)
         self._say = say
 

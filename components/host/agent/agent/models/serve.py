@@ -46,7 +46,7 @@ def serve(request: Request) -> Dict[str, Any]:
         change.apply()
     if change.failures:
         raise HostError("; ".join(change.failures), change.advice)
-    triton = settings.triton
+    triton = settings.triton(directory)
     return {"models": [{"name": model.name, "version": triton.model_version(model.name)} for model in models]}
 
 
@@ -69,7 +69,7 @@ class Change:
     def __init__(self, directory: HostDirectory, settings: Settings, models: List[Wanted]) -> None:
         self._directory = directory
         self._settings = settings
-        self._triton = settings.triton
+        self._triton = settings.triton(directory)
         self._conduct = ConductBook(directory)
         self._wanted = models
         self._before = {model.name: model for model in read_wanted(directory)}

@@ -12,6 +12,7 @@ from ..console import progress
 from ..directory import HostDirectory
 from ..errors import HostError
 from ..programs import call
+from .control import forget_key
 from .log import without_usage
 from .settings import Settings
 
@@ -115,6 +116,7 @@ class ContainerRuntime:
         :raises HostError: if Docker does not
         """
         docker("rm", "--force", self.name)
+        forget_key(self._directory)
         started = call(
             ["docker", "run", *self.options(), self._settings.image, "tritonserver", *self.arguments()]
         )

@@ -13,6 +13,7 @@ from ..models.wanted import linked, read_wanted
 from ..triton import Health
 from .container import ContainerRuntime, scheduling_required
 from .ports import require_free_ports
+from .process import ProcessRuntime
 from .record import FAILED, SERVING, ConductBook, forget_run, read_run
 from .runtime import Runtime, runtime_of
 from .settings import Settings, parse_settings, read_settings, require_settings, write_settings
@@ -24,8 +25,8 @@ _LOOK = 0.05
 
 
 def start(request: Request) -> Dict[str, Any]:
-    """The command `start`: makes the server run with these settings. Does nothing if it does already. If it fails, the
-    server that ran before runs again."""
+    """The command `start`: makes the server run with these settings, under this agent. Does nothing if it does already.
+    If it fails, the server that ran before runs again."""
     directory = request.directory
     settings = _complete(directory, parse_settings(request.body))
     directory.repository.mkdir(parents=True, exist_ok=True)
@@ -71,6 +72,11 @@ def _goes_on(directory: HostDirectory, settings: Settings) -> bool:
     if isinstance(runtime, ContainerRuntime):
         runtime.link_log()
     ensure_supervisor(directory)
+    if isinstance(runtime, ProcessRuntime) and runtime.lacks_lock:
+        progress(
+            "warning: an earlier release has started this server, so whoever reaches its ports can change what it "
+            "runs until it starts again"
+        )
     return await_service(directory, settings) is None
 
 
@@ -78,7 +84,7 @@ def _replace(directory: HostDirectory, settings: Settings, current: Optional[Set
     """Starts the server with new settings, in place of one that may run with others."""
     served: List[str] = []
     if current is not None:
-        triton = current.triton
+        triton = current.triton(directory)
         served = [model for model in linked(directory) if triton.ready(model)]
         progress("stopping the server to start it with new settings")
     # Also where the record is lost, for example because the disk was full: whatever has our name is ours.
@@ -89,7 +95,7 @@ def _replace(directory: HostDirectory, settings: Settings, current: Optional[Set
         # What is wrong with the machine is no reason to leave it without a server.
         problem = f"the system refuses: {error.strerror or error} ({error.filename})"
     if problem is None:
-        triton = settings.triton
+        triton = settings.triton(directory)
         missing = {model: triton.reason(model) for model in linked(directory) if not triton.ready(model)}
         # Only a model that served until now is a reason to go back: one that was bad before waits for its own fix.
         lost = [model for model in missing if model in served]
@@ -176,7 +182,7 @@ def await_service(directory: HostDirectory, settings: Settings) -> Optional[str]
         lives = run is not None and run.lived
         if not lives and waited >= settings.load_timeout_seconds:
             # On a disk that is full, nothing is written down.
-            return None if settings.triton.health() == Health.LIVE else "it did not answer in time"
+            return None if settings.triton(directory).health() == Health.LIVE else "it did not answer in time"
         if waited >= announced + 5:
             announced = int(waited)
             what = "load its models" if lives else "start"
@@ -252,7 +258,7 @@ _ANY: Dict[str, Any] = {
 def _answer(directory: HostDirectory, settings: Settings) -> Dict[str, Any]:
     runtime = runtime_of(directory, settings)
     runtime.find()
-    triton = settings.triton
+    triton = settings.triton(directory)
     return {
         "pid": runtime.pid,
         "version": triton.version(),

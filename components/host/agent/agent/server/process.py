@@ -10,11 +10,13 @@ import signal
 import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import IO, Any, Dict, Iterator, List, Optional
 
 from ..directory import HostDirectory
 from ..processes import command_line, executable, process_ids, process_start, send_signal
 from ..programs import call
+from .concealed import ConcealError, spawn
+from .control import can_lock, forget_key, locking_arguments, read_key, renew_key
 from .log import ProcessLog
 from .settings import Settings
 
@@ -63,19 +65,44 @@ class ProcessRuntime:
         send_signal(runtime_processes(self._directory), signal.SIGKILL)
         self.remove_shared_memory()
         self.log.path.parent.mkdir(parents=True, exist_ok=True)
-        runtime = self._runtime
         with self.log.path.open("ab") as log:
-            self._child = subprocess.Popen(
-                [str(runtime / "tritonserver/bin/tritonserver"), *self.arguments()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                # Relative paths below start here.
-                cwd=str(self._directory.path),
-                env=self.environment(),
-            )
+            self._child = self._spawn(log)
         self._pid = self._child.pid
         self._start = process_start(self._pid)
+
+    def _spawn(self, log: "IO[bytes]") -> "subprocess.Popen[bytes]":
+        words = [str(self._program), *self.arguments()]
+        options: Dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": log,
+            "stderr": log,
+            # Relative paths in the arguments start here.
+            "cwd": str(self._directory.path),
+        }
+        environment = self.environment()
+        if not self._can_lock():
+            forget_key(self._directory)
+            return subprocess.Popen(words, env=environment, **options)
+        locking = locking_arguments(renew_key(self._directory))
+        try:
+            return spawn(words, locking, environment, **options)
+        except ConcealError as error:
+            # Better a lock whose key the users of this machine can see than none.
+            log.write(f"the process list shows the key to this server's control: {error}\n".encode())
+            log.flush()
+            return subprocess.Popen([*words, *locking], env=environment, **options)
+
+    @property
+    def lacks_lock(self) -> bool:
+        """Whether its control is open to everybody, although this release knows the lock."""
+        return not read_key(self._directory) and self._can_lock()
+
+    def _can_lock(self) -> bool:
+        return can_lock(self._program, self.environment())
+
+    @property
+    def _program(self) -> Path:
+        return self._runtime / "tritonserver/bin/tritonserver"
 
     @property
     def _runtime(self) -> Path:
@@ -123,7 +150,12 @@ class ProcessRuntime:
         )
 
     def housekeep(self) -> bool:
-        """Keeps the log within its limit; returns whether it grows fast."""
+        """Keeps the log within its limit, and tensors from other users; returns whether the log grows fast."""
+        # Triton's Python backend makes its shared memory readable for everybody, whatever the umask.
+        for path in self._shared_memory():
+            with contextlib.suppress(OSError):
+                if path.stat().st_mode & 0o077:
+                    path.chmod(0o600)
         return self.log.rotate()
 
     def release(self) -> None:
@@ -177,8 +209,11 @@ class ProcessRuntime:
     def shared_memory_prefix(self) -> str:
         return f"xsched-triton-{self._directory.identity}-"
 
+    def _shared_memory(self) -> Iterator[Path]:
+        return Path("/dev/shm").glob(f"{self.shared_memory_prefix}*")
+
     def remove_shared_memory(self) -> None:
-        for path in Path("/dev/shm").glob(f"{self.shared_memory_prefix}*"):
+        for path in self._shared_memory():
             with contextlib.suppress(OSError):
                 path.unlink()
 

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from ..directory import HostDirectory, rewrite_file
 from ..errors import HostError
 from ..triton import Triton
+from .control import read_key
 
 #: Settings that are whole numbers, and whether they must be given.
 _NUMBERS = {
@@ -65,9 +66,10 @@ class Settings(NamedTuple):
     def metrics_address(self) -> str:
         return f"{self._reachable}:{self.metrics_port}"
 
-    @property
-    def triton(self) -> Triton:
-        return Triton(self.http_address, f"{self._reachable}:{self.grpc_port}")
+    def triton(self, directory: HostDirectory) -> Triton:
+        """The server as the deployment of this folder talks to it."""
+        grpc_address = f"{self._reachable}:{self.grpc_port}"
+        return Triton(self.http_address, grpc_address, lambda: read_key(directory))
 
     @property
     def _reachable(self) -> str:

@@ -33,13 +33,15 @@ def running_server(directory: HostDirectory) -> Optional[Runtime]:
     if settings is None:
         return None
     runtime = runtime_of(directory, settings)
-    return runtime if runtime.find() and settings.triton.health() == Health.LIVE else None
+    return runtime if runtime.find() and settings.triton(directory).health() == Health.LIVE else None
 
 
 def model_states(directory: HostDirectory) -> List[ModelState]:
     """Every model that is deployed, also one that is set aside."""
     settings = read_settings(directory)
-    triton = settings.triton if settings is not None and running_server(directory) is not None else None
+    triton = (
+        settings.triton(directory) if settings is not None and running_server(directory) is not None else None
+    )
     aside = ConductBook(directory).aside()
     names = sorted({*linked(directory), *aside})
     return [
@@ -58,7 +60,7 @@ def status(request: Request) -> Dict[str, Any]:
 def describe(directory: HostDirectory) -> Dict[str, Any]:
     settings = read_settings(directory)
     runtime = running_server(directory)
-    triton = settings.triton if settings is not None and runtime is not None else None
+    triton = settings.triton(directory) if settings is not None and runtime is not None else None
     aside = ConductBook(directory).aside()
     return {
         "running": runtime is not None,
@@ -102,7 +104,7 @@ def measure(request: Request) -> Dict[str, Any]:
     metrics = ""
     server = describe(directory)
     if settings is not None:
-        answer = settings.triton.request("GET", "/v2/models/stats")
+        answer = settings.triton(directory).request("GET", "/v2/models/stats")
         if answer.ok:
             statistics = json.loads(answer.body)
         answer = http_request(settings.metrics_address, "GET", "/metrics", 10)
@@ -131,7 +133,9 @@ def measure(request: Request) -> Dict[str, Any]:
 def ask(request: Request) -> Dict[str, Any]:
     """The command `ask METHOD PATH`: a request to the HTTP API of the server."""
     settings = require_settings(request.directory)
-    answer = settings.triton.request(request.word(0, "method"), request.word(1, "path"), 30)
+    answer = settings.triton(request.directory).control(
+        request.word(0, "method"), request.word(1, "path"), 30
+    )
     if answer.status == 0:
         raise HostError(
             f"Triton does not answer at {settings.http_address}",

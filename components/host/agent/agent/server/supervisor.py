@@ -64,7 +64,7 @@ class Supervisor:
         self._directory = directory
         self._settings = settings
         self._runtime = runtime
-        self._triton = settings.triton
+        self._triton = settings.triton(directory)
         self._conduct = ConductBook(directory)
         former = read_run(directory)
         self._run = former or Run(0, ENDED)
@@ -76,7 +76,7 @@ class Supervisor:
         #: Models that were being loaded when the server ended: they come last, one at a time.
         self._suspects: Set[str] = set()
         self._ends: List[float] = []
-        self._witness = Witness(runtime, settings.triton, settings.arguments)
+        self._witness = Witness(runtime, self._triton, settings.arguments)
         self._listens = False
         #: Models that have answered a request since the first of these ends.
         self._worked: Set[str] = set()
@@ -394,6 +394,8 @@ def supervise(request: Request) -> None:
         return
     # Whoever starts us may have left files open; nothing of a session may stay open in the server.
     os.chdir(directory.path)
+    # What a model writes is for this user alone.
+    os.umask(0o077)
     supervisor = Supervisor(directory, settings, runtime_of(directory, settings))
     signal.signal(signal.SIGTERM, lambda *_: supervisor.leave())
     for number in (signal.SIGHUP, signal.SIGINT):

@@ -56,4 +56,4 @@ class Witness:
 
     def _set_level(self, level: int) -> bool:
         body = json.dumps({"log_verbose_level": level})
-        return self._triton.request("POST", "/v2/logging", 5, body).ok
+        return self._triton.control("POST", "/v2/logging", 5, body).ok

@@ -8,6 +8,10 @@ from urllib.parse import quote
 from . import grpc, http
 
 _SERVICE = "/inference.GRPCInferenceService"
+#: Header of a request that brings the key to what is locked. Over gRPC, Triton looks for it with a prefix:
+#: https://github.com/triton-inference-server/server/blob/r24.10/src/grpc/grpc_server.h
+KEY_HEADER = "xsched-triton-control"
+_GRPC_PREFIX = "triton-grpc-protocol-"
 #: Seconds for an answer that needs no work.
 _SOON = 10
 
@@ -51,19 +55,33 @@ class Triton:
 
     :param http_address: `host:port` of its HTTP API
     :param grpc_address: `host:port` of its gRPC API
+    :param key: tells the key to what is locked, which changes when the server starts again; empty if nothing is
     """
 
-    def __init__(self, http_address: str, grpc_address: str) -> None:
+    def __init__(self, http_address: str, grpc_address: str, key: Callable[[], str] = str) -> None:
         self.http_address = http_address
         self.grpc_address = grpc_address
+        self._key = key
 
     def request(
         self, method: str, path: str, seconds: float = _SOON, body: Optional[str] = None
     ) -> http.Answer:
+        """As a client asks."""
         return http.request(self.http_address, method, path, seconds, body)
 
+    def control(
+        self, method: str, path: str, seconds: float = _SOON, body: Optional[str] = None
+    ) -> http.Answer:
+        """As the deployment asks: also what is locked."""
+        key = self._key()
+        headers = {KEY_HEADER: key} if key else {}
+        return http.request(self.http_address, method, path, seconds, body, headers)
+
     def _json(self, method: str, path: str) -> Any:
-        answer = self.request(method, path)
+        return self._decoded(self.request(method, path))
+
+    @staticmethod
+    def _decoded(answer: http.Answer) -> Any:
         if not answer.ok:
             return None
         try:
@@ -90,7 +108,7 @@ class Triton:
 
     def index(self) -> List[Dict[str, str]]:
         """Every model that Triton knows: name, version, state and reason."""
-        answer = self._json("POST", "/v2/repository/index")
+        answer = self._decoded(self.control("POST", "/v2/repository/index"))
         return answer if isinstance(answer, list) else []
 
     def loading(self) -> List[str]:
@@ -152,7 +170,9 @@ class Triton:
     def _control(
         self, method: str, message: bytes, seconds: float, waiting: Optional[Callable[[float], None]]
     ) -> LoadAnswer:
-        answer = grpc.call(self.grpc_address, f"{_SERVICE}/{method}", message, seconds, waiting)
+        key = self._key()
+        metadata = {f"{_GRPC_PREFIX}{KEY_HEADER}": key} if key else {}
+        answer = grpc.call(self.grpc_address, f"{_SERVICE}/{method}", message, seconds, waiting, metadata)
         late = answer.lost and answer.status == grpc.DEADLINE_EXCEEDED
         return LoadAnswer(answer.status == grpc.OK, answer.message, answer.lost, late)
 

@@ -8,7 +8,7 @@ import contextlib
 import socket
 import struct
 import time
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote
 
 from .hpack import Decoder, encode_literal
@@ -70,15 +70,17 @@ def call(
     message: bytes,
     seconds: float,
     waiting: Optional[Callable[[float], None]] = None,
+    metadata: Optional[Dict[str, str]] = None,
 ) -> Answer:
     """Calls `/package.Service/Method` and waits for its answer.
 
     :param address: `host:port`; IPv6 in brackets
     :param seconds: the deadline
     :param waiting: is told about once a second how long it has taken
+    :param metadata: headers of the call
     """
     try:
-        return _Call(address, seconds, waiting).run(method, message)
+        return _Call(address, seconds, waiting).run(method, message, metadata or {})
     except _DeadlineError:
         return Answer(DEADLINE_EXCEEDED, f"no answer within {seconds:.0f} s", lost=True)
     except (OSError, ValueError, IndexError, struct.error) as error:
@@ -111,7 +113,7 @@ class _Call:
         self._body = b""
         self._ended = False
 
-    def run(self, method: str, message: bytes) -> Answer:
+    def run(self, method: str, message: bytes, metadata: Dict[str, str]) -> Answer:
         with socket.create_connection(split_address(self._address), timeout=10) as self._socket:
             # No table for headers, no push, a window larger than any answer.
             settings = struct.pack("!HIHIHI", 1, 0, 2, 0, 4, 2**31 - 1)
@@ -124,6 +126,7 @@ class _Call:
                 "te": "trailers",
                 "content-type": "application/grpc",
                 "user-agent": "xsched-triton",
+                **metadata,
             }
             block = b"".join(encode_literal(name, value) for name, value in headers.items())
             self._send(_frame(_HEADERS, _END_HEADERS, 1, block))

@@ -1,7 +1,7 @@
 """Requests to Triton's HTTP API on this host. No proxy is ever asked."""
 
 import http.client
-from typing import Optional
+from typing import Dict, Optional
 
 from .grpc import split_address
 
@@ -20,7 +20,14 @@ class Answer:
         return self.status == 200
 
 
-def request(address: str, method: str, path: str, seconds: float, body: Optional[str] = None) -> Answer:
+def request(
+    address: str,
+    method: str,
+    path: str,
+    seconds: float,
+    body: Optional[str] = None,
+    headers: Optional[Dict[str, str]] = None,
+) -> Answer:
     """Asks and waits for the answer.
 
     :param address: `host:port`; IPv6 in brackets
@@ -29,7 +36,7 @@ def request(address: str, method: str, path: str, seconds: float, body: Optional
     host, port = split_address(address)
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
     try:
-        connection.request(method, path, body=body, headers={"Connection": "close"})
+        connection.request(method, path, body=body, headers={"Connection": "close", **(headers or {})})
         answer = connection.getresponse()
         return Answer(answer.status, answer.read().decode("utf-8", "replace"))
     except (OSError, http.client.HTTPException):
