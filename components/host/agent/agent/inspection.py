@@ -13,6 +13,7 @@ from .server.process import runtime_processes
 from .server.record import ConductBook
 from .server.runtime import runtime_of
 from .server.settings import read_settings
+from .server.status import queue_priorities
 from .server.supervision import program_digest, read_supervisor
 
 
@@ -87,6 +88,7 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
             wrong.append(f"the model {name} is not in the repository any more")
         elif name not in noted or (model is not None and model.digest != links[name]):
             wrong.append(f"the model {name} is in the repository with another state")
+    live = queue_priorities(directory)
     for model in read_wanted(directory):
         if model.name in aside:
             continue
@@ -97,5 +99,10 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
         if facts is not None and facts.priority is not None and facts.priority != model.priority:
             wrong.append(
                 f"the model {model.name} has the priority {facts.priority} instead of {model.priority}"
+            )
+            continue
+        for priority in sorted(live.get(model.name, set()) - {model.priority}):
+            wrong.append(
+                f"the scheduler has the priority {priority} for the model {model.name} instead of {model.priority}"
             )
     return "; ".join(wrong) or None

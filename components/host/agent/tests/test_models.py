@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import sys
 from pathlib import Path
+from typing import Dict
 
 import pytest
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.models.wanted import linked, read_noted, read_wanted
+from agent.server import status
 from agent.server.record import ConductBook, mark_load, read_marks
 from agent.triton import Triton
 from stand_in_host import Host, eventually
@@ -487,3 +490,77 @@ def test_a_model_that_changes_has_a_clean_record(directory: HostDirectory) -> No
     assert book.of("scale", "1").load_crashes == 0
     book.forget("scale")
     assert not book.of("scale", "2").served
+
+
+#: xsched-ctl of a scheduler whose queues are in the file of its first argument.
+CONTROL = """
+import json, sys
+file, command, *words = sys.argv[1:]
+with open(file) as queues:
+    found = json.load(queues)
+if command == "stats":
+    print(json.dumps({"queues": found}))
+elif words[0] == "stubborn":
+    sys.exit("error: no queue is called stubborn")
+else:
+    for queue in found:
+        if queue["name"].split("/")[0] == words[0]:
+            queue["priority"] = int(words[1])
+    with open(file, "w") as queues:
+        json.dump(found, queues)
+"""
+
+
+class Queues:
+    """Those of a running scheduler, which anybody on the host may change."""
+
+    def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = file
+        words = [sys.executable, "-IS", "-c", CONTROL, str(file)]
+        monkeypatch.setattr(status, "scheduler_words", lambda _, more: [*words, *more])
+
+    def set(self, **priorities: int) -> None:
+        queues = [
+            {"name": f"{model}/{instance}", "priority": priority}
+            for model, priority in priorities.items()
+            for instance in range(2)
+        ]
+        # Of a thread that works for no model.
+        self._file.write_text(json.dumps([*queues, {"name": "", "priority": 7}]))
+
+    def get(self) -> Dict[str, int]:
+        return {queue["name"]: queue["priority"] for queue in json.loads(self._file.read_text())}
+
+
+def test_a_priority_that_was_set_in_the_running_scheduler_is_put_back_without_a_reload(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(urgent=40, calm=-3)
+    models = [
+        {**host.store(name, config=PRIORITY.format(name=name, priority=priority)), "priority": priority}
+        for name, priority in (("urgent", 40), ("calm", -3))
+    ]
+    host.serve(*models)
+    assert host.run("inspect") == {"repairs": {}}
+    # A load touches it.
+    config = host.directory.repository / "calm/config.pbtxt"
+    loaded = config.stat().st_mtime_ns
+    queues.set(urgent=40, calm=90)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == ("the scheduler has the priority 90 for the model calm instead of -3\n")
+    host.serve(*models)
+    assert queues.get() == {"urgent/0": 40, "urgent/1": 40, "calm/0": -3, "calm/1": -3, "": 7}
+    assert config.stat().st_mtime_ns == loaded
+
+
+def test_a_scheduler_that_does_not_take_a_priority_back_fails_the_deployment(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(stubborn=9)
+    with pytest.raises(
+        HostError, match=r"does not take the priority of the model stubborn: .*no queue is called"
+    ):
+        host.serve(host.store("stubborn"))

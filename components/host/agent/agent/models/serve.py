@@ -11,7 +11,7 @@ from ..server.lifecycle import await_service
 from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
 from ..server.settings import Settings, read_settings, require_settings
-from ..server.status import running_server
+from ..server.status import queue_priorities, running_server, set_queue_priority
 from ..server.supervision import ensure_supervisor, read_supervisor
 from ..triton import Health
 from .loader import Loaded, Loader
@@ -111,6 +111,7 @@ class Change:
             ended = self._load(waiting)
             self._settle([model for model in waiting if ended.get(model.name, _WHOLE).lost], run)
             waiting = [model for model in waiting if model.name not in ended]
+        self._put_priorities_back()
         self._note()
 
     def _differs(self, model: Wanted) -> bool:
@@ -263,6 +264,18 @@ class Change:
         for name in reversed(dependents(model.name, self._staying)):
             if name in self._served and name not in self._changing and not self._triton.ready(name):
                 loader.load(self._before[name])
+
+    def _put_priorities_back(self) -> None:
+        """What somebody has set in the running scheduler ends with the next deployment, without a reload."""
+        live = queue_priorities(self._directory)
+        for model in self._wanted:
+            if live.get(model.name, set()) <= {model.priority}:
+                continue
+            problem = set_queue_priority(self._directory, model.name, model.priority)
+            if problem:
+                self.failures.append(
+                    f"the scheduler does not take the priority of the model {model.name}: {problem}"
+                )
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""

@@ -1,8 +1,9 @@
 """What is deployed, what it serves, and how busy it is."""
 
+import json
 import os
 import sys
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set
 
 from ..commands import Request
 from ..directory import HostDirectory
@@ -95,7 +96,6 @@ def _describe_model(name: str, triton: Optional[Triton], conduct: Optional[Condu
 
 def measure(request: Request) -> Dict[str, Any]:
     """The command `measure`: everything about the server and its load that changes from one moment to the next."""
-    import json  # noqa: PLC0415
     import time  # noqa: PLC0415
 
     directory = request.directory
@@ -170,6 +170,31 @@ def scheduler_words(directory: HostDirectory, words: List[str]) -> List[str]:
     if not runtime.find():
         raise HostError(f"the container {runtime.name} does not run", "deploy the stack")
     return ["docker", "exec", runtime.name, "sh", "-c", _CONTROL, "xsched-ctl", *words]
+
+
+def queue_priorities(directory: HostDirectory) -> Dict[str, Set[int]]:
+    """The priorities of each model's queues in tritonserver, as its scheduler has them now; without one, nothing."""
+    try:
+        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
+    except HostError:
+        return {}
+    priorities: Dict[str, Set[int]] = {}
+    if found.ok:
+        for queue in json.loads(found.out)["queues"]:
+            # MODEL/INSTANCE; without a name where a backend tells none.
+            model, _, instance = str(queue["name"]).partition("/")
+            if instance:
+                priorities.setdefault(model, set()).add(int(queue["priority"]))
+    return priorities
+
+
+def set_queue_priority(directory: HostDirectory, model: str, priority: int) -> str:
+    """Changes the priority of a model's queues at once.
+
+    :returns: why it could not be done; empty if it is done
+    """
+    found = call(scheduler_words(directory, ["priority", model, str(priority)]), seconds=20)
+    return "" if found.ok else found.reason
 
 
 def scheduler(request: Request) -> NoReturn:
