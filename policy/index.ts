@@ -1,89 +1,171 @@
 // Pulumi compiles a policy pack with its own options, which include only an older library.
 /// <reference lib="es2023" />
 
-import { PolicyPack, type ResourceValidationPolicy } from "@pulumi/policy";
-
 import {
-  broadPolicy,
-  encryption,
-  metadataService,
-  missingTags,
-  openBuckets,
-  publicIngress,
-  type Resource,
-  secretInUserData,
-  supportedGpu,
-  type Violations,
-} from "./checks";
+  PolicyPack,
+  type PolicyResource,
+  type ResourceValidationArgs,
+  type ResourceValidationPolicy,
+  type StackValidationArgs,
+  type StackValidationPolicy,
+} from "@pulumi/policy";
 
-/** A policy with one check that looks at a single resource. */
-function policy(
-  name: string,
-  description: string,
-  check: (resource: Resource) => Violations,
+import { type Fault, listFaults } from "../components/settings";
+import { broadPermissions, type KnownPermissions, openToEveryone } from "./iam";
+import { metadataService, publicAddress, secretInUserData, supportedGpu } from "./machines";
+import { plainGateways, plainListeners, publicIngress } from "./network";
+import { propertiesOf } from "./property";
+import type { Check, Resource, StackFault, StackResource } from "./resource";
+import { encryption, openBuckets } from "./storage";
+import { missingTags } from "./tags";
+
+/** What makes a policy of checks. The engine names the resource in front of a message. */
+interface Shape {
+  readonly name: string;
+  readonly description: string;
+  readonly configSchema?: ResourceValidationPolicy["configSchema"];
+}
+
+function messageOf(fault: Fault): string {
+  return listFaults([fault]).trim();
+}
+
+/** A policy that looks at one resource at a time, before it is created or changed. */
+function ofResource<Config extends object = object>(
+  shape: Shape,
+  check: (resource: Resource, config: Partial<Config>) => ReturnType<Check>,
 ): ResourceValidationPolicy {
   return {
-    name,
-    description,
+    ...shape,
     enforcementLevel: "mandatory",
-    validateResource: ({ type, name: resource, props }, report) => {
-      for (const violation of check({ type, name: resource, props })) report(violation);
+    validateResource: (args: ResourceValidationArgs, report) => {
+      const resource = { type: args.type, name: args.name, props: propertiesOf(args.props) };
+      for (const fault of check(resource, args.getConfig<Partial<Config>>())) report(messageOf(fault));
     },
   };
 }
 
+/** A policy that looks at resources together, at the end of a preview and of an update. */
+function ofStack<Config extends object = object>(
+  shape: Shape,
+  check: (resources: readonly StackResource[], config: Partial<Config>) => readonly StackFault[],
+): StackValidationPolicy {
+  return {
+    ...shape,
+    enforcementLevel: "mandatory",
+    validateStack: (args: StackValidationArgs, report) => {
+      const known = args.resources.map(stackResource);
+      for (const { urn, fault } of check(known, args.getConfig<Partial<Config>>()))
+        report(messageOf(fault), urn);
+    },
+  };
+}
+
+function stackResource({ type, name, urn, props, propertyDependencies }: PolicyResource): StackResource {
+  const comesFrom = Object.entries(propertyDependencies).map(
+    ([key, origins]) => [key, origins.map((origin) => origin.urn)] as const,
+  );
+  return { type, name, urn, props: propertiesOf(props), comesFrom: Object.fromEntries(comesFrom) };
+}
+
+const ports = (description: string, byDefault: number[]) =>
+  ({
+    type: "array",
+    items: { type: "integer", minimum: 1, maximum: 65535 },
+    default: byDefault,
+    description,
+  }) as const;
+
+const texts = (description: string) =>
+  ({ type: "array", items: { type: "string" }, default: [], description }) as const;
+
+/** TLS ends behind a load balancer where HTTPS is expected. */
+const PASS_THROUGH = [443];
+
+const PASS_THROUGH_SCHEMA = {
+  properties: {
+    passThroughPorts: ports("Ports on which a load balancer passes TLS on to its target.", PASS_THROUGH),
+  },
+};
+
 new PolicyPack("xsched-triton", {
   policies: [
-    {
-      name: "no-public-ingress",
-      description: "Nothing is open to the internet by accident.",
-      enforcementLevel: "mandatory",
-      configSchema: {
-        properties: {
-          publicPorts: {
-            type: "array",
-            items: { type: "integer", minimum: 1, maximum: 65535 },
-            default: [],
-            description: "Ports that may be open to the internet.",
+    ofResource<{ publicPorts: number[] }>(
+      {
+        name: "no-public-ingress",
+        description: "Nothing is open to the internet by accident.",
+        configSchema: { properties: { publicPorts: ports("Ports that may be open to the internet.", []) } },
+      },
+      (resource, { publicPorts = [] }) => publicIngress(resource, publicPorts),
+    ),
+    ofResource(
+      { name: "no-public-address", description: "An instance gets no public address as it is launched." },
+      publicAddress,
+    ),
+    ofResource(
+      {
+        name: "imdsv2",
+        description: "The metadata service requires a token and does not answer containers.",
+      },
+      metadataService,
+    ),
+    ofResource(
+      {
+        name: "encryption",
+        description: "Disks, images and secrets are encrypted, and image tags are immutable.",
+      },
+      encryption,
+    ),
+    ofResource(
+      { name: "supported-gpu", description: "An instance has a GPU that Triton supports." },
+      supportedGpu,
+    ),
+    ofResource({ name: "tags", description: "Every resource carries project and stack tags." }, missingTags),
+    ofResource(
+      { name: "no-secret-in-user-data", description: "User data contains no key." },
+      secretInUserData,
+    ),
+    ofResource<KnownPermissions>(
+      {
+        name: "least-privilege",
+        description: "Permissions name their actions and resources, and AWS's own policies are not attached.",
+        configSchema: {
+          properties: {
+            unscopedActions: texts("Actions that know no resource, so that they may be allowed on all."),
+            managedPolicies: texts("ARNs of managed policies that may be attached."),
           },
         },
       },
-      validateResource: (args, report) => {
-        const { publicPorts = [] } = args.getConfig<{ publicPorts?: number[] }>();
-        const { type, name, props } = args;
-        for (const violation of publicIngress({ type, name, props }, publicPorts)) report(violation);
+      (resource, { unscopedActions = [], managedPolicies = [] }) =>
+        broadPermissions(resource, { unscopedActions, managedPolicies }),
+    ),
+    ofResource(
+      {
+        name: "no-public-policy",
+        description:
+          "Policies of buckets, repositories, roles and the like let in only callers that they name.",
       },
-    },
-    policy(
-      "imdsv2",
-      "The metadata service requires a token and does not answer containers.",
-      metadataService,
+      openToEveryone,
     ),
-    policy(
-      "encryption",
-      "Disks, images and secrets are encrypted, and image tags are immutable.",
-      encryption,
-    ),
-    policy("supported-gpu", "An instance has a GPU that Triton supports.", supportedGpu),
-    policy("tags", "Every resource carries project and stack tags.", missingTags),
-    policy("no-secret-in-user-data", "User data contains no key.", secretInUserData),
-    policy(
-      "least-privilege",
-      "A role's policy names its actions and never allows a whole service.",
-      broadPolicy,
-    ),
-    {
-      name: "private-buckets",
-      description: "Buckets are private, encrypted and TLS-only.",
-      enforcementLevel: "mandatory",
-      validateStack: ({ resources }, report) => {
-        const known = resources.map(({ type, name, props }) => ({
-          type,
-          name,
-          props: props as Resource["props"],
-        }));
-        for (const { name, message } of openBuckets(known)) report(`${name}: ${message}`);
+    ofResource<{ passThroughPorts: number[] }>(
+      {
+        name: "tls-only",
+        description: "What the internet can reach has TLS.",
+        configSchema: PASS_THROUGH_SCHEMA,
       },
-    },
+      (resource, { passThroughPorts = PASS_THROUGH }) => plainGateways(resource, passThroughPorts),
+    ),
+    ofStack<{ passThroughPorts: number[] }>(
+      {
+        name: "tls-only-listeners",
+        description: "Listeners of load balancers that the internet can reach have TLS.",
+        configSchema: PASS_THROUGH_SCHEMA,
+      },
+      (resources, { passThroughPorts = PASS_THROUGH }) => plainListeners(resources, passThroughPorts),
+    ),
+    ofStack(
+      { name: "private-buckets", description: "Buckets are private, encrypted and TLS-only." },
+      openBuckets,
+    ),
   ],
 });

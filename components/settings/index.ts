@@ -6,7 +6,7 @@ export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
 export { ensembleSteps, NOT_FOR_ENSEMBLES } from "./ensemble";
-export { type Fault, SettingsError } from "./fault";
+export { type Fault, listFaults, SettingsError, show } from "./fault";
 export * from "./generated";
 export {
   hostDirectory,

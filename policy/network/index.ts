@@ -1,0 +1,2 @@
+export { publicIngress } from "./ingress";
+export { plainGateways, plainListeners } from "./listeners";

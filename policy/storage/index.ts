@@ -1,0 +1,2 @@
+export { openBuckets } from "./buckets";
+export { encryption } from "./encryption";

@@ -1,0 +1,43 @@
+import { type Fault, OWN_TAGS } from "../components/settings";
+import type { Resource } from "./resource";
+
+/** Types that can have tags, except those that belong to a tagged resource. */
+export const TAGGED: ReadonlySet<string> = new Set([
+  "aws:cloudwatch/eventRule:EventRule",
+  "aws:cloudwatch/logGroup:LogGroup",
+  "aws:cloudwatch/metricAlarm:MetricAlarm",
+  "aws:ebs/volume:Volume",
+  "aws:ec2/eip:Eip",
+  "aws:ec2/instance:Instance",
+  "aws:ec2/keyPair:KeyPair",
+  "aws:ec2/launchTemplate:LaunchTemplate",
+  "aws:ec2/managedPrefixList:ManagedPrefixList",
+  "aws:ec2/securityGroup:SecurityGroup",
+  "aws:ec2/spotFleetRequest:SpotFleetRequest",
+  "aws:ec2/spotInstanceRequest:SpotInstanceRequest",
+  "aws:ec2/vpcEndpoint:VpcEndpoint",
+  "aws:ecr/repository:Repository",
+  "aws:iam/instanceProfile:InstanceProfile",
+  "aws:iam/policy:Policy",
+  "aws:iam/role:Role",
+  "aws:lb/loadBalancer:LoadBalancer",
+  "aws:s3/bucket:Bucket",
+  "aws:s3/bucketV2:BucketV2",
+  "aws:sns/topic:Topic",
+  "aws:ssm/parameter:Parameter",
+]);
+
+/** Resources that nobody could trace back to their stack. */
+export function missingTags({ type, props }: Resource): readonly Fault[] {
+  const tags = props.field("tags");
+  if (!TAGGED.has(type) || tags.isUnknown) return [];
+  const missing = OWN_TAGS.filter((tag) => !tags.field(tag).isUnknown && tags.field(tag).text === "");
+  if (missing.length === 0) return [];
+  return [
+    tags.fault(
+      `tags of project and stack on every resource: ${OWN_TAGS.join(", ")}`,
+      `add ${missing.join(", ")}`,
+      `without ${missing.join(", ")}`,
+    ),
+  ];
+}
