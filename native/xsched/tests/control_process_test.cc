@@ -253,7 +253,7 @@ TEST_F(ControlProcessTest, StatusIsThreeWithoutAProcess)
 TEST_F(ControlProcessTest, StatusIsThreeForAProcessThatHangs)
 {
   const auto process = StartProcess();
-  process->Signal(SIGSTOP);
+  process->Stop();
   const Finished status = Tool({"status"});
   EXPECT_EQ(status.code, 3);
   EXPECT_NE(status.errors.find("did not answer"), std::string::npos)

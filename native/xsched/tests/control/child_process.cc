@@ -162,6 +162,16 @@ ChildProcess::Signal(int signal)
   EXPECT_EQ(kill(pid_, signal), 0);
 }
 
+void
+ChildProcess::Stop()
+{
+  Signal(SIGSTOP);
+  siginfo_t stopped = {};
+  while (waitid(P_PID, pid_, &stopped, WSTOPPED | WNOWAIT) < 0 &&
+         errno == EINTR) {
+  }
+}
+
 int
 ChildProcess::Wait()
 {

@@ -31,6 +31,9 @@ class ChildProcess {
   std::string Errors() const;
   void CloseInput();
   void Signal(int signal);
+  // Returns when all of its threads are stopped: each goes on until it comes to
+  // take notice. SIGCONT ends that.
+  void Stop();
   // Waits for its end: the exit code, or the negative signal.
   int Wait();
 

@@ -3,6 +3,7 @@
 
 #include "control/raw_client.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -66,6 +67,13 @@ void
 RawClient::CloseSending()
 {
   shutdown(fd_, SHUT_WR);
+}
+
+bool
+RawClient::HasInput() const
+{
+  struct pollfd polled = {fd_, POLLIN, 0};
+  return poll(&polled, 1, 0) > 0;
 }
 
 std::string

@@ -24,6 +24,8 @@ class RawClient {
   bool Send(const std::string& bytes);
   // Says that nothing more will come.
   void CloseSending();
+  // Whether something has come, or the other side has closed.
+  bool HasInput() const;
   // All that comes until the other side closes.
   std::string ReadAll();
   // At most so many bytes.
