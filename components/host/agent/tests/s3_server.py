@@ -13,14 +13,29 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 from urllib.parse import unquote, urlsplit
+
+from agent.programs import tied
+from free_ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[4]
 REQUIREMENTS = ROOT / "test/fixtures/aws/requirements.txt"
 
 #: moto allows requests with any key.
 SIGNED = "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"
+
+#: Each byte as a spoiled object has it.
+SPOILED = bytes(byte ^ 1 for byte in range(256))
+
+
+@functools.lru_cache(None)
+def aws_python() -> str:
+    """Not the one that runs these tests: the AWS CLI needs a newer one than the agent."""
+    asked = subprocess.run(
+        ["python3", "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    return asked.stdout.strip()
 
 
 @functools.lru_cache(None)
@@ -29,11 +44,7 @@ def aws_tools() -> Path:
     A folder with the programs `aws` and `moto_server`, installed once, into the user's cache. The tests in TypeScript
     use the same one: test/aws/pythonTools.ts.
     """
-    asked = subprocess.run(
-        ["python3", "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, text=True, check=True
-    )
-    # Not the one that runs these tests: the AWS CLI needs a newer one than the agent.
-    python = asked.stdout.strip()
+    python = aws_python()
     digest = hashlib.sha256(python.encode() + REQUIREMENTS.read_bytes()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "xsched-triton"
     folder = cache / f"aws-tools-{digest}"
@@ -65,7 +76,9 @@ def aws_tools() -> Path:
 class S3Server:
     """moto behind a proxy that counts fetched objects and can spoil them."""
 
-    def __init__(self, moto_port: int) -> None:
+    def __init__(self, moto_port: int, programs: Path) -> None:
+        #: The folder of the program `aws` that is loaded once, for PATH.
+        self.programs = programs
         #: Keys of the objects whose content was requested, in order.
         self.fetched: List[str] = []
         #: How to spoil the answer to a request for an object, by key: "corrupt", "corrupt once", "deny", "hang".
@@ -141,28 +154,64 @@ class _Proxy(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def serve_s3() -> Iterator[S3Server]:
-    """Starts the server, and ends it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [str(aws_tools() / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
-    moto = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    server = S3Server(port)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                server.ask("GET", "/")
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "moto starts"
-                time.sleep(0.1)
+    """Starts the server, and a folder with the AWS CLI; ends both."""
+    [port] = free_ports(1)
+    with contextlib.ExitStack() as stack:
+        # Short, for the path of a socket.
+        programs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aws-")))
+        moto = [str(aws_tools() / "moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+        # So that an upload in parts need not be large.
+        stack.enter_context(_background(moto, {"S3_UPLOAD_PART_MIN_SIZE": "1024"}))
+        stack.enter_context(_aws_cli(programs))
+        server = S3Server(port, programs)
+        stack.callback(server.proxy.server_close)
+        stack.callback(server.proxy.shutdown)
+        _until(lambda: server.ask("GET", "/"), "moto starts")
         yield server
+
+
+@contextlib.contextmanager
+def _aws_cli(programs: Path) -> Iterator[None]:
+    """Makes the program `aws`, which asks a process that has loaded the AWS CLI: see aws_cli_server.py."""
+    module = Path(__file__).with_name("aws_cli_server.py")
+    address = str(programs / "socket")
+    program = programs / "aws"
+    program.write_text(
+        f"#!{aws_python()} -IBS\n"
+        f"import sys\nsys.path.insert(0, {str(module.parent)!r})\n"
+        f"from aws_cli import call\nsys.exit(call({address!r}))\n"
+    )
+    program.chmod(0o755)
+    words = [aws_python(), str(module), address]
+    with _background(words, {"PYTHONPATH": str(aws_tools().parent)}), socket.socket(
+        socket.AF_UNIX, socket.SOCK_SEQPACKET
+    ) as probe:
+        _until(lambda: probe.connect(address), "the AWS CLI is loaded")
+        yield
+
+
+@contextlib.contextmanager
+def _background(words: Sequence[str], environment: Dict[str, str]) -> Iterator[None]:
+    """A program that runs for as long as the block, and no longer than this process."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(tied(words), stdout=quiet, stderr=quiet, env={**os.environ, **environment})
+    try:
+        yield
     finally:
-        server.proxy.shutdown()
-        server.proxy.server_close()
-        moto.kill()
-        moto.wait()
+        process.kill()
+        process.wait()
+
+
+def _until(attempt: Callable[[], object], what: str) -> None:
+    """Waits until something can be done."""
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            attempt()
+            return
+        except OSError:
+            assert time.monotonic() < deadline, what
+            time.sleep(0.02)
 
 
 def _handler(server: S3Server) -> type:
@@ -203,7 +252,7 @@ def _handler(server: S3Server) -> type:
                     return
                 if mischief == "corrupt once":
                     del server.mischief[key]
-                content = bytes(byte ^ 1 for byte in content)
+                content = content.translate(SPOILED)
             self._answer(answer.status, headers, content)
 
         def _answer(self, status: int, headers: Dict[str, str], content: bytes) -> None:

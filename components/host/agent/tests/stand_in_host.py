@@ -1,12 +1,13 @@
 """A host with the stand-in of Triton: what a deployment has installed there, and what it then calls."""
 
+import compileall
 import contextlib
 import itertools
 import json
 import os
+import py_compile
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from agent.server.process import runtime_processes
 from agent.server.record import Run, read_run
 from agent.server.settings import read_settings
 from agent.server.supervision import read_supervisor
+from free_ports import free_ports
 
 SOURCE = Path(__file__).resolve().parent.parent
 RUNTIME = "triton-0.0.1-stand-in"
@@ -33,17 +35,12 @@ def build_agent(folder: Path) -> Path:
     sources = folder / "sources"
     shutil.copytree(SOURCE / "agent", sources / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(SOURCE / "__main__.py", sources)
+    # Compiled, as on a host.
+    compileall.compile_dir(
+        sources, quiet=1, legacy=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
     zipapp.create_archive(sources, folder / "agent", interpreter=f"{PYTHON} -I")
     return folder / "agent"
-
-
-def free_ports(count: int) -> List[int]:
-    """Ports that nobody listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for entry in sockets:
-            entry.bind(("127.0.0.1", 0))
-        return [entry.getsockname()[1] for entry in sockets]
 
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:

@@ -15,7 +15,7 @@ from agent import engines, programs
 from agent.commands import run
 from agent.engines import Options, Shape, Target, builder_fault, engine_key, last_step, trtexec_arguments
 from agent.errors import HostError
-from s3_server import ROOT, S3Server, aws_tools
+from s3_server import ROOT, S3Server
 from stand_in_machine import Machine
 
 #: Stand-ins for Docker with a builder, and for nvidia-smi.
@@ -511,7 +511,7 @@ def shared(workshop: Workshop, s3_server: S3Server) -> Shared:
     s3_server.mischief.clear()
     for variable, value in s3_server.environment.items():
         workshop.machine.set(variable, value)
-    workshop.machine.set("PATH", f"{BUILDER}:{aws_tools()}:{os.environ['PATH']}")
+    workshop.machine.set("PATH", f"{BUILDER}:{s3_server.programs}:{os.environ['PATH']}")
     return Shared(workshop, s3_server)
 
 

@@ -14,7 +14,8 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from agent import directory as directory_module
 from agent.errors import HostError
-from stand_in_host import Host, eventually, free_ports
+from free_ports import free_ports
+from stand_in_host import Host, eventually
 
 MEGABYTE = 1 << 20
 

@@ -83,7 +83,7 @@ def model(machine: Machine, s3_server: S3Server) -> Model:
     s3_server.mischief.clear()
     for variable, value in s3_server.environment.items():
         machine.set(variable, value)
-    machine.set("PATH", f"{aws_tools()}:{os.environ['PATH']}")
+    machine.set("PATH", f"{s3_server.programs}:{os.environ['PATH']}")
     model = Model(machine, s3_server)
     model.put("1/model.py", b"the code\n")
     model.put("1/weights.bin", bytes([7]) * 300_000)
@@ -214,20 +214,23 @@ def test_what_was_changed_on_the_host_is_put_right_by_the_next_fetch(model: Mode
 
 
 def test_an_object_in_parts_is_compared_with_the_etag_of_its_parts(model: Model) -> None:
-    parts = [bytes([1]) * (5 << 20), bytes([2]) * (5 << 20), b"the end"]
+    parts = [bytes([1]) * (5 << 10), bytes([2]) * (5 << 10), b"the end"]
     model.server.put_in_parts(BUCKET, "team/scale/1/large.bin", parts)
     etag = md5(b"".join(hashlib.md5(part).digest() for part in parts)) + "-3"
     model.objects["1/large.bin"] = (b"".join(parts), etag)
     assert "1/large.bin" in model.fetched("v1")
-    assert f"{etag} {(10 << 20) + 7} - parts:{5 << 20} 1/large.bin\n" in model.record("v1")
+    assert f"{etag} {(10 << 10) + 7} - parts:{5 << 10} 1/large.bin\n" in model.record("v1")
     assert model.fetched("v2") == []
     model.server.mischief["team/scale/1/large.bin"] = "corrupt"
     shutil.rmtree(model.store)
     model.refused("v1", r"s3:.*large\.bin arrived corrupt: .*", "check the network")
 
 
-def test_a_large_object_is_fetched_in_parts_and_checked_as_well(model: Model) -> None:
-    model.put("1/huge.bin", bytes([3]) * (70 << 20))
+def test_a_large_object_is_fetched_in_parts_and_checked_as_well(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "LARGE_BYTES", 10 << 20)
+    model.put("1/huge.bin", bytes([3]) * (18 << 20))
     assert model.fetched("v1").count("1/huge.bin") > 1
 
 
@@ -288,6 +291,8 @@ def test_a_model_whose_disk_was_emptied_is_fetched_as_it_was(model: Model) -> No
 def agents_of(machine: Machine, model: Model, digest: str) -> "subprocess.Popen[bytes]":
     """The real agent, which fetches in a process of its own."""
     machine.install_agent()
+    # Each call is a process of its own, as on a host.
+    machine.set("PATH", f"{aws_tools()}:{os.environ['PATH']}")
     process = subprocess.Popen(
         [str(machine.directory.agent), "fetch"], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -533,6 +538,7 @@ def test_the_cli_of_a_host_with_a_proxy_asks_the_instance_itself_directly(
 
 
 def test_the_real_cli_reaches_loopback_past_a_proxy(machine: Machine, model: Model) -> None:
+    machine.set("PATH", f"{aws_tools()}:{os.environ['PATH']}")
     # Nobody listens there.
     for variable in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
         machine.set(variable, "http://127.0.0.1:9")

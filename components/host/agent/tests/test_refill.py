@@ -11,7 +11,7 @@ import pytest
 from agent.commands import run
 from agent.directory import point_link
 from agent.errors import HostError
-from s3_server import S3Server, aws_tools
+from s3_server import S3Server
 from stand_in_machine import Machine
 from test_instance_store import INSTANCE_STORE, Disks
 
@@ -83,7 +83,7 @@ class Host:
 def host(machine: Machine, s3: S3Server) -> Iterator[Host]:
     for variable, value in s3.environment.items():
         machine.set(variable, value)
-    machine.set("PATH", f"{machine.folder / 'programs'}:{aws_tools()}:{os.environ['PATH']}")
+    machine.set("PATH", f"{machine.folder / 'programs'}:{s3.programs}:{os.environ['PATH']}")
     disks = Disks(machine)
     disks.add(INSTANCE_STORE)
     found = Host(machine, disks, s3)

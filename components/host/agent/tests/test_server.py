@@ -13,7 +13,8 @@ from agent.errors import HostError
 from agent.processes import process_start
 from agent.server.settings import read_settings
 from agent.server.supervision import read_supervisor
-from stand_in_host import RUNTIME, Host, eventually, free_ports
+from free_ports import free_ports
+from stand_in_host import RUNTIME, Host, eventually
 
 
 def test_starts_serves_and_stops(host: Host) -> None:
