@@ -18,9 +18,16 @@ from .commands import Request
 from .console import progress
 from .errors import HostError
 from .programs import Finished
+from .signature import MissingVerifierError, SignatureError, require_signed
 from .units import as_root, require_root
 
-PACKAGE = "https://amazoncloudwatch-agent.s3.amazonaws.com/ubuntu/amd64/latest/amazon-cloudwatch-agent.deb"
+SERVER = "https://amazoncloudwatch-agent.s3.amazonaws.com"
+PACKAGE = f"{SERVER}/ubuntu/amd64/latest/amazon-cloudwatch-agent.deb"
+
+#: The key that Amazon signs the package with. It comes from the same server, so only its fingerprint counts:
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
+KEY = f"{SERVER}/assets/amazon-cloudwatch-agent.gpg"
+FINGERPRINT = "937616F3450B7D806CBD9725D58167303B789C72"
 
 
 class Agent:
@@ -51,23 +58,40 @@ def installation() -> Agent:
     return Agent(Path(os.environ.get("XSCHED_TRITON_AGENT", "/opt/aws/amazon-cloudwatch-agent")))
 
 
-def install(address: str) -> None:
-    """Installs the agent's package."""
+def install(address: str, key_address: str) -> None:
+    """Installs the agent's package, if Amazon has signed it."""
     progress("installing Amazon's CloudWatch agent")
-    descriptor, name = tempfile.mkstemp(suffix=".deb")
-    os.close(descriptor)
-    package = Path(name)
-    try:
+    # Nobody else can write there between the check and the installation.
+    with tempfile.TemporaryDirectory() as folder:
+        package, signature, key = (Path(folder) / name for name in ("agent.deb", "agent.deb.sig", "key"))
         download(address, package)
-        installed = as_root(["dpkg", "-i", name])
+        download(f"{address}.sig", signature)
+        download(key_address, key)
+        require_signature(package, signature, key, address)
+        installed = as_root(["dpkg", "-i", str(package)])
         if not installed.ok:
             progress((installed.out + installed.err).rstrip())
             raise HostError(
                 "the CloudWatch agent cannot be installed",
                 "see the lines above; it is for Debian and Ubuntu",
             )
-    finally:
-        package.unlink()
+
+
+def require_signature(package: Path, signature: Path, key: Path, address: str) -> None:
+    try:
+        require_signed(package, signature, key, FINGERPRINT)
+    except MissingVerifierError as error:
+        raise HostError(
+            f"the signature of the CloudWatch agent's package cannot be checked: {error}",
+            "sudo apt-get install gpgv, or use a machine image with the agent,"
+            " such as AWS's Deep Learning AMI",
+        ) from None
+    except SignatureError as error:
+        raise HostError(
+            f"the CloudWatch agent's package from {address} is not as Amazon has signed it, so it is not installed:"
+            f" {error}",
+            "see what is between this host and S3, such as a proxy or a mirror, and run this again",
+        ) from None
 
 
 def download(address: str, file: Path, *, attempts: int = 4, pause: float = 1) -> None:
@@ -100,7 +124,10 @@ def configure(request: Request) -> None:
     require_root()
     agent = installation()
     if not agent.installed:
-        install(os.environ.get("XSCHED_TRITON_AGENT_PACKAGE", PACKAGE))
+        install(
+            os.environ.get("XSCHED_TRITON_AGENT_PACKAGE", PACKAGE),
+            os.environ.get("XSCHED_TRITON_AGENT_KEY", KEY),
+        )
     texts = {agent.scrape: as_text(body["prometheus"]), agent.config: as_text(body["agent"])}
     if agent.runs_with(texts):
         return

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from agent import cloudwatch
+import signatures
+from agent import cloudwatch, signature
 from agent.commands import run
 from agent.errors import HostError
 from stand_in_machine import Machine
@@ -120,14 +121,73 @@ mkdir -p '{agent}/bin' && cp '{machine.folder}/control' '{program}'
 """,
     )
     monkeypatch.setattr(cloudwatch.time, "sleep", lambda _: None)
+    monkeypatch.setattr(cloudwatch, "FINGERPRINT", signatures.FINGERPRINT)
+    key = machine.folder / "keys.gpg"
+    key.write_text(signatures.KEYS)
+    machine.set("XSCHED_TRITON_AGENT_KEY", f"file://{key}")
     return machine.folder / "agent.deb"
 
 
+def offer(machine: Machine, package: Path, text: str, signed: bytes) -> None:
+    """Makes a package, and its signature, the one that is downloaded."""
+    package.write_text(text)
+    package.with_name(f"{package.name}.sig").write_bytes(signed)
+    machine.set("XSCHED_TRITON_AGENT_PACKAGE", f"file://{package}")
+
+
 def test_is_installed_if_it_is_missing(machine: Machine, no_agent: Path) -> None:
-    no_agent.write_text("a package")
-    machine.set("XSCHED_TRITON_AGENT_PACKAGE", f"file://{no_agent}")
+    offer(machine, no_agent, "a package", signatures.PACKAGE)
     configure(machine, CONFIGURATION)
     assert len(orders(machine)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "signed", "reason"),
+    [
+        ("another package", signatures.PACKAGE, "BAD signature"),
+        (
+            "a package",
+            signatures.BY_ANOTHER_KEY,
+            f"signed with the key .*, not with {signatures.FINGERPRINT}",
+        ),
+        ("a package", b"no signature", ""),
+        ("a package", b"", ""),
+    ],
+)
+def test_that_amazon_has_not_signed_is_not_installed(
+    machine: Machine, agent: Path, no_agent: Path, text: str, signed: bytes, reason: str
+) -> None:
+    machine.program("dpkg", '#!/bin/bash\ntouch "$MACHINE/installed"\n')
+    offer(machine, no_agent, text, signed)
+    with pytest.raises(
+        HostError, match=f"is not as Amazon has signed it, so it is not installed: .*{reason}"
+    ):
+        configure(machine, CONFIGURATION)
+    assert not (machine.folder / "installed").exists()
+
+
+def test_needs_a_key_that_can_be_read(machine: Machine, no_agent: Path) -> None:
+    offer(machine, no_agent, "a package", signatures.PACKAGE)
+    (machine.folder / "keys.gpg").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n!!!!\n")
+    with pytest.raises(HostError, match=r"is not as Amazon has signed it, .*its key cannot be read"):
+        configure(machine, CONFIGURATION)
+
+
+def test_is_not_installed_where_its_signature_cannot_be_checked(
+    machine: Machine, no_agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer(machine, no_agent, "a package", signatures.PACKAGE)
+    real = signature.call
+    monkeypatch.setattr(
+        signature, "call", lambda words, **more: real(["no-such-program", *words[1:]], **more)
+    )
+    with pytest.raises(HostError, match=r"cannot be checked: .*not found\nfix: sudo apt-get install gpgv"):
+        configure(machine, CONFIGURATION)
+
+
+def test_has_the_fingerprint_that_amazon_publishes() -> None:
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/verify-CloudWatch-Agent-Package-Signature.html
+    assert "9376 16F3 450B 7D80 6CBD  9725 D581 6730 3B78 9C72".replace(" ", "") == cloudwatch.FINGERPRINT
 
 
 def test_is_reported_as_missing(machine: Machine, no_agent: Path) -> None:
@@ -141,8 +201,7 @@ def test_is_reported_as_missing(machine: Machine, no_agent: Path) -> None:
 def test_a_package_that_does_not_fit_is_an_error(
     machine: Machine, no_agent: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    no_agent.write_text("something else")
-    machine.set("XSCHED_TRITON_AGENT_PACKAGE", f"file://{no_agent}")
+    offer(machine, no_agent, "something else", signatures.SOMETHING_ELSE)
     with pytest.raises(HostError, match="the CloudWatch agent cannot be installed"):
         configure(machine, CONFIGURATION)
     assert "not a package" in capsys.readouterr().err
