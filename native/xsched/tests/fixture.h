@@ -56,21 +56,27 @@ class DriverTest : public testing::Test {
 
 // Holds the first device for as long as it exists. A launch does not wait for
 // ever for a device that does nothing (Flight::PatienceNs), and a test may be
-// stopped for any time: what is seen of the limit in flight after TooLong says
-// nothing.
+// stopped for any time: what was seen of the limit in flight says nothing if it
+// is TooLong after that.
 class Held {
  public:
-  Held() : since_ns_(xsched::NowNs()) { simulated::Hold(true); }
+  // Launches whose times are known, or one whose time is not.
+  enum What { kKnown, kUnknown };
+
+  explicit Held(What what = kKnown)
+      : patience_ns_(what == kKnown ? 100000000 : 1000000000),
+        since_ns_(xsched::NowNs())
+  {
+    simulated::Hold(true);
+  }
   ~Held() { simulated::Hold(false); }
   Held(const Held&) = delete;
   Held& operator=(const Held&) = delete;
 
-  bool TooLong() const { return xsched::NowNs() - since_ns_ > kPatienceNs; }
+  bool TooLong() const { return xsched::NowNs() - since_ns_ > patience_ns_; }
 
  private:
-  // Of launches whose times are known.
-  static constexpr int64_t kPatienceNs = 100000000;
-
+  const int64_t patience_ns_;
   const int64_t since_ns_;
 };
 
