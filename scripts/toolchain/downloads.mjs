@@ -1,4 +1,5 @@
-// Downloads tools from the vendor.
+// Downloads tools from the vendor, and checks each archive before it is unpacked.
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Readable, Transform } from "node:stream";
@@ -11,17 +12,28 @@ import { NotThisWay, tools } from "./tools.mjs";
 /** Seconds without an answer or a byte after which the download server counts as unreachable. */
 const SERVER_TIMEOUT = 4;
 
+/** Repositories of the vendor whose releases have the same archives. */
+const REPOSITORIES = { command: "pulumi/pulumi-command", "docker-build": "pulumi/pulumi-docker-build" };
+const CLI_REPOSITORY = "pulumi/pulumi";
+
+function address(given, byDefault) {
+  return (given || byDefault).replace(/\/$/, "");
+}
+
 export class Downloads {
   constructor(cache, environment, log) {
     this.cache = cache;
     this.environment = environment;
     this.log = log;
-    this.releases = (environment.XSCHED_TRITON_PULUMI_RELEASES || "https://get.pulumi.com/releases").replace(
-      /\/$/,
-      "",
-    );
-    /** Why the download server is unreachable, once known: a closed network costs one timeout, not four. */
-    this.outOfReach = undefined;
+    this.releases = address(environment.XSCHED_TRITON_PULUMI_RELEASES, "https://get.pulumi.com/releases");
+    /**
+     * Another server than the archives', so that it takes two to deceive. GitHub computes a file's digest when the
+     * vendor uploads it, and nobody can change it afterwards:
+     * https://github.blog/changelog/2025-06-03-releases-now-expose-digests-for-release-assets/
+     */
+    this.digests = address(environment.XSCHED_TRITON_PULUMI_DIGESTS, "https://api.github.com/repos");
+    /** Why a server is unreachable, once known: a closed network costs one timeout, not four. */
+    this.outOfReach = new Map();
   }
 
   async find(name) {
@@ -32,23 +44,31 @@ export class Downloads {
     if (!system || !machine)
       throw new NotThisWay(`the vendor has none for ${process.platform} ${process.arch}`);
     if (kind === "provider") {
-      await this.unpack(`plugins/pulumi-resource-${provider}-v${version}-${system}-${machine}.tar.gz`, name, [
-        name,
-      ]);
+      const archive = `plugins/pulumi-resource-${provider}-v${version}-${system}-${machine}.tar.gz`;
+      await this.unpack({ archive, repository: REPOSITORIES[provider], version }, name, [name]);
       return;
     }
     // The CLI's download includes the hosts. Taking all three keeps them on the same release.
     const hosts = Object.keys(tools).filter((other) => tools[other].kind === "host");
     const archive = `sdk/pulumi-v${version}-${system}-${process.arch}.tar.gz`;
-    await this.unpack(archive, name, name === "pulumi" ? [name, ...hosts] : [name]);
+    const release = { archive, repository: CLI_REPOSITORY, version };
+    await this.unpack(release, name, name === "pulumi" ? [name, ...hosts] : [name]);
   }
 
   /** Takes those of `members` that the archive contains; `name` must be one of them. */
-  async unpack(archive, name, members) {
+  async unpack({ archive, repository, version }, name, members) {
     const url = `${this.releases}/${archive}`;
     const file = path.join(this.cache.temporary, path.basename(archive));
     const folder = `${file}.unpacked`;
-    await this.fetch(url, file);
+    const published = await this.publishedDigest(repository, version, path.basename(archive));
+    const received = await this.fetch(url, file);
+    if (received !== published) {
+      fs.rmSync(file);
+      const what = `${url} is not what ${repository} has published (sha256 ${received}, not ${published}); it is not unpacked`;
+      // What is tried next may work, and then nobody would hear of it.
+      this.log(`warning: ${what}`);
+      throw new NotThisWay(what);
+    }
     fs.mkdirSync(folder);
     const { code, output } = await run("tar", ["-xzf", file, "-C", folder], { env: this.environment });
     if (code !== 0) throw new NotThisWay(`${url} does not unpack: ${lastLines(output)}`);
@@ -65,8 +85,41 @@ export class Downloads {
     }
   }
 
-  async fetch(url, file) {
-    if (this.outOfReach) throw new NotThisWay(this.outOfReach);
+  /** The SHA-256 digest of a file of a release. */
+  async publishedDigest(repository, version, name) {
+    const url = `${this.digests}/${repository}/releases/tags/v${version}`;
+    const { assets } = await this.request(url, (response) => response.json());
+    const found = assets?.find((asset) => asset.name === name)?.digest;
+    const digest = /^sha256:([0-9a-f]{64})$/.exec(found ?? "")?.[1];
+    if (digest === undefined) throw new NotThisWay(`${url} has no sha256 digest of ${name}`);
+    return digest;
+  }
+
+  /** Writes what is at an address into a file, and returns its SHA-256 digest. */
+  fetch(url, file) {
+    return this.request(url, async (response, expectMore) => {
+      const progress = new Progress(this.log, `downloading ${url}`);
+      const total = Number(response.headers.get("content-length"));
+      const hash = createHash("sha256");
+      let received = 0;
+      const count = new Transform({
+        transform(chunk, _encoding, done) {
+          expectMore();
+          hash.update(chunk);
+          received += chunk.length;
+          progress.update(total > 0 ? `${Math.floor((100 * received) / total)} %` : `${received >> 20} MiB`);
+          done(null, chunk);
+        },
+      });
+      await pipeline(Readable.fromWeb(response.body), count, fs.createWriteStream(file));
+      return hash.digest("hex");
+    });
+  }
+
+  /** Asks a server, and has `read` take its answer; it must call `expectMore` as the answer comes in. */
+  async request(url, read) {
+    const { origin } = new URL(url);
+    if (this.outOfReach.has(origin)) throw new NotThisWay(this.outOfReach.get(origin));
     const abort = new AbortController();
     let timer;
     const expectMore = () => {
@@ -80,22 +133,12 @@ export class Downloads {
     try {
       const response = await fetch(url, { signal: abort.signal });
       if (!response.ok) throw new NotThisWay(`${url}: HTTP ${response.status}`);
-      const progress = new Progress(this.log, `downloading ${url}`);
-      const total = Number(response.headers.get("content-length"));
-      let received = 0;
-      const count = new Transform({
-        transform(chunk, _encoding, done) {
-          expectMore();
-          received += chunk.length;
-          progress.update(total > 0 ? `${Math.floor((100 * received) / total)} %` : `${received >> 20} MiB`);
-          done(null, chunk);
-        },
-      });
-      await pipeline(Readable.fromWeb(response.body), count, fs.createWriteStream(file));
+      return await read(response, expectMore);
     } catch (error) {
       if (error instanceof NotThisWay) throw error;
-      this.outOfReach = `${new URL(url).origin} is out of reach: ${error.cause?.message || error.message}`;
-      throw new NotThisWay(this.outOfReach);
+      const reason = `${origin} is out of reach: ${error.cause?.message || error.message}`;
+      this.outOfReach.set(origin, reason);
+      throw new NotThisWay(reason);
     } finally {
       clearTimeout(timer);
     }

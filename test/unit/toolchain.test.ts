@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -103,8 +104,15 @@ class Machine {
       .map((line) => path.basename(line.split(" ")[0] ?? ""));
   }
 
-  /** Serves archives made of the given files, by the path of their URL. */
-  async serve(archives: Record<string, Record<string, string>>): Promise<void> {
+  /**
+   * Serves archives made of the given files, by the path of their URL, and their digests.
+   *
+   * @param digestOf what is published of an archive in place of its digest; undefined for nothing
+   */
+  async serve(
+    archives: Record<string, Record<string, string>>,
+    digestOf: (body: Buffer) => string | undefined = sha256,
+  ): Promise<void> {
     const bodies = new Map<string, Buffer>();
     for (const [url, files] of Object.entries(archives)) {
       const folder = fs.mkdtempSync(path.join(this.folder, "archive-"));
@@ -115,6 +123,10 @@ class Machine {
       const { code } = await execute("tar", ["-czf", archive, "-C", folder, "."], process.env);
       assert.equal(code, 0);
       bodies.set(url, fs.readFileSync(archive));
+    }
+    const assets = [...bodies].map(([url, body]) => ({ name: path.basename(url), digest: digestOf(body) }));
+    for (const release of Object.values(RELEASES)) {
+      bodies.set(release, Buffer.from(JSON.stringify({ assets: [{ name: "SHA512SUMS" }, ...assets] })));
     }
     await this.listen((request, response) => {
       const body = bodies.get(request.url ?? "");
@@ -148,6 +160,7 @@ class Machine {
         PATH: this.bin,
         HOME: path.join(this.folder, "home"),
         XSCHED_TRITON_PULUMI_RELEASES: this.releases,
+        XSCHED_TRITON_PULUMI_DIGESTS: this.releases,
         ...environment,
       },
     );
@@ -178,6 +191,16 @@ function execute(command: string, args: string[], env: NodeJS.ProcessEnv) {
 const platform = { linux: "linux", darwin: "darwin" }[process.platform as "linux" | "darwin"];
 const cliArchive = `/sdk/pulumi-v${cliVersion}-${platform}-${process.arch}.tar.gz`;
 const commandArchive = `/plugins/pulumi-resource-command-v1.2.1-${platform}-${process.arch === "x64" ? "amd64" : "arm64"}.tar.gz`;
+
+/** Where GitHub describes the vendor's releases. */
+const RELEASES = {
+  cli: `/pulumi/pulumi/releases/tags/v${cliVersion}`,
+  command: "/pulumi/pulumi-command/releases/tags/v1.2.1",
+};
+
+function sha256(body: Buffer): string {
+  return `sha256:${createHash("sha256").update(body).digest("hex")}`;
+}
 
 describe("toolchain", () => {
   let machine: Machine;
@@ -231,7 +254,7 @@ describe("toolchain", () => {
     assert.equal(content(run, "pulumi-language-nodejs"), "host");
     assert.equal(content(run, "pulumi-resource-command"), "provider");
     assert.equal(run.found?.tools.pulumi?.from, machine.releases + cliArchive);
-    assert.deepEqual(machine.requests, [cliArchive, commandArchive]);
+    assert.deepEqual(machine.requests, [RELEASES.cli, cliArchive, RELEASES.command, commandArchive]);
     assert.deepEqual(machine.builds(), []);
   });
 
@@ -244,6 +267,49 @@ describe("toolchain", () => {
     assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
     assert.deepEqual(machine.builds(), ["pulumi-resource-command"]);
     assert.match(run.stderr, /building pulumi-resource-command with go/);
+  });
+
+  it("does not unpack what is not as the vendor has published it, and says so", async () => {
+    machine.installGo();
+    await machine.serve({ [commandArchive]: { "pulumi-resource-command": "swapped" } }, () =>
+      sha256(Buffer.from("the vendor's")),
+    );
+    const run = await machine.run("pulumi-resource-command");
+    assert.equal(content(run, "pulumi-resource-command"), "built-module pulumi-resource-command");
+    assert.match(
+      run.stderr,
+      /^warning: .*command-v1\.2\.1-.*\.tar\.gz is not what pulumi\/pulumi-command has published \(sha256 [0-9a-f]{64}, not [0-9a-f]{64}\); it is not unpacked$/m,
+    );
+    const kept = fs.readdirSync(path.join(machine.cache, "store"));
+    assert.deepEqual(
+      kept.filter((entry) => entry.endsWith(`${process.platform}-${process.arch}`)),
+      [],
+    );
+  });
+
+  for (const [what, digest] of [
+    ["without a digest", undefined],
+    ["with a digest of another kind", "sha1:0"],
+  ] as const) {
+    it(`does not download what is published ${what}`, async () => {
+      await machine.serve({ [commandArchive]: { "pulumi-resource-command": "provider" } }, () => digest);
+      const run = await machine.run("pulumi-resource-command");
+      assert.equal(run.code, 1);
+      assert.match(
+        run.stderr,
+        /download: .*\/tags\/v1\.2\.1 has no sha256 digest of pulumi-resource-command-v1/,
+      );
+      assert.deepEqual(machine.requests, [RELEASES.command]);
+    });
+  }
+
+  it("downloads nothing while its digest cannot be had", async () => {
+    await machine.serve({ [commandArchive]: { "pulumi-resource-command": "provider" } });
+    const digests = { XSCHED_TRITON_PULUMI_DIGESTS: "http://127.0.0.1:9" };
+    const run = await machine.runIn(machine.project, ["pulumi-resource-command"], digests);
+    assert.equal(run.code, 1);
+    assert.match(run.stderr, /download: http:\/\/127\.0\.0\.1:9 is out of reach/);
+    assert.deepEqual(machine.requests, []);
   });
 
   it("asks a server that is out of reach once, not for every tool", async () => {
