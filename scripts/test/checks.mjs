@@ -135,14 +135,8 @@ export function allChecks() {
       limit: LIMIT_OF_BUILDS,
     },
     ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
-    // Mostly waits for processes that start and end.
-    {
-      title: "agent",
-      needs: "python3",
-      words: ["bash", "scripts/test/agent.sh"],
-      uses: ["agent"],
-      fast: true,
-    },
+    // Keeps all cores busy for more than a minute, with processes that start and end.
+    { title: "agent", needs: "python3", words: ["bash", "scripts/test/agent.sh"], uses: ["agent"] },
     ...compiled().map((check) => ({ ...check, uses: ["compilers"], limit: LIMIT_OF_BUILDS })),
     ...engineTests(),
   ];

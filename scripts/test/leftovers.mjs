@@ -13,8 +13,8 @@ const INTERVAL = 50;
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-/** What `read` returns, or nothing of a process that has ended or is another user's. */
-function ofProcess(read) {
+/** What `read` returns, or nothing of what is gone or another user's. */
+function ifThere(read) {
   try {
     return read();
   } catch {
@@ -29,7 +29,7 @@ function processes() {
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .map((pid) => {
       // The program's name comes before the last parenthesis, and may have any characters.
-      const stat = ofProcess(() => fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
+      const stat = ifThere(() => fs.readFileSync(`/proc/${pid}/stat`, "latin1"));
       const [state = "Z", parent, , session] = stat.slice(stat.lastIndexOf(") ") + 2).split(" ");
       return { pid: Number(pid), state: state || "Z", parent: Number(parent), session: Number(session) };
     })
@@ -55,13 +55,13 @@ export class CheckFolder {
         // One look can miss a process that starts just then.
         for (const pid of found.filter((pid) => !signalled.has(pid))) {
           signalled.add(pid);
-          ofProcess(() => process.kill(pid, signal));
+          ifThere(() => process.kill(pid, signal));
         }
       }
     }
   }
 
-  /** Removes the folder and what is mounted in it. Call it when no process of the check is left. */
+  /** Removes the folder, and what is mounted or a disk in it. Call it when no process of the check is left. */
   remove() {
     const mounted = () => {
       const lines = fs.readFileSync("/proc/self/mounts", "utf8").split("\n");
@@ -70,6 +70,10 @@ export class CheckFolder {
       return lines.map((line) => unescaped(line.split(" ")[1] ?? "")).filter((point) => this.#holds(point));
     };
     for (const point of mounted().reverse()) spawnSync("umount", ["--lazy", point]);
+    for (const device of fs.readdirSync("/sys/block").filter((name) => /^loop\d+$/.test(name))) {
+      const file = ifThere(() => fs.readFileSync(`/sys/block/${device}/loop/backing_file`, "utf8"));
+      if (this.#holds(file.trimEnd())) spawnSync("losetup", ["--detach", `/dev/${device}`]);
+    }
     // Never delete the files of another file system.
     if (mounted().length > 0) return;
     try {
@@ -86,12 +90,12 @@ export class CheckFolder {
   #processes(session) {
     const all = processes();
     const marked = (pid) => {
-      const variables = ofProcess(() => fs.readFileSync(`/proc/${pid}/environ`, "latin1")).split("\0");
+      const variables = ifThere(() => fs.readFileSync(`/proc/${pid}/environ`, "latin1")).split("\0");
       if (variables.some((entry) => entry.startsWith("TMPDIR=") && this.#holds(entry.slice(7)))) return true;
-      const words = ofProcess(() => fs.readFileSync(`/proc/${pid}/cmdline`, "latin1"));
+      const words = ifThere(() => fs.readFileSync(`/proc/${pid}/cmdline`, "latin1"));
       return (
         words.includes(`${this.path}/`) ||
-        ["cwd", "exe"].some((link) => this.#holds(ofProcess(() => fs.readlinkSync(`/proc/${pid}/${link}`))))
+        ["cwd", "exe"].some((link) => this.#holds(ifThere(() => fs.readlinkSync(`/proc/${pid}/${link}`))))
       );
     };
     const found = new Set(

@@ -30,13 +30,19 @@ describe("npm test", () => {
   const runs = (pid: string) => fs.existsSync(`/proc/${pid}`) && !/^State:\tZ/m.test(state(pid));
   const state = (pid: string) => fs.readFileSync(`/proc/${pid}/status`, "utf8");
 
-  /** A check's processes have ended, and its temporary folder is gone with what was mounted there. */
+  /** A check's processes have ended, and its temporary folder is gone with what was mounted or a disk there. */
   const assertNothingLeft = (...processes: string[]) => {
     for (const name of processes) assert.ok(!runs(written(name)), `${name} runs`);
     const folder = written("folder");
     assert.match(path.basename(folder), /^xt-/);
     assert.ok(!fs.existsSync(folder), `${folder} is there`);
     assert.ok(!fs.readFileSync("/proc/mounts", "utf8").includes(folder), `${folder} has mounts`);
+    const loops = fs
+      .readdirSync("/sys/block")
+      .map((device) => `/sys/block/${device}/loop/backing_file`)
+      .filter((file) => fs.existsSync(file))
+      .map((file) => fs.readFileSync(file, "utf8"));
+    assert.ok(!loops.join().includes(folder), `${folder} has a loop device`);
   };
 
   before(() => {
@@ -67,6 +73,8 @@ describe("npm test", () => {
        cp "$(command -v sleep)" "$TMPDIR/server"
        mkdir "$TMPDIR/a disk"
        mount -t tmpfs none "$TMPDIR/a disk" 2>/dev/null && touch "$TMPDIR/a disk/file"
+       truncate --size 1M "$TMPDIR/image"
+       losetup --find "$TMPDIR/image" 2>/dev/null
        sleep 60 & echo $! > background
        (setsid sleep 60 & echo $! > session)
        (env --ignore-environment setsid "$TMPDIR/server" 60 & echo $! > clean)
