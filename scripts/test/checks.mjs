@@ -92,6 +92,7 @@ function lintAndUnit() {
       words: ["shellcheck", "-s", "bash", ...projectFiles("*.sh"), ".ci/run"],
       fast: true,
     },
+    { title: "lock file", words: [process.execPath, "scripts/lint/lock.mjs"], fast: true },
     { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
     { title: "clang-format", needs: "clang-format-14", words: ["bash", "scripts/lint/cpp.sh"], fast: true },
   ];
