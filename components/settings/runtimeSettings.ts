@@ -7,6 +7,7 @@ import {
   defaulted,
   integer,
   keyOf,
+  list,
   object,
   optional,
   plain,
@@ -173,6 +174,19 @@ const stackBuild = object({
   },
 });
 
+/** A folder in a container that its programs may write to. */
+const containerFolder = text({
+  allowed: "the absolute path of a folder in the container",
+  example: "/opt/models/cache",
+  refuse(folder) {
+    if (!/^(\/[A-Za-z0-9._@+-]+)+$/.test(folder) || /\/\.\.?(\/|$)/.test(folder)) {
+      return "give an absolute path without . and .., of letters, digits and . _ @ + -";
+    }
+    // What the kernel and the deployment mount there.
+    return /^\/(proc|sys|dev|xsched-triton)(\/|$)/.test(folder) ? "choose another folder" : undefined;
+  },
+});
+
 /** How a container is run, whatever its image. */
 export const containerOptions = {
   drainSeconds: defaulted(
@@ -180,6 +194,11 @@ export const containerOptions = {
     0,
     "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
     { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
+  ),
+  writablePaths: defaulted(
+    list(containerFolder, { allowed: "a list of folders in the container" }),
+    [],
+    "Folders in the container that models write to, besides `/tmp`, `/var/tmp`, `/run`, `/root` and `/home`. Everything else is read-only. What is written there lasts as long as the container.",
   ),
 };
 

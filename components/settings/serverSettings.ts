@@ -140,7 +140,8 @@ export const tritonServerInputs = object({
     refusePortClash(server, at);
     for (const key of Object.keys({ ...imageFields, ...containerOptions })) {
       const value = keyOf(raw, key);
-      if (value !== undefined && value !== 0 && keyOf(raw, "image") === undefined) {
+      const isUsual = value === undefined || value === 0 || (Array.isArray(value) && value.length === 0);
+      if (!isUsual && keyOf(raw, "image") === undefined) {
         at.at(key).faultShown(
           "(given without an image)",
           "a container's option only with image",

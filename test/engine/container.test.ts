@@ -91,6 +91,18 @@ describe("the container runtime on a real Docker", function () {
     assert.deepEqual(bindings.trim().split(" "), ["127.0.0.1", "127.0.0.1", "127.0.0.1"]);
   });
 
+  it("lets the container write to a few folders only, and do nothing that root may", async () => {
+    const [name = ""] = await containers();
+    const inside = (script: string): Promise<string> => docker().ask("exec", name, "sh", "-c", script);
+    assert.match(
+      await inside("grep -E '^(CapEff|NoNewPrivs):' /proc/1/status"),
+      /^CapEff:\t0+\nNoNewPrivs:\t1$/m,
+    );
+    const writable =
+      "for place in / /opt /usr /xsched-triton/models /tmp /root; do touch $place/x 2>/dev/null && echo $place; done";
+    assert.equal(await inside(`${writable}; true`), "/tmp\n/root");
+  });
+
   it("changes nothing when nothing has changed", async () => {
     const before = await inspect("{{.Id}} {{.State.StartedAt}}");
     const { code, output } = await workspace.npm("up");
@@ -218,6 +230,7 @@ describe("the container runtime on a real Docker", function () {
     const { code, output } = await workspace.npm("down");
     requireSuccess({ code, output });
     assert.deepEqual(await containers(), []);
+    assert.equal(await docker().ask("volume", "ls", "--quiet"), "");
     assert.equal(await docker().ask("images", "--quiet", images.repository), "");
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
     assert.ok(!fs.existsSync(directory));

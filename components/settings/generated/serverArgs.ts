@@ -123,6 +123,13 @@ export interface TritonServerArgs {
    */
   drainSeconds?: pulumi.Input<number>;
   /**
+   * Folders in the container that models write to, besides `/tmp`, `/var/tmp`, `/run`, `/root` and
+   * `/home`. Everything else is read-only. What is written there lasts as long as the container.
+   * @default []
+   * @example ["/opt/models/cache"]
+   */
+  writablePaths?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
    * Whether Triton must refuse to become ready when its models would run unscheduled. Needs an image
    * that includes the XSched core; a process runs on the CPU and has nothing to schedule.
    * @default true on a GPU host, false for the runtime `process`

@@ -222,6 +222,14 @@ export interface RuntimeArgs {
    * @example 10
    */
   drainSeconds?: pulumi.Input<number>;
+  /**
+   * With kind container: Folders in the container that models write to, besides `/tmp`, `/var/tmp`,
+   * `/run`, `/root` and `/home`. Everything else is read-only. What is written there lasts as long as
+   * the container.
+   * @default []
+   * @example ["/opt/models/cache"]
+   */
+  writablePaths?: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /** Settings of tritonserver. */

@@ -97,15 +97,26 @@ describe("arguments of the components", () => {
   it("of a container need an image", () => {
     const registry = { username: "deployer", password: pulumi.secret("hidden") };
     assert.throws(
-      () => new api.TritonServer("edge", { directory: "/d", models: [], registry, drainSeconds: 5 }),
+      () =>
+        new api.TritonServer("edge", {
+          directory: "/d",
+          models: [],
+          registry,
+          drainSeconds: 5,
+          writablePaths: ["/cache"],
+        }),
       {
-        message: `2 faults in the arguments of TritonServer edge
+        message: `3 faults in the arguments of TritonServer edge
 
   registry: (given without an image)
     allowed: a container's option only with image
     fix: add image, or remove it
 
   drainSeconds: (given without an image)
+    allowed: a container's option only with image
+    fix: add image, or remove it
+
+  writablePaths: (given without an image)
     allowed: a container's option only with image
     fix: add image, or remove it
 `,

@@ -4,7 +4,7 @@ import { renderStartOptions } from "../../../components/server/startOptions";
 import { LogLevel, type ServerOptions } from "../../../components/settings";
 import { parsed } from "../settings/context";
 
-const DEFAULTS = { ...parsed({}).server, drainSeconds: 0, schedulerRequired: undefined };
+const DEFAULTS = { ...parsed({}).server, drainSeconds: 0, writablePaths: [], schedulerRequired: undefined };
 const IMAGE = `registry.example/triton@sha256:${"0".repeat(64)}`;
 
 describe("renderStartOptions", () => {
@@ -21,6 +21,7 @@ describe("renderStartOptions", () => {
       address: "127.0.0.1",
       exitTimeoutSeconds: 30,
       drainSeconds: 0,
+      writablePaths: [],
       logMegabytes: 20,
       loadTimeoutSeconds: 300,
       schedulerRequired: "onGpu",

@@ -154,9 +154,8 @@ def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> N
     # The supervisor starts it again: Docker would start it without its models.
     assert option(words, "--restart") == ["no"]
     assert option(words, "--publish") == ["127.0.0.1:9000:9000", "127.0.0.1:9001:9001", "127.0.0.1:9002:9002"]
-    assert option(words, "--mount") == [
-        f'type=bind,"source={docker.directory.models}",target=/xsched-triton/models,readonly'
-    ]
+    bound = [mount for mount in option(words, "--mount") if mount.startswith("type=bind")]
+    assert bound == [f'type=bind,"source={docker.directory.models}",target=/xsched-triton/models,readonly']
     assert option(words, "--stop-timeout") == ["40"]
     assert option(words, "--shm-size") == ["1g"]
     assert option(words, "--log-opt") == ["max-size=10m", "max-file=2"]
@@ -201,6 +200,17 @@ def test_gives_the_container_any_gpus_and_the_limits_that_nvidia_recommends(dock
     assert words[words.index("--gpus") : words.index(IMAGE)] == expected
 
 
+def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
+    words = docker.launch(writablePaths=["/opt/cache", "/tmp"])
+    assert option(words, "--cap-drop") == ["ALL"]
+    assert option(words, "--security-opt") == ["no-new-privileges"]
+    assert option(words, "--pids-limit") == ["32768"]
+    assert "--read-only" in words[: words.index(IMAGE)]
+    volumes = [mount for mount in option(words, "--mount") if mount.startswith("type=volume")]
+    places = ("/home", "/opt/cache", "/root", "/run", "/tmp", "/var/tmp")
+    assert volumes == [f"type=volume,target={place}" for place in places]
+
+
 def test_leaves_a_container_time_to_drain(docker: Docker) -> None:
     words = docker.launch(drainSeconds=15)
     assert "XSCHED_TRITON_DRAIN_SECONDS=15" in words
@@ -218,7 +228,10 @@ def test_lets_requests_in_flight_finish_before_it_removes_the_container(docker: 
     write_settings(docker.directory, docker.settings)
     run(docker.directory, "drain", ["30"])
     calls = [words for words in docker.calls() if words[0] in ("stop", "rm")]
-    assert calls[:2] == [["stop", "-t", "40", docker.runtime.name], ["rm", "--force", docker.runtime.name]]
+    assert calls[:2] == [
+        ["stop", "-t", "40", docker.runtime.name],
+        ["rm", "--force", "--volumes", docker.runtime.name],
+    ]
     assert docker.runtime.remains() == []
 
 

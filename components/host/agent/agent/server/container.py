@@ -23,6 +23,11 @@ CONTAINER_DIRECTORY = "/xsched-triton"
 #: Where the image keeps what it knows about its Triton; see images/triton/entrypoint.sh.
 CONTAINER_STATE = "/tmp/xsched-triton"
 
+#: Where programs in the container may write: temporary files, and caches in a home.
+_WRITABLE = ("/tmp", "/var/tmp", "/run", "/root", "/home")
+#: Processes and threads. Far more than any server needs, far fewer than a machine has.
+_MOST_PROCESSES = 32768
+
 #: Seconds for an answer of Docker that needs no work. A Docker that is busy with an image can be slow.
 _SOON = 60
 
@@ -115,7 +120,7 @@ class ContainerRuntime:
 
         :raises HostError: if Docker does not
         """
-        docker("rm", "--force", self.name)
+        docker("rm", "--force", "--volumes", self.name)
         forget_key(self._directory)
         started = call(
             ["docker", "run", *self.options(), self._settings.image, "tritonserver", *self.arguments()]
@@ -143,6 +148,16 @@ class ContainerRuntime:
             *("--label", f"xsched-triton.directory={self._directory.path}"),
             *("--mount", f'type=bind,"source={models}",target={CONTAINER_DIRECTORY}/models,readonly'),
         ]
+        # Triton needs nothing that root may do beyond its own files, and what a model runs shall not get it.
+        options += [
+            *("--cap-drop", "ALL"),
+            *("--security-opt", "no-new-privileges"),
+            *("--pids-limit", str(_MOST_PROCESSES)),
+            "--read-only",
+        ]
+        for path in sorted({*_WRITABLE, *settings.writable_paths}):
+            # A volume has what the image has there, and goes with the container.
+            options += ["--mount", f"type=volume,target={path}"]
         for port in (settings.http_port, settings.grpc_port, settings.metrics_port):
             options += ["--publish", f"{published}:{port}:{port}"]
         options += [
@@ -220,7 +235,7 @@ class ContainerRuntime:
         return [] if found.ok and not found.out.strip() else [0]
 
     def clear(self) -> None:
-        docker("rm", "--force", self.name)
+        docker("rm", "--force", "--volumes", self.name)
         self._forget_wait()
         self._state = {}
         self.link_log()

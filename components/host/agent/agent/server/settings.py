@@ -44,6 +44,8 @@ class Settings(NamedTuple):
     load_timeout_seconds: int
     #: When models must not run unscheduled: "always", "onGpu" or "never".
     scheduler_required: str
+    #: Folders in a container that models write to, besides the usual ones.
+    writable_paths: List[str]
     #: Further arguments of tritonserver.
     arguments: List[str]
 
@@ -124,9 +126,10 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
     for name in ("kind", "runtime", "image", "address"):
         if not isinstance(values.get(name, ""), str):
             raise HostError(f"the server setting {name} is '{values[name]}'", "use a text")
-    arguments = values.get("arguments", [])
-    if not isinstance(arguments, list) or not all(isinstance(word, str) for word in arguments):
-        raise HostError(f"the server setting arguments is '{arguments}'", "use a list of texts")
+    for name in ("arguments", "writablePaths"):
+        words = values.get(name, [])
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise HostError(f"the server setting {name} is '{words}'", "use a list of texts")
     required = values.get("schedulerRequired", "onGpu")
     if required not in _REQUIREMENTS:
         raise HostError(
@@ -143,6 +146,7 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
             "image": "",
             "scheduler_required": "onGpu",
             "arguments": [],
+            "writable_paths": [],
             **{known[name]: value for name, value in values.items()},
         }
     )
