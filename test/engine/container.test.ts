@@ -139,7 +139,7 @@ describe("the container runtime on a real Docker", function () {
     // A container cannot kill its own first process.
     const killer = ["--rm", "--pid", "host", "--network", "none", images.image("1")];
     await docker().ask("run", ...killer, "bash", "-c", 'kill -9 "$0"', pid ?? "");
-    const end = Date.now() + 30_000;
+    const end = Date.now() + 180_000;
     const servesAgain = async (): Promise<boolean> =>
       // Between two containers there is none to inspect.
       (await inspect("{{.State.StartedAt}}").catch(() => before)) !== before && (await everyModelServes());
