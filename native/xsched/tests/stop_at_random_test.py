@@ -80,7 +80,7 @@ class StopAtRandomTest(unittest.TestCase):
         self.assertEqual(left_behind(name.encode()), [])
 
     def test_child_that_the_program_stops_stays_stopped(self):
-        self.assertEqual(self.run_stopped(120, sys.executable, "-B", SELF, "leader"), 0)
+        self.assertEqual(self.run_stopped(300, sys.executable, "-B", SELF, "leader"), 0)
 
 
 if __name__ == "__main__":
