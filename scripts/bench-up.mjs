@@ -2,15 +2,22 @@
 // backend: `pulumi up` against `pulumi up`, and `npm run up` (which also asks the server what it serves) against an npm
 // script that only calls `pulumi up`. All without type checks, taking turns.
 // Run it after `npm run up`: npm run bench:up [-- ROUNDS]
+// With many models, see bench-models.mjs: npm run bench:up -- --models N [ROUNDS]
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
+import { benchModels, median } from "./bench-models.mjs";
 import { ensureTools } from "./toolchain.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
-const rounds = Number(process.argv[2] ?? 7);
+const words = process.argv.slice(2);
+if (words[0] === "--models") {
+  await benchModels(Number(words[1]), Number(words[2] ?? 3));
+  process.exit();
+}
+const rounds = Number(words[0] ?? 7);
 
 const UP = ["up", "--yes", "--skip-preview", "--stack"];
 
@@ -38,12 +45,6 @@ function seconds(words, folder, environment, program = "pulumi") {
   if (error) throw error;
   if (status !== 0) throw new Error(`${program} ${words.join(" ")} failed:\n${stdout}${stderr}`);
   return Number(process.hrtime.bigint() - started) / 1e9;
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 const tools = await ensureTools(undefined, { log: console.error });

@@ -83,7 +83,7 @@ class Login {
 }
 
 /** Free ports. All are held open until all have been found, so that they differ. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = await Promise.all(
     Array.from(
       { length: count },

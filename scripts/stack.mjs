@@ -73,6 +73,32 @@ async function checkLocks() {
 }
 
 /**
+ * Forgets what an update was doing when it was killed. Pulumi keeps it for somebody who looks whether it is done, and warns
+ * until then; but all that the stack "local" does can be done again at any time.
+ */
+function forgetInterruption({ name, environment, stateFile }) {
+  if (!fs.existsSync(stateFile)) return;
+  const { checkpoint } = JSON.parse(fs.readFileSync(stateFile, "utf8"));
+  const pending = checkpoint?.latest?.pending_operations ?? [];
+  if (pending.length === 0) return;
+  const operations = pending.map(({ resource, type }) => `${type} ${resource.urn.split("::").at(-1)}`);
+  console.error(
+    `The last update was killed while it was ${operations.join(", ")}. That is done again where needed.`,
+  );
+  const words = (command) => ["stack", command, "--stack", name];
+  const options = { cwd: ROOT, env: environment, encoding: "utf8", maxBuffer: 1024 ** 3 };
+  const exported = spawnSync("pulumi", words("export"), options);
+  if (exported.error) throw exported.error;
+  if (exported.status !== 0) throw new Error(`pulumi stack export: ${exported.stderr}`);
+  const { version, deployment } = JSON.parse(exported.stdout);
+  delete deployment.pending_operations;
+  const input = JSON.stringify({ version, deployment });
+  const imported = spawnSync("pulumi", words("import"), { ...options, input });
+  if (imported.error) throw imported.error;
+  if (imported.status !== 0) throw new Error(`pulumi stack import: ${imported.stderr}`);
+}
+
+/**
  * Pulumi would refuse to delete a protected resource, but only after deleting everything that depends on it: the machine
  * would be left without its server, its models and its alarms.
  */
@@ -101,7 +127,10 @@ async function main(argv) {
   const target = await openStack(stack);
   const { pulumi, unattended } = COMMANDS[command];
   const local = stack === "local";
-  if (local && (command === "up" || command === "down")) await checkLocks();
+  if (local && (command === "up" || command === "down")) {
+    await checkLocks();
+    forgetInterruption(target);
+  }
   if (!local && command === "down") refuseProtected(target, flags);
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);

@@ -64,6 +64,11 @@ export function agentRemoval(
   return ["sh", "-c", '[ ! -e "$1" ] || exec "$@"', "sh", ...agentCommand(location, command, ...words)];
 }
 
+/** Stops the server. It may still run where the folder, and the agent with it, is gone. */
+export function serverRemoval({ directory }: HostLocationArgs): pulumi.Input<string>[] {
+  return ["sh", "-c", textOf("stop-server.sh"), "stop-server.sh", pulumi.interpolate`${directory}/bin/agent`];
+}
+
 /**
  * What a command of the agent has answered.
  *

@@ -11,6 +11,7 @@ import {
   type HostLocationArgs,
   resolveLocation,
   resultOf,
+  serverRemoval,
 } from "../host";
 import {
   ComponentInputs,
@@ -71,7 +72,7 @@ export class TritonServer extends pulumi.ComponentResource {
         part: "server",
         // Another agent takes over the server that runs.
         run: agentCommand(location, "start", agentDigest()),
-        remove: agentRemoval(location, "stop"),
+        remove: serverRemoval(location),
         stdin: pulumi.all([options, image]).apply(([resolved, known]) => renderStartOptions(resolved, known)),
       },
       { parent: this, dependsOn: runtime },

@@ -42,7 +42,8 @@ const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
 const SECONDS = {
-  drift: 120,
+  drift: 130,
+  interrupted: 150,
   bench: 200,
   agent: 170,
   image: 200,

@@ -44,21 +44,21 @@ describe("what changes on a host behind the deployment's back, on the real engin
     assert.equal(status, 200);
   };
 
-  /** Ends everything that runs from the host's folder. */
+  /** Everything that runs from the host's folder. */
+  const ours = (): number[] =>
+    fs
+      .readdirSync("/proc")
+      .filter((entry) => /^\d+$/.test(entry))
+      .filter((entry) => {
+        try {
+          return fs.readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(host());
+        } catch {
+          return false; // It has ended meanwhile.
+        }
+      })
+      .map(Number);
+
   const killAll = async (): Promise<void> => {
-    const folder = host();
-    const ours = (): number[] =>
-      fs
-        .readdirSync("/proc")
-        .filter((entry) => /^\d+$/.test(entry))
-        .filter((entry) => {
-          try {
-            return fs.readFileSync(`/proc/${entry}/cmdline`, "utf8").includes(folder);
-          } catch {
-            return false; // It has ended meanwhile.
-          }
-        })
-        .map(Number);
     for (let left; (left = ours()).length > 0;) {
       for (const pid of left) {
         try {
@@ -151,5 +151,15 @@ describe("what changes on a host behind the deployment's back, on the real engin
     const last = await up();
     requireSuccess(last);
     assert.deepEqual(changesIn(last.output), []);
+  });
+
+  it("`down` of a folder that is gone ends the server that still runs", async () => {
+    fs.rmSync(host(), { recursive: true });
+    assert.ok(await triton.isReady("realtime"));
+    const down = await workspace.npm("down");
+    requireSuccess(down);
+    assert.match(down.output, /ending process \d+: it still runs from .*, which is gone/);
+    assert.deepEqual(ours(), []);
+    assert.ok(!fs.existsSync(host()));
   });
 });

@@ -216,6 +216,41 @@ def test_a_state_that_ends_the_server_leaves_the_former(host: Host) -> None:
     assert host.ready("scale")
 
 
+@pytest.mark.parametrize("wanted", ["the same", "the former", "another"])
+def test_the_former_state_comes_back_after_a_deployment_that_was_killed_when_the_new_one_ended_the_server(
+    host: Host, wanted: str
+) -> None:
+    former = host.store("scale")
+    host.serve(former)
+    # The link is at the new state when the server ends, and the deployment cannot put it back.
+    bad = host.store("scale", {"ends_at_load": 99})
+    deployment = host.spawn("serve", body={"models": [bad]})
+    eventually(lambda: linked(host.directory)["scale"] == bad["digest"])
+    deployment.kill()
+    deployment.communicate()
+    eventually(lambda: host.aside() == ["scale"] or host.ready("scale"))
+    if wanted == "the same":
+        # What `up` does first.
+        host.run("store", body={**host.stored})
+        eventually(lambda: _refused(host, bad))
+        assert linked(host.directory)["scale"] == former["digest"]
+    elif wanted == "the former":
+        host.serve(former)
+    else:
+        host.serve(host.store("scale"))
+    assert host.ready("scale")
+    assert host.aside() == []
+    host.kill_server()
+    assert host.ready("scale")
+
+
+def _refused(host: Host, model: Dict[str, str]) -> bool:
+    """Whether a deployment ends with what a model has done; it may be tried once more."""
+    with pytest.raises(HostError, match=r"ended the server|is set aside") as raised:
+        host.serve(model)
+    return "still serves" in raised.value.fix and host.ready("scale")
+
+
 def test_of_models_loaded_together_the_one_that_ends_the_server_is_found(host: Host) -> None:
     good = [host.store(f"good{number}") for number in range(3)]
     bad = host.store("bad", {"ends_at_load": 99})

@@ -23,6 +23,7 @@ from .wanted import (
     linked,
     load_order,
     parse_wanted,
+    read_noted,
     read_wanted,
     write_wanted,
 )
@@ -50,6 +51,18 @@ def serve(request: Request) -> Dict[str, Any]:
     return {"models": [{"name": model.name, "version": triton.model_version(model.name)} for model in models]}
 
 
+def _served_last(directory: HostDirectory) -> List[Wanted]:
+    """The models that the repository links. Where the last deployment was killed before it noted what it had loaded,
+    the state that served before, if it is still stored."""
+    noted = {model.name: model for model in read_noted(directory)}
+    return [
+        noted[model.name]
+        if model.name in noted and (directory.store / model.name / noted[model.name].digest).is_dir()
+        else model
+        for model in read_wanted(directory)
+    ]
+
+
 def _require_server(directory: HostDirectory, settings: Settings) -> None:
     # One that has just ended is about to be started again by its supervisor.
     if not runtime_of(directory, settings).find() and read_supervisor(directory) is None:
@@ -72,12 +85,15 @@ class Change:
         self._triton = settings.triton(directory)
         self._conduct = ConductBook(directory)
         self._wanted = models
-        self._before = {model.name: model for model in read_wanted(directory)}
+        self._linked = linked(directory)
+        self._before = {model.name: model for model in _served_last(directory)}
         self._served = {name for name in self._before if self._triton.ready(name)}
         names = {model.name for model in models}
         #: Those of the models before that stay.
         self._staying = [model for model in self._before.values() if model.name in names]
         self._changing = {model.name: model for model in models if self._differs(model)}
+        #: Those that are set aside and not tried again.
+        self._unusable: List[Wanted] = []
         #: What is wrong, one sentence a model.
         self.failures: List[str] = []
         self._still_served = True
@@ -111,12 +127,16 @@ class Change:
             ended = self._load(waiting)
             self._settle([model for model in waiting if ended.get(model.name, _WHOLE).lost], run)
             waiting = [model for model in waiting if model.name not in ended]
+        for model in self._unusable:
+            self._keep_former(model)
         self._put_priorities_back()
         self._note()
 
     def _differs(self, model: Wanted) -> bool:
         before = self._before.get(model.name)
         if before is None or before.digest != model.digest or model.name not in self._served:
+            return True
+        if self._linked.get(model.name) != model.digest:
             return True
         if restored_note(self._directory, model.name, model.digest).exists():
             return True
@@ -128,7 +148,7 @@ class Change:
         """A model that has ended the server is tried again once: the fault may have been elsewhere."""
         conduct = self._conduct.of(model.name, model.digest)
         if conduct.aside and (conduct.load_crashes > 1 or conduct.crashes > 1):
-            self._fail(model, f"it is set aside: {conduct.aside}", model.name in self._served)
+            self._unusable.append(model)
             return False
         if conduct.aside:
             self._conduct.update(model.name, model.digest, aside="")
@@ -264,6 +284,18 @@ class Change:
         for name in reversed(dependents(model.name, self._staying)):
             if name in self._served and name not in self._changing and not self._triton.ready(name):
                 loader.load(self._before[name])
+
+    def _keep_former(self, model: Wanted) -> None:
+        """Fails a model that is set aside. A deployment that was killed while the model ended the server has left its
+        link at that state: the one that served before comes back."""
+        previous = self._before.get(model.name)
+        if previous is not None and self._linked.get(model.name) != previous.digest:
+            self._link(previous)
+            with self._directory.lock("loads"):
+                if self._loader().load(previous).ok:
+                    self._served.add(model.name)
+        aside = self._conduct.of(model.name, model.digest).aside
+        self._fail(model, f"it is set aside: {aside}", model.name in self._served)
 
     def _put_priorities_back(self) -> None:
         """What somebody has set in the running scheduler ends with the next deployment, without a reload."""

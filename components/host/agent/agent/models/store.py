@@ -16,7 +16,7 @@ from ..console import progress
 from ..directory import HostDirectory, require_path_segment, write_file
 from ..disk import is_full, no_space, says_full
 from ..errors import HostError
-from .wanted import linked
+from .wanted import linked, read_noted
 
 #: What tools leave in a folder. Never part of a model: Triton would take a folder for a version.
 IGNORED = frozenset({"__pycache__", ".git", ".DS_Store", ".ipynb_checkpoints"})
@@ -189,9 +189,10 @@ def _link_files(files: Path, staging: Path, config: str) -> None:
 
 
 def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:
-    """Removes what neither serves nor was asked for."""
+    """Removes what neither serves, nor did when the last deployment ended, nor was asked for."""
     active: Optional[str] = linked(directory).get(model)
-    kept = {*kept, *([active] if active else [])}
+    noted = [entry.digest for entry in read_noted(directory) if entry.name == model]
+    kept = {*kept, *noted, *([active] if active else [])}
     for entry in (directory.store / model).iterdir():
         # What is noted of an entry goes with it.
         noted = entry.name.endswith((".manifest", ".restored"))
