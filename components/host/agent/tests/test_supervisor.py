@@ -348,6 +348,30 @@ def test_a_model_that_ends_the_server_at_its_first_load_is_set_aside_at_once(sce
     assert read_marks(scene.directory) == []
 
 
+def test_a_model_that_the_python_backend_gave_up_gets_a_second_chance(scene: Scene) -> None:
+    """As on a machine that is too busy to start its process in time."""
+    scene.models("late", "good")
+    first = mark(scene, "late")
+
+    def load() -> None:
+        if scene.runtime.launches > 1:
+            return
+        scene.runtime.log = (
+            "terminate called after throwing an instance of 'boost::interprocess::lock_exception'\n"
+        )
+        first()
+
+    scene.loads["late"] = load
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        assert scene.aside == []
+        assert scene.triton.loaded == {"late", "good"}
+        assert scene.runtime.launches == 2
+
+    scene.play(steps())
+
+
 def test_a_model_that_has_served_gets_a_second_chance_last_and_alone(scene: Scene) -> None:
     scene.models("bad", "good")
     scene.conduct.update("bad", "1", served=True)

@@ -41,6 +41,9 @@ _LOOK = 0.1
 _LOOK_AT_FLOOD = 0.002
 #: Seconds between the end of a server and the start of the next; twice as many after each further end.
 _FIRST_DELAY = 0.25
+#: Triton's Python backend looks every second whether the process of a model is well. It gives up one that did not get a
+#: processor in time, and while it cleans up after it, this exception ends the server (seen with r24.10, load 40).
+_GAVE_UP = "boost::interprocess::lock_exception"
 #: A server that has run this long starts again at once.
 _STEADY_SECONDS = 60
 _LONGEST_DELAY = 10
@@ -71,6 +74,8 @@ class Supervisor:
         self._told = False
         self._delay = _FIRST_DELAY
         self._began = time.monotonic()
+        #: Where the log of the server that runs begins, or what of it this supervisor has seen.
+        self._log_mark = runtime.log_mark()
         #: Whether the record of the run is written: a disk may have been full.
         self._written = True
         #: Models that were being loaded when the server ended: they come last, one at a time.
@@ -172,6 +177,7 @@ class Supervisor:
     def _launch(self) -> bool:
         self.note("starting tritonserver")
         self._began = time.monotonic()
+        self._log_mark = self._runtime.log_mark()
         try:
             self._runtime.launch()
         except (HostError, OSError) as error:
@@ -323,8 +329,10 @@ class Supervisor:
         conduct = self._conduct.of(mark.model, mark.digest)
         crashes = conduct.load_crashes + 1
         what = "did not finish loading" if mark.late else "ended the server while it was loaded"
-        # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory.
-        aside = f"it {what}{' twice' if crashes > 1 else ''}" if crashes > 1 or not conduct.served else ""
+        # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory. So
+        # does one that the Python backend has given up on a busy machine.
+        chance = conduct.served or _GAVE_UP in self._runtime.log_since(self._log_mark)
+        aside = f"it {what}{' twice' if crashes > 1 else ''}" if crashes > 1 or not chance else ""
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
         self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
 
