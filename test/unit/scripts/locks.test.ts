@@ -61,7 +61,7 @@ describe("locks of a state", () => {
     try {
       const [text] = (await once(parent.stdout, "data")) as [Buffer];
       const zombie = Number(text);
-      while (!fs.readFileSync(`/proc/${zombie}/stat`, "utf8").includes(') Z ')) await setTimeout(10);
+      while (!fs.readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z ")) await setTimeout(10);
       const left = lock(zombie, now());
       assert.deepEqual(files(readLocks(state).left), [left]);
     } finally {
