@@ -31,7 +31,8 @@ export function serverAt(
   }
   if (url === undefined)
     throw new UserError('the stack "local" is not deployed', "run npm run up, or give --url");
-  return { api: new RemoteApi(url), journal: new Journal(journals, url) };
+  const api = new RemoteApi(url, process.env.XSCHED_TRITON_CONTROL_KEY);
+  return { api, journal: new Journal(journals, url) };
 }
 
 /** How requests reach a server. */

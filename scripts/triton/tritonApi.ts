@@ -75,7 +75,11 @@ const ANSWER_TIMEOUT_MS = 30_000;
 
 /** A Triton at a URL, with no known stack behind it. */
 export class RemoteApi extends TritonApi {
-  public constructor(public readonly place: string) {
+  /** @param key the key to the server's control, if that is locked */
+  public constructor(
+    public readonly place: string,
+    private readonly key: string | undefined,
+  ) {
     super();
   }
 
@@ -87,7 +91,7 @@ export class RemoteApi extends TritonApi {
       throw new UserError(
         `Triton at ${this.place} did not load the model "${model}": ${answer.body}`,
         answer.status === 403
-          ? "measure the stack itself, without --url: only its host has the key to the server's control"
+          ? "measure the stack itself, without --url, or set XSCHED_TRITON_CONTROL_KEY to the key in server/control-key of its host's folder"
           : "start Triton with --model-control-mode=explicit, as a stack does",
       );
     }
@@ -103,6 +107,7 @@ export class RemoteApi extends TritonApi {
       const response = await fetch(new URL(path, this.place), {
         method,
         body,
+        ...(this.key && { headers: { "xsched-triton-control": this.key } }),
         signal: AbortSignal.timeout(timeout),
       });
       return { status: response.status, body: await response.text() };
