@@ -39,7 +39,7 @@ const serverFields = {
   address: defaulted(
     listenAddress,
     "127.0.0.1",
-    "Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP: whoever reaches it can use and unload the models, so keep it private.",
+    "Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP: whoever reaches it can use the models and, in a container, also unload them, so keep it private.",
     { example: "0.0.0.0" },
   ),
   logLevel: defaulted(logLevel, "info", "How much Triton logs.", { cost: "`verbose` costs throughput" }),

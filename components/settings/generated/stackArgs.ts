@@ -251,7 +251,7 @@ export interface ServerArgs {
   metricsPort?: pulumi.Input<number>;
   /**
    * Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP:
-   * whoever reaches it can use and unload the models, so keep it private.
+   * whoever reaches it can use the models and, in a container, also unload them, so keep it private.
    * @default "127.0.0.1"
    * @example "0.0.0.0"
    */
