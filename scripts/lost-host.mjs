@@ -5,6 +5,7 @@ import fs from "node:fs";
 
 import { runOverSsh } from "./over-ssh.mjs";
 import { privateKey, stackOutputs } from "./stack-host.mjs";
+import { resourcesOf } from "./stack-state.mjs";
 import { UsageError } from "./stack-target.mjs";
 
 /**
@@ -82,19 +83,6 @@ function sshProblem(ssh, stack) {
   if (error) throw error;
   // Another status is that of the command: we are in.
   return status === 255 ? stderr.trim().split("\n").at(-1) : undefined;
-}
-
-/** The resources in a stack's state. */
-export function resourcesOf(stack) {
-  const { status, stdout, stderr, error } = spawnSync("pulumi", ["stack", "export", "--stack", stack.name], {
-    cwd: stack.root,
-    env: stack.environment,
-    encoding: "utf8",
-    maxBuffer: 1024 ** 3,
-  });
-  if (error) throw error;
-  if (status !== 0) throw new Error(`pulumi stack export: ${stderr}`);
-  return JSON.parse(stdout).deployment.resources ?? [];
 }
 
 /** Whether a resource is the folder of a host (components/host/tritonHost.ts). */

@@ -5,9 +5,10 @@ import os from "node:os";
 import { setTimeout } from "node:timers/promises";
 
 import { readLocks } from "./locks.mjs";
-import { adviseOnHost, forgetHost, requireHost, resourcesOf } from "./lost-host.mjs";
+import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
+import { exportState, importState, resourcesOf } from "./stack-state.mjs";
 import { LOCAL_STATE, openStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
 
@@ -76,7 +77,8 @@ async function checkLocks() {
  * Forgets what an update was doing when it was killed. Pulumi keeps it for somebody who looks whether it is done, and warns
  * until then; but all that the stack "local" does can be done again at any time.
  */
-function forgetInterruption({ name, environment, stateFile }) {
+function forgetInterruption(stack) {
+  const { stateFile } = stack;
   if (!fs.existsSync(stateFile)) return;
   const { checkpoint } = JSON.parse(fs.readFileSync(stateFile, "utf8"));
   const pending = checkpoint?.latest?.pending_operations ?? [];
@@ -85,17 +87,9 @@ function forgetInterruption({ name, environment, stateFile }) {
   console.error(
     `The last update was killed while it was ${operations.join(", ")}. That is done again where needed.`,
   );
-  const words = (command) => ["stack", command, "--stack", name];
-  const options = { cwd: ROOT, env: environment, encoding: "utf8", maxBuffer: 1024 ** 3 };
-  const exported = spawnSync("pulumi", words("export"), options);
-  if (exported.error) throw exported.error;
-  if (exported.status !== 0) throw new Error(`pulumi stack export: ${exported.stderr}`);
-  const { version, deployment } = JSON.parse(exported.stdout);
+  const { version, deployment } = exportState(stack);
   delete deployment.pending_operations;
-  const input = JSON.stringify({ version, deployment });
-  const imported = spawnSync("pulumi", words("import"), { ...options, input });
-  if (imported.error) throw imported.error;
-  if (imported.status !== 0) throw new Error(`pulumi stack import: ${imported.stderr}`);
+  importState(stack, { version, deployment });
 }
 
 /**

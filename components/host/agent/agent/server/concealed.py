@@ -16,7 +16,6 @@ from typing import Any, Dict, Sequence
 
 #: linux/ptrace.h
 _TRACEME, _CONT, _DETACH = 0, 7, 17
-_WORD = struct.calcsize("P")
 #: Farthest below its strings that a stack has pointers to them: 8 bytes for each of tens of thousands.
 _TABLES = 1 << 20
 #: What the process list shows in place of such an argument.

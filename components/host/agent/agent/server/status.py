@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set, Tuple
 
 from ..commands import Request
 from ..directory import HostDirectory
@@ -109,16 +109,7 @@ def measure(request: Request) -> Dict[str, Any]:
             statistics = json.loads(answer.body)
         answer = http_request(settings.metrics_address, "GET", "/metrics", 10)
         metrics = answer.body if answer.ok else ""
-    queues: Any = None
-    problem = ""
-    try:
-        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
-        if found.ok:
-            queues = json.loads(found.out)
-        else:
-            problem = found.reason
-    except HostError as error:
-        problem = error.what
+    queues, problem = _queues(directory)
     return {
         # What happens between two measurements is divided by the time between them, whenever they arrive.
         "seconds": round(time.clock_gettime(time.CLOCK_BOOTTIME), 2),
@@ -172,19 +163,24 @@ def scheduler_words(directory: HostDirectory, words: List[str]) -> List[str]:
     return ["docker", "exec", runtime.name, "sh", "-c", _CONTROL, "xsched-ctl", *words]
 
 
-def queue_priorities(directory: HostDirectory) -> Dict[str, Set[int]]:
-    """The priorities of each model's queues in tritonserver, as its scheduler has them now; without one, nothing."""
+def _queues(directory: HostDirectory) -> Tuple[Any, str]:
+    """What the scheduler tells of its queues; or None, and why it does not."""
     try:
         found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
-    except HostError:
-        return {}
+    except HostError as error:
+        return None, error.what
+    return (json.loads(found.out), "") if found.ok else (None, found.reason)
+
+
+def queue_priorities(directory: HostDirectory) -> Dict[str, Set[int]]:
+    """The priorities of each model's queues in tritonserver, as its scheduler has them now; without one, nothing."""
+    found, _ = _queues(directory)
     priorities: Dict[str, Set[int]] = {}
-    if found.ok:
-        for queue in json.loads(found.out)["queues"]:
-            # MODEL/INSTANCE; without a name where a backend tells none.
-            model, _, instance = str(queue["name"]).partition("/")
-            if instance:
-                priorities.setdefault(model, set()).add(int(queue["priority"]))
+    for queue in found["queues"] if found is not None else []:
+        # MODEL/INSTANCE; without a name where a backend tells none.
+        model, _, instance = str(queue["name"]).partition("/")
+        if instance:
+            priorities.setdefault(model, set()).add(int(queue["priority"]))
     return priorities
 
 
