@@ -8,12 +8,15 @@ import threading
 import time
 from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
 
+#: The status of a program that took too long, as of timeout(1).
+TIMED_OUT = 124
+
 
 class Finished:
     """How a program ended."""
 
     def __init__(self, status: int, out: str, err: str) -> None:
-        #: Exit status; 124 if it took too long, as of timeout(1).
+        #: Exit status, or `TIMED_OUT`.
         self.status = status
         self.out = out
         self.err = err
@@ -58,7 +61,9 @@ def call(
     except subprocess.TimeoutExpired as expired:
         out = expired.stdout or ""
         return Finished(
-            124, out if isinstance(out, str) else out.decode("utf-8", "replace"), f"no answer in {seconds} s"
+            TIMED_OUT,
+            out if isinstance(out, str) else out.decode("utf-8", "replace"),
+            f"no answer in {seconds} s",
         )
     return Finished(finished.returncode, finished.stdout, finished.stderr)
 

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Iterator
+from typing import Any, Generator, Iterator
 
 import pytest
 
@@ -13,6 +13,16 @@ from agent.directory import HostDirectory  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
 from stand_in_host import Host, build_agent  # noqa: E402
 from stand_in_machine import Machine  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    """A test that fails shows the log of its server and supervisor."""
+    outcome = yield
+    report = outcome.get_result()
+    host = getattr(item, "funcargs", {}).get("host")
+    if report.when == "call" and report.failed and isinstance(host, Host):
+        report.sections.append(("log of the host", host.log[-4000:]))
 
 
 @pytest.fixture

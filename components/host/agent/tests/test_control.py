@@ -10,6 +10,7 @@ from typing import Any, Dict, List
 
 import pytest
 from agent.directory import HostDirectory
+from agent.errors import HostError
 from agent.processes import command_line
 from agent.server import concealed, control
 from agent.server.concealed import ConcealError, spawn
@@ -66,6 +67,17 @@ def test_nobody_else_sees_the_key(host: Host) -> None:
     assert not [word for word in command_line(pid) if key in word]
     written = [path for path in host.directory.path.glob("**/*") if path.is_file() and not path.is_symlink()]
     assert [path.name for path in written if key.encode() in path.read_bytes()] == ["control-key"]
+
+
+def test_a_release_that_does_not_answer_is_not_started_without_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "_HELP_SECONDS", 0.1)
+    program = tmp_path / "tritonserver"
+    program.write_text("#!/bin/sh\nexec sleep 30\n", "utf-8")
+    program.chmod(0o755)
+    with pytest.raises(HostError, match="did not answer within"):
+        control.can_lock(program, dict(os.environ))
 
 
 def test_a_release_without_the_lock_serves_without_it(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

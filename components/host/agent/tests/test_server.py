@@ -127,6 +127,13 @@ def test_ports_that_others_have_are_named(host: Host) -> None:
     assert host.server_pid == pid
 
 
+def _bind(entry: socket.socket, port: int) -> bool:
+    with contextlib.suppress(OSError):
+        entry.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
 def test_a_port_taken_while_the_server_was_down(host: Host) -> None:
     host.start()
     host.kill_supervisor()
@@ -134,7 +141,8 @@ def test_a_port_taken_while_the_server_was_down(host: Host) -> None:
     eventually(lambda: not host.servers)
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        other.bind(("127.0.0.1", host.settings["httpPort"]))
+        # A process that is about to end shows no program any more, and has its sockets still.
+        eventually(lambda: _bind(other, host.settings["httpPort"]))
         other.listen()
         with pytest.raises(HostError, match="httpPort"):
             host.run("resume")

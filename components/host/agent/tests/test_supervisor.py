@@ -570,6 +570,21 @@ def test_marks_of_loads_that_nobody_waits_for_any_more(scene: Scene) -> None:
     scene.play(steps())
 
 
+def test_the_mark_of_a_load_that_took_too_long_waits_for_the_end_of_the_server(scene: Scene) -> None:
+    """Whoever loaded it has written the mark, and is about to end the server."""
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        write_mark(scene.directory, Mark("slow", "1", 0, "", late=True))
+        write_mark(scene.directory, Mark("gone", "1", 1, "another"))
+        yield from scene.until(lambda: [entry.model for entry in read_marks(scene.directory)] == ["slow"])
+        scene.runtime.end()
+        yield from scene.until(lambda: not read_marks(scene.directory))
+
+    scene.play(steps())
+    assert ConductBook(scene.directory).of("slow", "1").load_crashes == 1
+
+
 def test_what_a_full_disk_has_kept_back_is_written_later(scene: Scene) -> None:
     full = [True]
     write = module.write_run

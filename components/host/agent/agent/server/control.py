@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Dict, List
 
 from ..directory import HostDirectory, write_file
-from ..programs import call
+from ..errors import HostError
+from ..programs import TIMED_OUT, call
 from ..triton import KEY_HEADER
 
 #: Triton's names of what is locked: loads, unloads and the list of models; shared memory, through which a client could
 #: read what is not its own; settings of the log and of traces, which name files that Triton writes.
 _LOCKED = "model-repository,shared-memory,logging,trace"
+#: Starting tritonserver reads hundreds of megabytes of libraries, on a cold disk.
+_HELP_SECONDS = 60
 _FLAGS = ("--http-restricted-api", "--grpc-restricted-protocol")
 
 
@@ -53,8 +56,16 @@ def renew_key(directory: HostDirectory) -> str:
 
 def can_lock(tritonserver: Path, environment: Dict[str, str]) -> bool:
     """Whether this release knows the lock. `--grpc-restricted-protocol` came with 23.05, `--http-restricted-api` with
-    23.12."""
-    shown = call([str(tritonserver), "--help"], seconds=20, environment=environment)
+    23.12.
+
+    :raises HostError: if it does not say so in time: a server must not start without its lock for that
+    """
+    shown = call([str(tritonserver), "--help"], seconds=_HELP_SECONDS, environment=environment)
+    if shown.status == TIMED_OUT:
+        raise HostError(
+            f"`{tritonserver} --help` did not answer within {_HELP_SECONDS} s",
+            "make room on this machine, or see why it hangs",
+        )
     return all(flag in shown.out + shown.err for flag in _FLAGS)
 
 

@@ -166,10 +166,14 @@ def await_service(directory: HostDirectory, settings: Settings) -> Optional[str]
 
     :returns: None if it serves; otherwise why not, which may be empty
     """
-    began = time.monotonic()
+    began = started = time.monotonic()
     announced = 0
+    number = None
     while True:
         run = read_run(directory)
+        if run is not None and run.number != number:
+            # Each start has the whole time: the one before may have ended while it loaded a model.
+            number, started = run.number, time.monotonic()
         waited = time.monotonic() - began
         if run is not None and run.phase == SERVING:
             return None
@@ -180,7 +184,7 @@ def await_service(directory: HostDirectory, settings: Settings) -> Optional[str]
         if read_supervisor(directory) is None:
             return "the supervisor has ended"
         lives = run is not None and run.lived
-        if not lives and waited >= settings.load_timeout_seconds:
+        if not lives and time.monotonic() - started >= settings.load_timeout_seconds:
             # On a disk that is full, nothing is written down.
             return None if settings.triton(directory).health() == Health.LIVE else "it did not answer in time"
         if waited >= announced + 5:

@@ -293,7 +293,8 @@ class Supervisor:
             answer = self._triton.request("GET", "/v2/models/stats", 5)
             if answer.ok:
                 self._worked |= _successful(answer.body)
-        left = [mark.model for mark in read_marks(self._directory) if not mark.loader_lives]
+        # A late one is for the end that is about to come.
+        left = [mark.model for mark in read_marks(self._directory) if not mark.late and not mark.loader_lives]
         if left:
             # Triton itself goes on with a load whose client has gone.
             going = self._triton.loading()
