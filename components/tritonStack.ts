@@ -22,7 +22,6 @@ import {
   ComponentInputs,
   isStackConfig,
   type KnownSettings,
-  modelRule,
   type SshConnectionArgs,
   stackRule,
   type TritonServerArgs,
@@ -155,11 +154,7 @@ export class TritonStack extends pulumi.ComponentResource {
     this.host = folder.location;
     this.endpoints = served.endpoints;
     this.models = pulumi.all(
-      models.map((model, index) =>
-        inputs
-          .resolve(modelRule, model, "models", index)
-          .apply(({ name: called, priority }) => ({ name: called, priority })),
-      ),
+      repository.models.map(({ name: called, priority }) => ({ name: called, priority })),
     );
     if (machine !== undefined && host.kind === "aws") {
       this.aws = accessTo(machine, host.user, server);

@@ -2,13 +2,11 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import * as pulumi from "@pulumi/pulumi";
-
 import { s3Location } from "../settings";
 import { readS3Model } from "./s3";
 
 /** The text of the `config.pbtxt` in a model's source, or undefined if there is none. */
-export function ownConfig(source: string): pulumi.Input<string | undefined> {
+export function ownConfig(source: string): string | undefined | Promise<string | undefined> {
   if (s3Location(source) !== undefined) {
     return readS3Model(source).then(({ config }) => config);
   }

@@ -22,6 +22,7 @@ import {
 } from "../settings";
 import { digestDirectory } from "./digest";
 import { modelDependencies } from "./config";
+import { withPrioritiesOfEnsembles } from "./ensemblePriorities";
 import { buildEngines, type DeliveredFiles } from "./engine";
 import { folderToTransfer } from "./modelFolder";
 import { modelDigest } from "./modelConfig";
@@ -82,9 +83,13 @@ export class ModelRepository extends pulumi.ComponentResource {
     const location = resolveLocation(inputs, inputs.known);
     const bucket = inputs.resolveOptional(bucketName, "bucket");
     const served = new Set(models.map(({ name: called }) => called));
-    this.models = models.map((model, index) => {
-      const { name: called, source, upload, engine } = model;
-      const settings = inputs.resolve(modelRule, model, "models", index);
+    const checked = withPrioritiesOfEnsembles(
+      models.map((model, index) => ({
+        model,
+        settings: inputs.resolve(modelRule, model, "models", index),
+      })),
+    );
+    this.models = checked.map(({ model: { name: called, source, upload, engine }, settings }) => {
       const hasEngine = engine !== undefined;
       const part: PartOfModel = (kind, opts) => {
         // No model's name has a slash. With the dash of earlier releases, a model could be called like another's part.

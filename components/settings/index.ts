@@ -5,7 +5,7 @@ export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstan
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
-export { ensembleSteps, NOT_FOR_ENSEMBLES } from "./ensemble";
+export { ensembleSteps, ensembleStepsOf, NOT_FOR_ENSEMBLES } from "./ensemble";
 export { type Fault, listFaults, SettingsError, show } from "./fault";
 export * from "./generated";
 export {
@@ -20,12 +20,14 @@ export {
 export {
   bucketName,
   type DynamicBatching,
+  givePriorities,
   type InstanceGroup,
   modelBucketInputs,
   modelRepositoryInputs,
   modelRule,
   type ModelSettings,
   servedModel,
+  takesPriority,
   type VersionPolicy,
   type WarmupInput,
   type WarmupSample,
@@ -46,4 +48,4 @@ export { type S3Location, s3Location } from "./s3Location";
 export { serverOptions, type ServerOptions, tritonServerInputs } from "./serverSettings";
 export { isStackConfig, readSettings, stackConfig } from "./stackConfig";
 export { type KnownSettings, type Settings, stackRule } from "./stackSettings";
-export { thisMachine } from "./thisMachine";
+export { inform, thisMachine } from "./thisMachine";

@@ -34,7 +34,6 @@ interface Node {
   readonly steps: readonly string[];
   /** Those of its `dependsOn` that are among the models. */
   readonly dependsOn: readonly string[];
-  readonly hasPriority: boolean;
 }
 
 type Graph = ReadonlyMap<string, Node>;
@@ -49,7 +48,7 @@ function readGraph(models: readonly unknown[], context: SettingsContext): Graph 
       if (typeof name !== "string" || names.indexOf(name) < index) return [];
       const steps = (stepsOf(model, context) ?? []).filter(among);
       const dependsOn = itemsOf(keyOf(model, "dependsOn")).filter(among);
-      return [[name, { index, name, steps, dependsOn, hasPriority: keyOf(model, "priority") !== undefined }]];
+      return [[name, { index, name, steps, dependsOn }]];
     }),
   );
 }
@@ -135,33 +134,35 @@ function refuseCircle(circle: readonly Node[], models: readonly unknown[], at: P
     );
 }
 
+/** What matters of a model for the priorities of others. */
+export interface PriorityNode {
+  readonly name: string;
+  /** Names of the models of its steps, if it is an ensemble. */
+  readonly steps: readonly string[];
+  /** Its own, if it has one: a number, or else it is known later. */
+  readonly priority: unknown;
+}
+
 /**
  * For each model that has no priority of its own and is a step of ensembles that have one, at its index: the ensemble
  * that it takes its priority from, which is the most urgent of them.
- *
- * @param priorityOf what is known of the priority of a model that has one; a number, or else it is known later
  */
-export function priorityGivers(
-  models: readonly unknown[],
-  priorityOf: (index: number) => unknown,
-  context: SettingsContext,
-): ReadonlyMap<number, number> {
-  const graph = readGraph(models, context);
+export function priorityGivers(models: readonly PriorityNode[]): ReadonlyMap<number, number> {
   const givers = new Map<number, number>();
-  const givePriority = (from: Node, to: Node, within: ReadonlySet<Node>): void => {
-    for (const name of to.steps) {
-      const step = graph.get(name);
-      if (step === undefined || step.hasPriority || within.has(step)) continue;
-      const earlier = givers.get(step.index);
-      if (earlier === undefined || isMoreUrgent(priorityOf(from.index), priorityOf(earlier))) {
-        givers.set(step.index, from.index);
+  const givePriority = (from: number, to: number, within: ReadonlySet<number>): void => {
+    for (const name of models[to]?.steps ?? []) {
+      const step = models.findIndex((model) => model.name === name);
+      if (step < 0 || models[step]?.priority !== undefined || within.has(step)) continue;
+      const earlier = givers.get(step);
+      if (earlier === undefined || isMoreUrgent(models[from]?.priority, models[earlier]?.priority)) {
+        givers.set(step, from);
       }
       givePriority(from, step, new Set([...within, step]));
     }
   };
-  for (const node of graph.values()) {
-    if (node.hasPriority) givePriority(node, node, new Set([node]));
-  }
+  models.forEach(({ priority }, index) => {
+    if (priority !== undefined) givePriority(index, index, new Set([index]));
+  });
   return givers;
 }
 

@@ -478,17 +478,63 @@ export const modelsRule = list(modelRule, {
   derive: withPrioritiesOfEnsembles,
 });
 
+/** Models without a priority of their own, as they were read: ensembles may give them one. */
+const TAKES_PRIORITY = new WeakSet<object>();
+
+/** Whether a model, as it was read, has no priority of its own. */
+export function takesPriority(model: object): boolean {
+  return TAKES_PRIORITY.has(model);
+}
+
 /** An ensemble runs nothing itself; its priority is meant for the models of its steps that have none of their own. */
 function withPrioritiesOfEnsembles(
   models: readonly ModelSettings[],
   raw: readonly unknown[],
-  at: Place,
+  { context }: Place,
 ): readonly ModelSettings[] {
-  const givers = priorityGivers(raw, (index) => models[index]?.priority, at.context);
+  const takes = raw.map((model) => keyOf(model, "priority") === undefined || isTaker(model));
+  const prioritized = givePriorities(
+    models,
+    takes,
+    (_, index) => stepsOf(raw[index], context),
+    context.inform,
+  );
+  prioritized.forEach((model, index) => {
+    if (takes[index] === true) TAKES_PRIORITY.add(model);
+  });
+  return prioritized;
+}
+
+function isTaker(model: unknown): boolean {
+  return typeof model === "object" && model !== null && takesPriority(model);
+}
+
+/**
+ * Gives those models of ensembles' steps that have no priority of their own the one of their ensemble.
+ *
+ * @param takes whether a model has none of its own, by index
+ * @param steps of a model that is an ensemble; undefined for others, or as long as that is not known
+ * @param inform tells the user about it
+ */
+export function givePriorities(
+  models: readonly ModelSettings[],
+  takes: readonly boolean[],
+  steps: (model: ModelSettings, index: number) => readonly string[] | undefined,
+  inform: (message: string) => void,
+): readonly ModelSettings[] {
+  const givers = priorityGivers(
+    models.map((model, index) => ({
+      name: model.name,
+      steps: steps(model, index) ?? [],
+      priority: takes[index] === true ? undefined : model.priority,
+    })),
+  );
   models.forEach((ensemble, index) => {
-    const takers = models.filter((_, taker) => givers.get(taker) === index);
+    const takers = models.filter(
+      ({ priority: before }, taker) => givers.get(taker) === index && before !== ensemble.priority,
+    );
     if (takers.length === 0) return;
-    at.context.inform(
+    inform(
       `priority of the ensemble ${ensemble.name} applies to those models of its steps that have none: ` +
         takers.map(({ name }) => name).join(", "),
     );

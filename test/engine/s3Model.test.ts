@@ -8,6 +8,24 @@ import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace
 
 const BUCKET = "weights-of-the-team";
 
+/** An ensemble of one step. */
+const SUMMARY = `
+platform: "ensemble"
+max_batch_size: 64
+input [ { name: "DAY" data_type: TYPE_FP32 dims: [ 1440 ] } ]
+output [ { name: "HOURLY" data_type: TYPE_FP32 dims: [ 24 ] } ]
+ensemble_scheduling {
+  step [
+    {
+      model_name: "batch"
+      model_version: -1
+      input_map { key: "MEASUREMENTS" value: "DAY" }
+      output_map { key: "HOURLY" value: "HOURLY" }
+    }
+  ]
+}
+`;
+
 describe("a model in S3 on the real engine", () => {
   let s3: S3Server;
   let workspace: Workspace;
@@ -54,7 +72,8 @@ describe("a model in S3 on the real engine", () => {
       }
       const batch = { name: "batch", source: "examples/models/batch" };
       const scale = { name: "scale", source: `s3://${BUCKET}/models/scale`, priority: 70 };
-      config.setIn(["config", "xsched-triton:models"], config.createNode([batch, scale]));
+      const summary = { name: "summary", source: `s3://${BUCKET}/models/summary`, priority: 30 };
+      config.setIn(["config", "xsched-triton:models"], config.createNode([batch, scale, summary]));
     });
   });
 
@@ -76,11 +95,17 @@ describe("a model in S3 on the real engine", () => {
   it("is fetched and served, at its priority", async () => {
     await put("config.pbtxt");
     await put("1/model.py");
+    await s3.put(BUCKET, "models/summary/config.pbtxt", SUMMARY);
+    await s3.put(BUCKET, "models/summary/1/notes.txt", "nothing to run\n");
     const { code, output } = await up();
     requireSuccess({ code, output });
-    assert.deepEqual(fetched(), ["models/scale/1/model.py"]);
+    assert.deepEqual(fetched(), ["models/scale/1/model.py", "models/summary/1/notes.txt"]);
     assert.match(await answer(21), /"data":\[42\.0\]/);
     assert.deepEqual(await triton.priority("scale"), { triton: "PRIORITY_MAX", xsched: "70" });
+  });
+
+  it("gives the models of its steps its priority, if it is an ensemble", async () => {
+    assert.deepEqual(await triton.priority("batch"), { triton: "PRIORITY_MAX", xsched: "30" });
   });
 
   it("is not fetched if unchanged, and changes nothing", async () => {

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 
 import type * as components from "../../../components";
-import { HOST_KEY, IMAGE, PRIVATE_KEY } from "../settings/context";
+import { ensemble, HOST_KEY, IMAGE, PRIVATE_KEY } from "../settings/context";
 
 const MODELS = path.resolve(__dirname, "../../../examples/models");
 
@@ -131,6 +131,27 @@ for (const preview of [true, false]) {
       const { config } = stdinOf("edge-models-batch") as { config: string };
       assert.match(config, /priority: PRIORITY_MIN/);
       assert.match(config, /key: "xsched_priority"\s+value \{\s+string_value: "-100"\s+\}/);
+    });
+
+    it("give the steps of an ensemble that is known only later its priority", async () => {
+      const later = pulumi.output(ensemble("batch", "realtime"));
+      const { models } = await deploy({
+        models: [
+          { name: "realtime", source: path.join(MODELS, "realtime"), priority: 1 },
+          { name: "batch", source: path.join(MODELS, "batch") },
+          { name: "both", source: path.join(MODELS, "batch"), config: later, priority: pulumi.output(-40) },
+        ],
+      });
+      const priorities = await new Promise((resolve) => {
+        models.apply(resolve);
+      });
+      assert.deepEqual(priorities, [
+        { name: "realtime", priority: 1 },
+        { name: "batch", priority: -40 },
+        { name: "both", priority: -40 },
+      ]);
+      const { config } = stdinOf("edge-models-batch") as { config: string };
+      assert.match(config, /string_value: "-40"/);
     });
 
     it("never pass the previous output or a trigger that a priority is part of", async () => {
