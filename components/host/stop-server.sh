@@ -1,6 +1,35 @@
 # stop-server.sh AGENT: stops the server of a host's folder, also if somebody has removed the folder, and the agent with it.
 [ ! -e "$1" ] || exec "$1" stop
 folder=${1%/bin/agent}
+# Units of systemd and a container, as the agent names them.
+name=xsched-triton-$(printf %s "$folder" | sha256sum | cut -c1-12)
+
+# Removes units of systemd, which would start again what is ended. Usage:
+# remove_units FOLDER PREFIX… with the words before each command: sudo, for the machine's own.
+remove_units() {
+  units=$1
+  shift
+  for unit in "$units/$name"-*.service; do
+    [ -e "$unit" ] || continue
+    echo "removing $unit: what it starts is gone" >&2
+    "$@" systemctl "$scope" disable --quiet --now "${unit##*/}"
+    "$@" rm -f "$unit"
+    "$@" systemctl "$scope" daemon-reload
+  done
+}
+
+# Tests have a folder of their own.
+system=${XSCHED_TRITON_UNITS:-/etc/systemd/system}
+scope=--system
+if [ "$(id -u)" -eq 0 ]; then
+  remove_units "$system" env
+else
+  remove_units "$system" sudo -n
+fi
+scope=--user
+XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
+export XDG_RUNTIME_DIR
+remove_units "$HOME/.config/systemd/user" env
 
 # Process ids of what runs from the folder. A program that is gone keeps its path: "/…/tritonserver (deleted)".
 running() {
@@ -25,8 +54,6 @@ for signal in TERM KILL; do
   done
 done
 
-# As the agent names it.
-container=xsched-triton-$(printf %s "$folder" | sha256sum | cut -c1-12)
-if command -v docker >/dev/null && docker container inspect "$container" >/dev/null 2>&1; then
-  docker rm --force "$container" >&2
+if command -v docker >/dev/null && docker container inspect "$name" >/dev/null 2>&1; then
+  docker rm --force "$name" >&2
 fi
