@@ -19,7 +19,8 @@ SERVICES = ("boot", "spot", "metrics")
 
 # A refill of the models can take minutes.
 ONCE = ["Type=oneshot", "RemainAfterExit=yes", "TimeoutStartSec=1800", "Restart=on-failure", "RestartSec=30"]
-ALWAYS = ["Restart=always", "RestartSec=5"]
+# The agent ends with 128 + 15 when it is told to end.
+ALWAYS = ["Restart=always", "RestartSec=5", "SuccessExitStatus=143"]
 
 
 def agent_digest(directory: HostDirectory) -> str:
