@@ -94,6 +94,11 @@ function lintAndUnit() {
       fast: true,
     },
     { title: "lock file", words: [process.execPath, "scripts/lint/lock.mjs"], fast: true },
+    {
+      title: "pip requirements",
+      words: [process.execPath, "scripts/lint/requirements.mjs", ...projectFiles("*requirements.txt")],
+      fast: true,
+    },
     { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
     { title: "clang-format", needs: "clang-format-14", words: ["bash", "scripts/lint/cpp.sh"], fast: true },
   ];
