@@ -8,7 +8,7 @@ cd "$here/../.."
 
 # shellcheck source=scripts/pinnedPythonTools.sh
 . "$here/../pinnedPythonTools.sh"
-folder=$(pinned_python_tools ruff scripts/lint/ruff.txt)
+folder=$(pinned_python_tools ruff scripts/lint/ruff-requirements.txt)
 
 if [ "${1:-}" = --fix ]; then
   "$folder/bin/ruff" check --fix --exit-zero --silent .

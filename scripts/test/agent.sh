@@ -10,7 +10,7 @@ cd "$here/../.."
 # shellcheck source=scripts/pinnedPythonTools.sh
 . "$here/../pinnedPythonTools.sh"
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-folder=$(pinned_python_tools "pytest-$version" scripts/test/pytest.txt)
+folder=$(pinned_python_tools "pytest-$version" scripts/test/pytest-requirements.txt)
 cd components/host/agent
 
 export PYTHONPATH=$folder PYTHONDONTWRITEBYTECODE=1
