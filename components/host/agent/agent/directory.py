@@ -58,6 +58,11 @@ class HostDirectory:
         """State of the server: exists while one is deployed."""
         return self.path / "server"
 
+    @property
+    def gateway(self) -> Path:
+        """State of the gateway: exists while one is deployed."""
+        return self.path / "gateway"
+
     @contextlib.contextmanager
     def lock(self, name: str, *, shared: bool = False, seconds: Optional[float] = None) -> Iterator[None]:
         """Holds the lock of this name. The kernel releases it when the process ends, however it ends.

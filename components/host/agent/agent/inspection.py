@@ -6,6 +6,7 @@ from typing import Dict, List, Optional
 from .commands import Request
 from .console import progress
 from .directory import HostDirectory
+from .gateway.record import find_fault as find_gateway_fault
 from .models.store import damaged
 from .models.wanted import linked, read_noted, read_wanted
 from .repairs import read_tokens
@@ -32,7 +33,7 @@ def inspect(request: Request) -> Dict[str, Dict[str, str]]:
 
 
 def find_faults(directory: HostDirectory) -> Dict[str, str]:
-    """What is wrong, by part: `agent`, `server`, `models`, or `model:NAME` for what is stored."""
+    """What is wrong, by part: `agent`, `server`, `gateway`, `models`, or `model:NAME` for what is stored."""
     faults: Dict[str, str] = {}
     if _is_edited(directory):
         faults["agent"] = "the agent has been changed on the host"
@@ -44,6 +45,9 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
         elif damaged(entry):
             faults[f"model:{model.name}"] = f"the stored model {model.name} has been changed on the host"
     settings = read_settings(directory)
+    gateway = find_gateway_fault(directory, settings is not None and settings.gateway)
+    if gateway is not None:
+        faults["gateway"] = gateway
     if settings is None:
         if wanted or directory.server.is_dir() or runtime_processes(directory, "tritonserver"):
             faults["server"] = "the record of the server is lost"
@@ -58,7 +62,7 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
     elif supervisor.program and supervisor.program != program_digest():
         faults["server"] = "the server's supervisor is another program"
     problem = None if "server" in faults else _served_otherwise(directory)
-    if faults or problem is not None:
+    if problem is not None or set(faults) - {"gateway"}:
         faults["models"] = problem or "models have to be served again"
     return faults
 

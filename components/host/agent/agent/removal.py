@@ -5,6 +5,7 @@ import shutil
 from .commands import Request
 from .console import progress
 from .errors import HostError
+from .gateway.lifecycle import remove as remove_gateway
 from .server.settings import read_settings
 
 #: What a deployment makes in a host's folder.
@@ -31,6 +32,7 @@ def remove(request: Request) -> None:
         return
     if read_settings(directory) is not None:
         raise HostError(f"a Triton server is still deployed in {directory.path}", "run 'stop' first")
+    remove_gateway(directory)
     for name in ("server", *OURS):
         path = directory.path / name
         try:

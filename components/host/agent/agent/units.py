@@ -193,7 +193,7 @@ class UserSystemd(Systemd):
 
 
 class Supervision(ABC):
-    """What keeps the supervisor of a folder's server running."""
+    """What keeps a supervisor of a folder running, of its server or of its gateway."""
 
     @abstractmethod
     def install(self, words: List[str]) -> None:
@@ -221,12 +221,13 @@ class Supervision(ABC):
 
 
 class UnitSupervision(Supervision):
-    """By a unit named "server"."""
+    """By a unit with the name of what is supervised."""
 
-    def __init__(self, directory: HostDirectory, systemd: Systemd) -> None:
+    def __init__(self, directory: HostDirectory, systemd: Systemd, name: str) -> None:
         self._directory = directory
+        self._name = name
         self.systemd = systemd
-        self.unit = unit_name(directory, "server")
+        self.unit = unit_name(directory, name)
 
     def _order(self) -> List[str]:
         """What the unit waits for."""
@@ -238,7 +239,7 @@ class UnitSupervision(Supervision):
 
     def text(self, words: Sequence[str]) -> str:
         return unit_text(
-            f"server of {self._directory.path}",
+            f"{self._name} of {self._directory.path}",
             words,
             # However often it ends: a supervisor that systemd gives up serves nobody.
             unit=[*self._order(), "StartLimitIntervalSec=0"],
@@ -282,8 +283,8 @@ class UnitSupervision(Supervision):
 class SystemUnit(UnitSupervision):
     """A unit of the machine."""
 
-    def __init__(self, directory: HostDirectory) -> None:
-        super().__init__(directory, MachineSystemd())
+    def __init__(self, directory: HostDirectory, name: str = "server") -> None:
+        super().__init__(directory, MachineSystemd(), name)
 
     def _order(self) -> List[str]:
         # An instance store is mounted by "boot", and one of the runtimes needs Docker. No "Wants": a network that never
@@ -302,8 +303,8 @@ class UserUnit(UnitSupervision):
 
     systemd: UserSystemd
 
-    def __init__(self, directory: HostDirectory) -> None:
-        super().__init__(directory, UserSystemd())
+    def __init__(self, directory: HostDirectory, name: str = "server") -> None:
+        super().__init__(directory, UserSystemd(), name)
 
     def permitted(self) -> bool:
         return self._directory.path.stat().st_uid == os.geteuid() and self.systemd.lingers()
@@ -317,12 +318,12 @@ def systemd_runs() -> bool:
     )
 
 
-def choose(directory: HostDirectory) -> Optional[Supervision]:
-    """What supervises the server of this folder on this machine; None if systemd cannot. What is installed stays the
-    choice, whatever the user may do today: two supervisors would fight over one server."""
+def choose(directory: HostDirectory, name: str = "server") -> Optional[Supervision]:
+    """What keeps the supervisor of this name running on this machine; None if systemd cannot. What is installed stays
+    the choice, whatever the user may do today: two supervisors would fight over one server."""
     if not systemd_runs():
         return None
-    choices: List[UnitSupervision] = [SystemUnit(directory), UserUnit(directory)]
+    choices: List[UnitSupervision] = [SystemUnit(directory, name), UserUnit(directory, name)]
     for choice in choices:
         if choice.installed():
             return choice

@@ -205,6 +205,7 @@ def statistics():
 PLAIN = {
     "v2": lambda: (200, {"name": "triton", "version": "2.51.0"}),
     "v2/health/live": lambda: (400 if "dead" in OPTIONS["stand-in"] else 200, ""),
+    "v2/health/ready": lambda: (200, ""),
     "v2/repository/index": lambda: (200, index()),
     "v2/models/stats": lambda: (200, {"model_stats": statistics()}),
     "metrics": lambda: (200, "nv_inference_count 1\n"),
@@ -241,27 +242,35 @@ def index():
 
 
 def serve_http(connection):
+    """Requests of one connection, as long as its client keeps it."""
     with contextlib.closing(connection), contextlib.suppress(OSError, ValueError):
-        data = b""
-        while b"\r\n\r\n" not in data:
-            received = connection.recv(65536)
-            if not received:
+        buffer = connection.makefile("rb")
+        while True:
+            lines = []
+            while not lines or lines[-1] != b"\r\n":
+                lines.append(buffer.readline())
+                if not lines[-1]:
+                    return
+            head = b"".join(lines)
+            found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
+            if found:
+                buffer.read(int(found.group(1)))
+            if "mute" in OPTIONS["stand-in"]:
+                threading.Event().wait()
+            status, answer = answer_http(head)
+            text = answer if isinstance(answer, str) else json.dumps(answer)
+            connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+            if re.search(rb"connection: *close", head, re.IGNORECASE):
                 return
-            data += received
-        head, _, body = data.partition(b"\r\n\r\n")
-        found = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-        while found and len(body) < int(found.group(1)):
-            body += connection.recv(65536)
-        if "mute" in OPTIONS["stand-in"]:
-            threading.Event().wait()
-        method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
-        found = re.search(rb"xsched-triton-control: *(\S+)", head, re.IGNORECASE)
-        if is_locked(path) and (found is None or found.group(1).decode() != key("http-restricted-api")):
-            status, answer = 403, {"error": "This API is restricted"}
-        else:
-            status, answer = respond(method, path)
-        text = answer if isinstance(answer, str) else json.dumps(answer)
-        connection.sendall(f"HTTP/1.1 {status} X\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
+
+
+def answer_http(head):
+    """Status and body."""
+    method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
+    found = re.search(rb"xsched-triton-control: *(\S+)", head, re.IGNORECASE)
+    if is_locked(path) and (found is None or found.group(1).decode() != key("http-restricted-api")):
+        return 403, {"error": "This API is restricted"}
+    return respond(method, path)
 
 
 def key(option):
@@ -304,38 +313,93 @@ def fields(data):
     return found
 
 
-def serve_grpc(connection):
-    with contextlib.closing(connection), contextlib.suppress(OSError):
-        buffer = connection.makefile("rb")
-        assert buffer.read(24).startswith(b"PRI * HTTP/2.0")
-        connection.sendall(frame(4, 0, 0, b""))
-        headers, body, ended = [], b"", False
-        decoder = Decoder()
-        while not ended:
-            head = buffer.read(9)
+class GrpcConnection:
+    """Calls of one client, which may be under way at the same time."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.buffer = connection.makefile("rb")
+        self.lock = threading.Lock()
+        self.decoder = Decoder()
+        self.headers = {}
+        self.bodies = {}
+
+    def send(self, data):
+        with self.lock:
+            self.connection.sendall(data)
+
+    def serve(self):
+        assert self.buffer.read(24).startswith(b"PRI * HTTP/2.0")
+        self.send(frame(4, 0, 0, struct.pack("!HI", 4, 2**31 - 1)) + frame(8, 0, 0, struct.pack("!I", 2**30)))
+        while True:
+            head = self.buffer.read(9)
             if len(head) < 9:
                 return
-            payload = buffer.read(int.from_bytes(head[:3], "big"))
-            kind, flags = head[3], head[4]
-            if kind == 4 and not flags & 1:
-                connection.sendall(frame(4, 1, 0, b""))
-            elif kind == 1:
-                headers = dict(decoder.decode(payload))
-            elif kind == 0:
-                body += payload
-            ended = kind in (0, 1) and flags & 1
-        given = headers.get("triton-grpc-protocol-xsched-triton-control", "")
-        status, message = 14, "This protocol is restricted"
-        if given == key("grpc-restricted-protocol"):
-            status, message = control(headers[":path"].rpartition("/")[2], body[5:])
-        opening = encode_literal(":status", "200") + encode_literal("content-type", "application/grpc")
-        connection.sendall(frame(1, 4, 1, opening))
-        if status == 0:
-            connection.sendall(frame(0, 0, 1, b"\0\0\0\0\0"))
-        closing = encode_literal("grpc-status", str(status)) + encode_literal("grpc-message", quote(message))
-        connection.sendall(frame(1, 5, 1, closing))
-        while connection.recv(65536):
-            """The client hangs up."""
+            payload = self.buffer.read(int.from_bytes(head[:3], "big"))
+            self.take(head[3], head[4], int.from_bytes(head[5:9], "big"), payload)
+
+    def take(self, kind, flags, stream, payload):
+        if kind == 4 and not flags & 1:
+            self.send(frame(4, 1, 0, b""))
+        elif kind == 6 and not flags & 1:
+            self.send(frame(6, 1, 0, payload))
+        elif kind == 1:
+            self.headers[stream] = dict(self.decoder.decode(payload[5:] if flags & 0x20 else payload))
+            self.bodies[stream] = bytearray()
+        elif kind == 0:
+            self.bodies[stream] += payload
+            if payload:
+                self.send(frame(8, 0, 0, struct.pack("!I", len(payload))))
+            if self.method(stream) == "ModelStreamInfer":
+                self.answer_parts(stream)
+        if kind in (0, 1) and flags & 1:
+            threading.Thread(target=self.finish, args=(stream,), daemon=True).start()
+
+    def method(self, stream):
+        return self.headers[stream][":path"].rpartition("/")[2]
+
+    def answer_parts(self, stream):
+        """Each message of a stream is answered as soon as it is there."""
+        body = self.bodies[stream]
+        while len(body) >= 5 and len(body) >= 5 + int.from_bytes(body[1:5], "big"):
+            length = 5 + int.from_bytes(body[1:5], "big")
+            self.open(stream)
+            self.send(frame(0, 0, stream, bytes(body[:length])))
+            del body[:length]
+
+    def open(self, stream):
+        if self.headers[stream].get("unanswered", True):
+            self.headers[stream]["unanswered"] = False
+            opening = encode_literal(":status", "200") + encode_literal("content-type", "application/grpc")
+            self.send(frame(1, 4, stream, opening))
+
+    def finish(self, stream):
+        with contextlib.suppress(OSError):
+            method = self.method(stream)
+            status, message, body = answer_grpc(method, self.headers[stream], bytes(self.bodies[stream][5:]))
+            self.open(stream)
+            if status == 0 and method != "ModelStreamInfer":
+                self.send(frame(0, 0, stream, b"\0" + struct.pack("!I", len(body)) + body))
+            closing = encode_literal("grpc-status", str(status)) + encode_literal(
+                "grpc-message", quote(message)
+            )
+            self.send(frame(1, 5, stream, closing))
+
+
+def serve_grpc(connection):
+    with contextlib.closing(connection), contextlib.suppress(OSError, KeyError):
+        GrpcConnection(connection).serve()
+
+
+def answer_grpc(method, headers, message):
+    """gRPC's status and message, and what is answered."""
+    if method in ("ServerLive", "ServerReady"):
+        return 0, "", b"\x08\x01"
+    if method in ("ModelInfer", "ModelStreamInfer"):
+        return 0, "", b""
+    if headers.get("triton-grpc-protocol-xsched-triton-control", "") != key("grpc-restricted-protocol"):
+        return 14, "This protocol is restricted", b""
+    return (*control(method, message), b"")
 
 
 def control(method, message):
@@ -365,7 +429,7 @@ def listen(address, port, serve):
     except OSError as error:
         log(f"failed to start: Socket '{address}:{port}' already in use ({error.strerror})")
         os._exit(1)
-    server.listen(64)
+    server.listen(1024)
 
     def accept():
         while True:

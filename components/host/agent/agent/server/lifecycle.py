@@ -1,5 +1,6 @@
 """Starting and stopping the server."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -9,6 +10,7 @@ from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory
 from ..errors import HostError
+from ..gateway import lifecycle as gateway
 from ..models.wanted import linked, read_wanted
 from ..triton import Health
 from .container import ContainerRuntime, scheduling_required
@@ -31,7 +33,10 @@ def start(request: Request) -> Dict[str, Any]:
     settings = _complete(directory, parse_settings(request.body))
     directory.repository.mkdir(parents=True, exist_ok=True)
     directory.store.mkdir(parents=True, exist_ok=True)
-    with directory.lock("server"):
+    with directory.lock("server"), contextlib.ExitStack() as stack:
+        if not settings.gateway:
+            # It may have the ports that this server needs.
+            stack.enter_context(gateway.replaced(directory))
         current = read_settings(directory)
         if (
             current is not None
@@ -307,7 +312,8 @@ def drain(request: Request) -> None:
 
 
 def resume(request: Request) -> Dict[str, Any]:
-    """The command `resume`: starts the server that is deployed, with the settings that it has, if it does not run."""
+    """The command `resume`: starts the server that is deployed, with the settings that it has, if it does not run, and
+    the gateway in the same way."""
     directory = request.directory
     settings = require_settings(directory)
     with directory.lock("server"):
@@ -317,4 +323,5 @@ def resume(request: Request) -> Dict[str, Any]:
             problem = _launch(directory, settings)
             if problem is not None:
                 raise HostError(problem, "read the lines above and deploy again")
+        gateway.resume(directory)
         return _answer(directory, settings)

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Iterator, List, Optional, Set
+from typing import Dict, Iterator, List, Optional, Set
 
 from ..directory import HostDirectory
 from ..errors import HostError
@@ -57,20 +57,29 @@ def require_free_ports(directory: HostDirectory, settings: Settings, current: Op
     :raises HostError: if other programs have some of the ports, and names all of them. Our own server's do not count:
         it is about to stop.
     """
-    ours = set(runtime_processes(directory))
     # Of a container, it is Docker that listens, so its processes do not tell.
     published: Set[int] = set()
     if current is not None and current.kind == "container":
         published = {current.http_port, current.grpc_port, current.metrics_port}
+    ports = {
+        "httpPort": settings.http_port,
+        "grpcPort": settings.grpc_port,
+        "metricsPort": settings.metrics_port,
+    }
+    require_ports(
+        {key: port for key, port in ports.items() if port not in published}, set(runtime_processes(directory))
+    )
+
+
+def require_ports(ports: Dict[str, int], ours: Set[int]) -> None:
+    """
+    :param ports: by their key in the settings of the server
+    :param ours: processes that may have them
+    :raises HostError: if other programs have some of them, and names all of them
+    """
     taken: List[str] = []
     keys: List[str] = []
-    for key, port in (
-        ("httpPort", settings.http_port),
-        ("grpcPort", settings.grpc_port),
-        ("metricsPort", settings.metrics_port),
-    ):
-        if port in published:
-            continue
+    for key, port in ports.items():
         holders = [socket_holder(inode) for inode in listening_inodes(port)]
         foreign = [holder for holder in holders if holder not in ours]
         if foreign:

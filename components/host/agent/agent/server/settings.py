@@ -48,11 +48,13 @@ class Settings(NamedTuple):
     writable_paths: List[str]
     #: Further arguments of tritonserver.
     arguments: List[str]
+    #: Whether clients come through a gateway, which the command of this name makes run.
+    gateway: bool = False
 
     @property
     def running_part(self) -> "Settings":
-        """What affects a server that runs: how long to wait for it does not."""
-        return self._replace(load_timeout_seconds=0)
+        """What affects a server that runs: how long to wait for it does not, nor who stands before it."""
+        return self._replace(load_timeout_seconds=0, gateway=False)
 
     @property
     def stop_seconds(self) -> int:
@@ -130,6 +132,8 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
         words = values.get(name, [])
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise HostError(f"the server setting {name} is '{words}'", "use a list of texts")
+    if not isinstance(values.get("gateway", False), bool):
+        raise HostError(f"the server setting gateway is '{values['gateway']}'", "use true or false")
     required = values.get("schedulerRequired", "onGpu")
     if required not in _REQUIREMENTS:
         raise HostError(

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set, Tuple
 from ..commands import Request
 from ..directory import HostDirectory
 from ..errors import HostError
+from ..gateway.record import describe as describe_gateway
 from ..models.wanted import linked
 from ..programs import call
 from ..triton import Health, Triton
@@ -68,6 +69,7 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "pid": runtime.pid if runtime is not None else None,
         "version": triton.version() if triton is not None else "",
         "http": settings.http_address if settings is not None else "",
+        "gateway": describe_gateway(directory),
         "models": [
             _describe_model(name, triton, aside.get(name)) for name in sorted({*linked(directory), *aside})
         ],

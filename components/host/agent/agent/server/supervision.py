@@ -18,6 +18,22 @@ from ..units import Supervision, choose
 _START_SECONDS = 20
 
 
+class Supervised(NamedTuple):
+    """What a supervisor looks after."""
+
+    #: Also of the folder with its state, which exists while it is deployed.
+    name: str
+    #: The agent's command that supervises it.
+    command: str
+
+    def folder(self, directory: HostDirectory) -> Path:
+        return directory.path / self.name
+
+
+SERVER = Supervised("server", "supervise")
+GATEWAY = Supervised("gateway", "supervise-gateway")
+
+
 class Supervising(NamedTuple):
     """The supervisor that is at work."""
 
@@ -26,8 +42,8 @@ class Supervising(NamedTuple):
     program: str
 
 
-def _file(directory: HostDirectory) -> Path:
-    return directory.server / "supervisor"
+def _file(directory: HostDirectory, supervised: Supervised) -> Path:
+    return supervised.folder(directory) / "supervisor"
 
 
 def program_digest() -> str:
@@ -38,21 +54,21 @@ def program_digest() -> str:
         return "unknown"
 
 
-def claim(directory: HostDirectory) -> None:
-    """Says that this process is the supervisor. On a disk that is full it waits: the server runs meanwhile."""
+def claim(directory: HostDirectory, supervised: Supervised = SERVER) -> None:
+    """Says that this process is the supervisor. On a disk that is full it waits: what it supervises runs meanwhile."""
     text = f"{os.getpid()} {process_start(os.getpid())} {boot_id()} {program_digest()}\n"
-    while directory.server.is_dir():
+    while supervised.folder(directory).is_dir():
         try:
-            rewrite_file(_file(directory), text)
+            rewrite_file(_file(directory, supervised), text)
             return
         except OSError:
             time.sleep(1)
 
 
-def read_supervisor(directory: HostDirectory) -> Optional[Supervising]:
+def read_supervisor(directory: HostDirectory, supervised: Supervised = SERVER) -> Optional[Supervising]:
     """None if there is none: it has ended, or its number belongs to another process by now."""
     try:
-        pid, start, boot, *rest = _file(directory).read_text("utf-8").split()
+        pid, start, boot, *rest = _file(directory, supervised).read_text("utf-8").split()
         number = int(pid)
     except (OSError, ValueError):
         return None
@@ -64,8 +80,9 @@ def read_supervisor(directory: HostDirectory) -> Optional[Supervising]:
 class Daemon(Supervision):
     """Nobody: a process of its own, which does not survive the machine's next start."""
 
-    def __init__(self, directory: HostDirectory) -> None:
+    def __init__(self, directory: HostDirectory, supervised: Supervised) -> None:
         self._directory = directory
+        self._supervised = supervised
 
     def install(self, words: List[str]) -> None:
         self._words = words
@@ -75,7 +92,7 @@ class Daemon(Supervision):
             _detach(self._words)
 
     def stop(self) -> None:
-        dismiss(self._directory)
+        dismiss(self._directory, self._supervised)
 
     def restart(self) -> None:
         self.stop()
@@ -85,57 +102,57 @@ class Daemon(Supervision):
         """There is nothing to undo."""
 
     def running(self) -> bool:
-        return read_supervisor(self._directory) is not None
+        return read_supervisor(self._directory, self._supervised) is not None
 
 
-def supervision(directory: HostDirectory) -> Supervision:
+def supervision(directory: HostDirectory, supervised: Supervised = SERVER) -> Supervision:
     """What supervises the supervisor of this folder."""
-    return choose(directory) or Daemon(directory)
+    return choose(directory, supervised.name) or Daemon(directory, supervised)
 
 
-def ensure_supervisor(directory: HostDirectory) -> None:
-    """Makes this program supervise the server of this folder. A server that runs is taken over as it is.
+def ensure_supervisor(directory: HostDirectory, supervised: Supervised = SERVER) -> None:
+    """Makes this program supervise what runs in this folder. What runs already is taken over as it is.
 
     :raises HostError: if it does not come up
     """
-    keeper = supervision(directory)
-    current = read_supervisor(directory)
+    keeper = supervision(directory, supervised)
+    current = read_supervisor(directory, supervised)
     ours = current is not None and current.program == program_digest()
     if ours and keeper.running():
         return
     if current is not None and not (keeper.running() and current.program):
         # Nobody keeps it running, or it is of a release before the agent.
-        dismiss(directory)
-    keeper.install([str(directory.agent), "supervise"])
+        dismiss(directory, supervised)
+    keeper.install([str(directory.agent), supervised.command])
     if keeper.running():
         keeper.restart()
     else:
         keeper.start()
     end = time.monotonic() + _START_SECONDS
-    while read_supervisor(directory) is None:
+    while read_supervisor(directory, supervised) is None:
         if time.monotonic() >= end:
             raise HostError(
                 f"the supervisor of {directory.path} does not start",
-                f"see {directory.server}/logs and the disk's free space, then deploy again",
+                f"see {supervised.folder(directory)}/logs and the disk's free space, then deploy again",
             )
         time.sleep(0.02)
 
 
-def end_supervisor(directory: HostDirectory) -> None:
-    """Ends the supervisor, whoever keeps it running, and leaves the server as it is."""
-    supervision(directory).stop()
-    dismiss(directory)
+def end_supervisor(directory: HostDirectory, supervised: Supervised = SERVER) -> None:
+    """Ends the supervisor, whoever keeps it running, and leaves what it supervises as it is."""
+    supervision(directory, supervised).stop()
+    dismiss(directory, supervised)
 
 
-def dismiss(directory: HostDirectory) -> None:
-    """Ends the process of the supervisor, and leaves the server running."""
-    current = read_supervisor(directory)
+def dismiss(directory: HostDirectory, supervised: Supervised = SERVER) -> None:
+    """Ends the process of the supervisor, and leaves running what it supervises."""
+    current = read_supervisor(directory, supervised)
     if current is None:
         return
     # One of a release before the agent ends its server with itself, unless it cannot.
     send_signal([current.pid], signal.SIGTERM if current.program else signal.SIGKILL)
     end = time.monotonic() + 10
-    while read_supervisor(directory) is not None:
+    while read_supervisor(directory, supervised) is not None:
         if time.monotonic() >= end:
             send_signal([current.pid], signal.SIGKILL)
         time.sleep(0.02)

@@ -11,7 +11,7 @@ _SERVICE = "/inference.GRPCInferenceService"
 #: Header of a request that brings the key to what is locked. Over gRPC, Triton looks for it with a prefix:
 #: https://github.com/triton-inference-server/server/blob/r24.10/src/grpc/grpc_server.h
 KEY_HEADER = "xsched-triton-control"
-_GRPC_PREFIX = "triton-grpc-protocol-"
+GRPC_KEY_HEADER = f"triton-grpc-protocol-{KEY_HEADER}"
 #: Seconds for an answer that needs no work.
 _SOON = 10
 
@@ -171,7 +171,7 @@ class Triton:
         self, method: str, message: bytes, seconds: float, waiting: Optional[Callable[[float], None]]
     ) -> LoadAnswer:
         key = self._key()
-        metadata = {f"{_GRPC_PREFIX}{KEY_HEADER}": key} if key else {}
+        metadata = {GRPC_KEY_HEADER: key} if key else {}
         answer = grpc.call(self.grpc_address, f"{_SERVICE}/{method}", message, seconds, waiting, metadata)
         late = answer.lost and answer.status == grpc.DEADLINE_EXCEEDED
         return LoadAnswer(answer.status == grpc.OK, answer.message, answer.lost, late)

@@ -1,0 +1,205 @@
+"""Starting, changing and removing the gateway."""
+
+import contextlib
+import os
+import shutil
+import signal
+import time
+from typing import Any, Dict, Iterator, Optional
+
+from ..commands import Request
+from ..console import progress
+from ..directory import HostDirectory, point_link, write_file
+from ..errors import HostError
+from ..server.ports import require_ports
+from ..server.supervision import (
+    GATEWAY,
+    end_supervisor,
+    ensure_supervisor,
+    read_supervisor,
+    supervision,
+)
+from .certificate import certificate_of, warnings_of
+from .proxy import Proxy, check, complaints, find_program, unprivileged_user
+from .record import configured, folder_of, is_whole, other_folders
+from .rendering import Rendered, render
+from .settings import GatewaySettings, parse_gateway
+from .supervisor import log_of
+
+#: Seconds until a gateway answers with a new configuration.
+_START_SECONDS = 30
+#: Seconds that requests in flight have to end, when the gateway goes.
+_GRACE_SECONDS = 2
+_LOOK = 0.02
+
+
+def gateway(request: Request) -> Dict[str, Any]:
+    """The command `gateway`: makes the gateway run with these settings, under this agent. Does nothing if it does
+    already. If it fails, the gateway that ran before goes on as it was."""
+    directory = request.directory
+    settings = parse_gateway(request.body)
+    program = find_program()
+    with directory.lock("gateway"):
+        new = not directory.gateway.is_dir()
+        directory.gateway.mkdir(parents=True, exist_ok=True)
+        directory.gateway.chmod(0o700)
+        try:
+            pem = certificate_of(directory, settings)
+            rendered = render(settings, pem, threads=len(os.sched_getaffinity(0)), user=unprivileged_user())
+            state = _apply(directory, program, settings, rendered)
+        except BaseException:
+            if new:
+                _remove(directory)
+            raise
+    warnings = warnings_of(settings, pem)
+    for warning in warnings:
+        progress(f"warning: {warning}")
+    return {"state": state, "warnings": warnings}
+
+
+def _apply(directory: HostDirectory, program: str, settings: GatewaySettings, rendered: Rendered) -> str:
+    former = configured(directory)
+    proxy = Proxy(directory)
+    runs = proxy.find()
+    if runs and former == rendered.digest and proxy.serving() == former and is_whole(directory, former):
+        ensure_supervisor(directory, GATEWAY)
+        return "unchanged"
+    _write(directory, program, rendered)
+    ports = settings.ports._asdict()
+    require_ports(
+        {f"{name}Port": port for name, port in ports.items() if port is not None}, set(proxy.processes())
+    )
+    point_link(proxy.current, folder_of(directory, rendered.digest).name)
+    problem = _take(directory, proxy if runs else None, rendered.digest)
+    if problem is not None:
+        _go_back(directory, proxy if runs else None, former)
+        raise HostError(
+            f"the gateway does not start with these settings: {problem}", "correct that and deploy again"
+        )
+    for folder in other_folders(directory, rendered.digest):
+        shutil.rmtree(folder, ignore_errors=True)
+    return "reloaded" if runs else "started"
+
+
+def _write(directory: HostDirectory, program: str, rendered: Rendered) -> None:
+    """Puts a configuration beside the one that runs.
+
+    :raises HostError: if HAProxy has something against it, and then it is not there
+    """
+    final = folder_of(directory, rendered.digest)
+    if is_whole(directory, rendered.digest):
+        return
+    staging = directory.gateway / f".new-{rendered.digest}"
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(mode=0o700)
+        for name, text in rendered.files.items():
+            write_file(staging / name, text, 0o600)
+        problem = check(program, staging)
+        if problem is not None:
+            raise HostError(
+                f"HAProxy refuses the gateway's settings: {problem}", "correct them and deploy again"
+            )
+        # Only where its files were changed by hand.
+        shutil.rmtree(final, ignore_errors=True)
+        staging.rename(final)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _take(directory: HostDirectory, proxy: Optional[Proxy], digest: str) -> Optional[str]:
+    """Lets the gateway run with the configuration that is linked, and waits for it.
+
+    :param proxy: the one that runs with another configuration; None without one
+    :returns: what is wrong; None if it answers
+    """
+    log = log_of(directory)
+    mark = log.mark()
+    if proxy is None:
+        # One that has tried in vain for long would wait before it tries again.
+        end_supervisor(directory, GATEWAY)
+    ensure_supervisor(directory, GATEWAY)
+    if proxy is not None:
+        proxy.reload()
+    asked = proxy or Proxy(directory)
+    end = time.monotonic() + _START_SECONDS
+    while asked.serving() != digest:
+        problem = complaints(log.since(mark))
+        if problem:
+            return problem
+        if read_supervisor(directory, GATEWAY) is None:
+            return "its supervisor has ended"
+        if time.monotonic() >= end:
+            return f"it does not answer; see {log.path}"
+        time.sleep(_LOOK)
+    return None
+
+
+def _go_back(directory: HostDirectory, proxy: Optional[Proxy], former: Optional[str]) -> None:
+    """To the configuration of before, if there is one."""
+    if former is None or not is_whole(directory, former):
+        _end(directory)
+        with contextlib.suppress(FileNotFoundError):
+            (directory.gateway / "current").unlink()
+        return
+    point_link(directory.gateway / "current", folder_of(directory, former).name)
+    if _take(directory, proxy, former) is not None:
+        progress("warning: the gateway does not run with its former settings, either")
+
+
+def remove_gateway(request: Request) -> None:
+    """The command `remove-gateway`: ends the gateway and removes its folder."""
+    remove(request.directory)
+
+
+def remove(directory: HostDirectory) -> None:
+    if not directory.path.is_dir():
+        return
+    with directory.lock("gateway"):
+        _remove(directory)
+
+
+def _remove(directory: HostDirectory) -> None:
+    _end(directory)
+    supervision(directory, GATEWAY).remove()
+    if directory.gateway.is_dir():
+        shutil.rmtree(directory.gateway, ignore_errors=True)
+
+
+def _end(directory: HostDirectory) -> None:
+    """Ends HAProxy and its supervisor. Requests in flight have a moment to end."""
+    end_supervisor(directory, GATEWAY)
+    proxy = Proxy(directory)
+    began = time.monotonic()
+    proxy.end(signal.SIGUSR1)
+    told = False
+    while proxy.processes():
+        waited = time.monotonic() - began
+        if waited >= _GRACE_SECONDS and not told:
+            told = True
+            proxy.end(signal.SIGTERM)
+        elif waited >= _GRACE_SECONDS + 5:
+            proxy.end(signal.SIGKILL)
+        time.sleep(_LOOK)
+
+
+def resume(directory: HostDirectory) -> None:
+    """Makes the gateway that is deployed run, if one is."""
+    if configured(directory) is not None:
+        ensure_supervisor(directory, GATEWAY)
+
+
+@contextlib.contextmanager
+def replaced(directory: HostDirectory) -> Iterator[None]:
+    """Meanwhile there is no gateway, and its ports are free. It is removed in the end, or is back after a failure."""
+    if not directory.gateway.is_dir():
+        yield
+        return
+    with directory.lock("gateway"):
+        _end(directory)
+        try:
+            yield
+        except BaseException:
+            resume(directory)
+            raise
+        _remove(directory)

@@ -1,0 +1,427 @@
+"""The configuration of HAProxy, 2.4 or newer, and the files it names.
+
+What is not listed here is not let through. A request is answered by the gateway itself as Triton would: with JSON over
+HTTP, with a status in a header over gRPC.
+"""
+
+import hashlib
+import json
+from typing import Dict, Iterable, List, NamedTuple, Tuple
+
+from ..triton import GRPC_KEY_HEADER, KEY_HEADER
+from .json_depth import DEEPEST, HEAD_BYTES, SCRIPT
+from .settings import GatewaySettings
+
+CONFIG = "haproxy.cfg"
+#: What may be shown of the settings.
+FACTS = "gateway.json"
+#: Below the folder of the gateway, where HAProxy is started: a path from there is short enough for a socket.
+CONTROL_SOCKET = "control.sock"
+
+_MODEL = "/v2/models/[A-Za-z0-9][A-Za-z0-9_.-]{0,127}"
+_VERSION = "(/versions/[0-9]{1,18})?"
+_READS = f"^/v2(/health/(live|ready)|/models/stats|{_MODEL[3:]}{_VERSION}(/(ready|config|stats))?)?$"
+_INFERS = f"^{_MODEL}{_VERSION}/infer$"
+_GENERATES = f"^{_MODEL}{_VERSION}/generate(_stream)?$"
+_HEALTH = ("/v2/health/live", "/v2/health/ready")
+
+_SERVICE = "/inference.GRPCInferenceService"
+_GRPC_HEALTH = (
+    f"{_SERVICE}/ServerLive",
+    f"{_SERVICE}/ServerReady",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+)
+_GRPC_OTHER = tuple(
+    f"{_SERVICE}/{name}"
+    for name in (
+        "ModelReady",
+        "ServerMetadata",
+        "ModelMetadata",
+        "ModelConfig",
+        "ModelStatistics",
+        "ModelInfer",
+        "ModelStreamInfer",
+    )
+)
+
+#: gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
+_RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 8, 12, 16
+
+#: Seconds in which the headers of a request must be there, and the part of its body that is looked at.
+_HEADER_SECONDS = 10
+_BODY_SECONDS = 30
+#: Seconds that a connection of before a change of the configuration may last: the longest life of a stream under it.
+_FORMER_SECONDS = 3600
+#: More threads than these would only wait for each other.
+_MOST_THREADS = 4
+#: When, at which port, who, what, and how it ended.
+_LOG_FORMAT = (
+    "%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %f %ci:%cp %{+Q}[var(txn.client)] %HM %{+Q}HP %ST"
+    " grpc-status=%[var(txn.grpc_status)] bytes-in=%U bytes-out=%B ms=%Ta %ts"
+)
+#: The name of the token that a request shows.
+_CLIENT = "req.fhdr(authorization),word(2,' '),sha2(256),hex,lower,map_str(tokens.map)"
+#: Stands for the digest while that is computed.
+_DIGEST = "DIGEST"
+
+
+class Rendered(NamedTuple):
+    """A configuration."""
+
+    digest: str
+    #: Name and content.
+    files: Dict[str, str]
+
+
+def render(settings: GatewaySettings, certificate: str, *, threads: int, user: str) -> Rendered:
+    """
+    :param certificate: PEM of the certificate and its key; empty without TLS
+    :param threads: how many processors there are
+    :param user: whose rights HAProxy keeps; empty: those of whoever starts it
+    """
+    files = {
+        CONFIG: "\n".join(_config(settings, min(threads, _MOST_THREADS), user)) + "\n",
+        "json_depth.lua": SCRIPT,
+        FACTS: json.dumps(_facts(settings), indent=2) + "\n",
+    }
+    if certificate:
+        files["tls.pem"] = certificate
+    if settings.client_ca:
+        files["client-ca.pem"] = settings.client_ca
+    if settings.tokens:
+        files["tokens.map"] = _map((token.sha256, token.name) for token in settings.tokens)
+        files["rates.map"] = _map((token.name, token.requests_per_second) for token in settings.tokens)
+    digest = digest_of(files)
+    files[CONFIG] = files[CONFIG].replace(f"description {_DIGEST}", f"description {digest}")
+    return Rendered(digest, files)
+
+
+def digest_of(files: Dict[str, str]) -> str:
+    """Names a configuration, also one that says its own digest."""
+    total = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        text = content
+        if name == CONFIG:
+            head, found, rest = content.partition("  description ")
+            text = f"{head}{found}{_DIGEST}\n{rest.partition(chr(10))[2]}" if found else content
+        total.update(f"{name}\0{len(text)}\0{text}".encode())
+    return total.hexdigest()[:16]
+
+
+def _facts(settings: GatewaySettings) -> Dict[str, object]:
+    return {
+        "address": settings.address,
+        "httpPort": settings.ports.http,
+        "grpcPort": settings.ports.grpc,
+        "metricsPort": settings.ports.metrics,
+        "tls": settings.tls.mode,
+        "clientCertificates": settings.client_ca != "",
+        "tokens": [token.name for token in settings.tokens],
+    }
+
+
+def _map(entries: Iterable[Tuple[str, object]]) -> str:
+    return "".join(f"{key} {value}\n" for key, value in entries)
+
+
+def _config(settings: GatewaySettings, threads: int, user: str) -> List[str]:
+    lines = [*_global(settings, threads, user), *_defaults(settings)]
+    lines += _http(settings)
+    lines += _grpc(settings)
+    if settings.ports.metrics is not None:
+        lines += _metrics(settings)
+    if settings.tokens:
+        lines += [
+            "backend tokens",
+            "  stick-table type string len 64 size 10k expire 10s store gpc0,gpc0_rate(1s)",
+            "",
+        ]
+    return lines
+
+
+def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
+    limits = settings.limits
+    # A request's headers, or the JSON of its body, must fit into one buffer.
+    buffer = (max(limits.json_kilobytes, HEAD_BYTES // 1024) + limits.header_kilobytes + 16) * 1024
+    lines = [
+        "global",
+        "  default-path config",
+        f"  description {_DIGEST}",
+        f"  stats socket unix@{CONTROL_SOCKET} mode 600 level operator expose-fd listeners",
+        f"  maxconn {limits.connections}",
+        f"  nbthread {threads}",
+        f"  hard-stop-after {_FORMER_SECONDS}s",
+        "  mworker-max-reloads 16",
+        f"  tune.bufsize {buffer}",
+        f"  tune.maxrewrite {8 * 1024}",
+        "  lua-load json_depth.lua",
+        # Mozilla's "intermediate": https://wiki.mozilla.org/Security/Server_Side_TLS
+        "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+        "  ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
+    ]
+    if user:
+        lines.append(f"  user {user}")
+    if settings.access_log:
+        lines.append("  log stdout len 2048 format raw local0 info")
+    return [*lines, ""]
+
+
+def _defaults(settings: GatewaySettings) -> List[str]:
+    seconds = settings.limits.request_seconds
+    lines = [
+        "defaults",
+        "  mode http",
+        f"  maxconn {settings.limits.connections}",
+        "  timeout connect 5s",
+        "  timeout queue 5s",
+        f"  timeout http-request {_HEADER_SECONDS}s",
+        f"  timeout http-keep-alive {seconds}s",
+        f"  timeout client {seconds}s",
+        f"  timeout server {seconds}s",
+        # A client may send its next request just when the configuration changes.
+        "  option idle-close-on-response",
+        # An answer of a stream must not wait for the next one.
+        "  option http-no-delay",
+    ]
+    if settings.access_log:
+        # Without the query and without headers: either may hold what is secret.
+        lines += [
+            "  log global",
+            "  option dontlognull",
+            f"  log-format '{_LOG_FORMAT}'",
+        ]
+    errors = {
+        400: "the request is malformed",
+        408: "the request did not arrive in time",
+        500: "the gateway failed",
+        502: "the server gave no valid answer",
+        503: "the server does not take requests now",
+        504: "the server did not answer in time",
+    }
+    lines += [f"  http-error status {status} {_json(what)}" for status, what in errors.items()]
+    return [*lines, ""]
+
+
+def _json(error: str) -> str:
+    return f"content-type application/json string '{json.dumps({'error': error})}'"
+
+
+def _answer(status: int, error: str, condition: str) -> str:
+    return f"  http-request return status {status} {_json(error)} {condition}"
+
+
+def _grpc_answer(status: int, error: str, condition: str) -> str:
+    """As gRPC answers without a message: "Trailers-Only" of
+    https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md"""
+    return f"  http-request return status 200 hdr grpc-status {status} hdr grpc-message '{error}' {condition}"
+
+
+def _bind(settings: GatewaySettings, port: int, protocol: str) -> str:
+    address = f"[{settings.address}]" if ":" in settings.address else settings.address
+    words = [f"  bind {address}:{port}", f"proto {protocol}"]
+    if settings.address == "::":
+        words.append("v4v6")
+    if settings.encrypted:
+        words.append(f"ssl crt tls.pem alpn {'h2' if protocol == 'h2' else 'http/1.1'}")
+    if settings.client_ca:
+        words.append("ca-file client-ca.pem verify required")
+    return " ".join(words)
+
+
+def _admission(settings: GatewaySettings, *, grpc: bool, free: str) -> List[str]:
+    """Who may come, and how often.
+
+    :param free: a condition of requests that need no token
+    """
+    if not settings.tokens:
+        return []
+    unknown, many = "no valid token", "too many requests for this token"
+    if grpc:
+        refusals = [
+            _grpc_answer(_UNAUTHENTICATED, unknown, f"if !{free} !known"),
+            _grpc_answer(_RESOURCE_EXHAUSTED, many, f"if !{free} limited over"),
+        ]
+    else:
+        bearer = "hdr www-authenticate Bearer"
+        refusals = [
+            f"  http-request return status 401 {bearer} {_json(unknown)} if !{free} !known",
+            f"  http-request return status 429 hdr retry-after 1 {_json(many)} if !{free} limited over",
+        ]
+    return [
+        "  acl one_bearer req.fhdr(authorization) -m reg -i '^bearer +[^ ]+ *$'",
+        f"  http-request set-var(txn.client) {_CLIENT} if one_bearer {{ req.fhdr_cnt(authorization) eq 1 }}",
+        "  acl known var(txn.client) -m found",
+        f"  http-request set-var(txn.rate) var(txn.client),map_str_int(rates.map,0) if !{free} known",
+        "  acl limited var(txn.rate) -m int gt 0",
+        f"  http-request track-sc0 var(txn.client) table tokens if !{free} limited",
+        "  acl over sc_gpc0_rate(0,tokens),sub(txn.rate) -m int ge 0",
+        *refusals,
+        # Only what is let through counts: a client that goes on too fast gets its limit, not nothing.
+        f"  http-request sc-inc-gpc0(0) if !{free} limited",
+        "  http-request del-header authorization",
+    ]
+
+
+def _start(settings: GatewaySettings) -> List[str]:
+    """What holds for each request."""
+    return [
+        # Headers that control Triton are the deployment's own.
+        f"  http-request del-header {KEY_HEADER}",
+        f"  http-request del-header {GRPC_KEY_HEADER}",
+    ]
+
+
+def _header_condition(settings: GatewaySettings) -> str:
+    return f"if {{ req.hdrs,length gt {settings.limits.header_kilobytes * 1024} }}"
+
+
+def _server(port: int, protocol: str) -> str:
+    return f"  server triton 127.0.0.1:{port} proto {protocol}"
+
+
+def _http(settings: GatewaySettings) -> List[str]:
+    limits = settings.limits
+    json_bytes = limits.json_kilobytes * 1024
+    too_large = f"the JSON part of a request may have {limits.json_kilobytes} KB"
+    return [
+        "frontend http",
+        _bind(settings, settings.ports.http, "h1"),
+        *_start(settings),
+        f"  acl health path {' '.join(_HEALTH)}",
+        f"  acl reads path -m reg '{_READS}'",
+        f"  acl infers path -m reg '{_INFERS}'",
+        f"  acl generates path -m reg '{_GENERATES}'",
+        "  acl get method GET",
+        "  acl post method POST",
+        _answer(
+            431,
+            f"the headers of a request may have {limits.header_kilobytes} KB",
+            _header_condition(settings),
+        ),
+        _answer(404, "not found", "unless get reads or post infers or post generates"),
+        *_admission(settings, grpc=False, free="health"),
+        # What Triton reads is what was checked: no query, no host in the address.
+        "  http-request set-uri %[path]",
+        _answer(411, "a request needs a Content-Length", "if { req.hdr_cnt(transfer-encoding) gt 0 }"),
+        _answer(411, "a request needs a Content-Length", "if post !{ req.hdr(content-length) -m found }"),
+        _answer(400, "this request has no body", "if get { req.hdr_val(content-length) gt 0 }"),
+        _answer(
+            415,
+            "compressed requests are not taken: nobody knows how large they are",
+            "if { req.hdr(content-encoding) -m found } !{ req.hdr(content-encoding) -m str -i identity }",
+        ),
+        _answer(
+            413,
+            f"a request may have {limits.body_megabytes} MB",
+            f"if {{ req.hdr_val(content-length) gt {limits.body_megabytes * 1024 * 1024} }}",
+        ),
+        # Only an inference can have a binary part.
+        "  http-request del-header inference-header-content-length unless infers",
+        "  acl binary req.hdr(inference-header-content-length) -m found",
+        _answer(
+            400,
+            "Inference-Header-Content-Length is not a number within the body",
+            "if binary !{ req.fhdr(inference-header-content-length) -m reg '^[0-9]{1,9}$' }",
+        ),
+        _answer(
+            400,
+            "Inference-Header-Content-Length is there twice",
+            "if { req.hdr_cnt(inference-header-content-length) gt 1 }",
+        ),
+        "  http-request set-var(txn.json_bytes) req.hdr_val(content-length) if post",
+        "  http-request set-var(txn.body_bytes) req.hdr_val(content-length) if post",
+        "  http-request set-var(txn.json_bytes) req.hdr_val(inference-header-content-length) if binary",
+        _answer(
+            400,
+            "Inference-Header-Content-Length is larger than the body",
+            "if binary { var(txn.json_bytes),sub(txn.body_bytes) -m int gt 0 }",
+        ),
+        _answer(413, too_large, f"if post {{ var(txn.json_bytes) -m int gt {json_bytes} }}"),
+        f"  acl small var(txn.json_bytes) -m int le {HEAD_BYTES}",
+        f"  http-request wait-for-body time {_BODY_SECONDS}s at-least {HEAD_BYTES} if post small",
+        f"  http-request wait-for-body time {_BODY_SECONDS}s if post !small",
+        f"  http-request set-var(txn.head) req.body,bytes(0,{HEAD_BYTES}) if post small",
+        _answer(
+            400,
+            f"the JSON of a request may be nested {DEEPEST} levels deep",
+            f"if post {{ lua.json_deeper({DEEPEST}) -m bool }}",
+        ),
+        "  default_backend http",
+        "",
+        "backend http",
+        _server(settings.upstream.http, "h1"),
+        "",
+    ]
+
+
+def _grpc(settings: GatewaySettings) -> List[str]:
+    limits = settings.limits
+    most = limits.body_megabytes * 1024 * 1024
+    too_large = f"a message may have {limits.body_megabytes} MB"
+    return [
+        "frontend grpc",
+        _bind(settings, settings.ports.grpc, "h2"),
+        *_start(settings),
+        f"  acl health path {' '.join(_GRPC_HEALTH)}",
+        f"  acl other path {' '.join(_GRPC_OTHER)}",
+        f"  acl infers path {_SERVICE}/ModelInfer",
+        "  acl grpc req.hdr(content-type) -m beg application/grpc",
+        _answer(415, "this port speaks gRPC", "unless grpc { method POST }"),
+        _grpc_answer(
+            _RESOURCE_EXHAUSTED,
+            f"the headers of a request may have {limits.header_kilobytes} KB",
+            _header_condition(settings),
+        ),
+        _grpc_answer(_UNIMPLEMENTED, "not let through by the gateway", "unless health or other"),
+        *_admission(settings, grpc=True, free="health"),
+        "  http-request set-uri %[path]",
+        _grpc_answer(
+            _UNIMPLEMENTED,
+            "compressed requests are not taken: nobody knows how large they are",
+            "if { req.hdr(grpc-encoding) -m found } !{ req.hdr(grpc-encoding) -m str identity }",
+        ),
+        _grpc_answer(_RESOURCE_EXHAUSTED, too_large, f"if {{ req.hdr_val(content-length) gt {most + 5} }}"),
+        # A message begins with a byte and its length. A stream may begin long before its first message.
+        f"  http-request wait-for-body time {_BODY_SECONDS}s at-least 5 if infers",
+        _grpc_answer(
+            _RESOURCE_EXHAUSTED, too_large, f"if infers {{ req.body,bytes(1,4),hex,hex2i gt {most} }}"
+        ),
+        "  acl answered res.hdr(grpc-status) -m found",
+        # An answer without a body is not given a type.
+        "  http-after-response set-header content-type application/grpc if answered",
+        "  http-after-response set-var(txn.grpc_status) res.hdr(grpc-status) if answered",
+        "  default_backend grpc",
+        "",
+        "backend grpc",
+        _server(settings.upstream.grpc, "h2"),
+        "",
+    ]
+
+
+def _metrics(settings: GatewaySettings) -> List[str]:
+    assert settings.ports.metrics is not None and settings.upstream.metrics is not None
+    return [
+        "frontend metrics",
+        _bind(settings, settings.ports.metrics, "h1"),
+        *_start(settings),
+        _answer(
+            431,
+            f"the headers of a request may have {settings.limits.header_kilobytes} KB",
+            _header_condition(settings),
+        ),
+        _answer(404, "not found", "unless { method GET } { path /metrics }"),
+        _answer(
+            400,
+            "this request has no body",
+            "if { req.hdr_cnt(transfer-encoding) gt 0 } or { req.hdr_val(content-length) gt 0 }",
+        ),
+        "  acl never always_false",
+        *_admission(settings, grpc=False, free="never"),
+        "  http-request set-uri %[path]",
+        "  default_backend metrics",
+        "",
+        "backend metrics",
+        _server(settings.upstream.metrics, "h1"),
+        "",
+    ]
