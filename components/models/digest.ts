@@ -14,10 +14,11 @@ export interface DirectoryDigest extends ModelFolder {
  * executable. Folders count by their names, also empty ones, since an ensemble's version folder is empty. Symbolic
  * links count as what they lead to; times and owners do not count.
  *
+ * @param allowOutsideLinks whether symbolic links may lead out of the folder and the project
  * @throws RunError naming a file that cannot be read
  */
-export function digestDirectory(directory: string): DirectoryDigest {
-  const folder = readModelFolder(directory);
+export function digestDirectory(directory: string, allowOutsideLinks = false): DirectoryDigest {
+  const folder = readModelFolder(directory, allowOutsideLinks);
   const hash = createHash("sha256");
   const files = new FileDigests();
   for (const item of folder.items) digestItem(item, hash, files);

@@ -31,12 +31,19 @@ const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git", ".DS_Store"
 const RENDERED = "config.pbtxt";
 
 /**
- * Lists a model's folder. Symbolic links count as what they lead to.
+ * Lists a model's folder. Symbolic links count as what they lead to, which is in the model's folder or in the project:
+ * a model that somebody else has made must not take other files of this machine along.
  *
+ * @param allowOutsideLinks whether they may lead anywhere
  * @throws RunError naming what cannot be read, or cannot be part of a model
  */
-export function readModelFolder(directory: string): ModelFolder {
-  const walk: Walk = { items: [], hasOthers: false };
+export function readModelFolder(directory: string, allowOutsideLinks = false): ModelFolder {
+  const roots = allowOutsideLinks ? ["/"] : [directory, process.cwd()];
+  const walk: Walk = {
+    items: [],
+    hasOthers: false,
+    roots: roots.map((root) => attempt(root, () => fs.realpathSync(root))),
+  };
   readFolder(directory, "", new Set(), walk);
   return walk;
 }
@@ -44,6 +51,20 @@ export function readModelFolder(directory: string): ModelFolder {
 interface Walk {
   readonly items: FolderItem[];
   hasOthers: boolean;
+  /** Real paths of the folders that symbolic links may lead into. */
+  readonly roots: readonly string[];
+}
+
+function refuseOutsideLink(place: string, { roots }: Walk): void {
+  const status = attempt(place, () => fs.lstatSync(place));
+  if (!status.isSymbolicLink()) return;
+  const real = attempt(place, () => fs.realpathSync(place));
+  const isBelow = (root: string): boolean => !path.relative(root, real).split(path.sep).includes("..");
+  if (roots.some(isBelow)) return;
+  throw new pulumi.RunError(
+    `${place}: this symbolic link leads out of the model's folder and the project, to ${real}\n` +
+      "  fix: copy the file to where the link is, or set the model's allowOutsideLinks to true if you trust the folder",
+  );
 }
 
 /** @param inside real paths of the folders that this one is inside of; a link to one of them would never end */
@@ -57,11 +78,12 @@ function readFolder(folder: string, prefix: string, inside: ReadonlySet<string>,
   const all = attempt(folder, () => fs.readdirSync(folder, { encoding: "buffer" }));
   const own = all.filter((name) => !IGNORED.has(name.toString("latin1")));
   if (own.length < all.length) walk.hasOthers = true;
-  const names = own
+  const decoded = own
     // The same order whatever the language of the machine.
     .sort((a, b) => Buffer.compare(a, b))
-    .map((name) => decodeName(folder, name))
-    .filter((name) => !(prefix === "" && name === RENDERED));
+    .map((name) => decodeName(folder, name));
+  for (const name of decoded) refuseOutsideLink(path.join(folder, name), walk);
+  const names = decoded.filter((name) => !(prefix === "" && name === RENDERED));
   if (prefix !== "") {
     const empty = names.length === 0;
     walk.items.push({ path: prefix, file: undefined, empty, bytes: 0, executable: false });

@@ -89,7 +89,8 @@ export class ModelRepository extends pulumi.ComponentResource {
         settings: inputs.resolve(modelRule, model, "models", index),
       })),
     );
-    this.models = checked.map(({ model: { name: called, source, upload, engine }, settings }) => {
+    this.models = checked.map(({ model, settings }) => {
+      const { name: called, source, upload, allowOutsideLinks, engine } = model;
       const hasEngine = engine !== undefined;
       const part: PartOfModel = (kind, opts) => {
         // No model's name has a slash. With the dash of earlier releases, a model could be called like another's part.
@@ -99,7 +100,18 @@ export class ModelRepository extends pulumi.ComponentResource {
         return [`${name}-${called}/${kind}`, pulumi.mergeOptions(opts, { aliases })];
       };
       return this.store(name, location, {
-        ...{ name: called, source, upload, settings, hasEngine, served, bucket, onHost, part },
+        ...{
+          name: called,
+          source,
+          upload,
+          allowOutsideLinks,
+          settings,
+          hasEngine,
+          served,
+          bucket,
+          onHost,
+          part,
+        },
       });
     });
     this.registerOutputs({ models: this.models });
@@ -157,7 +169,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       const digest = objects.apply((listed) => digestObjects(listed));
       return this.fetch(location, model, { digest, source: model.source, objects });
     }
-    const folder = digestDirectory(model.source);
+    const folder = digestDirectory(model.source, model.allowOutsideLinks);
     const { digest, items } = folder;
     if (model.bucket !== undefined && travelsThroughBucket(model)) {
       const { source, objects } = uploadFiles(name, model.bucket, model, items, { parent: this });

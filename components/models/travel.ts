@@ -6,13 +6,15 @@ export interface Travelling {
   /** A folder on this machine, or `s3://bucket/prefix`. */
   readonly source: string;
   readonly upload: ModelUpload;
+  /** Whether symbolic links in the folder may lead out of it and the project. */
+  readonly allowOutsideLinks?: boolean;
 }
 
 /** From this size on a folder travels through a bucket: over SSH, a single stream, it would take minutes. */
 const LARGE_BYTES = 64 << 20;
 
 /** Whether a model is to travel through a bucket, if there is one. */
-export function travelsThroughBucket({ source, upload }: Travelling): boolean {
+export function travelsThroughBucket({ source, upload, allowOutsideLinks }: Travelling): boolean {
   if (s3Location(source) !== undefined) return false;
   switch (upload) {
     case "ssh":
@@ -20,7 +22,10 @@ export function travelsThroughBucket({ source, upload }: Travelling): boolean {
     case "s3":
       return true;
     case "auto":
-      return readModelFolder(source).items.reduce((sum, { bytes }) => sum + bytes, 0) >= LARGE_BYTES;
+      return (
+        readModelFolder(source, allowOutsideLinks).items.reduce((sum, { bytes }) => sum + bytes, 0) >=
+        LARGE_BYTES
+      );
     default:
       return upload satisfies never;
   }

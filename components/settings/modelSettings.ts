@@ -387,6 +387,13 @@ export const modelRule = object({
         "How a folder's files reach the host. Through a bucket, only what has changed is uploaded and fetched.",
       ),
     ),
+    allowOutsideLinks: plain(
+      defaulted(
+        boolean,
+        false,
+        "Whether symbolic links in the folder may lead out of it and out of the project. What they lead to is copied to the host, so allow it only for a folder that you trust.",
+      ),
+    ),
     priority: defaulted(
       priority,
       0,

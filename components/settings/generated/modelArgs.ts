@@ -389,6 +389,12 @@ export interface ModelArgs {
    */
   upload?: ModelUpload;
   /**
+   * Whether symbolic links in the folder may lead out of it and out of the project. What they lead to
+   * is copied to the host, so allow it only for a folder that you trust.
+   * @default false
+   */
+  allowOutsideLinks?: boolean;
+  /**
    * How urgent the model's requests are: a larger number goes first on the GPU, and models of the same
    * number share. Rendered into the model's configuration as Triton's `optimization.priority` and as
    * the parameter `xsched_priority`. That of an ensemble applies to those models of its steps that

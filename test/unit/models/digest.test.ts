@@ -109,15 +109,43 @@ describe("digestDirectory", () => {
     });
   }
 
-  it("follows symbolic links", () => {
+  it("follows symbolic links within the model's folder and the project", () => {
+    const before = digest();
+    const elsewhere = fs.mkdtempSync(path.join(process.cwd(), ".local-links-"));
+    try {
+      fs.renameSync(at("labels.txt"), path.join(elsewhere, "labels.txt"));
+      fs.symlinkSync(path.join(elsewhere, "labels.txt"), at("labels.txt"));
+      assert.equal(digest(), before);
+      fs.rmSync(at("labels.txt"));
+      fs.renameSync(path.join(elsewhere, "labels.txt"), at("1/labels.txt"));
+      fs.symlinkSync("1/labels.txt", at("labels.txt"));
+      digest();
+    } finally {
+      fs.rmSync(elsewhere, { recursive: true });
+    }
+  });
+
+  it("refuses symbolic links that lead out of them, unless they may", () => {
     const before = digest();
     const elsewhere = `${folder}-elsewhere`;
-    fs.renameSync(at("labels.txt"), elsewhere);
+    fs.mkdirSync(elsewhere);
     try {
-      fs.symlinkSync(elsewhere, at("labels.txt"));
-      assert.equal(digest(), before);
+      fs.renameSync(at("labels.txt"), path.join(elsewhere, "labels.txt"));
+      fs.symlinkSync(path.join(elsewhere, "labels.txt"), at("labels.txt"));
+      const fault = isFault(
+        `${at("labels.txt")}: this symbolic link leads out of the model's folder and the project, to ${elsewhere}/labels.txt`,
+      );
+      assert.throws(digest, fault);
+      assert.equal(digestDirectory(folder, true).digest, before);
+      fs.rmSync(at("labels.txt"));
+      // What is rendered is read as well.
+      for (const name of ["config.pbtxt", "1/folder"]) {
+        fs.symlinkSync(elsewhere, at(name));
+        assert.throws(digest, isFault(`${at(name)}: this symbolic link leads out of`));
+        fs.rmSync(at(name));
+      }
     } finally {
-      fs.rmSync(elsewhere);
+      fs.rmSync(elsewhere, { recursive: true });
     }
   });
 

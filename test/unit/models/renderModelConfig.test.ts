@@ -15,6 +15,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     name: "m",
     source: "/models/m",
     upload: "auto",
+    allowOutsideLinks: false,
     priority: 40,
     engine: undefined,
     versionPolicy: undefined,
