@@ -81,6 +81,7 @@ describe("readSettings", () => {
       name: "resnet-50_v1.5",
       source: "/project/models/x",
       upload: "ssh",
+      allowOutsideLinks: true,
       priority: 40,
       config: "max_batch_size: 8",
       dependsOn: [],
