@@ -10,6 +10,7 @@ AGENT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(AGENT))
 
 from agent.directory import HostDirectory  # noqa: E402
+from gateway_host import GatewayHost, gateway_hosts  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
 from stand_in_host import Host, build_agent  # noqa: E402
 from stand_in_machine import Machine  # noqa: E402
@@ -61,3 +62,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shipped_agent: Path) -
     made = Host(tmp_path / "host", shipped_agent)
     yield made
     made.clean()
+
+
+@pytest.fixture
+def gateway(host: Host) -> Iterator[GatewayHost]:
+    """A gateway that can be deployed on such a host."""
+    yield from gateway_hosts(host)

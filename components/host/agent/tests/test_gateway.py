@@ -3,19 +3,13 @@
 import os
 import signal
 import socket
-from typing import Iterator
 
 import pytest
 from agent.errors import HostError
 from agent.processes import command_line, process_ids
-from gateway_host import GatewayHost, gateway_hosts, processes_end
+from gateway_host import GatewayHost, processes_end
 from grpc_channel import SERVICE
-from stand_in_host import Host, eventually
-
-
-@pytest.fixture
-def gateway(host: Host) -> Iterator[GatewayHost]:
-    yield from gateway_hosts(host)
+from stand_in_host import eventually
 
 
 def answers(gateway: GatewayHost) -> bool:

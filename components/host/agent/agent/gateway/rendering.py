@@ -57,7 +57,7 @@ _FORMER_SECONDS = 3600
 _MOST_THREADS = 4
 #: When, at which port, who, what, and how it ended.
 _LOG_FORMAT = (
-    "%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %f %ci:%cp %{+Q}[var(txn.client)] %HM %{+Q}HP %ST"
+    "%[date,utime(%Y-%m-%dT%H:%M:%SZ)] %f %ci:%cp %{+Q}[var(txn.client)] %HM %{+Q,+E}[var(txn.path)] %ST"
     " grpc-status=%[var(txn.grpc_status)] bytes-in=%U bytes-out=%B ms=%Ta %ts"
 )
 #: The name of the token that a request shows.
@@ -266,6 +266,7 @@ def _admission(settings: GatewaySettings, *, grpc: bool, free: str) -> List[str]
 def _start(settings: GatewaySettings) -> List[str]:
     """What holds for each request."""
     return [
+        "  http-request set-var(txn.path) path",
         # Headers that control Triton are the deployment's own.
         f"  http-request del-header {KEY_HEADER}",
         f"  http-request del-header {GRPC_KEY_HEADER}",
