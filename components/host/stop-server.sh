@@ -55,5 +55,6 @@ for signal in TERM KILL; do
 done
 
 if command -v docker >/dev/null && docker container inspect "$name" >/dev/null 2>&1; then
-  docker rm --force "$name" >&2
+  docker rm --force --volumes "$name" >&2
+  docker network rm "$name" >&2
 fi

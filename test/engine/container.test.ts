@@ -31,6 +31,19 @@ describe("the container runtime on a real Docker", function () {
     return docker().ask("inspect", "--format", format, container);
   };
 
+  /** Of this project, without Docker's own. */
+  const networks = async (): Promise<string[]> => {
+    const names = await docker().ask(
+      "network",
+      "ls",
+      "--filter",
+      "label=xsched-triton.directory",
+      "--format",
+      "{{.Name}}",
+    );
+    return names.split("\n").filter((name) => name !== "");
+  };
+
   const set = (where: readonly string[], value: unknown): void => {
     workspace.edit("local", (config) => {
       config.setIn(["config", ...where], value);
@@ -93,6 +106,10 @@ describe("the container runtime on a real Docker", function () {
 
   it("lets the container write to a few folders only, and do nothing that root may", async () => {
     const [name = ""] = await containers();
+    // Other containers do not reach it past the ports that are published.
+    assert.deepEqual(await networks(), [
+      await inspect("{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"),
+    ]);
     const inside = (script: string): Promise<string> => docker().ask("exec", name, "sh", "-c", script);
     assert.match(
       await inside("grep -E '^(CapEff|NoNewPrivs):' /proc/1/status"),
@@ -231,6 +248,7 @@ describe("the container runtime on a real Docker", function () {
     requireSuccess({ code, output });
     assert.deepEqual(await containers(), []);
     assert.equal(await docker().ask("volume", "ls", "--quiet"), "");
+    assert.deepEqual(await networks(), []);
     assert.equal(await docker().ask("images", "--quiet", images.repository), "");
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
     assert.ok(!fs.existsSync(directory));

@@ -76,6 +76,14 @@ elif command in ("stop", "kill"):
         save(found)
 elif command == "rm" and state():
     os.unlink(folder + "/container.json")
+elif command == "network":
+    network = folder + "/network-" + words[-1]
+    if words[1] == "create":
+        open(network, "x").close()
+    elif not os.path.exists(network):
+        sys.exit("Error: No such network: " + words[-1])
+    elif words[1] == "rm":
+        os.unlink(network)
 elif command == "ps" and state():
     print(state()["Id"][:12])
 elif command == "wait":
@@ -150,7 +158,9 @@ def option(words: List[str], name: str) -> List[str]:
 def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> None:
     words = docker.launch()
     assert words[:3] == ["run", "--detach", "--name"]
-    assert words[3] == f"xsched-triton-{docker.directory.identity}"
+    name = f"xsched-triton-{docker.directory.identity}"
+    assert words[3] == name
+    assert option(words, "--network") == [name]
     # The supervisor starts it again: Docker would start it without its models.
     assert option(words, "--restart") == ["no"]
     assert option(words, "--publish") == ["127.0.0.1:9000:9000", "127.0.0.1:9001:9001", "127.0.0.1:9002:9002"]
@@ -209,6 +219,23 @@ def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
     volumes = [mount for mount in option(words, "--mount") if mount.startswith("type=volume")]
     places = ("/home", "/opt/cache", "/root", "/run", "/tmp", "/var/tmp")
     assert volumes == [f"type=volume,target={place}" for place in places]
+
+
+def test_a_container_has_a_network_of_its_own_as_long_as_it_lives(docker: Docker) -> None:
+    network = docker.machine.folder / f"network-xsched-triton-{docker.directory.identity}"
+    docker.launch()
+    assert network.exists()
+    # One that an interrupted deployment has left is used.
+    docker.launch()
+    docker.runtime.clear()
+    assert not network.exists()
+
+
+def test_docker_says_why_it_makes_no_network(docker: Docker) -> None:
+    docker.refuse("network", 1, "all predefined address pools have been fully subnetted")
+    with pytest.raises(HostError, match="cannot make a network for the container: all predefined") as raised:
+        docker.launch()
+    assert "docker network prune" in raised.value.fix
 
 
 def test_leaves_a_container_time_to_drain(docker: Docker) -> None:

@@ -121,6 +121,7 @@ class ContainerRuntime:
         :raises HostError: if Docker does not
         """
         docker("rm", "--force", "--volumes", self.name)
+        self._make_network()
         forget_key(self._directory)
         started = call(
             ["docker", "run", *self.options(), self._settings.image, "tritonserver", *self.arguments()]
@@ -131,6 +132,22 @@ class ContainerRuntime:
         self._forget_wait()
         self.link_log()
 
+    def _make_network(self) -> None:
+        """A network of its own: on Docker's common one, other containers would reach Triton's control past the ports
+        that are published.
+
+        :raises HostError: if Docker has no range of addresses left, for instance
+        """
+        if docker("network", "inspect", "--format", "{{.Id}}", self.name).ok:
+            return
+        label = f"xsched-triton.directory={self._directory.path}"
+        made = docker("network", "create", "--label", label, self.name)
+        if not made.ok:
+            raise HostError(
+                f"Docker cannot make a network for the container: {made.reason}",
+                "read Docker's message; `docker network prune` removes networks that nothing uses",
+            )
+
     def options(self) -> List[str]:
         """The options of `docker run`."""
         settings = self._settings
@@ -139,6 +156,7 @@ class ContainerRuntime:
         options = [
             "--detach",
             *("--name", self.name),
+            *("--network", self.name),
             # The supervisor starts it again, with its models. Docker would start it without.
             *("--restart", "no"),
             *("--env", "XSCHED_POLICY=HPF"),
@@ -236,6 +254,7 @@ class ContainerRuntime:
 
     def clear(self) -> None:
         docker("rm", "--force", "--volumes", self.name)
+        docker("network", "rm", self.name)
         self._forget_wait()
         self._state = {}
         self.link_log()
