@@ -129,16 +129,20 @@ def test_a_client_cannot_use_the_deployments_key(gateway: GatewayHost) -> None:
 
 
 def test_the_same_settings_change_nothing(gateway: GatewayHost) -> None:
-    assert gateway.deploy() == {"state": "started", "warnings": []}
+    assert gateway.deploy() == {"state": "started", "warnings": [], "certificate": ""}
     pids = gateway.proxy.processes()
-    assert gateway.deploy() == {"state": "unchanged", "warnings": []}
+    assert gateway.deploy() == {"state": "unchanged", "warnings": [], "certificate": ""}
     assert gateway.proxy.processes() == pids
 
 
 def test_other_settings_keep_the_process(gateway: GatewayHost) -> None:
     gateway.serve()
     master = gateway.proxy.pid
-    assert gateway.deploy(limits=gateway.limits(bodyMegabytes=1)) == {"state": "reloaded", "warnings": []}
+    assert gateway.deploy(limits=gateway.limits(bodyMegabytes=1)) == {
+        "state": "reloaded",
+        "warnings": [],
+        "certificate": "",
+    }
     assert gateway.proxy.pid == master
     assert gateway.infer().status == 200
     assert len(list(gateway.directory.gateway.glob("config-*"))) == 1

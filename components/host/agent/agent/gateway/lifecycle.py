@@ -19,7 +19,7 @@ from ..server.supervision import (
     read_supervisor,
     supervision,
 )
-from .certificate import certificate_of, warnings_of
+from .certificate import certificate_of, show_certificate, warnings_of
 from .proxy import Proxy, check, complaints, find_program, unprivileged_user
 from .record import configured, folder_of, is_whole, other_folders
 from .rendering import Rendered, render
@@ -47,6 +47,7 @@ def gateway(request: Request) -> Dict[str, Any]:
             pem = certificate_of(directory, settings)
             rendered = render(settings, pem, threads=len(os.sched_getaffinity(0)), user=unprivileged_user())
             state = _apply(directory, program, settings, rendered)
+            certificate = show_certificate(directory, settings, pem)
         except BaseException:
             if new:
                 _remove(directory)
@@ -54,7 +55,7 @@ def gateway(request: Request) -> Dict[str, Any]:
     warnings = warnings_of(settings, pem)
     for warning in warnings:
         progress(f"warning: {warning}")
-    return {"state": state, "warnings": warnings}
+    return {"state": state, "warnings": warnings, "certificate": certificate}
 
 
 def _apply(directory: HostDirectory, program: str, settings: GatewaySettings, rendered: Rendered) -> str:

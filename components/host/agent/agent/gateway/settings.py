@@ -68,6 +68,8 @@ class GatewaySettings(NamedTuple):
     tokens: List[Token]
     limits: Limits
     access_log: bool
+    #: By what else clients call the host, for a certificate that is made here.
+    names: List[str]
 
     @property
     def encrypted(self) -> bool:
@@ -90,6 +92,7 @@ def parse_gateway(body: Dict[str, Any]) -> GatewaySettings:
         _tokens(body.get("tokens")),
         _limits(_object(body, "limits")),
         _boolean(body, "accessLog"),
+        _names(body.get("names", [])),
     )
     if ports.metrics is not None and upstream.metrics is None:
         raise _fault("upstream.metrics", None, "give the port of Triton's metrics")
@@ -162,6 +165,16 @@ def _ports(body: Dict[str, Any], names: "tuple[str, str, str]", prefix: str) -> 
     if len(set(found)) < len(found):
         raise HostError(f"two of the gateway's ports are the same: {found}", "use three ports")
     return found
+
+
+def _names(body: Any) -> List[str]:
+    """Names and addresses of the host. What is neither would become part of another option of openssl."""
+    if not isinstance(body, list):
+        raise _fault("names", body, "pass a list")
+    for index, name in enumerate(body):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9.:_-]{1,253}", name):
+            raise _fault(f"names[{index}]", name, "pass a host's name or IP address")
+    return body
 
 
 def _pem(text: str, name: str, *kinds: str) -> str:
