@@ -2,6 +2,7 @@
 /// <reference lib="es2023" />
 
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.
+export { Gateway, type GatewayAccess } from "./gateway";
 export { AwsGpuHost, type HostLocation, HostServices, type SshMachine, TritonHost } from "./host";
 export { type EcrLogin, EcrRepository, TritonImage } from "./image";
 export { ModelBucket, ModelRepository, type StoredModel } from "./models";

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
+import { Gateway, type GatewayAccess } from "./gateway";
 import {
   type AccessCommands,
   accessCommands,
@@ -20,7 +21,9 @@ import { AwsMonitoring } from "./observability";
 import { type Endpoints, TritonServer } from "./server";
 import {
   ComponentInputs,
+  isLoopback,
   isStackConfig,
+  type GatewayArgs,
   type KnownSettings,
   type SshConnectionArgs,
   stackRule,
@@ -67,8 +70,12 @@ export interface InstanceAccess extends AccessCommands {
 export class TritonStack extends pulumi.ComponentResource {
   /** Where the deployment is: with the private key, all that `npm run status` needs. */
   public readonly host: pulumi.Output<HostLocation>;
-  /** Where the server answers. */
+  /** Where clients reach the server. */
   public readonly endpoints: pulumi.Output<Endpoints>;
+  /** Where Triton itself answers, on the host only. */
+  public readonly tritonEndpoints: pulumi.Output<Endpoints>;
+  /** What clients need beside the address. Absent without a gateway. */
+  public readonly gateway?: pulumi.Output<GatewayAccess>;
   /** The models that are served, with their priorities. */
   public readonly models: pulumi.Output<DeployedModel[]>;
   /** The instance of a host on AWS. */
@@ -89,7 +96,8 @@ export class TritonStack extends pulumi.ComponentResource {
       // What this component was called before it had all keys of the stack config.
       pulumi.mergeOptions(opts, { aliases: [{ type: "xsched-triton:index:TritonDeployment" }] }),
     );
-    const { host, models, server, monitoring } = settings;
+    const { host, models, monitoring } = settings;
+    const server = tritonItself(settings);
     /** In version 0.1.0, the parts of a stack's program had no parent. */
     const part = (former: string): pulumi.ComponentResourceOptions => ({
       parent: this,
@@ -106,7 +114,11 @@ export class TritonStack extends pulumi.ComponentResource {
         ? awsMachine(
             `${name}-machine`,
             host,
-            { ...server, repositoryArn: registry?.arn, policyStatements: modelAccess(models, bucket) },
+            {
+              clientPorts: clientPorts(settings),
+              repositoryArn: registry?.arn,
+              policyStatements: modelAccess(models, bucket),
+            },
             part("machine"),
           )
         : undefined;
@@ -145,24 +157,34 @@ export class TritonStack extends pulumi.ComponentResource {
       {
         ...{ directory, ssh, repairs, models: repository.models },
         ...server,
+        gateway: hasGateway(settings),
         schedulerRequired: settings.scheduler.required,
         ...containerArgs(settings, image, registry),
       },
       onHost("server"),
     );
+    const gateway = hasGateway(settings)
+      ? new Gateway(
+          `${name}-gateway`,
+          { directory, ssh, repairs, ...gatewayArgs(settings), installProxy: host.kind === "aws" },
+          { parent: this, deletedWith: machine?.instance, dependsOn: served },
+        )
+      : undefined;
 
     this.host = folder.location;
-    this.endpoints = served.endpoints;
+    this.endpoints = gateway?.endpoints ?? served.endpoints;
+    this.tritonEndpoints = served.endpoints;
+    this.gateway = gateway?.access;
     this.models = pulumi.all(
       repository.models.map(({ name: called, priority }) => ({ name: called, priority })),
     );
     if (machine !== undefined && host.kind === "aws") {
-      this.aws = accessTo(machine, host.user, server);
+      this.aws = accessTo(machine, host.user, settings);
       this.sshPrivateKey = machine.privateKey;
       this.dashboard = monitor(
         `${name}-monitoring`,
         settings,
-        { machine, directory },
+        { machine, directory, server },
         onHost("monitoring"),
       )?.dashboardName;
     }
@@ -171,16 +193,45 @@ export class TritonStack extends pulumi.ComponentResource {
 
   /** The outputs that are defined: Pulumi warns about each one that is not. */
   public get outputs(): Record<string, unknown> {
-    const { host, endpoints, models, aws, dashboard, sshPrivateKey } = this;
-    return Object.fromEntries(
-      Object.entries({ host, endpoints, models, aws, dashboard, sshPrivateKey }).filter(
-        ([, value]) => value !== undefined,
-      ),
-    );
+    const { host, endpoints, tritonEndpoints, gateway, models, aws, dashboard, sshPrivateKey } = this;
+    const all = { host, endpoints, tritonEndpoints, gateway, models, aws, dashboard, sshPrivateKey };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
   }
 }
 
 type AwsHost = Extract<KnownSettings["host"], { kind: "aws" }>;
+
+type ServerSettings = KnownSettings["server"];
+
+/**
+ * Whether clients reach Triton through a gateway. Where `address` is known only later, `enabled` has to say so: without a
+ * gateway, the server refuses any address but a loopback one.
+ */
+function hasGateway({ gateway: { enabled }, server: { address } }: KnownSettings): boolean {
+  return enabled ?? (typeof address === "string" && !isLoopback(address));
+}
+
+/** The server as Triton itself is told: behind a gateway, only the host reaches it, at other ports. */
+function tritonItself(settings: KnownSettings): ServerSettings {
+  const { server, gateway } = settings;
+  if (!hasGateway(settings)) return server;
+  const { http, grpc, metrics } = gateway.upstreamPorts;
+  return { ...server, address: "127.0.0.1", httpPort: http, grpcPort: grpc, metricsPort: metrics };
+}
+
+/** The ports that clients reach, of a gateway alone. */
+function clientPorts(settings: KnownSettings): pulumi.Input<number>[] {
+  if (!hasGateway(settings)) return [];
+  const { httpPort, grpcPort, metricsPort } = settings.server;
+  return [httpPort, grpcPort, ...(settings.gateway.metrics ? [metricsPort] : [])];
+}
+
+function gatewayArgs({
+  gateway: { enabled, ...gateway },
+  server: { address, httpPort, grpcPort, metricsPort },
+}: KnownSettings): Omit<GatewayArgs, "directory"> {
+  return { ...gateway, address, httpPort, grpcPort, metricsPort };
+}
 
 /** The repository for the image of a host on AWS, if the image is built and no other repository is named. */
 function ownRegistry(
@@ -201,8 +252,7 @@ function ownRegistry(
 
 /** What a machine on AWS serves, and what it may do. */
 interface MachineUse {
-  readonly httpPort: pulumi.Input<number>;
-  readonly grpcPort: pulumi.Input<number>;
+  readonly clientPorts: pulumi.Input<number>[];
   readonly repositoryArn: pulumi.Input<string> | undefined;
   readonly policyStatements: ReturnType<typeof modelAccess>;
 }
@@ -210,14 +260,10 @@ interface MachineUse {
 function awsMachine(
   name: string,
   { kind, directory, ...instance }: AwsHost,
-  { httpPort, grpcPort, repositoryArn, policyStatements }: MachineUse,
+  use: MachineUse,
   opts: pulumi.ComponentResourceOptions,
 ): AwsGpuHost {
-  return new AwsGpuHost(
-    name,
-    { ...instance, clientPorts: [httpPort, grpcPort], repositoryArn, policyStatements },
-    opts,
-  );
+  return new AwsGpuHost(name, { ...instance, ...use }, opts);
 }
 
 function sshConnectionOf(host: KnownSettings["host"]): SshConnectionArgs | undefined {
@@ -263,20 +309,33 @@ function containerArgs(
 function accessTo(
   { instanceId, region, amiId, roleName, address, hostKey }: AwsGpuHost,
   user: pulumi.Input<string>,
-  { httpPort, grpcPort, metricsPort }: KnownSettings["server"],
+  settings: KnownSettings,
 ): pulumi.Output<InstanceAccess> {
+  // A tunnel leads to Triton itself, and begins at the ports that clients know.
+  const [near, far] = [settings.server, tritonItself(settings)];
+  const ports = (["httpPort", "grpcPort", "metricsPort"] as const).map((key) => ({
+    local: near[key],
+    onHost: far[key],
+  }));
   return pulumi
     .all([
       pulumi.output({ instanceId, region, amiId, roleName, address }),
-      pulumi.output({ user, hostKey, ports: [httpPort, grpcPort, metricsPort] }),
+      pulumi.output({ user, hostKey, ports }),
     ])
     .apply(([known, login]) => ({ ...known, ...accessCommands({ ...known, ...login }) }));
 }
 
+/** What is watched. */
+interface Watched {
+  readonly machine: AwsGpuHost;
+  readonly directory: pulumi.Output<string>;
+  readonly server: ServerSettings;
+}
+
 function monitor(
   name: string,
-  { host, runtime, server, models, monitoring }: KnownSettings,
-  { machine, directory }: { readonly machine: AwsGpuHost; readonly directory: pulumi.Output<string> },
+  { host, runtime, models, monitoring }: KnownSettings,
+  { machine, directory, server }: Watched,
   opts: pulumi.ComponentResourceOptions,
 ): AwsMonitoring | undefined {
   if (monitoring.kind === "none" || host.kind !== "aws") return undefined;
@@ -292,16 +351,10 @@ function monitor(
       container: runtime.kind === "container",
       tritonMetrics: pulumi
         .all([server.address, server.metricsPort])
-        .apply(([address, port]) => `${reachableAddress(address)}:${port}`),
+        .apply(([address, port]) => `${address.includes(":") ? `[${address}]` : address}:${port}`),
       models: models.map((model) => model.name),
       tags: host.tags,
     },
     opts,
   );
-}
-
-/** The address at which a program on the host reaches what listens on `address`. */
-function reachableAddress(address: string): string {
-  if (address === "0.0.0.0" || address === "::") return "127.0.0.1";
-  return address.includes(":") ? `[${address}]` : address;
 }

@@ -21,14 +21,15 @@ export function loadTypeScript(file) {
  */
 export async function deployedServer(name) {
   const stack = await lookAtStack(name);
-  const { host, endpoints, models } = stackOutputs(stack);
+  const { host, endpoints, tritonEndpoints, models } = stackOutputs(stack);
   if (host === undefined) {
     if (name === "local") return undefined;
     throw new UsageError(`The stack "${name}" is not deployed.\nfix: npm run up -- ${name}`);
   }
   return {
     stack: name,
-    endpoints,
+    // Triton's own: what is measured is not what its gateway does. An earlier release had no gateway.
+    endpoints: tritonEndpoints ?? endpoints,
     models,
     onHost: (words, input) => {
       const { status, stdout, stderr } = tryOnHost(words, host, stack, { input, stderr: "pipe" });

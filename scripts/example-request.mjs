@@ -12,8 +12,10 @@ const STREAMING_VERSION = [2, 39];
 /**
  * A command for the model that is easiest to ask: every input filled with ones, a single row if it batches. Undefined if
  * no ready model can be asked with curl.
+ *
+ * @param access where, and what curl needs there: the result of `clientAccess`
  */
-export function exampleRequest({ http, version, models }) {
+export function exampleRequest({ version, models }, access) {
   const candidates = models
     .filter((model) => model.ready && model.inputs.length > 0 && speaksJson(model))
     .map((model) => ({ model, kind: kindOf(model, version) }))
@@ -22,10 +24,10 @@ export function exampleRequest({ http, version, models }) {
   const [chosen] = candidates;
   if (chosen === undefined) return undefined;
   const { model, kind } = chosen;
-  const url = `http://${http}/v2/models/${model.name}`;
+  const url = `${access.url}/v2/models/${model.name}`;
   if (kind === "decoupled") {
     const body = Object.fromEntries(model.inputs.map((input) => [input.name, ones(input)]));
-    return command(["curl", "-sN"], `${url}/generate_stream`, body);
+    return command(["curl", "-sN", ...access.flags], `${url}/generate_stream`, body);
   }
   const inputs = model.inputs.map((input) => ({
     name: input.name,
@@ -34,7 +36,7 @@ export function exampleRequest({ http, version, models }) {
     data: ones(input),
   }));
   const sequence = { sequence_id: 1, sequence_start: true, sequence_end: true };
-  return command(["curl", "-s"], `${url}/infer`, {
+  return command(["curl", "-s", ...access.flags], `${url}/infer`, {
     ...(kind === "sequence" && { parameters: sequence }),
     inputs,
   });

@@ -1,10 +1,11 @@
 // Asks a stack's host what its Triton serves now, and prints it as a table.
+import { clientAccess, preparations } from "./client-access.mjs";
 import { exampleRequest } from "./example-request.mjs";
 import { stackOutputs, tryOnHost } from "./stack-host.mjs";
 
 /**
  * What a stack's host serves, as the agent's command `status` reports it, and the stack's outputs.
- * `healthy` is true if the server runs and every model of the stack is ready.
+ * `healthy` is true if the server runs, every model of the stack is ready and clients can reach them.
  */
 export function describeServer(stack) {
   const outputs = stackOutputs(stack);
@@ -16,7 +17,10 @@ export function describeServer(stack) {
   return {
     ...server,
     outputs,
-    healthy: server.running && outputs.models.every(({ name }) => ready.has(name)),
+    healthy:
+      server.running &&
+      outputs.models.every(({ name }) => ready.has(name)) &&
+      (outputs.gateway === undefined || gatewayRuns(server)),
   };
 }
 
@@ -31,12 +35,12 @@ export function resumeServer(server, stack) {
   return describeServer(stack);
 }
 
+const gatewayRuns = ({ gateway }) => gateway?.running === true;
+
 /** Prints the table of models and, if any model serves, a request to try. */
 export function printServer(server, { name }) {
   if (!server.running) {
-    console.log(
-      `\nNo Triton serves on the stack "${name}". Start it: npm run up${name === "local" ? "" : ` -- ${name}`}`,
-    );
+    console.log(`\nNo Triton serves on the stack "${name}". Start it: ${upOf(name)}`);
     return;
   }
   const rows = server.models.map(({ name, version, priority, ready, reason }) => [
@@ -46,18 +50,27 @@ export function printServer(server, { name }) {
     ready ? "yes" : `no${reason ? `: ${reason}` : ""}`,
   ]);
   console.log(`\n${table(["model", "version", "priority", "ready"], rows)}`);
-  console.log(`\nTriton ${server.version} at http://${server.http} (process ${server.pid})`);
-  if (server.outputs.host.ssh) {
+  const access = clientAccess(server);
+  const behind = server.outputs.gateway === undefined ? "" : `, behind the gateway at ${access.url}`;
+  console.log(`\nTriton ${server.version} at http://${server.http} (process ${server.pid})${behind}`);
+  if (behind !== "" && !gatewayRuns(server))
+    console.log(`The gateway does not run, so no client gets through. Put it back: ${upOf(name)}`);
+  const { hostname, host } = new URL(access.url);
+  if (server.outputs.host.ssh && isLoopback(hostname)) {
     const { user, address, port } = server.outputs.host.ssh;
-    console.log(
-      `Reach it through a tunnel: ssh -p ${port} -N -L ${server.http}:${server.http} ${user}@${address}`,
-    );
+    console.log(`Reach it through a tunnel: ssh -p ${port} -N -L ${host}:${host} ${user}@${address}`);
   }
-  const request = exampleRequest(server);
-  if (request) console.log(`\nTry it:\n  ${request}`);
-  else if (server.models.some(({ ready }) => ready))
+  const request = exampleRequest(server, access);
+  if (request) {
+    const lines = [...preparations(server, name), request];
+    console.log(`\nTry it:\n${lines.map((line) => `  ${line}`).join("\n")}`);
+  } else if (server.models.some(({ ready }) => ready))
     console.log("\nNone of these models takes a request that curl can make; use a gRPC client.");
 }
+
+const upOf = (stack) => `npm run up${stack === "local" ? "" : ` -- ${stack}`}`;
+
+const isLoopback = (host) => host === "localhost" || host === "[::1]" || host.startsWith("127.");
 
 /** Left-aligned columns, with a line under the head. */
 function table(head, rows) {

@@ -1,1 +1,2 @@
-export { type Endpoints, TritonServer } from "./tritonServer";
+export { type Endpoints, endpointsOf } from "./endpoints";
+export { TritonServer } from "./tritonServer";

@@ -22,24 +22,16 @@ import {
   type TritonServerArgs,
   tritonServerInputs,
 } from "../settings";
+import { type Endpoints, endpointsOf } from "./endpoints";
 import { renderStartOptions } from "./startOptions";
-
-/** Where a server answers; ports are on the host. */
-export interface Endpoints {
-  /** URL of the HTTP API. */
-  http: string;
-  /** `host:port` of the gRPC API. */
-  grpc: string;
-  /** URL of the Prometheus metrics. */
-  metrics: string;
-}
 
 /**
  * An NVIDIA Triton Inference Server in explicit model-control mode, and the models that it serves. A model that
- * changes is reloaded under traffic; another server setting restarts the process with all its models.
+ * changes is reloaded under traffic; another server setting restarts the process with all its models. Only the host itself
+ * reaches it; a `Gateway` lets others in.
  */
 export class TritonServer extends pulumi.ComponentResource {
-  /** Where the server answers. */
+  /** Where the server answers, on the host itself. */
   public readonly endpoints: pulumi.Output<Endpoints>;
   /** Triton's own version. */
   public readonly version: pulumi.Output<string>;
@@ -93,13 +85,7 @@ export class TritonServer extends pulumi.ComponentResource {
     );
 
     this.version = process.stdout.apply((text) => (resultOf(text) as { version: string }).version);
-    this.endpoints = pulumi
-      .all([options, served.stdout])
-      .apply(([{ address, httpPort, grpcPort, metricsPort }]) => ({
-        http: `http://${address}:${httpPort}`,
-        grpc: `${address}:${grpcPort}`,
-        metrics: `http://${address}:${metricsPort}/metrics`,
-      }));
+    this.endpoints = pulumi.all([options, served.stdout]).apply(([known]) => endpointsOf(known));
     this.registerOutputs({ endpoints: this.endpoints, version: this.version });
   }
 

@@ -52,3 +52,13 @@ export function isOpenToTheWorld(range: string): boolean {
 export function isIpv6(range: string): boolean {
   return range.includes(":");
 }
+
+/** Kinds of addresses that the internet does not lead to. */
+const PRIVATE: readonly string[] = ["loopback", "private", "linkLocal", "uniqueLocal", "carrierGradeNat"];
+
+/** Whether an IP address is one that only the host or a private network can reach. A name may stand for any address. */
+export function isPrivateAddress(address: string): boolean {
+  return (
+    ipaddr.isValid(address) && isWrittenOut(address) && PRIVATE.includes(ipaddr.process(address).range())
+  );
+}

@@ -73,6 +73,16 @@ export const publicIp = choice("PublicIp", "Address at which an instance is reac
   none: "only the private address in the subnet",
 });
 
+export const gatewayTls = choice(
+  "GatewayTls",
+  "What protects what clients and the gateway say to each other.",
+  {
+    off: "nothing: whoever is on the way between them reads requests, answers and tokens",
+    selfSigned: "TLS with a certificate that the host makes; clients must be given it",
+    certificate: "TLS with a certificate of your own",
+  },
+);
+
 /** Greatest values of the protobuf integers that the settings become. */
 export const MAX_INT32 = 2 ** 31 - 1;
 export const MAX_UINT32 = 2 ** 32 - 1;

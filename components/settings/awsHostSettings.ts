@@ -187,7 +187,7 @@ const awsFields = {
   clientCidrs: defaulted(
     list(addressRange, { allowed: "a list of ranges of IP addresses" }),
     [],
-    "IP address ranges that may reach the ports for inference. Triton has no access control: whoever reaches it can also unload models. With none, Triton is reached through a tunnel only.",
+    "IP address ranges that may reach the ports of the gateway, which `server.address` must let in. With none, Triton is reached through a tunnel only.",
     { example: '["203.0.113.0/24"]' },
   ),
   spot: plain(
@@ -425,8 +425,8 @@ function refuseOpenRanges(raw: unknown, at: Place): void {
         .at(index)
         .fault(
           range,
-          "a range that you can vouch for: Triton has no access control",
-          "give the range of your clients, or put a gateway with access control before Triton",
+          "a range that you can vouch for: whoever is in it can try the gateway's ports",
+          "give the ranges of your clients, or put a load balancer that you can open to everyone before the gateway",
         );
     }
   });

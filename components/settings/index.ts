@@ -1,4 +1,4 @@
-export { isIpv6, isOpenToTheWorld } from "./addressRange";
+export { isIpv6, isOpenToTheWorld, isPrivateAddress } from "./addressRange";
 export { ArgumentsError } from "./argumentsError";
 export { awsGpuHostInputs, awsInstance, OWN_TAGS, policyStatements, repositoryArn } from "./awsHostSettings";
 export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstanceTypes";
@@ -7,6 +7,7 @@ export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
 export { ensembleSteps, ensembleStepsOf, NOT_FOR_ENSEMBLES } from "./ensemble";
 export { type Fault, listFaults, SettingsError, show } from "./fault";
+export { gatewayInputs, gatewayOptions, type GatewayOptions, gatewayPlace } from "./gatewaySettings";
 export * from "./generated";
 export {
   hostDirectory,
@@ -32,9 +33,11 @@ export {
   type WarmupInput,
   type WarmupSample,
 } from "./modelSettings";
+export { isLoopback } from "./listenAddress";
 export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
 export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
+export { unixLines } from "./pem";
 export { reject } from "./rejection";
 export {
   ecrRepositoryInputs,

@@ -1,6 +1,7 @@
 import { logLevel } from "./allowedValues";
 import { extraFlag } from "./extraFlags";
 import { locationFields } from "./hostSettings";
+import { listenAddress, loopbackAddress } from "./listenAddress";
 import { servedModels } from "./modelSettings";
 import { Place } from "./place";
 import {
@@ -15,31 +16,25 @@ import {
   type ReadBy,
   required,
   Rule,
-  text,
 } from "./rules";
 import { containerOptions, imageByDigest, registryLogin } from "./runtimeSettings";
 
-const port = (usual: number): Rule<number> => integer(1, 65535, usual);
-
-const listenAddress = text({
-  allowed: "an IP address of the host, or a name for one",
-  example: "127.0.0.1",
-  refuse: (value) =>
-    /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*$/.test(value)
-      ? undefined
-      : "give the address alone, without scheme and port, for example 127.0.0.1",
-});
+export const port = (usual: number): Rule<number> => integer(1, 65535, usual);
 
 const PORTS = ["httpPort", "grpcPort", "metricsPort"] as const;
 
-const serverFields = {
-  httpPort: defaulted(port(8000), 8000, "TCP port for inference and control over HTTP."),
+export const portFields = {
+  httpPort: defaulted(port(8000), 8000, "TCP port for inference over HTTP."),
   grpcPort: defaulted(port(8001), 8001, "TCP port for inference over gRPC."),
   metricsPort: defaulted(port(8002), 8002, "TCP port for metrics in Prometheus format."),
+};
+
+const serverFields = {
+  ...portFields,
   address: defaulted(
     listenAddress,
     "127.0.0.1",
-    "Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP: whoever reaches it can use the models and, in a container, also unload them, so keep it private.",
+    "Address of the host on which the ports are opened. On an address that others can reach, it is the gateway that opens them, and `gateway.tls` must be decided; Triton's own ports stay on 127.0.0.1.",
     { example: "0.0.0.0" },
   ),
   logLevel: defaulted(logLevel, "info", "How much Triton logs.", { cost: "`verbose` costs throughput" }),
@@ -63,7 +58,7 @@ const serverFields = {
 };
 
 /** Refuses a port that is given twice. */
-function refusePortClash(server: Readonly<Record<(typeof PORTS)[number], unknown>>, at: Place): void {
+export function refusePortClash(server: Readonly<Record<(typeof PORTS)[number], unknown>>, at: Place): void {
   PORTS.forEach((name, index) => {
     const number = server[name];
     const other = PORTS.slice(0, index).find((earlier) => server[earlier] === number);
@@ -99,7 +94,21 @@ export const schedulerRule = object({
   fields: { required: schedulerRequired },
 });
 
-const optionFields = { ...serverFields, ...containerOptions, schedulerRequired };
+const optionFields = {
+  ...serverFields,
+  address: defaulted(
+    loopbackAddress,
+    "127.0.0.1",
+    "Loopback address on which Triton opens its ports. A `Gateway` opens others.",
+  ),
+  gateway: defaulted(
+    boolean,
+    false,
+    "Whether clients reach the server through a `Gateway` on the same host. Without one, the server takes over the ports of a former gateway.",
+  ),
+  ...containerOptions,
+  schedulerRequired,
+};
 
 /** How Triton runs, apart from its image. */
 export const serverOptions = object({

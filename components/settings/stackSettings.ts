@@ -1,6 +1,8 @@
 import { refuseUnsuitedGpu } from "./awsHostSettings";
 import { limitsRate } from "./extraFlags";
+import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
 import { hostRule } from "./hostSettings";
+import { isLoopback } from "./listenAddress";
 import { modelsRule } from "./modelSettings";
 import { monitoringRule } from "./monitoringSettings";
 import { Place } from "./place";
@@ -17,6 +19,13 @@ export const TOP_LEVEL_KEYS = {
   host: plain(defaulted(hostRule, { kind: "local" }, "The machine that Triton runs on.")),
   runtime: plain(defaulted(runtimeRule, { kind: "process" }, "What Triton runs in.")),
   server: plain(defaulted(serverRule, {}, "Settings of tritonserver. A change restarts it.")),
+  gateway: plain(
+    defaulted(
+      stackGatewayRule,
+      {},
+      "What clients reach Triton through where they are not on the host; see docs/how-to/gateway.md. A change does not touch Triton.",
+    ),
+  ),
   scheduler: plain(defaulted(schedulerRule, {}, "Settings of the GPU scheduler.")),
   models: plain(defaulted(modelsRule, [], "The models to serve. Changing one does not touch the others.")),
   monitoring: plain(
@@ -49,6 +58,7 @@ export type KnownSettings = KnownBy<typeof stackRule>;
  */
 function checkTogether(_: unknown, at: Place, raw: unknown): void {
   checkAgainstAws(raw, at);
+  checkStackGateway(raw, at);
   const runtimeKind = keyOf(keyOf(raw, "runtime"), "kind");
   const onCpu = runtimeKind === undefined || runtimeKind === "process";
   if (onCpu && keyOf(keyOf(raw, "scheduler"), "required") === true) {
@@ -149,11 +159,6 @@ function checkAgainstAws(raw: unknown, at: Place): void {
         "set address to 0.0.0.0, or remove host.clientCidrs and use a tunnel",
       );
   }
-}
-
-/** Whether only the host itself can reach an address. */
-function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || address.startsWith("127.");
 }
 
 function refuseGpus(group: unknown, at: Place): void {

@@ -13,6 +13,7 @@ import {
   awsGpuHostInputs,
   awsMonitoringInputs,
   ecrRepositoryInputs,
+  gatewayInputs,
   hostServicesInputs,
   modelBucketInputs,
   modelRepositoryInputs,
@@ -37,6 +38,7 @@ const CONCERNS: readonly { readonly file: string; readonly rules: readonly AnyRu
   { file: "imageArgs", rules: [tritonImageInputs, ecrRepositoryInputs] },
   { file: "modelArgs", rules: [modelRepositoryInputs, modelBucketInputs] },
   { file: "serverArgs", rules: [tritonServerInputs] },
+  { file: "gatewayArgs", rules: [gatewayInputs] },
   { file: "monitoringArgs", rules: [awsMonitoringInputs] },
   { file: "stackArgs", rules: [stackRule] },
 ];

@@ -9,6 +9,7 @@ export interface Finished {
 export interface DeployedServer {
   /** Name of the stack. */
   readonly stack: string;
+  /** Where Triton itself answers, on the host. */
   readonly endpoints: { readonly http: string; readonly grpc: string };
   /** The models in the order of the stack's config, with their priorities at the last `up`. */
   readonly models: readonly { readonly name: string; readonly priority: number }[];

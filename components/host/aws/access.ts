@@ -6,8 +6,8 @@ export interface Reachable {
   readonly user: string;
   /** Public host key. */
   readonly hostKey: string;
-  /** TCP ports of Triton on the instance. */
-  readonly ports: readonly number[];
+  /** TCP ports of Triton on the instance, each with the local one that a tunnel begins at. */
+  readonly ports: readonly { readonly local: number; readonly onHost: number }[];
 }
 
 /** How to reach an instance, as commands to copy. */
@@ -25,12 +25,12 @@ export interface AccessCommands {
 export function accessCommands(target: Reachable): AccessCommands {
   const { instanceId, region, address, user, hostKey, ports } = target;
   const session = `aws ssm start-session --region ${region} --target ${instanceId}`;
-  const [first = 8000] = ports;
-  const forwards = ports.map((port) => `-L ${port}:127.0.0.1:${port}`).join(" ");
+  const [first = { local: 8000, onHost: 8000 }] = ports;
+  const forwards = ports.map(({ local, onHost }) => `-L ${local}:127.0.0.1:${onHost}`).join(" ");
   return {
     tunnel: `ssh -i KEY -N ${forwards} ${user}@${address}`,
     knownHosts: `${address} ${hostKey}`,
-    sessionTunnel: `${session} --document-name AWS-StartPortForwardingSession --parameters portNumber=${first},localPortNumber=${first}`,
+    sessionTunnel: `${session} --document-name AWS-StartPortForwardingSession --parameters portNumber=${first.onHost},localPortNumber=${first.local}`,
     session,
   };
 }

@@ -183,8 +183,8 @@ export interface AwsGpuHostArgs {
    */
   allowPublicSsh?: pulumi.Input<boolean>;
   /**
-   * IP address ranges that may reach the ports for inference. Triton has no access control: whoever
-   * reaches it can also unload models. With none, Triton is reached through a tunnel only.
+   * IP address ranges that may reach the ports of the gateway, which `server.address` must let in.
+   * With none, Triton is reached through a tunnel only.
    * @default []
    * @example ["203.0.113.0/24"]
    */

@@ -3,5 +3,6 @@ export * from "./hostArgs";
 export * from "./imageArgs";
 export * from "./modelArgs";
 export * from "./serverArgs";
+export * from "./gatewayArgs";
 export * from "./monitoringArgs";
 export * from "./stackArgs";

@@ -66,7 +66,7 @@ export interface TritonServerArgs {
   /** The models to serve: `models` of a `ModelRepository`. */
   models: ServedModelArgs[];
   /**
-   * TCP port for inference and control over HTTP. An integer from 1 to 65535.
+   * TCP port for inference over HTTP. An integer from 1 to 65535.
    * @default 8000
    */
   httpPort?: pulumi.Input<number>;
@@ -81,10 +81,8 @@ export interface TritonServerArgs {
    */
   metricsPort?: pulumi.Input<number>;
   /**
-   * Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP:
-   * whoever reaches it can use the models and, in a container, also unload them, so keep it private.
+   * Loopback address on which Triton opens its ports. A `Gateway` opens others.
    * @default "127.0.0.1"
-   * @example "0.0.0.0"
    */
   address?: pulumi.Input<string>;
   /**
@@ -114,6 +112,12 @@ export interface TritonServerArgs {
    * @example ["--pinned-memory-pool-byte-size=268435456"]
    */
   extraFlags?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Whether clients reach the server through a `Gateway` on the same host. Without one, the server
+   * takes over the ports of a former gateway.
+   * @default false
+   */
+  gateway?: pulumi.Input<boolean>;
   /**
    * How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a
    * load balancer that watches its health. An integer from 0 to 3600 (seconds). Cost: adds to the time

@@ -4,6 +4,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { AwsVolumeArgs, PublicIp } from "./hostArgs";
 import type { ImageVariant, RegistryLoginArgs } from "./imageArgs";
 import type { LogLevel } from "./serverArgs";
+import type { ClientTokenArgs, GatewayLimitsArgs, GatewayTls, UpstreamPortsArgs } from "./gatewayArgs";
 import type { ModelArgs } from "./modelArgs";
 
 /** Decides which other keys there are. */
@@ -77,9 +78,8 @@ export interface HostArgs {
    */
   allowPublicSsh?: pulumi.Input<boolean>;
   /**
-   * With kind aws: IP address ranges that may reach the ports for inference. Triton has no access
-   * control: whoever reaches it can also unload models. With none, Triton is reached through a tunnel
-   * only.
+   * With kind aws: IP address ranges that may reach the ports of the gateway, which `server.address`
+   * must let in. With none, Triton is reached through a tunnel only.
    * @default []
    * @example ["203.0.113.0/24"]
    */
@@ -235,7 +235,7 @@ export interface RuntimeArgs {
 /** Settings of tritonserver. */
 export interface ServerArgs {
   /**
-   * TCP port for inference and control over HTTP. An integer from 1 to 65535.
+   * TCP port for inference over HTTP. An integer from 1 to 65535.
    * @default 8000
    */
   httpPort?: pulumi.Input<number>;
@@ -250,8 +250,8 @@ export interface ServerArgs {
    */
   metricsPort?: pulumi.Input<number>;
   /**
-   * Address of the host on which the ports are opened. Triton has neither passwords nor TLS on HTTP:
-   * whoever reaches it can use the models and, in a container, also unload them, so keep it private.
+   * Address of the host on which the ports are opened. On an address that others can reach, it is the
+   * gateway that opens them, and `gateway.tls` must be decided; Triton's own ports stay on 127.0.0.1.
    * @default "127.0.0.1"
    * @example "0.0.0.0"
    */
@@ -283,6 +283,87 @@ export interface ServerArgs {
    * @example ["--pinned-memory-pool-byte-size=268435456"]
    */
   extraFlags?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+/** What clients reach Triton through. */
+export interface StackGatewayArgs {
+  /**
+   * Whether clients reach Triton through a gateway. Always on an address that others can reach.
+   * @default true if `server.address` is not a loopback address
+   */
+  enabled?: boolean;
+  /**
+   * What protects the connections of clients.
+   * @default `certificate` where one is given, otherwise `off` on a loopback address; required on any
+   * other
+   */
+  tls?: pulumi.Input<GatewayTls>;
+  /**
+   * File on the machine that deploys with the gateway's certificate and those that lead from it to its
+   * authority. Needs `keyFile`.
+   * @default `certificate`, or none
+   * @example "tls/chain.pem"
+   */
+  certificateFile?: pulumi.Input<string>;
+  /**
+   * File on the machine that deploys with the private key of `certificateFile`. Its content is kept in
+   * the stack's state, encrypted.
+   * @default `key`, or none
+   * @example "tls/key.pem"
+   */
+  keyFile?: pulumi.Input<string>;
+  /**
+   * As `certificateFile`, the text itself.
+   * @default `certificateFile`, or none
+   * @example "-----BEGIN CERTIFICATE-----…"
+   */
+  certificate?: pulumi.Input<string>;
+  /**
+   * Private key of `certificate`. A secret.
+   * @default `keyFile`, or none
+   */
+  key?: pulumi.Input<string>;
+  /**
+   * File on the machine that deploys with the certificates of authorities. Only clients with a
+   * certificate of theirs are let in. Needs TLS.
+   * @default clients need no certificate
+   * @example "tls/clients.pem"
+   */
+  clientCaFile?: pulumi.Input<string>;
+  /**
+   * As `clientCaFile`, the text itself.
+   * @default clients need no certificate
+   * @example "-----BEGIN CERTIFICATE-----…"
+   */
+  clientCa?: pulumi.Input<string>;
+  /**
+   * Tokens of which each request needs one, except for those to the health of the server. With none,
+   * whoever reaches the ports can use the models.
+   * @default []
+   */
+  tokens?: pulumi.Input<ClientTokenArgs[]>;
+  /**
+   * Whether clients can read the metrics, at the metrics port. They tell the names of all models and
+   * how busy they are.
+   * @default false
+   */
+  metrics?: boolean;
+  /**
+   * What the gateway refuses of clients, before it reaches Triton.
+   * @default {}
+   */
+  limits?: pulumi.Input<GatewayLimitsArgs>;
+  /**
+   * Triton's own ports on 127.0.0.1 of the host, behind the gateway.
+   * @default {}
+   */
+  upstreamPorts?: UpstreamPortsArgs;
+  /**
+   * Whether each request is logged on the host: who, when, what was asked, how it ended; never its
+   * content.
+   * @default true
+   */
+  accessLog?: pulumi.Input<boolean>;
 }
 
 /** Settings of the GPU scheduler. */
@@ -366,6 +447,12 @@ export interface TritonStackArgs {
    * @default {}
    */
   server?: ServerArgs;
+  /**
+   * What clients reach Triton through where they are not on the host; see docs/how-to/gateway.md. A
+   * change does not touch Triton.
+   * @default {}
+   */
+  gateway?: StackGatewayArgs;
   /**
    * Settings of the GPU scheduler.
    * @default {}

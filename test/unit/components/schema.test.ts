@@ -55,6 +55,7 @@ describe("the package as other languages see it", () => {
       "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
       "xsched-triton:index:AwsMonitoring: directory, instanceId, instanceType, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
+      "xsched-triton:index:Gateway: address, directory",
       "xsched-triton:index:HostServices: directory",
       "xsched-triton:index:ModelBucket: ",
       "xsched-triton:index:ModelRepository: directory, models",

@@ -18,8 +18,17 @@ interface Model {
   readonly sequence?: boolean;
 }
 
+interface Access {
+  readonly url: string;
+  readonly flags: readonly string[];
+}
+
 const { exampleRequest } = loadScript("example-request.mjs") as {
-  exampleRequest: (server: object) => string | undefined;
+  exampleRequest: (server: object, access: Access) => string | undefined;
+};
+const { clientAccess, preparations } = loadScript("client-access.mjs") as {
+  clientAccess: (server: object) => Access;
+  preparations: (server: object, stack: string) => string[];
 };
 
 const tensor = (name: string, shape: readonly number[], datatype = "INT32"): Tensor => ({
@@ -35,8 +44,12 @@ const model = (name: string, inputs: readonly Tensor[], more: Partial<Model> = {
 });
 
 /** The command that is shown, as the words that a shell makes of it; the last as JSON. */
-function request(models: readonly Model[], version = "2.51.0"): unknown[] | undefined {
-  const command = exampleRequest({ http: "127.0.0.1:8000", version, models });
+function request(
+  models: readonly Model[],
+  version = "2.51.0",
+  server: object = { http: "127.0.0.1:8000", outputs: {} },
+): unknown[] | undefined {
+  const command = exampleRequest({ version, models }, clientAccess(server));
   if (command === undefined) return undefined;
   const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${command}`], { encoding: "utf8" });
   const words = printed.split("\0").slice(0, -1);
@@ -109,5 +122,43 @@ describe("request to try", () => {
       undefined,
     );
     assert.equal(request([]), undefined);
+  });
+
+  describe("behind a gateway", () => {
+    const behind = (gateway: object, host: object): object => ({
+      http: "127.0.0.1:18000",
+      outputs: {
+        endpoints: { http: "https://gpu1:8000" },
+        host: { directory: "/srv/it's here", ...host },
+        gateway: { tls: "certificate", tokens: [], clientCertificates: false, ...gateway },
+      },
+    });
+    const words = (server: object): unknown[] =>
+      request([model("a", [tensor("x", [1])])], "2.51.0", server)!.slice(0, -2);
+
+    it("goes to the gateway, with what it asks for", () => {
+      const url = "https://gpu1:8000/v2/models/a/infer";
+      assert.deepEqual(words(behind({}, {})), ["curl", "-s", url]);
+      const own = behind({ tls: "selfSigned", tokens: ["team"] }, {});
+      process.env.TOKEN = "secret of the test";
+      assert.deepEqual(words(own), [
+        ...["curl", "-s", "--cacert", "/srv/it's here/gateway/certificate.pem"],
+        ...["-H", "authorization: Bearer secret of the test", url],
+      ]);
+      delete process.env.TOKEN;
+      const mutual = behind({ clientCertificates: true }, {});
+      assert.deepEqual(words(mutual).slice(2, -1), ["--cert", "CLIENT.pem", "--key", "CLIENT_KEY.pem"]);
+    });
+
+    it("comes with what has to be done before", () => {
+      const away = behind({ tls: "selfSigned", tokens: ["team", "batch"] }, { ssh: { address: "gpu1" } });
+      assert.deepEqual(preparations(away, "edge"), [
+        "pulumi stack output --stack edge --json | jq -r .gateway.certificate >gateway.pem",
+        "TOKEN=…   # the token of team or batch",
+      ]);
+      assert.deepEqual(words(away).slice(2, 4), ["--cacert", "gateway.pem"]);
+      assert.deepEqual(preparations({ http: "", outputs: {} }, "local"), []);
+      assert.deepEqual(preparations(behind({ tls: "selfSigned" }, {}), "local"), []);
+    });
   });
 });

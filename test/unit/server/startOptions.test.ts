@@ -4,7 +4,13 @@ import { renderStartOptions } from "../../../components/server/startOptions";
 import { LogLevel, type ServerOptions } from "../../../components/settings";
 import { parsed } from "../settings/context";
 
-const DEFAULTS = { ...parsed({}).server, drainSeconds: 0, writablePaths: [], schedulerRequired: undefined };
+const DEFAULTS = {
+  ...parsed({}).server,
+  gateway: false,
+  drainSeconds: 0,
+  writablePaths: [],
+  schedulerRequired: undefined,
+};
 const IMAGE = `registry.example/triton@sha256:${"0".repeat(64)}`;
 
 describe("renderStartOptions", () => {
@@ -19,6 +25,7 @@ describe("renderStartOptions", () => {
       grpcPort: 8001,
       metricsPort: 8002,
       address: "127.0.0.1",
+      gateway: false,
       exitTimeoutSeconds: 30,
       drainSeconds: 0,
       writablePaths: [],

@@ -264,14 +264,26 @@ describe("settings of a host on AWS", () => {
 
   it("refuse clients from everywhere", () => {
     const host = { ...AWS, clientCidrs: ["0.0.0.0/0"] };
-    assert.deepEqual(refusal({ host, server: { address: "0.0.0.0" } }).faults, [
-      {
-        path: "host.clientCidrs[0]",
-        value: '"0.0.0.0/0"',
-        allowed: "a range that you can vouch for: Triton has no access control",
-        fix: "give the range of your clients, or put a gateway with access control before Triton",
-      },
-    ]);
+    assert.deepEqual(
+      refusal({ host, server: { address: "0.0.0.0" }, gateway: { tls: "selfSigned" } }).faults,
+      [
+        {
+          path: "host.clientCidrs[0]",
+          value: '"0.0.0.0/0"',
+          allowed: "a range that you can vouch for: whoever is in it can try the gateway's ports",
+          fix: "give the ranges of your clients, or put a load balancer that you can open to everyone before the gateway",
+        },
+      ],
+    );
+  });
+
+  it("ask a stack that had clients before there was a gateway for one decision", () => {
+    const former = { host: { ...AWS, clientCidrs: ["203.0.113.0/24"] }, server: { address: "0.0.0.0" } };
+    assert.deepEqual(
+      refusal(former).faults.map(({ path, value }) => [path, value]),
+      [["gateway.tls", "(not set)"]],
+    );
+    assert.equal(parsed({ ...former, gateway: { tls: "off" } }).gateway.tls, "off");
   });
 
   it("let in the internet if that is spelled out", () => {

@@ -2,8 +2,34 @@ import * as path from "node:path";
 
 import { readSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
 
-/** Configurations in the folder of a model; that of `p` is an ensemble of the models a and b. */
-const CONFIGS: Readonly<Record<string, string>> = {
+/** A certificate of gw.test until 2126, and its key: openssl req -x509 -newkey ec … */
+export const CERTIFICATE = [
+  "-----BEGIN CERTIFICATE-----",
+  "MIIBezCCASGgAwIBAgIUJWT+xNj7QWD+iujxgODOcd0wmVkwCgYIKoZIzj0EAwIw",
+  "EjEQMA4GA1UEAwwHZ3cudGVzdDAgFw0yNjExMjgwMDM0MTlaGA8yMTI2MTEwNDAw",
+  "MzQxOVowEjEQMA4GA1UEAwwHZ3cudGVzdDBZMBMGByqGSM49AgEGCCqGSM49AwEH",
+  "A0IABPhwT1b05rnu2dqOeeqNooxFcip79QXFdfwP8WR0vwHGFRleXcBFqtMIffZQ",
+  "Xfv4OeAumbwN9837yqwWp87RpASjUzBRMB0GA1UdDgQWBBT5C2gPmAGqlRLNwiTP",
+  "7/LlLdehqDAfBgNVHSMEGDAWgBT5C2gPmAGqlRLNwiTP7/LlLdehqDAPBgNVHRMB",
+  "Af8EBTADAQH/MAoGCCqGSM49BAMCA0gAMEUCIQCUFuSqQKFwqkhENiWSU18wb3rz",
+  "z35sw3V+Qn2bxffnBQIgCtRxaqNAjWOv3k8OPvDQTO1VP0e+eEtmlcHaT9U8v/o=",
+  "-----END CERTIFICATE-----",
+  "",
+].join("\n");
+export const CERTIFICATE_KEY = [
+  "-----BEGIN PRIVATE KEY-----",
+  "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwfx44N80I69e3ML5",
+  "CsO6sQYmr+GwBEiloF/u9LJV/7qhRANCAAT4cE9W9Oa57tnajnnqjaKMRXIqe/UF",
+  "xXX8D/FkdL8BxhUZXl3ARarTCH32UF37+DngLpm8DffN+8qsFqfO0aQE",
+  "-----END PRIVATE KEY-----",
+  "",
+].join("\n");
+
+/** Files by their places: those of a gateway, and the configuration of `p`, an ensemble of the models a and b. */
+const TEXTS: Readonly<Record<string, string>> = {
+  "/project/tls/chain.pem": CERTIFICATE,
+  "/project/tls/key.pem": CERTIFICATE_KEY,
+  "/project/tls/empty.pem": "",
   "/project/models/p/config.pbtxt": ensemble("a", "b"),
 };
 
@@ -18,17 +44,17 @@ export const context: SettingsContext = {
   origin: "config",
   stack: "dev",
   projectDirectory: "/project",
-  secretKeys: new Set(["host"]),
+  secretKeys: new Set(["host", "gateway"]),
   files: {
     kind: (place) =>
       /^\/project\/models\/([a-z]|empty)(\/[1-9])?$/.test(place)
         ? "folder"
-        : path.extname(place) === ".plan" || place === "/project/models/x/1/model.onnx"
+        : [".plan", ".pem"].includes(path.extname(place)) || place === "/project/models/x/1/model.onnx"
           ? "file"
           : "missing",
     entries: (folder) =>
       folder.endsWith("empty") ? ["config.pbtxt", "01", "latest"] : ["1", "config.pbtxt"],
-    text: (file) => CONFIGS[file],
+    text: (file) => TEXTS[file],
   },
   inform: () => undefined,
 };

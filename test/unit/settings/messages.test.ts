@@ -25,7 +25,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "sever",
       "(unknown key)",
-      "the keys host, runtime, server, scheduler, models, monitoring",
+      "the keys host, runtime, server, gateway, scheduler, models, monitoring",
       "did you mean server?",
     ],
   ],
@@ -35,7 +35,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     [
       "hots",
       "(unknown key)",
-      "the keys host, runtime, server, scheduler, models, monitoring",
+      "the keys host, runtime, server, gateway, scheduler, models, monitoring",
       "did you mean host?",
     ],
   ],

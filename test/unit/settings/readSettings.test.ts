@@ -25,6 +25,27 @@ describe("readSettings", () => {
         loadTimeoutSeconds: 300,
         extraFlags: [],
       },
+      gateway: {
+        enabled: undefined,
+        tls: undefined,
+        certificateFile: undefined,
+        keyFile: undefined,
+        certificate: undefined,
+        key: undefined,
+        clientCaFile: undefined,
+        clientCa: undefined,
+        tokens: [],
+        metrics: false,
+        limits: {
+          bodyMegabytes: 64,
+          jsonKilobytes: 1024,
+          headerKilobytes: 16,
+          connections: 1000,
+          requestSeconds: 300,
+        },
+        upstreamPorts: { http: 18000, grpc: 18001, metrics: 18002 },
+        accessLog: true,
+      },
       scheduler: { required: undefined },
       models: [],
       monitoring: { kind: "none" },
@@ -226,6 +247,7 @@ describe("readSettings", () => {
         ["", (extra) => ({ ...extra })],
         ["host.", (extra) => ({ host: extra })],
         ["server.", (extra) => ({ server: extra })],
+        ["gateway.", (extra) => ({ gateway: extra })],
         ["models[0].", (extra) => ({ models: [{ name: "a", source: "models/a", ...extra }] })],
         [
           "models[0].dynamicBatching.queuePolicy.",
@@ -244,7 +266,7 @@ describe("readSettings", () => {
           (key) =>
             !(key in { user: 0, port: 0, address: 0, priority: 0, warmup: 0, runtime: 0, scheduler: 0 }),
         )
-        .filter((key) => !["parameters", "directory"].includes(key));
+        .filter((key) => !["parameters", "directory", "gateway", "key", "tls"].includes(key));
       fc.assert(
         fc.property(fc.constantFrom(...places), unknownKey, garbage, ([prefix, config], key, value) => {
           const { faults } = refusal(config({ [key]: value }));
@@ -282,7 +304,7 @@ describe("readSettings", () => {
     });
 
     it("keeps every value that it accepts", () => {
-      const port = fc.integer({ min: 1, max: 65535 });
+      const port = fc.integer({ min: 1, max: 65000 });
       const server = fc
         .record(
           {
@@ -339,9 +361,17 @@ describe("readSettings", () => {
         },
         { requiredKeys: ["name", "source"] },
       );
+      const gateway = fc.record({
+        tls: fc.constantFrom("off", "selfSigned"),
+        enabled: fc.constant(true),
+        // Above the ports of the server.
+        upstreamPorts: fc.constant({ http: 65536 - 3, grpc: 65536 - 2, metrics: 65536 - 1 }),
+        limits: fc.record({ bodyMegabytes: fc.integer({ min: 1, max: 4096 }) }, { requiredKeys: [] }),
+        metrics: fc.boolean(),
+      });
       const config = fc.record(
-        { server, models: fc.uniqueArray(model, { maxLength: 4, selector: ({ name }) => name }) },
-        { requiredKeys: [] },
+        { server, gateway, models: fc.uniqueArray(model, { maxLength: 4, selector: ({ name }) => name }) },
+        { requiredKeys: ["gateway"] },
       );
       fc.assert(
         fc.property(config, (raw) => {

@@ -1,0 +1,1 @@
+export { Gateway, type GatewayAccess } from "./gateway";

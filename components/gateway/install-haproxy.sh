@@ -1,0 +1,28 @@
+# Installs HAProxy from the distribution where it is missing. What the package starts by itself is stopped: the agent runs
+# HAProxy with a configuration of its own.
+set -euo pipefail
+if PATH=$PATH:/usr/sbin:/sbin command -v haproxy >/dev/null; then
+  exit 0
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "error: HAProxy is missing, and this machine has no apt-get to install it with" >&2
+  echo "fix: install HAProxy 2.4 or newer" >&2
+  exit 1
+fi
+if ! sudo -n true; then
+  echo "error: HAProxy is missing, and $(id -un) may not use sudo without a password" >&2
+  echo "fix: sudo apt-get install haproxy" >&2
+  exit 1
+fi
+echo "installing HAProxy" >&2
+# Another program that installs something, such as the machine's own updates, comes first.
+wait_for_lock=(-o DPkg::Lock::Timeout=300)
+install=(sudo -n env DEBIAN_FRONTEND=noninteractive apt-get "${wait_for_lock[@]}" -qq -y --no-install-recommends install haproxy)
+if ! { sudo -n apt-get "${wait_for_lock[@]}" -qq update && "${install[@]}"; } >&2; then
+  echo "error: HAProxy cannot be installed; the reason stands above" >&2
+  echo "fix: give the machine a way to its package archive, or an image that has HAProxy" >&2
+  exit 1
+fi
+if command -v systemctl >/dev/null; then
+  sudo -n systemctl disable --now haproxy.service >&2 || true
+fi

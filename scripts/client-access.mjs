@@ -1,0 +1,38 @@
+// How a client on this machine reaches a stack's server, for a request to try.
+
+/**
+ * The URL of the HTTP API, and what curl needs beside it, as words for a shell. Behind a gateway these are the clients' own,
+ * otherwise Triton's on the host.
+ *
+ * @param server the result of `describeServer`
+ */
+export function clientAccess({ http, outputs }) {
+  const { gateway, endpoints, host } = outputs;
+  if (gateway === undefined) return { url: `http://${http}`, flags: [] };
+  return {
+    url: endpoints.http,
+    flags: [
+      ...(gateway.tls === "selfSigned" ? ["--cacert", certificateFile(host)] : []),
+      ...(gateway.clientCertificates ? ["--cert", "CLIENT.pem", "--key", "CLIENT_KEY.pem"] : []),
+      ...(gateway.tokens.length > 0 ? ["-H", '"authorization: Bearer $TOKEN"'] : []),
+    ],
+  };
+}
+
+/** What has to be done before the request works, one line each. */
+export function preparations({ outputs }, stack) {
+  const { gateway, host } = outputs;
+  if (gateway === undefined) return [];
+  const output = `pulumi stack output --stack ${stack} --json | jq -r .gateway.certificate >${certificateFile(host)}`;
+  return [
+    ...(gateway.tls === "selfSigned" && host.ssh ? [output] : []),
+    ...(gateway.tokens.length > 0 ? [`TOKEN=…   # the token of ${gateway.tokens.join(" or ")}`] : []),
+  ];
+}
+
+/** The certificate that the gateway has made: on this machine the host's own file. */
+function certificateFile({ directory, ssh }) {
+  if (ssh) return "gateway.pem";
+  const file = `${directory}/gateway/certificate.pem`;
+  return /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
+}

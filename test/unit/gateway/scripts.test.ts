@@ -1,0 +1,113 @@
+import * as assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const SCRIPTS = path.resolve(__dirname, "../../../components/gateway");
+
+const textOf = (name: string): string => fs.readFileSync(path.join(SCRIPTS, name), "utf8");
+
+describe("the scripts of the gateway", () => {
+  let folder: string;
+  let started: ChildProcess[];
+
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-gateway-"));
+    started = [];
+  });
+
+  afterEach(() => {
+    for (const child of started) child.kill("SIGKILL");
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  const program = (name: string, text: string): void => {
+    fs.mkdirSync(path.join(folder, "bin"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "bin", name), text, { mode: 0o755 });
+  };
+
+  describe("that removes one whose folder is gone", () => {
+    const remove = (host: string) =>
+      spawnSync("sh", ["-c", textOf("stop-gateway.sh"), "stop-gateway.sh", `${host}/bin/agent`], {
+        encoding: "utf8",
+      });
+
+    /** A program called haproxy that runs, and whose first argument is a file. */
+    const haproxy = async (config: string): Promise<ChildProcess> => {
+      const copy = path.join(folder, "haproxy");
+      if (!fs.existsSync(copy)) fs.copyFileSync(fs.realpathSync(process.execPath), copy);
+      const child = spawn(copy, ["-e", "console.log(1); setInterval(() => {}, 1000)", config], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      started.push(child);
+      await once(child.stdout, "data");
+      return child;
+    };
+
+    it("ends its HAProxy, and no other", async () => {
+      const host = path.join(folder, "the host's folder");
+      const [ours, neighbour] = [
+        await haproxy(`${host}/gateway/current/haproxy.cfg`),
+        await haproxy(`${host} of another/gateway/current/haproxy.cfg`),
+      ];
+      const ended = once(ours, "exit");
+      const { status, stderr } = remove(host);
+      assert.equal(status, 0, stderr);
+      await ended;
+      assert.equal(neighbour.exitCode ?? neighbour.signalCode, null);
+      assert.match(stderr, new RegExp(`^ending process ${ours.pid}: a gateway of .*, which is gone$`, "m"));
+    });
+
+    it("leaves it to the agent where that is there", () => {
+      program("agent", '#!/bin/sh\necho "asked to $1"\n');
+      assert.equal(remove(folder).stdout, "asked to remove-gateway\n");
+    });
+  });
+
+  describe("that installs HAProxy", () => {
+    /** Runs it where these programs are, and no others that it could use. */
+    const install = () => {
+      fs.writeFileSync(path.join(folder, "bin/id"), "#!/bin/sh\necho somebody\n", { mode: 0o755 });
+      // Nothing of this machine: it may have HAProxy.
+      const script = textOf("install-haproxy.sh").replace(":/usr/sbin:/sbin", "");
+      assert.notEqual(script, textOf("install-haproxy.sh"));
+      return spawnSync("/bin/bash", ["-c", script, "install-haproxy.sh"], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+        env: { PATH: path.join(folder, "bin") },
+      });
+    };
+    const record = '#!/bin/bash\necho "$*" >>"${0%/*}/../calls"\n';
+
+    it("does nothing where it is", () => {
+      program("haproxy", "#!/bin/sh\n");
+      const { status, stderr } = install();
+      assert.deepEqual([status, stderr], [0, ""]);
+    });
+
+    it("takes it from the distribution, and stops what the package starts", () => {
+      program("sudo", '#!/bin/bash\nshift\n[ "$1" != env ] || shift 2\n[ "$1" = true ] || exec "$@"\n');
+      program("apt-get", record);
+      program("systemctl", record);
+      const { status, stderr } = install();
+      assert.equal(status, 0, stderr);
+      const calls = fs.readFileSync(path.join(folder, "calls"), "utf8");
+      assert.match(calls, /^-o DPkg::Lock::Timeout=300 -qq update$/m);
+      assert.match(calls, /^-o DPkg::Lock::Timeout=300 -qq -y --no-install-recommends install haproxy$/m);
+      assert.match(calls, /^disable --now haproxy\.service$/m);
+    });
+
+    it("says what to do where it cannot", () => {
+      program("sudo", "#!/bin/sh\nexit 1\n");
+      const without = install();
+      assert.equal(without.status, 1);
+      assert.match(without.stderr, /no apt-get to install it with\nfix: install HAProxy 2\.4 or newer\n$/);
+      program("apt-get", "#!/bin/sh\n");
+      const unprivileged = install();
+      assert.equal(unprivileged.status, 1);
+      assert.match(unprivileged.stderr, /may not use sudo.*\nfix: sudo apt-get install haproxy\n$/);
+    });
+  });
+});
