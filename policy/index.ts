@@ -13,7 +13,7 @@ import {
 import { type Fault, listFaults } from "../components/settings";
 import { broadPermissions, type KnownPermissions, openToEveryone } from "./iam";
 import { metadataService, publicAddress, secretInUserData, supportedGpu } from "./machines";
-import { plainGateways, plainListeners, publicIngress } from "./network";
+import { plainGateways, plainListeners, plainTritonGateways, publicIngress } from "./network";
 import { propertiesOf } from "./property";
 import type { Check, Resource, StackFault, StackResource } from "./resource";
 import { encryption, openBuckets } from "./storage";
@@ -147,13 +147,21 @@ new PolicyPack("xsched-triton", {
       },
       openToEveryone,
     ),
-    ofResource<{ passThroughPorts: number[] }>(
+    ofResource<{ passThroughPorts: number[]; gatewaysBehindTls: string[] }>(
       {
         name: "tls-only",
         description: "What the internet can reach has TLS.",
-        configSchema: PASS_THROUGH_SCHEMA,
+        configSchema: {
+          properties: {
+            ...PASS_THROUGH_SCHEMA.properties,
+            gatewaysBehindTls: texts("Names of Triton's gateways before which a load balancer ends TLS."),
+          },
+        },
       },
-      (resource, { passThroughPorts = PASS_THROUGH }) => plainGateways(resource, passThroughPorts),
+      (resource, { passThroughPorts = PASS_THROUGH, gatewaysBehindTls = [] }) => [
+        ...plainGateways(resource, passThroughPorts),
+        ...plainTritonGateways(resource, gatewaysBehindTls),
+      ],
     ),
     ofStack<{ passThroughPorts: number[] }>(
       {

@@ -1,2 +1,3 @@
+export { plainTritonGateways } from "./gateways";
 export { publicIngress } from "./ingress";
 export { plainGateways, plainListeners } from "./listeners";

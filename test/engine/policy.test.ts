@@ -50,6 +50,19 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
     assert.doesNotMatch(output, /can't run policy/);
   });
 
+  it("refuses a gateway without TLS on every address, and accepts one with TLS", async () => {
+    set(["xsched-triton:server"], { address: "0.0.0.0" });
+    set(["xsched-triton:gateway"], { tls: "off" });
+    const { code, output } = await preview();
+    assert.notEqual(code, 0);
+    assert.match(output, /\[mandatory\].*tls-only.*triton-gateway/);
+    assert.match(output, /tls: "off"\s+allowed: selfSigned or certificate, as 0\.0\.0\.0 may be reached/);
+    set(["xsched-triton:gateway"], { tls: "selfSigned" });
+    const protectedOne = await preview();
+    requireSuccess(protectedOne);
+    assert.doesNotMatch(protectedOne.output, /\[mandatory\]/);
+  });
+
   it("refuses SSH from everywhere, even if the stack config spells it out", async () => {
     set(["xsched-triton:host", "adminCidrs"], ["0.0.0.0/0"]);
     set(["xsched-triton:host", "allowPublicSsh"], true);

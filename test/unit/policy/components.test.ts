@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 import { broadPermissions, openToEveryone } from "../../../policy/iam";
 import { metadataService, publicAddress, secretInUserData, supportedGpu } from "../../../policy/machines";
-import { plainGateways, publicIngress } from "../../../policy/network";
+import { plainGateways, plainTritonGateways, publicIngress } from "../../../policy/network";
 import type { Check } from "../../../policy/resource";
 import { encryption, openBuckets } from "../../../policy/storage";
 import { missingTags, TAGGED } from "../../../policy/tags";
@@ -25,6 +25,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   broadPermissions: (given) => broadPermissions(given, { unscopedActions: [], managedPolicies: [] }),
   openToEveryone,
   plainGateways: (given) => plainGateways(given, []),
+  plainTritonGateways: (given) => plainTritonGateways(given, []),
 };
 
 describe("the policy pack", () => {
