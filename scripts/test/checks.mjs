@@ -50,6 +50,7 @@ const SECONDS = {
   local: 200,
   reuse: 200,
   awsImage: 150,
+  gateway: 120,
 };
 
 /** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */

@@ -1,4 +1,5 @@
 import * as http from "node:http";
+import * as https from "node:https";
 
 interface Tensor {
   readonly name: string;
@@ -16,26 +17,39 @@ interface Answer {
   readonly body: string;
 }
 
-/** Requests to a Triton on the loopback interface. */
+/** What a gateway asks of its clients. */
+export interface ClientAccess {
+  /** Certificate to trust, in PEM form; none without TLS. */
+  readonly ca?: string;
+  readonly token?: string;
+}
+
+/** Requests to a Triton on the loopback interface, or to its gateway. */
 export class TritonClient {
   private readonly agent: http.Agent;
 
   /**
    * @param keepAlive whether to reuse connections
    * @param patience seconds that an answer may take
+   * @param access what the requests carry from now on
    */
   public constructor(
     private readonly port: number,
     keepAlive = true,
     private readonly patience = 10,
+    public access: ClientAccess = {},
   ) {
-    this.agent = new http.Agent({ keepAlive, maxSockets: 64 });
+    const options = { keepAlive, maxSockets: 64 };
+    this.agent = access.ca === undefined ? new http.Agent(options) : new https.Agent(options);
   }
 
   public request(method: string, path: string, body?: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const options = { host: "127.0.0.1", port: this.port, method, path, agent: this.agent };
-      const request = http.request(options, (response) => {
+      const { ca, token } = this.access;
+      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      const where = { host: "127.0.0.1", servername: "localhost", port: this.port };
+      const options = { ...where, method, path, headers, agent: this.agent, ca };
+      const request = (ca === undefined ? http : https).request(options, (response) => {
         let text = "";
         response.setEncoding("utf8");
         response.on("data", (chunk: string) => (text += chunk));
