@@ -34,9 +34,15 @@ export function pythonTools(): string {
     const staging = fs.mkdtempSync(`${folder}.`);
     execFileSync(
       python,
-      ["-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"].concat([
-        ...["--root-user-action=ignore", "--target", staging, "-r", REQUIREMENTS],
-      ]),
+      [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--require-hashes",
+        "--disable-pip-version-check",
+      ].concat([...["--root-user-action=ignore", "--target", staging, "-r", REQUIREMENTS]]),
       { stdio: ["ignore", "ignore", "inherit"] },
     );
     fs.mkdirSync(path.join(staging, "programs"));
