@@ -9,7 +9,8 @@ import json
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from ..triton import GRPC_KEY_HEADER, KEY_HEADER
-from .json_depth import DEEPEST, HEAD_BYTES, SCRIPT
+from . import json_depth, json_shapes
+from .json_depth import DEEPEST, HEAD_BYTES
 from .settings import GatewaySettings
 
 CONFIG = "haproxy.cfg"
@@ -82,7 +83,8 @@ def render(settings: GatewaySettings, certificate: str, *, threads: int, user: s
     """
     files = {
         CONFIG: "\n".join(_config(settings, min(threads, _MOST_THREADS), user)) + "\n",
-        "json_depth.lua": SCRIPT,
+        "json_depth.lua": json_depth.SCRIPT,
+        "json_shapes.lua": json_shapes.SCRIPT,
         FACTS: json.dumps(_facts(settings), indent=2) + "\n",
     }
     if certificate:
@@ -156,6 +158,7 @@ def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
         f"  tune.bufsize {buffer}",
         f"  tune.maxrewrite {8 * 1024}",
         "  lua-load json_depth.lua",
+        "  lua-load json_shapes.lua",
         # Mozilla's "intermediate": https://wiki.mozilla.org/Security/Server_Side_TLS
         "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
         "  ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
@@ -347,6 +350,11 @@ def _http(settings: GatewaySettings) -> List[str]:
             400,
             f"the JSON of a request may be nested {DEEPEST} levels deep",
             f"if post {{ lua.json_deeper({DEEPEST}) -m bool }}",
+        ),
+        _answer(
+            400,
+            "a shape has more elements than the request has bytes, or a key is written with escapes",
+            "if infers { lua.shapes_larger -m bool }",
         ),
         "  default_backend http",
         "",
