@@ -18,10 +18,11 @@ const LOG_FLAGS: Readonly<Record<LogLevel, readonly string[]>> = {
  * @param image the image of a container; a process, without one, has nothing to schedule
  */
 export function renderStartOptions(options: ServerOptions, image: string | undefined): string {
-  const { logLevel, extraFlags, schedulerRequired, ...values } = options;
+  const { logLevel, extraFlags, schedulerRequired, memoryGiB, ...values } = options;
   return JSON.stringify({
     ...(image === undefined ? { kind: "process" } : { kind: "container", image }),
     ...values,
+    ...(memoryGiB !== undefined && { memoryMegabytes: memoryGiB * 1024 }),
     schedulerRequired: image === undefined ? "never" : requirement(schedulerRequired),
     arguments: [...LOG_FLAGS[logLevel], ...extraFlags],
   });

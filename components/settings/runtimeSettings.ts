@@ -195,6 +195,12 @@ export const containerOptions = {
     "How long the container keeps serving before it stops, while Docker reports it as unhealthy: for a load balancer that watches its health.",
     { unit: "seconds", cost: "adds to the time of every change that restarts Triton" },
   ),
+  memoryGiB: optional(
+    integer(1, 65536, 48),
+    "How much memory of the machine the container may use, with what it writes to `/dev/shm`. Beyond that, the kernel ends Triton, which starts again.",
+    "all of the machine",
+    { unit: "GiB" },
+  ),
   writablePaths: defaulted(
     list(containerFolder, { allowed: "a list of folders in the container" }),
     [],

@@ -127,6 +127,13 @@ export interface TritonServerArgs {
    */
   drainSeconds?: pulumi.Input<number>;
   /**
+   * How much memory of the machine the container may use, with what it writes to `/dev/shm`. Beyond
+   * that, the kernel ends Triton, which starts again. An integer from 1 to 65536 (GiB).
+   * @default all of the machine
+   * @example 48
+   */
+  memoryGiB?: pulumi.Input<number>;
+  /**
    * Folders in the container that models write to, besides `/tmp`, `/var/tmp`, `/run`, `/root` and
    * `/home`. Everything else is read-only. What is written there lasts as long as the container.
    * @default []

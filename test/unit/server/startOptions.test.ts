@@ -8,6 +8,7 @@ const DEFAULTS = {
   ...parsed({}).server,
   gateway: false,
   drainSeconds: 0,
+  memoryGiB: undefined,
   writablePaths: [],
   schedulerRequired: undefined,
 };
@@ -39,6 +40,11 @@ describe("renderStartOptions", () => {
         "--buffer-manager-thread-count=2",
       ],
     });
+  });
+
+  it("limits the memory of a container if it is told to, in the unit of the agent", () => {
+    assert.equal(rendered({ memoryGiB: 3 }, IMAGE).memoryMegabytes, 3072);
+    assert.ok(!("memoryMegabytes" in rendered({}, IMAGE)));
   });
 
   it("requires the scheduler as the runtime allows", () => {

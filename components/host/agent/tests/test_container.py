@@ -221,6 +221,16 @@ def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
     assert volumes == [f"type=volume,target={place}" for place in places]
 
 
+def test_a_container_has_as_much_memory_as_it_is_given(docker: Docker) -> None:
+    def limits(**changes: int) -> List[str]:
+        settings = parse_settings({**SETTINGS, **changes})
+        words = ContainerRuntime(docker.directory, settings).options()
+        return [word for word in words if word.startswith("--memory")]
+
+    assert limits() == []
+    assert limits(memoryMegabytes=2048) == ["--memory=2048m", "--memory-swap=2048m"]
+
+
 def test_a_container_has_a_network_of_its_own_as_long_as_it_lives(docker: Docker) -> None:
     network = docker.machine.folder / f"network-xsched-triton-{docker.directory.identity}"
     docker.launch()

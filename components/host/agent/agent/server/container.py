@@ -173,6 +173,12 @@ class ContainerRuntime:
             *("--pids-limit", str(_MOST_PROCESSES)),
             "--read-only",
         ]
+        if settings.memory_megabytes:
+            # No swap on top: a model that is paged out is of no use to anybody.
+            options += [
+                f"--memory={settings.memory_megabytes}m",
+                f"--memory-swap={settings.memory_megabytes}m",
+            ]
         for path in sorted({*_WRITABLE, *settings.writable_paths}):
             # A volume has what the image has there, and goes with the container.
             options += ["--mount", f"type=volume,target={path}"]

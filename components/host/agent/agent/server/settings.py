@@ -19,6 +19,7 @@ _NUMBERS = {
     "loadTimeoutSeconds": True,
     "logMegabytes": True,
     "drainSeconds": False,
+    "memoryMegabytes": False,
 }
 _REQUIREMENTS = ("always", "onGpu", "never")
 
@@ -44,6 +45,8 @@ class Settings(NamedTuple):
     load_timeout_seconds: int
     #: When models must not run unscheduled: "always", "onGpu" or "never".
     scheduler_required: str
+    #: How much memory a container may use; 0: all of the machine.
+    memory_megabytes: int
     #: Folders in a container that models write to, besides the usual ones.
     writable_paths: List[str]
     #: Further arguments of tritonserver.
@@ -121,7 +124,7 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
         value = values.setdefault(name, None if needed else 0)
         if value is None:
             raise HostError(f"the server setting '{name}' is missing", f"pass {name}")
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 999_999:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 99_999_999:
             raise HostError(f"the server setting {name} is '{value}'", "use a whole number")
     if not values.get("address"):
         raise HostError("the server setting 'address' is missing", "pass address")
