@@ -86,6 +86,10 @@ class Channel:
             self._connection_window -= len(part)
             self._write(frame(_DATA, 0 if data or not last else 1, self._stream, part))
 
+    def start(self, length: int) -> None:
+        """Announces a message, and does not send it."""
+        self._write(frame(_DATA, 0, self._stream, b"\0" + struct.pack("!I", length)))
+
     def end(self) -> None:
         """No further message follows."""
         self._write(frame(_DATA, 1, self._stream, b""))

@@ -196,6 +196,7 @@ def _defaults(settings: GatewaySettings) -> List[str]:
         ]
     errors = {
         400: "the request is malformed",
+        422: "the gateway does not know this transfer encoding",
         408: "the request did not arrive in time",
         500: "the gateway failed",
         502: "the server gave no valid answer",
@@ -280,6 +281,12 @@ def _header_condition(settings: GatewaySettings) -> str:
     return f"if {{ req.hdrs,length gt {settings.limits.header_kilobytes * 1024} }}"
 
 
+def _compressed(header: str) -> str:
+    # A condition on a header is true if any of its values fulfils it, so there may be only one.
+    several, one = f"{{ req.hdr_cnt({header}) gt 1 }}", f"{{ req.hdr_cnt({header}) eq 1 }}"
+    return f"if {several} or {one} !{{ req.hdr({header}) -i identity }}"
+
+
 def _server(port: int, protocol: str) -> str:
     return f"  server triton 127.0.0.1:{port} proto {protocol}"
 
@@ -313,7 +320,7 @@ def _http(settings: GatewaySettings) -> List[str]:
         _answer(
             415,
             "compressed requests are not taken: nobody knows how large they are",
-            "if { req.hdr(content-encoding) -m found } !{ req.hdr(content-encoding) -m str -i identity }",
+            _compressed("content-encoding"),
         ),
         _answer(
             413,
@@ -388,7 +395,7 @@ def _grpc(settings: GatewaySettings) -> List[str]:
         _grpc_answer(
             _UNIMPLEMENTED,
             "compressed requests are not taken: nobody knows how large they are",
-            "if { req.hdr(grpc-encoding) -m found } !{ req.hdr(grpc-encoding) -m str identity }",
+            _compressed("grpc-encoding"),
         ),
         _grpc_answer(_RESOURCE_EXHAUSTED, too_large, f"if {{ req.hdr_val(content-length) gt {most + 5} }}"),
         # A message begins with a byte and its length. A stream may begin long before its first message.
