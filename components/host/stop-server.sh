@@ -31,8 +31,13 @@ XDG_RUNTIME_DIR=${XDG_RUNTIME_DIR:-/run/user/$(id -u)}
 export XDG_RUNTIME_DIR
 remove_units "$HOME/.config/systemd/user" env
 
-# Process ids of what runs from the folder. A program that is gone keeps its path: "/…/tritonserver (deleted)".
+# Process ids of what runs from the folder. A program that is gone keeps its path: "/…/tritonserver (deleted)". The gateway's
+# is the machine's own; it is known by the configuration that it was told to read.
 running() {
+  # Not as an argument, which would be one of grep's own.
+  printf '%s\n' "$folder/gateway/current/haproxy.cfg" |
+    grep --files-with-matches --null-data --line-regexp --fixed-strings --file=- /proc/[0-9]*/cmdline 2>/dev/null |
+    cut -d / -f 3
   for program in /proc/[0-9]*/exe; do
     case $(readlink "$program" 2>/dev/null) in
       "$folder"/runtime/*)

@@ -1,6 +1,7 @@
 import * as assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -52,5 +53,30 @@ describe("the removal of a server whose folder is gone", () => {
       "--user daemon-reload",
     ]);
     assert.match(stderr, /^removing .*-server\.service: what it starts is gone$/m);
+  });
+
+  it("ends its gateway, and no other", async () => {
+    const host = path.join(folder, "the host's folder");
+    const start = (config: string) =>
+      spawn("sh", ["-c", "echo; sleep 60; :", "haproxy", "-f", config], {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+    const ours = start(`${host}/gateway/current/haproxy.cfg`);
+    const other = start(`${host}/gateway/current/haproxy.cfg.bak`);
+    try {
+      await Promise.all([once(ours.stdout, "data"), once(other.stdout, "data")]);
+      const ended = once(ours, "exit");
+      const { status, stderr } = spawnSync("sh", ["-c", SCRIPT, "stop-server.sh", `${host}/bin/agent`], {
+        encoding: "utf8",
+        env: { PATH: "/usr/bin:/bin", HOME: folder, XSCHED_TRITON_UNITS: folder },
+      });
+      assert.equal(status, 0, stderr);
+      await ended;
+      assert.equal(other.exitCode, null);
+      assert.match(stderr, new RegExp(`^ending process ${String(ours.pid)}: it still runs`, "m"));
+    } finally {
+      ours.kill("SIGKILL");
+      other.kill("SIGKILL");
+    }
   });
 });

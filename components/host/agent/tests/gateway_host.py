@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from agent.gateway.proxy import INSTALL, Proxy
 from agent.processes import process_start
+from agent.server.supervision import GATEWAY, read_supervisor
 from free_ports import free_ports
 from grpc_channel import SERVICE, Channel
 from stand_in_host import Host
@@ -98,6 +99,12 @@ class GatewayHost:
         found = Proxy(self.directory)
         assert found.find(), self.log
         return found
+
+    @property
+    def supervisor_pid(self) -> int:
+        found = read_supervisor(self.directory, GATEWAY)
+        assert found is not None
+        return found.pid
 
     @property
     def log(self) -> str:

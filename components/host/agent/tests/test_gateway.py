@@ -1,15 +1,26 @@
 """The gateway with a real HAProxy before the stand-in of Triton: deployed, changed, gone wrong, removed."""
 
+import http.client
 import os
+import shutil
 import signal
 import socket
+import time
+from pathlib import Path
+from typing import Callable, Dict, Optional
 
 import pytest
 from agent.errors import HostError
-from agent.processes import command_line, process_ids
-from gateway_host import GatewayHost, processes_end
+from agent.gateway import proxy
+from agent.gateway.proxy import find_program
+from agent.gateway.settings import parse_gateway
+from agent.inspection import find_faults
+from agent.processes import command_line, executable, process_ids
+from agent.units import SystemUnit, unit_name
+from gateway_host import GatewayHost, processes_end, token
 from grpc_channel import SERVICE
 from stand_in_host import eventually
+from stand_in_machine import Machine
 
 
 def answers(gateway: GatewayHost) -> bool:
@@ -231,3 +242,274 @@ def test_comes_back_after_its_end(gateway: GatewayHost) -> None:
     eventually(lambda: processes_end([master]))
     eventually(lambda: answers(gateway))
     assert "supervisor: HAProxy ended with signal 9" in gateway.log
+
+
+def test_comes_back_after_the_end_of_its_master(gateway: GatewayHost) -> None:
+    gateway.serve()
+    master = gateway.proxy.pid
+    os.kill(master, signal.SIGKILL)
+    eventually(lambda: processes_end([master]))
+    eventually(lambda: answers(gateway))
+    assert gateway.proxy.pid != master
+
+
+def test_a_supervisor_that_was_killed_is_replaced(gateway: GatewayHost) -> None:
+    gateway.serve()
+    pids = gateway.proxy.processes()
+    supervisor = gateway.supervisor_pid
+    os.kill(supervisor, signal.SIGKILL)
+    eventually(lambda: processes_end([supervisor]))
+    # Without it, more than a pipe holds is logged, and nobody waits.
+    for _ in range(30):
+        assert gateway.ask("GET", f"/v3/{'a' * 4000}").status == 404
+    assert gateway.deploy()["state"] == "unchanged"
+    assert gateway.proxy.processes() == pids
+    assert gateway.supervisor_pid != supervisor
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: answers(gateway))
+
+
+def test_an_interruption_leaves_what_the_next_deployment_puts_right(gateway: GatewayHost) -> None:
+    gateway.serve()
+    changed = {**gateway.settings, "limits": gateway.limits(bodyMegabytes=1)}
+    for delay in (0.02, 0.1, 0.2, 0.3):
+        process = gateway.host.spawn("gateway", body=changed)
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+        assert gateway.infer().status == 200
+    gateway.deploy(**changed)
+    assert gateway.infer(b"{}".ljust(1_100_000), {"Inference-Header-Content-Length": "2"}).status == 413
+    assert len(list(gateway.directory.gateway.glob("config-*"))) == 1
+    assert list(gateway.directory.gateway.glob(".new-*")) == []
+
+
+def faults(gateway: GatewayHost) -> Dict[str, str]:
+    return find_faults(gateway.directory)
+
+
+def break_nothing(_: GatewayHost) -> None:
+    """As it should be."""
+
+
+def end_all(gateway: GatewayHost) -> None:
+    pids = [gateway.supervisor_pid, *gateway.proxy.processes()]
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: processes_end(pids))
+
+
+def end_supervisor(gateway: GatewayHost) -> None:
+    pid = gateway.supervisor_pid
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: processes_end([pid]))
+
+
+def edit(gateway: GatewayHost) -> None:
+    [file] = gateway.directory.gateway.glob("config-*/haproxy.cfg")
+    file.write_text(file.read_text().replace("maxconn 1000", "maxconn 1001"))
+
+
+def lose_link(gateway: GatewayHost) -> None:
+    (gateway.directory.gateway / "current").unlink()
+
+
+def lose_folder(gateway: GatewayHost) -> None:
+    pids = [gateway.supervisor_pid, *gateway.proxy.processes()]
+    shutil.rmtree(gateway.directory.gateway)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: processes_end(pids))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (break_nothing, None),
+        (end_all, "the gateway does not run"),
+        (end_supervisor, "the gateway's supervisor does not run"),
+        (edit, "the gateway's files have been changed on the host"),
+        (lose_link, "the record of the gateway is lost"),
+        (lose_folder, "the gateway is gone from the host"),
+    ],
+)
+def test_what_is_wrong_is_noticed_and_put_right(
+    gateway: GatewayHost, fault: Callable[[GatewayHost], None], said: Optional[str]
+) -> None:
+    gateway.serve()
+    assert faults(gateway) == {}
+    fault(gateway)
+    assert faults(gateway) == ({} if said is None else {"gateway": said})
+    gateway.deploy()
+    assert faults(gateway) == {}
+    assert gateway.infer().status == 200
+
+
+def test_a_machine_that_has_started_again_has_its_gateway(gateway: GatewayHost) -> None:
+    gateway.serve()
+    end_all(gateway)
+    gateway.host.run("resume")
+    eventually(lambda: answers(gateway))
+
+
+def test_status_tells_of_it(gateway: GatewayHost) -> None:
+    gateway.host.start(gateway=True)
+    assert gateway.host.run("status")["gateway"] is None
+    gateway.deploy(tokens=[token("batch", "one", 5)])
+    told = gateway.host.run("status")["gateway"]
+    assert told == {
+        "address": "127.0.0.1",
+        "httpPort": gateway.http_port,
+        "grpcPort": gateway.grpc_port,
+        "metricsPort": None,
+        "tls": "off",
+        "clientCertificates": False,
+        "tokens": ["batch"],
+        "running": True,
+        "pid": gateway.proxy.pid,
+    }
+    end_supervisor(gateway)
+    end_proxy(gateway)
+    told = gateway.host.run("status")["gateway"]
+    assert (told["running"], told["pid"]) == (False, None)
+
+
+def end_proxy(gateway: GatewayHost) -> None:
+    pids = gateway.proxy.processes()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    eventually(lambda: processes_end(pids))
+
+
+def test_its_log_stays_within_its_limit(gateway: GatewayHost) -> None:
+    gateway.host.start(gateway=True, logMegabytes=1)
+    gateway.deploy()
+    connection = gateway.connection()
+    for _ in range(1500):
+        connection.request("GET", f"/v3/{'a' * 1000}")
+        connection.getresponse().read()
+    connection.close()
+    logs = gateway.directory.gateway / "logs"
+    eventually((logs / "gateway.log.1").exists)
+    sizes = [path.stat().st_size for path in logs.iterdir()]
+    assert sum(sizes) <= 1024 * 1024 + 65536
+    assert b"\0" not in (logs / "gateway.log").read_bytes()
+
+
+def test_no_log_of_requests_where_none_is_wanted(gateway: GatewayHost) -> None:
+    gateway.deploy(accessLog=False)
+    assert gateway.ask("GET", "/v3").status == 404
+    gateway.deploy(accessLog=True)
+    assert gateway.ask("GET", "/v3/second").status == 404
+    eventually(lambda: "/v3/second" in gateway.log)
+    assert gateway.log.count("GET") == 1
+
+
+def test_an_updated_program_takes_over(
+    gateway: GatewayHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    program = programs / "haproxy"
+    shutil.copy(find_program(), program)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    gateway.serve()
+    assert executable(gateway.proxy.pid) == str(program)
+    former = gateway.proxy.processes()
+    shutil.copy(program, programs / "new")
+    (programs / "new").replace(program)
+    eventually(lambda: "HAProxy was updated; going on with the new one" in gateway.log)
+    eventually(lambda: not gateway.proxy.replaced and gateway.proxy.processes() != former)
+    assert gateway.infer().status == 200
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("", "the gateway needs HAProxy, which this host does not have"),
+        (
+            "#!/bin/sh\necho 'HA-Proxy version 1.8.27'",
+            "the gateway needs HAProxy 2.4 or newer, and .* is 1.8",
+        ),
+        ("#!/bin/sh\nexit 3", ".*haproxy does not tell its version: status 3"),
+    ],
+)
+def test_a_host_without_a_fit_haproxy(
+    gateway: GatewayHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    if program:
+        (tmp_path / "haproxy").write_text(program)
+        (tmp_path / "haproxy").chmod(0o755)
+    monkeypatch.setattr(proxy, "_USUAL", "/nonexistent/haproxy")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match=f"{said}") as caught:
+        gateway.deploy()
+    assert "install" in caught.value.fix
+    assert not gateway.directory.gateway.exists()
+
+
+CHANGES = {
+    "address": ("localhost", "the gateway setting address is 'localhost'"),
+    "httpPort": (0, "the gateway setting httpPort is 0"),
+    "grpcPort": (None, "the gateway setting grpcPort is missing"),
+    "metricsPort": (True, "the gateway setting metricsPort is True"),
+    "upstream": ([], "the gateway setting upstream is a list"),
+    "tls": ({"mode": "on"}, "the gateway setting tls.mode is 'on'"),
+    "clientCa": ("a", "the gateway setting clientCa is no PEM file of a certificate"),
+    "tokens": ([{"name": "a b"}], r"the gateway setting tokens\[0\].name is 'a b'"),
+    "limits": ({"bodyMegabytes": 5000}, "the gateway setting limits.bodyMegabytes is 5000"),
+    "accessLog": ("yes", "the gateway setting accessLog is 'yes'"),
+    "more": (1, "unknown gateway setting 'more'"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_settings_that_are_none(gateway: GatewayHost, name: str) -> None:
+    value, said = CHANGES[name]
+    with pytest.raises(HostError, match=said):
+        gateway.deploy(**{name: value})
+
+
+def test_further_settings_that_are_none(gateway: GatewayHost) -> None:
+    body = gateway.settings
+    one = token("a", "secret")
+    pem = "-----BEGIN CERTIFICATE-----\n"
+    for changes, said in (
+        ({"grpcPort": body["httpPort"]}, "two of the gateway's ports are the same"),
+        (
+            {"metricsPort": 9, "upstream": {**body["upstream"], "metrics": None}},
+            "upstream.metrics is missing",
+        ),
+        ({"tokens": [one, {**one, "name": "b"}]}, "two tokens have the same secret"),
+        ({"tokens": [one, token("a", "other")]}, "two tokens have the same name"),
+        ({"tokens": [{**one, "sha256": "secret"}]}, r"tokens\[0\].sha256 is no SHA-256"),
+        ({"tokens": {}}, "the gateway setting tokens is a dict"),
+        ({"clientCa": pem}, "certificates of clients are asked for without TLS"),
+        ({"tls": {"mode": "certificate", "certificate": pem, "key": ""}}, "tls.key is missing"),
+        ({"address": 4}, "the gateway setting address is 4"),
+    ):
+        with pytest.raises(HostError, match=said) as caught:
+            parse_gateway({**body, **changes})
+        assert "secret" not in str(caught.value).replace("the same secret", "")
+
+
+def test_it_listens_at_ipv6_as_well(gateway: GatewayHost) -> None:
+    gateway.host.start(gateway=True)
+    gateway.deploy(address="::")
+    for host in ("::1", "127.0.0.1"):
+        connection = http.client.HTTPConnection(host, gateway.http_port, timeout=10)
+        connection.request("GET", "/v2/health/live")
+        assert connection.getresponse().status == 200, host
+        connection.close()
+
+
+def test_it_is_a_unit_of_systemd_where_that_runs(machine: Machine) -> None:
+    words = [str(machine.directory.agent), "supervise-gateway"]
+    SystemUnit(machine.directory, "gateway").install(words)
+    name = unit_name(machine.directory, "gateway")
+    assert machine.units() == [name]
+    text = machine.unit(name)
+    assert "supervise-gateway" in text and "Restart=always" in text and "KillMode=process" in text
+    SystemUnit(machine.directory, "gateway").remove()
+    assert machine.units() == []

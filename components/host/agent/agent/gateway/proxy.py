@@ -40,7 +40,7 @@ def find_program() -> str:
     if program is None:
         raise HostError("the gateway needs HAProxy, which this host does not have", INSTALL)
     shown = call([program, "-v"], seconds=20)
-    found = re.search(r"HAProxy version (\d+)\.(\d+)", shown.out, re.IGNORECASE)
+    found = re.search(r"HA-?Proxy version (\d+)\.(\d+)", shown.out)
     if found is None:
         raise HostError(f"{program} does not tell its version: {shown.reason}", INSTALL)
     if (int(found.group(1)), int(found.group(2))) < OLDEST:
@@ -120,7 +120,7 @@ class Proxy:
         return any(parent_process(other) == pid for other in found)
 
     def launch(self, program: str) -> None:
-        """Starts a master. Workers of one that has ended go on until the new one has taken over."""
+        """Starts a master. A worker that has outlived its own gives its ports up to this one."""
         words = [program, "-W", "-f", str(self.current / CONFIG)]
         left = self.processes()
         if left:
