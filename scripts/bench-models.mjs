@@ -10,7 +10,8 @@ import { freePorts } from "./over-ssh.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 
-const MODEL = `import triton_python_backend_utils as pb_utils
+/** Returns what it gets. */
+export const MODEL = `import triton_python_backend_utils as pb_utils
 
 
 class TritonPythonModel:
@@ -22,7 +23,7 @@ class TritonPythonModel:
         return [answer(request) for request in requests]
 `;
 
-const CONFIG = `backend: "python"
+export const CONFIG = `backend: "python"
 max_batch_size: 8
 input [ { name: "INPUT", data_type: TYPE_FP32, dims: [ 16 ] } ]
 output [ { name: "OUTPUT", data_type: TYPE_FP32, dims: [ 16 ] } ]
@@ -90,11 +91,17 @@ async function project(folder, models) {
 
 /** A host's folder with nothing but an installed Triton, as an earlier release had it. */
 function linkTriton(host) {
+  copyTriton(host);
+  fs.mkdirSync(path.join(host, "bin"), { recursive: true });
+  fs.writeFileSync(path.join(host, "bin/host-directory.sh"), "");
+}
+
+/** Puts this checkout's Triton into a host's folder. */
+export function copyTriton(host) {
   const installed = path.join(ROOT, ".local/hosts/local/runtime");
   if (!fs.existsSync(installed)) throw new Error("there is no Triton to copy\nfix: npm run up");
-  fs.mkdirSync(path.join(host, "bin"), { recursive: true });
+  fs.mkdirSync(host, { recursive: true });
   execFileSync("cp", ["-al", installed, host]);
-  fs.writeFileSync(path.join(host, "bin/host-directory.sh"), "");
 }
 
 function seconds(command, folder) {

@@ -35,6 +35,7 @@ remove_units "$HOME/.config/systemd/user" env
 # is the machine's own; it is known by the configuration that it was told to read.
 running() {
   # Not as an argument, which would be one of grep's own.
+  # shellcheck disable=SC2062 # what follows the options are files
   printf '%s\n' "$folder/gateway/current/haproxy.cfg" |
     grep --files-with-matches --null-data --line-regexp --fixed-strings --file=- /proc/[0-9]*/cmdline 2>/dev/null |
     cut -d / -f 3

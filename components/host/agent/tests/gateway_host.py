@@ -230,6 +230,10 @@ def openssl(*words: str) -> None:
 class Load:
     """Clients that ask at a steady rate over kept connections, by HTTP and gRPC in turn, until they are told to end."""
 
+    #: An inference of the model that is served; the stand-in takes anything.
+    body = b"{}"
+    message = b""
+
     def __init__(
         self, gateway: GatewayHost, rate: int, tls: Callable[[], Optional[ssl.SSLContext]], secret: str
     ) -> None:
@@ -258,7 +262,6 @@ class Load:
 
     def _run(self, index: int) -> None:
         ask = self._grpc if index % 2 else self._http
-        self._local: Any
         state: Dict[str, Any] = {}
         due = self._began + index * self._interval / self._clients
         while not self._stop.wait(max(0.0, due - time.monotonic())):
@@ -272,7 +275,7 @@ class Load:
     def _http(self, state: Dict[str, Any]) -> str:
         connection = state.setdefault("connection", self._gateway.connection(tls=self._tls()))
         try:
-            connection.request("POST", "/v2/models/scale/infer", body=b"{}", headers=self._headers)
+            connection.request("POST", "/v2/models/scale/infer", body=self.body, headers=self._headers)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -287,7 +290,7 @@ class Load:
     def _grpc(self, state: Dict[str, Any]) -> str:
         channel = state.setdefault("channel", Channel(self._gateway.grpc_port, self._tls()))
         try:
-            called = channel.call(f"{SERVICE}/ModelInfer", b"", self._headers)
+            called = channel.call(f"{SERVICE}/ModelInfer", self.message, self._headers)
         except (OSError, AssertionError) as error:
             channel.close()
             del state["channel"]

@@ -1,12 +1,16 @@
 """Malformed requests, generated: HTTP/1.1 and HTTP/2 as a client in error, or one with bad intent, might send them."""
 
+import contextlib
 import random
+import socket
 import struct
+import threading
 from typing import Callable, List
 
 from agent.triton.hpack import encode_literal
 from grpc_channel import SERVICE, frame, message
 
+CLIENTS = 8
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _METHODS = [b"GET", b"POST", b"HEAD", b"PUT", b"TRACE", b"get", b"", b"G T", b"\x00", b"PRI", b"A" * 200]
 _PATHS = [
@@ -145,3 +149,39 @@ _FRAMES: List[Callable[[random.Random], bytes]] = [
     lambda g: frame(g.randrange(10, 256), g.randrange(256), _stream(g), _bytes(g, g.randrange(50))),
     lambda g: struct.pack("!I", 2**24 - 1)[1:] + bytes([g.randrange(10), 0, 0, 0, 0, 1]),
 ]
+
+
+def send(port: int, data: bytes) -> bytes:
+    """What comes back at once."""
+    answer = b""
+    with contextlib.suppress(OSError), socket.create_connection(
+        ("127.0.0.1", port), timeout=10
+    ) as connection:
+        connection.settimeout(0.05)
+        connection.sendall(data)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+        while len(answer) < 1 << 20:
+            received = connection.recv(65536)
+            if not received:
+                break
+            answer += received
+    return answer
+
+
+def attack(port: int, request: Callable[[random.Random], bytes], count: int) -> List[str]:
+    """Sends so many; returns what was answered as if the gateway or the server had failed."""
+    faults: List[str] = []
+
+    def client(first: int) -> None:
+        for seed in range(first, count, CLIENTS):
+            answer = send(port, request(random.Random(seed)))
+            if answer.startswith((b"HTTP/1.1 500", b"HTTP/1.1 502", b"HTTP/1.1 504")):
+                faults.append(f"seed {seed}: {answer[:200]!r}")
+
+    threads = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return faults

@@ -12,7 +12,7 @@ from typing import Callable, Dict, Optional
 import pytest
 from agent.errors import HostError
 from agent.gateway import proxy
-from agent.gateway.proxy import find_program
+from agent.gateway.proxy import Proxy, find_program
 from agent.gateway.settings import parse_gateway
 from agent.inspection import find_faults
 from agent.processes import command_line, executable, process_ids
@@ -157,6 +157,21 @@ def test_other_settings_keep_the_process(gateway: GatewayHost) -> None:
     assert gateway.proxy.pid == master
     assert gateway.infer().status == 200
     assert len(list(gateway.directory.gateway.glob("config-*"))) == 1
+
+
+def test_a_master_that_executes_itself_anew_is_found(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.deploy()
+    master = gateway.proxy.pid
+    looks = iter([[], [], []])
+    monkeypatch.setattr(
+        proxy,
+        "command_line",
+        lambda pid: next(looks, command_line(pid)) if pid == master else command_line(pid),
+    )
+    assert Proxy(gateway.directory).find()
+    assert next(looks, None) is None
 
 
 def test_nobody_else_can_read_its_files(gateway: GatewayHost) -> None:

@@ -10,6 +10,7 @@ from typing import Callable, List
 import pytest
 from agent.gateway import rendering
 from agent.gateway.json_depth import DEEPEST, HEAD_BYTES
+from crash_requests import crash_requests
 from gateway_host import GatewayHost, exchange
 from grpc_channel import SERVICE, frame
 
@@ -200,6 +201,14 @@ def test_only_grpc_comes_to_its_port(gateway: GatewayHost) -> None:
     assert gateway.raw(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n", gateway.grpc_port)[:5] != b"HTTP/"
     # And no HTTP/2 to the other.
     assert b"HTTP/1.1 400" in gateway.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+
+
+def test_requests_that_crash_triton_do_not_reach_it(gateway: GatewayHost) -> None:
+    # Whatever is let through is answered with 503, since nothing stands behind it.
+    gateway.deploy()
+    for name, data in crash_requests("scale").items():
+        answer = gateway.raw(data, seconds=30)
+        assert answer.split(b" ")[1] in (b"400", b"411", b"413"), (name, answer)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -28,6 +29,8 @@ OLDEST = (2, 4)
 _USUAL = "/usr/sbin/haproxy"
 #: The user that the package of Debian and Ubuntu makes for it.
 _USER = "haproxy"
+#: The longest that a master is not to be told from another program.
+_REEXEC_SECONDS = 0.5
 INSTALL = "sudo apt-get install haproxy"
 
 
@@ -107,14 +110,19 @@ class Proxy:
 
     def find(self) -> bool:
         """Takes over a master that runs already."""
-        found = self.processes()
-        for pid in found:
-            start = process_start(pid)
-            # A worker whose master has ended is the child of init, as a master may be; but it has never been one.
-            if start is not None and parent_process(pid) not in found and self._has_worker(pid, found):
-                self._pid, self._start = pid, start
-                return True
-        return False
+        end = time.monotonic() + _REEXEC_SECONDS
+        while True:
+            found = self.processes()
+            for pid in found:
+                start = process_start(pid)
+                # A worker that has outlived its master is the child of init, as a master may be; but it has no worker.
+                if start is not None and parent_process(pid) not in found and self._has_worker(pid, found):
+                    self._pid, self._start = pid, start
+                    return True
+            # After a change of the configuration a master executes itself anew, and has no arguments for an instant.
+            if not found or time.monotonic() >= end:
+                return False
+            time.sleep(0.01)
 
     def _has_worker(self, pid: int, found: List[int]) -> bool:
         return any(parent_process(other) == pid for other in found)
