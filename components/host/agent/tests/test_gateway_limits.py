@@ -192,6 +192,13 @@ def test_a_message_of_grpc_has_a_limit(gateway: GatewayHost) -> None:
     assert channel.finish().status == 8
 
 
+@pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/x", ""])
+def test_only_http_1_comes_to_its_port(gateway: GatewayHost, version: str) -> None:
+    # Nothing stands behind it: whatever were let through would be answered with 503.
+    gateway.deploy()
+    assert gateway.raw(f"GET /v2 {version}\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
+
+
 def test_only_grpc_comes_to_its_port(gateway: GatewayHost) -> None:
     gateway.serve()
     for kind in ("application/json", "text/plain", "grpc"):

@@ -305,6 +305,8 @@ def _http(settings: GatewaySettings) -> List[str]:
         f"  acl generates path -m reg '{_GENERATES}'",
         "  acl get method GET",
         "  acl post method POST",
+        # HTTP/0.9, to which Triton has no answer.
+        _answer(400, "this port speaks HTTP/1.1", "unless { req.ver 1.0 1.1 }"),
         _answer(
             431,
             f"the headers of a request may have {limits.header_kilobytes} KB",
