@@ -20,6 +20,8 @@ use_ccache() {
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache
   # Paths in the compiled code do not depend on the clone.
   export CCACHE_BASEDIR=$NATIVE CCACHE_NOHASHDIR=1
+  # Precompiled headers: it compares their content.
+  export CCACHE_SLOPPINESS=pch_defines,time_macros
 }
 
 # build_kind KIND [TARGET]...: builds all native code, or only the targets, in
@@ -52,7 +54,9 @@ build_kind() {
 
 # What makes the sanitizers end a program at the first fault.
 set_sanitizer_options() {
-  export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
+  # At its end a process gives its other threads time for a last race: 1 s by
+  # default, and some tests start dozens of processes.
+  export TSAN_OPTIONS="halt_on_error=1 atexit_sleep_ms=100 ${TSAN_OPTIONS:-}"
   export UBSAN_OPTIONS="halt_on_error=1 print_stacktrace=1 ${UBSAN_OPTIONS:-}"
   # The scheduler lives as long as the process, so its memory is still reachable.
   export ASAN_OPTIONS="detect_leaks=1 ${ASAN_OPTIONS:-}"
@@ -60,18 +64,28 @@ set_sanitizer_options() {
 
 # run_tests FOLDER [plain|thread|address]...: builds each kind, by default all of
 # them, and runs the programs FOLDER/*_test of the build, all of them even if one
-# fails. Shows the output of a failed program, without the tests that passed.
+# fails. Shows the output of a failed program, without the tests that passed. The
+# programs mostly wait, so they run side by side.
 run_tests() {
   local folder=$1 kind test status failed=0
+  local -A started
   shift
   set_sanitizer_options
+  # An interrupt does not reach what runs in the background.
+  trap 'jobs -rp | xargs -r kill' EXIT
   [ $# -gt 0 ] || set -- plain thread address
   for kind in "$@"; do
     build_kind "$kind" || return
+    started=()
+    for test in "$BUILDS/$kind/$folder"/*_test; do
+      while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do sleep 0.05; done
+      timeout "$TEST_SECONDS" "$test" >"$test.log" 2>&1 &
+      started[$test]=$!
+    done
     for test in "$BUILDS/$kind/$folder"/*_test; do
       printf '%s, %s: ' "$kind" "$(basename "$test")"
       status=0
-      timeout "$TEST_SECONDS" "$test" >"$test.log" 2>&1 || status=$?
+      wait "${started[$test]}" || status=$?
       if [ "$status" -eq 0 ]; then
         grep -E '^\[ +(PASSED|SKIPPED) +\] [0-9]+ test' "$test.log"
         # GoogleTest succeeds with skipped tests; CI skips nothing.

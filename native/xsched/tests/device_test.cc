@@ -18,12 +18,12 @@
 #include <vector>
 
 #include "fake_hardware.h"
-#include "preempt/clock.h"
 #include "preempt/inquiries.h"
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
 #include "preempt/thread_work.h"
 #include "test_access.h"
+#include "test_clock.h"
 
 namespace xsched { namespace {
 

@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "fake_hardware.h"
-#include "preempt/clock.h"
 #include "preempt/durations.h"
 #include "preempt/event_pool.h"
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
+#include "test_clock.h"
 
 namespace xsched { namespace {
 

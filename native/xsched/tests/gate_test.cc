@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "fixture.h"
-#include "preempt/clock.h"
 #include "preempt/scheduler.h"
 #include "test_access.h"
 
@@ -134,29 +133,6 @@ TEST_F(GateTest, LowGoesOnAsSoonAsHighIsIdle)
   other.join();
 }
 
-// A launch that waits is woken; it does not find out by itself.
-TEST_F(GateTest, BlockedLaunchIsWokenAtOnce)
-{
-  constexpr int kRounds = 30;
-  TestStream low(PRIORITY_MIN);
-  TestStream high(PRIORITY_MAX);
-  int64_t waited_ns = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    simulated::Hold(true);
-    ASSERT_EQ(high.Launch(Kernel(1)), 0);
-    std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
-    low.AwaitBlocked();
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    simulated::Hold(false);
-    ASSERT_EQ(high.Synchronize(), 0);
-    const int64_t begin_ns = xsched::NowNs();
-    other.join();
-    waited_ns += xsched::NowNs() - begin_ns;
-    EXPECT_EQ(low.Synchronize(), 0);
-  }
-  EXPECT_LT(waited_ns, INT64_C(1000000000));
-}
-
 // What was launched while nobody could preempt the queue ends before anything
 // else is launched once somebody can.
 TEST_F(GateTest, WorkFromBeforeTheLimitCounts)
@@ -219,22 +195,6 @@ TEST_F(GateTest, QueuesTakeTurnsWithKernelsThatAreNotKnown)
   EXPECT_EQ(launched.load(), kQueues);
 }
 
-// One of its own, in another queue, may be what this thread holds back.
-TEST_F(GateTest, ThreadIsNotHeldBackByAnUnknownKernelOfAnotherQueue)
-{
-  TestStream first(PRIORITY_MIN);
-  TestStream second(PRIORITY_MIN);
-  TestStream high(PRIORITY_MAX);
-  simulated::Hold(true);
-  const int64_t begin_ns = xsched::NowNs();
-  for (uint64_t i = 0; i < 200; ++i) {
-    ASSERT_EQ(first.Launch(Kernel(5, 800 + 2 * i)), 0);
-    ASSERT_EQ(second.Launch(Kernel(5, 801 + 2 * i)), 0);
-  }
-  EXPECT_LT(xsched::NowNs() - begin_ns, INT64_C(8000000000));
-  simulated::Hold(false);
-}
-
 TEST_F(GateTest, ThreadNeverWaitsForItsOwnWork)
 {
   TestStream low(PRIORITY_MIN);
@@ -276,7 +236,7 @@ TEST_F(GateTest, HighWaitsForOneKernelThatIsNotKnown)
 }
 
 // What a thread has launched may wait for something that only that thread will
-// do, after further launches.
+// do, after further launches. scheduler_test shows how long it is held back.
 TEST_F(GateTest, ThreadIsNotHeldBackByWorkThatItHoldsBackItself)
 {
   constexpr int kLaunches = 3000;
@@ -287,12 +247,9 @@ TEST_F(GateTest, ThreadIsNotHeldBackByWorkThatItHoldsBackItself)
     ASSERT_EQ(low.Synchronize(), 0);
   }
   simulated::Hold(true);
-  const int64_t begin_ns = xsched::NowNs();
   for (int i = 0; i < kLaunches; ++i) {
     ASSERT_EQ(low.Launch(Kernel(5)), 0);
   }
-  // Once, and not for each part of them.
-  EXPECT_LT(xsched::NowNs() - begin_ns, INT64_C(2000000000));
   simulated::Hold(false);
   EXPECT_EQ(low.Synchronize(), 0);
 }

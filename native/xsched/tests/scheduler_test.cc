@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "fake_hardware.h"
-#include "preempt/clock.h"
 #include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
 #include "test_access.h"
+#include "test_clock.h"
 #include "xsched/xsched.h"
 
 namespace xsched { namespace {
@@ -45,6 +45,7 @@ class SchedulerTest : public testing::Test {
 
   void TearDown() override
   {
+    hardware_->at_query_event = nullptr;
     hardware_->busy.clear();
     hardware_->busy_streams.clear();
     for (const Stream& stream : {high_, low_}) {
@@ -97,6 +98,18 @@ class SchedulerTest : public testing::Test {
     return state == kQueueStateReady;
   }
 
+  // The device finishes nothing, or so late that a test which waits for it
+  // fails.
+  void DoNothing() { FinishAt(test_clock_ns + 20 * kSecond); }
+
+  void FinishAt(int64_t end_ns)
+  {
+    if (test_clock_ns >= end_ns) {
+      hardware_->busy.clear();
+    }
+    hardware_->at_query_event = [this, end_ns] { FinishAt(end_ns); };
+  }
+
   static Durations* Learned(const Stream& stream)
   {
     return stream.queue->Home()->GetDevice()->GetDurations();
@@ -115,6 +128,59 @@ class SchedulerTest : public testing::Test {
   Stream high_;
   Stream low_;
 };
+
+// A launch that waits is woken; it does not find out by itself.
+TEST_F(SchedulerTest, BlockedLaunchIsWoken)
+{
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point late = Clock::now() + std::chrono::seconds(30);
+  least_futex_wait_ns = 30 * kSecond;
+  for (int64_t round = 1; round <= 30 && Clock::now() < late; ++round) {
+    Launch(high_);
+    std::thread other([this] { Launch(low_); });
+    while (low_.queue->blocked.load() < round) {
+      std::this_thread::yield();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    EXPECT_TRUE(Synchronized(high_));
+    other.join();
+    EXPECT_TRUE(Synchronized(low_));
+  }
+  least_futex_wait_ns = 0;
+  EXPECT_LT(Clock::now(), late);
+}
+
+// What a thread has launched may wait for something that only that thread will
+// do, after further launches. It is held back once, and not for each part of
+// them.
+TEST_F(SchedulerTest, ThreadIsNotHeldBackByWorkThatItHoldsBackItself)
+{
+  DoNothing();
+  const int64_t begin_ns = test_clock_ns;
+  for (int i = 0; i < 3000; ++i) {
+    Launch(low_);
+  }
+  EXPECT_GT(test_clock_ns - begin_ns, kSecond / 20);
+  EXPECT_LT(test_clock_ns - begin_ns, kSecond / 5);
+}
+
+// One of its own, in another queue, may be what this thread holds back. Each
+// queue waits for its own kernel once, and one of them for the other's.
+TEST_F(SchedulerTest, ThreadIsNotHeldBackByAnUnknownKernelOfAnotherQueue)
+{
+  const Stream second = Create(PRIORITY_MIN);
+  DoNothing();
+  const int64_t begin_ns = test_clock_ns;
+  for (uint64_t i = 0; i < 200; ++i) {
+    Launch(low_, low_.stream, 800 + 2 * i);
+    Launch(second, second.stream, 801 + 2 * i);
+  }
+  EXPECT_GT(test_clock_ns - begin_ns, kSecond);
+  EXPECT_LT(test_clock_ns - begin_ns, 4 * kSecond);
+  hardware_->busy.clear();
+  EXPECT_EQ(scheduler_.DestroyQueue(second.xq), kXSchedSuccess);
+  EXPECT_EQ(scheduler_.DestroyHwQueue(second.hwq), kXSchedSuccess);
+}
 
 // The thread that saw the device idle is stopped before it says so, and
 // another one launches: that is in flight.

@@ -68,9 +68,6 @@ Watcher::Poke()
 void
 Watcher::Start()
 {
-#if defined(XSCHED_TEST_CLOCK)
-  // The test looks when it wants to.
-#else
   // The thread inherits the mask: signals are for the application's threads.
   sigset_t all;
   sigset_t before;
@@ -97,7 +94,6 @@ Watcher::Start()
   // After the driver has registered its own end, which thus comes later.
   static const int registered = atexit(&Watcher::StopAll);
   (void)registered;
-#endif
 }
 
 int64_t
