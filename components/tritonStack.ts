@@ -132,7 +132,7 @@ export class TritonStack extends pulumi.ComponentResource {
     const folder = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
     const { repairs } = folder;
     // On AWS, models are put on the host only when its services run, which mount the right disk.
-    const directory =
+    const services =
       host.kind === "aws"
         ? new HostServices(
             `${name}-services`,
@@ -142,10 +142,12 @@ export class TritonStack extends pulumi.ComponentResource {
               repairs,
               spot: host.spot,
               metrics: monitoring.kind !== "none",
+              gateway: hasGateway(settings),
             },
             onHost("services"),
-          ).directory
-        : folder.directory;
+          )
+        : undefined;
+    const directory = services?.directory ?? folder.directory;
     const image = runtimeImage(`${name}-image`, settings, registry, part("image"));
     const repository = new ModelRepository(
       `${name}-models`,
@@ -161,12 +163,13 @@ export class TritonStack extends pulumi.ComponentResource {
         schedulerRequired: settings.scheduler.required,
         ...containerArgs(settings, image, registry),
       },
-      onHost("server"),
+      // A server that clients reach does not leave its ports before the gateway can have them.
+      { ...onHost("server"), dependsOn: services },
     );
     const gateway = hasGateway(settings)
       ? new Gateway(
           `${name}-gateway`,
-          { directory, ssh, repairs, ...gatewayArgs(settings), installProxy: host.kind === "aws" },
+          { directory, ssh, repairs, ...gatewayArgs(settings) },
           { parent: this, deletedWith: machine?.instance, dependsOn: served },
         )
       : undefined;

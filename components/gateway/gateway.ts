@@ -57,8 +57,7 @@ export class Gateway extends pulumi.ComponentResource {
 
   public constructor(name: string, args: GatewayArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("Gateway", name, gatewayInputs, args);
-    const { certificate, certificateFile, keyFile, clientCa, clientCaFile, tokens, installProxy } =
-      inputs.known;
+    const { certificate, certificateFile, keyFile, clientCa, clientCaFile, tokens } = inputs.known;
     const usual = (certificate ?? certificateFile) === undefined ? GatewayTls.Off : GatewayTls.Certificate;
     const place = inputs
       .resolvePart(gatewayPlace)
@@ -82,13 +81,6 @@ export class Gateway extends pulumi.ComponentResource {
           read: (file) => fs.readFileSync(file, "utf8"),
         }),
       );
-    const proxy = installProxy
-      ? hostCommand(
-          `${name}-proxy`,
-          { ...location, part: "gateway", run: ["bash", "-c", INSTALL_PROXY, "install-haproxy.sh"] },
-          { parent: this },
-        )
-      : undefined;
     const command = hostCommand(
       `${name}-gateway`,
       {
@@ -105,7 +97,7 @@ export class Gateway extends pulumi.ComponentResource {
         // A key from a file is as secret as one from the stack config.
         stdin: keyFile === undefined ? stdin : pulumi.secret(stdin),
       },
-      { parent: this, dependsOn: proxy },
+      { parent: this },
     );
     // Public, whatever the command was told.
     const answer = pulumi.unsecret(command.stdout).apply((text) => resultOf(text) as Answer);
@@ -125,7 +117,5 @@ export class Gateway extends pulumi.ComponentResource {
     this.registerOutputs({ endpoints: this.endpoints, access: this.access });
   }
 }
-
-const INSTALL_PROXY = fs.readFileSync(path.join(__dirname, "install-haproxy.sh"), "utf8");
 
 const STOP_GATEWAY = fs.readFileSync(path.join(__dirname, "stop-gateway.sh"), "utf8");

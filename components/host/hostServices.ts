@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { ComponentInputs, hostServices, type HostServicesArgs, hostServicesInputs } from "../settings";
-import { agentCommand, agentRemoval } from "./agentCommand";
+import { agentCommand, agentRemoval, textOf } from "./agentCommand";
 import { hostCommand, resolveLocation } from "./hostCommand";
 
 /**
@@ -27,6 +27,17 @@ export class HostServices extends pulumi.ComponentResource {
       { ...location, part: "services", run: command, remove: agentRemoval(location, "remove-services") },
       { parent: this },
     );
+    if (inputs.known.gateway) {
+      hostCommand(
+        `${name}-haproxy`,
+        {
+          ...location,
+          part: "gateway",
+          run: ["bash", "-c", textOf("install-haproxy.sh"), "install-haproxy.sh"],
+        },
+        { parent: this },
+      );
+    }
     this.directory = pulumi.all([location.directory, installed.id]).apply(([known]) => known);
     this.registerOutputs({ directory: this.directory });
   }

@@ -276,17 +276,7 @@ export const gatewayInputs = object({
   name: "Gateway",
   description: "What clients reach a server through.",
   allowed: A_GATEWAY,
-  fields: {
-    ...locationFields,
-    ...optionFields,
-    installProxy: plain(
-      defaulted(
-        boolean,
-        false,
-        "Whether to install HAProxy from the host's Debian or Ubuntu where it is missing. The user must be allowed to use sudo without a password.",
-      ),
-    ),
-  },
+  fields: { ...locationFields, ...optionFields },
   check: checkOptions,
 });
 

@@ -7,6 +7,7 @@ import {
   integer,
   object,
   optional,
+  plain,
   required,
   type Rule,
   text,
@@ -157,5 +158,12 @@ export const hostServicesInputs = object({
   fields: {
     ...locationFields,
     ...serviceFields,
+    gateway: plain(
+      defaulted(
+        boolean,
+        false,
+        "Whether the host is to have HAProxy, for a `Gateway`. Where it is missing, it is installed from the host's Debian or Ubuntu.",
+      ),
+    ),
   },
 });

@@ -201,10 +201,4 @@ export interface GatewayArgs {
    * @default true
    */
   accessLog?: pulumi.Input<boolean>;
-  /**
-   * Whether to install HAProxy from the host's Debian or Ubuntu where it is missing. The user must be
-   * allowed to use sudo without a password.
-   * @default false
-   */
-  installProxy?: boolean;
 }

@@ -81,6 +81,12 @@ export interface HostServicesArgs {
    * @default false
    */
   metrics?: pulumi.Input<boolean>;
+  /**
+   * Whether the host is to have HAProxy, for a `Gateway`. Where it is missing, it is installed from
+   * the host's Debian or Ubuntu.
+   * @default false
+   */
+  gateway?: boolean;
 }
 
 /** Address at which an instance is reached. */

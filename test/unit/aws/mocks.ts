@@ -33,7 +33,7 @@ export class Recording {
  * Runs a program on mocks.
  *
  * @param preview whether outputs stay unknown, as in a preview of something new
- * @param outputs a resource's additional outputs in an update
+ * @param outputs a resource's additional outputs in an update, and its id where that matters
  */
 export async function record(
   preview: boolean,
@@ -46,10 +46,8 @@ export async function record(
       newResource: ({ type, name, inputs }) => {
         const resource = { type, name, inputs: inputs as Record<string, unknown> };
         resources.push(resource);
-        return {
-          id: preview ? undefined : `${name}-id`,
-          state: { ...resource.inputs, ...(!preview && outputs(resource)) },
-        };
+        const { id = `${name}-id`, ...others } = preview ? {} : outputs(resource);
+        return { id: preview ? undefined : (id as string), state: { ...resource.inputs, ...others } };
       },
       call: ({ inputs }) => inputs as Record<string, unknown>,
     },

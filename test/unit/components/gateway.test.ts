@@ -26,6 +26,8 @@ function answers({ name }: Registered): Readonly<Record<string, unknown>> {
     ...(name.endsWith("login-key") && { publicKeyOpenssh: HOST_KEY, privateKeyOpenssh: PRIVATE_KEY }),
     ...(name.endsWith("-host-key-parameter") && { arn: "arn", region: "us-east-1" }),
     ...(name.endsWith("-address") && { publicIp: "203.0.113.9" }),
+    ...(name.endsWith("-instance") && { id: "i-0123456789abcdef0" }),
+    ...(/-(role|logs|metrics)$/.test(name) && { name }),
   };
 }
 
@@ -44,7 +46,7 @@ describe("the gateway", () => {
     });
 
   const commandOf = (recording: Recording, name: string): Readonly<Record<string, unknown>> => {
-    const found = recording.resources.find((each) => each.name === name);
+    const found = recording.resources.find((each) => each.type.startsWith("command:") && each.name === name);
     assert.ok(found, `${name} is registered`);
     return found.inputs;
   };
@@ -175,17 +177,31 @@ describe("the gateway", () => {
     const args = { host: AWS, server: { address: "0.0.0.0" } };
     const recording = await deploy({ ...args, gateway: { tls: "selfSigned" } });
     assert.deepEqual(openPorts(recording), [22, 8000, 8001]);
-    assert.match(plainOf(commandOf(recording, "edge-gateway-proxy").create), /apt-get/);
+    assert.match(plainOf(commandOf(recording, "edge-services-haproxy").create), /apt-get/);
+    const order = recording.resources.map(({ name }) => name);
+    assert.ok(order.indexOf("edge-services-haproxy") < order.indexOf("edge-server-process"));
     assert.equal((await valueOf(stack.endpoints))?.http, "https://203.0.113.9:8000");
     assert.match((await valueOf(stack.aws!))?.tunnel ?? "", /-L 8000:127\.0\.0\.1:18000 /);
     const open = await deploy({ ...args, gateway: { tls: "selfSigned", metrics: true } });
     assert.deepEqual(openPorts(open), [22, 8000, 8001, 8002]);
   });
 
+  it("leaves its metrics to CloudWatch's agent on the host", async () => {
+    const recording = await deploy({
+      host: AWS,
+      server: { address: "0.0.0.0" },
+      gateway: { tls: "selfSigned" },
+      monitoring: { kind: "cloudwatch", notify: ["ops@example.com"] },
+    });
+    const { prometheus } = stdinOf(recording, "edge-monitoring-agent");
+    assert.match(JSON.stringify(prometheus), /"targets":\["127\.0\.0\.1:18002"\]/);
+  });
+
   it("has no port opened for it on AWS where there is none", async () => {
     const host = { ...AWS, clientCidrs: pulumi.output(["10.0.0.0/8"]) };
     const recording = await deploy({ host });
     assert.deepEqual(openPorts(recording), [22]);
+    assert.ok(!recording.resources.some(({ name }) => name === "edge-services-haproxy"));
     assert.match((await valueOf(stack.aws!))?.tunnel ?? "", /-L 8000:127\.0\.0\.1:8000 /);
   });
 

@@ -5,9 +5,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-const SCRIPTS = path.resolve(__dirname, "../../../components/gateway");
+const COMPONENTS = path.resolve(__dirname, "../../../components");
 
-const textOf = (name: string): string => fs.readFileSync(path.join(SCRIPTS, name), "utf8");
+const textOf = (name: string): string => fs.readFileSync(path.join(COMPONENTS, name), "utf8");
 
 describe("the scripts of the gateway", () => {
   let folder: string;
@@ -30,7 +30,7 @@ describe("the scripts of the gateway", () => {
 
   describe("that removes one whose folder is gone", () => {
     const remove = (host: string) =>
-      spawnSync("sh", ["-c", textOf("stop-gateway.sh"), "stop-gateway.sh", `${host}/bin/agent`], {
+      spawnSync("sh", ["-c", textOf("gateway/stop-gateway.sh"), "stop-gateway.sh", `${host}/bin/agent`], {
         encoding: "utf8",
       });
 
@@ -71,8 +71,8 @@ describe("the scripts of the gateway", () => {
     const install = () => {
       fs.writeFileSync(path.join(folder, "bin/id"), "#!/bin/sh\necho somebody\n", { mode: 0o755 });
       // Nothing of this machine: it may have HAProxy.
-      const script = textOf("install-haproxy.sh").replace(":/usr/sbin:/sbin", "");
-      assert.notEqual(script, textOf("install-haproxy.sh"));
+      const script = textOf("host/install-haproxy.sh").replace(":/usr/sbin:/sbin", "");
+      assert.notEqual(script, textOf("host/install-haproxy.sh"));
       return spawnSync("/bin/bash", ["-c", script, "install-haproxy.sh"], {
         encoding: "utf8",
         stdio: ["ignore", "pipe", "pipe"],

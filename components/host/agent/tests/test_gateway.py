@@ -17,6 +17,7 @@ from agent.gateway.settings import parse_gateway
 from agent.inspection import find_faults
 from agent.processes import command_line, executable, process_ids
 from agent.units import SystemUnit, unit_name
+from free_ports import free_ports
 from gateway_host import GatewayHost, processes_end, token
 from grpc_channel import SERVICE
 from stand_in_host import eventually
@@ -217,6 +218,21 @@ def test_a_server_that_does_not_start_without_a_gateway_leaves_it(gateway: Gatew
     with pytest.raises(HostError, match="runs again with its previous settings"):
         gateway.host.start("refused", httpPort=gateway.http_port, grpcPort=gateway.grpc_port)
     eventually(lambda: answers(gateway))
+
+
+def test_a_server_stays_where_it_is_while_haproxy_is_missing(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.host.start()
+    former = gateway.host.server_pid
+    http_port = gateway.host.settings["httpPort"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setattr("agent.gateway.proxy._USUAL", "/nowhere/haproxy")
+    with pytest.raises(HostError, match="the gateway needs HAProxy, which this host does not have") as error:
+        gateway.host.start(gateway=True, httpPort=free_ports(1)[0])
+    assert error.value.fix == "sudo apt-get install haproxy"
+    assert gateway.host.server_pid == former
+    assert gateway.ask("GET", "/v2/health/live", port=http_port).status == 200
 
 
 def test_a_taken_port_is_named(gateway: GatewayHost) -> None:

@@ -11,6 +11,7 @@ from ..console import progress
 from ..directory import HostDirectory
 from ..errors import HostError
 from ..gateway import lifecycle as gateway
+from ..gateway.proxy import find_program
 from ..models.wanted import linked, read_wanted
 from ..triton import Health
 from .container import ContainerRuntime, scheduling_required
@@ -44,6 +45,9 @@ def start(request: Request) -> Dict[str, Any]:
             and _goes_on(directory, settings)
         ):
             return _answer(directory, settings)
+        if settings.gateway:
+            # Where it is missing, clients go on with the server that they have.
+            find_program()
         require_free_ports(directory, settings, current)
         _replace(directory, settings, current)
         return _answer(directory, settings)
