@@ -51,6 +51,8 @@ const SECONDS = {
   reuse: 200,
   awsImage: 150,
   gateway: 120,
+  ssh: 150,
+  aws: 180,
 };
 
 /** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */

@@ -4,6 +4,8 @@ import * as fs from "node:fs";
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
+import { missingHaproxy } from "./haproxy";
+import { freePorts } from "./ports";
 import { IMAGE_PROVIDER } from "./toolchain";
 import { requireSuccess } from "./workspace";
 
@@ -138,6 +140,50 @@ describe("the stack dev, on a stand-in for AWS", function () {
     requireSuccess({ code, output });
     assert.deepEqual(changed(output), ["triton-models-interactive updated", "triton-server-models updated"]);
     assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
+  });
+
+  it("lets clients in through the gateway alone, as soon as somebody has decided about TLS", async function () {
+    if (missingHaproxy !== undefined) {
+      console.log(`      ${missingHaproxy}`);
+      this.skip();
+    }
+    const instance = stack.instances;
+    const open = (): unknown[] =>
+      (stack.properties("aws:ec2/securityGroup:SecurityGroup").ingress as { fromPort: number }[]).map(
+        ({ fromPort }) => fromPort,
+      );
+    // As a stack had it before there was a gateway.
+    stack.set(["xsched-triton:host", "clientCidrs"], ["203.0.113.0/24"]);
+    stack.set(["xsched-triton:server", "address"], "0.0.0.0");
+    const undecided = await stack.up();
+    assert.notEqual(undecided.code, 0);
+    assert.match(undecided.output, /1 fault in the settings of stack dev; nothing was changed/);
+    assert.match(undecided.output, /gateway\.tls: \(not set\)/);
+    assert.deepEqual(open(), [22]);
+
+    const [http, grpc, metrics] = await freePorts(3);
+    stack.set(["xsched-triton:gateway"], { tls: "off", upstreamPorts: { http, grpc, metrics } });
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.deepEqual(
+      changed(output).filter((line) => !line.startsWith("triton-server-")),
+      ["triton-gateway-gateway created", "triton-machine-access updated", "triton-services-haproxy created"],
+    );
+    assert.deepEqual(stack.instances, instance);
+    assert.equal(open().length, 3);
+    for (const model of MODELS) {
+      const request = await stack.triton.exampleRequest(model);
+      assert.equal((await stack.triton.infer(model, request)).status, 200, model);
+    }
+    assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 404);
+    assert.deepEqual(changed((await stack.up()).output), []);
+
+    stack.set(["xsched-triton:host", "clientCidrs"], undefined);
+    stack.set(["xsched-triton:server", "address"], undefined);
+    stack.set(["xsched-triton:gateway"], undefined);
+    requireSuccess(await stack.up());
+    assert.deepEqual(open(), [22]);
+    assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 403);
   });
 
   describe("with another instance type", () => {

@@ -1,7 +1,9 @@
 import * as assert from "node:assert/strict";
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 
 import { MODELS } from "./examples";
+import { missingHaproxy } from "./haproxy";
 import { SshServer } from "./sshServer";
 import { TritonClient } from "./triton";
 import { freePorts } from "./ports";
@@ -96,7 +98,9 @@ describe("a stack on an existing machine over SSH", function () {
     assert.match(output, /^realtime +1 +255 +yes$/m);
     assert.match(output, new RegExp(`ssh -p ${ssh.port} -N -L`));
     const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
-    assert.ok(!state.output.includes("PRIVATE KEY"), "the state holds no key in clear");
+    const key = ssh.privateKey.split("\n").filter((line) => line !== "" && !line.startsWith("-----END"));
+    assert.ok(key.length > 2);
+    for (const line of key) assert.ok(!state.output.includes(line), "the state holds no key in clear");
   });
 
   it("changes nothing when nothing has changed", async () => {
@@ -207,6 +211,46 @@ describe("a stack on an existing machine over SSH", function () {
       ["triton-models-batch", "triton-models-batch/files", "triton-server-models"],
     );
     assert.ok(await triton.isReady("batch"));
+  });
+
+  it("lets clients in through the gateway, and its outputs tell them how", async function () {
+    if (missingHaproxy !== undefined) {
+      console.log(`      ${missingHaproxy}`);
+      this.skip();
+    }
+    const token = randomBytes(32).toString("hex");
+    const [http, grpc, metrics] = await freePorts(3);
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:server", "address"], "0.0.0.0");
+      const upstreamPorts = { http, grpc, metrics };
+      const gateway = { tls: "selfSigned", upstreamPorts, tokens: [{ name: "team" }] };
+      config.setIn(["config", "xsched-triton:gateway"], config.createNode(gateway));
+    });
+    await workspace.setSecret(STACK, "xsched-triton:gateway.tokens[0].token", token);
+    const { code, output } = await up();
+    requireSuccess({ code, output });
+    assert.match(output, /^ {2}TOKEN=… {3}# the token of team$/m);
+    assert.match(output, /^ {2}curl -s --cacert gateway\.pem -H "authorization: Bearer \$TOKEN" https:/m);
+    const shown = await workspace.run("pulumi", ["stack", "output", "--json", "--stack", STACK]);
+    const { endpoints, gateway } = JSON.parse(shown.output) as {
+      readonly endpoints: { readonly http: string };
+      readonly gateway: { readonly certificate: string };
+    };
+    const { hostname, port } = new URL(endpoints.http);
+    assert.equal(hostname, "127.0.0.1");
+    for (const [given, expected] of [
+      [token, 200],
+      [undefined, 401],
+    ] as const) {
+      const client = new TritonClient(Number(port), false, 10, { ca: gateway.certificate, token: given });
+      assert.equal((await client.request("GET", "/v2/models/realtime")).status, expected);
+      client.close();
+    }
+    const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
+    for (const secret of [token, createHash("sha256").update(token).digest("hex")])
+      assert.ok(!state.output.includes(secret), "neither the token nor its hash is in clear in the state");
+    assert.ok(!output.includes(token));
+    assert.deepEqual(changesIn((await up()).output), []);
   });
 
   it("`npm run down` leaves nothing on the machine", async () => {
