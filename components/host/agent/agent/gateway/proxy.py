@@ -6,6 +6,7 @@ handed on, so that no connection is refused meanwhile, and an old worker ends wi
 """
 
 import contextlib
+import fcntl
 import os
 import pwd
 import re
@@ -31,6 +32,10 @@ _USUAL = "/usr/sbin/haproxy"
 _USER = "haproxy"
 #: The longest that a master is not to be told from another program.
 _REEXEC_SECONDS = 0.5
+#: Room of the pipe between HAProxy and its log.
+PIPE_BYTES = 1 << 20
+#: fcntl.F_SETPIPE_SZ, which Python has since 3.10.
+_F_SETPIPE_SZ = 1031
 INSTALL = "sudo apt-get install haproxy"
 
 
@@ -160,7 +165,11 @@ class Proxy:
         path = self._folder / "log.pipe"
         with contextlib.suppress(FileExistsError):
             os.mkfifo(path, 0o600)
-        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        pipe = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        # The most that a user may have without root; with less, some lines of a busy gateway are lost.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, PIPE_BYTES)
+        return pipe
 
     def poll(self) -> Optional[str]:
         """How the master ended; None while it runs."""

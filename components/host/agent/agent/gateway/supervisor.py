@@ -13,7 +13,7 @@ from ..errors import HostError
 from ..server.log import ProcessLog
 from ..server.settings import read_settings
 from ..server.supervision import GATEWAY, claim, read_supervisor
-from .proxy import Proxy, find_program
+from .proxy import PIPE_BYTES, Proxy, find_program
 
 #: Seconds between two looks at the proxy.
 _LOOK = 0.1
@@ -124,7 +124,9 @@ class GatewaySupervisor:
         while not self._told:
             if select.select([pipe], [], [], 1)[0]:
                 with contextlib.suppress(BlockingIOError):
-                    self._write(os.read(pipe, 1 << 20))
+                    self._write(os.read(pipe, PIPE_BYTES))
+                # Lines are written by the dozen: to be woken by each would take time from the requests.
+                time.sleep(_LOOK)
 
 
 def supervise(request: Request) -> None:
