@@ -196,7 +196,6 @@ def _defaults(settings: GatewaySettings) -> List[str]:
         ]
     errors = {
         400: "the request is malformed",
-        422: "the gateway does not know this transfer encoding",
         408: "the request did not arrive in time",
         500: "the gateway failed",
         502: "the server gave no valid answer",
