@@ -13,6 +13,7 @@ import pytest
 from agent.errors import HostError
 from agent.gateway import proxy
 from agent.gateway.proxy import Proxy, find_program
+from agent.gateway.rendering import CONFIG, KEEP_IDLE
 from agent.gateway.settings import parse_gateway
 from agent.inspection import find_faults
 from agent.processes import command_line, executable, process_ids
@@ -478,6 +479,26 @@ def test_a_host_without_a_fit_haproxy(
         gateway.deploy()
     assert "install" in caught.value.fix
     assert not gateway.directory.gateway.exists()
+
+
+def test_a_haproxy_that_closes_idle_connections_serves_as_well(
+    gateway: GatewayHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first updates of 2.4 do not know the option that keeps them."""
+    assert proxy.knows(find_program(), KEEP_IDLE)
+    assert not proxy.knows(find_program(), "option of-a-later-release")
+    program = tmp_path / "haproxy"
+    # As HAProxy, but for the option.
+    program.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *-c*-f*/dev/stdin*) echo "[ALERT] (1) : config : unknown option" >&2; exit 1 ;; esac\n'
+        f'exec {find_program()} "$@"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    gateway.serve()
+    assert KEEP_IDLE not in (gateway.directory.gateway / "current" / CONFIG).read_text("utf-8")
+    assert gateway.infer().status == 200
 
 
 CHANGES = {

@@ -20,9 +20,9 @@ from ..server.supervision import (
     supervision,
 )
 from .certificate import certificate_of, show_certificate, warnings_of
-from .proxy import Proxy, check, complaints, find_program, unprivileged_user
+from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_user
 from .record import configured, folder_of, is_whole, other_folders
-from .rendering import Rendered, render
+from .rendering import KEEP_IDLE, Rendered, render
 from .settings import GatewaySettings, parse_gateway
 from .supervisor import log_of
 
@@ -45,7 +45,13 @@ def gateway(request: Request) -> Dict[str, Any]:
         directory.gateway.chmod(0o700)
         try:
             pem = certificate_of(directory, settings)
-            rendered = render(settings, pem, threads=len(os.sched_getaffinity(0)), user=unprivileged_user())
+            rendered = render(
+                settings,
+                pem,
+                threads=len(os.sched_getaffinity(0)),
+                user=unprivileged_user(),
+                keeps_idle=knows(program, KEEP_IDLE),
+            )
             state = _apply(directory, program, settings, rendered)
             certificate = show_certificate(directory, settings, pem)
         except BaseException:

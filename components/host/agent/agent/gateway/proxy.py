@@ -70,6 +70,12 @@ def unprivileged_user() -> str:
     return ""
 
 
+def knows(program: str, option: str) -> bool:
+    """Whether it knows an option of a `defaults` section, which an update of the same release may have brought."""
+    found = call([program, "-c", "-f", "/dev/stdin"], seconds=60, text=f"defaults\n  mode http\n  {option}\n")
+    return "unknown option" not in found.err
+
+
 def check(program: str, folder: Path) -> Optional[str]:
     """What HAProxy has against a configuration; None if nothing."""
     found = call([program, "-c", "-f", str(folder / CONFIG)], seconds=60, cwd=str(folder))

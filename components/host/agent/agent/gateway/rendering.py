@@ -46,6 +46,9 @@ _GRPC_OTHER = tuple(
     )
 )
 
+#: A client may send its next request just when the configuration changes. The first updates of 2.4 lack it.
+KEEP_IDLE = "option idle-close-on-response"
+
 #: gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 _RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 8, 12, 16
 
@@ -75,14 +78,17 @@ class Rendered(NamedTuple):
     files: Dict[str, str]
 
 
-def render(settings: GatewaySettings, certificate: str, *, threads: int, user: str) -> Rendered:
+def render(
+    settings: GatewaySettings, certificate: str, *, threads: int, user: str, keeps_idle: bool = True
+) -> Rendered:
     """
     :param certificate: PEM of the certificate and its key; empty without TLS
     :param threads: how many processors there are
     :param user: whose rights HAProxy keeps; empty: those of whoever starts it
+    :param keeps_idle: whether HAProxy knows `KEEP_IDLE`
     """
     files = {
-        CONFIG: "\n".join(_config(settings, min(threads, _MOST_THREADS), user)) + "\n",
+        CONFIG: "\n".join(_config(settings, min(threads, _MOST_THREADS), user, keeps_idle)) + "\n",
         "json_depth.lua": json_depth.SCRIPT,
         "json_shapes.lua": json_shapes.SCRIPT,
         FACTS: json.dumps(_facts(settings), indent=2) + "\n",
@@ -127,8 +133,8 @@ def _map(entries: Iterable[Tuple[str, object]]) -> str:
     return "".join(f"{key} {value}\n" for key, value in entries)
 
 
-def _config(settings: GatewaySettings, threads: int, user: str) -> List[str]:
-    lines = [*_global(settings, threads, user), *_defaults(settings)]
+def _config(settings: GatewaySettings, threads: int, user: str, keeps_idle: bool) -> List[str]:
+    lines = [*_global(settings, threads, user), *_defaults(settings, keeps_idle)]
     lines += _http(settings)
     lines += _grpc(settings)
     if settings.ports.metrics is not None:
@@ -170,7 +176,7 @@ def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
     return [*lines, ""]
 
 
-def _defaults(settings: GatewaySettings) -> List[str]:
+def _defaults(settings: GatewaySettings, keeps_idle: bool) -> List[str]:
     seconds = settings.limits.request_seconds
     lines = [
         "defaults",
@@ -182,8 +188,7 @@ def _defaults(settings: GatewaySettings) -> List[str]:
         f"  timeout http-keep-alive {seconds}s",
         f"  timeout client {seconds}s",
         f"  timeout server {seconds}s",
-        # A client may send its next request just when the configuration changes.
-        "  option idle-close-on-response",
+        *([f"  {KEEP_IDLE}"] if keeps_idle else []),
         # An answer of a stream must not wait for the next one.
         "  option http-no-delay",
     ]
