@@ -11,8 +11,11 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set
 import pytest
 from agent.directory import HostDirectory
 from agent.errors import HostError
+from agent.models.loader import Loaded
 from agent.models.wanted import Wanted, write_wanted
+from agent.processes import process_start
 from agent.server import supervisor as module
+from agent.server.model_processes import ModelProcesses
 from agent.server.record import (
     ENDED,
     FAILED,
@@ -21,6 +24,7 @@ from agent.server.record import (
     ConductBook,
     Mark,
     Run,
+    clear_marks,
     read_marks,
     read_run,
     write_mark,
@@ -90,6 +94,8 @@ class StandInRuntime:
         self.released = False
         #: What the server writes down while somebody listens.
         self.log = ""
+        #: How many processes of its own each model has.
+        self.processes: Dict[str, int] = {}
 
     def log_mark(self) -> str:
         return "now"
@@ -118,6 +124,9 @@ class StandInRuntime:
 
     def housekeep(self) -> bool:
         return False
+
+    def model_processes(self) -> Dict[str, int]:
+        return dict(self.processes)
 
     def release(self) -> None:
         self.released = True
@@ -174,6 +183,12 @@ class Scene:
             self.triton.loaded.add(model.name)
             ConductBook(self.directory).update(model.name, model.digest, served=True)
 
+    def load(self, model: Wanted, whole: bool) -> Loaded:
+        assert whole
+        self.tried.append(f"{model.name} again")
+        self.loads.get(model.name, lambda: None)()
+        return Loaded(True)
+
     def models(self, *names: str) -> None:
         self.directory.repository.mkdir(parents=True, exist_ok=True)
         for name in names:
@@ -192,6 +207,10 @@ class Scene:
                 return
             yield
         raise AssertionError("it has not come about")
+
+    def after(self, seconds: float) -> Iterator[None]:
+        end = self.now + seconds
+        return self.until(lambda: self.now >= end)
 
     def phase(self, phase: str, launches: int = 0) -> Iterator[None]:
         return self.until(lambda: self.run.phase == phase and self.runtime.launches >= launches)
@@ -555,6 +574,58 @@ def test_a_server_without_models_ends_without_a_culprit(scene: Scene) -> None:
 
     scene.play(steps())
     assert scene.aside == []
+
+
+def test_a_model_that_has_lost_a_process_is_loaded_again(scene: Scene) -> None:
+    scene.models("a", "b", "c")
+    scene.runtime.processes = {"a": 2, "b": 1}
+
+    def heal() -> None:
+        scene.runtime.processes["a"] = 2
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        yield from scene.after(10)
+        assert scene.tried == ["a", "b", "c"]
+        scene.loads["a"] = heal
+        scene.runtime.processes["a"] = 1
+        yield from scene.until(lambda: scene.tried[3:] == ["a again"])
+        yield from scene.after(20)
+        # One that ends again is loaded again.
+        scene.runtime.processes["a"] = 0
+        yield from scene.until(lambda: scene.tried[3:] == ["a again", "a again"])
+
+    scene.play(steps())
+    assert "the model a has lost a process of its own, so it is loaded again" in scene.log
+
+
+def test_a_model_that_is_loaded_by_somebody_has_not_lost_its_process(scene: Scene) -> None:
+    scene.models("a", "b")
+    scene.runtime.processes = {"a": 1, "b": 1}
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        yield from scene.after(10)
+        write_mark(scene.directory, Mark("a", "1", os.getpid(), process_start(os.getpid()) or ""))
+        scene.runtime.processes = {"b": 1}
+        yield from scene.after(10)
+        clear_marks(scene.directory)
+        # Unloaded.
+        scene.triton.loaded.discard("b")
+        scene.runtime.processes = {}
+        yield from scene.after(10)
+
+    scene.play(steps())
+    assert scene.tried == ["a", "b"]
+
+
+def test_a_new_state_of_a_model_may_have_fewer_processes() -> None:
+    processes = ModelProcesses()
+    assert processes.look([Wanted("a", "1")], {"a": 4}) == []
+    for _ in range(3):
+        assert processes.look([Wanted("a", "2")], {"a": 1}) == []
+    assert processes.look([Wanted("a", "2")], {}) == []
+    assert processes.look([Wanted("a", "2")], {}) == [Wanted("a", "2")]
 
 
 def test_marks_of_loads_that_nobody_waits_for_any_more(scene: Scene) -> None:

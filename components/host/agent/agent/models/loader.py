@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import os
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
 
@@ -47,12 +48,15 @@ class Loader:
         self._conduct = ConductBook(directory)
         self._say = say
 
-    def load(self, model: Wanted, config: Optional[str] = None) -> Loaded:
+    def load(self, model: Wanted, config: Optional[str] = None, whole: bool = False) -> Loaded:
         """Loads one model from the repository. If it fails, Triton keeps what it served before.
 
         :param config: a model configuration, as JSON, in place of the model's own
+        :param whole: starts its instances anew, which Triton keeps where only the configuration is newer
         """
         mark_load(self._directory, model.name, model.digest)
+        if whole:
+            touch_versions(self._directory, model.name)
         loaded = self._load(model, config)
         # The mark of a load in which the server ended is for the supervisor.
         if not loaded.lost:
@@ -179,6 +183,13 @@ class Loader:
                 return Loaded(False, f"it has not been unloaded for {seconds:.0f} s")
             time.sleep(0.05)
         return Loaded(True)
+
+
+def touch_versions(directory: HostDirectory, model: str) -> None:
+    """Triton takes the files of a model for newer if their folder is. The files themselves are shared between entries
+    of the store."""
+    for path in (directory.repository / model).glob("*/"):
+        os.utime(path)
 
 
 def touch_config(directory: HostDirectory, model: str) -> None:

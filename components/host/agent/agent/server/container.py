@@ -253,6 +253,10 @@ class ContainerRuntime:
         """A process in a container is not ours to find."""
         return False
 
+    def model_processes(self) -> Dict[str, int]:
+        """Nor are they to be counted."""
+        return {}
+
     def remains(self) -> List[int]:
         """Whether there is the container. Only Docker itself can say that there is none."""
         found = docker("ps", "--all", "--quiet", "--filter", f"name=^/{self.name}$")

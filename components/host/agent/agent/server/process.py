@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Optional
@@ -168,15 +169,22 @@ class ProcessRuntime:
     def kill(self) -> None:
         send_signal([self._pid] if self._pid else [], signal.SIGKILL)
 
+    def _model_processes(self) -> Iterator["tuple[str, int]"]:
+        """The processes in which models' code runs, and whose it is."""
+        for pid in runtime_processes(self._directory, "triton_python_backend_stub"):
+            found = re.search(r"/repository/([^/]+)/", " ".join(command_line(pid)))
+            if found is not None:
+                yield found.group(1), pid
+
     def end_model(self, model: str) -> bool:
         """Ends the processes in which a model's code runs, if it has some."""
-        stubs = [
-            pid
-            for pid in runtime_processes(self._directory, "triton_python_backend_stub")
-            if any(f"/repository/{model}/" in word for word in command_line(pid))
-        ]
+        stubs = [pid for name, pid in self._model_processes() if name == model]
         send_signal(stubs, signal.SIGKILL)
         return bool(stubs)
+
+    def model_processes(self) -> Dict[str, int]:
+        """How many processes of its own each model's code has, if it has some."""
+        return dict(Counter(name for name, _ in self._model_processes()))
 
     def remains(self) -> List[int]:
         """Processes of ours that are left."""

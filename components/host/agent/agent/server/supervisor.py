@@ -16,6 +16,7 @@ from ..errors import HostError
 from ..models.loader import Loaded, Loader
 from ..models.wanted import Wanted, load_order, read_wanted
 from ..triton import Health
+from .model_processes import ModelProcesses
 from .record import (
     ENDED,
     FAILED,
@@ -88,6 +89,8 @@ class Supervisor:
         self._loading: Optional[threading.Thread] = None
         #: Whether every model was tried.
         self._loaded = False
+        self._processes = ModelProcesses()
+        self._healing: Optional[threading.Thread] = None
 
     def leave(self) -> None:
         """Ends, and leaves the server running. May be called from a signal's handler."""
@@ -112,7 +115,7 @@ class Supervisor:
     @property
     def loading(self) -> bool:
         """Whether a model is being loaded."""
-        return self._loading is not None
+        return self._loading is not None or (self._healing is not None and self._healing.is_alive())
 
     def supervise(self) -> None:
         """Until told to leave, or until another supervisor has taken over."""
@@ -293,6 +296,7 @@ class Supervisor:
             answer = self._triton.request("GET", "/v2/models/stats", 5)
             if answer.ok:
                 self._worked |= _successful(answer.body)
+        self._look_at_processes()
         # A late one is for the end that is about to come.
         left = [mark.model for mark in read_marks(self._directory) if not mark.late and not mark.loader_lives]
         if left:
@@ -300,10 +304,42 @@ class Supervisor:
             going = self._triton.loading()
             clear_marks(self._directory, [model for model in left if model not in going])
 
+    def _look_at_processes(self) -> None:
+        """Loads models again that have lost a process of theirs, which Triton itself does not notice."""
+        if self._healing is not None and self._healing.is_alive():
+            return
+        if read_marks(self._directory):
+            # A model that is loaded anew changes its processes.
+            self._processes.forget()
+            return
+        served = [
+            model
+            for model in read_wanted(self._directory)
+            if not self._conduct.of(model.name, model.digest).aside and self._triton.ready(model.name)
+        ]
+        lost = self._processes.look(served, self._runtime.model_processes())
+        if lost:
+            self._healing = threading.Thread(target=self._heal, args=(lost,), daemon=True)
+            self._healing.start()
+
+    def _heal(self, models: List[Wanted]) -> None:
+        loader = Loader(self._directory, self._settings, self._runtime, self.note)
+        for model in models:
+            self.note(f"the model {model.name} has lost a process of its own, so it is loaded again")
+            try:
+                with self._loads_alone():
+                    loaded = loader.load(model, whole=True)
+            except (HostError, OSError) as error:
+                self.note(f"the model {model.name} is not loaded again: {_what(error)}")
+                return
+            if not loaded.ok:
+                self.note(f"the model {model.name} is not loaded again: {loaded.reason}")
+
     def _after_end(self, ended: str) -> None:
         """Finds out which model did it, and waits a little."""
         marks = read_marks(self._directory)
         clear_marks(self._directory)
+        self._processes.forget()
         self.note(f"tritonserver ended with {ended}; starting it again in {self._delay:.0f} s")
         at_work = self._witness.at_work()
         self._listens = False
