@@ -1,8 +1,8 @@
 """Models whose code runs in processes of its own, and which of them have lost one.
 
-Triton's Python backend does not start such a process again, and goes on to call the model ready, although every request
-to it fails: "Stub process … is not healthy" (seen with r24.10). The process may have ended for lack of memory, or because
-of what a client sent.
+Triton's Python backend does not start such a process again, and goes on to call the model ready, although every
+request to it fails: "Stub process … is not healthy" (seen with r24.10). The process may have ended for lack of memory,
+or because of what a client sent.
 """
 
 from typing import Dict, Iterable, List, NamedTuple
