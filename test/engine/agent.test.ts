@@ -578,6 +578,27 @@ describe("the agent with a real Triton", function () {
     assert.equal(await host.infer("scale", 1), 9);
   });
 
+  /** Triton finishes the process of a model that was unloaded in its own time. */
+  const oneServer = (): Promise<void> =>
+    until("a server and the process of its model", 30, () => processesBelow(runtime).length === 2);
+
+  it("loads a model again whose process has ended, and does not touch the server", async () => {
+    await oneServer();
+    const { pid } = await host.describe();
+    const [process_ = 0] = processesBelow(runtime).filter((id) => id !== pid);
+    process.kill(process_, "SIGKILL");
+    await until("the model serves again", 60, async () => {
+      try {
+        return (await host.infer("scale", 1)) === 9;
+      } catch {
+        return false;
+      }
+    });
+    assert.equal((await host.describe()).pid, pid);
+    await oneServer();
+    assert.ok(!alive(process_));
+  });
+
   it("copes with a supervisor that was killed", async () => {
     const { pid } = await host.describe();
     process.kill(supervisorPid(host.directory), "SIGKILL");
@@ -587,14 +608,14 @@ describe("the agent with a real Triton", function () {
     assert.equal(await host.start(), pid);
     assert.ok(alive(supervisorPid(host.directory)));
     assert.equal(await host.infer("scale", 1), 9);
-    assert.equal(processesBelow(runtime).length, 2);
+    await oneServer();
   });
 
   it("starts one server when two ask at the same time", async () => {
     process.kill(supervisorPid(host.directory), "SIGKILL");
     const pids = await Promise.all([host.start(), host.start(), host.start()]);
     assert.equal(new Set(pids).size, 1);
-    assert.equal(processesBelow(runtime).length, 2);
+    await oneServer();
   });
 
   it("restarts for a changed setting, with the models", async () => {
