@@ -660,7 +660,7 @@ TEST_F(QueueTest, QueuesComeAndGoUnderLoad)
     XQueueHandle xq = 0;
     ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
     ASSERT_EQ(XQueueCreate(&xq, hwq, 1, 0), kXSchedSuccess);
-    if (i % 1000 == 0) {
+    if (i % 50 == 0) {
       ASSERT_EQ(XHintPriority(xq, PRIORITY_MAX), kXSchedSuccess);
       ASSERT_EQ(LaunchOn(stream, Kernel(1)), 0);
       ASSERT_EQ(cuStreamSynchronize(stream), 0);
@@ -671,7 +671,9 @@ TEST_F(QueueTest, QueuesComeAndGoUnderLoad)
   stop.store(true);
   load.join();
   EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
-  EXPECT_LE(simulated::LiveEvents(), events + 200);
+  // Far fewer than the 2,000 launches above, of which each has an event, or than the queues. What is left is kept for the
+  // next launches: as many as the load has had on their way at once, which depends on the machine.
+  EXPECT_LE(simulated::LiveEvents(), events + 1000);
 }
 
 TEST_F(QueueTest, ManyThreadsKeepTheOrderOfTheirStreams)
