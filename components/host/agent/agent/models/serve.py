@@ -287,9 +287,13 @@ class Change:
 
     def _keep_former(self, model: Wanted) -> None:
         """Fails a model that is set aside. A deployment that was killed while the model ended the server has left its
-        link at that state: the one that served before comes back."""
+        link at that state, or the next one has put the link back and no more: the one that served before comes back."""
         previous = self._before.get(model.name)
-        if previous is not None and self._linked.get(model.name) != previous.digest:
+        if (
+            previous is not None
+            and previous.digest != model.digest
+            and not (self._linked.get(model.name) == previous.digest and self._triton.ready(model.name))
+        ):
             self._link(previous)
             with self._directory.lock("loads"):
                 if self._loader().load(previous).ok:
