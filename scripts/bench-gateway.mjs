@@ -12,7 +12,6 @@ import { freePorts } from "./over-ssh.mjs";
 import { installPackages } from "./packages.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
-const RESULT = "xsched-triton-result ";
 
 /** A host's folder with a server, a model that returns what it gets, and a gateway. */
 class Host {
@@ -28,14 +27,11 @@ class Host {
     copyTriton(this.folder);
   }
 
-  run(command, body, ...words) {
-    const { status, stdout, stderr } = spawnSync(path.join(this.folder, "bin/agent"), [command, ...words], {
-      input: body === undefined ? "" : JSON.stringify(body),
-      encoding: "utf8",
+  run(command, body) {
+    execFileSync(path.join(this.folder, "bin/agent"), [command], {
+      input: JSON.stringify(body),
+      stdio: ["pipe", "ignore", "inherit"],
     });
-    if (status !== 0) throw new Error(`the agent's command ${command} failed:\n${stderr}`);
-    const line = stdout.split("\n").findLast((text) => text.startsWith(RESULT));
-    return line === undefined ? undefined : JSON.parse(line.slice(RESULT.length));
   }
 
   start() {

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Iterable, Iterator, List, Optional
 
@@ -62,3 +63,17 @@ def send_signal(pids: Iterable[int], number: signal.Signals) -> None:
             os.kill(pid, number)
         except (ProcessLookupError, PermissionError):
             continue
+
+
+def how_ended(child: "Optional[subprocess.Popen[bytes]]", pid: int, start: Optional[str]) -> Optional[str]:
+    """How a process ended; None while it runs.
+
+    :param child: the process, if this one has started it. How somebody else's ended is not to be known.
+    :param start: what `process_start` said of it
+    """
+    if child is None:
+        return None if start is not None and process_start(pid) == start else "an unknown status"
+    status = child.poll()
+    if status is None:
+        return None
+    return f"signal {-status}" if status < 0 else f"status {status}"

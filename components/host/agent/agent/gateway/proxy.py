@@ -20,7 +20,15 @@ from typing import List, Optional
 
 from ..directory import HostDirectory
 from ..errors import HostError
-from ..processes import command_line, executable, parent_process, process_ids, process_start, send_signal
+from ..processes import (
+    command_line,
+    executable,
+    how_ended,
+    parent_process,
+    process_ids,
+    process_start,
+    send_signal,
+)
 from ..programs import call
 from .rendering import CONFIG, CONTROL_SOCKET
 
@@ -185,16 +193,7 @@ class Proxy:
 
     def poll(self) -> Optional[str]:
         """How the master ended; None while it runs."""
-        if self._child is not None:
-            status = self._child.poll()
-            if status is None:
-                return None
-            return f"signal {-status}" if status < 0 else f"status {status}"
-        return (
-            None
-            if self._start is not None and process_start(self._pid) == self._start
-            else "an unknown status"
-        )
+        return how_ended(self._child, self._pid, self._start)
 
     def reload(self) -> None:
         """Lets the master read the configuration again."""

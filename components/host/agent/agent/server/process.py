@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Optional
 
 from ..directory import HostDirectory
-from ..processes import command_line, executable, process_ids, process_start, send_signal
+from ..processes import command_line, executable, how_ended, process_ids, process_start, send_signal
 from ..programs import call
 from .concealed import ConcealError, spawn
 from .control import can_lock, forget_key, locking_arguments, read_key, renew_key
@@ -138,17 +138,7 @@ class ProcessRuntime:
 
     def poll(self) -> Optional[str]:
         """How the server ended; None while it runs."""
-        if self._child is not None:
-            status = self._child.poll()
-            if status is None:
-                return None
-            return f"signal {-status}" if status < 0 else f"status {status}"
-        # One that we have taken over is somebody else's child: how it ended is not to be known.
-        return (
-            None
-            if self._start is not None and process_start(self._pid) == self._start
-            else "an unknown status"
-        )
+        return how_ended(self._child, self._pid, self._start)
 
     def housekeep(self) -> bool:
         """Keeps the log within its limit, and tensors from other users; returns whether the log grows fast."""

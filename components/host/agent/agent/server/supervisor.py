@@ -312,12 +312,9 @@ class Supervisor:
             # A model that is loaded anew changes its processes.
             self._processes.forget()
             return
-        served = [
-            model
-            for model in read_wanted(self._directory)
-            if not self._conduct.of(model.name, model.digest).aside and self._triton.ready(model.name)
-        ]
-        lost = self._processes.look(served, self._runtime.model_processes())
+        fewer = self._processes.look(read_wanted(self._directory), self._runtime.model_processes())
+        # One that was unloaded, or set aside, has lost its processes for good.
+        lost = [model for model in fewer if self._triton.ready(model.name)]
         if lost:
             self._healing = threading.Thread(target=self._heal, args=(lost,), daemon=True)
             self._healing.start()
