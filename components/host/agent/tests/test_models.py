@@ -244,6 +244,17 @@ def test_the_former_state_comes_back_after_a_deployment_that_was_killed_when_the
     assert host.ready("scale")
 
 
+def test_the_former_state_is_loaded_where_only_its_link_is_back(host: Host) -> None:
+    """The deployment before has put the link back after one that was killed, and the server had not loaded it."""
+    host.serve(host.store("scale"))
+    bad = host.store("scale", {"ends_at_load": 99})
+    twice = "it ended the server while it was loaded twice"
+    ConductBook(host.directory).update("scale", bad["digest"], load_crashes=2, aside=twice)
+    assert host.triton.unload("scale", 10).ok
+    eventually(lambda: not host.ready("scale"))
+    assert _refused(host, bad)
+
+
 def _refused(host: Host, model: Dict[str, str]) -> bool:
     """Whether a deployment ends with what a model has done; it may be tried once more."""
     with pytest.raises(HostError, match=r"ended the server|is set aside") as raised:
