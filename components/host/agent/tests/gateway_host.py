@@ -145,6 +145,9 @@ class GatewayHost:
             answer = b""
             with contextlib.suppress(OSError):
                 connection.sendall(data)
+                # Who closes before the answer has given up: HAProxy says nothing to a client that
+                # ends in the middle of a body.
+                answer = connection.recv(65536)
                 connection.shutdown(socket.SHUT_WR)
             with contextlib.suppress(OSError):
                 while True:
