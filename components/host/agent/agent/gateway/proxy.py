@@ -7,6 +7,7 @@ handed on, so that no connection is refused meanwhile, and an old worker ends wi
 
 import contextlib
 import fcntl
+import itertools
 import os
 import pwd
 import re
@@ -38,8 +39,9 @@ OLDEST = (2, 4)
 _USUAL = "/usr/sbin/haproxy"
 #: The user that the package of Debian and Ubuntu makes for it.
 _USER = "haproxy"
-#: The longest that a master is not to be told from another program.
+#: The longest that a master is not to be told from another program, and how often it is looked at before it is given up.
 _REEXEC_SECONDS = 0.5
+_REEXEC_LOOKS = 10
 #: Room of the pipe between HAProxy and its log.
 PIPE_BYTES = 1 << 20
 #: fcntl.F_SETPIPE_SZ, which Python has since 3.10.
@@ -132,7 +134,7 @@ class Proxy:
     def find(self) -> bool:
         """Takes over a master that runs already."""
         end = time.monotonic() + _REEXEC_SECONDS
-        while True:
+        for look in itertools.count(1):
             found = self.processes()
             for pid in found:
                 start = process_start(pid)
@@ -140,10 +142,12 @@ class Proxy:
                 if start is not None and parent_process(pid) not in found and self._has_worker(pid, found):
                     self._pid, self._start = pid, start
                     return True
-            # After a change of the configuration a master executes itself anew, and has no arguments for an instant.
-            if not found or time.monotonic() >= end:
-                return False
+            # After a change of the configuration a master executes itself anew, and has no arguments for an instant. A
+            # look can take that long where the machine is busy.
+            if not found or (time.monotonic() >= end and look >= _REEXEC_LOOKS):
+                break
             time.sleep(0.01)
+        return False
 
     def _has_worker(self, pid: int, found: List[int]) -> bool:
         return any(parent_process(other) == pid for other in found)
