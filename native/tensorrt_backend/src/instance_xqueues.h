@@ -26,11 +26,4 @@ TRITONSERVER_Error* CreateInstanceXQueues(
     const ::Priority priority, const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues);
 
-// The name of an instance's XQueues, '<model>/<instance>'. If it is
-// longer than XSched allows, the start of the instance's name is cut,
-// which usually repeats the model's, and only then the end of the
-// model's name.
-std::string XQueueName(
-    const std::string& model_name, const std::string& instance_name);
-
 }}}  // namespace triton::backend::tensorrt

@@ -5,17 +5,14 @@
 
 #include <string>
 
+#include "model_scheduling.h"
 #include "tensorrt_model.h"
 #include "triton/core/tritonserver.h"
 #include "xsched/types.h"
 
 namespace triton { namespace backend { namespace tensorrt {
 
-// The parameter in the model configuration that sets the priority of
-// the model's XQueues.
-constexpr char kXSchedPriorityParameter[] = "xsched_priority";
-
-// The priority of a model without that parameter. As stream
+// The priority of a model without the parameter that sets it. As stream
 // priorities, default and minimum are the same; here they are not.
 ::Priority ToXSchedPriority(const TensorRTModel::Priority priority);
 

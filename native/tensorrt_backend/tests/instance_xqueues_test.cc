@@ -11,12 +11,13 @@
 #include "allocations.h"
 #include "backend_fixture.h"
 #include "environment.h"
+#include "model_scheduling.h"
 
 namespace {
 
+using triton::backend::XQueueName;
 using triton::backend::tensorrt::CreateInstanceXQueues;
 using triton::backend::tensorrt::StreamXQueue;
-using triton::backend::tensorrt::XQueueName;
 
 // The legacy default stream by its own handle.
 const CUstream kLegacyStream = reinterpret_cast<CUstream>(1);

@@ -15,6 +15,7 @@
 #include "preempt/log.h"
 #include "preempt/options.h"
 #include "preempt/scheduler.h"
+#include "shim/transparent.h"
 
 namespace xsched {
 namespace {
@@ -48,6 +49,7 @@ AnnounceOnce()
     Captures::Get().Forget();
     Inquiries::Forget();
   });
+  AdoptProcess();
   const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
   const std::string socket = StartControl(

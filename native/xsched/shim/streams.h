@@ -18,12 +18,22 @@
 
 namespace xsched {
 
+// The queue of a stream, if it has one: that of a default stream is the calling
+// thread's owner's.
 inline Queue*
 OwnQueue(const Scheduler& scheduler, CUstream stream)
 {
-  return !Scheduler::Active() || IsDefaultStream(stream)
-             ? nullptr
-             : scheduler.Find(Number(stream));
+  if (!Scheduler::Active()) {
+    return nullptr;
+  }
+  if (!IsDefaultStream(stream)) {
+    return scheduler.Find(Number(stream));
+  }
+  CUcontext context = nullptr;
+  return Scheduler::ThreadHasOwner() &&
+                 real::cuCtxGetCurrent(&context) == kCudaSuccess
+             ? scheduler.DefaultOfThread(Number(context))
+             : nullptr;
 }
 
 // --- the process ---
@@ -68,14 +78,15 @@ CUresult
 ObserveStream(const Call& call, CUstream stream)
 {
   Scheduler& scheduler = Scheduler::Get();
-  Queue* queue = OwnQueue(scheduler, stream);
+  const CUstream meant = Call::Meant(stream);
+  Queue* queue = OwnQueue(scheduler, meant);
   if (queue == nullptr) {
     return call();
   }
   const uint64_t launched = scheduler.Launched(queue);
   const CUresult result = call();
   if (result == kCudaSuccess) {
-    scheduler.Finished(queue, launched);
+    scheduler.Finished(queue, launched, Number(meant));
   }
   return result;
 }
@@ -88,12 +99,13 @@ RecordEvent(const Call& call, CUevent event, CUstream stream)
 {
   if (Scheduler::Active()) {
     Scheduler& scheduler = Scheduler::Get();
-    Queue* queue = OwnQueue(scheduler, stream);
+    const CUstream meant = Call::Meant(stream);
+    Queue* queue = OwnQueue(scheduler, meant);
     // An event of a capture says nothing about the stream's progress.
-    if (queue != nullptr && Captures::Includes(stream)) {
+    if (queue != nullptr && Captures::Includes(meant)) {
       queue = nullptr;
     }
-    scheduler.RecordedEvent(Number(event), queue);
+    scheduler.RecordedEvent(Number(event), queue, Number(meant));
   }
   const CUresult result = call();
   if (result != kCudaSuccess && Scheduler::Active()) {
@@ -217,7 +229,13 @@ BeginCapture(const Call& call, CUstream stream)
   }
   BeforeCapture(Call::Meant(stream));
   Captures& captures = Captures::Get();
+  const bool first = !Captures::Any();
   const uint64_t capture = captures.Begin(Call::Meant(stream));
+  if (first && Scheduler::Active()) {
+    // From now on nobody asks a legacy stream. Not when there is a capture
+    // already: an event in the legacy stream might break it.
+    Scheduler::Get().BeforeCaptures();
+  }
   const CUresult result = call();
   captures.Began(capture, result == kCudaSuccess);
   return result;

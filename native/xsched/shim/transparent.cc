@@ -3,7 +3,10 @@
 
 #include "shim/transparent.h"
 
+#include <atomic>
+
 #include "cuda/context_scope.h"
+#include "cuda/cuda_hardware.h"
 #include "cuda/functions.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
@@ -27,10 +30,45 @@ ContextOf(CUstream stream)
 }  // namespace
 
 void
+AdoptProcess()
+{
+  const Options& options = GetOptions();
+  if (options.auto_xqueue) {
+    // The default streams have the lowest priority.
+    Scheduler::Get().AdoptAll(
+        options.has_auto_priority ? options.auto_priority : PRIORITY_DEFAULT);
+  }
+}
+
+Queue*
+AdoptDefaultStreams(CUcontext context)
+{
+  CUdevice device = 0;
+  Queue* queue = nullptr;
+  try {
+    if (real::cuCtxGetDevice(&device) == kCudaSuccess) {
+      queue = Scheduler::Get().MakeDefaultOfThread(
+          CudaHardware::Get(), device, reinterpret_cast<uint64_t>(context));
+    }
+  } catch (...) {
+    // Out of memory.
+  }
+  static std::atomic<bool> said{false};
+  if (queue == nullptr && !said.exchange(true, std::memory_order_relaxed)) {
+    Log(LogLevel::kWarning,
+        "no XQueue for the default streams of context %p; they are not "
+        "scheduled",
+        static_cast<void*>(context));
+  }
+  return queue;
+}
+
+void
 AdoptStream(CUstream stream)
 {
   const Options& options = GetOptions();
-  if (!options.auto_xqueue) {
+  const bool has_owner = Scheduler::ThreadHasOwnOwner();
+  if (!options.auto_xqueue && !has_owner) {
     return;
   }
   ContextScope scope(ContextOf(stream));
@@ -41,6 +79,14 @@ AdoptStream(CUstream stream)
           kXSchedSuccess) {
     Log(LogLevel::kWarning, "no XQueue for stream %p; it is not scheduled",
         static_cast<void*>(stream));
+    return;
+  }
+  if (options.auto_threshold != 0 || options.auto_batch_size != 0) {
+    XQueueSetLaunchConfig(
+        queue, options.auto_threshold == 0 ? -1 : options.auto_threshold,
+        options.auto_batch_size == 0 ? -1 : options.auto_batch_size);
+  }
+  if (has_owner && Scheduler::Get().GiveToOwnerOfThread(queue)) {
     return;
   }
   Priority priority = options.auto_priority;
@@ -55,11 +101,6 @@ AdoptStream(CUstream stream)
     }
   }
   XHintPriority(queue, priority);
-  if (options.auto_threshold != 0 || options.auto_batch_size != 0) {
-    XQueueSetLaunchConfig(
-        queue, options.auto_threshold == 0 ? -1 : options.auto_threshold,
-        options.auto_batch_size == 0 ? -1 : options.auto_batch_size);
-  }
 }
 
 void
@@ -67,11 +108,14 @@ ReleaseStream(CUstream stream)
 {
   HwQueueHandle hwq = 0;
   XQueueHandle queue = 0;
-  if (!GetOptions().auto_xqueue ||
-      CudaQueueGet(&hwq, stream) != kXSchedSuccess) {
+  if (!Scheduler::Active() || CudaQueueGet(&hwq, stream) != kXSchedSuccess) {
     return;
   }
-  if (XQueueGet(&queue, hwq) == kXSchedSuccess) {
+  const bool found = XQueueGet(&queue, hwq) == kXSchedSuccess;
+  if (!GetOptions().auto_xqueue && !Scheduler::Get().HasOwner(queue)) {
+    return;  // it is the application's
+  }
+  if (found) {
     // Not XQueueDestroy, which waits for the stream's work: cuStreamDestroy
     // does not wait.
     Scheduler::Get().DestroyQueue(queue);

@@ -13,6 +13,7 @@
 #include "cuda/functions.h"
 #include "preempt/scheduler.h"
 #include "shim/call.h"
+#include "shim/transparent.h"
 
 namespace xsched {
 
@@ -56,6 +57,28 @@ CurrentQueue(const Scheduler& scheduler)
              : nullptr;
 }
 
+// The queue of work in a stream without one, for a thread that has an owner.
+// Apart, so as not to slow down launches into streams that have one.
+__attribute__((noinline)) inline Queue*
+QueueOfOwner(const Scheduler& scheduler, CUstream stream)
+{
+  CUcontext context = nullptr;
+  if (real::cuCtxGetCurrent(&context) != kCudaSuccess || context == nullptr) {
+    return nullptr;
+  }
+  // The default streams are the owner's. What a thread without an owner of its
+  // own does there, or anybody in a library's stream, goes with what the thread
+  // did before.
+  const bool is_default =
+      IsDefaultStream(stream) && Scheduler::ThreadHasOwnOwner();
+  Queue* queue = is_default ? scheduler.DefaultOfThread(Number(context))
+                            : scheduler.CurrentOfThread(Number(context));
+  if (queue == nullptr && !is_default) {
+    queue = scheduler.DefaultOfThread(Number(context));
+  }
+  return queue != nullptr ? queue : AdoptDefaultStreams(context);
+}
+
 // The queue that work in a stream belongs to: the stream's own, or the one that
 // this thread works for. Libraries launch into streams of their own, and
 // programs into the default streams, on behalf of the stream they were given.
@@ -64,7 +87,9 @@ OwnerOf(const Scheduler& scheduler, CUstream stream)
 {
   Queue* queue =
       IsDefaultStream(stream) ? nullptr : scheduler.Find(Number(stream));
-  return queue != nullptr ? queue : CurrentQueue(scheduler);
+  return queue != nullptr              ? queue
+         : Scheduler::ThreadHasOwner() ? QueueOfOwner(scheduler, stream)
+                                       : CurrentQueue(scheduler);
 }
 
 // Null if it has none, or if the work is being captured and so does not run.
@@ -75,32 +100,56 @@ QueueOfWork(const Scheduler& scheduler, CUstream stream)
   return queue == nullptr || Captures::Includes(stream) ? nullptr : queue;
 }
 
+// Whether work that was just given to a stream can only be asked for by an
+// event behind it. The order matters: who begins a capture says so first, and
+// then looks for work in the legacy streams.
+inline bool
+IsUnaskedNow(uint64_t stream)
+{
+  return __builtin_expect(stream == kStreamLegacy, 0) && Captures::Any();
+}
+
 // Work of a queue that is in the driver. A thread may be cancelled there.
 class Working {
  public:
-  explicit Working(Queue* queue) : queue_(queue)
+  // 'stream' is 0 if it is work in no stream.
+  Working(Queue* queue, uint64_t stream)
+      : queue_(queue), stream_(stream),
+        unasked_(Scheduler::Get().BeforeWork(queue, stream))
   {
-    Scheduler::Get().BeforeWork(queue);
   }
-  ~Working() { Scheduler::Get().AfterWork(queue_); }
+  ~Working()
+  {
+    if (unasked_ || IsUnaskedNow(stream_)) {
+      Scheduler::Get().RecordEnd(queue_, stream_);
+    }
+    Scheduler::Get().AfterWork(queue_);
+  }
   Working(const Working&) = delete;
   Working& operator=(const Working&) = delete;
 
  private:
   Queue* const queue_;
+  const uint64_t stream_;
+  const bool unasked_;
 };
 
 // The same for a launch, which waits for its turn first.
 class Launching {
  public:
   template <typename LazyGrid>
+  __attribute__((always_inline))
   Launching(Queue* queue, uint64_t stream, const LazyGrid& grid)
       : queue_(queue), stream_(stream),
         ticket_(Scheduler::Get().BeforeLaunch(queue, stream, grid))
   {
   }
-  ~Launching()
+  // Inlined, as is the rest: a launch takes less than a call.
+  __attribute__((always_inline)) ~Launching()
   {
+    if (IsUnaskedNow(stream_)) {
+      Scheduler::Get().RecordEnd(queue_, stream_);
+    }
     Scheduler::Get().AfterLaunch(queue_, stream_, ticket_, launched_);
   }
   Launching(const Launching&) = delete;
@@ -142,11 +191,12 @@ Work(const Call& call, CUstream stream)
     return call();
   }
   Scheduler& scheduler = Scheduler::Get();
-  Queue* queue = QueueOfWork(scheduler, Call::Meant(stream));
+  const CUstream meant = Call::Meant(stream);
+  Queue* queue = QueueOfWork(scheduler, meant);
   if (queue == nullptr) {
     return call();
   }
-  const Working working(queue);
+  const Working working(queue, Number(meant));
   return call();
 }
 
@@ -293,7 +343,7 @@ WaitForDevice(const Call& call)
   const bool idle = !queue->ready.load(std::memory_order_relaxed);
   CUresult result = kCudaSuccess;
   {
-    const Working working(queue);
+    const Working working(queue, 0);
     result = call();
   }
   if (idle) {

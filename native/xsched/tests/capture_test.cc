@@ -172,8 +172,8 @@ TEST_F(CaptureTest, CapturesComeAndGoWhileOthersAreBlocked)
   }
 }
 
-// The legacy stream must not be asked while anything is captured; afterwards
-// it must be.
+// The legacy stream must not be asked while anything is captured: an event
+// from before tells when its work has ended.
 TEST_F(CaptureTest, LegacyStreamIsLeftAloneWhileAnythingIsCaptured)
 {
   TestStream low(PRIORITY_MIN);
@@ -192,11 +192,11 @@ TEST_F(CaptureTest, LegacyStreamIsLeftAloneWhileAnythingIsCaptured)
   low.AwaitBlocked();
   CUgraph graph = nullptr;
   ASSERT_EQ(cuStreamBeginCapture_v2(captured.Get(), 0), 0);
-  simulated::Hold(false);
   std::this_thread::sleep_for(std::chrono::milliseconds(30));
   EXPECT_FALSE(done.load());
-  ASSERT_EQ(cuStreamEndCapture(captured.Get(), &graph), 0);
+  simulated::Hold(false);
   EXPECT_TRUE(Await(done));
+  ASSERT_EQ(cuStreamEndCapture(captured.Get(), &graph), 0);
   blocked.join();
 }
 

@@ -261,6 +261,54 @@ TEST_F(ControlTest, QueuesAreMeantByIdNameOrModel)
   EXPECT_EQ(one.Stats().priority, -7);
 }
 
+// A model's queues may come and go: its owner remembers.
+TEST_F(ControlTest, PriorityIsAlsoThatOfQueuesToCome)
+{
+  XOwnerHandle first = 0;
+  XOwnerHandle second = 0;
+  ASSERT_EQ(XOwnerCreate(&first, "model/0", 7), kXSchedSuccess);
+  ASSERT_EQ(XOwnerCreate(&second, "model/1", 7), kXSchedSuccess);
+  const auto priority_of_new_queue = [](XOwnerHandle owner) {
+    XOwnerExchange(owner);
+    CUstream stream = nullptr;
+    EXPECT_EQ(cuStreamCreate(&stream, 0), 0);
+    HwQueueHandle hwq = 0;
+    XQueueHandle xq = 0;
+    XQueueStats stats = {};
+    EXPECT_EQ(CudaQueueGet(&hwq, stream), kXSchedSuccess);
+    EXPECT_EQ(XQueueGet(&xq, hwq), kXSchedSuccess);
+    EXPECT_EQ(XQueueGetStats(xq, &stats), kXSchedSuccess);
+    EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
+    XOwnerExchange(0);
+    return stats.priority;
+  };
+  EXPECT_EQ(priority_of_new_queue(first), 7);
+  const AnswerTable changed = Table("priority model -9");
+  ASSERT_EQ(changed.Rows(), 2u);
+  EXPECT_EQ(changed.Field(0, "id"), "0");  // there is no queue
+  EXPECT_EQ(changed.Field(0, "name"), "model/0");
+  EXPECT_EQ(changed.Field(0, "previous"), "7");
+  EXPECT_EQ(changed.Field(0, "priority"), "-9");
+  EXPECT_EQ(priority_of_new_queue(first), -9);
+  EXPECT_EQ(priority_of_new_queue(second), -9);
+  EXPECT_EQ(Table("priority model/1 12").Rows(), 1u);
+  EXPECT_EQ(priority_of_new_queue(first), -9);
+  EXPECT_EQ(priority_of_new_queue(second), 12);
+  // One with a queue already is changed with it.
+  XOwnerExchange(first);
+  ASSERT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+  XOwnerExchange(0);
+  EXPECT_EQ(Table("priority model 100").Rows(), 1u);
+  EXPECT_EQ(priority_of_new_queue(second), 100);
+  EXPECT_EQ(Table("priority model 30").Field(0, "previous"), "100");
+  // An id means that queue, and nothing else.
+  EXPECT_EQ(Table("priority " + IdOf("model/0") + " 1").Rows(), 1u);
+  EXPECT_EQ(priority_of_new_queue(first), 30);
+  EXPECT_EQ(XOwnerDestroy(first), kXSchedSuccess);
+  EXPECT_EQ(XOwnerDestroy(second), kXSchedSuccess);
+  EXPECT_NE(Error("priority model 1"), "");
+}
+
 TEST_F(ControlTest, NumberThatIsIdAndNameIsRefused)
 {
   const NamedStream first(1, "first");

@@ -3,7 +3,11 @@
 //
 // XSCHED_AUTO_XQUEUE=ON: streams become XQueues by themselves.
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <thread>
+#include <vector>
 
 #include "fixture.h"
 
@@ -60,6 +64,43 @@ TEST_F(TransparentTest, StreamOfAGreenContextBelongsToThatContext)
   EXPECT_EQ(cuStreamDestroy_v2(stream), 0);
   EXPECT_EQ(cuCtxDestroy_v2(green), 0);
   EXPECT_EQ(cuCtxSetCurrent(context_), 0);
+}
+
+// A program that never makes a stream, as PyTorch's do by default, beside one
+// that does.
+TEST_F(TransparentTest, WorkInADefaultStreamIsScheduled)
+{
+  CUstream high = nullptr;
+  ASSERT_EQ(cuStreamCreateWithPriority(&high, 0, -5), 0);
+  std::atomic<bool> stop{false};
+  std::atomic<bool> runs{false};
+  std::thread low = InContext([&] {
+    while (!stop.load()) {
+      for (int i = 0; i < 16; ++i) {
+        EXPECT_EQ(LaunchOn(nullptr, simulated::Kernel(1000, 3)), 0);
+      }
+      EXPECT_EQ(cuStreamSynchronize(nullptr), 0);
+      runs.store(true);
+    }
+  });
+  while (!runs.load()) {
+    std::this_thread::yield();
+  }
+  std::vector<int64_t> took_ns;
+  for (int request = 0; request < 30; ++request) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const int64_t began_ns = xsched::NowNs();
+    for (int i = 0; i < 10; ++i) {
+      EXPECT_EQ(LaunchOn(high, simulated::Kernel(100)), 0);
+    }
+    EXPECT_EQ(cuStreamSynchronize(high), 0);
+    took_ns.push_back(xsched::NowNs() - began_ns);
+  }
+  stop.store(true);
+  low.join();
+  std::sort(took_ns.begin(), took_ns.end());
+  EXPECT_LT(took_ns[took_ns.size() / 2], 6000000);
+  EXPECT_EQ(cuStreamDestroy_v2(high), 0);
 }
 
 }  // namespace

@@ -11,6 +11,9 @@
 extern "C" {
 #endif
 
+// Whose work threads do, such as that of a model instance. 0: nobody's.
+typedef uint64_t XOwnerHandle;
+
 // Counters of one XQueue since it was created.
 typedef struct {
   int64_t launches;      // launches that reached the driver
@@ -26,6 +29,26 @@ typedef struct {
 XResult XQueueSetName(XQueueHandle xq, const char* name);
 
 XResult XQueueGetStats(XQueueHandle xq, XQueueStats* stats);
+
+// Creates an owner. While a thread works for one, every stream that it creates
+// gets an XQueue with the owner's name and priority, and its work in streams
+// without an XQueue, the default streams among them, belongs to the owner, too:
+// for each context, the default streams share one XQueue for each owner, which
+// is created with the first launch. 'name' is as in XQueueSetName. At most
+// 16384 owners exist at a time.
+XResult XOwnerCreate(XOwnerHandle* owner, const char* name, Priority prio);
+
+// The owner's XQueues end, without waiting for their work. Threads that still
+// work for it work for nobody from now on.
+XResult XOwnerDestroy(XOwnerHandle owner);
+
+// The calling thread works for 'owner' from now on, for nobody if that is 0 or
+// has been destroyed. Returns whom it worked for before. Takes a few
+// nanoseconds. Threads do not inherit their creator's owner.
+XOwnerHandle XOwnerExchange(XOwnerHandle owner);
+
+// Whom the calling thread works for.
+XOwnerHandle XOwnerCurrent(void);
 
 #ifdef __cplusplus
 }

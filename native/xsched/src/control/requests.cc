@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 #include <vector>
 
 #include "control/protocol.h"
@@ -79,6 +80,13 @@ AnswerQueues()
   return table.ToAnswer();
 }
 
+// Whether a person who writes 'meant' means what has that name.
+bool
+IsMeant(const std::string& name, const std::string& meant)
+{
+  return name == meant || ModelOf(name) == meant;
+}
+
 // The queues that a person means; none, with the reason, if that is ambiguous.
 std::vector<QueueReport>
 FindQueues(const std::string& meant, std::string* error)
@@ -89,7 +97,7 @@ FindQueues(const std::string& meant, std::string* error)
   for (const QueueReport& queue : all) {
     if (meant == std::to_string(queue.id)) {
       with_id.push_back(queue);
-    } else if (queue.name == meant || ModelOf(queue.name) == meant) {
+    } else if (IsMeant(queue.name, meant)) {
       named.push_back(queue);
     }
   }
@@ -122,10 +130,28 @@ AnswerPriority(const std::string& arguments)
     return ErrorAnswer(error);
   }
   const std::vector<QueueReport> queues = FindQueues(meant, &error);
-  if (queues.empty()) {
+  const bool by_id =
+      !queues.empty() && meant == std::to_string(queues.front().id);
+  // Of queues to come, too. First, so that one that is created meanwhile has it
+  // either from its owner or from below.
+  std::vector<std::pair<std::string, Priority>> owners;
+  if (!by_id) {
+    owners = Scheduler::Get().SetPriorityOfOwners(
+        [&](const std::string& name) { return IsMeant(name, meant); },
+        priority);
+  }
+  if (queues.empty() && owners.empty()) {
     return ErrorAnswer(error);
   }
   AnswerTable table({"id", "name", "previous", "priority"});
+  if (queues.empty()) {
+    // No queue yet, so no id.
+    for (const auto& owner : owners) {
+      table.AddRow(
+          {"0", owner.first, std::to_string(owner.second),
+           std::to_string(priority)});
+    }
+  }
   for (const QueueReport& queue : queues) {
     // Leaves out a queue that has just been destroyed.
     if (Scheduler::Get().SetPriority(queue.handle, priority) ==

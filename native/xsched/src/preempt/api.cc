@@ -11,6 +11,7 @@
 #include "preempt/export.h"
 #include "preempt/log.h"
 #include "preempt/scheduler.h"
+#include "preempt/thread_work.h"
 #include "xsched/ext.h"
 #include "xsched/xsched.h"
 
@@ -66,6 +67,31 @@ NotSupported(std::atomic<bool>* said, const char* what)
     static std::atomic<bool> said{false}; \
     return NotSupported(&said, what);     \
   }()
+
+// One line of text.
+bool
+IsName(const char* name)
+{
+  return name != nullptr && strlen(name) <= kMaxName &&
+         std::all_of(name, name + strlen(name), [](const char c) {
+           return static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
+         });
+}
+
+// The nearest priority that there is; says so if that is another one.
+Priority
+InRange(Priority given)
+{
+  const Priority prio =
+      given == PRIORITY_NO_EXECUTE
+          ? given
+          : std::min(std::max(given, PRIORITY_MIN), PRIORITY_MAX);
+  if (prio != given) {
+    Log(LogLevel::kWarning, "priority %d is not in [%d, %d]; using %d", given,
+        PRIORITY_MIN, PRIORITY_MAX, prio);
+  }
+  return prio;
+}
 
 bool
 Exists(XQueueHandle xq)
@@ -276,15 +302,8 @@ XHintSetScheduler(XSchedulerType scheduler, XPolicyType policy)
 XSCHED_EXPORT XResult
 XHintPriority(XQueueHandle xq, Priority prio)
 {
-  const Priority given = prio;
-  if (given != PRIORITY_NO_EXECUTE) {
-    prio = std::min(std::max(given, PRIORITY_MIN), PRIORITY_MAX);
-  }
-  if (prio != given) {
-    Log(LogLevel::kWarning, "priority %d is not in [%d, %d]; using %d", given,
-        PRIORITY_MIN, PRIORITY_MAX, prio);
-  }
-  return Guard([&] { return Scheduler::Get().SetPriority(xq, prio); });
+  const Priority priority = InRange(prio);
+  return Guard([&] { return Scheduler::Get().SetPriority(xq, priority); });
 }
 
 XSCHED_EXPORT XResult
@@ -325,13 +344,8 @@ XHintKDeadline(size_t)
 XSCHED_EXPORT XResult
 XQueueSetName(XQueueHandle xq, const char* name)
 {
-  if (name == nullptr || strlen(name) > kMaxName) {
+  if (!IsName(name)) {
     return kXSchedErrorInvalidValue;
-  }
-  for (const char* c = name; *c != '\0'; ++c) {
-    if (static_cast<unsigned char>(*c) < ' ' || *c == 0x7F) {
-      return kXSchedErrorInvalidValue;
-    }
   }
   return Guard([&] { return Scheduler::Get().SetName(xq, name); });
 }
@@ -350,4 +364,33 @@ XQueueGetStats(XQueueHandle xq, XQueueStats* stats)
     }
     return result;
   });
+}
+
+XSCHED_EXPORT XResult
+XOwnerCreate(XOwnerHandle* owner, const char* name, Priority prio)
+{
+  if (owner == nullptr || !IsName(name)) {
+    return kXSchedErrorInvalidValue;
+  }
+  const Priority priority = InRange(prio);
+  return Guard(
+      [&] { return Scheduler::Get().CreateOwner(name, priority, owner); });
+}
+
+XSCHED_EXPORT XResult
+XOwnerDestroy(XOwnerHandle owner)
+{
+  return Guard([&] { return Scheduler::Get().DestroyOwner(owner); });
+}
+
+XSCHED_EXPORT XOwnerHandle
+XOwnerExchange(XOwnerHandle owner)
+{
+  return Scheduler::Get().ExchangeOwnerOfThread(owner);
+}
+
+XSCHED_EXPORT XOwnerHandle
+XOwnerCurrent()
+{
+  return xsched::OwnerHandleOfThread();
 }

@@ -314,6 +314,18 @@ Device::Used(Queue* queue, int64_t device_ns)
 }
 
 std::vector<Queue*>
+Device::Ready()
+{
+  std::vector<Queue*> queues;
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Queue* queue = first_watched_; queue != nullptr;
+       queue = queue->seat.of_watch.next) {
+    queues.push_back(queue);
+  }
+  return queues;
+}
+
+std::vector<Queue*>
 Device::ReadyIn(const Context& context)
 {
   std::vector<Queue*> queues;

@@ -142,7 +142,8 @@ class Device {
   bool MarkIdle(Queue* queue, uint64_t launched, int64_t busy_until_ns);
   // The device has spent so much time on the queue.
   void Used(Queue* queue, int64_t device_ns);
-  // Those that are ready, of one context.
+  // Those that are ready; of one context.
+  std::vector<Queue*> Ready();
   std::vector<Queue*> ReadyIn(const Context& context);
 
   // --- waiting ---------------------------------------------------------

@@ -282,7 +282,10 @@ Gate::WaitForRoom(
   Device* const device = queue->Home()->GetDevice();
   RoomTurn::Scope turn(device->GetRoomTurn());
   // The stream of a queue that still serves others may be gone.
-  const uint64_t own = queue->stream.load(std::memory_order_relaxed);
+  uint64_t own = queue->stream.load(std::memory_order_relaxed);
+  if (IsVirtualStream(own)) {
+    own = stream;
+  }
   if (queue->uncounted.exchange(false, std::memory_order_relaxed) && own != 0) {
     flight.AddUncounted(own);
   }

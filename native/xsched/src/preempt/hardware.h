@@ -11,8 +11,20 @@ namespace xsched {
 // kUnasked: to ask would disturb the application, as during capture.
 enum class Progress { kDone, kBusy, kFailed, kUnasked };
 
-// The handle that means another stream in each thread.
+// The default streams: their handles mean another stream in each context, and
+// the second one also in each thread.
+constexpr uint64_t kLegacyStream = 1;
 constexpr uint64_t kPerThreadStream = 2;
+
+// Handles that stand for no stream of the driver's, whose addresses all lie
+// below: of queues that only have work in the default streams. Nobody asks the
+// driver about them.
+constexpr uint64_t kVirtualStreams = UINT64_C(1) << 63;
+constexpr bool
+IsVirtualStream(uint64_t stream)
+{
+  return stream >= kVirtualStreams;
+}
 
 // Only a timed event can be asked for the time since another one.
 enum class EventKind { kPlain, kTimed };

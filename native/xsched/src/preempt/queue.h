@@ -156,6 +156,8 @@ struct alignas(64) Queue {
   StreamEnds ends;
   std::atomic<uint64_t> suspender{0};
   std::atomic<bool> app_synchronizes{false};
+  // The handle of its Owner; 0 if it has none. Written by the registry.
+  std::atomic<uint64_t> owner{0};
 
   // Counters, relaxed: read only for people.
   std::atomic<uint64_t> launches_before{0};  // of earlier lives, or given up
@@ -166,6 +168,12 @@ struct alignas(64) Queue {
   Looks looks;
   Seat seat;
   Entry entry;
+
+  // Whether it stands for its owner's work in the default streams of a context.
+  bool IsVirtual() const
+  {
+    return IsVirtualStream(stream.load(std::memory_order_relaxed));
+  }
 
   Context* Home() const
   {

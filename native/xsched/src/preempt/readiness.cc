@@ -55,22 +55,32 @@ Readiness::RecordEnd(Queue* queue, uint64_t stream)
   queue->ends.Record(home->Events(), stream);
 }
 
-void
-Readiness::Finished(Queue* queue, uint64_t launched)
+bool
+Readiness::HasForeign(const Queue& queue, uint64_t stream)
 {
-  if (Drained(queue, launched)) {
+  return std::any_of(
+      std::begin(queue.foreign), std::end(queue.foreign),
+      [stream](const std::atomic<uint64_t>& foreign) {
+        return foreign.load(std::memory_order_relaxed) == stream;
+      });
+}
+
+void
+Readiness::Finished(Queue* queue, uint64_t launched, uint64_t stream)
+{
+  if (Drained(queue, launched, stream)) {
     queue->app_synchronizes.store(true, std::memory_order_relaxed);
   }
 }
 
 bool
-Readiness::Drained(Queue* queue, uint64_t launched)
+Readiness::Drained(Queue* queue, uint64_t launched, uint64_t stream)
 {
   return queue->ready.load(std::memory_order_relaxed) &&
          queue->submitted.load(std::memory_order_relaxed) -
                  queue->waiting.load(std::memory_order_relaxed) ==
              launched &&
-         ForeignDone(*queue) &&
+         ForeignDone(*queue, stream) &&
          queue->Home()->GetDevice()->MarkIdle(queue, launched, NowNs());
 }
 
@@ -129,7 +139,7 @@ Progress
 Readiness::AskOwn(const Queue& queue)
 {
   const uint64_t stream = queue.stream.load(std::memory_order_relaxed);
-  if (stream == 0) {
+  if (stream == 0 || IsVirtualStream(stream)) {
     return Progress::kDone;
   }
   const Progress progress = Ask(queue, stream, [&] {
@@ -145,7 +155,7 @@ Readiness::AskOwn(const Queue& queue)
 }
 
 bool
-Readiness::ForeignDone(const Queue& queue)
+Readiness::ForeignDone(const Queue& queue, uint64_t known)
 {
   const auto is_there = [](const std::atomic<uint64_t>& foreign) {
     return foreign.load(std::memory_order_relaxed) != 0;
@@ -159,14 +169,21 @@ Readiness::ForeignDone(const Queue& queue)
   const CallScope calls(queue.Home()->GetHardware());
   for (const auto& foreign : queue.foreign) {
     const uint64_t stream = foreign.load(std::memory_order_relaxed);
-    if (stream == 0) {
+    if (stream == 0 || stream == known) {
       continue;
     }
     const Progress progress = Ask(queue, stream, [&] {
       return foreign.load(std::memory_order_seq_cst) == stream;
     });
-    if (progress == Progress::kBusy || progress == Progress::kUnasked) {
+    if (progress == Progress::kBusy) {
       return false;
+    }
+    if (progress == Progress::kUnasked) {
+      // What it had before the capture that keeps it from being asked.
+      const ContextInquiry inquiry(queue.Home()->Handle());
+      if (!inquiry.Allowed() || !queue.ends.Reached(stream)) {
+        return false;
+      }
     }
   }
   const ContextInquiry inquiry(queue.Home()->Handle());

@@ -22,6 +22,7 @@ class XSCHED_INTERNAL Readiness {
   // before it counts as one.
   static bool AddForeign(Queue* queue, uint64_t stream);
   static void RecordEnd(Queue* queue, uint64_t stream);
+  static bool HasForeign(const Queue& queue, uint64_t stream);
 
   // The number to pass to Finished or Drained if a synchronisation that begins
   // now succeeds.
@@ -30,12 +31,13 @@ class XSCHED_INTERNAL Readiness {
     // Acquire: work counted here was given to the driver before.
     return queue.launched.load(std::memory_order_acquire);
   }
-  // The application has waited for the queue.
-  static void Finished(Queue* queue, uint64_t launched);
+  // The application has waited for the queue. 'stream' is one without a queue
+  // of its own that it has waited for; 0 if it is another or none.
+  static void Finished(Queue* queue, uint64_t launched, uint64_t stream);
   // The device is seen to have finished the queue's work, which says nothing
   // about whether the application waits for it by itself. False if there is
   // more of it.
-  static bool Drained(Queue* queue, uint64_t launched);
+  static bool Drained(Queue* queue, uint64_t launched, uint64_t stream = 0);
 
   // Asks the driver, unless another thread does, and if the queue has been
   // quiet for long enough to believe the answer.
@@ -48,7 +50,9 @@ class XSCHED_INTERNAL Readiness {
   static Progress Ask(
       const Queue& queue, uint64_t stream, const Exists& exists);
   static Progress AskOwn(const Queue& queue);
-  static bool ForeignDone(const Queue& queue);
+  // Whether nothing is left in streams without a queue, of which 'known' is
+  // known to have finished.
+  static bool ForeignDone(const Queue& queue, uint64_t known = 0);
 };
 
 }  // namespace xsched

@@ -176,26 +176,26 @@ Registry::Free(Queue* queue)
   free_slots_.push_back(queue->entry.slot);
 }
 
+// 'stream' is 0 for a queue without one, which gets a virtual one.
 XResult
-Registry::CreateHwQueue(
+Registry::MakeKnown(
     Hardware* hardware, int device_id, uint64_t context_handle, uint64_t stream,
-    HwQueueHandle* handle)
+    Queue** made)
 {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (const Queue* found = FindStream(stream)) {
-    *handle = HwHandleOf(*found);
-    return kXSchedSuccess;
-  }
   Device* const device = GetDevice(device_id);
   Context* const context = GetContext(hardware, device, context_handle);
   Queue* const queue = TakeFree();
   if (queue == nullptr) {
     return kXSchedErrorNotAllowed;
   }
+  if (stream == 0) {
+    stream = kVirtualStreams | (queue->entry.slot + 1);
+  }
   queue->entry.life = Life::kKnown;
   queue->entry.has_xqueue = false;
   // The handles of earlier lives lead here no more.
   queue->generation.fetch_add(1, std::memory_order_relaxed);
+  queue->owner.store(0, std::memory_order_relaxed);
   queue->context.store(context, std::memory_order_release);
   queue->turn.store(device->GetTurn(), std::memory_order_release);
   queue->flight.Attach(context->Events());
@@ -207,8 +207,24 @@ Registry::CreateHwQueue(
     Free(queue);
     return kXSchedErrorNotAllowed;
   }
-  *handle = HwHandleOf(*queue);
+  *made = queue;
   return kXSchedSuccess;
+}
+
+XResult
+Registry::CreateHwQueue(
+    Hardware* hardware, int device, uint64_t context, uint64_t stream,
+    HwQueueHandle* handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Queue* queue = FindStream(stream);
+  const XResult result =
+      queue != nullptr ? kXSchedSuccess
+                       : MakeKnown(hardware, device, context, stream, &queue);
+  if (result == kXSchedSuccess) {
+    *handle = HwHandleOf(*queue);
+  }
+  return result;
 }
 
 XResult
@@ -248,10 +264,14 @@ Registry::CreateQueue(HwQueueHandle hwq, XQueueHandle* handle)
     return kXSchedErrorNotFound;
   }
   *handle = HandleOf(*queue);
+  return queue->entry.life == Life::kScheduled ? kXSchedSuccess
+                                               : Schedule(queue);
+}
+
+XResult
+Registry::Schedule(Queue* queue)
+{
   Entry& entry = queue->entry;
-  if (entry.life == Life::kScheduled) {
-    return kXSchedSuccess;
-  }
   queue->max_launches.store(0, std::memory_order_relaxed);
   queue->suspender.store(0, std::memory_order_relaxed);
   queue->uncounted.store(false, std::memory_order_relaxed);
@@ -293,6 +313,105 @@ Registry::DestroyQueue(XQueueHandle handle, Queue** queue_out)
   }
   return kXSchedSuccess;
 }
+
+// --- owners ------------------------------------------------------------------
+
+uint64_t
+Registry::CreateOwner(const std::string& name, Priority priority)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* owner = owners_.Create(name, priority);
+  if (owner == nullptr) {
+    return 0;
+  }
+  scheduled.fetch_add(1, std::memory_order_relaxed);
+  return Owners::HandleOf(*owner);
+}
+
+std::vector<XQueueHandle>
+Registry::DestroyOwner(uint64_t handle)
+{
+  std::vector<XQueueHandle> had;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Owner* owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return had;
+  }
+  ForEach([&](const Queue* queue) {
+    if (queue->entry.life == Life::kScheduled &&
+        queue->owner.load(std::memory_order_relaxed) == handle) {
+      had.push_back(HandleOf(*queue));
+    }
+  });
+  // After that nothing is given to it, also by threads that work for it.
+  owners_.End(owner);
+  scheduled.fetch_sub(1, std::memory_order_relaxed);
+  return had;
+}
+
+void
+Registry::Assign(Queue* queue, const Owner& owner)
+{
+  queue->entry.name = owner.name;
+  queue->owner.store(Owners::HandleOf(owner), std::memory_order_relaxed);
+  queue->Home()->GetDevice()->SetPriority(queue, owner.priority);
+}
+
+bool
+Registry::GiveTo(uint64_t handle, XQueueHandle queue_handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* owner = owners_.Resolve(handle);
+  Queue* queue = FindQueue(queue_handle);
+  if (owner == nullptr || queue == nullptr) {
+    return false;
+  }
+  Assign(queue, *owner);
+  return true;
+}
+
+Queue*
+Registry::GetDefaultQueue(
+    Hardware* hardware, int device, uint64_t context, uint64_t handle)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Owner* owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return nullptr;
+  }
+  // Another thread may have been first.
+  if (Queue* found = owner->DefaultQueue(context, handle)) {
+    return found;
+  }
+  std::atomic<Queue*>* place = nullptr;
+  for (auto& each : owner->defaults) {
+    const Queue* queue = each.load(std::memory_order_relaxed);
+    if (queue == nullptr || !queue->IsVirtual() ||
+        queue->owner.load(std::memory_order_relaxed) != handle ||
+        queue->entry.life != Life::kScheduled) {
+      place = &each;
+      break;
+    }
+  }
+  Queue* queue = nullptr;
+  if (place == nullptr ||
+      MakeKnown(hardware, device, context, 0, &queue) != kXSchedSuccess) {
+    return nullptr;
+  }
+  try {
+    Schedule(queue);
+  } catch (...) {
+    streams_.Remove(queue->stream.exchange(0, std::memory_order_seq_cst));
+    Free(queue);
+    throw;
+  }
+  Assign(queue, *owner);
+  // Release: it is complete before a launch finds it.
+  place->store(queue, std::memory_order_release);
+  return queue;
+}
+
+// --- what ends ---------------------------------------------------------------
 
 void
 Registry::NoteForeign(const Queue& queue)

@@ -9,10 +9,12 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "preempt/device.h"
 #include "preempt/export.h"
+#include "preempt/owner.h"
 #include "preempt/queue.h"
 #include "preempt/table.h"
 #include "xsched/types.h"
@@ -40,6 +42,36 @@ class XSCHED_INTERNAL Registry {
   XResult CreateQueue(HwQueueHandle hwq, XQueueHandle* handle);
   // The queue that it was is stored if launches may still be in it.
   XResult DestroyQueue(XQueueHandle handle, Queue** queue);
+
+  // 0 if there are too many.
+  uint64_t CreateOwner(const std::string& name, Priority priority);
+  // Ends it. What is returned are the queues that it had.
+  std::vector<XQueueHandle> DestroyOwner(uint64_t owner);
+  Owner* FindOwner(uint64_t owner) const { return owners_.Resolve(owner); }
+  // Gives a queue to an owner, with its name and priority. False if either is
+  // gone.
+  bool GiveTo(uint64_t owner, XQueueHandle handle);
+  // The queue of an owner's work in the default streams of a context, which is
+  // created if there is none yet. Null if there are too many, or the owner is
+  // gone.
+  Queue* GetDefaultQueue(
+      Hardware* hardware, int device, uint64_t context, uint64_t owner);
+  // The priority of queues to come, of the owners that 'matches' is true of.
+  // Their names and what it was before are returned.
+  template <typename Matches>
+  std::vector<std::pair<std::string, Priority>> SetPriorityOfOwners(
+      const Matches& matches, Priority priority)
+  {
+    std::vector<std::pair<std::string, Priority>> before;
+    std::lock_guard<std::mutex> lock(mutex_);
+    owners_.ForEach([&](Owner* owner) {
+      if (matches(owner->name)) {
+        before.emplace_back(owner->name, owner->priority);
+        owner->priority = priority;
+      }
+    });
+    return before;
+  }
 
   // Null if there is none of that handle.
   Queue* FindHwQueue(HwQueueHandle handle) const;
@@ -110,8 +142,8 @@ class XSCHED_INTERNAL Registry {
   // The policy of every device, also of those to come.
   void SetPolicy(XSchedulerType scheduler, XPolicyType type);
 
-  // Number of XQueues. Static: where there are none, a launch looks at this
-  // and at nothing else.
+  // Number of XQueues, and of owners, whose work may get one. Static: where
+  // there are none, a launch looks at this and at nothing else.
   static std::atomic<uint32_t> scheduled;
 
  private:
@@ -121,6 +153,12 @@ class XSCHED_INTERNAL Registry {
   static uint64_t Handle(const Queue& queue, uint64_t tag);
   Device* GetDevice(int id);
   Context* GetContext(Hardware* hardware, Device* device, uint64_t handle);
+  // These are called with the lock held.
+  XResult MakeKnown(
+      Hardware* hardware, int device, uint64_t context, uint64_t stream,
+      Queue** queue);
+  XResult Schedule(Queue* queue);
+  static void Assign(Queue* queue, const Owner& owner);
   Queue* TakeFree();
   void Free(Queue* queue);
   template <typename Visit>
@@ -142,6 +180,7 @@ class XSCHED_INTERNAL Registry {
   XPolicyType policy_;
   std::vector<std::unique_ptr<Device>> devices_;
   std::vector<std::unique_ptr<Context>> contexts_;
+  Owners owners_;
   std::vector<uint32_t> free_slots_;
   // Queues that are kGone, the first to be used again first.
   Queue* first_gone_ = nullptr;

@@ -11,8 +11,18 @@
 #include "preempt/thread_work.h"
 
 namespace xsched {
+namespace {
+
+// What is known of a recorded event: the queue's slot, whether it is in the
+// legacy stream, and how many launches were before it.
+constexpr int kSlotShift = 48;
+constexpr uint64_t kLegacyBit = UINT64_C(1) << 47;
+constexpr uint64_t kLaunchedMask = kLegacyBit - 1;
+
+}  // namespace
 
 std::atomic<bool> Scheduler::disabled_{false};
+std::atomic<Owner*> Scheduler::process_owner_{nullptr};
 
 Scheduler&
 Scheduler::Get()
@@ -134,6 +144,63 @@ Scheduler::SetName(XQueueHandle handle, const std::string& name)
   return found ? kXSchedSuccess : kXSchedErrorNotFound;
 }
 
+// --- owners ------------------------------------------------------------------
+
+XResult
+Scheduler::CreateOwner(
+    const std::string& name, Priority priority, uint64_t* owner)
+{
+  *owner = registry_.CreateOwner(name, priority);
+  return *owner == 0 ? kXSchedErrorNotAllowed : kXSchedSuccess;
+}
+
+XResult
+Scheduler::DestroyOwner(uint64_t owner)
+{
+  if (registry_.FindOwner(owner) == nullptr) {
+    return kXSchedErrorNotFound;
+  }
+  for (const XQueueHandle handle : registry_.DestroyOwner(owner)) {
+    HwQueueHandle hwq = 0;
+    const bool found = FindHwQueueOf(handle, &hwq) == kXSchedSuccess;
+    DestroyQueue(handle);
+    if (found) {
+      DestroyHwQueue(hwq);
+    }
+  }
+  return kXSchedSuccess;
+}
+
+uint64_t
+Scheduler::ExchangeOwnerOfThread(uint64_t owner)
+{
+  const uint64_t before = OwnerHandleOfThread();
+  SetOwnerOfThread(owner, registry_.FindOwner(owner));
+  return before;
+}
+
+void
+Scheduler::AdoptAll(Priority priority)
+{
+  const uint64_t owner = registry_.CreateOwner("", priority);
+  // Release: the owner is complete before a launch finds it.
+  process_owner_.store(registry_.FindOwner(owner), std::memory_order_release);
+}
+
+bool
+Scheduler::GiveToOwnerOfThread(XQueueHandle queue)
+{
+  return OwnerOfThread() != nullptr &&
+         registry_.GiveTo(OwnerHandleOfThread(), queue);
+}
+
+bool
+Scheduler::HasOwner(XQueueHandle handle) const
+{
+  const Queue* queue = registry_.FindQueue(handle);
+  return queue != nullptr && queue->owner.load(std::memory_order_relaxed) != 0;
+}
+
 XResult
 Scheduler::Suspend(XQueueHandle handle, bool wait)
 {
@@ -168,6 +235,9 @@ Scheduler::Synchronize(Queue* queue)
   const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
   if (stream == 0) {
     return kXSchedSuccess;  // it is gone, and its work with it
+  }
+  if (IsVirtualStream(stream)) {
+    return kXSchedErrorNotSupported;  // other threads may have streams of it
   }
   const Context* const home = queue->Home();
   const uint64_t launched = Launched(queue);
@@ -275,10 +345,57 @@ Queue*
 Scheduler::CurrentOfThread(uint64_t context) const
 {
   Queue* queue = LastQueueOfThread();
-  return queue != nullptr && queue->scheduled.load(std::memory_order_acquire) &&
-                 queue->Home()->Handle() == context
-             ? queue
-             : nullptr;
+  if (queue != nullptr && (!queue->scheduled.load(std::memory_order_acquire) ||
+                           queue->Home()->Handle() != context)) {
+    queue = nullptr;
+  }
+  // What the thread has done for somebody else does not count.
+  if (OwnerOfThread() != nullptr &&
+      (queue == nullptr ||
+       queue->owner.load(std::memory_order_relaxed) != OwnerHandleOfThread())) {
+    return DefaultOfThread(context);
+  }
+  return queue;
+}
+
+bool
+Scheduler::ThreadHasOwnOwner()
+{
+  return !Disabled() && OwnerOfThread() != nullptr;
+}
+
+bool
+Scheduler::ThreadHasOwner()
+{
+  return !Disabled() &&
+         (OwnerOfThread() != nullptr ||
+          process_owner_.load(std::memory_order_relaxed) != nullptr);
+}
+
+Queue*
+Scheduler::DefaultOfThread(uint64_t context) const
+{
+  const Owner* owner = OwnerOfThread();
+  if (owner != nullptr) {
+    return owner->DefaultQueue(context, OwnerHandleOfThread());
+  }
+  owner = process_owner_.load(std::memory_order_acquire);
+  return owner == nullptr
+             ? nullptr
+             : owner->DefaultQueue(context, Owners::HandleOf(*owner));
+}
+
+Queue*
+Scheduler::MakeDefaultOfThread(Hardware* hardware, int device, uint64_t context)
+{
+  const Owner* owner = OwnerOfThread();
+  const Owner* process = process_owner_.load(std::memory_order_acquire);
+  if (Disabled() || (owner == nullptr && process == nullptr)) {
+    return nullptr;
+  }
+  return registry_.GetDefaultQueue(
+      hardware, device, context,
+      owner != nullptr ? OwnerHandleOfThread() : Owners::HandleOf(*process));
 }
 
 void
@@ -293,11 +410,11 @@ Scheduler::RememberWork(Queue* queue)
   xsched::RememberWork(queue);
 }
 
-void
-Scheduler::BeforeWork(Queue* queue)
+bool
+Scheduler::BeforeWork(Queue* queue, uint64_t stream)
 {
   if (Disabled()) {
-    return;
+    return false;
   }
   // Sequentially consistent: see Device::TryToBeIdle.
   queue->submitted.fetch_add(1, std::memory_order_seq_cst);
@@ -305,23 +422,46 @@ Scheduler::BeforeWork(Queue* queue)
     MarkReady(queue);
   }
   RememberWork(queue);
+  // A queue with a stream of its own is asked for that one: what is not worth
+  // waiting for hardly ever outlasts it.
+  return stream != 0 && queue->IsVirtual() &&
+         !Readiness::AddForeign(queue, stream);
+}
+
+void
+Scheduler::BeforeCaptures()
+{
+  if (Disabled()) {
+    return;
+  }
+  std::vector<Queue*> queues;
+  registry_.ForEachDevice([&](Device* device) {
+    for (Queue* queue : device->Ready()) {
+      if (Readiness::HasForeign(*queue, kLegacyStream)) {
+        queues.push_back(queue);
+      }
+    }
+  });
+  for (Queue* queue : queues) {
+    RecordEnd(queue, kLegacyStream);
+  }
 }
 
 void
 Scheduler::BeforeCapture(Queue* queue)
 {
   const uint64_t stream = queue->stream.load(std::memory_order_relaxed);
-  if (!Disabled() && stream != 0 &&
+  if (!Disabled() && stream != 0 && !IsVirtualStream(stream) &&
       queue->ready.load(std::memory_order_relaxed)) {
     Readiness::RecordEnd(queue, stream);
   }
 }
 
 void
-Scheduler::Finished(Queue* queue, uint64_t launched)
+Scheduler::Finished(Queue* queue, uint64_t launched, uint64_t stream)
 {
   if (!Disabled()) {
-    Readiness::Finished(queue, launched);
+    Readiness::Finished(queue, launched, stream);
   }
 }
 
@@ -347,7 +487,7 @@ Scheduler::LaunchedIn(uint64_t context)
 }
 
 void
-Scheduler::RecordedEvent(uint64_t event, Queue* queue)
+Scheduler::RecordedEvent(uint64_t event, Queue* queue, uint64_t stream)
 {
   if (Disabled()) {
     return;
@@ -358,8 +498,10 @@ Scheduler::RecordedEvent(uint64_t event, Queue* queue)
   }
   // A table that is full only costs the shortcut: the watcher notices as well.
   events_.Insert(
-      event, (static_cast<uint64_t>(Registry::SlotOf(*queue) + 1) << 48) |
-                 (Launched(queue) & ((UINT64_C(1) << 48) - 1)));
+      event,
+      (static_cast<uint64_t>(Registry::SlotOf(*queue) + 1) << kSlotShift) |
+          (stream == kLegacyStream ? kLegacyBit : 0) |
+          (Launched(queue) & kLaunchedMask));
 }
 
 void
@@ -369,9 +511,11 @@ Scheduler::FinishedEvent(uint64_t event)
   if (value == 0) {
     return;
   }
-  Queue* queue = registry_.AtSlot((value >> 48) - 1);
+  Queue* queue = registry_.AtSlot((value >> kSlotShift) - 1);
   if (queue->scheduled.load(std::memory_order_acquire)) {
-    Finished(queue, value & ((UINT64_C(1) << 48) - 1));
+    Finished(
+        queue, value & kLaunchedMask,
+        (value & kLegacyBit) != 0 ? kLegacyStream : 0);
   }
 }
 

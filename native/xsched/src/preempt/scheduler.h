@@ -72,6 +72,31 @@ class XSCHED_INTERNAL Scheduler {
   XResult SetMaxLaunches(XQueueHandle handle, int64_t launches);
   XResult SetPriority(XQueueHandle handle, Priority priority);
   XResult SetName(XQueueHandle handle, const std::string& name);
+
+  // --- owners -----------------------------------------------------------
+  XResult CreateOwner(
+      const std::string& name, Priority priority, uint64_t* owner);
+  // Its queues go with it.
+  XResult DestroyOwner(uint64_t owner);
+  // The calling thread works for it from now on; 0: for nobody. Whom it worked
+  // for is returned.
+  uint64_t ExchangeOwnerOfThread(uint64_t owner);
+  // The priority of queues to come of owners whose name 'matches' is true of.
+  // Those names are returned, with the priorities before.
+  template <typename Matches>
+  std::vector<std::pair<std::string, Priority>> SetPriorityOfOwners(
+      const Matches& matches, Priority priority)
+  {
+    return registry_.SetPriorityOfOwners(matches, priority);
+  }
+  // In a process all of whose work is to be scheduled: whoever has no owner
+  // works for one without a name, of this priority.
+  void AdoptAll(Priority priority);
+  // Gives the queue to the owner of the calling thread, if it has one: then
+  // true.
+  bool GiveToOwnerOfThread(XQueueHandle queue);
+  // Whether it was made for an owner.
+  bool HasOwner(XQueueHandle queue) const;
   XResult Suspend(XQueueHandle handle, bool wait);
   XResult Resume(XQueueHandle handle);
   XResult WaitAll(XQueueHandle handle);
@@ -90,6 +115,16 @@ class XSCHED_INTERNAL Scheduler {
   Queue* Find(uint64_t stream) const;
   // The queue that the calling thread works for in this context, or null.
   Queue* CurrentOfThread(uint64_t context) const;
+  // The queue of the default streams of a context for the owner that the
+  // calling thread works for; null if there is none.
+  Queue* DefaultOfThread(uint64_t context) const;
+  // The same, made if it does not exist yet. Null if the thread works for
+  // nobody, or if there are too many queues.
+  Queue* MakeDefaultOfThread(Hardware* hardware, int device, uint64_t context);
+  // Whether the thread may have such a queue.
+  static bool ThreadHasOwner();
+  // Whether that is one of its own, and not the process's.
+  static bool ThreadHasOwnOwner();
   // Whether there is any queue at all.
   static bool Active()
   {
@@ -133,15 +168,16 @@ class XSCHED_INTERNAL Scheduler {
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched)
   {
     if (ticket.unasked) {
-      Readiness::RecordEnd(queue, stream);
+      RecordEnd(queue, stream);
     }
     AfterWork(queue);
     if (ticket.counted) {
       Gate::AfterLaunch(queue, stream, ticket, launched);
     }
   }
-  // A copy or another operation that is work, but never waits.
-  void BeforeWork(Queue* queue);
+  // A copy or another operation that is work, but never waits. True if
+  // RecordEnd must follow before AfterWork.
+  bool BeforeWork(Queue* queue, uint64_t stream = 0);
   void AfterWork(Queue* queue)
   {
     // Release: see Readiness::Launched.
@@ -151,17 +187,27 @@ class XSCHED_INTERNAL Scheduler {
   // The queue's stream is about to be captured: until that ends, it cannot be
   // asked for what it has now.
   void BeforeCapture(Queue* queue);
+  // The same for the legacy streams, as long as anything is captured, and after
+  // a launch into one of them meanwhile.
+  void BeforeCaptures();
+  void RecordEnd(Queue* queue, uint64_t stream)
+  {
+    if (!Disabled()) {
+      Readiness::RecordEnd(queue, stream);
+    }
+  }
 
   uint64_t Launched(const Queue* queue) const
   {
     return Readiness::Launched(*queue);
   }
-  void Finished(Queue* queue, uint64_t launched);
+  // 'stream' is one without a queue of its own that has finished, too.
+  void Finished(Queue* queue, uint64_t launched, uint64_t stream = 0);
   bool Drained(Queue* queue, uint64_t launched);
   // Everything that was launched in a context before a call has finished.
   std::vector<std::pair<Queue*, uint64_t>> LaunchedIn(uint64_t context);
 
-  void RecordedEvent(uint64_t event, Queue* queue);
+  void RecordedEvent(uint64_t event, Queue* queue, uint64_t stream);
   void ForgetEvent(uint64_t event)
   {
     if (!Disabled()) {
@@ -195,6 +241,8 @@ class XSCHED_INTERNAL Scheduler {
   static void RememberWork(Queue* queue);
 
   static std::atomic<bool> disabled_;
+  // The owner of threads that have no other; null in most processes.
+  static std::atomic<Owner*> process_owner_;
 
   Registry registry_;
   Table events_;

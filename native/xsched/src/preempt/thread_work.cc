@@ -6,6 +6,8 @@
 #include <atomic>
 #include <vector>
 
+#include "preempt/owner.h"
+
 namespace xsched {
 namespace {
 
@@ -21,6 +23,8 @@ struct ThreadState {
   Queue* current;
   uint32_t epoch;
   uint32_t generation;
+  Owner* owner;
+  uint64_t owner_handle;
   // A few of those that are ready with work of this thread. Where there are
   // more, the others are in MoreWork.
   Worked worked[kCount];
@@ -139,6 +143,29 @@ CountOwnWorkAbove(const Queue& queue)
     }
   }
   return static_cast<int>(counted.size());
+}
+
+uint64_t
+OwnerHandleOfThread()
+{
+  return this_thread.owner_handle;
+}
+
+Owner*
+OwnerOfThread()
+{
+  const ThreadState& state = this_thread;
+  return state.owner != nullptr &&
+                 Owners::HandleOf(*state.owner) == state.owner_handle
+             ? state.owner
+             : nullptr;
+}
+
+void
+SetOwnerOfThread(uint64_t handle, Owner* owner)
+{
+  this_thread.owner = owner;
+  this_thread.owner_handle = handle;
 }
 
 uint64_t

@@ -230,15 +230,17 @@ cuDevicePrimaryCtxGetState(CUdevice device, unsigned int* flags, int* active)
 // --- streams -------------------------------------------------------------------
 
 DRIVER
-cuStreamCreateWithPriority(CUstream* stream, unsigned int, int priority)
+cuStreamCreateWithPriority(CUstream* stream, unsigned int flags, int priority)
 {
-  return Machine::Get().CreateStream(Current(), priority, stream);
+  constexpr unsigned int kNonBlocking = 1;
+  return Machine::Get().CreateStream(
+      Current(), (flags & kNonBlocking) == 0, priority, stream);
 }
 
 DRIVER
-cuStreamCreate(CUstream* stream, unsigned int)
+cuStreamCreate(CUstream* stream, unsigned int flags)
 {
-  return Machine::Get().CreateStream(Current(), 0, stream);
+  return cuStreamCreateWithPriority(stream, flags, 0);
 }
 
 // Here a context is its own green context.
@@ -247,7 +249,7 @@ cuGreenCtxStreamCreate(
     CUstream* stream, CUgreenCtx context, unsigned int, int priority)
 {
   return Machine::Get().CreateStream(
-      reinterpret_cast<CUcontext>(context), priority, stream);
+      reinterpret_cast<CUcontext>(context), false, priority, stream);
 }
 
 DRIVER

@@ -23,6 +23,7 @@ using xsched::kCudaSuccess;
 using xsched::NowNs;
 
 constexpr CUresult kCudaErrorNotInitialized = 3;
+constexpr CUresult kCudaErrorCaptureImplicit = 906;
 
 #define LOCK_OR_RETURN_ERROR()               \
   std::unique_lock<std::mutex> lock(mutex_); \
@@ -242,7 +243,7 @@ Machine::IsPrimaryActive(int device, int* active)
 // --- streams -----------------------------------------------------------------
 
 CUstream
-Machine::AddStream(CUcontext context, int priority)
+Machine::AddStream(CUcontext context, Stream::Kind kind, int priority)
 {
   const auto found = contexts_.find(context);
   if (found == contexts_.end()) {
@@ -253,6 +254,7 @@ Machine::AddStream(CUcontext context, int priority)
   added.life = ++last_life_;
   added.context = context;
   added.device = found->second.device;
+  added.kind = kind;
   added.priority =
       std::min(kLeastPriority, std::max(kGreatestPriority, priority));
   return stream;
@@ -267,10 +269,12 @@ Machine::EraseStream(std::map<CUstream, Stream>::iterator stream)
 }
 
 CUresult
-Machine::CreateStream(CUcontext context, int priority, CUstream* stream)
+Machine::CreateStream(
+    CUcontext context, bool blocking, int priority, CUstream* stream)
 {
   LOCK_OR_RETURN_ERROR();
-  *stream = AddStream(context, priority);
+  *stream = AddStream(
+      context, blocking ? Stream::kBlocking : Stream::kNonBlocking, priority);
   return *stream == nullptr ? kCudaErrorInvalidContext : kCudaSuccess;
 }
 
@@ -280,7 +284,8 @@ Machine::DefaultStream(CUcontext context, const void* thread)
   std::lock_guard<std::mutex> lock(mutex_);
   CUstream& stream = default_streams_[{context, thread}];
   if (stream == nullptr) {
-    stream = AddStream(context, 0);
+    stream = AddStream(
+        context, thread == nullptr ? Stream::kLegacy : Stream::kBlocking, 0);
   }
   return stream;
 }
@@ -324,6 +329,15 @@ Machine::Submit(Stream* stream, Operation operation)
 {
   if (stream->capture != 0) {
     return kCudaSuccess;  // becomes part of a graph: does not run
+  }
+  if (stream->kind == Stream::kLegacy &&
+      std::any_of(streams_.begin(), streams_.end(), [&](const auto& entry) {
+        return entry.second.context == stream->context &&
+               entry.second.kind == Stream::kBlocking &&
+               entry.second.capture != 0;
+      })) {
+    ++broken_captures_;  // would have to wait for what does not run
+    return kCudaErrorCaptureImplicit;
   }
   operation.submitted = ++submitted_;
   operation.submitted_ns = NowNs();
@@ -537,33 +551,57 @@ Machine::Elapsed(CUevent from, CUevent to, float* milliseconds)
 
 // --- the devices at work -------------------------------------------------------
 
+bool
+Machine::MayBegin(const Stream& stream) const
+{
+  if (stream.kind == Stream::kNonBlocking) {
+    return true;
+  }
+  const uint64_t submitted = stream.operations.front().submitted;
+  const auto waits_for = [&](const Stream& other) {
+    return other.context == stream.context &&
+           other.kind != Stream::kNonBlocking &&
+           (other.kind == Stream::kLegacy) !=
+               (stream.kind == Stream::kLegacy) &&
+           !other.operations.empty() &&
+           other.operations.front().submitted < submitted;
+  };
+  return std::none_of(streams_.begin(), streams_.end(), [&](const auto& entry) {
+    return waits_for(entry.second);
+  });
+}
+
 void
 Machine::DoInstantOperations(int number)
 {
   bool recorded = false;
-  for (auto entry = streams_.begin(); entry != streams_.end();) {
-    Stream& stream = entry->second;
-    auto& operations = stream.operations;
-    while (stream.device == number && !operations.empty() &&
-           operations.front().kind != Operation::kKernel) {
-      Event& event = *operations.front().event;
-      const uint64_t version = operations.front().version;
-      if (operations.front().kind == Operation::kRecord) {
-        event.completed = std::max(event.completed, version);
-        event.at_ns =
-            std::max(devices_[number].now_ns, operations.front().submitted_ns);
-        recorded = true;
-      } else if (event.completed < version) {
-        break;
+  for (bool done = true; done;) {
+    done = false;
+    for (auto entry = streams_.begin(); entry != streams_.end();) {
+      Stream& stream = entry->second;
+      auto& operations = stream.operations;
+      while (stream.device == number && !operations.empty() &&
+             operations.front().kind != Operation::kKernel &&
+             MayBegin(stream)) {
+        Event& event = *operations.front().event;
+        const uint64_t version = operations.front().version;
+        if (operations.front().kind == Operation::kRecord) {
+          event.completed = std::max(event.completed, version);
+          event.at_ns = std::max(
+              devices_[number].now_ns, operations.front().submitted_ns);
+          recorded = true;
+        } else if (event.completed < version) {
+          break;
+        }
+        operations.pop_front();
+        done = true;  // other streams may wait for it
       }
-      operations.pop_front();
+      entry = stream.destroyed && operations.empty() ? EraseStream(entry)
+                                                     : std::next(entry);
     }
-    entry = stream.destroyed && operations.empty() ? EraseStream(entry)
-                                                   : std::next(entry);
   }
   if (recorded) {
-    // Streams may wait for it, here and on other devices.
-    DoInstantOperations(number);
+    // So may streams of other devices.
     for (Device& device : devices_) {
       device.changed.notify_one();
     }
@@ -573,9 +611,10 @@ Machine::DoInstantOperations(int number)
 std::map<CUstream, Machine::Stream>::iterator
 Machine::NextKernel(int number, int64_t* begins_ns)
 {
-  const auto has_kernel = [number](const Stream& stream) {
+  const auto has_kernel = [this, number](const Stream& stream) {
     return stream.device == number && !stream.operations.empty() &&
-           stream.operations.front().kind == Operation::kKernel;
+           stream.operations.front().kind == Operation::kKernel &&
+           MayBegin(stream);
   };
   int64_t first_ns = INT64_MAX;
   for (const auto& entry : streams_) {

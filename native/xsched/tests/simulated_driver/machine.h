@@ -30,8 +30,9 @@ constexpr int kGreatestPriority = -5;
 // captures. Each device "runs" one kernel after the other in real time, taking
 // the stream of the highest priority that has one, the oldest first. Its time
 // is that of the clock: whoever asks sees what the device has done by then,
-// however late the thread that plays it comes. Left out: that
-// the legacy stream and other blocking streams wait for each other.
+// however late the thread that plays it comes. What is in the legacy stream of
+// a context and what is in its blocking streams, the per-thread ones among
+// them, wait for each other in the order in which they were submitted.
 //
 // Handles are used again, the last one first, as a driver's addresses are.
 //
@@ -62,7 +63,8 @@ class Machine {
   CUresult IsPrimaryActive(int device, int* active);
 
   // --- streams --------------------------------------------------------------
-  CUresult CreateStream(CUcontext context, int priority, CUstream* stream);
+  CUresult CreateStream(
+      CUcontext context, bool blocking, int priority, CUstream* stream);
   // The legacy stream of a context, or a thread's, if 'thread' is not null.
   CUstream DefaultStream(CUcontext context, const void* thread);
   CUresult DestroyStream(CUstream stream);
@@ -121,6 +123,7 @@ class Machine {
     CUcontext context;
     int device;
     int priority;
+    enum Kind { kLegacy, kBlocking, kNonBlocking } kind;
     int capture = 0;    // the one it takes part in; 0 if none
     uint64_t life = 0;  // counts up; a handle has several, one after the other
     bool destroyed = false;
@@ -173,7 +176,7 @@ class Machine {
   Stream* Find(CUstream stream);
   std::shared_ptr<Event> Find(CUevent event);
   CUresult EndContext(CUcontext context);
-  CUstream AddStream(CUcontext context, int priority);
+  CUstream AddStream(CUcontext context, Stream::Kind kind, int priority);
   std::map<CUstream, Stream>::iterator EraseStream(
       std::map<CUstream, Stream>::iterator stream);
   void EndCaptureOf(int capture);
@@ -192,6 +195,9 @@ class Machine {
   // What the device does until now.
   void Advance(int number);
   void DoInstantOperations(int number);
+  // Whether nothing that was submitted before a stream's next operation keeps
+  // it from beginning.
+  bool MayBegin(const Stream& stream) const;
   // The stream whose kernel begins next, and when.
   std::map<CUstream, Stream>::iterator NextKernel(
       int number, int64_t* begins_ns);

@@ -1,0 +1,41 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#pragma once
+
+#include <string>
+
+#include "xsched/types.h"
+
+namespace triton { namespace backend {
+
+// How a model says that it is to be scheduled, and how its XQueues are
+// called. None of this needs Triton's types, so that it is the same for
+// a backend that creates XQueues and for the hooks that do it for any
+// backend. Problems are sentences for a person; empty means none.
+
+// The parameter in the model configuration that sets the priority of
+// the model's XQueues.
+constexpr char kXSchedPriorityParameter[] = "xsched_priority";
+
+// Parse the parameter's value: an integer, larger is more urgent, or
+// 'max', 'default' or 'min'. On a problem, 'priority' is unchanged.
+std::string ParsePriority(const std::string& value, ::Priority* priority);
+
+// The environment variable that says what happens to a model that
+// can't be scheduled: ON, it is not loaded; OFF, it runs unscheduled.
+constexpr char kXSchedRequiredVariable[] = "XSCHED_REQUIRED";
+std::string ReadXSchedRequired(bool* required);
+
+// What keeps XSched from seeing this process's launches. Without its
+// shim, XQueues could be created, but nothing would hold a launch back.
+std::string ShimProblem();
+
+// The name of an instance's XQueues, '<model>/<instance>'. If it is
+// longer than XSched allows, the start of the instance's name is cut,
+// which usually repeats the model's, and only then the end of the
+// model's name.
+std::string XQueueName(
+    const std::string& model_name, const std::string& instance_name);
+
+}}  // namespace triton::backend
