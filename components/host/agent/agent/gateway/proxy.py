@@ -39,7 +39,7 @@ OLDEST = (2, 4)
 _USUAL = "/usr/sbin/haproxy"
 #: The user that the package of Debian and Ubuntu makes for it.
 _USER = "haproxy"
-#: The longest that a master is not to be told from another program, and how often it is looked at before it is given up.
+#: The longest that a master is not to be told from another program, and how often it is looked for at least.
 _REEXEC_SECONDS = 0.5
 _REEXEC_LOOKS = 10
 #: Room of the pipe between HAProxy and its log.
