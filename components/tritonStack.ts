@@ -337,10 +337,11 @@ interface Watched {
 
 function monitor(
   name: string,
-  { host, runtime, models, monitoring }: KnownSettings,
+  settings: KnownSettings,
   { machine, directory, server }: Watched,
   opts: pulumi.ComponentResourceOptions,
 ): AwsMonitoring | undefined {
+  const { host, runtime, models, monitoring } = settings;
   if (monitoring.kind === "none" || host.kind !== "aws") return undefined;
   const { kind, ...watched } = monitoring;
   const { instanceId, region, roleName, ssh } = machine;
@@ -352,6 +353,7 @@ function monitor(
       instanceType: host.instanceType,
       spot: host.spot,
       container: runtime.kind === "container",
+      gateway: hasGateway(settings),
       tritonMetrics: pulumi
         .all([server.address, server.metricsPort])
         .apply(([address, port]) => `${address.includes(":") ? `[${address}]` : address}:${port}`),

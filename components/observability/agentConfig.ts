@@ -22,6 +22,8 @@ export interface AgentOptions {
   readonly directory: string;
   /** Whether Triton runs in a container. */
   readonly container: boolean;
+  /** Whether there is a gateway. */
+  readonly gateway: boolean;
   /** Where Triton's metrics are on the host: `address:port`. */
   readonly tritonMetrics: string;
   /** Log group for the output of programs. */
@@ -35,7 +37,7 @@ export function agentConfig(options: AgentOptions): string {
   return JSON.stringify({ agent: agent(options), prometheus: prometheus(options) });
 }
 
-function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): object {
+function agent({ directory, container, gateway, logGroup, metricsGroup }: AgentOptions): object {
   const log = (file: string, stream: string): object => ({
     file_path: file,
     log_group_name: logGroup,
@@ -66,6 +68,7 @@ function agent({ directory, container, logGroup, metricsGroup }: AgentOptions): 
           collect_list: [
             // The agent keeps one link there, to the log of our container. Docker's folder has those of others.
             log(`${directory}/server/logs/${container ? "container-*" : "triton"}.log`, "triton"),
+            ...(gateway ? [log(`${directory}/gateway/logs/gateway.log`, "gateway")] : []),
             log("/var/log/syslog", "syslog"),
           ],
         },

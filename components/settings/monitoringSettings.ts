@@ -112,6 +112,12 @@ const watchedFields = {
   ),
   spot: defaulted(boolean, false, "Whether it is a spot instance."),
   container: defaulted(boolean, true, "Whether Triton runs in a container."),
+  gateway: defaulted(
+    boolean,
+    false,
+    "Whether clients come through a `Gateway` on the host, whose log is sent, too.",
+    { cost: "CloudWatch charges for each GB of it, unless the gateway's `accessLog` is false" },
+  ),
   tritonMetrics: defaulted(
     resource("address:port", /^\S+:\d{1,5}$/),
     "127.0.0.1:8002",

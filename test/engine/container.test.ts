@@ -2,14 +2,31 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { credentials } from "@grpc/grpc-js";
 import { isMap, isSeq } from "yaml";
 
+import { attackGateway, attackTriton, type GrpcAccess, served } from "./attack";
 import { DockerEngine } from "./dockerEngine";
 import { StandInImages } from "./standInImage";
 import { EXAMPLES, MODELS } from "./examples";
+import { missingHaproxy } from "./haproxy";
 import { TritonClient, underLoad } from "./triton";
 import { freePorts, isFree } from "./ports";
 import { changesIn, requireSuccess, Workspace } from "./workspace";
+
+/** What everybody on this machine sees of its processes. */
+function commandLines(): string[] {
+  return fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((id) => {
+      try {
+        return [fs.readFileSync(`/proc/${id}/cmdline`, "utf8")];
+      } catch {
+        return []; // It has ended.
+      }
+    });
+}
 
 describe("the container runtime on a real Docker", function () {
   let engine: DockerEngine | undefined;
@@ -58,8 +75,10 @@ describe("the container runtime on a real Docker", function () {
       .map(({ name, done }) => `${name} ${done}`)
       .sort();
 
+  const grpcAt = (port: number): GrpcAccess => ({ port, credentials: credentials.createInsecure() });
+
   before(async function () {
-    const missing = DockerEngine.missing ?? StandInImages.missing;
+    const missing = DockerEngine.missing ?? StandInImages.missing ?? missingHaproxy;
     if (missing !== undefined) {
       console.log(`      ${missing}`);
       this.skip();
@@ -118,6 +137,20 @@ describe("the container runtime on a real Docker", function () {
     const writable =
       "for place in / /opt /usr /xsched-triton/models /tmp /root; do touch $place/x 2>/dev/null && echo $place; done";
     assert.equal(await inside(`${writable}; true`), "/tmp\n/root");
+  });
+
+  it("refuses to load a model from the host, with a key that nobody sees", async () => {
+    const before = await served(workspace, directory);
+    assert.deepEqual(before.models, [...MODELS].sort());
+    await attackTriton(triton, grpcAt(ports[1]!));
+    const key = fs.readFileSync(path.join(directory, "server/control-key"), "utf8").trim();
+    assert.match(key, /^[0-9a-f]{64}$/);
+    const [name = ""] = await containers();
+    assert.ok(!(await docker().ask("inspect", name)).includes(key), "Docker does not tell the key");
+    const lines = commandLines();
+    assert.ok(lines.some((line) => line.includes(`--http-port=${ports[0]}`)));
+    assert.ok(!lines.some((line) => line.includes(key)), "no list of processes shows the key");
+    assert.deepEqual(await served(workspace, directory), before);
   });
 
   it("changes nothing when nothing has changed", async () => {
@@ -241,6 +274,23 @@ describe("the container runtime on a real Docker", function () {
     const repaired = await workspace.npm("up");
     requireSuccess(repaired);
     assert.deepEqual(changesIn(repaired.output), []);
+  });
+
+  it("refuses to load a model through a gateway, and past it", async () => {
+    const behind = await freePorts(3);
+    const [http, grpc, metrics] = behind;
+    set(["xsched-triton:gateway"], { enabled: true, tls: "off", upstreamPorts: { http, grpc, metrics } });
+    requireSuccess(await workspace.npm("up"));
+    const before = await served(workspace, directory);
+    assert.deepEqual(before.models, [...MODELS].sort());
+    assert.ok(await everyModelServes());
+    await attackGateway(triton, grpcAt(ports[1]!));
+    const past = new TritonClient(http!);
+    await attackTriton(past, grpcAt(grpc!));
+    past.close();
+    assert.deepEqual(await served(workspace, directory), before);
+    assert.ok(await everyModelServes());
+    ports.push(...behind);
   });
 
   it("`npm run down` leaves no container, no port and no file of the host", async () => {

@@ -2,9 +2,10 @@ import * as assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 
-import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
+import { credentials, status } from "@grpc/grpc-js";
 
 import { inferMethod, inferRequest } from "../../scripts/bench/protocol/grpc";
+import { attackGateway, attackTriton, call, type GrpcAccess, served as servedBy } from "./attack";
 import { MODELS } from "./examples";
 import { missingHaproxy } from "./haproxy";
 import { freePorts, isFree } from "./ports";
@@ -13,14 +14,6 @@ import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace
 
 const hashOf = (token: string): string => createHash("sha256").update(token).digest("hex");
 const newToken = (): string => randomBytes(32).toString("hex");
-
-/** A model whose load would run any code as the server's user. */
-const ATTACK = JSON.stringify({
-  parameters: {
-    config: JSON.stringify({ backend: "python", max_batch_size: 0 }),
-    "file:1/model.py": Buffer.from("import os; os.system('id')").toString("base64"),
-  },
-});
 
 describe("the gateway on the real engine", function () {
   let workspace: Workspace;
@@ -56,39 +49,15 @@ describe("the gateway on the real engine", function () {
       .map(({ name, done: what }) => `${name} ${what}`)
       .sort();
 
-  /** The process that serves, and the models that are loaded, as its host knows them. */
-  const served = async (): Promise<{ pid: number; models: string[] }> => {
-    const agent = workspace.file(".local/hosts/local/bin/agent");
-    const ask = async (...words: string[]): Promise<string> => {
-      const { code, output } = await workspace.run(agent, words);
-      assert.equal(code, 0, output);
-      return output.slice(output.indexOf("{", output.indexOf("xsched-triton-result")));
-    };
-    const { pid } = JSON.parse(await ask("status")) as { pid: number };
-    const { body } = JSON.parse(await ask("ask", "POST", "/v2/repository/index")) as { body: string };
-    const index = JSON.parse(body) as { name: string }[];
-    return { pid, models: index.map(({ name }) => name).sort() };
-  };
+  /** The process that serves, and the models that are loaded. */
+  const served = (): ReturnType<typeof servedBy> => servedBy(workspace, workspace.file(".local/hosts/local"));
 
-  /** A call over gRPC; what it ends with. */
-  const call = (method: string, request: Buffer, token?: string): Promise<number> => {
-    const channel = new Client(`127.0.0.1:${ports.grpc}`, credentials.createSsl(Buffer.from(certificate)), {
-      "grpc.ssl_target_name_override": "localhost",
-    });
-    const metadata = new Metadata();
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-    const same = (bytes: Buffer): Buffer => bytes;
-    return new Promise((resolve) => {
-      channel.makeUnaryRequest(
-        `/inference.GRPCInferenceService/${method}`,
-        ...([same, same, request, metadata, { deadline: Date.now() + 10_000 }] as const),
-        (error) => {
-          channel.close();
-          resolve(error?.code ?? status.OK);
-        },
-      );
-    });
-  };
+  /** How to reach the gateway over gRPC. */
+  const grpc = (token?: string): GrpcAccess => ({
+    port: ports.grpc,
+    credentials: credentials.createSsl(Buffer.from(certificate)),
+    ...(token !== undefined && { token }),
+  });
 
   before(async function () {
     if (missingHaproxy !== undefined) {
@@ -152,26 +121,17 @@ describe("the gateway on the real engine", function () {
     const method = inferMethod();
     const input = { name: "INPUT", datatype: "FP32", shape: [1, 16], data: Buffer.alloc(64) };
     const wanted = method.requestSerialize(inferRequest("no-such-model", [input]));
-    assert.equal(await call("ModelInfer", wanted, first), status.NOT_FOUND);
-    assert.equal(await call("ModelInfer", wanted), status.UNAUTHENTICATED);
-    assert.equal(await call("ServerLive", Buffer.alloc(0)), status.OK);
+    assert.equal(await call(grpc(first), "ModelInfer", wanted), status.NOT_FOUND);
+    assert.equal(await call(grpc(), "ModelInfer", wanted), status.UNAUTHENTICATED);
+    assert.equal(await call(grpc(), "ServerLive", Buffer.alloc(0)), status.OK);
   });
 
   it("refuses to load a model, over HTTP and gRPC, through it and past it", async () => {
     const before = await served();
     assert.deepEqual(before.models, [...MODELS].sort());
-    const load = "/v2/repository/models/evil/load";
-    assert.equal((await client.request("POST", load, ATTACK)).status, 404);
-    assert.equal(
-      (await client.request("POST", `/v2/models/../repository/models/evil/load`, ATTACK)).status,
-      404,
-    );
-    assert.equal((await client.request("POST", "/v2/repository/index")).status, 404);
-    // RepositoryModelLoadRequest: its second field is the model's name.
-    const request = Buffer.concat([Buffer.from([0x12, 4]), Buffer.from("evil")]);
-    assert.equal(await call("RepositoryModelLoad", request, first), status.UNIMPLEMENTED);
+    await attackGateway(client, grpc(first));
     const past = new TritonClient(upstream.http);
-    assert.equal((await past.request("POST", load, ATTACK)).status, 403);
+    await attackTriton(past, { port: upstream.grpc, credentials: credentials.createInsecure() });
     past.close();
     assert.deepEqual(await served(), before);
   });

@@ -37,6 +37,12 @@ export interface AwsMonitoringArgs {
    */
   container?: pulumi.Input<boolean>;
   /**
+   * Whether clients come through a `Gateway` on the host, whose log is sent, too. Cost: CloudWatch
+   * charges for each GB of it, unless the gateway's `accessLog` is false.
+   * @default false
+   */
+  gateway?: pulumi.Input<boolean>;
+  /**
    * Where Triton's metrics are on the host: `address:port`.
    * @default "127.0.0.1:8002"
    * @example "the one of AwsGpuHost"

@@ -58,6 +58,7 @@ const OPTIONS = {
   instanceId: INSTANCE,
   directory: "/home/ubuntu/.xsched-triton-prod",
   container: true,
+  gateway: false,
   tritonMetrics: "127.0.0.1:8002",
   logGroup: "logs",
   metricsGroup: "metrics",
@@ -81,15 +82,24 @@ describe("the configuration of the CloudWatch agent", () => {
     assert.deepEqual(metrics.append_dimensions, { InstanceId: "${aws:InstanceId}" });
   });
 
+  const places = (options: Partial<typeof OPTIONS>): string[] =>
+    files(options)[0].logs.logs_collected.files.collect_list.map(({ file_path }) => file_path);
+
   it("ships Triton's output, in each runtime", () => {
-    const places = (container: boolean): string[] =>
-      files({ container })[0].logs.logs_collected.files.collect_list.map(({ file_path }) => file_path);
-    assert.deepEqual(places(true), [
+    assert.deepEqual(places({ container: true }), [
       "/home/ubuntu/.xsched-triton-prod/server/logs/container-*.log",
       "/var/log/syslog",
     ]);
-    assert.deepEqual(places(false), [
+    assert.deepEqual(places({ container: false }), [
       "/home/ubuntu/.xsched-triton-prod/server/logs/triton.log",
+      "/var/log/syslog",
+    ]);
+  });
+
+  it("ships what the gateway says of requests, where there is one", () => {
+    assert.deepEqual(places({ gateway: true }), [
+      "/home/ubuntu/.xsched-triton-prod/server/logs/container-*.log",
+      "/home/ubuntu/.xsched-triton-prod/gateway/logs/gateway.log",
       "/var/log/syslog",
     ]);
   });

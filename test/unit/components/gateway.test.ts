@@ -186,15 +186,16 @@ describe("the gateway", () => {
     assert.deepEqual(openPorts(open), [22, 8000, 8001, 8002]);
   });
 
-  it("leaves its metrics to CloudWatch's agent on the host", async () => {
+  it("leaves Triton's metrics and its own log to CloudWatch's agent on the host", async () => {
     const recording = await deploy({
       host: AWS,
       server: { address: "0.0.0.0" },
       gateway: { tls: "selfSigned" },
       monitoring: { kind: "cloudwatch", notify: ["ops@example.com"] },
     });
-    const { prometheus } = stdinOf(recording, "edge-monitoring-agent");
+    const { agent, prometheus } = stdinOf(recording, "edge-monitoring-agent");
     assert.match(JSON.stringify(prometheus), /"targets":\["127\.0\.0\.1:18002"\]/);
+    assert.match(JSON.stringify(agent), /"file_path":"\/srv\/triton\/gateway\/logs\/gateway\.log"/);
   });
 
   it("has no port opened for it on AWS where there is none", async () => {

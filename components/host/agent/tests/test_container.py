@@ -3,16 +3,22 @@
 import contextlib
 import json
 import os
+import shutil
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
 from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
+from agent.processes import command_line
 from agent.server import container as module
+from agent.server import lifecycle
 from agent.server.container import ContainerRuntime, scheduling_required
+from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
 from agent.server.settings import parse_settings, write_settings
 from agent.server.status import scheduler_metrics, scheduler_words, server_ready
@@ -66,9 +72,22 @@ if command == "inspect":
     else:
         print(json.dumps({{"Id": found["Id"], "LogPath": found["LogPath"], "State": found["State"]}}))
 elif command == "run":
+    if os.path.exists(folder + "/not-triton"):
+        sys.exit("sh: 1: tritonserver: not found")
+    print("1000\\n1001\\nUsage: tritonserver [options]\\n  --http-port <integer>")
+    if not os.path.exists(folder + "/former-release"):
+        print("  --http-restricted-api <string>\\n  --grpc-restricted-protocol <string>")
+elif command == "create":
     number = words.index("--name")
     save({{"Id": "c" * 64, "LogPath": "/docker/c.log", "name": words[number + 1],
-          "State": {{"Running": True, "Restarting": False, "Pid": 77, "StartedAt": str(time.time()), "ExitCode": 0}}}})
+          "State": {{"Running": False, "Restarting": False, "Pid": 0, "StartedAt": "", "ExitCode": 0}}}})
+elif command == "cp":
+    with open(folder + "/copied.tar", "wb") as file:
+        file.write(sys.stdin.buffer.read())
+elif command == "start":
+    found = state() or sys.exit("Error: No such container")
+    found["State"].update(Running=True, Pid=77, StartedAt=str(time.time()))
+    save(found)
 elif command in ("stop", "kill"):
     found = state()
     if found:
@@ -109,6 +128,8 @@ class Docker:
         self.machine = machine
         self.directory = machine.directory
         machine.program("docker", DOCKER)
+        # As where a server is deployed.
+        self.directory.server.mkdir()
         self.gpu(False)
         self.settings = parse_settings(SETTINGS)
         self.runtime = ContainerRuntime(self.directory, self.settings)
@@ -139,10 +160,23 @@ class Docker:
         (self.machine.folder / f"refuses-{command}").write_text(f"{status} {text}")
 
     def launch(self, **changes: Any) -> List[str]:
-        """How `docker run` is called."""
+        """How `docker create` is called."""
         self.runtime = ContainerRuntime(self.directory, parse_settings({**SETTINGS, **changes}))
         self.runtime.launch()
-        return next(words for words in self.calls() if words[0] == "run")
+        return next(words for words in self.calls() if words[0] == "create")
+
+    def has(self, what: str) -> None:
+        (self.machine.folder / what).touch()
+
+    def copied(self) -> "Dict[str, tarfile.TarInfo]":
+        """What was put into the container."""
+        with tarfile.open(self.machine.folder / "copied.tar") as archive:
+            return {member.name: member for member in archive.getmembers()}
+
+    def unpack(self, folder: Path) -> Path:
+        with tarfile.open(self.machine.folder / "copied.tar") as archive:
+            archive.extractall(folder)
+        return folder / "xsched-triton"
 
 
 @pytest.fixture
@@ -157,9 +191,8 @@ def option(words: List[str], name: str) -> List[str]:
 
 def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> None:
     words = docker.launch()
-    assert words[:3] == ["run", "--detach", "--name"]
     name = f"xsched-triton-{docker.directory.identity}"
-    assert words[3] == name
+    assert words[:3] == ["create", "--name", name]
     assert option(words, "--network") == [name]
     # The supervisor starts it again: Docker would start it without its models.
     assert option(words, "--restart") == ["no"]
@@ -177,7 +210,7 @@ def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> N
     ]
     assert option(words, "--gpus") + option(words, "--ulimit") == []
     assert words[words.index(IMAGE) + 1 :] == [
-        "tritonserver",
+        "/run/xsched-triton/tritonserver",
         "--model-repository=/xsched-triton/models/repository",
         "--model-control-mode=explicit",
         "--strict-readiness=false",
@@ -255,9 +288,179 @@ def test_leaves_a_container_time_to_drain(docker: Docker) -> None:
 
 
 def test_docker_says_why_it_does_not_start_it(docker: Docker) -> None:
-    docker.refuse("run", 125, "docker: no such runtime: nvidia")
-    with pytest.raises(HostError, match="Docker cannot start the container: docker: no such runtime: nvidia"):
+    said = "Error response from daemon: unknown or invalid runtime name: nvidia"
+    docker.refuse("start", 1, f"{said}\nError: failed to start containers: xsched-triton")
+    with pytest.raises(HostError, match=f"Docker cannot start the container: {said}\n"):
         docker.launch()
+
+
+def test_control_is_locked_with_a_key_that_docker_does_not_tell(docker: Docker) -> None:
+    docker.runtime.launch()
+    key = read_key(docker.directory)
+    assert len(key) == 64
+    calls = docker.calls()
+    order = [words[0] for words in calls if words[0] in ("run", "create", "cp", "start")]
+    assert order == ["run", "create", "cp", "start"]
+    assert not [word for words in calls for word in words if key in word]
+    assert ["cp", "-", f"{docker.runtime.name}:/run"] in calls
+    secret = docker.copied()["xsched-triton/arguments"]
+    # Of whoever runs in the container.
+    assert (secret.mode, secret.uid, secret.gid) == (0o400, 1000, 1001)
+    lines = (docker.unpack(docker.machine.folder) / "arguments").read_text("ascii").splitlines()
+    assert [line.partition("=")[0] for line in lines] == [
+        "--http-restricted-api",
+        "--grpc-restricted-protocol",
+    ]
+    assert all(line.endswith(f"={key}") for line in lines)
+    docker.runtime.launch()
+    assert read_key(docker.directory) not in ("", key)
+
+
+def test_what_asks_the_image_may_do_nothing(docker: Docker) -> None:
+    docker.runtime.launch()
+    asked = next(words for words in docker.calls() if words[0] == "run")
+    assert asked[: asked.index(IMAGE)] == [
+        *("run", "--rm", "--network", "none", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    ]
+
+
+def test_a_release_without_the_lock_runs_without_it(docker: Docker) -> None:
+    docker.runtime.launch()
+    docker.has("former-release")
+    docker.calls()
+    words = docker.launch()
+    assert words[words.index(IMAGE) + 1] == "tritonserver"
+    assert read_key(docker.directory) == ""
+    assert not docker.runtime.lacks_lock
+
+
+def test_an_image_that_does_not_tell_whether_it_locks_is_not_started(docker: Docker) -> None:
+    docker.has("not-triton")
+    with pytest.raises(
+        HostError, match="does not tell what its Triton can do: sh: 1: tritonserver: not found"
+    ):
+        docker.launch()
+    assert not [words for words in docker.calls() if words[0] in ("create", "start")]
+
+
+def test_a_container_of_before_the_lock_goes_on_with_a_warning(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docker.runtime.launch()
+    assert not docker.runtime.lacks_lock
+    forget_key(docker.directory)
+    write_settings(docker.directory, docker.settings)
+    for name in ("ensure_supervisor", "await_service"):
+        monkeypatch.setattr(lifecycle, name, lambda *_: None)
+    docker.calls()
+    run(docker.directory, "resume", [])
+    assert "warning: an earlier release has started this server" in capsys.readouterr().err
+    assert not [words for words in docker.calls() if words[0] in ("create", "start", "stop", "rm")]
+    # It goes on, too, if its image does not tell.
+    docker.has("not-triton")
+    run(docker.directory, "resume", [])
+    assert "warning" not in capsys.readouterr().err
+
+
+#: Tells its process id, its arguments, its variables and the signals that it ignores, and waits.
+_TELLS = """#!/bin/sh
+printf '%s\\n' "$$" "$@" "variables:"
+export -p
+while read -r name value; do [ "$name" != SigIgn: ] || echo "ignores: $value"; done <"/proc/$$/status"
+read -r _
+"""
+
+
+class Told(NamedTuple):
+    """What a program has been started with."""
+
+    pid: int
+    words: List[str]
+    variables: List[str]
+    ignores: int
+
+
+class Inside:
+    """What happens in a container: a Triton that tells what it was started with, and what was put beside it."""
+
+    def __init__(self, docker: Docker, folder: Path) -> None:
+        docker.runtime.launch()
+        self.key = read_key(docker.directory)
+        self._programs = folder / "bin"
+        self._programs.mkdir(parents=True)
+        self.place = docker.unpack(folder)
+        self.has("tritonserver", _TELLS)
+
+    def has(self, name: str, text: str) -> None:
+        (self._programs / name).write_text(text)
+        (self._programs / name).chmod(0o755)
+
+    def has_usual(self, *names: str) -> None:
+        for name in names:
+            found = shutil.which(name)
+            assert found is not None
+            (self._programs / name).symlink_to(Path(found).resolve())
+
+    def start(self) -> "Tuple[subprocess.Popen[str], Told]":
+        process = subprocess.Popen(
+            [str(self.place / "tritonserver"), "--visible=a b", ""],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={"PATH": str(self._programs), "MINE": "x=y"},
+        )
+        assert process.stdout is not None
+        lines: List[str] = []
+        while not lines or not lines[-1].startswith("ignores: "):
+            line = process.stdout.readline()
+            assert line, process.communicate()
+            lines.append(line.rstrip("\n"))
+        split = lines.index("variables:")
+        names = [line.split()[1].partition("=")[0] for line in lines[split + 1 : -1]]
+        return process, Told(int(lines[0]), lines[1:split], names, int(lines[-1].split()[1], 16))
+
+
+@pytest.fixture
+def inside(docker: Docker, tmp_path: Path) -> Iterator[Inside]:
+    yield Inside(docker, tmp_path / "container")
+
+
+def test_triton_gets_the_key_and_nobody_sees_it(inside: Inside) -> None:
+    inside.has_usual("python3")
+    process, told = inside.start()
+    assert told.words[:2] == ["--visible=a b", ""]
+    assert [word.rpartition("=")[2] for word in told.words[2:]] == [inside.key, inside.key]
+    # The image's entrypoint knows its Triton by its process id.
+    assert told.pid == process.pid
+    assert inside.key not in " ".join(command_line(told.pid))
+    # As without what stands between: Python would add a variable, and ignores some signals.
+    assert set(told.variables) <= {"MINE", "PATH", "PWD"}
+    assert told.ignores == 0
+    assert process.communicate("\n")[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("no python3", "this image has no python3"),
+        ("no trace", "the process list shows the key to this server's control: Operation not permitted"),
+    ],
+)
+def test_where_the_key_cannot_be_concealed_control_is_locked_all_the_same(
+    inside: Inside, fault: str, said: str
+) -> None:
+    if fault == "no trace":
+        # As where a container may not trace its own processes.
+        inside.has_usual("python3")
+        program = inside.place / "concealed.py"
+        refuses = "def _require(result: int) -> None:\n    raise ConcealError('Operation not permitted')"
+        program.write_text(program.read_text().replace("def _require(result: int) -> None:", refuses))
+    process, told = inside.start()
+    assert told.pid == process.pid
+    assert told.words[:2] == ["--visible=a b", ""]
+    assert [word.rpartition("=")[2] for word in told.words[2:]] == [inside.key, inside.key]
+    assert said in process.communicate("\n")[1]
 
 
 def test_lets_requests_in_flight_finish_before_it_removes_the_container(docker: Docker) -> None:

@@ -12,7 +12,8 @@ from ..console import progress
 from ..directory import HostDirectory
 from ..errors import HostError
 from ..programs import call
-from .control import forget_key
+from .container_lock import PLACE, PROGRAM, look_into, parcel
+from .control import forget_key, locking_arguments, read_key, renew_key
 from .log import without_usage
 from .settings import Settings
 
@@ -24,9 +25,12 @@ CONTAINER_DIRECTORY = "/xsched-triton"
 CONTAINER_STATE = "/tmp/xsched-triton"
 
 #: Where programs in the container may write: temporary files, and caches in a home.
-_WRITABLE = ("/tmp", "/var/tmp", "/run", "/root", "/home")
+_WRITABLE = ("/tmp", "/var/tmp", PLACE, "/root", "/home")
 #: Processes and threads. Far more than any server needs, far fewer than a machine has.
 _MOST_PROCESSES = 32768
+
+#: Lines of Docker that say no more than that there was an error.
+_NO_REASON = ("Error: failed to start containers", "See 'docker ", "Run 'docker ")
 
 #: Seconds for an answer of Docker that needs no work. A Docker that is busy with an image can be slow.
 _SOON = 60
@@ -122,15 +126,42 @@ class ContainerRuntime:
         """
         docker("rm", "--force", "--volumes", self.name)
         self._make_network()
-        forget_key(self._directory)
-        started = call(
-            ["docker", "run", *self.options(), self._settings.image, "tritonserver", *self.arguments()]
-        )
-        if not started.ok:
-            raise HostError(f"Docker cannot start the container: {started.reason}", "read Docker's message")
+        image = look_into(self._settings.image)
+        if image.locks:
+            self._make(PROGRAM)
+            key = renew_key(self._directory)
+            self._docker("cp", "-", f"{self.name}:{PLACE}", text=parcel(image, locking_arguments(key)))
+        else:
+            self._make("tritonserver")
+            forget_key(self._directory)
+        self._docker("start", self.name)
         self._state = self._inspect()
         self._forget_wait()
         self.link_log()
+
+    def _make(self, program: str) -> None:
+        self._docker("create", *self.options(), self._settings.image, program, *self.arguments())
+
+    def _docker(self, *words: str, text: Optional[str] = None) -> None:
+        """
+        :raises HostError: if Docker does not do it
+        """
+        done = call(["docker", *words], text=text)
+        if not done.ok:
+            # What Docker prints after it says only that it did not start.
+            lines = [line for line in done.err.splitlines() if not line.startswith(_NO_REASON)]
+            why = lines[-1].strip() if lines else done.reason
+            raise HostError(f"Docker cannot start the container: {why}", "read Docker's message")
+
+    @property
+    def lacks_lock(self) -> bool:
+        """Whether its control is open to everybody, although this release knows the lock."""
+        if read_key(self._directory):
+            return False
+        # A container that runs goes on, whatever its image does not tell.
+        with contextlib.suppress(HostError):
+            return look_into(self._settings.image).locks
+        return False
 
     def _make_network(self) -> None:
         """A network of its own: on Docker's common one, other containers would reach Triton's control past the ports
@@ -149,12 +180,11 @@ class ContainerRuntime:
             )
 
     def options(self) -> List[str]:
-        """The options of `docker run`."""
+        """The options of `docker create`."""
         settings = self._settings
         published = f"[{settings.address.strip('[]')}]" if ":" in settings.address else settings.address
         models = str(self._directory.models).replace('"', '""')
         options = [
-            "--detach",
             *("--name", self.name),
             *("--network", self.name),
             # The supervisor starts it again, with its models. Docker would start it without.

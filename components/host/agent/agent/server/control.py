@@ -54,9 +54,14 @@ def renew_key(directory: HostDirectory) -> str:
     return key
 
 
+def tells_of_lock(usage: str) -> bool:
+    """Whether a release with this usage knows the lock. `--grpc-restricted-protocol` came with 23.05,
+    `--http-restricted-api` with 23.12."""
+    return all(flag in usage for flag in _FLAGS)
+
+
 def can_lock(tritonserver: Path, environment: Dict[str, str]) -> bool:
-    """Whether this release knows the lock. `--grpc-restricted-protocol` came with 23.05, `--http-restricted-api` with
-    23.12.
+    """Whether this release knows the lock.
 
     :raises HostError: if it does not say so in time: a server must not start without its lock for that
     """
@@ -66,7 +71,7 @@ def can_lock(tritonserver: Path, environment: Dict[str, str]) -> bool:
             f"`{tritonserver} --help` did not answer within {_HELP_SECONDS} s",
             "make room on this machine, or see why it hangs",
         )
-    return all(flag in shown.out + shown.err for flag in _FLAGS)
+    return tells_of_lock(shown.out + shown.err)
 
 
 def locking_arguments(key: str) -> List[str]:

@@ -16,7 +16,6 @@ from ..models.wanted import linked, read_wanted
 from ..triton import Health
 from .container import ContainerRuntime, scheduling_required
 from .ports import require_free_ports
-from .process import ProcessRuntime
 from .record import FAILED, SERVING, ConductBook, forget_run, read_run
 from .runtime import Runtime, runtime_of
 from .settings import Settings, parse_settings, read_settings, require_settings, write_settings
@@ -81,7 +80,7 @@ def _goes_on(directory: HostDirectory, settings: Settings) -> bool:
     if isinstance(runtime, ContainerRuntime):
         runtime.link_log()
     ensure_supervisor(directory)
-    if isinstance(runtime, ProcessRuntime) and runtime.lacks_lock:
+    if runtime.lacks_lock:
         progress(
             "warning: an earlier release has started this server, so whoever reaches its ports can change what it "
             "runs until it starts again"
