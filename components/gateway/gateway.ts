@@ -1,9 +1,8 @@
 import * as fs from "node:fs";
-import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import { agentCommand, agentDigest, hostCommand, resolveLocation, resultOf } from "../host";
+import { agentCommand, agentDigest, hostCommand, resolveLocation, resultOf, stopping } from "../host";
 import { type Endpoints, endpointsOf } from "../server";
 import {
   ComponentInputs,
@@ -87,13 +86,7 @@ export class Gateway extends pulumi.ComponentResource {
         ...location,
         part: "gateway",
         run: agentCommand(location, "gateway", agentDigest()),
-        remove: [
-          "sh",
-          "-c",
-          STOP_GATEWAY,
-          "stop-gateway.sh",
-          pulumi.interpolate`${location.directory}/bin/agent`,
-        ],
+        remove: stopping(location, "remove-gateway"),
         // A key from a file is as secret as one from the stack config.
         stdin: keyFile === undefined ? stdin : pulumi.secret(stdin),
       },
@@ -117,5 +110,3 @@ export class Gateway extends pulumi.ComponentResource {
     this.registerOutputs({ endpoints: this.endpoints, access: this.access });
   }
 }
-
-const STOP_GATEWAY = fs.readFileSync(path.join(__dirname, "stop-gateway.sh"), "utf8");

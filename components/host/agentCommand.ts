@@ -64,9 +64,12 @@ export function agentRemoval(
   return ["sh", "-c", '[ ! -e "$1" ] || exec "$@"', "sh", ...agentCommand(location, command, ...words)];
 }
 
-/** Stops the server. It may still run where the folder, and the agent with it, is gone. */
-export function serverRemoval({ directory }: HostLocationArgs): pulumi.Input<string>[] {
-  return ["sh", "-c", textOf("stop-server.sh"), "stop-server.sh", pulumi.interpolate`${directory}/bin/agent`];
+/** Stops the server or the gateway. It may still run where the folder, and the agent with it, is gone. */
+export function stopping(
+  location: HostLocationArgs,
+  command: "stop" | "remove-gateway",
+): pulumi.Input<string>[] {
+  return ["sh", "-c", textOf("stop.sh"), "stop.sh", ...agentCommand(location, command)];
 }
 
 /**

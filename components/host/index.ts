@@ -1,4 +1,4 @@
-export { agentCommand, agentDigest, agentRemoval, resultOf, serverRemoval } from "./agentCommand";
+export { agentCommand, agentDigest, agentRemoval, resultOf, stopping } from "./agentCommand";
 export { type AccessCommands, accessCommands, AwsGpuHost } from "./aws";
 export { toRemoteConnection } from "./connection";
 export { hostCommand, hostIdentity, type HostLocationArgs, resolveLocation } from "./hostCommand";

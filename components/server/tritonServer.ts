@@ -11,7 +11,7 @@ import {
   type HostLocationArgs,
   resolveLocation,
   resultOf,
-  serverRemoval,
+  stopping,
 } from "../host";
 import {
   ComponentInputs,
@@ -64,7 +64,7 @@ export class TritonServer extends pulumi.ComponentResource {
         part: "server",
         // Another agent takes over the server that runs.
         run: agentCommand(location, "start", agentDigest()),
-        remove: serverRemoval(location),
+        remove: stopping(location, "stop"),
         stdin: pulumi.all([options, image]).apply(([resolved, known]) => renderStartOptions(resolved, known)),
       },
       { parent: this, dependsOn: runtime },

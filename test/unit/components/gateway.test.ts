@@ -125,7 +125,7 @@ describe("the gateway", () => {
     assert.match(create as string, /^\/srv\/triton\/bin\/agent gateway [0-9a-f]{16}$/);
     assert.match(
       remove as string,
-      /exec "\$1" remove-gateway[^]* stop-gateway\.sh \/srv\/triton\/bin\/agent$/,
+      /exec "\$1" "\$2"[^]* stop\.sh \/srv\/triton\/bin\/agent remove-gateway$/,
     );
     assert.equal((await valueOf(stack.endpoints))?.http, "http://127.0.0.1:8000");
     assert.equal((await valueOf(stack.endpoints))?.metrics, "");

@@ -1,6 +1,5 @@
 import * as assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -11,15 +10,12 @@ const textOf = (name: string): string => fs.readFileSync(path.join(COMPONENTS, n
 
 describe("the scripts of the gateway", () => {
   let folder: string;
-  let started: ChildProcess[];
 
   beforeEach(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-gateway-"));
-    started = [];
   });
 
   afterEach(() => {
-    for (const child of started) child.kill("SIGKILL");
     fs.rmSync(folder, { recursive: true });
   });
 
@@ -27,44 +23,6 @@ describe("the scripts of the gateway", () => {
     fs.mkdirSync(path.join(folder, "bin"), { recursive: true });
     fs.writeFileSync(path.join(folder, "bin", name), text, { mode: 0o755 });
   };
-
-  describe("that removes one whose folder is gone", () => {
-    const remove = (host: string) =>
-      spawnSync("sh", ["-c", textOf("gateway/stop-gateway.sh"), "stop-gateway.sh", `${host}/bin/agent`], {
-        encoding: "utf8",
-      });
-
-    /** A program called haproxy that runs, and whose first argument is a file. */
-    const haproxy = async (config: string): Promise<ChildProcess> => {
-      const copy = path.join(folder, "haproxy");
-      if (!fs.existsSync(copy)) fs.copyFileSync(fs.realpathSync(process.execPath), copy);
-      const child = spawn(copy, ["-e", "console.log(1); setInterval(() => {}, 1000)", config], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      started.push(child);
-      await once(child.stdout, "data");
-      return child;
-    };
-
-    it("ends its HAProxy, and no other", async () => {
-      const host = path.join(folder, "the host's folder");
-      const [ours, neighbour] = [
-        await haproxy(`${host}/gateway/current/haproxy.cfg`),
-        await haproxy(`${host} of another/gateway/current/haproxy.cfg`),
-      ];
-      const ended = once(ours, "exit");
-      const { status, stderr } = remove(host);
-      assert.equal(status, 0, stderr);
-      await ended;
-      assert.equal(neighbour.exitCode ?? neighbour.signalCode, null);
-      assert.match(stderr, new RegExp(`^ending process ${ours.pid}: a gateway of .*, which is gone$`, "m"));
-    });
-
-    it("leaves it to the agent where that is there", () => {
-      program("agent", '#!/bin/sh\necho "asked to $1"\n');
-      assert.equal(remove(folder).stdout, "asked to remove-gateway\n");
-    });
-  });
 
   describe("that installs HAProxy", () => {
     /** Runs it where these programs are, and no others that it could use. */
