@@ -11,7 +11,7 @@ from typing import Callable, Dict, Optional
 
 import pytest
 from agent.errors import HostError
-from agent.gateway import proxy
+from agent.gateway import lifecycle, proxy
 from agent.gateway.proxy import Proxy, find_program
 from agent.gateway.rendering import CONFIG, KEEP_IDLE
 from agent.gateway.settings import parse_gateway
@@ -258,14 +258,40 @@ def test_a_taken_port_is_named(gateway: GatewayHost) -> None:
 
 
 def test_an_address_that_is_not_the_hosts_is_one_error(gateway: GatewayHost) -> None:
-    with pytest.raises(HostError, match=r"the gateway does not start with these settings: .*192\.0\.2\.1"):
+    refused = pytest.raises(
+        HostError, match=r"the gateway cannot have the address 192\.0\.2\.1: Cannot assign"
+    )
+    with refused:
         gateway.deploy(address="192.0.2.1")
     assert not gateway.directory.gateway.exists()
     gateway.serve()
-    with pytest.raises(HostError, match=r"the gateway does not start with these settings: .*192\.0\.2\.1"):
+    pids = gateway.proxy.processes()
+    with refused:
         gateway.host.run("gateway", body={**gateway.settings, "address": "192.0.2.1"})
+    # The one that runs has not noticed.
+    assert gateway.proxy.processes() == pids
     assert gateway.infer().status == 200
     assert gateway.deploy()["state"] == "unchanged"
+
+
+def test_what_only_haproxy_finds_wrong_leaves_the_gateway_as_it_was(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lifecycle, "_require_address", lambda _: None)
+    refused = pytest.raises(
+        HostError, match=r"the gateway does not start with these settings: .*192\.0\.2\.1"
+    )
+    with refused:
+        gateway.deploy(address="192.0.2.1")
+    assert not gateway.directory.gateway.exists()
+    gateway.serve()
+    with refused:
+        gateway.host.run("gateway", body={**gateway.settings, "address": "192.0.2.1"})
+    # HAProxy 2.4 lets go of its ports while it tries.
+    eventually(lambda: answers(gateway))
+    assert gateway.infer().status == 200
+    assert gateway.deploy()["state"] == "unchanged"
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_comes_back_after_its_end(gateway: GatewayHost) -> None:

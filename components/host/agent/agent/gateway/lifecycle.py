@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import time
 from typing import Any, Dict, Iterator, Optional
 
@@ -71,6 +72,7 @@ def _apply(directory: HostDirectory, program: str, settings: GatewaySettings, re
     if runs and former == rendered.digest and proxy.serving() == former and is_whole(directory, former):
         ensure_supervisor(directory, GATEWAY)
         return "unchanged"
+    _require_address(settings.address)
     _write(directory, program, rendered)
     ports = settings.ports._asdict()
     require_ports(
@@ -86,6 +88,22 @@ def _apply(directory: HostDirectory, program: str, settings: GatewaySettings, re
     for folder in other_folders(directory, rendered.digest):
         shutil.rmtree(folder, ignore_errors=True)
     return "reloaded" if runs else "started"
+
+
+def _require_address(address: str) -> None:
+    """Asks the system itself. HAProxy would let those that run go off their ports while it tries.
+
+    :raises HostError: if the host does not have the address
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        raise HostError(
+            f"the gateway cannot have the address {address}: {error.strerror or error}",
+            "set server.address to an address of the host, or to 0.0.0.0 for all of them",
+        ) from None
 
 
 def _write(directory: HostDirectory, program: str, rendered: Rendered) -> None:
@@ -114,10 +132,13 @@ def _write(directory: HostDirectory, program: str, rendered: Rendered) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _take(directory: HostDirectory, proxy: Optional[Proxy], digest: str) -> Optional[str]:
+def _take(
+    directory: HostDirectory, proxy: Optional[Proxy], digest: str, *, heed: bool = True
+) -> Optional[str]:
     """Lets the gateway run with the configuration that is linked, and waits for it.
 
     :param proxy: the one that runs with another configuration; None without one
+    :param heed: whether what HAProxy complains of counts. It may still be about the configuration of before.
     :returns: what is wrong; None if it answers
     """
     log = log_of(directory)
@@ -131,7 +152,7 @@ def _take(directory: HostDirectory, proxy: Optional[Proxy], digest: str) -> Opti
     asked = proxy or Proxy(directory)
     end = time.monotonic() + _START_SECONDS
     while asked.serving() != digest:
-        problem = complaints(log.since(mark))
+        problem = complaints(log.since(mark)) if heed else ""
         if problem:
             return problem
         if read_supervisor(directory, GATEWAY) is None:
@@ -150,7 +171,7 @@ def _go_back(directory: HostDirectory, proxy: Optional[Proxy], former: Optional[
             (directory.gateway / "current").unlink()
         return
     point_link(directory.gateway / "current", folder_of(directory, former).name)
-    if _take(directory, proxy, former) is not None:
+    if _take(directory, proxy, former, heed=False) is not None:
         progress("warning: the gateway does not run with its former settings, either")
 
 
