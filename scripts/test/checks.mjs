@@ -113,8 +113,10 @@ function compiled() {
   return [
     { ...native("native core", "native/xsched/tests/run.sh", "plain"), fast: true },
     { ...native("TensorRT backend", "native/tensorrt_backend/tests/run.sh", "plain"), fast: true },
+    { ...native("Triton hooks", "native/triton_hooks/tests/run.sh", "plain"), fast: true },
     native("native core, sanitizers", "native/xsched/tests/run.sh", "thread", "address"),
     native("TensorRT backend, sanitizers", "native/tensorrt_backend/tests/run.sh", "thread", "address"),
+    native("Triton hooks, sanitizers", "native/triton_hooks/tests/run.sh", "thread", "address"),
     native("native core, compilers", "native/xsched/tests/compilers.sh"),
     ...goModulesWithTests().map((folder) => ({
       title: `go test ${folder}`,

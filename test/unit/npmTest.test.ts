@@ -64,6 +64,7 @@ describe("npm test", () => {
        for n in 1 2 3 4 5; do echo "sanitizer $n"; sleep 0.2; done\n`,
     );
     write("native/xsched/tests/compilers.sh", "echo every compiler\n");
+    write("native/triton_hooks/tests/run.sh", "echo the hooks\n");
     write("scripts/lint/python.sh", 'for n in 1 2 3 4 5; do echo "python $n"; sleep 0.2; done\n');
     // The processes of a check are of many kinds. If they were left, they would end a minute later.
     write(

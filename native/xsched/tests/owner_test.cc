@@ -497,16 +497,28 @@ TEST_F(OwnerTest, SynchronisationOfADefaultStreamMakesItsQueueIdle)
 TEST_F(OwnerTest, SmallCopiesInDefaultStreamsAreWaitedFor)
 {
   std::vector<char> memory(100);
-  const TestOwner owner("owner/0", 100);
   for (const Where where : {Where::kLegacy, Where::kPerThread}) {
-    const WorksFor work(owner);
-    const Worker place(where);
+    const TestOwner high("high/0", 100);
+    const TestOwner low("low/0", -100);
     simulated::Hold(true);
-    ASSERT_EQ(cuMemcpyHtoDAsync_v2(0, memory.data(), 100, place.Get()), 0);
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    EXPECT_TRUE(TheOne("owner/0").ready);
+    {
+      const WorksFor work(high);
+      const Worker place(where);
+      ASSERT_EQ(cuMemcpyHtoDAsync_v2(0, memory.data(), 100, place.Get()), 0);
+    }
+    std::thread other = InContext([&] {
+      const WorksFor other_work(low);
+      EXPECT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+    });
+    while (Named("low/0").empty()) {
+      std::this_thread::yield();
+    }
+    AwaitBlocked("low/0");
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(TheOne("low/0").stats.launches, 0);
     simulated::Hold(false);
-    AwaitIdle("owner/0");
+    other.join();
+    ASSERT_EQ(cuCtxSynchronize(), 0);
   }
 }
 

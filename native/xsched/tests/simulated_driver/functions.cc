@@ -84,10 +84,28 @@ cuInit(unsigned int)
   return result == nullptr ? kCudaSuccess : atoi(result);
 }
 
+// SIMULATED_VERSION: what it says in place of a version of today. CUDA's real
+// runtime leaves a driver alone that is older than itself.
 DRIVER
 cuDriverGetVersion(int* version)
 {
-  *version = 13000;
+  const char* given = getenv("SIMULATED_VERSION");
+  *version = given == nullptr ? 13000 : atoi(given);
+  return kCudaSuccess;
+}
+
+// These two are what Triton itself asks.
+DRIVER
+cuGetErrorString(CUresult, const char** text)
+{
+  *text = "a simulated error";
+  return kCudaSuccess;
+}
+
+DRIVER
+cuMemGetAllocationGranularity(size_t* bytes, const void*, int)
+{
+  *bytes = 2 << 20;
   return kCudaSuccess;
 }
 

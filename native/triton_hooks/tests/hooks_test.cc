@@ -1,0 +1,421 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Triton's core, as far as it calls backends, with the hooks before it.
+
+#include <dlfcn.h>
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fixture.h"
+#include "preempt/scheduler.h"
+#include "stand_in_triton.h"
+
+namespace {
+
+using stand_in::Backend;
+using stand_in::Config;
+using stand_in::Instance;
+using stand_in::Parameter;
+using xsched::QueueReport;
+using xsched::Scheduler;
+
+const std::string kWork =
+    Parameter("kernels", "3") + "," + Parameter("microseconds", "1");
+
+std::string
+ConfigOf(const std::string& priority)
+{
+  return Config(kWork + "," + Parameter("xsched_priority", priority));
+}
+
+class HooksTest : public DriverTest {
+ protected:
+  void SetUp() override
+  {
+    DriverTest::SetUp();
+    unsetenv("XSCHED_REQUIRED");
+    stand_in::TakeLog();
+  }
+
+  void TearDown() override
+  {
+    stand_in::Fail("");
+    EXPECT_EQ(XOwnerCurrent(), XOwnerHandle{0});
+    EXPECT_EQ(stand_in::LiveObjects(), 0);
+    EXPECT_TRUE(Scheduler::Get().ReportAll().empty());
+    DriverTest::TearDown();
+  }
+
+  // The queues, as "name priority launches", in the order of their ids.
+  static std::vector<std::string> Queues()
+  {
+    std::vector<std::string> queues;
+    for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+      queues.push_back(
+          queue.name + " " + std::to_string(queue.stats.priority) + " " +
+          std::to_string(queue.stats.launches));
+    }
+    return queues;
+  }
+
+  const Backend one_stream_{ONE_STREAM};
+  const Backend default_stream_{DEFAULT_STREAM};
+  const Backend threads_{THREADS};
+};
+
+using Lines = std::vector<std::string>;
+
+TEST_F(HooksTest, StreamOfAnInstanceHasItsNameAndPriority)
+{
+  Instance chat(one_stream_, "chat", ConfigOf("40"));
+  EXPECT_EQ(chat.Problem(), "");
+  EXPECT_EQ(Queues(), Lines{"chat/chat_0_0 40 0"});
+  EXPECT_GE(chat.Execute(), 0);
+  EXPECT_EQ(Queues(), Lines{"chat/chat_0_0 40 3"});
+  EXPECT_EQ(
+      stand_in::TakeLog(), Lines{"0: XSched schedules instance chat_0_0 as "
+                                 "'chat/chat_0_0' with priority 40"});
+}
+
+TEST_F(HooksTest, WorkInTheDefaultStreamIsTheInstances)
+{
+  Instance batch(default_stream_, "batch", ConfigOf("-100"));
+  EXPECT_EQ(Queues(), Lines{});
+  EXPECT_GE(batch.Execute(), 0);
+  EXPECT_GE(batch.Execute(), 0);
+  EXPECT_EQ(Queues(), Lines{"batch/batch_0_0 -100 6"});
+}
+
+TEST_F(HooksTest, ThreadsThatABackendStartsWorkForTheirInstance)
+{
+  Instance pool(threads_, "pool", ConfigOf("max"));
+  EXPECT_EQ(Queues(), (Lines{"pool/pool_0_0 255 0", "pool/pool_0_0 255 0"}));
+  EXPECT_GE(pool.Execute(), 0);
+  EXPECT_EQ(
+      Queues(), (Lines{
+                    "pool/pool_0_0 255 3", "pool/pool_0_0 255 3",
+                    "pool/pool_0_0 255 3"}));
+}
+
+TEST_F(HooksTest, OneThreadMayExecuteAllInstances)
+{
+  Instance chat(one_stream_, "chat", ConfigOf("40"));
+  Instance batch(default_stream_, "batch", ConfigOf("-100"));
+  Instance other(default_stream_, "other", ConfigOf("7"));
+  for (int round = 0; round < 3; ++round) {
+    chat.Execute();
+    batch.Execute();
+    other.Execute();
+  }
+  EXPECT_EQ(
+      Queues(), (Lines{
+                    "chat/chat_0_0 40 9", "batch/batch_0_0 -100 9",
+                    "other/other_0_0 7 9"}));
+}
+
+TEST_F(HooksTest, PriorityIsTheParameterElseTritons)
+{
+  const struct {
+    std::string config;
+    int priority;
+  } kCases[] = {
+      {Config(kWork), 0},
+      {Config(kWork, "MAX"), 255},
+      {Config(kWork, "MIN"), -255},
+      {Config(kWork + "," + Parameter("xsched_priority", "3"), "MAX"), 3},
+      {Config(kWork + "," + Parameter("xsched_priority", "default"), "MIN"), 0},
+      {R"({"parameters":{)" + kWork + "}}", 0},
+  };
+  for (const auto& each : kCases) {
+    const Instance instance(one_stream_, "m", each.config);
+    EXPECT_EQ(instance.Problem(), "");
+    EXPECT_EQ(
+        Queues(), Lines{"m/m_0_0 " + std::to_string(each.priority) + " 0"})
+        << each.config;
+  }
+}
+
+TEST_F(HooksTest, ABadPriorityFailsTheLoadAndTheBackendIsNotAsked)
+{
+  const Instance instance(one_stream_, "m", ConfigOf("urgent"));
+  EXPECT_EQ(
+      instance.Problem(),
+      "3: model parameter 'xsched_priority' is 'urgent', but must be an "
+      "integer from -255 to 255, 'max', 'default' or 'min'");
+  EXPECT_EQ(instance.state, nullptr);
+  EXPECT_EQ(Queues(), Lines{});
+}
+
+TEST_F(HooksTest, NothingIsLeftOfAnInstanceThatCannotBeInitialized)
+{
+  for (int i = 0; i < 3; ++i) {
+    const Instance instance(
+        one_stream_, "m", Config(kWork + "," + Parameter("fail", "yes")));
+    EXPECT_EQ(instance.Problem(), "1: failed as it was told");
+    // The stream that it leaves behind is not the scheduler's any more, once
+    // Triton has finalized the instance.
+    EXPECT_EQ(Queues(), Lines{"m/m_0_0 0 0"});
+  }
+  EXPECT_EQ(Queues(), Lines{});
+}
+
+TEST_F(HooksTest, FaultsOfTheHooksLeaveTheModelUnscheduled)
+{
+  for (const char* function :
+       {"TRITONBACKEND_ModelInstanceModel", "TRITONBACKEND_ModelInstanceName",
+        "TRITONBACKEND_ModelName", "TRITONBACKEND_ModelInstanceKind"}) {
+    stand_in::Fail(function);
+    stand_in::TakeLog();
+    // A backend that does not need these functions by itself.
+    const Backend backend(ONLY_EXECUTE);
+    Instance instance(backend, "m", ConfigOf("40"));
+    EXPECT_EQ(instance.Problem(), "") << function;
+    EXPECT_EQ(instance.Execute(), -1);
+    const Lines log = stand_in::TakeLog();
+    ASSERT_FALSE(log.empty());
+    EXPECT_NE(
+        log.back().find(
+            std::string(function) +
+            " failed (XSCHED_REQUIRED is not ON: the model runs "
+            "unscheduled)"),
+        std::string::npos)
+        << log.back();
+    setenv("XSCHED_REQUIRED", "ON", 1);
+    const Instance refused(backend, "m", ConfigOf("40"));
+    EXPECT_EQ(refused.Problem().substr(0, 3), "4: ") << refused.Problem();
+    EXPECT_NE(
+        refused.Problem().find(
+            "(XSCHED_REQUIRED=ON: the model is not loaded unscheduled)"),
+        std::string::npos);
+    unsetenv("XSCHED_REQUIRED");
+  }
+}
+
+TEST_F(HooksTest, AnAnswerThatIsNotUnderstoodLeavesTheModelUnscheduled)
+{
+  const Backend backend(ONLY_EXECUTE);
+  for (const char* config : {"", "{", R"({"optimization":{"priority":"X"}})"}) {
+    const Instance instance(backend, "m", config);
+    EXPECT_EQ(instance.Problem(), "") << config;
+    EXPECT_NE(
+        stand_in::TakeLog().back().find("the model runs unscheduled"),
+        std::string::npos)
+        << config;
+  }
+}
+
+TEST_F(HooksTest, TheLogMayFail)
+{
+  stand_in::Fail("TRITONSERVER_LogMessage");
+  const Instance instance(one_stream_, "m", ConfigOf("1"));
+  EXPECT_EQ(instance.Problem(), "");
+}
+
+TEST_F(HooksTest, WhatIsRequiredMustBeSaidProperly)
+{
+  setenv("XSCHED_REQUIRED", "maybe", 1);
+  const Instance instance(one_stream_, "m", ConfigOf("1"));
+  EXPECT_EQ(
+      instance.Problem(),
+      "3: environment variable XSCHED_REQUIRED is 'maybe', but must be ON or "
+      "OFF");
+  unsetenv("XSCHED_REQUIRED");
+}
+
+// Triton requires only one of the functions.
+TEST_F(HooksTest, ABackendNeedNotHaveAllFunctions)
+{
+  const Backend backend(ONLY_EXECUTE);
+  for (int round = 0; round < 100; ++round) {
+    Instance instance(backend, "m", ConfigOf("40"), stand_in::kGpu);
+    EXPECT_EQ(instance.Problem(), "");
+    EXPECT_EQ(instance.Execute(), -1);
+  }
+  // Its owners are gone, too: there is room for as many as there may be.
+  std::vector<XOwnerHandle> owners;
+  XOwnerHandle owner = 0;
+  while (XOwnerCreate(&owner, "", 0) == kXSchedSuccess) {
+    owners.push_back(owner);
+  }
+  EXPECT_EQ(owners.size(), 16384U);
+  {
+    Instance instance(backend, "m", ConfigOf("40"));
+    EXPECT_EQ(instance.Problem(), "");
+    EXPECT_NE(
+        stand_in::TakeLog().back().find("no place for another instance"),
+        std::string::npos);
+    EXPECT_EQ(instance.Execute(), -1);
+  }
+  for (const XOwnerHandle each : owners) {
+    EXPECT_EQ(XOwnerDestroy(each), kXSchedSuccess);
+  }
+}
+
+TEST_F(HooksTest, AnInstanceThatTheHooksDoNotKnowIsExecuted)
+{
+  Instance chat(one_stream_, "chat", ConfigOf("40"));
+  const Backend unused(ONE_STREAM);
+  Instance unknown(unused, "unknown", ConfigOf("40"));
+  // As if it had not been initialized.
+  one_stream_.finalize(unknown.Handle());
+  unknown.state = chat.state;
+  EXPECT_GE(unknown.Execute(), 0);
+  unknown.state = nullptr;
+  EXPECT_EQ(Queues(), Lines{"chat/chat_0_0 40 3"});
+}
+
+// --- the functions that the library stands in front of ---------------------------
+
+TEST_F(HooksTest, OtherSymbolsAreFoundAsEver)
+{
+  // The caller's library decides what comes next.
+  EXPECT_EQ(dlsym(RTLD_NEXT, "no_such_symbol"), nullptr);
+  const char* const error = dlerror();
+  ASSERT_NE(error, nullptr);
+  EXPECT_NE(std::string(error).find("no_such_symbol"), std::string::npos);
+  EXPECT_EQ(
+      dlsym(RTLD_DEFAULT, "TRITONBACKEND_ModelInstanceName"),
+      dlsym(RTLD_DEFAULT, "TRITONBACKEND_ModelInstanceName"));
+  EXPECT_NE(dlsym(RTLD_DEFAULT, "TRITONBACKEND_ModelInstanceName"), nullptr);
+  EXPECT_EQ(dlsym(RTLD_DEFAULT, "Tcl_NoSuchFunction"), nullptr);
+  // Not a backend.
+  void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  EXPECT_EQ(dlsym(driver, "TRITONBACKEND_ModelInstanceExecute"), nullptr);
+  EXPECT_NE(dlerror(), nullptr);
+  EXPECT_EQ(dlsym(driver, "TRITONBACKEND_ModelInstanceInitialize"), nullptr);
+  EXPECT_NE(dlerror(), nullptr);
+  dlclose(driver);
+  // A backend's other functions are its own.
+  EXPECT_EQ(
+      dlsym(one_stream_.library, "TRITONBACKEND_ModelInstanceReady"), nullptr);
+  EXPECT_NE(dlerror(), nullptr);
+}
+
+// The next after the library that asks, not after the hooks.
+TEST_F(HooksTest, NextMeansAfterTheCallersLibrary)
+{
+  const auto next = reinterpret_cast<const char* (*)()>(
+      dlsym(dlopen(ASKS_FOR_NEXT, RTLD_NOW), "next_of_asker"));
+  ASSERT_NE(next, nullptr);
+  EXPECT_STREQ(next(), "of the library behind the asker");
+}
+
+TEST_F(HooksTest, BackendsMayComeAndGoWithoutEnd)
+{
+  namespace fs = std::filesystem;
+  const fs::path folder =
+      fs::temp_directory_path() / ("hooks-" + std::to_string(getpid()));
+  fs::create_directory(folder);
+  const auto copy = [&](int number) {
+    const fs::path path = folder / (std::to_string(number) + ".so");
+    fs::copy_file(ONLY_EXECUTE, path);
+    return path.string();
+  };
+  std::vector<std::unique_ptr<Backend>> backends;
+  const auto works = [&](const Backend& backend) {
+    Instance instance(backend, "m", ConfigOf("40"));
+    return instance.Problem().empty() && instance.Execute() == -1;
+  };
+  // Three are there already, and those of earlier tests are not.
+  for (int number = 0; number < 1030; ++number) {
+    backends.push_back(std::make_unique<Backend>(copy(number)));
+    EXPECT_TRUE(works(*backends.back()));
+  }
+  std::set<void*> functions;
+  for (const auto& backend : backends) {
+    functions.insert(reinterpret_cast<void*>(backend->execute));
+  }
+  EXPECT_EQ(functions.size(), backends.size());
+  // The last ones are called directly.
+  EXPECT_NE(
+      stand_in::TakeLog().back().find(" run unscheduled"), std::string::npos);
+  backends.resize(500);
+  for (int number = 2000; number < 2500; ++number) {
+    backends.push_back(std::make_unique<Backend>(copy(number)));
+    EXPECT_TRUE(works(*backends.back()));
+    EXPECT_EQ(
+        stand_in::TakeLog().back(),
+        "0: XSched schedules instance m_0_0 as 'm/m_0_0' with priority 40");
+  }
+  backends.clear();
+  fs::remove_all(folder);
+}
+
+TEST_F(HooksTest, AThreadThatCannotBeStartedLeavesNothing)
+{
+  XOwnerHandle owner = 0;
+  ASSERT_EQ(XOwnerCreate(&owner, "owner", 0), kXSchedSuccess);
+  XOwnerExchange(owner);
+  pthread_attr_t attributes;
+  ASSERT_EQ(pthread_attr_init(&attributes), 0);
+  ASSERT_EQ(pthread_attr_setstacksize(&attributes, size_t{1} << 46), 0);
+  pthread_t thread;
+  EXPECT_NE(
+      pthread_create(
+          &thread, &attributes, [](void*) -> void* { return nullptr; },
+          nullptr),
+      0);
+  EXPECT_EQ(pthread_attr_destroy(&attributes), 0);
+  // One that can has the owner, its argument and its result.
+  XOwnerHandle seen = 0;
+  ASSERT_EQ(
+      pthread_create(
+          &thread, nullptr,
+          [](void* argument) -> void* {
+            *static_cast<XOwnerHandle*>(argument) = XOwnerCurrent();
+            return argument;
+          },
+          &seen),
+      0);
+  void* result = nullptr;
+  ASSERT_EQ(pthread_join(thread, &result), 0);
+  EXPECT_EQ(seen, owner);
+  EXPECT_EQ(result, &seen);
+  XOwnerExchange(0);
+  std::thread([&] { seen = XOwnerCurrent(); }).join();
+  EXPECT_EQ(seen, XOwnerHandle{0});
+  EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+}
+
+TEST_F(HooksTest, ModelsAreExecutedWhileOthersComeAndGo)
+{
+  Instance chat(one_stream_, "chat", ConfigOf("40"));
+  Instance batch(default_stream_, "batch", ConfigOf("-100"));
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (Instance* instance : {&chat, &batch}) {
+    threads.push_back(InContext([&stop, instance] {
+      while (!stop.load()) {
+        EXPECT_GE(instance->Execute(), 0);
+      }
+    }));
+  }
+  threads.push_back(InContext([&] {
+    for (int round = 0; round < 50; ++round) {
+      Instance other(threads_, "other", ConfigOf("7"));
+      EXPECT_GE(other.Execute(), 0);
+    }
+  }));
+  for (int round = 0; round < 50; ++round) {
+    Instance other(default_stream_, "another", ConfigOf("7"));
+    EXPECT_GE(other.Execute(), 0);
+  }
+  threads.back().join();
+  threads.pop_back();
+  stop.store(true);
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+}
+
+}  // namespace

@@ -1,0 +1,359 @@
+import * as assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { until } from "./machine";
+import { freePorts } from "./ports";
+import { linkTriton } from "./ready";
+import { TritonClient, underLoad } from "./triton";
+import { execute, requireSuccess } from "./workspace";
+
+const NATIVE = path.resolve(__dirname, "../../native");
+
+interface Model {
+  readonly backend: string;
+  readonly priority?: number | string;
+  readonly kernels?: number;
+  readonly microseconds?: number;
+  readonly instances?: number;
+  readonly fail?: boolean;
+}
+
+interface Queue {
+  readonly name: string;
+  readonly priority: number;
+  readonly launches: number;
+}
+
+const MODELS: Readonly<Record<string, Model>> = {
+  chat: { backend: "one_stream", priority: 200, kernels: 10, microseconds: 100 },
+  // In the default stream, as PyTorch's.
+  batch: { backend: "default_stream", priority: -100, kernels: 40, microseconds: 1000 },
+  // Streams of its threads, and their default streams.
+  pool: { backend: "threads", priority: "max", instances: 2 },
+  // Its backend is in its own folder.
+  own: { backend: "own", priority: 7 },
+  broken: { backend: "one_stream", priority: 9, fail: true },
+  wrong: { backend: "one_stream", priority: "urgent" },
+};
+
+const tensor = (name: string): string => `{ name: "${name}" data_type: TYPE_INT32 dims: [ 1 ] }`;
+
+function configOf(model: Model): string {
+  const { backend, priority, kernels = 3, microseconds = 10, instances = 1, fail = false } = model;
+  const parameters = { kernels, microseconds, xsched_priority: priority, fail: fail ? "yes" : undefined };
+  return [
+    `backend: "${backend}"`,
+    `input [ ${tensor("INPUT")} ]`,
+    `output [ ${tensor("OUTPUT")} ]`,
+    `instance_group [ { kind: KIND_CPU count: ${instances} } ]`,
+    ...Object.entries(parameters)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => `parameters { key: "${key}" value { string_value: "${value}" } }`),
+  ].join("\n");
+}
+
+const step = (model: string, input: string, output: string): string =>
+  `step { model_name: "${model}" model_version: -1
+    input_map { key: "INPUT" value: "${input}" } output_map { key: "OUTPUT" value: "${output}" } }`;
+
+const ENSEMBLE = `
+platform: "ensemble"
+input [ ${tensor("INPUT")} ]
+output [ ${tensor("OUTPUT")} ]
+ensemble_scheduling { ${step("chat", "INPUT", "between")} ${step("own", "between", "OUTPUT")} }
+`;
+
+/** A Triton whose driver is simulated, with the hooks or without. */
+class Server {
+  public readonly http: TritonClient;
+  private readonly process: ChildProcess;
+  private readonly ended: Promise<number | null>;
+  private readonly control: string;
+  private log = "";
+
+  public constructor(
+    folder: string,
+    private readonly xsched: string,
+    driver: string,
+    ports: readonly number[],
+    hooked: boolean,
+  ) {
+    const runtime = path.join(folder, "host/runtime");
+    const triton = path.join(
+      runtime,
+      fs.readdirSync(runtime).find((name) => name.startsWith("triton-")) ?? "",
+    );
+    this.control = path.join(folder, hooked ? "control" : "other-control");
+    const [http, grpc, metrics] = ports;
+    this.process = spawn(
+      path.join(triton, "tritonserver/bin/tritonserver"),
+      [
+        `--model-repository=${path.join(folder, "models")}`,
+        `--backend-directory=${path.join(folder, "backends")}`,
+        ...["--model-control-mode=explicit", "--exit-timeout-secs=10"],
+        ...[`--http-port=${http}`, `--grpc-port=${grpc}`, `--metrics-port=${metrics}`],
+        ...["--http-address=127.0.0.1", "--grpc-address=127.0.0.1"],
+      ],
+      {
+        env: {
+          ...process.env,
+          ...(hooked ? { LD_PRELOAD: path.join(xsched, "lib/libxsched_triton_hooks.so") } : {}),
+          LD_LIBRARY_PATH: path.join(xsched, "lib"),
+          SIMULATED_VERSION: "10000", // Triton itself leaves the driver alone.
+          XSCHED_CONTROL_DIR: this.control,
+          XSCHED_CUDA_LIB: driver,
+          XSCHED_REQUIRED: "ON",
+        },
+        stdio: ["ignore", "pipe", "pipe"],
+      },
+    );
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.on("data", (text: Buffer) => (this.log += text.toString()));
+    }
+    this.ended = new Promise((resolve) => this.process.once("close", resolve));
+    this.http = new TritonClient(http!, true, 60);
+  }
+
+  public get said(): string {
+    return this.log;
+  }
+
+  public async start(...models: readonly string[]): Promise<void> {
+    await until(30, async () => {
+      assert.equal(this.process.exitCode, null, this.log);
+      try {
+        return (await this.http.request("GET", "/v2/health/live")).status === 200;
+      } catch {
+        return false;
+      }
+    });
+    for (const model of models) assert.equal((await this.load(model)).status, 200, this.log);
+  }
+
+  public async load(model: string): Promise<{ status: number; body: string }> {
+    return this.http.request("POST", `/v2/repository/models/${model}/load`);
+  }
+
+  public async unload(model: string): Promise<void> {
+    const { status, body } = await this.http.request("POST", `/v2/repository/models/${model}/unload`);
+    assert.equal(status, 200, body);
+    await until(10, async () => !(await this.http.isReady(model)));
+  }
+
+  /** How many microseconds the model's work took. */
+  public async infer(model: string): Promise<number> {
+    const { status, body } = await this.http.infer(model, await this.http.exampleRequest(model));
+    assert.equal(status, 200, body);
+    const { outputs } = JSON.parse(body) as { outputs: { data: number[] }[] };
+    return outputs[0]!.data[0]!;
+  }
+
+  public async ctl(...words: readonly string[]): Promise<string> {
+    const program = path.join(this.xsched, "bin/xsched-ctl");
+    const { code, output } = await execute(
+      "env",
+      [`XSCHED_CONTROL_DIR=${this.control}`, program, ...words],
+      "/",
+    );
+    requireSuccess({ code, output });
+    return output;
+  }
+
+  /** The queues, as "name priority", sorted. */
+  public async queues(): Promise<string[]> {
+    const { queues } = JSON.parse(await this.ctl("stats", "--json")) as { queues: Queue[] };
+    return queues.map(({ name, priority }) => `${name} ${priority}`).sort();
+  }
+
+  /** Of the process, from its status in /proc. */
+  public figure(name: string): number {
+    const status = fs.readFileSync(`/proc/${this.process.pid}/status`, "utf8");
+    return Number(new RegExp(`^${name}:\\s*(\\d+)`, "m").exec(status)?.[1]);
+  }
+
+  public async stop(): Promise<number | null> {
+    this.http.close();
+    this.process.kill("SIGTERM");
+    return this.ended;
+  }
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+
+const EXPECTED = [
+  "batch/batch_0_0 -100",
+  "chat/chat_0_0 200",
+  "own/own_0_0 7",
+  ...["pool/pool_0_0 255", "pool/pool_0_0 255", "pool/pool_0_0 255"],
+  ...["pool/pool_0_1 255", "pool/pool_0_1 255", "pool/pool_0_1 255"],
+];
+
+describe("a real Triton with the hooks, on a simulated driver", () => {
+  let folder: string;
+  let server: Server;
+  const options = { xsched: "", driver: "" };
+
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-hooks-"));
+    options.xsched = path.join(folder, "xsched");
+    const { code, output } = await execute("bash", [path.join(NATIVE, "package.sh"), options.xsched], folder);
+    requireSuccess({ code, output });
+    options.driver = output.trim();
+    const backends = path.join(folder, "backends");
+    requireSuccess(
+      await execute("bash", [path.join(NATIVE, "triton_hooks/tests/backends.sh"), backends], folder),
+    );
+    await linkTriton(path.join(folder, "host"));
+    const repository = {
+      ...Object.fromEntries(Object.entries(MODELS).map(([k, v]) => [k, configOf(v)])),
+      both: ENSEMBLE,
+    };
+    for (const [name, config] of Object.entries(repository)) {
+      fs.mkdirSync(path.join(folder, "models", name, "1"), { recursive: true });
+      fs.writeFileSync(path.join(folder, "models", name, "config.pbtxt"), `name: "${name}"\n${config}\n`);
+    }
+    fs.copyFileSync(
+      path.join(backends, "one_stream/libtriton_one_stream.so"),
+      path.join(folder, "models/own/libtriton_own.so"),
+    );
+    server = new Server(folder, options.xsched, options.driver, await freePorts(3), true);
+    await server.start("chat", "batch", "pool", "own", "both");
+  });
+
+  after(async () => {
+    assert.equal(await server.stop(), 0, server.said);
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it("gives every stream of every backend, the default ones too, its model's name and priority", async () => {
+    // What is executed first decides which of the instances it is.
+    const work = ["batch", "chat", "own", ...Array<string>(10).fill("pool")];
+    await until(30, async () => {
+      await Promise.all(work.map((model) => server.infer(model)));
+      return (await server.queues()).length === EXPECTED.length;
+    });
+    assert.deepEqual(await server.queues(), EXPECTED);
+    assert.match(await server.ctl("status"), /^scheduled +yes$/m);
+    for (const backend of ["one_stream", "default_stream", "threads", "own"]) {
+      assert.match(
+        server.said,
+        new RegExp(`XSched schedules the models of the backend .*/libtriton_${backend}.so`),
+      );
+    }
+    assert.match(server.said, /XSched schedules instance chat_0_0 as 'chat\/chat_0_0' with priority 200/);
+  });
+
+  it("lets a high model preempt one that works in the default stream", async () => {
+    const { result, reports } = await underLoad(server.http, ["batch"], 20, async () => {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const took: number[] = [];
+      for (let i = 0; i < 40; i++) took.push(await server.infer("chat"));
+      return took;
+    });
+    assert.deepEqual(reports.get("batch")?.failures, []);
+    // 1 ms of work. Behind a request of the other it would take 40 ms.
+    assert.ok(median(result) < 6000, result.join());
+  });
+
+  it("runs an ensemble across backends, each step as its own model", async () => {
+    const launches = async (): Promise<Record<string, number>> => {
+      const { queues } = JSON.parse(await server.ctl("stats", "--json")) as { queues: Queue[] };
+      return Object.fromEntries(queues.map(({ name, launches: count }) => [name, count]));
+    };
+    const before = await launches();
+    await server.infer("both");
+    const after = await launches();
+    assert.equal(after["chat/chat_0_0"]! - before["chat/chat_0_0"]!, 10);
+    assert.equal(after["own/own_0_0"]! - before["own/own_0_0"]!, 3);
+  });
+
+  it("changes priorities at once, also of queues that a model does not have yet", async () => {
+    await server.ctl("priority", "pool", "-3");
+    await server.ctl("priority", "batch/batch_0_0", "11");
+    assert.deepEqual(
+      await server.queues(),
+      EXPECTED.map((queue) => queue.replace(/^(pool.*) 255/, "$1 -3").replace(/^(batch.*) -100/, "$1 11")),
+    );
+    await server.ctl("priority", "pool", "max");
+    await server.ctl("priority", "batch", "-100");
+    // Nothing has been executed since this load.
+    const reload = async (): Promise<void> => {
+      await server.unload("batch");
+      assert.equal((await server.load("batch")).status, 200);
+    };
+    await reload();
+    assert.ok(!(await server.queues()).some((queue) => queue.startsWith("batch/")));
+    await server.ctl("priority", "batch", "12");
+    await server.infer("batch");
+    assert.ok((await server.queues()).includes("batch/batch_0_0 12"));
+    await reload();
+    await server.infer("batch");
+    assert.deepEqual(await server.queues(), EXPECTED);
+  });
+
+  it("leaves nothing of a model that fails to load", async () => {
+    const broken = await server.load("broken");
+    assert.equal(broken.status, 400);
+    assert.match(broken.body, /failed as it was told/);
+    const wrong = await server.load("wrong");
+    assert.equal(wrong.status, 400);
+    assert.match(
+      wrong.body,
+      /model parameter 'xsched_priority' is 'urgent', but must be an integer from -255 to 255/,
+    );
+    assert.deepEqual(await server.queues(), EXPECTED);
+  });
+
+  it("leaves no queue, thread or memory behind in 200 reloads, and fails no request of others", async () => {
+    const reload = async (times: number): Promise<void> => {
+      for (let i = 0; i < times; i++) {
+        for (const model of ["own", "pool", "batch"]) {
+          await server.unload(model);
+          const { status, body } = await server.load(model);
+          assert.equal(status, 200, body);
+          if (model !== "batch" || i % 10 === 0) await server.infer(model);
+        }
+      }
+    };
+    await server.unload("both");
+    const { reports } = await underLoad(server.http, ["chat"], 50, async () => {
+      await reload(20);
+      const threads = server.figure("Threads");
+      const memory = server.figure("VmRSS");
+      await reload(180);
+      // The threads of instances that have just gone may still be ending.
+      await until(10, () => server.figure("Threads") <= threads + 2);
+      const grown = server.figure("VmRSS") - memory;
+      assert.ok(grown < 8192, `${grown} KiB more after 540 reloads`);
+    });
+    const report = reports.get("chat");
+    assert.deepEqual(report?.failures, []);
+    assert.ok(report.sent > 100);
+    await Promise.all(
+      Array<string>(10)
+        .fill("pool")
+        .map((model) => server.infer(model)),
+    );
+    await server.infer("batch");
+    assert.deepEqual(
+      (await server.queues()).filter((queue) => !queue.startsWith("pool/")),
+      EXPECTED.filter((queue) => !queue.startsWith("pool/")),
+    );
+    assert.ok((await server.queues()).length <= EXPECTED.length);
+  });
+
+  it("schedules nothing without the hooks", async () => {
+    const other = new Server(folder, options.xsched, options.driver, await freePorts(3), false);
+    try {
+      await other.start("chat", "batch");
+      await other.infer("chat");
+      await other.infer("batch");
+      assert.deepEqual(await other.queues(), []);
+    } finally {
+      assert.equal(await other.stop(), 0, other.said);
+    }
+  });
+});
