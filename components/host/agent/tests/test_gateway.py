@@ -7,16 +7,18 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Callable, Dict, Optional
+from typing import Callable, Dict, List, Optional
 
 import pytest
 from agent.errors import HostError
 from agent.gateway import lifecycle, proxy
 from agent.gateway.proxy import Proxy, find_program
+from agent.gateway.record import configured
 from agent.gateway.rendering import CONFIG, KEEP_IDLE
 from agent.gateway.settings import parse_gateway
 from agent.inspection import find_faults
 from agent.processes import command_line, executable, process_ids
+from agent.server.ports import listens
 from agent.units import SystemUnit, unit_name
 from free_ports import free_ports
 from gateway_host import GatewayHost, processes_end, token
@@ -272,6 +274,32 @@ def test_an_address_that_is_not_the_hosts_is_one_error(gateway: GatewayHost) -> 
     assert gateway.proxy.processes() == pids
     assert gateway.infer().status == 200
     assert gateway.deploy()["state"] == "unchanged"
+
+
+def test_new_rules_hold_for_each_connection_from_then_on(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.serve()
+    large = b"{}".ljust(2_000_000)
+    binary = {"Inference-Header-Content-Length": "2"}
+    assert gateway.infer(large, binary).status == 200
+    # HAProxy 2.4 does so: the new worker answers, and the former one still takes connections.
+    monkeypatch.setattr(Proxy, "serving", lambda _: configured(gateway.directory))
+    gateway.deploy(limits=gateway.limits(bodyMegabytes=1))
+    assert gateway.infer(large, binary).status == 413
+
+
+def test_a_former_worker_that_does_not_hear_is_told_again(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.serve()
+    (former,) = gateway.proxy.workers()
+    told: List[tuple[List[int], int]] = []
+    monkeypatch.setattr(lifecycle, "_HANDOVER_SECONDS", 0)
+    monkeypatch.setattr(lifecycle, "listens", lambda pid: not told if pid == former else listens(pid))
+    monkeypatch.setattr(lifecycle, "send_signal", lambda pids, number: told.append((pids, number)))
+    gateway.deploy(limits=gateway.limits(bodyMegabytes=1))
+    assert told == [([former], signal.SIGUSR1)]
 
 
 def test_what_only_haproxy_finds_wrong_leaves_the_gateway_as_it_was(

@@ -599,6 +599,30 @@ def test_a_model_that_has_lost_a_process_is_loaded_again(scene: Scene) -> None:
     assert "the model a has lost a process of its own, so it is loaded again" in scene.log
 
 
+def test_a_model_whose_process_ends_at_once_is_loaded_again_and_again(scene: Scene) -> None:
+    """As a client can make it, who sends the same again as soon as the model is back."""
+    scene.models("a")
+    scene.runtime.processes = {"a": 1}
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        yield from scene.after(10)
+        scene.runtime.processes = {}
+        yield from scene.until(lambda: scene.tried[1:] == ["a again"] * 3)
+
+    scene.play(steps())
+
+
+def test_a_model_that_does_not_get_its_process_back_is_loaded_ever_less_often() -> None:
+    processes = ModelProcesses()
+    model = Wanted("a", "1")
+    assert processes.look([model], {"a": 1}) == []
+    told = [look for look in range(1, 200) if processes.look([model], {})]
+    assert told == [2, 6, 14, 30, 62, 126, 190]
+    assert processes.look([model], {"a": 1}) == []
+    assert [processes.look([model], {}) for _ in range(2)] == [[], [model]]
+
+
 def test_a_model_that_is_loaded_by_somebody_has_not_lost_its_process(scene: Scene) -> None:
     scene.models("a", "b")
     scene.runtime.processes = {"a": 1, "b": 1}

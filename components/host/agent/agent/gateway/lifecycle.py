@@ -12,7 +12,8 @@ from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory, point_link, write_file
 from ..errors import HostError
-from ..server.ports import require_ports
+from ..processes import send_signal
+from ..server.ports import listens, require_ports
 from ..server.supervision import (
     GATEWAY,
     end_supervisor,
@@ -29,6 +30,8 @@ from .supervisor import log_of
 
 #: Seconds until a gateway answers with a new configuration.
 _START_SECONDS = 30
+#: Seconds that a former worker has to leave its ports.
+_HANDOVER_SECONDS = 2
 #: Seconds that requests in flight have to end, when the gateway goes.
 _GRACE_SECONDS = 2
 _LOOK = 0.02
@@ -147,20 +150,34 @@ def _take(
         # One that has tried in vain for long would wait before it tries again.
         end_supervisor(directory, GATEWAY)
     ensure_supervisor(directory, GATEWAY)
+    former = proxy.workers() if proxy is not None else []
     if proxy is not None:
         proxy.reload()
     asked = proxy or Proxy(directory)
     end = time.monotonic() + _START_SECONDS
-    while asked.serving() != digest:
+    serves: Optional[float] = None
+    told = False
+    while True:
+        now = time.monotonic()
+        if asked.serving() == digest:
+            serves = serves or now
+            # The new worker answers a moment before the former one, with the former rules, takes no more connections.
+            left = [pid for pid in former if listens(pid)]
+            if not left:
+                return None
+            others = [pid for pid in asked.workers() if pid not in former]
+            if not told and now - serves >= _HANDOVER_SECONDS and any(map(listens, others)):
+                # The master has told it, and HAProxy 2.4 sometimes does not hear.
+                told = True
+                send_signal(left, signal.SIGUSR1)
         problem = complaints(log.since(mark)) if heed else ""
         if problem:
             return problem
         if read_supervisor(directory, GATEWAY) is None:
             return "its supervisor has ended"
-        if time.monotonic() >= end:
+        if now >= end:
             return f"it does not answer; see {log.path}"
         time.sleep(_LOOK)
-    return None
 
 
 def _go_back(directory: HostDirectory, proxy: Optional[Proxy], former: Optional[str]) -> None:

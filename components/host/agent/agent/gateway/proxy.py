@@ -131,6 +131,10 @@ class Proxy:
             and process_start(pid) is not None
         ]
 
+    def workers(self) -> List[int]:
+        """Those of the master."""
+        return [pid for pid in self.processes() if pid != self._pid]
+
     def find(self) -> bool:
         """Takes over a master that runs already."""
         end = time.monotonic() + _REEXEC_SECONDS

@@ -16,13 +16,17 @@ class _Seen(NamedTuple):
     processes: int
     #: How many looks in a row have found fewer.
     missing: int
+    #: How many have to.
+    patience: int
 
 
 class ModelProcesses:
     """How many processes each model has, look by look."""
 
-    #: Looks that have to find fewer: a model that is just loaded anew may have fewer for a moment.
+    #: Looks that have to find fewer: a model that is just loaded anew may have fewer for a moment. Twice as many each
+    #: time that it does not come back with all of them.
     LOOKS = 2
+    MOST_LOOKS = 64
 
     def __init__(self) -> None:
         self._seen: Dict[str, _Seen] = {}
@@ -30,7 +34,7 @@ class ModelProcesses:
     def look(self, models: Iterable[Wanted], counts: Dict[str, int]) -> List[Wanted]:
         """
         :param counts: of the models that have some
-        :returns: the models that have lost a process; each is told once
+        :returns: the models that have lost a process
         """
         lost = []
         seen: Dict[str, _Seen] = {}
@@ -38,11 +42,14 @@ class ModelProcesses:
             count = counts.get(model.name, 0)
             before = self._seen.get(model.name)
             if before is None or before.digest != model.digest or count >= before.processes:
-                seen[model.name] = _Seen(model.digest, count, 0)
-            elif before.missing + 1 < self.LOOKS:
+                seen[model.name] = _Seen(model.digest, count, 0, self.LOOKS)
+            elif before.missing + 1 < before.patience:
                 seen[model.name] = before._replace(missing=before.missing + 1)
             else:
                 lost.append(model)
+                # Its process may end again before it was seen.
+                patience = min(before.patience * 2, self.MOST_LOOKS)
+                seen[model.name] = before._replace(missing=0, patience=patience)
         self._seen = seen
         return lost
 

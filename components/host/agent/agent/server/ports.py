@@ -1,5 +1,6 @@
 """Whether the server's ports are free, told from /proc/net, which every Linux has."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set
@@ -14,8 +15,8 @@ from .settings import Settings
 _SHOWN = 120
 
 
-def listening_inodes(port: int, tables: Optional[List[Path]] = None) -> Iterator[str]:
-    """The sockets that listen on a port."""
+def listening_inodes(port: Optional[int], tables: Optional[List[Path]] = None) -> Iterator[str]:
+    """The sockets that listen on a port, or on any."""
     for table in tables or [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]:
         try:
             lines = table.read_text("ascii").splitlines()[1:]
@@ -23,25 +24,32 @@ def listening_inodes(port: int, tables: Optional[List[Path]] = None) -> Iterator
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            if fields[3] == "0A" and port in (None, int(fields[1].rpartition(":")[2], 16)):
                 yield fields[9]
 
 
 def socket_holder(inode: str) -> Optional[int]:
     """A process that has a socket open, if we may see it."""
-    wanted = f"socket:[{inode}]"
-    for pid in process_ids():
-        try:
-            entries = list(Path(f"/proc/{pid}/fd").iterdir())
-        except OSError:
-            continue
-        for entry in entries:
-            try:
-                if os.readlink(entry) == wanted:
-                    return pid
-            except OSError:
-                continue
-    return None
+    return next((pid for pid in process_ids() if inode in sockets(pid)), None)
+
+
+def sockets(pid: int) -> Iterator[str]:
+    """The inodes of the sockets that a process has open, as far as we may see them."""
+    try:
+        entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        with contextlib.suppress(OSError):
+            kind, _, inode = os.readlink(entry).partition(":")
+            if kind == "socket":
+                yield inode.strip("[]")
+
+
+def listens(pid: int) -> bool:
+    """Whether a process takes connections of others."""
+    inodes = set(listening_inodes(None))
+    return any(inode in inodes for inode in sockets(pid))
 
 
 def describe_holder(pid: Optional[int]) -> str:
