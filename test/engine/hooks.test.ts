@@ -35,6 +35,7 @@ const MODELS: Readonly<Record<string, Model>> = {
   pool: { backend: "threads", priority: "max", instances: 2 },
   // Its backend is in its own folder.
   own: { backend: "own", priority: 7 },
+  python: { backend: "python", priority: 3 },
   broken: { backend: "one_stream", priority: 9, fail: true },
   wrong: { backend: "one_stream", priority: "urgent" },
 };
@@ -64,6 +65,16 @@ platform: "ensemble"
 input [ ${tensor("INPUT")} ]
 output [ ${tensor("OUTPUT")} ]
 ensemble_scheduling { ${step("chat", "INPUT", "between")} ${step("own", "between", "OUTPUT")} }
+`;
+
+/** Of the Python backend, which runs it in a process of its own. */
+const PYTHON = `
+import numpy, triton_python_backend_utils as triton
+
+class TritonPythonModel:
+    def execute(self, requests):
+        answer = triton.Tensor("OUTPUT", numpy.array([42], numpy.int32))
+        return [triton.InferenceResponse(output_tensors=[answer]) for _ in requests]
 `;
 
 /** A Triton whose driver is simulated, with the hooks or without. */
@@ -100,6 +111,7 @@ class Server {
       {
         env: {
           ...process.env,
+          PATH: `${path.join(triton, "python/bin")}:${process.env.PATH}`,
           ...(hooked ? { LD_PRELOAD: path.join(xsched, "lib/libxsched_triton_hooks.so") } : {}),
           LD_LIBRARY_PATH: path.join(xsched, "lib"),
           SIMULATED_VERSION: "10000", // Triton itself leaves the driver alone.
@@ -215,6 +227,12 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       fs.mkdirSync(path.join(folder, "models", name, "1"), { recursive: true });
       fs.writeFileSync(path.join(folder, "models", name, "config.pbtxt"), `name: "${name}"\n${config}\n`);
     }
+    fs.writeFileSync(path.join(folder, "models/python/1/model.py"), PYTHON);
+    const runtime = path.join(folder, "host/runtime");
+    fs.symlinkSync(
+      path.join(runtime, fs.readdirSync(runtime)[0]!, "tritonserver/backends/python"),
+      path.join(backends, "python"),
+    );
     fs.copyFileSync(
       path.join(backends, "one_stream/libtriton_one_stream.so"),
       path.join(folder, "models/own/libtriton_own.so"),
@@ -240,10 +258,13 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     for (const backend of ["one_stream", "default_stream", "threads", "own"]) {
       assert.match(
         server.said,
-        new RegExp(`XSched schedules the models of the backend .*/libtriton_${backend}.so`),
+        new RegExp(`XSched's hooks are in front of the backend .*/libtriton_${backend}.so`),
       );
     }
-    assert.match(server.said, /XSched schedules instance chat_0_0 as 'chat\/chat_0_0' with priority 200/);
+    assert.match(
+      server.said,
+      /XSched schedules the work of instance chat_0_0 in this process as 'chat\/chat_0_0', with priority 200/,
+    );
   });
 
   it("lets a high model preempt one that works in the default stream", async () => {
@@ -291,6 +312,13 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     assert.ok((await server.queues()).includes("batch/batch_0_0 12"));
     await reload();
     await server.infer("batch");
+    assert.deepEqual(await server.queues(), EXPECTED);
+  });
+
+  it("serves models of the Python backend, whose processes inherit its environment", async () => {
+    assert.equal((await server.load("python")).status, 200, server.said);
+    assert.equal(await server.infer("python"), 42);
+    await server.unload("python");
     assert.deepEqual(await server.queues(), EXPECTED);
   });
 

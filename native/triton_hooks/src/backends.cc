@@ -119,7 +119,7 @@ Backends::Answer(void* library, const char* name, const void* caller)
     backend.initialize.store(
         Find<InstanceFunction>(library, name), std::memory_order_relaxed);
     triton->Log(
-        kLogInfo, "XSched schedules the models of the backend " +
+        kLogInfo, "XSched's hooks are in front of the backend " +
                       PathOf(reinterpret_cast<void*>(execute)));
     return FunctionAt(xsched_hooks_initialize_functions, number);
   }

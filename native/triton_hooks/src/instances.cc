@@ -93,8 +93,9 @@ Judge(const TritonApi& triton, TRITONBACKEND_ModelInstance* instance)
     }
     if (problem.empty()) {
       triton.Log(
-          kLogInfo, "XSched schedules instance " + name + " as '" + queue +
-                        "' with priority " + std::to_string(priority));
+          kLogInfo, "XSched schedules the work of instance " + name +
+                        " in this process as '" + queue + "', with priority " +
+                        std::to_string(priority));
       return verdict;
     }
   }

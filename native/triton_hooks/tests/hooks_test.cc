@@ -83,8 +83,10 @@ TEST_F(HooksTest, StreamOfAnInstanceHasItsNameAndPriority)
   EXPECT_GE(chat.Execute(), 0);
   EXPECT_EQ(Queues(), Lines{"chat/chat_0_0 40 3"});
   EXPECT_EQ(
-      stand_in::TakeLog(), Lines{"0: XSched schedules instance chat_0_0 as "
-                                 "'chat/chat_0_0' with priority 40"});
+      stand_in::TakeLog(),
+      Lines{"0: XSched schedules the work of instance chat_0_0 in "
+            "this process as 'chat/chat_0_0', with "
+            "priority 40"});
 }
 
 TEST_F(HooksTest, WorkInTheDefaultStreamIsTheInstances)
@@ -345,7 +347,8 @@ TEST_F(HooksTest, BackendsMayComeAndGoWithoutEnd)
     EXPECT_TRUE(works(*backends.back()));
     EXPECT_EQ(
         stand_in::TakeLog().back(),
-        "0: XSched schedules instance m_0_0 as 'm/m_0_0' with priority 40");
+        "0: XSched schedules the work of instance m_0_0 in this process as "
+        "'m/m_0_0', with priority 40");
   }
   backends.clear();
   fs::remove_all(folder);

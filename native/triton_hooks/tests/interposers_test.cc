@@ -33,7 +33,8 @@ TEST(InterposersTest, BothAreAsked)
   EXPECT_EQ(instance.Problem(), "");
   EXPECT_EQ(
       stand_in::TakeLog().back(),
-      "0: XSched schedules instance m_0_0 as 'm/m_0_0' with priority 0");
+      "0: XSched schedules the work of instance m_0_0 in this process as "
+      "'m/m_0_0', with priority 0");
   XOwnerHandle owner = 0;
   ASSERT_EQ(XOwnerCreate(&owner, "owner", 0), kXSchedSuccess);
   XOwnerExchange(owner);

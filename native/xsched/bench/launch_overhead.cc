@@ -2,8 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Measures what a launch costs on the CPU: straight to the driver, through the
-// shim without any XQueue, into a lone XQueue, and into one that could be
-// preempted and is therefore counted. Runs on a GPU, or on the simulated driver,
+// shim without any XQueue, into a lone XQueue, into one that could be preempted
+// and is therefore counted, and into the default stream by a thread that has an
+// owner. Runs on a GPU, or on the simulated driver,
 // where the in-flight limit is so high that its slow events are left out.
 
 #include <dlfcn.h>
@@ -18,6 +19,7 @@
 #include "cuda/abi.h"
 #include "preempt/clock.h"
 #include "xsched/cuda/hal.h"
+#include "xsched/ext.h"
 #include "xsched/xsched.h"
 #if defined(SIMULATED_DRIVER)
 #include "simulated_driver/simulated_driver.h"
@@ -188,7 +190,7 @@ main()
   Check(driver != nullptr, "finding the driver");
   const Launch direct =
       reinterpret_cast<Launch>(dlsym(driver, "cuLaunchKernel"));
-  std::vector<double> driver_ns, shim_ns, queue_ns, counted_ns;
+  std::vector<double> driver_ns, shim_ns, queue_ns, counted_ns, default_ns;
   for (int repeat = 0; repeat < kRepeats; ++repeat) {
     const double base = NsPerLaunch(kernel, stream, direct);
     driver_ns.push_back(base);
@@ -204,10 +206,21 @@ main()
       NsPerLaunch(kernel, stream, &cuLaunchKernel);
       counted_ns.push_back(NsPerLaunch(kernel, stream, &cuLaunchKernel) - base);
     }
+    XOwnerHandle owner = 0;
+    Check(
+        XOwnerCreate(&owner, "owner", PRIORITY_DEFAULT) == kXSchedSuccess,
+        "XOwnerCreate");
+    const double default_base = NsPerLaunch(kernel, nullptr, direct);
+    XOwnerExchange(owner);
+    default_ns.push_back(
+        NsPerLaunch(kernel, nullptr, &cuLaunchKernel) - default_base);
+    XOwnerExchange(0);
+    Check(XOwnerDestroy(owner) == kXSchedSuccess, "XOwnerDestroy");
   }
   printf(
       "ns per launch: driver %.1f, shim %+.1f, lone queue %+.1f, counted queue "
-      "%+.1f\n",
-      Median(driver_ns), Median(shim_ns), Median(queue_ns), Median(counted_ns));
+      "%+.1f, an owner's default stream %+.1f\n",
+      Median(driver_ns), Median(shim_ns), Median(queue_ns), Median(counted_ns),
+      Median(default_ns));
   return 0;
 }

@@ -57,26 +57,19 @@ CurrentQueue(const Scheduler& scheduler)
              : nullptr;
 }
 
-// The queue of work in a stream without one, for a thread that has an owner.
-// Apart, so as not to slow down launches into streams that have one.
+// The queue of the calling thread's work in a stream without one. Apart, so as
+// not to slow down launches into streams that have one.
 __attribute__((noinline)) inline Queue*
-QueueOfOwner(const Scheduler& scheduler, CUstream stream)
+QueueOfThread(const Scheduler& scheduler, CUstream stream)
 {
   CUcontext context = nullptr;
   if (real::cuCtxGetCurrent(&context) != kCudaSuccess || context == nullptr) {
     return nullptr;
   }
-  // The default streams are the owner's. What a thread without an owner of its
-  // own does there, or anybody in a library's stream, goes with what the thread
-  // did before.
-  const bool is_default =
-      IsDefaultStream(stream) && Scheduler::ThreadHasOwnOwner();
-  Queue* queue = is_default ? scheduler.DefaultOfThread(Number(context))
-                            : scheduler.CurrentOfThread(Number(context));
-  if (queue == nullptr && !is_default) {
-    queue = scheduler.DefaultOfThread(Number(context));
-  }
-  return queue != nullptr ? queue : AdoptDefaultStreams(context);
+  bool adopts = false;
+  Queue* queue =
+      scheduler.OfThread(Number(context), IsDefaultStream(stream), &adopts);
+  return queue == nullptr && adopts ? AdoptDefaultStreams(context) : queue;
 }
 
 // The queue that work in a stream belongs to: the stream's own, or the one that
@@ -87,9 +80,7 @@ OwnerOf(const Scheduler& scheduler, CUstream stream)
 {
   Queue* queue =
       IsDefaultStream(stream) ? nullptr : scheduler.Find(Number(stream));
-  return queue != nullptr              ? queue
-         : Scheduler::ThreadHasOwner() ? QueueOfOwner(scheduler, stream)
-                                       : CurrentQueue(scheduler);
+  return queue != nullptr ? queue : QueueOfThread(scheduler, stream);
 }
 
 // Null if it has none, or if the work is being captured and so does not run.

@@ -2,14 +2,13 @@
 # Copyright 2026 the xsched-triton authors.
 # SPDX-License-Identifier: Apache-2.0
 #
-# Builds the libraries with every GCC (9 or later) and Clang that it finds, with
-# warnings as errors, and loads the results. Prints one line per compiler; the
-# plain tests' compiler has built them already.
+# Builds the core and the hooks for Triton with every GCC (9 or later) and Clang
+# that it finds, with warnings as errors, and loads the results. Prints one line
+# per compiler; the plain tests' compiler has built them already.
 #   usage: compilers.sh [COMPILER]... (instead of those on the PATH)
 set -euo pipefail
-core=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=native/run-tests.sh
-. "$core/../run-tests.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../../run-tests.sh"
 build_kind plain
 default=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$BUILDS/plain/CMakeCache.txt")
 default=$(realpath "$(command -v "$default")")
@@ -37,14 +36,17 @@ while IFS= read -r compiler; do
     *) [ "$("$compiler" -dumpversion | cut -d. -f1)" -ge 9 ] || continue ;;
   esac
   directory=$BUILDS/compiler-$(printf %s "$program" | sha256sum | cut -c 1-8)
-  shim=$directory/libshimcuda.so
+  shim=$directory/xsched/libshimcuda.so
   if [ "$program" = "$default" ]; then
     shim=$BUILDS/plain/xsched/libshimcuda.so
     : >"$directory.log"
   else
     rm -rf "$directory"
-    cmake -S "$core" -B "$directory" "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" \
-      >"$directory.log" 2>&1 && cmake --build "$directory" --parallel "$(nproc)" >>"$directory.log" 2>&1 || shim=
+    {
+      cmake -S "$NATIVE" -B "$directory" -DXSCHED_BUILD_TESTS=OFF \
+        "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" &&
+        cmake --build "$directory" --parallel "$(nproc)"
+    } >"$directory.log" 2>&1 || shim=
   fi
   if [ -n "$shim" ] &&
     python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1]).cuInit' "$shim" >>"$directory.log" 2>&1; then

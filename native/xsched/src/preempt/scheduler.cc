@@ -358,6 +358,30 @@ Scheduler::CurrentOfThread(uint64_t context) const
   return queue;
 }
 
+Queue*
+Scheduler::OfThread(
+    uint64_t context, bool in_default_stream, bool* adopts) const
+{
+  const Owner* owner = OwnerOfThread();
+  const Owner* const process = process_owner_.load(std::memory_order_acquire);
+  // The default streams are the owner's. What a thread without an owner of its
+  // own does there, or anybody in a library's stream, goes with what the thread
+  // did before.
+  const bool goes_along = owner == nullptr || !in_default_stream;
+  if (goes_along) {
+    if (Queue* queue = CurrentOfThread(context)) {
+      return queue;
+    }
+  }
+  if (Disabled() || (owner == nullptr && process == nullptr)) {
+    return nullptr;
+  }
+  *adopts = true;
+  return owner != nullptr
+             ? owner->DefaultQueue(context, OwnerHandleOfThread())
+             : process->DefaultQueue(context, Owners::HandleOf(*process));
+}
+
 bool
 Scheduler::ThreadHasOwnOwner()
 {

@@ -115,6 +115,9 @@ class XSCHED_INTERNAL Scheduler {
   Queue* Find(uint64_t stream) const;
   // The queue that the calling thread works for in this context, or null.
   Queue* CurrentOfThread(uint64_t context) const;
+  // The queue of the thread's work in a stream without one. If it is null,
+  // 'adopts' says whether it is to be made: MakeDefaultOfThread.
+  Queue* OfThread(uint64_t context, bool in_default_stream, bool* adopts) const;
   // The queue of the default streams of a context for the owner that the
   // calling thread works for; null if there is none.
   Queue* DefaultOfThread(uint64_t context) const;
