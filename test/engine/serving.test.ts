@@ -53,6 +53,7 @@ describe("the serving example", () => {
       "pip",
       "install",
       "--quiet",
+      "--require-hashes",
       "--requirement",
       path.join(SERVING, "requirements.txt"),
     ];

@@ -55,8 +55,9 @@ def aws_tools() -> Path:
     staging = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=cache))
     subprocess.run(
         [
-            *(python, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"),
-            *("--root-user-action=ignore", "--target", str(staging), "-r", str(REQUIREMENTS)),
+            *(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes"),
+            *("--disable-pip-version-check", "--root-user-action=ignore"),
+            *("--target", str(staging), "-r", str(REQUIREMENTS)),
         ],
         stdout=subprocess.DEVNULL,
         check=True,
