@@ -283,13 +283,13 @@ function runtimeImage(
   opts: pulumi.ComponentResourceOptions,
 ): TritonImage | undefined {
   if (runtime.kind === "process") return undefined;
-  const { image, build, registry } = runtime;
-  if (build === undefined) return new TritonImage(name, { image, registry }, opts);
-  const { repository = own?.repository, variant, base, builder } = build;
+  const { image, build, registry, signature, publicKey } = runtime;
+  if (build === undefined) return new TritonImage(name, { image, registry, publicKey }, opts);
+  const { repository = own?.repository, keepImages, ...options } = build;
   if (repository === undefined) throw new Error("a build without a repository passed the checks");
   return new TritonImage(
     name,
-    { build: { repository, variant, base, builder }, registry: own?.login ?? registry },
+    { build: { repository, ...options }, registry: own?.login ?? registry, signature },
     opts,
   );
 }
@@ -301,7 +301,7 @@ function containerArgs(
   own: EcrRepository | undefined,
 ): Partial<TritonServerArgs> {
   if (runtime.kind !== "container" || image === undefined) return {};
-  const { kind, image: named, build, registry, ...options } = runtime;
+  const { kind, image: named, build, registry, signature, publicKey, ...options } = runtime;
   return {
     image: image.reference,
     ...options,

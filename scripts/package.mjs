@@ -26,7 +26,9 @@ fs.cpSync(SOURCE, TARGET, {
   filter: (file) =>
     !/\/(node_modules|agent\/tests|__pycache__)$/.test(file) &&
     (fs.statSync(file).isDirectory() ||
-      /\.(sh|py|txt)$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(file)),
+      /\.(sh|py|txt)$|\/image\/[^/]*\.cjs$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(
+        file,
+      )),
 });
 // The sources of an image (components/image/buildContext.ts): the Dockerfile, and the files that its ignore file lets in.
 const DOCKERFILE = "images/triton/Dockerfile";

@@ -54,14 +54,36 @@ export class EcrRepository extends pulumi.ComponentResource {
   }
 }
 
-/** https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html */
+/**
+ * https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
+ *
+ * A push stores three manifests: a tagged index, and, without tags, the image and its attestations. Only the index counts.
+ * ECR deletes nothing that an index refers to; once the index is gone, the second rule takes the other two. The tags of
+ * signatures have no second dash, and count neither.
+ */
 export function keepNewest(images: number): string {
   return JSON.stringify({
     rules: [
       {
         rulePriority: 1,
         description: `Keep the newest ${images}`,
-        selection: { tagStatus: "any", countType: "imageCountMoreThan", countNumber: images },
+        selection: {
+          tagStatus: "tagged",
+          tagPatternList: ["*-*-*"],
+          countType: "imageCountMoreThan",
+          countNumber: images,
+        },
+        action: { type: "expire" },
+      },
+      {
+        rulePriority: 2,
+        description: "Delete what belonged to a deleted image",
+        selection: {
+          tagStatus: "untagged",
+          countType: "sinceImagePushed",
+          countUnit: "days",
+          countNumber: 1,
+        },
         action: { type: "expire" },
       },
     ],

@@ -11,13 +11,18 @@ import {
   ComponentInputs,
   image as imageRule,
   imageBuild,
+  imageSignature,
   type ImageVariant,
+  publicKey,
   registryLogin,
   type TritonImageArgs,
   tritonImageInputs,
 } from "../settings";
 import { stageBuildContext } from "./buildContext";
+import { type Login, removeLogin, writeLogin } from "./dockerLogin";
+import { pinnedImage, referenceTo } from "./pinnedImage";
 import { registryOf, repositoryOf } from "./registry";
+import { signedImage, verifiedImage } from "./signature";
 
 /** Builders that fit the default base of each variant. */
 const BUILDERS: Readonly<Record<ImageVariant, string>> = {
@@ -45,20 +50,45 @@ const SOURCE_DATE_EPOCH = "315532800";
 export class TritonImage extends pulumi.ComponentResource {
   /** The image as `repository@sha256:…`. */
   public readonly reference: pulumi.Output<string>;
+  /** What it is built on, with its digest. Absent if the image exists already. */
+  public readonly base?: pulumi.Output<string>;
 
   public constructor(name: string, args: TritonImageArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("TritonImage", name, tritonImageInputs, args);
     super("xsched-triton:index:TritonImage", name, {}, opts);
     const { image, build } = inputs.known;
-    this.reference =
-      build === undefined
-        ? this.resolve(inputs.resolve(imageRule, image, "image"))
-        : this.build(
-            `${name}-build`,
-            inputs.resolve(imageBuild, build, "build"),
-            inputs.resolveOptional(registryLogin, "registry"),
-          );
-    this.registerOutputs({ reference: this.reference });
+    const registry = inputs.resolveOptional(registryLogin, "registry");
+    const login = (pushed: pulumi.Output<string>): pulumi.Output<string | undefined> =>
+      loginFor(name, pushed, pushed, registry);
+    if (build === undefined) {
+      const found = this.resolve(inputs.resolve(imageRule, image, "image"));
+      const key = inputs.resolveOptional(publicKey, "publicKey");
+      this.reference =
+        key === undefined
+          ? found
+          : verifiedImage(
+              `${name}-verified`,
+              { image: found, publicKey: key, dockerConfig: login(found) },
+              { parent: this },
+            );
+    } else {
+      const { reference, base } = this.build(name, inputs.resolve(imageBuild, build, "build"), registry);
+      const signature = inputs.resolveOptional(imageSignature, "signature");
+      this.reference =
+        signature === undefined
+          ? reference
+          : signedImage(
+              `${name}-signature`,
+              { image: reference, signature, dockerConfig: login(reference) },
+              { parent: this },
+            );
+      this.base = base;
+    }
+    // Every command that needs the login has run.
+    this.reference.apply(() => {
+      removeLogin(name);
+    });
+    this.registerOutputs({ reference: this.reference, ...(this.base && { base: this.base }) });
   }
 
   private resolve(image: pulumi.Output<string>): pulumi.Output<string> {
@@ -74,17 +104,33 @@ export class TritonImage extends pulumi.ComponentResource {
   private build(
     name: string,
     build: pulumi.Output<BuildSettings>,
-    registry: pulumi.Output<{ username: string; password: string }> | undefined,
-  ): pulumi.Output<string> {
-    const { repository, variant, base, builder } = build;
+    registry: pulumi.Output<Login> | undefined,
+  ): { reference: pulumi.Output<string>; base: pulumi.Output<string> } {
+    const { repository, variant, tagsAsOf } = build;
     const staged = variant.apply((known) => stageBuildContext(known, process.cwd()));
+    const pin = (part: string, image: pulumi.Output<string>): ReturnType<typeof pinnedImage> =>
+      pinnedImage(
+        `${name}-${part}`,
+        {
+          image,
+          asOf: tagsAsOf.apply((date) => date ?? ""),
+          dockerConfig: loginFor(name, image, repository, registry),
+        },
+        { parent: this },
+      );
+    const base = pin("base", build.base);
+    const builder = pin(
+      "builder",
+      pulumi.all([variant, build.builder]).apply(([kind, chosen]) => chosen ?? BUILDERS[kind]),
+    ).apply(referenceTo);
+    const attestations = build.apply(attestationArguments);
     const state = pulumi
-      .all([repository, variant, base, builder, staged.revision])
+      .all([repository, variant, base.apply(referenceTo), builder, staged.revision, attestations])
       .apply((parts) => createHash("sha256").update(JSON.stringify(parts)).digest("hex"));
     // Sources that return to an earlier state are built again, with another digest if the builder or the base has changed
     // meanwhile. A registry with immutable tags would refuse that image under its earlier tag.
     const time = new command.local.Command(
-      `${name}-time`,
+      `${name}-build-time`,
       {
         create: "date -u +%Y%m%d-%H%M%S",
         // Runs again when this changes.
@@ -96,17 +142,20 @@ export class TritonImage extends pulumi.ComponentResource {
       { parent: this },
     ).stdout;
     const image = new dockerBuild.Image(
-      name,
+      `${name}-build`,
       {
         context: { location: staged.location },
         dockerfile: { location: staged.dockerfile },
-        buildArgs: {
-          VARIANT: variant,
-          BASE: base,
-          BUILDER: pulumi.all([variant, builder]).apply(([kind, chosen]) => chosen ?? BUILDERS[kind]),
-          VERSION: packageVersion(),
-          REVISION: staged.revision,
-          SOURCE_DATE_EPOCH,
+        buildArgs: pulumi
+          .all([variant, base.apply(referenceTo), builder, staged.revision, attestations])
+          .apply(([kind, BASE, BUILDER, REVISION, attested]) => ({
+            ...{ VARIANT: kind, BASE, BUILDER, VERSION: packageVersion(), REVISION, SOURCE_DATE_EPOCH },
+            ...attested,
+          })),
+        // https://github.com/opencontainers/image-spec/blob/main/annotations.md
+        labels: {
+          "org.opencontainers.image.base.name": base.name,
+          "org.opencontainers.image.base.digest": base.digest,
         },
         target: "runtime",
         // The core supports no other platform.
@@ -129,7 +178,10 @@ export class TritonImage extends pulumi.ComponentResource {
       // Another stack with the same sources uses the same image.
       { parent: this, retainOnDelete: true },
     );
-    return pulumi.interpolate`${repository}@${image.digest}`;
+    return {
+      reference: pulumi.interpolate`${repository}@${image.digest}`,
+      base: base.apply(referenceTo),
+    };
   }
 }
 
@@ -139,6 +191,42 @@ interface BuildSettings {
   readonly variant: ImageVariant;
   readonly base: string;
   readonly builder: string | undefined;
+  readonly tagsAsOf: string | undefined;
+  readonly provenance: boolean;
+  readonly sbom: boolean;
+  readonly sbomGenerator: string;
+}
+
+/**
+ * The build arguments that make BuildKit attest; the provider has no setting of its own. No argument of ours is a secret,
+ * so that the provenance may tell them all.
+ * https://docs.docker.com/build/metadata/attestations/
+ */
+function attestationArguments({
+  provenance,
+  sbom,
+  sbomGenerator,
+}: Pick<BuildSettings, "provenance" | "sbom" | "sbomGenerator">): Readonly<Record<string, string>> {
+  return {
+    ...(provenance && { BUILDKIT_ATTEST_PROVENANCE: "mode=max" }),
+    ...(sbom && { BUILDKIT_ATTEST_SBOM: `generator=${sbomGenerator}` }),
+  };
+}
+
+/** Docker's configuration for an image: the stack's login if the image is in the registry that it is for, or Docker's own. */
+function loginFor(
+  name: string,
+  image: pulumi.Output<string>,
+  repository: pulumi.Output<string>,
+  registry: pulumi.Output<Login> | undefined,
+): pulumi.Output<string | undefined> {
+  if (registry === undefined) return pulumi.output(undefined);
+  const folder = pulumi.all([image, repository, registry]).apply(([known, pushed, login]) => {
+    const address = registryOf(pushed);
+    return registryOf(known) === address ? writeLogin(name, address, login) : undefined;
+  });
+  // The path alone tells nothing.
+  return pulumi.unsecret(folder);
 }
 
 function packageVersion(): string {

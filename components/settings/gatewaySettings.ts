@@ -4,7 +4,8 @@ import { gatewayTls } from "./allowedValues";
 import { show } from "./fault";
 import { locationFields } from "./hostSettings";
 import { gatewayAddress, isLoopback, isUnfitName, UNFIT_NAME } from "./listenAddress";
-import { belongTogether, certificateFault, keyFault, type PemFault, unixLines } from "./pem";
+import { belongTogether, certificateFault, keyFault, unixLines } from "./pem";
+import { pemFile } from "./pemFile";
 import { type Place } from "./place";
 import {
   boolean,
@@ -47,26 +48,6 @@ const privateKey = secret({
     return fix === undefined ? undefined : { shown: "(secret)", fix };
   },
 });
-
-/** A file on the machine that deploys, read as its absolute path. */
-function pemFile(what: string, example: string, fault: (content: string) => PemFault): Rule<string> {
-  const written = text({
-    allowed: `the path of a file with ${what}`,
-    example,
-    refuse: (value) => (value === "" ? `give a path, for example ${example}` : undefined),
-  });
-  return mapped(written, (value, at) => {
-    const { files, projectDirectory } = at.context;
-    const file = path.resolve(projectDirectory, value);
-    const content = files.kind(file) === "file" ? files.text(file) : undefined;
-    if (content === undefined) {
-      const fix = `create ${file}, or correct the path (relative to ${projectDirectory})`;
-      return at.fault(value, "a file that exists and can be read", fix);
-    }
-    const fix = fault(content);
-    return fix === undefined ? file : at.fault(value, `a file with ${what}`, fix);
-  });
-}
 
 /** RFC 6750, 2.1: what may follow `Bearer`. The shortest that nobody guesses has 16 characters. */
 const TOKEN = /^[A-Za-z0-9._~+/-]{16,512}={0,2}$/;

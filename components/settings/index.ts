@@ -49,6 +49,7 @@ export {
 } from "./runtimeSettings";
 export { type S3Location, s3Location } from "./s3Location";
 export { serverOptions, type ServerOptions, tritonServerInputs } from "./serverSettings";
+export { type ImageSignature, imageSignature, publicKey } from "./signatureSettings";
 export { isStackConfig, readSettings, stackConfig } from "./stackConfig";
 export { type KnownSettings, type Settings, stackRule } from "./stackSettings";
 export { inform, thisMachine } from "./thisMachine";

@@ -16,6 +16,7 @@ import {
   text,
   variants,
 } from "./rules";
+import { imageSignature, publicKey, refuseStrayKeys } from "./signatureSettings";
 
 /*
  * Names of images, as https://github.com/distribution/reference defines them: a registry with a port perhaps, a path
@@ -122,6 +123,10 @@ export const registryLogin = object({
 
 const BASE = `nvcr.io/nvidia/tritonserver:${PATCHED_RELEASE}-py3`;
 
+/** Docker's scanner, at the digest of its release 1.11.0. The scan of a later one, 1.12.0, needs much more memory. */
+const SBOM_GENERATOR =
+  "docker.io/docker/buildkit-syft-scanner:1.11.0@sha256:79e7b013cbec16bbb436f312819a49a4a57752b2270c1a9332ae1a10fcc82a68";
+
 const buildFields = {
   repository: required(
     repository,
@@ -131,7 +136,7 @@ const buildFields = {
   base: defaulted(
     image,
     BASE,
-    "Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only.",
+    "Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. The digest of a tag is looked up once and kept in the stack's state.",
     { cost: "a download of about 14 GB with the default" },
   ),
   builder: optional(
@@ -139,6 +144,32 @@ const buildFields = {
     "Image to compile in, by tag or digest; not part of the result. Its C library must be the one of `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT. g++, CMake, make and Python are installed if they are missing.",
     "`nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, `docker.io/library/ubuntu:20.04` for `transparent`",
     { example: "docker.io/library/ubuntu:20.04" },
+  ),
+  tagsAsOf: optional(
+    text({
+      allowed: "a text of at most 100 characters, for example a date",
+      example: '"2026-11-28"',
+      refuse: (value) => (value.length <= 100 && !/\p{Cc}/u.test(value) ? undefined : "give a date"),
+    }),
+    "When this changes, the tags of `base` and `builder` are looked up again.",
+    "each tag is looked up once",
+    { cost: "if a tag has moved, a new image, and with it a restart of Triton" },
+  ),
+  provenance: defaulted(
+    boolean,
+    true,
+    "Whether the image carries BuildKit's provenance (SLSA): what it was built from, by digest, and how.",
+  ),
+  sbom: defaulted(
+    boolean,
+    true,
+    "Whether the image carries an SBOM (SPDX): the packages in it. `sbomGenerator` makes it during the build.",
+    { cost: "the generator reads the whole image, which takes minutes with the default base" },
+  ),
+  sbomGenerator: defaulted(
+    imageByDigest,
+    SBOM_GENERATOR,
+    "Image that makes the SBOM, by digest: one that follows BuildKit's SBOM protocol.",
   ),
 };
 
@@ -208,6 +239,19 @@ export const containerOptions = {
   ),
 };
 
+const signatureFields = {
+  signature: optional(
+    imageSignature,
+    "How an image that is built is signed, with cosign 3 on the machine that deploys.",
+    "it is not signed",
+  ),
+  publicKey: optional(
+    publicKey,
+    "Public key that `image` must be signed with. The signature is checked on the machine that deploys, with cosign 3, before a host pulls the image.",
+    "its digest alone counts",
+  ),
+};
+
 /** What Triton runs in. */
 export const runtimeRule = variants({
   name: "Runtime",
@@ -235,9 +279,10 @@ export const runtimeRule = variants({
           "How to log in to the image's registry, here and on the host.",
           "Docker's own log-in on each of the two",
         ),
+        ...signatureFields,
         ...containerOptions,
       },
-      check: refuseTwoImages,
+      check: checkImage,
     },
   },
   usual: "process",
@@ -264,9 +309,10 @@ export const tritonImageInputs = object({
       "How to log in to the registry that is pushed to.",
       "Docker's own log-in",
     ),
+    ...signatureFields,
   },
   check(_, at, raw) {
-    refuseTwoImages(raw, at);
+    checkImage(raw, at);
   },
 });
 
@@ -286,6 +332,11 @@ export const ecrRepositoryInputs = object({
     tags: tagsField,
   },
 });
+
+function checkImage(raw: unknown, at: Place): void {
+  refuseTwoImages(raw, at);
+  refuseStrayKeys(raw, at);
+}
 
 /** Refuses both an image and a build, and neither; looks at the raw value, so that no other fault hides this one. */
 function refuseTwoImages(value: unknown, at: Place): void {

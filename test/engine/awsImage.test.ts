@@ -63,7 +63,10 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     Object.assign(stack.workspace.environment, engine.environment, kit.environment);
     fs.writeFileSync(dockerFile(), engine.environment.DOCKER_HOST ?? "");
     stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
-    const build = { variant: "transparent", base: images.image("1"), builder: images.image("1") };
+    const build = {
+      ...{ variant: "transparent", base: images.image("1"), builder: images.image("1") },
+      sbomGenerator: await images.scanner(engine),
+    };
     stack.set(["xsched-triton:runtime", "build"], build);
   });
 

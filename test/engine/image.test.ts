@@ -1,10 +1,12 @@
 import * as assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { isMap, isSeq } from "yaml";
 
 import { BuildKit } from "./buildKit";
+import { Cosign } from "./cosign";
 import { DockerEngine } from "./dockerEngine";
 import { EXAMPLES, MODELS } from "./examples";
 import { freePorts } from "./ports";
@@ -17,8 +19,34 @@ import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./
 const STACK = "built";
 const REPOSITORY = "team/triton";
 const PASSWORD = "xsched-triton:runtime.registry.password";
+const SIGNATURE_PASSWORD = "xsched-triton:runtime.signature.password";
+/** A tag of the base, which moves. */
+const TAG = "moving";
 /** The most that the image may add to its base. */
 const MOST_MEGABYTES = 30;
+
+/** https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md */
+interface Index {
+  readonly manifests: readonly {
+    readonly digest: string;
+    readonly platform?: { readonly architecture: string };
+    readonly annotations?: Readonly<Record<string, string>>;
+  }[];
+}
+
+interface Manifest {
+  readonly layers: readonly { readonly digest: string }[];
+}
+
+interface Statement {
+  readonly predicateType: string;
+  readonly predicate: {
+    readonly buildDefinition?: {
+      readonly resolvedDependencies: readonly { readonly digest?: Readonly<Record<string, string>> }[];
+    };
+    readonly packages?: readonly { readonly name: string }[];
+  };
+}
 
 function whatIsMissing(): string | undefined {
   if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
@@ -31,6 +59,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
   let images: StandInImages;
   let registry: Registry;
   let workspace: Workspace;
+  let cosign: Cosign;
   let directory: string;
   let triton: TritonClient;
 
@@ -54,6 +83,13 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     return docker("inspect", "--format", format, container);
   };
 
+  /** Of the image that runs. */
+  const baseDigest = async (): Promise<string> =>
+    docker(
+      ...["image", "inspect", "--format", '{{index .Config.Labels "org.opencontainers.image.base.digest"}}'],
+      await inspect("{{.Image}}"),
+    );
+
   const running = (): Promise<string> => inspect("{{.Id}} {{.State.StartedAt}}");
 
   /** The digests of the built images on the host. */
@@ -64,7 +100,8 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
 
   const pushedTags = async (): Promise<readonly string[]> => {
     const { tags } = (await registry.ask(`${REPOSITORY}/tags/list`)) as { tags: string[] | null };
-    return tags ?? [];
+    // A signature has a tag, too, in a registry that knows no referrers.
+    return (tags ?? []).filter((tag) => !tag.startsWith("sha256-"));
   };
 
   const set = (where: readonly string[], value: unknown): void => {
@@ -95,6 +132,8 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     images = await StandInImages.serve(engine);
     registry = await Registry.withLogin();
     workspace = await Workspace.create({ ...engine.environment, ...kit.environment });
+    cosign = new Cosign(workspace.directory);
+    workspace.environment.PATH = [cosign.folder, process.env.PATH].join(path.delimiter);
     await workspace.initStack(STACK, { [PASSWORD]: Registry.login.password });
     directory = workspace.file("host");
     const [httpPort, grpcPort, metricsPort] = await freePorts(3);
@@ -108,8 +147,9 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     set(["xsched-triton:runtime", "build"], {
       repository: `${registry.address}/${REPOSITORY}`,
       variant: "transparent",
-      base: images.image("1"),
+      base: await images.tag(TAG, "1"),
       builder: await images.tools(engine),
+      sbomGenerator: await images.scanner(engine),
     });
   });
 
@@ -161,7 +201,8 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     const label = (name: string): Promise<string> =>
       docker("image", "inspect", "--format", `{{index .Config.Labels "${name}"}}`, built);
     assert.equal(await label("xsched-triton.variant"), "transparent");
-    assert.equal(await label("org.opencontainers.image.base.name"), images.image("1"));
+    assert.equal(await label("org.opencontainers.image.base.name"), `${images.repository}:${TAG}`);
+    assert.equal(await label("org.opencontainers.image.base.digest"), images.digest("1"));
     assert.match(await label("org.opencontainers.image.revision"), /^[0-9a-f]{64}$/);
     // Not tritonserver, so that it runs as in the base.
     const found = await docker(
@@ -170,6 +211,34 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     ).catch(String);
     assert.doesNotMatch(found, /^\/(usr|opt|source|build)/m);
     assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
+  });
+
+  it("carries its provenance, which names its base by digest and no password, and an SBOM", async () => {
+    const [digest = ""] = await onHost();
+    const { manifests } = (await registry.ask(`${REPOSITORY}/manifests/${digest}`)) as Index;
+    const image = manifests.find(({ platform }) => platform?.architecture === "amd64");
+    const attestations = manifests.filter(
+      ({ annotations }) => annotations?.["vnd.docker.reference.type"] === "attestation-manifest",
+    );
+    assert.equal(manifests.length, 2);
+    assert.deepEqual(
+      attestations.map(({ annotations }) => annotations?.["vnd.docker.reference.digest"]),
+      [image?.digest],
+    );
+    const { layers } = (await registry.ask(`${REPOSITORY}/manifests/${attestations[0]!.digest}`)) as Manifest;
+    const statements = await Promise.all(
+      layers.map(async (layer) => (await registry.ask(`${REPOSITORY}/blobs/${layer.digest}`)) as Statement),
+    );
+    assert.deepEqual(statements.map(({ predicateType }) => predicateType).sort(), [
+      "https://slsa.dev/provenance/v1",
+      "https://spdx.dev/Document",
+    ]);
+    const provenance = statements.find(({ predicateType }) => predicateType.includes("slsa.dev"))?.predicate;
+    const used = provenance?.buildDefinition?.resolvedDependencies.map(({ digest }) => digest?.sha256);
+    assert.ok(used?.includes(images.digest("1").replace("sha256:", "")), JSON.stringify(used));
+    assert.ok(!JSON.stringify(provenance).includes(Registry.login.password));
+    const sbom = statements.find(({ predicateType }) => predicateType.includes("spdx"))?.predicate;
+    assert.ok(sbom?.packages?.some(({ name }) => name === "libc6"));
   });
 
   it("refuses to start if it must be scheduled but cannot be", async () => {
@@ -223,8 +292,9 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     }
   });
 
-  it("is not built again when none of its sources has changed", async () => {
+  it("is not built again when none of its sources has changed, even if the tag of its base has", async () => {
     const before = await running();
+    await images.tag(TAG, "2");
     append("native/xsched/README.md", "\n");
     append("native/xsched/tests/main.cc", "// changed\n");
     append("native/tensorrt_backend/src/stream_xqueue.h", "// not of this variant\n");
@@ -255,6 +325,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.notEqual(await running(), before);
     assert.ok(await everyModelServes());
     assert.equal((await onHost()).length, 2);
+    assert.equal(await baseDigest(), images.digest("1"));
   });
 
   it("stays as it is when a model's priority changes", async () => {
@@ -280,12 +351,12 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     const failure = async (): Promise<string> => {
       const { code, output } = await npm("up");
       assert.notEqual(code, 0, output);
-      const errors = [...output.matchAll(/^ {4}error: (.*)$/gm)].map(([, text = ""]) => text);
+      const errors = [...output.matchAll(/^ {4}error: (?!running ")(.*)$/gm)].map(([, text = ""]) => text);
       const [error = "", ...others] = errors.filter((text) => text !== "update failed");
       assert.deepEqual(others, [], output);
       // The plan to build it is known before the failure.
       assert.deepEqual(
-        changed(output).filter((change) => change !== "triton-image-build-time updated"),
+        changed(output).filter((change) => !/^triton-image-(base|build-time) updated$/.test(change)),
         [],
       );
       assert.equal(await running(), server);
@@ -295,19 +366,35 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     };
 
     before(async () => {
+      await images.tag(TAG, "1");
       // A new change to build each time; not to the core, which takes a minute to compile.
       append("images/triton/entrypoint.sh", "# changed\n");
       server = await running();
       tags = await pushedTags();
     });
 
+    const withBase = async (base: string): Promise<string> => {
+      set(["xsched-triton:runtime", "build", "base"], base);
+      try {
+        return await failure();
+      } finally {
+        set(["xsched-triton:runtime", "build", "base"], `${images.repository}:${TAG}`);
+      }
+    };
+
     it("reports that the base image cannot be pulled", async () => {
-      const absent = `${images.repository}:absent`;
-      set(["xsched-triton:runtime", "build", "base"], absent);
-      const error = await failure();
+      const absent = `${images.repository}@sha256:${"0".repeat(64)}`;
+      const error = await withBase(absent);
       assert.match(error, /failed to resolve source metadata/);
       assert.ok(error.includes(`${absent}: not found`), error);
-      set(["xsched-triton:runtime", "build", "base"], images.image("1"));
+    });
+
+    it("reports that the tag of the base image stands for nothing", async () => {
+      const absent = `${images.repository}:absent`;
+      assert.equal(
+        await withBase(absent),
+        `the digest of the image ${absent} cannot be looked up: no such manifest: ${absent}`,
+      );
     });
 
     it("reports that the registry refuses the login", async () => {
@@ -343,18 +430,72 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       else workspace.environment.DOCKER_HOST = DOCKER_HOST;
     });
 
-    it("is available with the next `up`, and the host keeps its predecessor", async () => {
+    it("reports that it cannot be signed, and its predecessor keeps serving", async () => {
+      await images.tag(TAG, "2");
+      set(["xsched-triton:runtime", "build", "tagsAsOf"], "2026-11-28");
+      set(["xsched-triton:runtime", "signature"], { keyFile: cosign.keyFile });
+      await workspace.setSecret(STACK, SIGNATURE_PASSWORD, "another one");
+      const { code, output } = await npm("up");
+      assert.notEqual(code, 0, output);
+      assert.match(output, /^ {4}error: the image .* is not signed: cosign's reason is above$/m);
+      assert.doesNotMatch(output, /another one/);
+      assert.equal(await running(), server);
+      assert.ok(await everyModelServes());
+      assert.equal((await pushedTags()).length, 3);
+    });
+
+    it("is available with the next `up`, signed, and the host keeps its predecessor", async () => {
       const [, previous] = (await inspect("{{.Config.Image}}")).split("@");
+      await workspace.setSecret(STACK, SIGNATURE_PASSWORD, cosign.password);
       const { code, output } = await npm("up");
       requireSuccess({ code, output });
+      // The image is there already; what the failed updates have left of its resource is forgotten.
+      assert.deepEqual(
+        changed(output).filter((change) => change !== "triton-image-build deleted"),
+        ["triton-image-signature created", "triton-server-image updated", "triton-server-process updated"],
+      );
       const [, digest] = (await inspect("{{.Config.Image}}")).split("@");
       assert.deepEqual((await onHost()).sort(), [previous, digest].sort());
+      assert.equal(await baseDigest(), images.digest("2"));
       assert.equal((await pushedTags()).length, 3);
+      assert.ok(await everyModelServes());
+      // Its login was there for cosign only.
+      assert.ok(!fs.existsSync(workspace.file(".local/xsched-triton-login/built/triton-image")));
+    });
+  });
+
+  describe("when it exists already", () => {
+    let before: string;
+
+    /** The image that runs, by digest, with a key that it must be signed with. */
+    const require = async (image: string, publicKey: string): Promise<Finished> => {
+      workspace.edit(STACK, (config) => {
+        for (const key of ["build", "signature"]) config.deleteIn(["config", "xsched-triton:runtime", key]);
+        config.setIn(["config", "xsched-triton:runtime", "image"], image);
+        config.setIn(["config", "xsched-triton:runtime", "publicKey"], publicKey);
+      });
+      return npm("up");
+    };
+
+    it("is refused with a signature of another key", async () => {
+      before = await running();
+      const other = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey;
+      const pem = other.export({ type: "spki", format: "pem" }) as string;
+      const image = await inspect("{{.Config.Image}}");
+      const { code, output } = await require(image, pem);
+      assert.notEqual(code, 0, output);
+      assert.ok(output.includes(`error: the image ${image} has no signature of this key`), output);
+      assert.equal(await running(), before);
+    });
+
+    it("is used with a signature of the key, and goes on running if it does already", async () => {
+      requireSuccess(await require(await inspect("{{.Config.Image}}"), cosign.publicKey));
+      assert.equal(await running(), before);
       assert.ok(await everyModelServes());
     });
   });
 
-  // Runs after the suite before it.
+  // Runs after the suites before it.
   describe("at the end", () => {
     it("leaves the host with `npm run down`, and stays in the registry", async () => {
       const { code, output } = await npm("down");

@@ -68,7 +68,8 @@ export class Registry {
   public async ask(place: string): Promise<unknown> {
     const { username, password } = Registry.login;
     const authorization = `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
-    const answer = await fetch(`http://${this.address}/v2/${place}`, { headers: { authorization } });
+    const accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*";
+    const answer = await fetch(`http://${this.address}/v2/${place}`, { headers: { accept, authorization } });
     return answer.json();
   }
 

@@ -10,6 +10,7 @@ import { Registry } from "./registry";
 
 const PROJECT = path.resolve(__dirname, "../..");
 const MAKE_ROOT = "test/fixtures/standInImage/make-root.sh";
+const SCANNER = "test/fixtures/standInImage/scan.sh";
 const INGREDIENTS = [
   MAKE_ROOT,
   "components/host/agent/agent/server/install.py",
@@ -95,6 +96,39 @@ export class StandInImages {
     return `${this.repository}@${JSON.parse(fs.readFileSync(record, "utf8")) as string}`;
   }
 
+  /** An SBOM generator, as `repository@sha256:…`. It is created on first use. */
+  public async scanner(engine: DockerEngine): Promise<string> {
+    const script = fs.readFileSync(path.join(PROJECT, SCANNER), "utf8");
+    const record = path.join(
+      cacheFolder(),
+      `scanner-${createHash("sha256").update(script).digest("hex")}.json`,
+    );
+    if (!fs.existsSync(record)) {
+      const digest = await makeScanner(engine, script, this.image("1"), this.repository);
+      fs.writeFileSync(record, JSON.stringify(digest));
+    }
+    return `${this.repository}@${JSON.parse(fs.readFileSync(record, "utf8")) as string}`;
+  }
+
+  /** Lets a tag stand for an image, whatever it stood for before. */
+  public async tag(tag: string, version: Version): Promise<string> {
+    const manifests = `http://${this.registry.address}/v2/${REPOSITORY}/manifests`;
+    const type = "application/vnd.docker.distribution.manifest.v2+json";
+    const found = await fetch(`${manifests}/${this.digests[version]}`, { headers: { accept: type } });
+    const { status } = await fetch(`${manifests}/${tag}`, {
+      method: "PUT",
+      headers: { "content-type": type },
+      body: await found.text(),
+    });
+    if (status !== 201) throw new Error(`the registry takes no tag: ${status}`);
+    return `${this.repository}:${tag}`;
+  }
+
+  /** The digest of an image. */
+  public digest(version: Version): string {
+    return this.digests[version];
+  }
+
   public async stop(): Promise<void> {
     await this.registry.stop();
   }
@@ -153,6 +187,28 @@ async function makeTools(engine: DockerEngine, plain: string, repository: string
   try {
     await engine.ask(...words);
     await engine.ask("commit", container, image);
+  } finally {
+    await engine.docker("rm", "--force", container);
+  }
+  const digest = await moveToRegistry(engine, image);
+  await engine.ask("image", "rm", plain);
+  return digest;
+}
+
+/** Adds the script of an SBOM generator to an image; returns the result's digest in the registry. */
+async function makeScanner(
+  engine: DockerEngine,
+  script: string,
+  plain: string,
+  repository: string,
+): Promise<string> {
+  const image = `${repository}:scanner`;
+  const container = `xsched-triton-scanner-${process.pid}`;
+  // The image has no command, and a container needs one.
+  await engine.ask("create", "--name", container, "--network", "host", plain, "true");
+  try {
+    const entrypoint = `ENTRYPOINT ${JSON.stringify(["/bin/sh", "-euc", script])}`;
+    await engine.ask("commit", "--change", entrypoint, container, image);
   } finally {
     await engine.docker("rm", "--force", container);
   }

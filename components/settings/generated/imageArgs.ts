@@ -24,8 +24,9 @@ export interface ImageBuildArgs {
    */
   variant?: pulumi.Input<ImageVariant>;
   /**
-   * Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. Cost: a
-   * download of about 14 GB with the default.
+   * Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. The digest of a
+   * tag is looked up once and kept in the stack's state. Cost: a download of about 14 GB with the
+   * default.
    * @default "nvcr.io/nvidia/tritonserver:22.06-py3"
    * @example "registry.example.com/triton@sha256:…"
    */
@@ -39,6 +40,32 @@ export interface ImageBuildArgs {
    * @example "docker.io/library/ubuntu:20.04"
    */
   builder?: pulumi.Input<string>;
+  /**
+   * When this changes, the tags of `base` and `builder` are looked up again. Cost: if a tag has moved,
+   * a new image, and with it a restart of Triton.
+   * @default each tag is looked up once
+   * @example "2026-11-28"
+   */
+  tagsAsOf?: pulumi.Input<string>;
+  /**
+   * Whether the image carries BuildKit's provenance (SLSA): what it was built from, by digest, and
+   * how.
+   * @default true
+   */
+  provenance?: pulumi.Input<boolean>;
+  /**
+   * Whether the image carries an SBOM (SPDX): the packages in it. `sbomGenerator` makes it during the
+   * build. Cost: the generator reads the whole image, which takes minutes with the default base.
+   * @default true
+   */
+  sbom?: pulumi.Input<boolean>;
+  /**
+   * Image that makes the SBOM, by digest: one that follows BuildKit's SBOM protocol.
+   * @default
+   * "docker.io/docker/buildkit-syft-scanner:1.11.0@sha256:79e7b013cbec16bbb436f312819a49a4a57752b2270c1a9332ae1a10fcc82a68"
+   * @example "registry.example.com/triton@sha256:…"
+   */
+  sbomGenerator?: pulumi.Input<string>;
 }
 
 /** How to log in to a registry. */
@@ -50,6 +77,40 @@ export interface RegistryLoginArgs {
   username: pulumi.Input<string>;
   /** Password or token. A secret. */
   password: pulumi.Input<string>;
+}
+
+/** How an image is signed, with cosign: exactly one of `key`, `keyFile` and `kms`. */
+export interface ImageSignatureArgs {
+  /**
+   * Private key, the text of cosign's `cosign.key`. A secret.
+   * @default `keyFile`, or `kms`
+   */
+  key?: pulumi.Input<string>;
+  /**
+   * File on the machine that deploys with the private key. Its content is kept in the stack's state,
+   * encrypted.
+   * @default `key`, or `kms`
+   * @example "cosign.key"
+   */
+  keyFile?: pulumi.Input<string>;
+  /**
+   * Key of a key service, which the machine that deploys may sign with. The key never leaves the
+   * service.
+   * @default `key`, or `keyFile`
+   * @example "awskms:///alias/images"
+   */
+  kms?: pulumi.Input<string>;
+  /**
+   * Password of `key` or `keyFile`. A secret.
+   * @default empty
+   */
+  password?: pulumi.Input<string>;
+  /**
+   * Whether the signature is recorded in Sigstore's public log (Rekor), where everyone can read the
+   * image's name and digest, for ever.
+   * @default false
+   */
+  transparencyLog?: pulumi.Input<boolean>;
 }
 
 /** An image of Triton: exactly one of `image` and `build`. */
@@ -71,6 +132,18 @@ export interface TritonImageArgs {
    * @default Docker's own log-in
    */
   registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * How an image that is built is signed, with cosign 3 on the machine that deploys.
+   * @default it is not signed
+   */
+  signature?: pulumi.Input<ImageSignatureArgs>;
+  /**
+   * Public key that `image` must be signed with. The signature is checked on the machine that deploys,
+   * with cosign 3, before a host pulls the image.
+   * @default its digest alone counts
+   * @example "-----BEGIN PUBLIC KEY-----…"
+   */
+  publicKey?: pulumi.Input<string>;
 }
 
 /** A repository on Amazon ECR. */

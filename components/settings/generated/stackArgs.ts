@@ -2,7 +2,7 @@
 import type * as pulumi from "@pulumi/pulumi";
 
 import type { AwsVolumeArgs, PublicIp } from "./hostArgs";
-import type { ImageVariant, RegistryLoginArgs } from "./imageArgs";
+import type { ImageSignatureArgs, ImageVariant, RegistryLoginArgs } from "./imageArgs";
 import type { LogLevel } from "./serverArgs";
 import type { ClientTokenArgs, GatewayLimitsArgs, GatewayTls, UpstreamPortsArgs } from "./gatewayArgs";
 import type { ModelArgs } from "./modelArgs";
@@ -165,8 +165,9 @@ export interface StackImageBuildArgs {
    */
   variant?: pulumi.Input<ImageVariant>;
   /**
-   * Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. Cost: a
-   * download of about 14 GB with the default.
+   * Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. The digest of a
+   * tag is looked up once and kept in the stack's state. Cost: a download of about 14 GB with the
+   * default.
    * @default "nvcr.io/nvidia/tritonserver:22.06-py3"
    * @example "registry.example.com/triton@sha256:…"
    */
@@ -180,6 +181,32 @@ export interface StackImageBuildArgs {
    * @example "docker.io/library/ubuntu:20.04"
    */
   builder?: pulumi.Input<string>;
+  /**
+   * When this changes, the tags of `base` and `builder` are looked up again. Cost: if a tag has moved,
+   * a new image, and with it a restart of Triton.
+   * @default each tag is looked up once
+   * @example "2026-11-28"
+   */
+  tagsAsOf?: pulumi.Input<string>;
+  /**
+   * Whether the image carries BuildKit's provenance (SLSA): what it was built from, by digest, and
+   * how.
+   * @default true
+   */
+  provenance?: pulumi.Input<boolean>;
+  /**
+   * Whether the image carries an SBOM (SPDX): the packages in it. `sbomGenerator` makes it during the
+   * build. Cost: the generator reads the whole image, which takes minutes with the default base.
+   * @default true
+   */
+  sbom?: pulumi.Input<boolean>;
+  /**
+   * Image that makes the SBOM, by digest: one that follows BuildKit's SBOM protocol.
+   * @default
+   * "docker.io/docker/buildkit-syft-scanner:1.11.0@sha256:79e7b013cbec16bbb436f312819a49a4a57752b2270c1a9332ae1a10fcc82a68"
+   * @example "registry.example.com/triton@sha256:…"
+   */
+  sbomGenerator?: pulumi.Input<string>;
   /**
    * How many images to keep in the repository that the stack creates, the newest. They include the
    * image that runs and the one before it. An integer from 2 to 1000. Cost: AWS charges for what is
@@ -214,6 +241,19 @@ export interface RuntimeArgs {
    * @default Docker's own log-in on each of the two
    */
   registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * With kind container: How an image that is built is signed, with cosign 3 on the machine that
+   * deploys.
+   * @default it is not signed
+   */
+  signature?: pulumi.Input<ImageSignatureArgs>;
+  /**
+   * With kind container: Public key that `image` must be signed with. The signature is checked on the
+   * machine that deploys, with cosign 3, before a host pulls the image.
+   * @default its digest alone counts
+   * @example "-----BEGIN PUBLIC KEY-----…"
+   */
+  publicKey?: pulumi.Input<string>;
   /**
    * With kind container: How long the container keeps serving before it stops, while Docker reports it
    * as unhealthy: for a load balancer that watches its health. An integer from 0 to 3600 (seconds).

@@ -327,7 +327,19 @@ for (const preview of [true, false]) {
           {
             rulePriority: 1,
             description: "Keep the newest 3",
-            selection: { tagStatus: "any", countType: "imageCountMoreThan", countNumber: 3 },
+            selection: {
+              ...{ tagStatus: "tagged", tagPatternList: ["*-*-*"] },
+              ...{ countType: "imageCountMoreThan", countNumber: 3 },
+            },
+            action: { type: "expire" },
+          },
+          // The image and the attestations of an index have no tags of their own.
+          {
+            rulePriority: 2,
+            description: "Delete what belonged to a deleted image",
+            selection: {
+              ...{ tagStatus: "untagged", countType: "sinceImagePushed", countUnit: "days", countNumber: 1 },
+            },
             action: { type: "expire" },
           },
         ],

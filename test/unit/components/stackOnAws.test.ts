@@ -36,6 +36,8 @@ function made(type: string, name: string): object {
   switch (type) {
     case "aws:ecr/repository:Repository":
       return { repositoryUrl: URL, arn: "arn:aws:ecr:us-east-1:111122223333:repository/registry" };
+    case "command:local:Command":
+      return { stdout: JSON.stringify({ digest: `sha256:${"1".repeat(64)}` }) };
     case "docker-build:index:Image":
       return { digest: `sha256:${"0".repeat(64)}` };
     case "aws:ec2/instance:Instance":

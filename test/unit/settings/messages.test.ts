@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 
 import * as pulumi from "@pulumi/pulumi";
 
@@ -16,6 +17,15 @@ const engine = (shape: object): object => ({ ...x, engine: { shapes: [{ input: "
 const CONTAINER = { runtime: { kind: "container", image: IMAGE } };
 const build = { repository: "registry.example.com/triton" };
 const login = { username: "deployer", password: pulumi.secret("hunter2") };
+
+const SIGNING_KEY = [
+  "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----",
+  "AAAA",
+  "-----END ENCRYPTED SIGSTORE PRIVATE KEY-----",
+].join("\n");
+const PUBLIC_KEY = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({
+  ...{ type: "spki", format: "pem" },
+}) as string;
 
 /** A config and its only fault: path, given value, what is allowed, fix. */
 const cases: readonly (readonly [string, unknown, readonly [string, string, string, string]])[] = [
@@ -489,6 +499,98 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     "an unknown variant",
     { runtime: { kind: "container", build: { ...build, variant: "transparrent" } } },
     ["runtime.build.variant", '"transparrent"', "one of patched, transparent", "did you mean transparent?"],
+  ],
+  [
+    "an SBOM generator by tag",
+    { runtime: { kind: "container", build: { ...build, sbomGenerator: "scanner:1" } } },
+    [
+      "runtime.build.sbomGenerator",
+      '"scanner:1"',
+      "an image by digest: repository@sha256:<64 hexadecimal digits>",
+      "a tag can move; get the digest with: docker buildx imagetools inspect IMAGE",
+    ],
+  ],
+  [
+    "a signature without a key",
+    { runtime: { kind: "container", build, signature: { transparencyLog: true } } },
+    [
+      "runtime.signature.key",
+      "(not set)",
+      "key, keyFile or kms, exactly one",
+      "add keyFile: cosign.key; make one: cosign generate-key-pair",
+    ],
+  ],
+  [
+    "a signature with two keys",
+    {
+      runtime: {
+        kind: "container",
+        build,
+        signature: { kms: "awskms:///a", key: pulumi.secret(SIGNING_KEY) },
+      },
+    },
+    ["runtime.signature.key", "(given: key, kms)", "key, keyFile or kms, exactly one", "remove the others"],
+  ],
+  [
+    "a password for a key service",
+    {
+      runtime: {
+        kind: "container",
+        build,
+        signature: { kms: "awskms:///a", password: pulumi.secret("hunter2") },
+      },
+    },
+    ["runtime.signature.password", "(given with kms)", "a password only with key or keyFile", "remove it"],
+  ],
+  [
+    "a key of another kind to sign with",
+    { runtime: { kind: "container", build, signature: { keyFile: "tls/key.pem" } } },
+    [
+      "runtime.signature.keyFile",
+      '"tls/key.pem"',
+      "a file with a key of cosign: the text of cosign.key",
+      "make one: cosign generate-key-pair",
+    ],
+  ],
+  [
+    "a file as a key service",
+    { runtime: { kind: "container", build, signature: { kms: "cosign.key" } } },
+    [
+      "runtime.signature.kms",
+      '"cosign.key"',
+      "a key of a key service: awskms://, gcpkms://, azurekms:// or hashivault:// and its name",
+      "give its address as for cosign sign --key",
+    ],
+  ],
+  [
+    "a key to sign with in plain text",
+    { runtime: { kind: "container", build, signature: { key: SIGNING_KEY } } },
+    [
+      "runtime.signature.key",
+      "(a key in plain text)",
+      "a key of cosign: the text of cosign.key, encrypted in the stack config",
+      "pulumi config set --secret --path xsched-triton:runtime.signature.key < cosign.key",
+    ],
+  ],
+  [
+    "to sign an image that exists",
+    { runtime: { kind: "container", image: IMAGE, signature: { kms: "awskms:///a" } } },
+    ["runtime.signature", "(given)", "signature only with build", "remove it, or give build"],
+  ],
+  [
+    "to check the signature of an image that is built",
+    { runtime: { kind: "container", build, publicKey: PUBLIC_KEY } },
+    ["runtime.publicKey", "(given)", "publicKey only with image", "remove it, or give image"],
+  ],
+  [
+    "a public key that is none",
+    { runtime: { kind: "container", image: IMAGE, publicKey: "cosign.pub" } },
+    [
+      "runtime.publicKey",
+      '"cosign.pub"',
+      "a public key in PEM form: the text of cosign.pub",
+      "give the key as in cosign.pub, whole",
+    ],
   ],
   [
     "a build for the process runtime",
