@@ -9,6 +9,7 @@
 #include <string>
 
 #include "next_symbol.h"
+#include "xsched/ext.h"
 
 // In entry_points.S.
 extern "C" {
@@ -106,6 +107,8 @@ Backends::Answer(void* library, const char* name, const void* caller)
   }
   const int number = NumberOf(execute);
   if (number < 0) {
+    // Its models are not seen, so they count as one, for good.
+    XUnscheduledAdd(1);
     triton->Log(
         kLogWarning, "XSched has no place for another backend: the models of " +
                          PathOf(reinterpret_cast<void*>(execute)) +

@@ -126,6 +126,9 @@ Instances::Set(TRITONBACKEND_ModelInstance* instance, const Instance& value)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   instances_[instance] = value;
+  if (value.IsUnscheduled()) {
+    XUnscheduledAdd(1);
+  }
   // Release: whoever sees the new number finds the new state.
   version_.fetch_add(1, std::memory_order_release);
 }
@@ -161,6 +164,9 @@ Instances::End(TRITONBACKEND_ModelInstance* instance)
       return;
     }
     owner = found->second.owner;
+    if (found->second.IsUnscheduled()) {
+      XUnscheduledAdd(-1);
+    }
     instances_.erase(found);
     version_.fetch_add(1, std::memory_order_release);
   }

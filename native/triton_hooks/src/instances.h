@@ -35,6 +35,7 @@ class Instances {
   struct Instance {
     XOwnerHandle owner = 0;
     bool refused = false;
+    bool IsUnscheduled() const { return owner == 0 && !refused; }
   };
 
   void Set(TRITONBACKEND_ModelInstance* instance, const Instance& value);

@@ -184,6 +184,7 @@ TEST_F(HooksTest, FaultsOfTheHooksLeaveTheModelUnscheduled)
     EXPECT_EQ(instance.Problem(), "") << function;
     EXPECT_EQ(instance.Execute(), -1);
     const Lines log = stand_in::TakeLog();
+    EXPECT_EQ(Scheduler::Get().Unscheduled(), 1);
     ASSERT_FALSE(log.empty());
     EXPECT_NE(
         log.back().find(
@@ -200,7 +201,10 @@ TEST_F(HooksTest, FaultsOfTheHooksLeaveTheModelUnscheduled)
             "(XSCHED_REQUIRED=ON: the model is not loaded unscheduled)"),
         std::string::npos);
     unsetenv("XSCHED_REQUIRED");
+    // One that is refused does not run.
+    EXPECT_EQ(Scheduler::Get().Unscheduled(), 1);
   }
+  EXPECT_EQ(Scheduler::Get().Unscheduled(), 0);
 }
 
 TEST_F(HooksTest, AnAnswerThatIsNotUnderstoodLeavesTheModelUnscheduled)
@@ -338,7 +342,8 @@ TEST_F(HooksTest, BackendsMayComeAndGoWithoutEnd)
     functions.insert(reinterpret_cast<void*>(backend->execute));
   }
   EXPECT_EQ(functions.size(), backends.size());
-  // The last ones are called directly.
+  // The last ones are called directly, and count as unscheduled.
+  EXPECT_GT(Scheduler::Get().Unscheduled(), 0);
   EXPECT_NE(
       stand_in::TakeLog().back().find(" run unscheduled"), std::string::npos);
   backends.resize(500);
@@ -352,6 +357,7 @@ TEST_F(HooksTest, BackendsMayComeAndGoWithoutEnd)
   }
   backends.clear();
   fs::remove_all(folder);
+  XUnscheduledAdd(-Scheduler::Get().Unscheduled());
 }
 
 TEST_F(HooksTest, AThreadThatCannotBeStartedLeavesNothing)

@@ -261,6 +261,20 @@ TEST_F(ControlTest, QueuesAreMeantByIdNameOrModel)
   EXPECT_EQ(one.Stats().priority, -7);
 }
 
+TEST_F(ControlTest, WhatRunsUnscheduledIsAProblem)
+{
+  EXPECT_EQ(Table("status").Field(0, "scheduled"), "yes");
+  XUnscheduledAdd(2);
+  EXPECT_EQ(Table("status").Field(0, "scheduled"), "no");
+  EXPECT_EQ(
+      Table("status").Field(0, "problem"),
+      "2 model instances run unscheduled; the log says which and why");
+  EXPECT_EQ(RunTool({"status"}, {}).code, 1);
+  XUnscheduledAdd(-2);
+  EXPECT_EQ(Table("status").Field(0, "scheduled"), "yes");
+  EXPECT_EQ(RunTool({"status"}, {}).code, 0);
+}
+
 // A model's queues may come and go: its owner remembers.
 TEST_F(ControlTest, PriorityIsAlsoThatOfQueuesToCome)
 {

@@ -50,6 +50,11 @@ XOwnerHandle XOwnerExchange(XOwnerHandle owner);
 // Whom the calling thread works for.
 XOwnerHandle XOwnerCurrent(void);
 
+// Adds to how many things run unscheduled that should not, such as model
+// instances; a negative number takes away. While there is any, xsched-ctl status
+// says that the process is not scheduled.
+void XUnscheduledAdd(int32_t count);
+
 #ifdef __cplusplus
 }
 #endif

@@ -32,6 +32,10 @@ GetProcessStatus(const ShimDescription& shim)
     status.problem =
         "XSCHED_SCHEDULER=APP or XHintSetScheduler leaves scheduling to the "
         "application";
+  } else if (const int unscheduled = scheduler.Unscheduled()) {
+    status.problem = std::to_string(unscheduled) +
+                     " model instances run unscheduled; the log says which "
+                     "and why";
   }
   return status;
 }

@@ -28,7 +28,8 @@ struct ProcessStatus {
   std::string scheduler;  // LCL or APP
   std::string mode;       // explicit or transparent
   int64_t in_flight_limit_ns;
-  std::string problem;  // why nothing is scheduled; empty if it is scheduled
+  // Why something is not scheduled that should be; empty if all is.
+  std::string problem;
 };
 
 ProcessStatus GetProcessStatus(const ShimDescription& shim);

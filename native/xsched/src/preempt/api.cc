@@ -394,3 +394,9 @@ XOwnerCurrent()
 {
   return xsched::OwnerHandleOfThread();
 }
+
+XSCHED_EXPORT void
+XUnscheduledAdd(int32_t count)
+{
+  Scheduler::Get().AddUnscheduled(count);
+}

@@ -105,6 +105,17 @@ class XSCHED_INTERNAL Scheduler {
   // All queues, in the order of their ids. Calls no driver.
   std::vector<QueueReport> ReportAll();
 
+  // How many things run unscheduled although they should not. Relaxed: for
+  // people.
+  void AddUnscheduled(int count)
+  {
+    unscheduled_.fetch_add(count, std::memory_order_relaxed);
+  }
+  int Unscheduled() const
+  {
+    return unscheduled_.load(std::memory_order_relaxed);
+  }
+
   XResult SetPolicy(XSchedulerType scheduler, XPolicyType type);
   const char* PolicyName() const;
   // Whether scheduling is left to the application.
@@ -250,6 +261,7 @@ class XSCHED_INTERNAL Scheduler {
   Registry registry_;
   Table events_;
   std::atomic<XSchedulerType> scheduler_;
+  std::atomic<int> unscheduled_{0};
 };
 
 }  // namespace xsched
