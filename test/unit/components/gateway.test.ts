@@ -123,10 +123,7 @@ describe("the gateway", () => {
     assert.ok(names.indexOf("edge-gateway-gateway") > names.indexOf("edge-server-models"));
     const { create, delete: remove } = commandOf(recording, "edge-gateway-gateway");
     assert.match(create as string, /^\/srv\/triton\/bin\/agent gateway [0-9a-f]{16}$/);
-    assert.match(
-      remove as string,
-      /exec "\$1" "\$2"[^]* stop\.sh \/srv\/triton\/bin\/agent remove-gateway$/,
-    );
+    assert.match(remove as string, /exec "\$1" "\$2"[^]* stop\.sh \/srv\/triton\/bin\/agent remove-gateway$/);
     assert.equal((await valueOf(stack.endpoints))?.http, "http://127.0.0.1:8000");
     assert.equal((await valueOf(stack.endpoints))?.metrics, "");
     assert.equal(stdinOf(recording, "edge-gateway-gateway").metricsPort, null);
