@@ -52,6 +52,7 @@ const SECONDS = {
   awsImage: 150,
   gateway: 120,
   ssh: 150,
+  hooks: 60,
   aws: 180,
 };
 
