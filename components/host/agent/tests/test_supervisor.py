@@ -54,6 +54,8 @@ class StandInTriton:
         self.loaded: Set[str] = set()
         self.busy: List[str] = []
         self.worked: Dict[str, int] = {}
+        #: Where it is not one.
+        self.several: Dict[str, int] = {}
         #: Level of verbosity, if Triton lets it be changed.
         self.verbosity: Optional[int] = None
 
@@ -62,6 +64,9 @@ class StandInTriton:
 
     def ready(self, model: str) -> bool:
         return model in self.loaded
+
+    def instances(self, model: str) -> Optional[int]:
+        return self.several.get(model, 1) if self.ready(model) else None
 
     def loading(self) -> List[str]:
         return self.busy
@@ -578,6 +583,7 @@ def test_a_server_without_models_ends_without_a_culprit(scene: Scene) -> None:
 
 def test_a_model_that_has_lost_a_process_is_loaded_again(scene: Scene) -> None:
     scene.models("a", "b", "c")
+    scene.triton.several = {"a": 2}
     scene.runtime.processes = {"a": 2, "b": 1}
 
     def heal() -> None:
@@ -613,14 +619,72 @@ def test_a_model_whose_process_ends_at_once_is_loaded_again_and_again(scene: Sce
     scene.play(steps())
 
 
+class Looks:
+    """What is there at each look."""
+
+    def __init__(self) -> None:
+        self.count = 1
+        self.instances: Optional[int] = 1
+        #: Runs whenever Triton is asked.
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.processes = ModelProcesses(lambda: {"a": self.count} if self.count else {}, self.ask)
+
+    def ask(self, model: str) -> Optional[int]:
+        assert model == "a"
+        self.meanwhile()
+        return self.instances
+
+    def lost(self, looks: int, digest: str = "1") -> List[int]:
+        """After which of so many looks the model had lost a process."""
+        model = Wanted("a", digest)
+        told = [self.processes.look([model]) for _ in range(looks)]
+        assert all(models in ([], [model]) for models in told)
+        return [look for look, models in enumerate(told, 1) if models]
+
+
 def test_a_model_that_does_not_get_its_process_back_is_loaded_ever_less_often() -> None:
-    processes = ModelProcesses()
-    model = Wanted("a", "1")
-    assert processes.look([model], {"a": 1}) == []
-    told = [look for look in range(1, 200) if processes.look([model], {})]
-    assert told == [2, 6, 14, 30, 62, 126, 190]
-    assert processes.look([model], {"a": 1}) == []
-    assert [processes.look([model], {}) for _ in range(2)] == [[], [model]]
+    looks = Looks()
+    assert looks.lost(1) == []
+    looks.count = 0
+    assert looks.lost(199) == [2, 6, 14, 30, 62, 126, 190]
+    looks.count = 1
+    assert looks.lost(1) == []
+    looks.count = 0
+    assert looks.lost(2) == [2]
+
+
+def test_processes_of_a_former_state_that_end_later_are_not_lost() -> None:
+    """As when the benchmark has loaded the model anew: both states have theirs for a while."""
+    looks = Looks()
+    looks.count = 2
+    assert looks.lost(5) == []
+    looks.count = 1
+    assert looks.lost(20) == []
+    looks.count = 0
+    assert looks.lost(2) == [2]
+
+
+def test_a_model_that_somebody_unloads_and_loads_has_lost_nothing() -> None:
+    looks = Looks()
+    assert looks.lost(1) == []
+    looks.count, looks.instances = 0, None
+    assert looks.lost(20) == []
+
+    def load() -> None:
+        looks.count, looks.instances = 1, 1
+
+    looks.meanwhile = load
+    assert looks.lost(20) == []
+
+    def unload() -> None:
+        looks.count = 0
+        if looks.instances == 1:
+            looks.meanwhile = lambda: setattr(looks, "instances", None)
+
+    looks.meanwhile, looks.count = unload, 0
+    assert looks.lost(20) == []
+    looks.meanwhile, looks.instances = lambda: None, 1
+    assert looks.lost(2) == [2]
 
 
 def test_a_model_that_is_loaded_by_somebody_has_not_lost_its_process(scene: Scene) -> None:
@@ -644,12 +708,13 @@ def test_a_model_that_is_loaded_by_somebody_has_not_lost_its_process(scene: Scen
 
 
 def test_a_new_state_of_a_model_may_have_fewer_processes() -> None:
-    processes = ModelProcesses()
-    assert processes.look([Wanted("a", "1")], {"a": 4}) == []
-    for _ in range(3):
-        assert processes.look([Wanted("a", "2")], {"a": 1}) == []
-    assert processes.look([Wanted("a", "2")], {}) == []
-    assert processes.look([Wanted("a", "2")], {}) == [Wanted("a", "2")]
+    looks = Looks()
+    looks.count, looks.instances = 4, 4
+    assert looks.lost(1) == []
+    looks.count, looks.instances = 1, 1
+    assert looks.lost(3, "2") == []
+    looks.count = 0
+    assert looks.lost(2, "2") == [2]
 
 
 def test_marks_of_loads_that_nobody_waits_for_any_more(scene: Scene) -> None:

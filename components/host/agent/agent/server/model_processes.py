@@ -5,7 +5,7 @@ request to it fails: "Stub process … is not healthy" (seen with r24.10). The p
 or because of what a client sent.
 """
 
-from typing import Dict, Iterable, List, NamedTuple
+from typing import Callable, Dict, Iterable, List, NamedTuple, Optional
 
 from ..models.wanted import Wanted
 
@@ -21,23 +21,31 @@ class _Seen(NamedTuple):
 
 
 class ModelProcesses:
-    """How many processes each model has, look by look."""
+    """How many processes each model has, look by look.
+
+    :param count: tells how many each model has now that has some
+    :param instances: how many instances of a model serve, each in a process of its own; None if it does not serve
+    """
 
     #: Looks that have to find fewer: a model that is just loaded anew may have fewer for a moment. Twice as many each
     #: time that it does not come back with all of them.
     LOOKS = 2
     MOST_LOOKS = 64
 
-    def __init__(self) -> None:
+    def __init__(
+        self, count: Callable[[], Dict[str, int]], instances: Callable[[str], Optional[int]]
+    ) -> None:
+        self._count = count
+        self._instances = instances
         self._seen: Dict[str, _Seen] = {}
 
-    def look(self, models: Iterable[Wanted], counts: Dict[str, int]) -> List[Wanted]:
+    def look(self, models: Iterable[Wanted]) -> List[Wanted]:
         """
-        :param counts: of the models that have some
         :returns: the models that have lost a process
         """
         lost = []
         seen: Dict[str, _Seen] = {}
+        counts = self._count()
         for model in models:
             count = counts.get(model.name, 0)
             before = self._seen.get(model.name)
@@ -46,10 +54,18 @@ class ModelProcesses:
             elif before.missing + 1 < before.patience:
                 seen[model.name] = before._replace(missing=before.missing + 1)
             else:
-                lost.append(model)
-                # Its process may end again before it was seen.
-                patience = min(before.patience * 2, self.MOST_LOOKS)
-                seen[model.name] = before._replace(missing=0, patience=patience)
+                # More than instances were the processes of a former state, which end later when it is loaded anew.
+                instances = self._instances(model.name)
+                wanted = before.processes if instances is None else min(before.processes, instances)
+                count = self._count().get(model.name, 0)
+                # Asked before and after: what somebody, such as the benchmark, unloads or loads has lost nothing.
+                if count < wanted and instances is not None and self._instances(model.name) == instances:
+                    lost.append(model)
+                    # Its process may end again before it was seen.
+                    patience = min(before.patience * 2, self.MOST_LOOKS)
+                    seen[model.name] = _Seen(model.digest, wanted, 0, patience)
+                else:
+                    seen[model.name] = _Seen(model.digest, wanted, 0, before.patience)
         self._seen = seen
         return lost
 

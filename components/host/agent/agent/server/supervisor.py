@@ -89,7 +89,7 @@ class Supervisor:
         self._loading: Optional[threading.Thread] = None
         #: Whether every model was tried.
         self._loaded = False
-        self._processes = ModelProcesses()
+        self._processes = ModelProcesses(runtime.model_processes, self._triton.instances)
         self._healing: Optional[threading.Thread] = None
 
     def leave(self) -> None:
@@ -312,9 +312,7 @@ class Supervisor:
             # A model that is loaded anew changes its processes.
             self._processes.forget()
             return
-        fewer = self._processes.look(read_wanted(self._directory), self._runtime.model_processes())
-        # One that was unloaded, or set aside, has lost its processes for good.
-        lost = [model for model in fewer if self._triton.ready(model.name)]
+        lost = self._processes.look(read_wanted(self._directory))
         if lost:
             self._healing = threading.Thread(target=self._heal, args=(lost,), daemon=True)
             self._healing.start()

@@ -101,6 +101,21 @@ class Triton:
     def ready(self, model: str) -> bool:
         return self.request("GET", f"/v2/models/{quote(model)}/ready").ok
 
+    def instances(self, model: str) -> Optional[int]:
+        """How many instances of a model serve, of all its versions; None if it does not serve."""
+        if not self.ready(model):
+            return None
+        config = self._json("GET", f"/v2/models/{quote(model)}/config")
+        metadata = self._json("GET", f"/v2/models/{quote(model)}")
+        if not isinstance(config, dict) or not isinstance(metadata, dict):
+            return None
+        # Triton has filled in what the configuration leaves out.
+        each = sum(
+            int(group.get("count", 1)) * max(1, len(group.get("gpus", [])))
+            for group in config.get("instance_group", [])
+        )
+        return each * len(metadata.get("versions", []))
+
     def model_version(self, model: str) -> str:
         """The highest version that serves; empty if none does."""
         versions = (self._json("GET", f"/v2/models/{quote(model)}") or {}).get("versions", [])
