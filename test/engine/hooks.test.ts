@@ -189,7 +189,13 @@ class Server {
   public async stop(): Promise<number | null> {
     this.http.close();
     this.process.kill("SIGTERM");
-    return this.ended;
+    // One that has crashed can hang while it writes down where.
+    const late = setTimeout(() => this.process.kill("SIGKILL"), 30_000);
+    try {
+      return await this.ended;
+    } finally {
+      clearTimeout(late);
+    }
   }
 }
 
