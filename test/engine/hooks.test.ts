@@ -281,8 +281,8 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       return took;
     });
     assert.deepEqual(reports.get("batch")?.failures, []);
-    // 1 ms of work. Behind a request of the other it would take 40 ms.
-    assert.ok(median(result) < 6000, result.join());
+    // 1 ms of work. Behind a request of the other it would take 40 ms. On a busy machine 6 ms were seen.
+    assert.ok(median(result) < 20_000, result.join());
   });
 
   it("runs an ensemble across backends, each step as its own model", async () => {
