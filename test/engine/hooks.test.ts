@@ -274,6 +274,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
   });
 
   it("lets a high model preempt one that works in the default stream", async () => {
+    const alone = await server.infer("batch");
     const { result, reports } = await underLoad(server.http, ["batch"], 20, async () => {
       await new Promise((resolve) => setTimeout(resolve, 500));
       const took: number[] = [];
@@ -281,8 +282,8 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       return took;
     });
     assert.deepEqual(reports.get("batch")?.failures, []);
-    // 1 ms of work. Behind a request of the other it would take 40 ms. On a busy machine 6 ms were seen.
-    assert.ok(median(result) < 20_000, result.join());
+    // 1 ms of work, beside requests of 40 ms. A busy machine slows both down.
+    assert.ok(4 * median(result) < alone, `${alone}: ${result.join()}`);
   });
 
   it("runs an ensemble across backends, each step as its own model", async () => {
