@@ -31,7 +31,9 @@ export function pace(
           resolve();
           return;
         }
-        while (index < times.length && start + (times[index] ?? 0) <= now()) send(index++);
+        const due = (): boolean => index < times.length && start + (times[index] ?? 0) <= now();
+        // A call may itself fire the abort, and the calls that became due meanwhile must not follow it.
+        while (!abort.aborted && due()) send(index++);
         if (index === times.length) {
           resolve();
           return;

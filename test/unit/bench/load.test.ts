@@ -84,6 +84,16 @@ describe("an open load", () => {
     assert.equal(load.intended.length, 7);
     assert.ok(load.latency.every((value) => value >= 29));
   });
+
+  it("sends none of those that were due together with the one during which it was interrupted", async () => {
+    const abort = new AbortController();
+    const connection = answering((number) => {
+      if (number === 6) abort.abort();
+      return 1;
+    });
+    const load = await openLoad(connection, now(), new Float64Array(100), nothing, abort.signal);
+    assert.equal(load.intended.length, 7);
+  });
 });
 
 describe("a closed load", () => {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { type Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 
 import { loadScript } from "./load";
@@ -57,10 +58,15 @@ describe("locks of a state", () => {
   });
 
   it("are left of a process that has ended, but whose parent does not ask for its end", async () => {
-    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"]);
+    // The child ends once the shell has become `sleep`: the shell itself would ask for its end.
+    const parent = spawn("sh", ["-c", "cat <&3 >&2 & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore", "pipe"],
+    });
     try {
-      const [text] = (await once(parent.stdout, "data")) as [Buffer];
+      const [text] = (await once(parent.stdout!, "data")) as [Buffer];
       const zombie = Number(text);
+      while (fs.readFileSync(`/proc/${parent.pid}/comm`, "utf8") !== "sleep\n") await setTimeout(10);
+      (parent.stdio[3] as Writable).end();
       while (!fs.readFileSync(`/proc/${zombie}/stat`, "utf8").includes(") Z ")) await setTimeout(10);
       const left = lock(zombie, now());
       assert.deepEqual(files(readLocks(state).left), [left]);
