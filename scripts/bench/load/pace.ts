@@ -25,15 +25,15 @@ export function pace(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     let index = 0;
+    // A call may itself fire the abort, and the calls that became due meanwhile must not follow it.
+    const due = (): boolean => !abort.aborted && index < times.length && start + (times[index] ?? 0) <= now();
     const turn = (): void => {
       try {
         if (abort.aborted) {
           resolve();
           return;
         }
-        const due = (): boolean => index < times.length && start + (times[index] ?? 0) <= now();
-        // A call may itself fire the abort, and the calls that became due meanwhile must not follow it.
-        while (!abort.aborted && due()) send(index++);
+        while (due()) send(index++);
         if (index === times.length) {
           resolve();
           return;
