@@ -58,16 +58,19 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     stack = await AwsStack.create("dev");
     ecr = await Ecr.serve(stack.cloud);
     engine = await DockerEngine.start(ecr.names);
-    kit = await BuildKit.start(undefined, ecr.names);
+    kit = await BuildKit.start({ disk: "user", names: ecr.names });
     images = await StandInImages.serve(engine);
     Object.assign(stack.workspace.environment, engine.environment, kit.environment);
     fs.writeFileSync(dockerFile(), engine.environment.DOCKER_HOST ?? "");
     stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
     const build = {
-      ...{ variant: "transparent", base: images.image("1"), builder: images.image("1") },
+      // With compilers, unlike that of image.test.ts, which installs them.
+      ...{ variant: "transparent", base: images.image("1"), builder: await images.tools(engine) },
       sbomGenerator: await images.scanner(engine),
     };
     stack.set(["xsched-triton:runtime", "build"], build);
+    // Triton waits as long for the tests' idle connections.
+    stack.set(["xsched-triton:server", "exitTimeoutSeconds"], 5);
   });
 
   after(async () => {
@@ -163,7 +166,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     it("can become its predecessor again, even on a machine that has built nothing yet", async () => {
       const before = await running();
       await kit.stop();
-      kit = await BuildKit.start(undefined, ecr.names);
+      kit = await BuildKit.start({ disk: "own", names: ecr.names });
       Object.assign(stack.workspace.environment, kit.environment);
       fs.writeFileSync(source(), fs.readFileSync(source(), "utf8").replace("# changed\n", ""));
       const { code, output } = await stack.up();

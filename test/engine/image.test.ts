@@ -128,7 +128,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       this.skip();
     }
     engine = await DockerEngine.start();
-    kit = await BuildKit.start();
+    kit = await BuildKit.start({ disk: "user" });
     images = await StandInImages.serve(engine);
     registry = await Registry.withLogin();
     workspace = await Workspace.create({ ...engine.environment, ...kit.environment });
@@ -408,7 +408,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     });
 
     it("reports that the disk is full", async () => {
-      const small = await BuildKit.start(150);
+      const small = await BuildKit.start({ disk: 150 });
       try {
         Object.assign(workspace.environment, small.environment);
         assert.match(await failure(), /no space left on device/);

@@ -247,7 +247,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
       this.skip();
     }
     engine = await DockerEngine.start();
-    kit = await BuildKit.start();
+    kit = await BuildKit.start({ disk: "user" });
     images = await StandInImages.serve(engine);
     workspace = await Workspace.create({ ...engine.environment, ...kit.environment });
     fs.mkdirSync(workspace.file("registry"));
