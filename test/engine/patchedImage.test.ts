@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict";
 import { type ChildProcess, execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -394,7 +395,8 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
 
   it("is the same image after a comment in the core: that is compiled anew, the backend is not", async () => {
     // Each build of a stand-in library differs from the previous one, so a rebuild would show.
-    fs.appendFileSync(workspace.file("native/xsched/src/preempt/clock.h"), "// changed\n");
+    // A new comment in each run, or the core would be found compiled.
+    fs.appendFileSync(workspace.file("native/xsched/src/preempt/clock.h"), `// ${randomUUID()}\n`);
     assert.equal(await build(), image);
   });
 });
