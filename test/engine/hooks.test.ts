@@ -27,6 +27,9 @@ interface Queue {
   readonly launches: number;
 }
 
+/** 0.4 s of work. */
+const LONG = { kernels: 200, microseconds: 2000 };
+
 const MODELS: Readonly<Record<string, Model>> = {
   chat: { backend: "one_stream", priority: 200, kernels: 10, microseconds: 100 },
   // In the default stream, as PyTorch's.
@@ -38,6 +41,11 @@ const MODELS: Readonly<Record<string, Model>> = {
   python: { backend: "python", priority: 3 },
   broken: { backend: "one_stream", priority: 9, fail: true },
   wrong: { backend: "one_stream", priority: "urgent" },
+  // Equal work, where and with which priority the names say.
+  stream_high: { backend: "one_stream", priority: 50, ...LONG },
+  stream_low: { backend: "one_stream", priority: -50, ...LONG },
+  default_high: { backend: "default_stream", priority: 50, ...LONG },
+  default_low: { backend: "default_stream", priority: -50, ...LONG },
 };
 
 const tensor = (name: string): string => `{ name: "${name}" data_type: TYPE_INT32 dims: [ 1 ] }`;
@@ -176,8 +184,16 @@ class Server {
 
   /** The queues, as "name priority", sorted. */
   public async queues(): Promise<string[]> {
-    const { queues } = JSON.parse(await this.ctl("stats", "--json")) as { queues: Queue[] };
-    return queues.map(({ name, priority }) => `${name} ${priority}`).sort();
+    return (await this.stats()).map(({ name, priority }) => `${name} ${priority}`).sort();
+  }
+
+  /** How often something was launched into each queue. */
+  public async launches(): Promise<ReadonlyMap<string, number>> {
+    return new Map((await this.stats()).map(({ name, launches }) => [name, launches]));
+  }
+
+  private async stats(): Promise<readonly Queue[]> {
+    return (JSON.parse(await this.ctl("stats", "--json")) as { queues: Queue[] }).queues;
   }
 
   /** Of the process, from its status in /proc. */
@@ -199,7 +215,42 @@ class Server {
   }
 }
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!;
+/** Two models that have much to do at the same time. */
+interface Contest {
+  /** How long the second took, in times of the first. */
+  readonly ratio: number;
+  /** The share of its launches that each made while the other was at work. */
+  readonly first: number;
+  readonly second: number;
+}
+
+/** Lets the second begin while the first is at work. */
+async function compete(server: Server, first: string, second: string): Promise<Contest> {
+  const before = await server.launches();
+  const seen: { first: number; second: number }[] = [];
+  const look = async (): Promise<void> => {
+    const after = await server.launches();
+    const made = (model: string): number => {
+      const queue = `${model}/${model}_0_0`;
+      return ((after.get(queue) ?? 0) - (before.get(queue) ?? 0)) / LONG.kernels;
+    };
+    seen.push({ first: made(first), second: made(second) });
+  };
+  const work = [server.infer(first)];
+  // Without the hooks there is nothing to see.
+  if (before.size === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+  else await until(10, async () => (await look(), seen.at(-1)!.first > 0));
+  work.push(server.infer(second));
+  const answers = Promise.all(work);
+  let took: number[] | undefined;
+  while ((took = await Promise.race([answers, Promise.resolve(undefined)])) === undefined) await look();
+  const whileSecond = seen.filter(({ second: made }) => made > 0 && made < 1);
+  return {
+    ratio: took[1]! / took[0]!,
+    first: (whileSecond.at(-1)?.first ?? 0) - (whileSecond[0]?.first ?? 0),
+    second: seen.filter(({ first: made }) => made < 1).at(-1)?.second ?? 0,
+  };
+}
 
 const EXPECTED = [
   "batch/batch_0_0 -100",
@@ -273,29 +324,65 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     );
   });
 
-  it("lets a high model preempt one that works in the default stream", async () => {
-    const alone = await server.infer("batch");
-    const { result, reports } = await underLoad(server.http, ["batch"], 20, async () => {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const took: number[] = [];
-      for (let i = 0; i < 40; i++) took.push(await server.infer("chat"));
-      return took;
+  describe("decides whose turn it is, also in the default stream", () => {
+    const models = ["stream_high", "stream_low", "default_high", "default_low"];
+
+    let queues: readonly string[];
+
+    before(async () => {
+      queues = await server.queues();
+      for (const model of models) {
+        assert.equal((await server.load(model)).status, 200, server.said);
+        await server.infer(model);
+      }
     });
-    assert.deepEqual(reports.get("batch")?.failures, []);
-    // 1 ms of work, beside requests of 40 ms. A busy machine slows both down.
-    assert.ok(4 * median(result) < alone, `${alone}: ${result.join()}`);
+
+    after(async () => {
+      for (const model of models) await server.unload(model);
+      await until(10, async () => (await server.queues()).length === queues.length);
+    });
+
+    for (const [low, high] of [
+      ["default_low", "stream_high"],
+      ["stream_low", "default_high"],
+      ["default_low", "default_high"],
+    ] as const) {
+      it(`${high} preempts ${low}`, async () => {
+        const { ratio, first, second } = await compete(server, low, high);
+        const figures = JSON.stringify({ ratio, first, second });
+        assert.ok(ratio < 0.75, figures);
+        assert.ok(first < 0.25, figures);
+        assert.ok(second > 0.75, figures);
+      });
+
+      it(`${low} is held while ${high} works`, async () => {
+        const { ratio, second } = await compete(server, high, low);
+        const figures = JSON.stringify({ ratio, second });
+        assert.ok(ratio > 1.3, figures);
+        assert.ok(second < 0.25, figures);
+      });
+
+      it(`${low} and ${high} share when their priorities are equal`, async () => {
+        await server.ctl("priority", high, "-50");
+        try {
+          const { ratio, first, second } = await compete(server, low, high);
+          const figures = JSON.stringify({ ratio, first, second });
+          assert.ok(ratio > 0.75 && ratio < 1.3, figures);
+          assert.ok(first > 0.25 && second > 0.25, figures);
+        } finally {
+          await server.ctl("priority", high, "50");
+        }
+      });
+    }
   });
 
   it("runs an ensemble across backends, each step as its own model", async () => {
-    const launches = async (): Promise<Record<string, number>> => {
-      const { queues } = JSON.parse(await server.ctl("stats", "--json")) as { queues: Queue[] };
-      return Object.fromEntries(queues.map(({ name, launches: count }) => [name, count]));
-    };
-    const before = await launches();
+    const before = await server.launches();
     await server.infer("both");
-    const after = await launches();
-    assert.equal(after["chat/chat_0_0"]! - before["chat/chat_0_0"]!, 10);
-    assert.equal(after["own/own_0_0"]! - before["own/own_0_0"]!, 3);
+    const after = await server.launches();
+    const made = (queue: string): number => after.get(queue)! - before.get(queue)!;
+    assert.equal(made("chat/chat_0_0"), 10);
+    assert.equal(made("own/own_0_0"), 3);
   });
 
   it("changes priorities at once, also of queues that a model does not have yet", async () => {
@@ -387,6 +474,15 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       await other.infer("chat");
       await other.infer("batch");
       assert.deepEqual(await other.queues(), []);
+      // What came first comes first, whatever the priorities.
+      for (const [first, second] of [
+        ["default_low", "stream_high"],
+        ["default_high", "stream_low"],
+      ] as const) {
+        for (const model of [first, second]) assert.equal((await other.load(model)).status, 200, other.said);
+        const { ratio } = await compete(other, first, second);
+        assert.ok(ratio > 1.3, `${second} after ${first}: ${ratio}`);
+      }
     } finally {
       assert.equal(await other.stop(), 0, other.said);
     }

@@ -14,8 +14,10 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "contest.h"
 #include "fixture.h"
 #include "preempt/scheduler.h"
 #include "stand_in_triton.h"
@@ -279,6 +281,85 @@ TEST_F(HooksTest, AnInstanceThatTheHooksDoNotKnowIsExecuted)
   unknown.state = nullptr;
   EXPECT_EQ(Queues(), Lines{"chat/chat_0_0 40 3"});
 }
+
+// --- whose turn it is ------------------------------------------------------------
+
+// Two models that have much to do; the second comes while the first is at work.
+// A third, above both, has nothing to do: see ContestTest in the core's tests.
+class ModelsTest
+    : public HooksTest,
+      public testing::WithParamInterface<std::pair<const char*, const char*>> {
+ protected:
+  static contest::Runs Compete(
+      const std::string& first_priority, const std::string& second_priority)
+  {
+    const Backend one_stream(ONE_STREAM);
+    const Backend backend_of_first(GetParam().first);
+    const Backend backend_of_second(GetParam().second);
+    const auto config = [](uint64_t microseconds, const std::string& priority) {
+      return Config(
+          Parameter("kernels", std::to_string(contest::kKernels)) + "," +
+          Parameter("microseconds", std::to_string(microseconds)) + "," +
+          Parameter("xsched_priority", priority));
+    };
+    const Instance third(one_stream, "third", ConfigOf("max"));
+    Instance first(
+        backend_of_first, "first",
+        config(contest::kFirstMicroseconds, first_priority));
+    Instance second(
+        backend_of_second, "second",
+        config(contest::kSecondMicroseconds, second_priority));
+    contest::Runs runs;
+    std::thread one([&] { EXPECT_GE(first.Execute(), 0); });
+    while (!runs.FirstIsAtWork()) {
+      std::this_thread::yield();
+      runs.Take();
+    }
+    std::thread other([&] { EXPECT_GE(second.Execute(), 0); });
+    one.join();
+    other.join();
+    runs.Take();
+    return runs;
+  }
+};
+
+TEST_P(ModelsTest, TheHigherPreemptsTheLower)
+{
+  Compete("-100", "100").ExpectSecondPreempts();
+}
+
+TEST_P(ModelsTest, TheLowerIsHeldWhileTheHigherWorks)
+{
+  Compete("100", "-100").ExpectSecondIsHeld();
+}
+
+TEST_P(ModelsTest, EqualsShare)
+{
+  Compete("7", "7").ExpectShared();
+}
+
+TEST_P(ModelsTest, UnscheduledNobodyWaits)
+{
+  stand_in::Fail("TRITONBACKEND_ModelInstanceName");
+  Compete("-100", "100").ExpectInTheOrderOfSubmission();
+}
+
+const char*
+WhereIsItsWork(const std::string& backend)
+{
+  return backend == DEFAULT_STREAM ? "Default" : "Own";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    FirstAndSecond, ModelsTest,
+    testing::Values(
+        std::make_pair(DEFAULT_STREAM, ONE_STREAM),
+        std::make_pair(ONE_STREAM, DEFAULT_STREAM),
+        std::make_pair(DEFAULT_STREAM, DEFAULT_STREAM)),
+    [](const auto& info) {
+      return std::string(WhereIsItsWork(info.param.first)) + "And" +
+             WhereIsItsWork(info.param.second);
+    });
 
 // --- the functions that the library stands in front of ---------------------------
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "contest.h"
 #include "fixture.h"
 #include "preempt/scheduler.h"
 
@@ -331,7 +332,9 @@ TEST_P(PlacesTest, HighIsAsFastBesideLowAsTheLimitSays)
       EXPECT_EQ(other_place.Synchronize(), 0);
     }
   });
-  std::vector<int64_t> took_ns;
+  // How many of low's kernels the device ran between what high launched and its
+  // end, for each of high's requests.
+  std::vector<int> between;
   {
     const WorksFor work(high);
     const Worker place(GetParam().first);
@@ -340,20 +343,30 @@ TEST_P(PlacesTest, HighIsAsFastBesideLowAsTheLimitSays)
     }
     for (int request = 0; request < 30; ++request) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      simulated::TakeRuns();
       const int64_t began_ns = xsched::NowNs();
       for (int i = 0; i < 10; ++i) {
         EXPECT_EQ(place.Launch(Kernel(100, 1)), 0);
       }
       EXPECT_EQ(place.Synchronize(), 0);
-      took_ns.push_back(xsched::NowNs() - began_ns);
+      int others = 0;
+      int left = 10;
+      for (const simulated::Execution& run : simulated::TakeRuns()) {
+        left -= run.function == Kernel(100, 1) ? 1 : 0;
+        others += left > 0 && run.function == Kernel(1000, 3) &&
+                          run.began_ns >= began_ns
+                      ? 1
+                      : 0;
+      }
+      between.push_back(others);
     }
   }
   stop.store(true);
   other.join();
-  // 1 ms of work behind at most one kernel of low's at a time; unbounded, it
-  // would take 17 ms. Half of them: the test's own threads may be stopped.
-  std::sort(took_ns.begin(), took_ns.end());
-  EXPECT_LT(took_ns[took_ns.size() / 2], 6000000);
+  // One at a time is in flight; unbounded, it would be all 16. Half of them: the
+  // test's own threads may be stopped.
+  std::sort(between.begin(), between.end());
+  EXPECT_LE(between[between.size() / 2], 2);
   ASSERT_EQ(cuCtxSynchronize(), 0);
 }
 
@@ -428,6 +441,76 @@ TEST_P(PlacesTest, NobodyWaitsForEver)
   EXPECT_EQ(cuEventDestroy_v2(answered), 0);
 }
 
+// Both have much to do; the second comes while the first is at work. A third,
+// above both, has nothing to do: what they have in flight is bounded, so it is
+// not the order of submission that decides.
+class ContestTest
+    : public OwnerTest,
+      public testing::WithParamInterface<std::pair<Where, Where>> {
+ protected:
+  contest::Runs Compete(Priority first_priority, Priority second_priority)
+  {
+    const TestOwner third("third/0", 200);
+    const TestOwner first("first/0", first_priority);
+    const TestOwner second("second/0", second_priority);
+    {
+      const WorksFor work(third);
+      EXPECT_EQ(LaunchOn(nullptr, Kernel(1)), 0);
+      EXPECT_EQ(cuStreamSynchronize(nullptr), 0);
+    }
+    return Compete(&first, &second);
+  }
+
+  contest::Runs Compete(const TestOwner* first, const TestOwner* second)
+  {
+    const auto work = [](const TestOwner* owner, Where where, uint64_t us) {
+      const XOwnerHandle before =
+          XOwnerExchange(owner == nullptr ? 0 : owner->Get());
+      {
+        const Worker place(where);
+        for (int i = 0; i < contest::kKernels; ++i) {
+          EXPECT_EQ(place.Launch(Kernel(us)), 0);
+        }
+        EXPECT_EQ(place.Synchronize(), 0);
+      }
+      XOwnerExchange(before);
+    };
+    contest::Runs runs;
+    std::thread one = InContext(
+        [&] { work(first, GetParam().first, contest::kFirstMicroseconds); });
+    while (!runs.FirstIsAtWork()) {
+      std::this_thread::yield();
+      runs.Take();
+    }
+    std::thread other = InContext(
+        [&] { work(second, GetParam().second, contest::kSecondMicroseconds); });
+    one.join();
+    other.join();
+    runs.Take();
+    return runs;
+  }
+};
+
+TEST_P(ContestTest, TheHigherPreemptsTheLower)
+{
+  Compete(-100, 100).ExpectSecondPreempts();
+}
+
+TEST_P(ContestTest, TheLowerIsHeldWhileTheHigherWorks)
+{
+  Compete(100, -100).ExpectSecondIsHeld();
+}
+
+TEST_P(ContestTest, EqualsShare)
+{
+  Compete(7, 7).ExpectShared();
+}
+
+TEST_P(ContestTest, WithoutOwnersNobodyWaits)
+{
+  Compete(nullptr, nullptr).ExpectInTheOrderOfSubmission();
+}
+
 std::string
 NameOf(const testing::TestParamInfo<std::pair<Where, Where>>& info)
 {
@@ -436,21 +519,20 @@ NameOf(const testing::TestParamInfo<std::pair<Where, Where>>& info)
       {Where::kPerThread, "PerThread"},
       {Where::kBlocking, "Blocking"},
       {Where::kNonBlocking, "NonBlocking"}};
-  return "High" + kNames.at(info.param.first) + "Low" +
-         kNames.at(info.param.second);
+  return kNames.at(info.param.first) + "And" + kNames.at(info.param.second);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    HighAndLow, PlacesTest,
-    testing::Values(
-        std::make_pair(Where::kLegacy, Where::kLegacy),
-        std::make_pair(Where::kLegacy, Where::kBlocking),
-        std::make_pair(Where::kLegacy, Where::kPerThread),
-        std::make_pair(Where::kBlocking, Where::kLegacy),
-        std::make_pair(Where::kNonBlocking, Where::kLegacy),
-        std::make_pair(Where::kPerThread, Where::kLegacy),
-        std::make_pair(Where::kPerThread, Where::kPerThread)),
-    NameOf);
+const auto kPlaces = testing::Values(
+    std::make_pair(Where::kLegacy, Where::kLegacy),
+    std::make_pair(Where::kLegacy, Where::kBlocking),
+    std::make_pair(Where::kLegacy, Where::kPerThread),
+    std::make_pair(Where::kBlocking, Where::kLegacy),
+    std::make_pair(Where::kNonBlocking, Where::kLegacy),
+    std::make_pair(Where::kPerThread, Where::kLegacy),
+    std::make_pair(Where::kPerThread, Where::kPerThread));
+
+INSTANTIATE_TEST_SUITE_P(HighAndLow, PlacesTest, kPlaces, NameOf);
+INSTANTIATE_TEST_SUITE_P(FirstAndSecond, ContestTest, kPlaces, NameOf);
 
 // --- when the default streams have finished --------------------------------------
 
