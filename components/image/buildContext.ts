@@ -8,8 +8,16 @@ import type { ImageVariant } from "../settings";
 
 const DOCKERFILE = "images/triton/Dockerfile";
 
-/** Sources that the variant `transparent` leaves out. */
-const PATCHED_ONLY = "native/tensorrt_backend/";
+/**
+ * Sources that only some variants are built from, by how their paths begin; the first one that fits counts. A change to
+ * what a variant does not use builds no other image of it.
+ */
+const USED_BY: readonly (readonly [beginning: string, variants: readonly ImageVariant[]])[] = [
+  ["native/triton_hooks/", ["hooked"]],
+  ["native/tensorrt_backend/src/model_scheduling.", ["hooked", "patched"]],
+  ["native/tensorrt_backend/", ["patched"]],
+  ["images/triton/cmake-requirements.txt", ["patched"]],
+];
 
 /** Where contexts are staged, in the program's folder: a path that is the same on every machine. */
 const STAGED = ".local/xsched-triton-image";
@@ -71,9 +79,14 @@ function contextFiles(sources: string, variant: ImageVariant): readonly string[]
     .split("\n")
     .filter((line) => line.startsWith("!"))
     .map((line) => line.slice(1))
-    .filter((place) => variant === "patched" || !place.startsWith(PATCHED_ONLY))
     .flatMap((place) => filesIn(sources, place))
+    .filter((file) => isUsed(file, variant))
     .sort();
+}
+
+function isUsed(file: string, variant: ImageVariant): boolean {
+  const [, variants] = USED_BY.find(([beginning]) => file.startsWith(beginning)) ?? [];
+  return variants?.includes(variant) ?? true;
 }
 
 /** A file itself, or all files in a folder. */

@@ -17,6 +17,7 @@ import {
   registryLogin,
   type TritonImageArgs,
   tritonImageInputs,
+  usualVariant,
 } from "../settings";
 import { stageBuildContext } from "./buildContext";
 import { type Login, removeLogin, writeLogin } from "./dockerLogin";
@@ -26,10 +27,15 @@ import { signedImage, verifiedImage } from "./signature";
 
 /** Builders that fit the default base of each variant. */
 const BUILDERS: Readonly<Record<ImageVariant, string>> = {
-  patched: "nvcr.io/nvidia/tritonserver:22.06-py3-min",
   // Old enough for every Triton in use: what is compiled there runs with any later C library.
+  hooked: "docker.io/library/ubuntu:20.04",
+  patched: "nvcr.io/nvidia/tritonserver:22.06-py3-min",
   transparent: "docker.io/library/ubuntu:20.04",
 };
+
+const TRANSPARENT =
+  "build.variant is transparent: models have no priorities of their own, only the two CUDA priorities of their streams. " +
+  "hooked replaces it, on the same base: set build.variant to hooked. The image is then built once more, and Triton restarts.";
 
 /**
  * The date of every file and of the image itself, in seconds since 1970: 1980, the earliest date that archives can hold.
@@ -106,7 +112,11 @@ export class TritonImage extends pulumi.ComponentResource {
     build: pulumi.Output<BuildSettings>,
     registry: pulumi.Output<Login> | undefined,
   ): { reference: pulumi.Output<string>; base: pulumi.Output<string> } {
-    const { repository, variant, tagsAsOf } = build;
+    const { repository, tagsAsOf } = build;
+    const variant = build.apply((known) => known.variant ?? usualVariant(known.base));
+    variant.apply(async (known) => {
+      if (known === "transparent") await pulumi.log.warn(TRANSPARENT, this);
+    });
     const staged = variant.apply((known) => stageBuildContext(known, process.cwd()));
     const pin = (part: string, image: pulumi.Output<string>): ReturnType<typeof pinnedImage> =>
       pinnedImage(
@@ -188,7 +198,7 @@ export class TritonImage extends pulumi.ComponentResource {
 /** The checked arguments of a build. */
 interface BuildSettings {
   readonly repository: string;
-  readonly variant: ImageVariant;
+  readonly variant: ImageVariant | undefined;
   readonly base: string;
   readonly builder: string | undefined;
   readonly tagsAsOf: string | undefined;

@@ -14,8 +14,10 @@ export const logLevel = choice("LogLevel", "How much Triton logs. Each level inc
 });
 
 export const imageVariant = choice("ImageVariant", "How models of an image are scheduled.", {
+  hooked: "any Triton release, unchanged; each model of each backend is scheduled at its own priority",
   patched: "Triton 22.06 with a TensorRT backend that schedules each model at its own priority",
-  transparent: "any Triton release; each CUDA stream is scheduled at its CUDA priority",
+  transparent:
+    "the core alone, for programs other than Triton; each CUDA stream is scheduled at its CUDA priority",
 });
 
 export const modelUpload = choice("ModelUpload", "How a model's folder reaches the host.", {

@@ -1,14 +1,14 @@
+import { factsOf, PATCHED_RELEASE, RELEASES } from "../image/tritonReleases";
 import { addressRange, isOpenToTheWorld } from "./addressRange";
 import { publicIp } from "./allowedValues";
 import {
   familiesFor,
   familyOf,
-  firstRelease,
   GPU_FAMILIES,
   gpuFamily,
   isGpuType,
   otherAccelerator,
-  PATCHED_RELEASE,
+  releasesOn,
 } from "./awsInstanceTypes";
 import { directory, user } from "./machine";
 import { INVALID, Place, Read } from "./place";
@@ -32,12 +32,16 @@ import {
   text,
 } from "./rules";
 
+const NEWEST_RELEASE = RELEASES.at(-1) ?? PATCHED_RELEASE;
+
+const driverOf = (release: string): number => factsOf(release)?.driver ?? 0;
+
 const instanceTypes = Object.entries(GPU_FAMILIES).flatMap(([family, { sizes }]) =>
   sizes.map((size) => `${family}.${size}`),
 );
 
 const instanceType = text({
-  allowed: `an EC2 instance type with NVIDIA GPUs that Triton supports, of ${familiesFor(PATCHED_RELEASE).join(", ")}`,
+  allowed: `an EC2 instance type with NVIDIA GPUs that Triton supports, of ${Object.keys(GPU_FAMILIES).join(", ")}`,
   example: "g4dn.xlarge",
   refuse(value) {
     if (isGpuType(value)) return undefined;
@@ -175,7 +179,7 @@ export const tagsField = defaulted(tags, {}, "Tags for everything that is create
 const awsFields = {
   instanceType: required(
     instanceType,
-    "EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06; g6, gr6, g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and everything on it.",
+    `EC2 instance type with NVIDIA GPUs: ${familiesFor(PATCHED_RELEASE).join(", ")} for Triton ${PATCHED_RELEASE}; ${familiesFor(NEWEST_RELEASE).join(", ")} for ${NEWEST_RELEASE}. Changing it replaces the instance and everything on it.`,
     { cost: "by the hour" },
   ),
   adminCidrs: required(
@@ -231,7 +235,7 @@ const awsFields = {
   ),
   ami: optional(
     resourceId("ami", "the id of an AMI for x86-64"),
-    "Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.",
+    `Machine image: Debian or Ubuntu with an NVIDIA driver that Triton's release runs on (${driverOf(PATCHED_RELEASE)} or newer for ${PATCHED_RELEASE}, ${driverOf(NEWEST_RELEASE)} for ${NEWEST_RELEASE}), Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.`,
     "AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created",
   ),
   user: defaulted(user, "ubuntu", "User of the machine image that may use sudo and Docker."),
@@ -435,14 +439,18 @@ function refuseOpenRanges(raw: unknown, at: Place): void {
 /** Refuses GPUs that the release of Triton does not support; an unknown release may support any. */
 export function refuseUnsuitedGpu(type: unknown, release: string | undefined, at: Place): void {
   if (typeof type !== "string" || !isGpuType(type) || release === undefined) return;
-  const first = firstRelease(type);
-  if (first === undefined || first <= release) return;
+  const families = familiesFor(release);
+  if (families.includes(familyOf(type))) return;
   const { gpu = "", computeCapability = 0 } = gpuFamily(type) ?? {};
+  const newer = releasesOn(type).find((each) => each > release);
+  const older = releasesOn(type).findLast((each) => each <= release);
   at.fault(
     type,
-    `a type whose GPU Triton ${release} supports, of ${familiesFor(release).join(", ")}: TensorRT ${
-      release === PATCHED_RELEASE ? "8.2.5" : "of that release"
-    } predates the ${gpu} (sm_${computeCapability})`,
-    `choose for example g5.xlarge, or build variant transparent on a base of Triton ${first} or newer`,
+    `a type whose GPU Triton ${release} supports, of ${families.join(", ")}: ${
+      newer === undefined ? "it no longer supports" : "it predates"
+    } the ${gpu} (sm_${computeCapability})`,
+    `choose for example g5.xlarge, or build variant hooked on a base of Triton ${
+      newer === undefined ? `${older} or older` : `${newer} or newer`
+    }`,
   );
 }

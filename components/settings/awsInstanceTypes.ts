@@ -1,3 +1,5 @@
+import { computeCapabilities, releasesFor } from "../image/tritonReleases";
+
 /*
  * EC2 instance types with an accelerator, and which of them a release of Triton can use.
  * Sizes: https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
@@ -61,17 +63,6 @@ const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
   vt1: "has video transcoders",
 };
 
-/** The release that the patched image is made of. */
-export const PATCHED_RELEASE = "22.06";
-
-/**
- * The first release of Triton that supports a compute capability, where that is not all of them. 22.06 has TensorRT
- * 8.2.5, which predates them: https://github.com/NVIDIA/TensorRT/issues/2727
- * sm_89: https://docs.nvidia.com/deeplearning/triton-inference-server/release-notes/rel-23-04.html
- * sm_90: https://docs.nvidia.com/deeplearning/triton-inference-server/release-notes/rel-22-09.html
- */
-const FIRST_RELEASE: Readonly<Record<number, string>> = { 89: "23.04", 90: "22.09" };
-
 /** The name of an instance type's family: `g5` of `g5.xlarge`. */
 export function familyOf(instanceType: string): string {
   return instanceType.split(".")[0] ?? "";
@@ -95,12 +86,15 @@ export function isGpuType(instanceType: string): boolean {
   return gpuFamily(instanceType)?.sizes.includes(size) ?? false;
 }
 
-/** The first release of Triton that supports the GPUs of an instance type; undefined where every one does. */
-export function firstRelease(instanceType: string): string | undefined {
-  return FIRST_RELEASE[gpuFamily(instanceType)?.computeCapability ?? 0];
+/** The listed releases of Triton that support the GPUs of an instance type, oldest first. */
+export function releasesOn(instanceType: string): readonly string[] {
+  return releasesFor(gpuFamily(instanceType)?.computeCapability ?? 0);
 }
 
-/** Names of the families whose GPUs a release supports. */
+/** Names of the families whose GPUs a release supports; all of them if nothing is known of the release. */
 export function familiesFor(release: string): readonly string[] {
-  return Object.keys(GPU_FAMILIES).filter((family) => (firstRelease(family) ?? release) <= release);
+  const supported = computeCapabilities(release);
+  return Object.entries(GPU_FAMILIES)
+    .filter(([, { computeCapability }]) => supported?.includes(computeCapability) ?? true)
+    .map(([family]) => family);
 }

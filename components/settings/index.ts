@@ -46,6 +46,7 @@ export {
   imageByDigest,
   registryLogin,
   tritonImageInputs,
+  usualVariant,
 } from "./runtimeSettings";
 export { type S3Location, s3Location } from "./s3Location";
 export { serverOptions, type ServerOptions, tritonServerInputs } from "./serverSettings";

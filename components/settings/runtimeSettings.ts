@@ -1,6 +1,7 @@
+import { factsOf, glibcOf, PATCHED_RELEASE, releaseOf } from "../image/tritonReleases";
 import { imageVariant } from "./allowedValues";
 import { tagsField } from "./awsHostSettings";
-import { PATCHED_RELEASE } from "./awsInstanceTypes";
+import type { ImageVariant } from "./generated";
 import { Place } from "./place";
 import {
   boolean,
@@ -132,17 +133,21 @@ const buildFields = {
     repository,
     "Repository that the image is pushed to, with its registry's address and without a tag. The images stay there when the deployment is deleted, since others may use them.",
   ),
-  variant: defaulted(imageVariant, "patched", "How models are scheduled."),
+  variant: optional(
+    imageVariant,
+    "How models are scheduled.",
+    `\`patched\` if \`base\` is Triton ${PATCHED_RELEASE}, otherwise \`hooked\``,
+  ),
   base: defaulted(
     image,
     BASE,
-    "Triton image to add XSched to, by tag or digest. `patched` fits Triton 22.06 only. The digest of a tag is looked up once and kept in the stack's state.",
+    `Triton image to add XSched to, by tag or digest. \`patched\` fits Triton ${PATCHED_RELEASE} only. The digest of a tag is looked up once and kept in the stack's state.`,
     { cost: "a download of about 14 GB with the default" },
   ),
   builder: optional(
     image,
     "Image to compile in, by tag or digest; not part of the result. Its C library must be the one of `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT. g++, CMake, make and Python are installed if they are missing.",
-    "`nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, `docker.io/library/ubuntu:20.04` for `transparent`",
+    "`nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, otherwise `docker.io/library/ubuntu:20.04`",
     { example: "docker.io/library/ubuntu:20.04" },
   ),
   tagsAsOf: optional(
@@ -173,12 +178,50 @@ const buildFields = {
   ),
 };
 
+/** The variant of an image that is not told one. */
+export function usualVariant(base: string): ImageVariant {
+  return releaseOf(base) === PATCHED_RELEASE ? "patched" : "hooked";
+}
+
+/** Records faults between the keys; looks at the raw value, so that no other fault hides one. */
+function checkBuild(_: unknown, at: Place, raw: unknown): void {
+  const release = releaseOf(keyOf(raw, "base") ?? BASE);
+  if (release === undefined) return;
+  const variant = keyOf(raw, "variant");
+  if (variant === "patched" && release !== PATCHED_RELEASE) {
+    at.at("variant").fault(
+      variant,
+      `hooked for Triton ${release}: the change to the TensorRT backend fits Triton ${PATCHED_RELEASE} only`,
+      "set variant to hooked, or remove it",
+    );
+  }
+  const facts = factsOf(release);
+  if (facts === undefined && variant !== "transparent") {
+    at.at("base").fault(
+      keyOf(raw, "base"),
+      `an image of Triton ${PATCHED_RELEASE} or newer, which the hooks fit`,
+      "name a newer release",
+    );
+  }
+  const builder = keyOf(raw, "builder");
+  const compiledOn = typeof builder === "string" ? /(?:^|\/)ubuntu:([0-9.]+)/.exec(builder)?.[1] : undefined;
+  const runsOn = facts?.ubuntu;
+  if (compiledOn === undefined || runsOn === undefined || compiledOn <= runsOn) return;
+  const newer = glibcOf(compiledOn);
+  at.at("builder").fault(
+    builder,
+    `an image with the C library of the base or an older one: Triton ${release} has Ubuntu ${runsOn} with glibc ${glibcOf(runsOn)}${newer === undefined ? "" : `, not ${newer}`}`,
+    `remove builder, or set it to docker.io/library/ubuntu:${runsOn}`,
+  );
+}
+
 /** What an image is built from. */
 export const imageBuild = object({
   name: "ImageBuild",
   description: "What an image is built from.",
   allowed: "an object that says what to build",
   fields: buildFields,
+  check: checkBuild,
 });
 
 const keepImages = integer(2, 1000, 10);
@@ -203,6 +246,7 @@ const stackBuild = object({
       { cost: "AWS charges for what is stored" },
     ),
   },
+  check: checkBuild,
 });
 
 /** A folder in a container that its programs may write to. */
@@ -352,14 +396,13 @@ function refuseTwoImages(value: unknown, at: Place): void {
   }
 }
 
-/**
- * The release of Triton that a runtime's raw config names; undefined if the config doesn't say. A process runs on the
- * CPU, but the checks treat it as the container that it may become.
- */
+/** The release that a process is of: components/server/triton-requirements.txt. */
+const PROCESS_RELEASE = "24.10";
+
+/** The release of Triton that a runtime's raw config names; undefined if the config doesn't say. */
 export function tritonRelease(runtime: unknown): string | undefined {
+  if (keyOf(runtime, "kind") !== "container") return PROCESS_RELEASE;
   const build = keyOf(runtime, "build");
-  if (keyOf(runtime, "kind") !== "container") return PATCHED_RELEASE;
-  if (build !== undefined && keyOf(build, "variant") !== "transparent") return PATCHED_RELEASE;
-  const image = build === undefined ? keyOf(runtime, "image") : (keyOf(build, "base") ?? BASE);
-  return typeof image === "string" ? /\/tritonserver:([0-9]{2}\.[0-9]{2})\b/.exec(image)?.[1] : undefined;
+  if (build === undefined) return releaseOf(keyOf(runtime, "image"));
+  return keyOf(build, "variant") === "patched" ? PATCHED_RELEASE : releaseOf(keyOf(build, "base") ?? BASE);
 }

@@ -11,6 +11,8 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+variant=${XSCHED_TRITON_VARIANT-}
+hooks=$root/lib/libxsched_triton_hooks.so
 # Read by healthcheck.sh.
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}
 base_entrypoint=${XSCHED_TRITON_BASE_ENTRYPOINT:-/opt/nvidia/nvidia_entrypoint.sh}
@@ -39,6 +41,13 @@ library_path() {
   printf '%s' "$root/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 }
 
+# The hooks come first, in front of every other library that stands in for dlsym.
+preload() {
+  local first=""
+  [ "$variant" != hooked ] || first=$hooks
+  printf '%s' "$first${first:+${LD_PRELOAD:+:}}${LD_PRELOAD-}"
+}
+
 # cuda_library PATH [PRELOAD]: the file that the loader would load as libcuda.so.1, with PATH as LD_LIBRARY_PATH.
 cuda_library() {
   LD_LIBRARY_PATH=$1 LD_PRELOAD="${2:+$2:}libcuda.so.1" LD_TRACE_LOADED_OBJECTS=1 \
@@ -48,10 +57,18 @@ cuda_library() {
 check_library() {
   local found
   # Even with other preloaded libraries.
-  found=$(cuda_library "$(library_path)" "${LD_PRELOAD-}") || true
+  found=$(cuda_library "$(library_path)" "$(preload)") || true
   [ "$found" = "$root/lib/libcuda.so.1" ] || problem \
     "CUDA would use ${found:-no libcuda.so.1 at all} instead of $root/lib/libcuda.so.1" \
     "remove LD_PRELOAD from the container's environment; if the file is missing, rebuild the image"
+}
+
+# The loader only says that it ignores what it cannot preload.
+check_hooks() {
+  local said
+  [ "$variant" = hooked ] || return 0
+  said=$(LD_LIBRARY_PATH=$(library_path) LD_PRELOAD=$hooks /bin/sleep 0 2>&1) || said=${said:-the loader fails}
+  [ -z "$said" ] || problem "the hooks for Triton's backends cannot be loaded: ${said##*$'\n'}" "rebuild the image"
 }
 
 # LD_LIBRARY_PATH without the shim's own folder.
@@ -73,7 +90,7 @@ check_driver() {
   driver=${driver:--}
   if ! said=$(LD_LIBRARY_PATH=$(library_path) timeout 60 "$root/bin/xsched-ctl" check 2>&1); then
     problem "CUDA does not start under XSched: ${said##*$'\n'}" \
-      "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package"
+      "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package${driver_branch:+ (Triton $release: $driver_branch or newer)}"
     return
   fi
   used=$(sed -n 's/^driver  *//p' <<<"$said")
@@ -94,43 +111,43 @@ check_settings() {
   esac
 }
 
-# The version of the base's TensorRT, from the name of its library; nothing without TensorRT.
-tensorrt_version() {
-  local folder file
-  while IFS= read -r -d : folder; do
-    for file in "$folder"/libnvinfer.so.*.*.*; do
-      [ ! -e "$file" ] || { printf '%s' "${file##*/libnvinfer.so.}" && return; }
-    done
-  done <<<"${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/local/tensorrt/lib:"
+# Sets "release", and of the newest one that is listed and not newer, "driver_branch" and "capabilities": what it takes to
+# run it. They are empty if the base doesn't say its release.
+read_release() {
+  local listed branch gpus
+  release=${NVIDIA_TRITON_SERVER_VERSION-} driver_branch="" capabilities=""
+  [ -n "$release" ] || [ "$variant" != patched ] || release=22.06
+  while read -r listed branch gpus; do
+    [[ $listed == \#* || $listed > $release ]] || driver_branch=$branch capabilities=$gpus
+  done <"$root/releases.txt"
 }
 
-# tensorrt_capabilities VERSION: the compute capabilities that this TensorRT supports and NVIDIA's images run on:
-# https://docs.nvidia.com/deeplearning/tensorrt/support-matrix, TensorRT issue 2727. Nothing if they are unknown.
-tensorrt_capabilities() {
-  case $1 in
-    8.[0-4].*) printf '7.0 7.5 8.0 8.6' ;;
-    8.[56].* | 9.* | 10.[0-4].*) printf '7.0 7.5 8.0 8.6 8.9 9.0' ;;
-  esac
+# GPUs that the release does not support. With another backend than TensorRT, some work all the same.
+check_capabilities() {
+  local line
+  [ -n "$capabilities" ] || return 0
+  # Drivers before 510 do not report it; their GPUs are old enough.
+  while IFS= read -r line; do
+    if [ -n "$line" ] && [[ " $capabilities " != *" ${line##*, } "* ]]; then
+      set -- "Triton $release does not support ${line%, *} (compute capability ${line##*, })"
+      if [ "$variant" = patched ]; then
+        problem "$1" "use a GPU of compute capability ${capabilities// /, }, or build the variant hooked on a newer Triton"
+      else
+        printf 'warning: %s: use a GPU of compute capability %s, or another base\n' "$1" "${capabilities// /, }" >&2
+      fi
+    fi
+  done < <(gpu_property name compute_cap || true)
 }
 
 check_gpus() {
-  local line version capabilities
   if ! gpu_visible; then
     problem "no GPU is visible in the container" \
       "run it with --gpus all on a host with an NVIDIA driver and the NVIDIA container toolkit"
     return
   fi
+  read_release
   check_driver
-  [ "${XSCHED_TRITON_VARIANT-}" = patched ] || return 0
-  version=$(tensorrt_version)
-  capabilities=$(tensorrt_capabilities "$version")
-  [ -n "$capabilities" ] || return 0
-  # Drivers before 510 do not report it; their GPUs are old enough.
-  while IFS= read -r line; do
-    [ -z "$line" ] || [[ " $capabilities " == *" ${line##*, } "* ]] || problem \
-      "this image's TensorRT $version does not support ${line%, *} (compute capability ${line##*, })" \
-      "use a GPU of compute capability ${capabilities// /, }, or build the variant transparent on a newer Triton"
-  done < <(gpu_property name compute_cap || true)
+  check_capabilities
 }
 
 # Sets "required". Exits if Triton must be scheduled but cannot be.
@@ -144,6 +161,7 @@ check_scheduling() {
     *) die "XSCHED_REQUIRED is '$XSCHED_REQUIRED'" "set it to ON or OFF, or remove it" ;;
   esac
   check_library
+  check_hooks
   check_settings
   check_gpus
   for index in "${!problems[@]}"; do
@@ -204,7 +222,10 @@ run_tritonserver() {
   # Without a driver, the core would only complain, in each process.
   if gpu_visible; then
     environment+=("LD_LIBRARY_PATH=$(library_path)" "XSCHED_POLICY=${XSCHED_POLICY:-HPF}")
-    [ "${XSCHED_TRITON_VARIANT-}" != transparent ] || environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}")
+    case $variant in
+      hooked) environment+=("LD_PRELOAD=$(preload)" "XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}") ;;
+      transparent) environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}") ;;
+    esac
   fi
 
   find_http "$@"

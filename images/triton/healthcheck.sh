@@ -34,6 +34,9 @@ require_scheduled() {
   # Without the pid, a model's own process that uses CUDA would do.
   message=$("$root/bin/xsched-ctl" --pid "$pid" status 2>&1) ||
     unhealthy "Triton is not scheduled: $(printf '%s\n' "$message" | tail -n 1)"
+  # Without the hooks, the shim schedules streams, but knows no model.
+  [ "${XSCHED_TRITON_VARIANT-}" != hooked ] || grep -qF /libxsched_triton_hooks.so "/proc/$pid/maps" 2>/dev/null ||
+    unhealthy "Triton is not scheduled: it runs without the hooks for its backends"
   used=$(printf '%s\n' "$message" | sed -n 's/^driver  *//p')
   [ "$driver" = - ] || [ "$(readlink -f "$used")" = "$(readlink -f "$driver")" ] ||
     unhealthy "Triton is not scheduled on the right driver: it uses $used, CUDA would use $driver"

@@ -6,23 +6,26 @@ import * as prettier from "prettier";
 import { argumentTypes } from "./argumentTypes";
 import { settingsDocumentation } from "./documentation";
 import { packageSchema } from "./packageSchema";
+import { releasesForEntrypoint } from "./releases";
 
 const ROOT = path.resolve(__dirname, "../..");
 
 /** The schema of the package as a Pulumi plugin. */
 export const SCHEMA = "components/schema.json";
 
-/** The files generated from the rules alone, by their paths in the repository. */
+/** The files generated from the rules and tables alone, by their paths in the repository. */
 export const GENERATED: Readonly<Record<string, () => string>> = {
   ...Object.fromEntries(
     [...argumentTypes()].map(([name, text]) => [`components/settings/generated/${name}.ts`, () => text]),
   ),
   "docs/settings.md": settingsDocumentation,
+  "images/triton/releases.txt": releasesForEntrypoint,
 };
 
-/** The text of a generated file, formatted as the linter requires. */
+/** The text of a generated file, formatted as the linter requires if it is of a kind that it knows. */
 export async function formatted(file: string, text: string): Promise<string> {
   const place = path.join(ROOT, file);
+  if ((await prettier.getFileInfo(place)).inferredParser === null) return text;
   return prettier.format(text, { ...(await prettier.resolveConfig(place)), filepath: place });
 }
 

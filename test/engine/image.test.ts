@@ -146,7 +146,6 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     set(["xsched-triton:runtime", "registry", "username"], Registry.login.username);
     set(["xsched-triton:runtime", "build"], {
       repository: `${registry.address}/${REPOSITORY}`,
-      variant: "transparent",
       base: await images.tag(TAG, "1"),
       builder: await images.tools(engine),
       sbomGenerator: await images.scanner(engine),
@@ -200,7 +199,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.ok(added < MOST_MEGABYTES, `${added} MB`);
     const label = (name: string): Promise<string> =>
       docker("image", "inspect", "--format", `{{index .Config.Labels "${name}"}}`, built);
-    assert.equal(await label("xsched-triton.variant"), "transparent");
+    assert.equal(await label("xsched-triton.variant"), "hooked");
     assert.equal(await label("org.opencontainers.image.base.name"), `${images.repository}:${TAG}`);
     assert.equal(await label("org.opencontainers.image.base.digest"), images.digest("1"));
     assert.match(await label("org.opencontainers.image.revision"), /^[0-9a-f]{64}$/);
@@ -210,7 +209,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
       ...["sh", "-c", "command -v g++ cmake make; ls -d /source /build; env"],
     ).catch(String);
     assert.doesNotMatch(found, /^\/(usr|opt|source|build)/m);
-    assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
+    assert.doesNotMatch(found, /^(LD_LIBRARY_PATH|LD_PRELOAD|XSCHED_POLICY|XSCHED_AUTO_XQUEUE)=/m);
   });
 
   it("carries its provenance, which names its base by digest and no password, and an SBOM", async () => {
@@ -251,45 +250,127 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     assert.match(output, /^error: models cannot be scheduled: no GPU is visible in the container$/m);
   });
 
-  it("is healthy when it is scheduled, with the core's simulated driver for a GPU", async () => {
-    const simulated = workspace.file("test/fixtures/simulatedGpu");
-    const core = workspace.file("native/xsched");
-    const { code, output } = await execute(
-      "g++",
-      [
-        ...["-std=c++17", "-shared", "-fPIC", "-Wl,-Bsymbolic"],
-        ...[".", "src", "include", "tests"].map((folder) => `-I${path.join(core, folder)}`),
+  describe("with the core's simulated driver for a GPU", () => {
+    let folder: string;
+
+    const compile = async (output: string, ...words: string[]): Promise<void> => {
+      const flags = ["-std=c++17", "-shared", "-fPIC", "-o", path.join(folder, output)];
+      requireSuccess(await execute("g++", [...flags, ...words, "-ldl", "-lpthread"], folder));
+    };
+
+    /** What the toolkit adds to a container with a GPU; and models and backends of our own. */
+    const words = (): string[] => [
+      ...["--network", "none", "--volume", `${folder}:/simulated:ro`],
+      ...["--volume", `${folder}/nvidia-smi:/usr/bin/nvidia-smi:ro`],
+      ...["--env", "XSCHED_CUDA_LIB=/simulated/driver.so", "--env", "XSCHED_REQUIRED=ON"],
+      // Triton itself leaves the driver alone.
+      ...["--env", "SIMULATED_VERSION=10000"],
+    ];
+
+    const SERVE = [
+      ...["tritonserver", "--model-repository=/simulated/models", "--backend-directory=/simulated/backends"],
+      ...["--model-control-mode=explicit", "--load-model=*"],
+    ];
+
+    before(async () => {
+      folder = workspace.file("simulated");
+      const [core, hooks] = [workspace.file("native/xsched"), workspace.file("native/triton_hooks")];
+      fs.mkdirSync(path.join(folder, "models"), { recursive: true });
+      fs.copyFileSync(
+        workspace.file("test/fixtures/simulatedGpu/nvidia-smi"),
+        path.join(folder, "nvidia-smi"),
+      );
+      fs.chmodSync(path.join(folder, "nvidia-smi"), 0o755);
+      await compile(
+        "driver.so",
+        "-Wl,-Bsymbolic",
+        ...[".", "src", "include", "tests"].map((each) => `-I${path.join(core, each)}`),
         ...["functions.cc", "machine.cc"].map((file) => path.join(core, "tests/simulated_driver", file)),
-        ...["-o", path.join(simulated, "driver.so"), "-ldl", "-lpthread"],
-      ],
-      simulated,
-    );
-    requireSuccess({ code, output });
-    for (const name of fs.readdirSync(simulated)) fs.chmodSync(path.join(simulated, name), 0o755);
-    // Only we can read the workspace, and the image has another user.
-    fs.chmodSync(workspace.directory, 0o755);
-    const container = await docker(
-      ...["run", "--detach", "--rm", "--network", "none", "--volume", `${simulated}:/simulated:ro`],
-      ...["--env", "PATH=/simulated:/usr/bin:/bin", "--env", "XSCHED_CUDA_LIB=/simulated/driver.so"],
-      ...["--env", "XSCHED_REQUIRED=ON", await inspect("{{.Image}}"), "tritonserver"],
-    );
-    try {
-      const check = (...words: string[]): Promise<Finished> => {
-        assert.ok(engine);
-        return engine.docker("exec", container, "/opt/xsched/bin/healthcheck.sh", ...words);
-      };
-      const end = Date.now() + 30_000;
-      while (Date.now() < end && (await check()).code !== 0) {
-        await new Promise((resolve) => setTimeout(resolve, 200));
+      );
+      for (const [model, backend, priority] of [
+        ["chat", "one_stream", 200],
+        // In the default stream, as PyTorch's.
+        ["batch", "default_stream", -100],
+      ] as const) {
+        fs.mkdirSync(path.join(folder, "backends", backend), { recursive: true });
+        await compile(
+          `backends/${backend}/libtriton_${backend}.so`,
+          `-DWORK="${backend}.h"`,
+          ...["src", "tests/backends"].map((each) => `-I${path.join(hooks, each)}`),
+          `-I${path.join(core, "src")}`,
+          ...["src/json.cc", "tests/backends/backend.cc"].map((file) => path.join(hooks, file)),
+        );
+        fs.mkdirSync(path.join(folder, "models", model, "1"), { recursive: true });
+        fs.writeFileSync(
+          path.join(folder, "models", model, "config.pbtxt"),
+          [
+            `backend: "${backend}"`,
+            'input [ { name: "INPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]',
+            'output [ { name: "OUTPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]',
+            "instance_group [ { kind: KIND_CPU } ]",
+            ...Object.entries({ kernels: 3, microseconds: 10, xsched_priority: priority }).map(
+              ([key, value]) => `parameters { key: "${key}" value { string_value: "${value}" } }`,
+            ),
+            "",
+          ].join("\n"),
+        );
       }
-      assert.deepEqual(await check(), { code: 0, output: "" });
-      assert.deepEqual(await check("scheduler"), { code: 0, output: "" });
-      const said = await docker("exec", container, "/opt/xsched/bin/xsched-ctl", "status");
-      assert.match(said, /^driver +\/simulated\/driver\.so$/m);
-      assert.match(said, /^mode +transparent$/m);
-    } finally {
-      await docker("stop", "-t", "5", container);
-    }
+      // Only we can read the workspace, and the image has another user.
+      fs.chmodSync(workspace.directory, 0o755);
+    });
+
+    it("schedules each model at its own priority, of any backend, and is healthy", async () => {
+      const image = await inspect("{{.Image}}");
+      const container = await docker("run", "--detach", ...words(), image, ...SERVE);
+      try {
+        const inside = (...command: string[]): Promise<Finished> => {
+          assert.ok(engine);
+          return engine.docker("exec", container, ...command);
+        };
+        const check = (...command: string[]): Promise<Finished> =>
+          inside("/opt/xsched/bin/healthcheck.sh", ...command);
+        const end = Date.now() + 30_000;
+        while (Date.now() < end && (await check()).code !== 0) {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+        }
+        const checked = await check();
+        assert.equal(checked.code, 0, `${checked.output}${await docker("logs", container)}`);
+        assert.deepEqual(await check("scheduler"), { code: 0, output: "" });
+        const infer = [
+          "import json, urllib.request as http",
+          'tensor = {"name": "INPUT", "shape": [1], "datatype": "INT32", "data": [1]}',
+          'body = json.dumps({"inputs": [tensor]}).encode()',
+          'http.urlopen("http://127.0.0.1:8000/v2/models/batch/infer", body)',
+        ];
+        requireSuccess(await inside("python3", "-c", infer.join("\n")));
+        const { output: stats } = await inside("/opt/xsched/bin/xsched-ctl", "stats", "--json");
+        const { queues } = JSON.parse(stats) as { queues: { name: string; priority: number }[] };
+        assert.deepEqual(queues.map(({ name, priority }) => `${name} ${priority}`).sort(), [
+          "batch/batch_0_0 -100",
+          "chat/chat_0_0 200",
+        ]);
+        const { output: status } = await inside("/opt/xsched/bin/xsched-ctl", "status");
+        assert.match(status, /^driver +\/simulated\/driver\.so$/m);
+        assert.match(status, /^scheduled +yes$/m);
+        // A stream that is nobody's gets an XQueue all the same.
+        assert.match(status, /^mode +transparent$/m);
+      } finally {
+        await docker("rm", "--force", container);
+      }
+    });
+
+    it("refuses to start without its hooks if it must be scheduled", async () => {
+      assert.ok(engine);
+      const { code, output } = await engine.docker(
+        ...["run", "--rm", ...words(), "--volume", "/dev/null:/opt/xsched/lib/libxsched_triton_hooks.so"],
+        ...[await inspect("{{.Image}}"), ...SERVE],
+      );
+      assert.equal(code, 1, output);
+      assert.match(
+        output,
+        /^error: models cannot be scheduled: the hooks for Triton's backends cannot be loaded: /m,
+      );
+    });
   });
 
   it("is not built again when none of its sources has changed, even if the tag of its base has", async () => {
@@ -298,6 +379,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     append("native/xsched/README.md", "\n");
     append("native/xsched/tests/main.cc", "// changed\n");
     append("native/tensorrt_backend/src/stream_xqueue.h", "// not of this variant\n");
+    append("native/triton_hooks/README.md", "\n");
     append("images/triton/README.md", "\n");
     fs.writeFileSync(workspace.file("native/xsched/src/left.orig.md"), "");
     fs.rmSync(workspace.file("native/xsched/src/left.orig.md"));

@@ -172,9 +172,9 @@ export interface SetUpStepArgs {
 /** An EC2 instance with a GPU, as a host. */
 export interface AwsGpuHostArgs {
   /**
-   * EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton 22.06; g6, gr6,
-   * g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and everything on it.
-   * Cost: by the hour.
+   * EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3, p3dn for Triton 22.06; g4dn, g5, p4d,
+   * p4de, g6, gr6, g6e, p5, p5e, p5en for 26.09. Changing it replaces the instance and everything on
+   * it. Cost: by the hour.
    * @example "g4dn.xlarge"
    */
   instanceType: pulumi.Input<string>;
@@ -235,8 +235,9 @@ export interface AwsGpuHostArgs {
    */
   zone?: pulumi.Input<string>;
   /**
-   * Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker, NVIDIA's container
-   * toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.
+   * Machine image: Debian or Ubuntu with an NVIDIA driver that Triton's release runs on (515 or newer
+   * for 22.06, 580 for 26.09), Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI.
+   * Changing it replaces the instance.
    * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created
    * @example "ami-0123456789abcdef0"
    */

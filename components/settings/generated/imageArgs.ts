@@ -3,9 +3,14 @@ import type * as pulumi from "@pulumi/pulumi";
 
 /** How models of an image are scheduled. */
 export const ImageVariant = {
+  /** Any Triton release, unchanged; each model of each backend is scheduled at its own priority. */
+  Hooked: "hooked",
   /** Triton 22.06 with a TensorRT backend that schedules each model at its own priority. */
   Patched: "patched",
-  /** Any Triton release; each CUDA stream is scheduled at its CUDA priority. */
+  /**
+   * The core alone, for programs other than Triton; each CUDA stream is scheduled at its CUDA
+   * priority.
+   */
   Transparent: "transparent",
 } as const;
 export type ImageVariant = (typeof ImageVariant)[keyof typeof ImageVariant];
@@ -20,7 +25,7 @@ export interface ImageBuildArgs {
   repository: pulumi.Input<string>;
   /**
    * How models are scheduled.
-   * @default "patched"
+   * @default `patched` if `base` is Triton 22.06, otherwise `hooked`
    */
   variant?: pulumi.Input<ImageVariant>;
   /**
@@ -35,8 +40,8 @@ export interface ImageBuildArgs {
    * Image to compile in, by tag or digest; not part of the result. Its C library must be the one of
    * `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT.
    * g++, CMake, make and Python are installed if they are missing.
-   * @default `nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`,
-   * `docker.io/library/ubuntu:20.04` for `transparent`
+   * @default `nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, otherwise
+   * `docker.io/library/ubuntu:20.04`
    * @example "docker.io/library/ubuntu:20.04"
    */
   builder?: pulumi.Input<string>;

@@ -60,8 +60,8 @@ export interface HostArgs {
    */
   hostKey?: pulumi.Input<string>;
   /**
-   * With kind aws: EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3 or p3dn for Triton
-   * 22.06; g6, gr6, g6e, p5, p5e and p5en need a newer one. Changing it replaces the instance and
+   * With kind aws: EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3, p3dn for Triton 22.06;
+   * g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en for 26.09. Changing it replaces the instance and
    * everything on it. Required. Cost: by the hour.
    * @example "g4dn.xlarge"
    */
@@ -127,8 +127,9 @@ export interface HostArgs {
    */
   zone?: pulumi.Input<string>;
   /**
-   * With kind aws: Machine image: Debian or Ubuntu with an NVIDIA driver of 515 or newer, Docker,
-   * NVIDIA's container toolkit, cloud-init and the AWS CLI. Changing it replaces the instance.
+   * With kind aws: Machine image: Debian or Ubuntu with an NVIDIA driver that Triton's release runs on
+   * (515 or newer for 22.06, 580 for 26.09), Docker, NVIDIA's container toolkit, cloud-init and the
+   * AWS CLI. Changing it replaces the instance.
    * @default AWS's Deep Learning Base AMI with Ubuntu 22.04, the newest when the instance is created
    * @example "ami-0123456789abcdef0"
    */
@@ -161,7 +162,7 @@ export interface StackImageBuildArgs {
   repository?: string;
   /**
    * How models are scheduled.
-   * @default "patched"
+   * @default `patched` if `base` is Triton 22.06, otherwise `hooked`
    */
   variant?: pulumi.Input<ImageVariant>;
   /**
@@ -176,8 +177,8 @@ export interface StackImageBuildArgs {
    * Image to compile in, by tag or digest; not part of the result. Its C library must be the one of
    * `base` or older, and for `patched` it must have the headers and libraries of CUDA and TensorRT.
    * g++, CMake, make and Python are installed if they are missing.
-   * @default `nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`,
-   * `docker.io/library/ubuntu:20.04` for `transparent`
+   * @default `nvcr.io/nvidia/tritonserver:22.06-py3-min` for `patched`, otherwise
+   * `docker.io/library/ubuntu:20.04`
    * @example "docker.io/library/ubuntu:20.04"
    */
   builder?: pulumi.Input<string>;

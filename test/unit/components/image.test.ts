@@ -251,6 +251,41 @@ for (const preview of [true, false]) {
       assert.deepEqual([VARIANT, BUILDER], ["transparent", `docker.io/library/ubuntu:20.04@${BASE}`]);
     });
 
+    it("has the patched backend on Triton 22.06 and the hooks on any other base, if no variant is given", async () => {
+      for (const [base, variant] of [
+        ["mirror.example.com/nvidia/tritonserver:22.06-py3", "patched"],
+        ["nvcr.io/nvidia/tritonserver:24.08-py3", "hooked"],
+        [`registry.example.com/team/ours@${DIGEST}`, "hooked"],
+      ] as const) {
+        await reference({ build: pulumi.output({ ...build, base }) });
+        assert.deepEqual(built().context, { location: `.local/xsched-triton-image/${variant}` });
+        assert.equal(
+          environmentOf("triton-builder").IMAGE,
+          variant === "patched"
+            ? "nvcr.io/nvidia/tritonserver:22.06-py3-min"
+            : "docker.io/library/ubuntu:20.04",
+        );
+        if (!preview) assert.equal((built().buildArgs as Record<string, string>).VARIANT, variant);
+      }
+    });
+
+    it("without the knowledge of models is built as before, with a warning that names what replaces it", async () => {
+      const { warn } = pulumi.log;
+      const warnings: string[] = [];
+      const log = pulumi.log as { warn: typeof warn };
+      log.warn = (message) => Promise.resolve(void warnings.push(message));
+      try {
+        await reference({ build: { ...build, variant: "hooked" } });
+        assert.deepEqual(warnings, []);
+        await reference({ build: { ...build, variant: "transparent" } });
+      } finally {
+        log.warn = warn;
+      }
+      assert.equal(warnings.length, 1);
+      assert.match(String(warnings[0]), /^build\.variant is transparent: .* hooked replaces it, /);
+      assert.deepEqual(built().context, { location: ".local/xsched-triton-image/transparent" });
+    });
+
     it("gets another tag, with the time, when another base gives another image", async () => {
       const madeOn = async (base?: string): Promise<unknown> => {
         await reference({ build: { ...build, base } });

@@ -5,11 +5,13 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 
+import { RELEASES } from "../../../components/image/tritonReleases";
 import { readSettings, type Settings, thisMachine } from "../../../components/settings";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
+const KNOWN = { host: ADMIN, monitoring: { notify: ["ops@example.com"] } };
 const URL = "111122223333.dkr.ecr.us-east-1.amazonaws.com/registry";
 
 /** The settings of one of this project's stacks, with the values that only its user knows. */
@@ -67,7 +69,7 @@ describe("the stacks on AWS", () => {
       [dev.instanceType, dev.spot, dev.protect, dev.clientCidrs],
       ["g4dn.xlarge", true, false, []],
     );
-    const settings = settingsOf("prod", { host: ADMIN, monitoring: { notify: ["ops@example.com"] } });
+    const settings = settingsOf("prod", KNOWN);
     const prod = settings.host;
     assert.ok(prod.kind === "aws");
     assert.deepEqual(
@@ -75,32 +77,54 @@ describe("the stacks on AWS", () => {
       ["g5.xlarge", false, true, []],
     );
     assert.equal(settings.scheduler.required, true);
+    const { host, runtime } = settingsOf("current", { host: ADMIN });
+    assert.ok(host.kind === "aws" && runtime.kind === "container");
+    assert.deepEqual(
+      [host.instanceType, host.spot, host.protect, host.clientCidrs],
+      ["g6e.xlarge", false, false, []],
+    );
+    assert.deepEqual(
+      [runtime.build?.variant, runtime.build?.base],
+      ["hooked", `nvcr.io/nvidia/tritonserver:${RELEASES.at(-1)}-py3`],
+    );
   });
 
-  it("push their image to a repository of their own, and pull it by the instance's role", async () => {
-    const inputs = new Map<string, Record<string, unknown>>();
-    const commands = new Map<string, string>();
-    await pulumi.runtime.setMocks(
-      {
-        newResource: ({ type, name, inputs: given }) => {
-          inputs.set(type, given as Record<string, unknown>);
-          commands.set(name, String((given as { stdin?: string }).stdin));
-          return { id: name, state: { ...(given as object), ...made(type, name) } };
+  for (const [stack, variant] of [
+    ["dev", "patched"],
+    ["prod", "patched"],
+    ["current", "hooked"],
+  ] as const) {
+    it(`push their image to a repository of their own, and pull it by the instance's role: ${stack}`, async () => {
+      const inputs = new Map<string, Record<string, unknown>>();
+      const commands = new Map<string, string>();
+      await pulumi.runtime.setMocks(
+        {
+          newResource: ({ type, name, inputs: given }) => {
+            inputs.set(type, given as Record<string, unknown>);
+            commands.set(name, String((given as { stdin?: string }).stdin));
+            return { id: name, state: { ...(given as object), ...made(type, name) } };
+          },
+          call: () => ({ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" }),
         },
-        call: () => ({ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" }),
-      },
-      "project",
-      "dev",
-    );
-    const { TritonStack } = await import("../../../components");
-    new TritonStack("triton", settingsOf("dev", { host: ADMIN }));
-    await pulumi.runtime.disconnect();
-    assert.match(commands.get("triton-server-image") ?? "", /"login":"role"/);
-    const { tags, registries } = inputs.get("docker-build:index:Image") ?? {};
-    assert.match((tags as string[])[0] ?? "", new RegExp(`^${URL}:patched-[0-9a-f]{16}-`));
-    // The key that marks a secret on its way to the engine.
-    assert.match(JSON.stringify(registries), /4dabf18193072939515e22adb298388d/);
-    assert.match(JSON.stringify(registries), /"address":"111122223333\.dkr\.ecr\.us-east-1\.amazonaws\.com"/);
-    assert.equal(inputs.get("aws:ecr/repository:Repository")?.forceDelete, true);
-  });
+        "project",
+        stack,
+      );
+      const { TritonStack } = await import("../../../components");
+      const settings = settingsOf(stack, KNOWN);
+      const { host } = settings;
+      assert.ok(host.kind === "aws");
+      new TritonStack("triton", settings);
+      await pulumi.runtime.disconnect();
+      assert.match(commands.get("triton-server-image") ?? "", /"login":"role"/);
+      const { tags, registries } = inputs.get("docker-build:index:Image") ?? {};
+      assert.match((tags as string[])[0] ?? "", new RegExp(`^${URL}:${variant}-[0-9a-f]{16}-`));
+      // The key that marks a secret on its way to the engine.
+      assert.match(JSON.stringify(registries), /4dabf18193072939515e22adb298388d/);
+      assert.match(
+        JSON.stringify(registries),
+        /"address":"111122223333\.dkr\.ecr\.us-east-1\.amazonaws\.com"/,
+      );
+      assert.equal(inputs.get("aws:ecr/repository:Repository")?.forceDelete, !host.protect);
+    });
+  }
 });

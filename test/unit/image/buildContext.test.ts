@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { ImageVariant } from "../../../components";
 import { type BuildContext, stageBuildContext } from "../../../components/image/buildContext";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -15,7 +16,10 @@ describe("the build context of an image", () => {
   beforeEach(() => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-context-"));
     program = path.join(folder, "program");
-    for (const part of ["images", "native/http_status", "native/xsched", "native/tensorrt_backend"]) {
+    const native = ["http_status", "xsched", "tensorrt_backend", "triton_hooks"].map(
+      (part) => `native/${part}`,
+    );
+    for (const part of ["images", ...native]) {
       fs.cpSync(path.join(ROOT, part), path.join(folder, "project", part), {
         recursive: true,
         filter: (file) => !/\/(build|output)$/.test(file),
@@ -28,11 +32,10 @@ describe("the build context of an image", () => {
   });
 
   const project = (...parts: string[]): string => path.join(folder, "project", ...parts);
-  const stage = (variant: "patched" | "transparent"): BuildContext =>
-    stageBuildContext(variant, program, project());
-  const revision = (variant: "patched" | "transparent" = "patched"): string => stage(variant).revision;
+  const stage = (variant: ImageVariant): BuildContext => stageBuildContext(variant, program, project());
+  const revision = (variant: ImageVariant = "patched"): string => stage(variant).revision;
 
-  const staged = (variant: "patched" | "transparent"): string[] => {
+  const staged = (variant: ImageVariant): string[] => {
     const { location } = stage(variant);
     return fs
       .readdirSync(path.join(program, location), { recursive: true, withFileTypes: true })
@@ -42,7 +45,7 @@ describe("the build context of an image", () => {
   };
 
   it("has every file that the Dockerfile copies, and no other", () => {
-    const files = staged("patched");
+    const files = [...new Set([...staged("patched"), ...staged("hooked")])];
     const copied = [
       ...fs.readFileSync(project("images/triton/Dockerfile"), "utf8").matchAll(/^COPY (.*) \S+$/gm),
     ]
@@ -72,7 +75,32 @@ describe("the build context of an image", () => {
     for (const source of sources ?? []) {
       assert.ok(files.includes(`native/xsched/${source}`), source);
     }
-    assert.ok(!files.some((file) => file.startsWith("native/tensorrt_backend")));
+    assert.ok(!files.some((file) => /^native\/(tensorrt_backend|triton_hooks)/.test(file)));
+  });
+
+  it("has everything that CMake builds the hooks from, and of the TensorRT backend only what they use", () => {
+    const files = staged("hooked");
+    const [, sources = ""] =
+      /add_library\(xsched_triton_hooks SHARED\n([^)]+)\)/.exec(
+        fs.readFileSync(project("native/triton_hooks/CMakeLists.txt"), "utf8"),
+      ) ?? [];
+    const list = sources.trim().split(/\s+/);
+    assert.ok(list.length > 3);
+    for (const source of list) {
+      const file = path.join("native/triton_hooks", source);
+      assert.ok(files.includes(file), file);
+      const text = fs.readFileSync(project(file), "utf8");
+      for (const [, header = ""] of text.matchAll(/^#include "([\w.]+)"/gm)) {
+        assert.ok(
+          files.some((each) => each.startsWith("native/t") && path.basename(each) === header),
+          `${file}: ${header}`,
+        );
+      }
+    }
+    assert.deepEqual(
+      files.filter((file) => file.startsWith("native/tensorrt_backend")),
+      ["cc", "h"].map((kind) => `native/tensorrt_backend/src/model_scheduling.${kind}`),
+    );
   });
 
   it("is described by an ignore file of plain paths that exist", () => {
@@ -87,16 +115,18 @@ describe("the build context of an image", () => {
     }
   });
 
-  it("changes with each file of it", () => {
-    const before = revision();
-    for (const file of staged("patched")) {
-      const text = fs.readFileSync(project(file));
-      fs.appendFileSync(project(file), "\n");
-      assert.notEqual(revision(), before, file);
-      fs.writeFileSync(project(file), text);
-    }
-    assert.equal(revision(), before);
-  });
+  for (const variant of [ImageVariant.Patched, ImageVariant.Hooked]) {
+    it(`of the variant ${variant} changes with each file of it`, () => {
+      const before = revision(variant);
+      for (const file of staged(variant)) {
+        const text = fs.readFileSync(project(file));
+        fs.appendFileSync(project(file), "\n");
+        assert.notEqual(revision(variant), before, file);
+        fs.writeFileSync(project(file), text);
+      }
+      assert.equal(revision(variant), before);
+    });
+  }
 
   it("changes when a file is added, removed or renamed", () => {
     const before = revision();
@@ -122,6 +152,17 @@ describe("the build context of an image", () => {
     fs.appendFileSync(project("native/tensorrt_backend/src/stream_xqueue.h"), "\n");
     assert.notEqual(revision(), before);
     assert.equal(revision("transparent"), transparent);
+  });
+
+  it("of the patched image does not change with the hooks, nor theirs with the patch", () => {
+    const before = [revision("patched"), revision("hooked"), revision("transparent")];
+    fs.appendFileSync(project("native/triton_hooks/src/hooks.cc"), "\n");
+    const hooked = revision("hooked");
+    assert.notEqual(hooked, before[1]);
+    assert.deepEqual([revision("patched"), revision("transparent")], [before[0], before[2]]);
+    fs.appendFileSync(project("native/tensorrt_backend/src/instance_xqueues.cc"), "\n");
+    assert.notEqual(revision("patched"), before[0]);
+    assert.equal(revision("hooked"), hooked);
   });
 
   it("has fixed permissions whatever the checkout's, and stays unchanged when nothing changes", () => {

@@ -129,12 +129,14 @@ describe("the image's scripts", function () {
       fs.copyFileSync(path.join(SCRIPTS, script), path.join(folder, "xsched/bin", script));
       fs.chmodSync(path.join(folder, "xsched/bin", script), 0o755);
     }
+    fs.copyFileSync(path.join(SCRIPTS, "releases.txt"), path.join(folder, "xsched/releases.txt"));
     fs.copyFileSync(path.join(compiled!, "http-status"), path.join(folder, "xsched/bin/http-status"));
     control(checkOf("/usr/lib/libcuda.so.1"));
     // Any library will do: it is only looked for.
     const [library = ""] = /\/\S*\/libm\.so\.6/.exec(fs.readFileSync("/proc/self/maps", "utf8")) ?? [];
     fs.copyFileSync(library, path.join(folder, "xsched/lib/libshimcuda.so"));
     fs.symlinkSync("libshimcuda.so", path.join(folder, "xsched/lib/libcuda.so.1"));
+    fs.copyFileSync(library, path.join(folder, "xsched/lib/libxsched_triton_hooks.so"));
     program("tritonserver", TRITONSERVER);
     program("nvidia-smi", "#!/bin/sh\nexit 9\n");
   });
@@ -169,12 +171,47 @@ describe("the image's scripts", function () {
       program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
       const { called } = await serve([], { XSCHED_TRITON_VARIANT: "transparent" });
       assert.ok(called.includes("XSCHED_AUTO_XQUEUE=ON"));
+      assert.ok(!called.some((line) => line.startsWith("LD_PRELOAD=")));
+    });
+
+    it("preloads the hooks in the variant hooked, in front of what else is preloaded", async () => {
+      program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
+      const hooks = path.join(folder, "xsched/lib/libxsched_triton_hooks.so");
+      for (const others of ["", "/lib/x86_64-linux-gnu/libm.so.6"]) {
+        fs.rmSync(record, { force: true });
+        fs.rmSync(state("server"), { force: true });
+        const { called } = await serve([], {
+          XSCHED_TRITON_VARIANT: "hooked",
+          ...(others !== "" && { LD_PRELOAD: others }),
+        });
+        assert.ok(
+          called.includes(`LD_PRELOAD=${[hooks, others].filter(Boolean).join(":")}`),
+          called.join("\n"),
+        );
+        assert.ok(called.includes(`LD_LIBRARY_PATH=${folder}/xsched/lib`));
+        assert.ok(called.includes("XSCHED_AUTO_XQUEUE=ON"));
+        assert.ok(called.includes("XSCHED_REQUIRED=ON"));
+      }
+    });
+
+    it("runs tritonserver without the hooks if it is told to, but says so", async () => {
+      program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
+      fs.rmSync(path.join(folder, "xsched/lib/libxsched_triton_hooks.so"));
+      const { child, ended } = await serve([], { XSCHED_TRITON_VARIANT: "hooked", XSCHED_REQUIRED: "OFF" });
+      child.kill("SIGTERM");
+      assert.match(
+        (await ended).output,
+        /^warning: models run unscheduled: the hooks .* cannot be loaded: /m,
+      );
     });
 
     it("runs tritonserver as the base does if there is no GPU and none is required", async () => {
-      const { child, ended, called } = await serve([], { XSCHED_REQUIRED: "OFF" });
+      const { child, ended, called } = await serve([], {
+        XSCHED_REQUIRED: "OFF",
+        XSCHED_TRITON_VARIANT: "hooked",
+      });
       assert.ok(called.includes("XSCHED_REQUIRED=OFF"));
-      assert.ok(!called.some((line) => /^(LD_LIBRARY_PATH|XSCHED_POLICY)=/.test(line)));
+      assert.ok(!called.some((line) => /^(LD_LIBRARY_PATH|LD_PRELOAD|XSCHED_POLICY)=/.test(line)));
       child.kill("SIGTERM");
       assert.match((await ended).output, /warning: models run unscheduled: no GPU is visible/);
     });
@@ -205,22 +242,32 @@ describe("the image's scripts", function () {
       assert.match((await ended).output, /^base: none$/m);
     });
 
-    /** A folder with the library of a TensorRT. */
-    const tensorRt = (version: string): string => {
-      const libraries = path.join(folder, "tensorrt");
-      fs.mkdirSync(libraries);
-      fs.writeFileSync(path.join(libraries, `libnvinfer.so.${version}`), "");
-      return libraries;
-    };
-
-    it("knows which GPUs the base's TensorRT supports", async () => {
-      program("nvidia-smi", nvidiaSmi(["NVIDIA L4, 8.9"]));
-      await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("8.5.3") });
-    });
-
-    it("leaves it to TensorRT which GPUs it supports if its version is unknown", async () => {
-      program("nvidia-smi", nvidiaSmi(["NVIDIA B200, 10.0"]));
-      await serve([], { XSCHED_TRITON_VARIANT: "patched", LD_LIBRARY_PATH: tensorRt("10.13.0") });
+    it("knows which GPUs the base's release of Triton supports", async () => {
+      const warning = async (gpu: string, release?: string): Promise<string> => {
+        program("nvidia-smi", nvidiaSmi([gpu]));
+        fs.rmSync(record, { force: true });
+        fs.rmSync(state("server"), { force: true });
+        const { child, ended } = await serve([], {
+          XSCHED_TRITON_VARIANT: "hooked",
+          ...(release !== undefined && { NVIDIA_TRITON_SERVER_VERSION: release }),
+        });
+        child.kill("SIGTERM");
+        return (await ended).output;
+      };
+      assert.equal(await warning("NVIDIA L4, 8.9", "24.11"), "");
+      assert.equal(
+        await warning("NVIDIA B200, 10.0", "24.11"),
+        "warning: Triton 24.11 does not support NVIDIA B200 (compute capability 10.0): " +
+          "use a GPU of compute capability 6.0, 6.1, 7.0, 7.5, 8.0, 8.6, 8.9, 9.0, or another base\n",
+      );
+      assert.match(
+        await warning("Tesla V100-SXM2-16GB, 7.0", "26.12"),
+        /^warning: Triton 26\.12 does not support/,
+      );
+      assert.equal(await warning("Tesla V100-SXM2-16GB, 7.0", "22.06"), "");
+      // Older than the table, or a base that doesn't say what it is.
+      assert.equal(await warning("NVIDIA B200, 10.0", "21.07"), "");
+      assert.equal(await warning("NVIDIA B200, 10.0"), "");
     });
 
     it("ignores BASH_ENV, and starts no Bash that obeys it", async () => {
@@ -293,15 +340,32 @@ describe("the image's scripts", function () {
         );
       });
 
-      it("on a GPU that the image's TensorRT does not support", async () => {
+      it("with the patched backend, on a GPU that its release does not support", async () => {
         program("nvidia-smi", nvidiaSmi([T4, "NVIDIA H100 80GB HBM3, 9.0"]));
-        assert.equal(
-          await refusal({ LD_LIBRARY_PATH: tensorRt("8.2.5") }),
-          unscheduled(
-            "this image's TensorRT 8.2.5 does not support NVIDIA H100 80GB HBM3 (compute capability 9.0)",
-            "use a GPU of compute capability 7.0, 7.5, 8.0, 8.6, or build the variant transparent on a newer Triton",
-          ),
-        );
+        for (const release of ["22.06", undefined]) {
+          assert.equal(
+            await refusal(release === undefined ? {} : { NVIDIA_TRITON_SERVER_VERSION: release }),
+            unscheduled(
+              "Triton 22.06 does not support NVIDIA H100 80GB HBM3 (compute capability 9.0)",
+              "use a GPU of compute capability 6.0, 6.1, 7.0, 7.5, 8.0, 8.6, or build the variant hooked on a newer Triton",
+            ),
+          );
+        }
+      });
+
+      it("without the hooks, or with ones that the loader refuses", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        const hooks = path.join(folder, "xsched/lib/libxsched_triton_hooks.so");
+        for (const what of ["missing", "broken"]) {
+          if (what === "missing") fs.rmSync(hooks);
+          else fs.writeFileSync(hooks, "no library");
+          assert.match(
+            await refusal({ XSCHED_TRITON_VARIANT: "hooked" }),
+            /^error: models cannot be scheduled: the hooks for Triton's backends cannot be loaded: ERROR: ld\.so: .*\nfix: rebuild the image\n/,
+          );
+        }
+        // Nobody else needs them.
+        await serve([], { XSCHED_TRITON_VARIANT: "patched" });
       });
 
       it("with settings that schedule nothing, and names each", async () => {
@@ -338,9 +402,14 @@ describe("the image's scripts", function () {
           await refusal({}),
           unscheduled(
             "CUDA does not start under XSched: scheduled  no: cuInit returns 803",
-            "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package",
+            "check that nvidia-smi works in the container; the host's driver must fit the image's CUDA or its compat package (Triton 22.06: 515 or newer)",
           ),
         );
+        assert.match(
+          await refusal({ XSCHED_TRITON_VARIANT: "hooked", NVIDIA_TRITON_SERVER_VERSION: "26.10" }),
+          /or its compat package \(Triton 26\.10: 580 or newer\)$/m,
+        );
+        assert.match(await refusal({ XSCHED_TRITON_VARIANT: "hooked" }), /or its compat package$/m);
       });
 
       it("when XSched would use a different driver than CUDA without it", async () => {
@@ -427,9 +496,9 @@ describe("the image's scripts", function () {
       server.closeAllConnections();
     });
 
-    const serving = (required: string, driver = "-"): void => {
+    const serving = (required: string, driver = "-", pid = 4242): void => {
       const { port } = server.address() as AddressInfo;
-      fs.writeFileSync(state("server"), `4242\n127.0.0.1\n${port}\n${required}\n${driver}\n`);
+      fs.writeFileSync(state("server"), `${pid}\n127.0.0.1\n${port}\n${required}\n${driver}\n`);
     };
     const answering = (code: number): void => {
       control(
@@ -471,6 +540,26 @@ describe("the image's scripts", function () {
         assert.deepEqual(await run("healthcheck.sh", ["scheduler"]), expected);
         serving("ON");
       }
+    });
+
+    it("requires the hooks in the process if the image has them", async () => {
+      answering(0);
+      const hooks = path.join(folder, "xsched/lib/libxsched_triton_hooks.so");
+      const withPreload = async (preload: string): Promise<Ended> => {
+        const process = spawn("/bin/sleep", ["60"], { env: { LD_PRELOAD: preload } });
+        children.push(process);
+        serving("ON", "-", process.pid);
+        control(`#!/bin/sh\n[ "$*" = "--pid ${process.pid} status" ] || exit 2\n`);
+        await until("it runs", () =>
+          fs.readFileSync(`/proc/${process.pid}/maps`, "utf8").includes("/libc.so.6"),
+        );
+        return run("healthcheck.sh", ["scheduler"], { XSCHED_TRITON_VARIANT: "hooked" });
+      };
+      assert.deepEqual(await withPreload(hooks), { code: 0, output: "" });
+      assert.deepEqual(await withPreload(""), {
+        code: 1,
+        output: "unhealthy: Triton is not scheduled: it runs without the hooks for its backends\n",
+      });
     });
 
     it("reports that Triton runs on another driver than CUDA would use", async () => {

@@ -6,18 +6,21 @@ import { Fault } from "../../../components/settings";
 import { isOpenToTheWorld } from "../../../components/settings/addressRange";
 import {
   familiesFor,
-  firstRelease,
   GPU_FAMILIES,
   isGpuType,
+  releasesOn,
 } from "../../../components/settings/awsInstanceTypes";
 import { IMAGE, parsed, refusal } from "./context";
 
 const AWS = { kind: "aws", instanceType: "g4dn.xlarge", adminCidrs: ["203.0.113.7/32"] };
-const TYPES = "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn";
+/** Built on Triton 22.06, as no base is given. */
+const CONTAINER = { kind: "container", build: {} };
+const TYPES =
+  "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn, g6, gr6, g6e, p5, p5e, p5en";
 const SUITED = (gpu: string): string =>
-  `a type whose GPU Triton 22.06 supports, of g4dn, g5, p4d, p4de, p3, p3dn: TensorRT 8.2.5 predates the ${gpu}`;
+  `a type whose GPU Triton 22.06 supports, of g4dn, g5, p4d, p4de, p3, p3dn: it predates the ${gpu}`;
 const NEWER = (release: string): string =>
-  `choose for example g5.xlarge, or build variant transparent on a base of Triton ${release} or newer`;
+  `choose for example g5.xlarge, or build variant hooked on a base of Triton ${release} or newer`;
 const RANGES = "a range of IP addresses: address/bits";
 const RANGE_FORM =
   "give four numbers from 0 to 255, or an IPv6 address, then / and how many bits of it are fixed: 203.0.113.0/24";
@@ -258,7 +261,7 @@ describe("settings of a host on AWS", () => {
   for (const [what, change, [path, value, allowed, fix]] of cases) {
     it(`refuse ${what}`, () => {
       const expected: Fault = { path, value, allowed, fix };
-      assert.deepEqual(refusal({ host: { ...AWS, ...change } }).faults, [expected]);
+      assert.deepEqual(refusal({ host: { ...AWS, ...change }, runtime: CONTAINER }).faults, [expected]);
     });
   }
 
@@ -297,20 +300,38 @@ describe("settings of a host on AWS", () => {
     assert.deepEqual(host.adminCidrs, ["2001:db8::/48", "fc00::/7"]);
   });
 
-  it("accept a newer GPU with an unchanged, newer Triton", () => {
+  it("accept a newer GPU with a newer Triton", () => {
     const on = (instanceType: string, runtime: object): unknown => ({
       host: { ...AWS, instanceType },
       runtime,
     });
     const base = (release: string): object => ({
       kind: "container",
-      build: { variant: "transparent", base: `nvcr.io/nvidia/tritonserver:${release}-py3` },
+      build: { base: `nvcr.io/nvidia/tritonserver:${release}-py3` },
     });
     assert.equal(parsed(on("g6.xlarge", base("24.05"))).host.kind, "aws");
     assert.equal(parsed(on("p5.48xlarge", base("22.09"))).host.kind, "aws");
     assert.equal(refusal(on("g6.xlarge", base("22.12"))).faults[0]?.path, "host.instanceType");
+    // Newer than the table.
+    assert.equal(parsed(on("g6e.xlarge", base("27.01"))).host.kind, "aws");
+    // A process is of a newer release than the default image, and uses no GPU.
+    assert.equal(parsed(on("g6e.xlarge", { kind: "process" })).host.kind, "aws");
     // Of an image with only a digest, the entrypoint checks the content.
     assert.equal(parsed(on("g6.xlarge", { kind: "container", image: IMAGE })).host.kind, "aws");
+  });
+
+  it("refuse a GPU that a newer Triton no longer supports", () => {
+    const host = { ...AWS, instanceType: "p3.2xlarge", ami: "ami-0123456789abcdef0" };
+    const base = "nvcr.io/nvidia/tritonserver:25.03-py3";
+    assert.deepEqual(refusal({ host, runtime: { kind: "container", build: { base } } }).faults, [
+      {
+        path: "host.instanceType",
+        value: '"p3.2xlarge"',
+        allowed:
+          "a type whose GPU Triton 25.03 supports, of g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en: it no longer supports the V100 (sm_70)",
+        fix: "choose for example g5.xlarge, or build variant hooked on a base of Triton 24.12 or older",
+      },
+    ]);
   });
 
   it("need no repository for a build, because one is created", () => {
@@ -341,7 +362,9 @@ describe("instance types", () => {
       familiesFor("22.06"),
       supported.map(([family]) => family),
     );
-    assert.equal(firstRelease("g5.xlarge"), undefined);
+    assert.equal(releasesOn("g5.xlarge")[0], "22.06");
+    assert.equal(releasesOn("g6.xlarge")[0], "23.04");
+    assert.deepEqual(releasesOn("m5.xlarge"), []);
   });
 });
 

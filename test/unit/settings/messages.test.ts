@@ -498,7 +498,52 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "an unknown variant",
     { runtime: { kind: "container", build: { ...build, variant: "transparrent" } } },
-    ["runtime.build.variant", '"transparrent"', "one of patched, transparent", "did you mean transparent?"],
+    [
+      "runtime.build.variant",
+      '"transparrent"',
+      "one of hooked, patched, transparent",
+      "did you mean transparent?",
+    ],
+  ],
+  [
+    "the patched backend on a release that it does not fit",
+    {
+      runtime: {
+        kind: "container",
+        build: { ...build, variant: "patched", base: "mirror.example.com/tritonserver:24.08-py3" },
+      },
+    },
+    [
+      "runtime.build.variant",
+      '"patched"',
+      "hooked for Triton 24.08: the change to the TensorRT backend fits Triton 22.06 only",
+      "set variant to hooked, or remove it",
+    ],
+  ],
+  [
+    "a base that is too old for the hooks",
+    { runtime: { kind: "container", build: { ...build, base: "nvcr.io/nvidia/tritonserver:22.05-py3" } } },
+    [
+      "runtime.build.base",
+      '"nvcr.io/nvidia/tritonserver:22.05-py3"',
+      "an image of Triton 22.06 or newer, which the hooks fit",
+      "name a newer release",
+    ],
+  ],
+  [
+    "a builder with a newer C library than the base",
+    {
+      runtime: {
+        kind: "container",
+        build: { ...build, base: "nvcr.io/nvidia/tritonserver:24.10-py3", builder: "ubuntu:24.04" },
+      },
+    },
+    [
+      "runtime.build.builder",
+      '"ubuntu:24.04"',
+      "an image with the C library of the base or an older one: Triton 24.10 has Ubuntu 22.04 with glibc 2.35, not 2.39",
+      "remove builder, or set it to docker.io/library/ubuntu:22.04",
+    ],
   ],
   [
     "an SBOM generator by tag",
