@@ -1,6 +1,8 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 
+import { parse } from "yaml";
+
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
@@ -47,6 +49,27 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.match(output, /docker-build:index:Image\s+triton-image-build\s+create/);
     assert.match(output, /command:remote:Command\s+triton-server-image\s+create/);
     assert.deepEqual(stack.everything(), []);
+  });
+
+  it("is previewed like this as the stack current, on a current GPU with a current Triton", async function () {
+    if (!fs.existsSync(IMAGE_PROVIDER)) this.skip();
+    const { config } = parse(fs.readFileSync(stack.workspace.file("Pulumi.current.yaml"), "utf8")) as {
+      config: Record<string, object>;
+    };
+    const own = fs.readFileSync(stack.workspace.file("Pulumi.dev.yaml"));
+    const host = { ...config["xsched-triton:host"], adminCidrs: ["127.0.0.1/32"], user: "root" };
+    stack.set(["xsched-triton:host"], host);
+    stack.set(["xsched-triton:runtime"], config["xsched-triton:runtime"]);
+    try {
+      const { code, output } = await stack.npm("preview");
+      requireSuccess({ code, output });
+      assert.match(output, /docker-build:index:Image\s+triton-image-build\s+create/);
+      assert.match(output, /aws:ec2:Instance\s+triton-machine-instance\s+create/);
+      assert.doesNotMatch(output, /build.variant/);
+      assert.deepEqual(stack.everything(), []);
+    } finally {
+      fs.writeFileSync(stack.workspace.file("Pulumi.dev.yaml"), own);
+    }
   });
 
   it("is shown in a preview that creates nothing", async () => {
