@@ -1,5 +1,6 @@
 import * as path from "node:path";
 
+import { PATCHED_RELEASE } from "../image/tritonReleases";
 import { enginePrecision, MAX_INT32 } from "./allowedValues";
 import { INVALID, Place, Read } from "./place";
 import {
@@ -20,8 +21,8 @@ import { isVersion } from "./modelSource";
 import { image } from "./runtimeSettings";
 import { BUCKET_NAME, refuseS3Location, s3Location } from "./s3Location";
 
-/** The container of the release 22.06, whose TensorRT is the one of Triton 22.06. */
-const BUILDER = "nvcr.io/nvidia/tensorrt:22.06-py3";
+/** Its TensorRT is the one of Triton's image of the same release. */
+const BUILDER = `nvcr.io/nvidia/tensorrt:${PATCHED_RELEASE}-py3`;
 
 const inputName = text({
   allowed: "the name of an input of the ONNX model, without commas, quotes, blanks and control characters",
@@ -124,7 +125,7 @@ export const engineRule = object({
     builder: defaulted(
       image,
       BUILDER,
-      "Image with `trtexec` to build with. Its TensorRT must be the one of Triton's image: the same NVIDIA release.",
+      `Image with \`trtexec\` to build with. Its TensorRT must be the one of Triton's image: the same NVIDIA release. Required if \`runtime.build.base\` is another release than ${PATCHED_RELEASE}.`,
       { cost: "a download of about 6 GB with the default" },
     ),
     shared: optional(

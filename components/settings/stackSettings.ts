@@ -1,3 +1,4 @@
+import { PATCHED_RELEASE } from "../image/tritonReleases";
 import { refuseUnsuitedGpu } from "./awsHostSettings";
 import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
@@ -70,6 +71,7 @@ function checkTogether(_: unknown, at: Place, raw: unknown): void {
         "remove it, or set runtime.kind to container",
       );
   }
+  const release = tritonRelease(keyOf(raw, "runtime"));
   const rateLimited = limitsRate(itemsOf(keyOf(keyOf(raw, "server"), "extraFlags")));
   itemsOf(keyOf(raw, "models")).forEach((model, index) => {
     if (onCpu && keyOf(model, "engine") !== undefined) {
@@ -81,6 +83,9 @@ function checkTogether(_: unknown, at: Place, raw: unknown): void {
           "no engine with runtime process, which has no GPU to build and run it on",
           "remove it, or set runtime.kind to container",
         );
+    }
+    if (!onCpu && isPlainObject(keyOf(model, "engine"))) {
+      refuseOtherTensorRt(keyOf(model, "engine"), release, at.at("models").at(index).at("engine"));
     }
     itemsOf(keyOf(model, "instanceGroups")).forEach((group, groupIndex) => {
       const place = at.at("models").at(index).at("instanceGroups").at(groupIndex);
@@ -98,6 +103,16 @@ function checkTogether(_: unknown, at: Place, raw: unknown): void {
       }
     });
   });
+}
+
+/** Refuses the default builder for another release: an engine fits one version of TensorRT. */
+function refuseOtherTensorRt(engine: unknown, release: string | undefined, at: Place): void {
+  if (keyOf(engine, "builder") !== undefined || release === undefined || release === PATCHED_RELEASE) return;
+  at.at("builder").fault(
+    undefined,
+    `an image with the TensorRT of Triton ${release}; the default has the one of ${PATCHED_RELEASE}`,
+    `add builder: nvcr.io/nvidia/tensorrt:${release}-py3`,
+  );
 }
 
 function checkAgainstAws(raw: unknown, at: Place): void {

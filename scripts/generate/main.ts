@@ -6,7 +6,7 @@ import * as prettier from "prettier";
 import { argumentTypes } from "./argumentTypes";
 import { settingsDocumentation } from "./documentation";
 import { packageSchema } from "./packageSchema";
-import { releasesForEntrypoint } from "./releases";
+import { releasesDocumentation, releasesForEntrypoint } from "./releases";
 
 const ROOT = path.resolve(__dirname, "../..");
 
@@ -19,6 +19,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
     [...argumentTypes()].map(([name, text]) => [`components/settings/generated/${name}.ts`, () => text]),
   ),
   "docs/settings.md": settingsDocumentation,
+  "docs/reference/triton-releases.md": releasesDocumentation,
   "images/triton/releases.txt": releasesForEntrypoint,
 };
 

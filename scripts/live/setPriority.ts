@@ -59,7 +59,7 @@ function changeQueues(server: DeployedServer, model: string, priority: number): 
     scheduler.setPriority(model, priority);
     return { done: true };
   } catch (error) {
-    // In transparent mode, queues carry no model's name; a model on the CPU has no queue.
+    // Queues carry no model's name in the image's variant transparent; a model on the CPU has no queue.
     return { done: false, reason: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -3,7 +3,7 @@ import { type DeployedServer } from "./deployedServer";
 /** A queue of the XSched core, as `xsched-ctl stats --json` reports it. */
 export interface Queue {
   readonly id: number;
-  /** `<model>/<instance>`, or empty in transparent mode. */
+  /** `<model>/<instance>`, or empty for a stream of no model's, such as any in the image's variant transparent. */
   readonly name: string;
   readonly priority: number;
   readonly launches: number;

@@ -77,7 +77,8 @@ export interface EngineArgs {
   workspaceMiB?: pulumi.Input<number>;
   /**
    * Image with `trtexec` to build with. Its TensorRT must be the one of Triton's image: the same
-   * NVIDIA release. Cost: a download of about 6 GB with the default.
+   * NVIDIA release. Required if `runtime.build.base` is another release than 22.06. Cost: a download
+   * of about 6 GB with the default.
    * @default "nvcr.io/nvidia/tensorrt:22.06-py3"
    * @example "registry.example.com/triton@sha256:…"
    */

@@ -82,8 +82,8 @@ export class ArmSwitch {
   }
 
   /**
-   * In transparent mode, each queue gets the priority of its CUDA stream, and a stream may not exist before the first
-   * request. So call this again after the warm-up.
+   * A queue of no model's, such as any in the image's variant transparent, gets the priority of its CUDA stream, and a
+   * stream may not exist before the first request. So call this again after the warm-up.
    */
   public useQueues(): void {
     const { scheduler } = this.server;

@@ -283,6 +283,22 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "an engine for another release than that of its builder",
+    {
+      runtime: {
+        kind: "container",
+        build: { ...build, base: "nvcr.io/nvidia/tritonserver:26.09-py3" },
+      },
+      models: [{ ...x, engine: {} }],
+    },
+    [
+      "models[0].engine.builder",
+      "(not set)",
+      "an image with the TensorRT of Triton 26.09; the default has the one of 22.06",
+      "add builder: nvcr.io/nvidia/tensorrt:26.09-py3",
+    ],
+  ],
+  [
     "an engine without an ONNX model",
     { ...CONTAINER, models: [{ ...a, engine: {} }] },
     [
