@@ -315,7 +315,10 @@ class ModelsTest
       std::this_thread::yield();
       runs.Take();
     }
-    std::thread other([&] { EXPECT_GE(second.Execute(), 0); });
+    std::thread other([&] {
+      runs.SecondComes();
+      EXPECT_GE(second.Execute(), 0);
+    });
     one.join();
     other.join();
     runs.Take();
@@ -325,23 +328,27 @@ class ModelsTest
 
 TEST_P(ModelsTest, TheHigherPreemptsTheLower)
 {
-  Compete("-100", "100").ExpectSecondPreempts();
+  contest::Expect(
+      &contest::Runs::SecondPreempted, [] { return Compete("-100", "100"); });
 }
 
 TEST_P(ModelsTest, TheLowerIsHeldWhileTheHigherWorks)
 {
-  Compete("100", "-100").ExpectSecondIsHeld();
+  contest::Expect(
+      &contest::Runs::SecondWasHeld, [] { return Compete("100", "-100"); });
 }
 
 TEST_P(ModelsTest, EqualsShare)
 {
-  Compete("7", "7").ExpectShared();
+  contest::Expect(
+      &contest::Runs::BothTookTurns, [] { return Compete("7", "7"); });
 }
 
 TEST_P(ModelsTest, UnscheduledNobodyWaits)
 {
   stand_in::Fail("TRITONBACKEND_ModelInstanceName");
-  Compete("-100", "100").ExpectInTheOrderOfSubmission();
+  contest::Expect(
+      &contest::Runs::NobodyWaited, [] { return Compete("-100", "100"); });
 }
 
 const char*

@@ -482,8 +482,10 @@ class ContestTest
       std::this_thread::yield();
       runs.Take();
     }
-    std::thread other = InContext(
-        [&] { work(second, GetParam().second, contest::kSecondMicroseconds); });
+    std::thread other = InContext([&] {
+      runs.SecondComes();
+      work(second, GetParam().second, contest::kSecondMicroseconds);
+    });
     one.join();
     other.join();
     runs.Take();
@@ -493,22 +495,27 @@ class ContestTest
 
 TEST_P(ContestTest, TheHigherPreemptsTheLower)
 {
-  Compete(-100, 100).ExpectSecondPreempts();
+  contest::Expect(
+      &contest::Runs::SecondPreempted, [this] { return Compete(-100, 100); });
 }
 
 TEST_P(ContestTest, TheLowerIsHeldWhileTheHigherWorks)
 {
-  Compete(100, -100).ExpectSecondIsHeld();
+  contest::Expect(
+      &contest::Runs::SecondWasHeld, [this] { return Compete(100, -100); });
 }
 
 TEST_P(ContestTest, EqualsShare)
 {
-  Compete(7, 7).ExpectShared();
+  contest::Expect(
+      &contest::Runs::BothTookTurns, [this] { return Compete(7, 7); });
 }
 
 TEST_P(ContestTest, WithoutOwnersNobodyWaits)
 {
-  Compete(nullptr, nullptr).ExpectInTheOrderOfSubmission();
+  contest::Expect(&contest::Runs::NobodyWaited, [this] {
+    return Compete(nullptr, nullptr);
+  });
 }
 
 std::string
