@@ -117,7 +117,7 @@ export class TritonStack extends pulumi.ComponentResource {
             {
               clientPorts: clientPorts(settings),
               repositoryArn: registry?.arn,
-              policyStatements: modelAccess(models, bucket),
+              policyStatements: modelAccess(models, bucket, { parent: this }),
             },
             part("machine"),
           )
@@ -350,7 +350,6 @@ function monitor(
     {
       ...watched,
       ...{ instanceId, region, roleName, directory, ssh },
-      instanceType: host.instanceType,
       spot: host.spot,
       container: runtime.kind === "container",
       gateway: hasGateway(settings),

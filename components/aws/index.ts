@@ -1,3 +1,4 @@
+export { currentPartition } from "./partition";
 export { policyDocument, type PolicyStatement } from "./policyStatement";
 export { sdk } from "./sdk";
 export { type Tags, tagsOf } from "./tags";

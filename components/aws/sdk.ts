@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type * as cloudwatch from "@pulumi/aws/cloudwatch";
 import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
+import type * as partition from "@pulumi/aws/getPartition";
 import type * as iam from "@pulumi/aws/iam";
 import type * as s3 from "@pulumi/aws/s3";
 import type * as sns from "@pulumi/aws/sns";
@@ -27,6 +28,9 @@ export const sdk = {
   },
   get iam(): typeof iam {
     return load("@pulumi/aws/iam") as typeof iam;
+  },
+  get partition(): typeof partition {
+    return load("@pulumi/aws/getPartition") as typeof partition;
   },
   get s3(): typeof s3 {
     return load("@pulumi/aws/s3") as typeof s3;

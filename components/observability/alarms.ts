@@ -1,12 +1,12 @@
 import { NAMESPACE } from "./agentConfig";
 
 export interface AlarmOptions {
+  /** Of AWS: `aws`, `aws-cn` and others. */
+  readonly partition: string;
   readonly region: string;
   readonly instanceId: string;
   /** ARN of the topic that alarms go to. */
   readonly topic: string;
-  /** Whether AWS can move the instance to other hardware by itself. */
-  readonly recoverable: boolean;
   readonly diskPercent: number;
   readonly gpuMemoryPercent: number;
   readonly notReadyMinutes: number;
@@ -51,14 +51,21 @@ export const ALARMS = ["hardware", "system", "disk", "gpu-memory", "not-ready"] 
 export type AlarmName = (typeof ALARMS)[number];
 
 /**
- * The alarms of a host. Failed status checks also act: the system check moves the instance to other hardware where
- * possible, the instance check reboots it.
+ * The alarms of a host. The one on the operating system also acts: it reboots the instance.
  */
 export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
-  const { region, instanceId, topic, recoverable, diskPercent, gpuMemoryPercent, notReadyMinutes } = options;
+  const {
+    partition,
+    region,
+    instanceId,
+    topic,
+
+    diskPercent,
+    gpuMemoryPercent,
+    notReadyMinutes,
+  } = options;
   const dimensions = { InstanceId: instanceId };
   const told = { alarmActions: [topic], okActions: [topic] };
-  const action = (name: string): string => `arn:aws:automate:${region}:ec2:${name}`;
   const statusCheck = (metricName: string, periods: number): Omit<Alarm, "alarmDescription"> => ({
     namespace: "AWS/EC2",
     metricName,
@@ -77,14 +84,13 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
     hardware: {
       ...statusCheck("StatusCheckFailed_System", 2),
       alarmDescription:
-        "AWS's hardware or network under the instance fails; the instance is moved to other hardware",
-      alarmActions: recoverable ? [topic, action("recover")] : [topic],
+        "AWS's hardware or network under the instance fails; the instance is started on other hardware",
     },
     system: {
-      // Longer than for the hardware, so that AWS's own recovery comes first.
+      // Longer than for the hardware, so that a restart on other hardware comes first.
       ...statusCheck("StatusCheckFailed_Instance", 5),
       alarmDescription: "The operating system does not answer; the instance is rebooted",
-      alarmActions: [topic, action("reboot")],
+      alarmActions: [topic, `arn:${partition}:automate:${region}:ec2:reboot`],
     },
     disk: {
       alarmDescription: `A disk is ${diskPercent} % full: delete what is not needed, or enlarge host.volume`,

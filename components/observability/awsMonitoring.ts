@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
+import { currentPartition, policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
 import { agentCommand, agentRemoval, hostCommand, resolveLocation } from "../host";
 import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
 import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
 import { dashboardBody } from "./dashboard";
-import { alarmPattern, isRecoverable, restartRunbook, restartStatements } from "./recovery";
+import { alarmPattern, type Restarted, restartStatements, restartTarget } from "./recovery";
 
 /**
  * Watches a GPU host on AWS: metrics of the host, its GPUs, Triton and the scheduler, logs, alarms that tell people and
@@ -25,7 +25,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     const { deletedWith, ...own } = opts;
     const inputs = new ComponentInputs("AwsMonitoring", name, awsMonitoringInputs, args);
     super("xsched-triton:index:AwsMonitoring", name, {}, own);
-    const { notify, dashboard } = inputs.known;
+    const { notify, dashboard, spot } = inputs.known;
     const wanted = inputs.resolvePart(watchedHost);
     const location = resolveLocation(inputs, inputs.known);
     const child = { parent: this };
@@ -69,13 +69,16 @@ export class AwsMonitoring extends pulumi.ComponentResource {
         child,
       );
     }
-    const planned = pulumi.all([wanted, topic.arn]).apply(([known, arn]) => {
-      const recoverable = isRecoverable(known.instanceType, known.spot);
-      return alarms({ ...known, topic: arn, recoverable });
-    });
+    const watched = pulumi
+      .all([wanted, currentPartition(child)])
+      .apply(([known, { partition }]) => ({ ...known, partition }));
+    const planned = pulumi
+      .all([watched, topic.arn])
+      .apply(([known, arn]) => alarms({ ...known, topic: arn }));
     const made = ALARMS.map((alarm) => this.alarm(name, alarm, planned, tags));
     const [hardware] = made as [(typeof made)[0]];
-    this.restart(name, wanted, hardware.arn, tags);
+    // AWS itself starts a spot instance again.
+    if (!spot) this.restart(name, watched, hardware.arn, tags);
 
     this.topicArn = topic.arn;
     this.logGroup = logs.name;
@@ -83,7 +86,9 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       ? new sdk.cloudwatch.Dashboard(
           `${name}-dashboard`,
           {
-            dashboardName: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`,
+            // A stack's name may have points, a dashboard's may not:
+            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+            dashboardName: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`.replace(/[^\w-]/g, "-"),
             dashboardBody: pulumi
               .all([wanted, pulumi.all(made.map(({ arn }) => arn))])
               .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
@@ -133,7 +138,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
   /** An instance that AWS cannot move because of its disks is stopped and started. */
   private restart(
     name: string,
-    wanted: pulumi.Output<{ region: string; instanceId: string }>,
+    instance: pulumi.Output<Restarted>,
     alarm: pulumi.Output<string>,
     tags: pulumi.Output<Record<string, string>>,
   ): void {
@@ -148,10 +153,8 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       {
         role: role.name,
         policy: pulumi
-          .all([wanted, role.arn])
-          .apply(([{ region, instanceId }, arn]) =>
-            policyDocument(restartStatements(region, instanceId, arn)),
-          ),
+          .all([instance, role.arn])
+          .apply(([known, arn]) => policyDocument(restartStatements(known, arn))),
       },
       child,
     );
@@ -168,10 +171,10 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       `${name}-restart`,
       {
         rule: rule.name,
-        arn: wanted.apply(({ region }) => `${restartRunbook(region)}:$DEFAULT`),
+        arn: instance.apply(restartTarget),
         roleArn: role.arn,
         input: pulumi
-          .all([wanted, role.arn])
+          .all([instance, role.arn])
           .apply(([{ instanceId }, arn]) =>
             JSON.stringify({ InstanceId: [instanceId], AutomationAssumeRole: [arn] }),
           ),

@@ -1,35 +1,51 @@
-import { familyOf } from "../settings";
-
-/**
- * Families with GPUs whose instances AWS moves to other hardware automatically; all others have local disks, which
- * cannot be moved.
+/*
+ * Restarts an instance on other hardware. AWS recovers only instances without local disks by itself, and all that have a
+ * GPU and an x86-64 processor have some:
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/cloudwatch-recovery.html
- * https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
  */
-const WITHOUT_INSTANCE_STORE: readonly string[] = ["p3"];
-
-/** Whether an alarm's action can recover an instance of this type. */
-export function isRecoverable(instanceType: string, spot: boolean): boolean {
-  return !spot && WITHOUT_INSTANCE_STORE.includes(familyOf(instanceType));
-}
 
 /** AWS's own runbook, which stops an instance and starts it again: mostly on other hardware. */
-export function restartRunbook(region: string): string {
-  return `arn:aws:ssm:${region}::automation-definition/AWS-RestartEC2Instance`;
+const RUNBOOK = "AWS-RestartEC2Instance";
+
+/** The instance to restart. */
+export interface Restarted {
+  /** Of AWS: `aws`, `aws-cn` and others. */
+  readonly partition: string;
+  readonly region: string;
+  readonly instanceId: string;
 }
 
-/** What the runbook may do: restart this one instance. */
+/** The target of an event that starts the runbook. */
+export function restartTarget({ partition, region }: Restarted): string {
+  return `arn:${partition}:ssm:${region}::automation-definition/${RUNBOOK}:$DEFAULT`;
+}
+
+/**
+ * What the runbook's role may do: start the runbook, and restart this one instance. IAM asks for three resources to start
+ * an automation: its definition, the document that it is, and the execution.
+ * https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+ */
 export function restartStatements(
-  region: string,
-  instanceId: string,
+  { partition, region, instanceId }: Restarted,
   role: string,
 ): { sid: string; actions: string[]; resources: string[] }[] {
+  const ssm = (account: string, resource: string): string =>
+    `arn:${partition}:ssm:${region}:${account}:${resource}`;
   return [
-    { sid: "Restart", actions: ["ssm:StartAutomationExecution"], resources: [`${restartRunbook(region)}:*`] },
+    {
+      sid: "Restart",
+      actions: ["ssm:StartAutomationExecution"],
+      resources: [
+        ssm("", `automation-definition/${RUNBOOK}:*`),
+        ssm("", `document/${RUNBOOK}`),
+        // Its name is chosen when it starts.
+        ssm("*", "automation-execution/*"),
+      ],
+    },
     {
       sid: "ThisInstance",
       actions: ["ec2:StopInstances", "ec2:StartInstances"],
-      resources: [`arn:aws:ec2:${region}:*:instance/${instanceId}`],
+      resources: [`arn:${partition}:ec2:${region}:*:instance/${instanceId}`],
     },
     // Has no resource-level permissions.
     { sid: "Look", actions: ["ec2:DescribeInstances", "ec2:DescribeInstanceStatus"], resources: ["*"] },

@@ -1,5 +1,6 @@
 import * as ipaddr from "ipaddr.js";
 
+import { Place } from "./place";
 import { mapped, Rule, text } from "./rules";
 
 const written = text({
@@ -46,6 +47,30 @@ export function isOpenToTheWorld(range: string): boolean {
   const [address, bits] = ipaddr.parseCIDR(range);
   // fc00::/7 is wide, but not on the internet.
   return bits < WIDEST[address.kind()] && !(address.range() === "uniqueLocal" && bits >= 7);
+}
+
+/** Whether the first range has all addresses of the second. */
+function includes(range: string, other: string): boolean {
+  const [outer, inner] = [ipaddr.parseCIDR(range), ipaddr.parseCIDR(other)];
+  return outer[0].kind() === inner[0].kind() && outer[1] <= inner[1] && inner[0].match(outer);
+}
+
+/** Records each range that another one includes; AWS refuses the same range twice, in whatever spelling. */
+export function refuseRepeatedRanges(ranges: readonly unknown[], at: Place): void {
+  const known = ranges.map((range) =>
+    typeof range === "string" && ipaddr.isValidCIDR(range) ? range : undefined,
+  );
+  known.forEach((range, index) => {
+    if (range === undefined) return;
+    const isEarlierOrWider = (other: string | undefined, place: number): other is string =>
+      other !== undefined &&
+      place !== index &&
+      includes(other, range) &&
+      (place < index || !includes(range, other));
+    const other = known.find(isEarlierOrWider);
+    if (other === undefined) return;
+    at.at(index).fault(range, "ranges without an address in common", `remove it: ${other} includes it`);
+  });
 }
 
 /** Whether a range is of IPv6 addresses. */

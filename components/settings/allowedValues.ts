@@ -72,7 +72,7 @@ export const dataType = choice("DataType", "Triton's data types, without `TYPE_`
 export const publicIp = choice("PublicIp", "Address at which an instance is reached.", {
   elastic: "an address that stays when the instance stops",
   dynamic: "another address after each stop; the deployment after a stop needs a refresh",
-  none: "only the private address in the subnet",
+  none: "only the private address in the subnet, which `subnetId` must name",
 });
 
 export const gatewayTls = choice(

@@ -1,5 +1,5 @@
 import { factsOf, PATCHED_RELEASE, RELEASES } from "../image/tritonReleases";
-import { addressRange, isOpenToTheWorld } from "./addressRange";
+import { addressRange, isIpv6, isOpenToTheWorld, refuseRepeatedRanges } from "./addressRange";
 import { publicIp } from "./allowedValues";
 import {
   familiesFor,
@@ -330,11 +330,13 @@ const setUpStep = object({
   },
 });
 
+const CLIENT_PORTS = [8000, 8001];
+
 const instanceFields = {
   ...awsFields,
   clientPorts: defaulted(
     list(integer(1, 65535, 8000), { allowed: "a list of TCP ports" }),
-    [8000, 8001],
+    CLIENT_PORTS,
     "TCP ports for `clientCidrs`.",
   ),
 };
@@ -354,6 +356,8 @@ const HOST_ON_AWS = "an object with the arguments of a host on AWS";
 
 const checkRawAwsHost = (_: unknown, at: Place, raw: unknown): void => {
   checkAwsHost(raw, at);
+  const ports = keyOf(raw, "clientPorts");
+  refuseTooManyRanges(raw, Array.isArray(ports) ? ports.length : CLIENT_PORTS.length, at);
 };
 
 /** The instance itself, without its permissions and what is set up on it. */
@@ -385,6 +389,7 @@ export const awsGpuHostInputs = object({
 /** Records faults between the keys; looks at the raw value, so that no other fault hides one. */
 export function checkAwsHost(raw: unknown, at: Place): void {
   refuseOpenRanges(raw, at);
+  for (const key of ["adminCidrs", "clientCidrs"]) refuseRepeatedRanges(itemsOf(keyOf(raw, key)), at.at(key));
   if (keyOf(raw, "spot") === true && keyOf(raw, "protect") === true) {
     at.at("protect").fault(
       true,
@@ -399,6 +404,13 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "remove one of the two",
     );
   }
+  if (keyOf(raw, "publicIp") === "none" && keyOf(raw, "subnetId") === undefined) {
+    at.at("publicIp").fault(
+      "none",
+      "none only with subnetId: the subnets of a default VPC give every instance a public address",
+      "set subnetId to a private subnet that the deploying machine can reach, or remove publicIp",
+    );
+  }
   const type = keyOf(raw, "instanceType");
   if (typeof type !== "string") return;
   if (gpuFamily(type)?.driver === "proprietary" && keyOf(raw, "ami") === undefined) {
@@ -406,6 +418,32 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       undefined,
       `an AMI with NVIDIA's proprietary driver for ${familyOf(type)}: the default one has the open driver, which needs a newer GPU`,
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
+    );
+  }
+}
+
+/**
+ * Rules of a security group, for IPv4 and again for IPv6; a rule is a range and a port.
+ * https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups
+ */
+const MOST_RULES = 60;
+
+/** @param ports how many ports `clientCidrs` may reach */
+export function refuseTooManyRanges(raw: unknown, ports: number, at: Place): void {
+  for (const [family, isOf] of [
+    ["IPv4", (range: unknown) => typeof range === "string" && !isIpv6(range)],
+    ["IPv6", (range: unknown) => typeof range === "string" && isIpv6(range)],
+  ] as const) {
+    const [admins = 0, clients = 0] = ["adminCidrs", "clientCidrs"].map(
+      (key) => itemsOf(keyOf(raw, key)).filter(isOf).length,
+    );
+    const rules = admins + ports * clients;
+    if (rules <= MOST_RULES) continue;
+    const key = admins > ports * clients ? "adminCidrs" : "clientCidrs";
+    at.at(key).fault(
+      keyOf(raw, key),
+      `at most ${MOST_RULES} rules of ${family} in the security group: these are ${rules}, one for each of ${admins} adminCidrs and ${ports} for each of ${clients} clientCidrs`,
+      "merge neighbouring ranges into a wider one, or let clients come through a load balancer",
     );
   }
 }

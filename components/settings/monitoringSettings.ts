@@ -101,16 +101,12 @@ const watchedFields = {
     resource("an EC2 instance", /^i-[0-9a-f]{8,17}$/),
     "Id of the instance: `instanceId` of an `AwsGpuHost`.",
   ),
-  instanceType: required(
-    resource("a type of EC2 instance", /^[a-z0-9-]+\.[a-z0-9-]+$/),
-    "Type of the instance.",
-  ),
   region: required(resource("a region of AWS", /^[a-z]{2}(-[a-z]+)+-\d$/), "Region of the instance."),
   roleName: required(
     resource("an IAM role", /^[\w+=,.@-]{1,64}$/),
     "Name of the instance's role, which is granted the right to send metrics and logs: `roleName` of an `AwsGpuHost`.",
   ),
-  spot: defaulted(boolean, false, "Whether it is a spot instance."),
+  spot: plain(defaulted(boolean, false, "Whether it is a spot instance, which AWS starts again itself.")),
   container: defaulted(boolean, true, "Whether Triton runs in a container."),
   gateway: defaulted(
     boolean,

@@ -1,5 +1,5 @@
 import { PATCHED_RELEASE } from "../image/tritonReleases";
-import { refuseUnsuitedGpu } from "./awsHostSettings";
+import { refuseTooManyRanges, refuseUnsuitedGpu } from "./awsHostSettings";
 import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
 import { hostRule } from "./hostSettings";
@@ -163,6 +163,8 @@ function checkAgainstAws(raw: unknown, at: Place): void {
     return;
   }
   refuseUnsuitedGpu(keyOf(host, "instanceType"), tritonRelease(runtime), at.at("host").at("instanceType"));
+  const withMetrics = keyOf(keyOf(raw, "gateway"), "metrics") === true;
+  refuseTooManyRanges(host, withMetrics ? 3 : 2, at.at("host"));
   const clients = itemsOf(keyOf(host, "clientCidrs"));
   const address = keyOf(server, "address") ?? "127.0.0.1";
   if (clients.length > 0 && typeof address === "string" && isLoopback(address)) {

@@ -30,6 +30,14 @@ const UNSCOPED = new RegExp(
   ].join("|")})$`,
 );
 
+/**
+ * Resources that an action itself makes, by a name that AWS chooses; another resource of the same action says what it may
+ * make. https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+ */
+const NAMED_BY_AWS: Readonly<Record<string, RegExp>> = {
+  "ssm:startautomationexecution": /^arn:[^:]*:ssm:[^:]*:[^:]*:automation-execution\/\*$/i,
+};
+
 /** Actions that hand a role on. Whoever has them can do what that role may do. */
 const HANDS_ON: readonly string[] = ["iam:passrole", "sts:assumerole"];
 
@@ -123,7 +131,9 @@ function resourceFaults(resource: Property, actions: readonly string[], known: K
     ];
   }
   const unscoped = new Set(known.unscopedActions.map((action) => action.toLowerCase()));
-  const scoped = actions.filter((action) => !UNSCOPED.test(action) && !unscoped.has(action));
+  const scoped = actions.filter(
+    (action) => !UNSCOPED.test(action) && !unscoped.has(action) && !NAMED_BY_AWS[action]?.test(resource.text),
+  );
   if (namesOne(resource.text) || scoped.length === 0) return [];
   return [
     resource.fault(

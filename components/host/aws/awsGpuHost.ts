@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { policyDocument, sdk, tagsOf } from "../../aws";
+import { currentPartition, policyDocument, sdk, tagsOf } from "../../aws";
 import {
   awsInstance,
   type AwsGpuHostArgs,
@@ -17,9 +17,10 @@ import {
   type SshConnectionArgs,
 } from "../../settings";
 import { toRemoteConnection } from "../connection";
+import { HostError } from "../hostError";
 import { shellQuote } from "../shellQuote";
 import { ingress } from "./ingress";
-import { INSTANCE_TRUST, instanceStatements } from "./role";
+import { instanceStatements, instanceTrust } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
 import { userData } from "./userData";
 
@@ -95,7 +96,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       { ...child, ignoreChanges: ["name"] },
     );
 
-    const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy: INSTANCE_TRUST, tags }, child);
+    const assumeRolePolicy = currentPartition(child).apply(instanceTrust);
+    const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy, tags }, child);
     const policy = new sdk.iam.RolePolicy(
       `${name}-policy`,
       {
@@ -110,13 +112,15 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     );
     const profile = new sdk.iam.InstanceProfile(`${name}-profile`, { role: role.name, tags }, child);
 
+    const subnet =
+      args.subnetId === undefined
+        ? undefined
+        : sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child);
     const access = new sdk.ec2.SecurityGroup(
       `${name}-access`,
       {
         description: "SSH for administrators, inference for clients",
-        vpcId:
-          args.subnetId &&
-          sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child).vpcId,
+        vpcId: subnet?.vpcId,
         // Here and not as separate resources, so that a rule that someone adds by hand is removed again.
         ingress: wanted.apply(ingress),
         egress: [
@@ -135,7 +139,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         keyName: login.keyName,
         iamInstanceProfile: profile.name,
         vpcSecurityGroupIds: [access.id],
-        subnetId: wanted.subnetId,
+        subnetId: publicIp === PublicIp.Dynamic ? subnet?.apply(withPublicAddresses) : wanted.subnetId,
         availabilityZone: wanted.zone,
         // Only ever to forbid one: AWS shows true as false while the instance is stopped, and a change replaces it.
         associatePublicIpAddress: publicIp === PublicIp.None ? false : undefined,
@@ -293,6 +297,15 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       return pulumi.all([reached, done.id]).apply(([known]) => known);
     }, connection);
   }
+}
+
+/** The id of a subnet that gives its instances public addresses. */
+function withPublicAddresses(subnet: { id: string; mapPublicIpOnLaunch: boolean }): string {
+  if (subnet.mapPublicIpOnLaunch) return subnet.id;
+  throw new HostError(
+    `publicIp is dynamic, but ${subnet.id} gives its instances no public addresses`,
+    "set publicIp to elastic or none, or choose a subnet that gives them",
+  );
 }
 
 const CANCEL_SPOT_REQUEST = fs.readFileSync(path.join(__dirname, "cancel-spot-request.sh"), "utf8");

@@ -1,10 +1,15 @@
 import type { PolicyStatement } from "../../aws";
 
-/** Who may take the role of an instance: EC2, for that instance. */
-export const INSTANCE_TRUST = JSON.stringify({
-  Version: "2012-10-17",
-  Statement: [{ Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" }],
-});
+/**
+ * Who may take the role of an instance: EC2, for that instance. In China, its name as a principal ends differently.
+ * https://docs.amazonaws.cn/en_us/aws/latest/userguide/iam.html
+ */
+export function instanceTrust({ dnsSuffix }: { readonly dnsSuffix: string }): string {
+  return JSON.stringify({
+    Version: "2012-10-17",
+    Statement: [{ Effect: "Allow", Principal: { Service: `ec2.${dnsSuffix}` }, Action: "sts:AssumeRole" }],
+  });
+}
 
 /**
  * What every instance may do. Session Manager needs these actions and no more:

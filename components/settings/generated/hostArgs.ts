@@ -95,7 +95,7 @@ export const PublicIp = {
   Elastic: "elastic",
   /** Another address after each stop; the deployment after a stop needs a refresh. */
   Dynamic: "dynamic",
-  /** Only the private address in the subnet. */
+  /** Only the private address in the subnet, which `subnetId` must name. */
   None: "none",
 } as const;
 export type PublicIp = (typeof PublicIp)[keyof typeof PublicIp];

@@ -11,11 +11,6 @@ export interface AwsMonitoringArgs {
    */
   instanceId: pulumi.Input<string>;
   /**
-   * Type of the instance.
-   * @example "the one of AwsGpuHost"
-   */
-  instanceType: pulumi.Input<string>;
-  /**
    * Region of the instance.
    * @example "the one of AwsGpuHost"
    */
@@ -27,10 +22,10 @@ export interface AwsMonitoringArgs {
    */
   roleName: pulumi.Input<string>;
   /**
-   * Whether it is a spot instance.
+   * Whether it is a spot instance, which AWS starts again itself.
    * @default false
    */
-  spot?: pulumi.Input<boolean>;
+  spot?: boolean;
   /**
    * Whether Triton runs in a container.
    * @default true

@@ -29,16 +29,21 @@ export class Recording {
   }
 }
 
+/** As the provider describes it. */
+export const PARTITION = { partition: "aws", dnsSuffix: "amazonaws.com" };
+
 /**
  * Runs a program on mocks.
  *
  * @param preview whether outputs stay unknown, as in a preview of something new
  * @param outputs a resource's additional outputs in an update, and its id where that matters
+ * @param partition that the provider's region is in
  */
 export async function record(
   preview: boolean,
   outputs: (resource: Registered) => Readonly<Record<string, unknown>>,
   program: () => unknown,
+  partition = PARTITION,
 ): Promise<Recording> {
   const resources: Registered[] = [];
   await pulumi.runtime.setMocks(
@@ -49,7 +54,8 @@ export async function record(
         const { id = `${name}-id`, ...others } = preview ? {} : outputs(resource);
         return { id: preview ? undefined : (id as string), state: { ...resource.inputs, ...others } };
       },
-      call: ({ inputs }) => inputs as Record<string, unknown>,
+      call: ({ token, inputs }) =>
+        token === "aws:index/getPartition:getPartition" ? partition : (inputs as Record<string, unknown>),
     },
     "project",
     "stack",

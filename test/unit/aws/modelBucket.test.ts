@@ -7,7 +7,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import { modelAccess } from "../../../components/models";
-import { type Registered, Recording, record, valueOf } from "./mocks";
+import { PARTITION, type Registered, Recording, record, valueOf } from "./mocks";
 
 const HOST = "/srv/triton";
 
@@ -148,21 +148,31 @@ for (const preview of [true, false]) {
 }
 
 describe("what a host may read", () => {
+  const allowed = async (
+    models: Parameters<typeof modelAccess>[0],
+    bucket?: pulumi.Input<string>,
+    partition = PARTITION,
+  ): Promise<unknown[]> => {
+    const found: unknown[] = [];
+    const program = async (): Promise<void> => {
+      for (const { actions, resources } of modelAccess(models, bucket)) {
+        found.push([actions, await valueOf(pulumi.output(resources))]);
+      }
+    };
+    await record(false, outputs, program, partition);
+    return found;
+  };
+  const read = ["s3:GetObject", "s3:GetObjectVersion"];
+  const share = ["s3:GetObject", "s3:PutObject"];
+
   it("is only its models, wherever they are", async () => {
-    const [statement, ...more] = modelAccess(
-      [
-        { name: "a", source: "s3://team-bucket/models/a", upload: "auto" },
-        { name: "b", source: "/folder", upload: "s3" },
-        { name: "c", source: "/folder", upload: "ssh" },
-      ],
-      pulumi.output("own-bucket"),
-    );
-    assert.deepEqual(more, []);
-    assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:GetObjectVersion"]);
-    const resources = await valueOf(pulumi.output(statement.resources));
-    assert.deepEqual(resources, [
-      "arn:aws:s3:::team-bucket/models/a/*",
-      "arn:aws:s3:::own-bucket/models/b/*",
+    const models = [
+      { name: "a", source: "s3://team-bucket/models/a", upload: "auto" as const },
+      { name: "b", source: "/folder", upload: "s3" as const },
+      { name: "c", source: "/folder", upload: "ssh" as const },
+    ];
+    assert.deepEqual(await allowed(models, pulumi.output("own-bucket")), [
+      [read, ["arn:aws:s3:::team-bucket/models/a/*", "arn:aws:s3:::own-bucket/models/b/*"]],
     ]);
   });
 
@@ -170,14 +180,22 @@ describe("what a host may read", () => {
     const models = [{ shared: pulumi.output("s3://team/engines") }, { shared: "s3://team/engines" }, {}].map(
       (engine, index) => ({ name: `m${index}`, source: "/folder", upload: "ssh" as const, engine }),
     );
-    const [statement, ...more] = modelAccess(models, undefined);
-    assert.deepEqual(more, []);
-    assert.deepEqual(statement?.actions, ["s3:GetObject", "s3:PutObject"]);
-    const resources = await valueOf(pulumi.output(statement.resources));
-    assert.deepEqual(resources, ["arn:aws:s3:::team/engines/*"]);
-    const [, inBucket] = modelAccess([{ ...models[2]!, upload: "s3" }], "own-bucket");
-    assert.deepEqual(await valueOf(pulumi.output(inBucket?.resources)), [
-      "arn:aws:s3:::own-bucket/engines/*",
+    assert.deepEqual(await allowed(models), [[share, ["arn:aws:s3:::team/engines/*"]]]);
+    const [, inBucket] = await allowed([{ ...models[2]!, upload: "s3" }], "own-bucket");
+    assert.deepEqual(inBucket, [share, ["arn:aws:s3:::own-bucket/engines/*"]]);
+  });
+
+  it("is named as its part of AWS names it", async () => {
+    const model = {
+      name: "a",
+      source: "s3://team/a",
+      upload: "auto" as const,
+      engine: { shared: "s3://team/b" },
+    };
+    const china = { partition: "aws-cn", dnsSuffix: "amazonaws.com.cn" };
+    assert.deepEqual(await allowed([model], undefined, china), [
+      [read, ["arn:aws-cn:s3:::team/a/*"]],
+      [share, ["arn:aws-cn:s3:::team/b/*"]],
     ]);
   });
 

@@ -6,9 +6,8 @@ import * as path from "node:path";
 import { agentConfig } from "../../../components/observability/agentConfig";
 import { type Alarm, ALARMS, alarms } from "../../../components/observability/alarms";
 import { dashboardBody } from "../../../components/observability/dashboard";
-import { isRecoverable } from "../../../components/observability/recovery";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
-import { type Registered, Recording, record } from "./mocks";
+import { PARTITION, type Registered, Recording, record } from "./mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const INSTANCE = "i-0123456789abcdef0";
@@ -145,7 +144,12 @@ describe("the configuration of the CloudWatch agent", () => {
 
 const all = (changes: Partial<Parameters<typeof alarms>[0]> = {}): Record<string, Alarm> =>
   alarms({
-    ...{ region: "eu-west-1", instanceId: INSTANCE, topic: "the-topic", recoverable: false },
+    ...{
+      partition: "aws",
+      region: "eu-west-1",
+      instanceId: INSTANCE,
+      topic: "the-topic",
+    },
     ...{ diskPercent: 85, gpuMemoryPercent: 95, notReadyMinutes: 3 },
     ...changes,
   });
@@ -161,11 +165,7 @@ describe("the alarms", () => {
   it("repair what can be repaired", () => {
     assert.deepEqual(all().system?.alarmActions, ["the-topic", "arn:aws:automate:eu-west-1:ec2:reboot"]);
     assert.deepEqual(all().hardware?.alarmActions, ["the-topic"]);
-    assert.deepEqual(all({ recoverable: true }).hardware?.alarmActions, [
-      "the-topic",
-      "arn:aws:automate:eu-west-1:ec2:recover",
-    ]);
-    // AWS's own recovery comes first.
+    // A restart on other hardware comes first.
     assert.ok(all().system!.evaluationPeriods > all().hardware!.evaluationPeriods);
   });
 
@@ -195,14 +195,6 @@ describe("the alarms", () => {
     );
     assert.deepEqual([ready?.evaluationPeriods, ready?.period, ready?.threshold], [9, 60, 1]);
     assert.equal(ready?.comparisonOperator, "LessThanThreshold");
-  });
-
-  it("recover instances without local disks, but no spot instance", () => {
-    assert.deepEqual(
-      ["p3.2xlarge", "g5.xlarge", "g4dn.xlarge", "p3dn.24xlarge"].map((type) => isRecoverable(type, false)),
-      [true, false, false, false],
-    );
-    assert.equal(isRecoverable("p3.2xlarge", true), false);
   });
 });
 
@@ -293,6 +285,13 @@ describe("the dashboard", () => {
   });
 });
 
+const WATCHED = {
+  ...{ instanceId: INSTANCE, region: "eu-west-1", roleName: "the-role" },
+  directory: "/srv/triton",
+  ssh: { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY },
+  models: ["chat"],
+};
+
 for (const preview of [true, false]) {
   describe(`the monitoring of a host, ${preview ? "in a preview" : "in an update"}`, () => {
     let program: Recording;
@@ -303,10 +302,7 @@ for (const preview of [true, false]) {
       program = await record(preview, outputs, async () => {
         const { AwsMonitoring } = await import("../../../components");
         new AwsMonitoring("watch", {
-          ...{ instanceId: INSTANCE, instanceType: "g5.xlarge", region: "eu-west-1", roleName: "the-role" },
-          directory: "/srv/triton",
-          ssh: { address: "gpu.example", privateKey: PRIVATE_KEY, hostKey: HOST_KEY },
-          models: ["chat"],
+          ...WATCHED,
           notify: ["ops@example.com", "https://pager.example.com/hook"],
           logDays: 7,
           tags: { team: "vision" },
@@ -381,6 +377,14 @@ for (const preview of [true, false]) {
       ) as { Statement: { Action: string[]; Resource: string[] }[] };
       const stop = statements.find(({ Action: actions }) => actions.includes("ec2:StopInstances"));
       assert.deepEqual(stop?.Resource, [`arn:aws:ec2:eu-west-1:*:instance/${INSTANCE}`]);
+      const start = statements.find(({ Action: actions }) =>
+        actions.includes("ssm:StartAutomationExecution"),
+      );
+      assert.deepEqual(start?.Resource, [
+        "arn:aws:ssm:eu-west-1::automation-definition/AWS-RestartEC2Instance:*",
+        "arn:aws:ssm:eu-west-1::document/AWS-RestartEC2Instance",
+        "arn:aws:ssm:eu-west-1:*:automation-execution/*",
+      ]);
       const pattern = program.inputs("aws:cloudwatch/eventRule:EventRule").eventPattern as string;
       assert.deepEqual((JSON.parse(pattern) as { resources: string[] }).resources, ["arn:of:watch-hardware"]);
       const { arn, input } = program.inputs("aws:cloudwatch/eventTarget:EventTarget") as Record<
@@ -421,5 +425,48 @@ describe("the host's metrics of its server", () => {
     );
     const place = /^CONTAINER_STATE = "(\S+)"$/m.exec(container)?.[1];
     assert.ok(place && stdout.includes(`XSCHED_TRITON_STATE:-${place}}`), stdout);
+  });
+});
+
+describe("the monitoring of another host", () => {
+  const outputs = ({ type, name }: Registered): Record<string, unknown> =>
+    type.startsWith("command:") ? { stdout: "" } : { arn: `arn:of:${name}`, name };
+  const watching = (
+    changes: { spot?: boolean; region?: string },
+    partition?: typeof PARTITION,
+  ): Promise<Recording> =>
+    record(
+      false,
+      outputs,
+      async () => {
+        const { AwsMonitoring } = await import("../../../components");
+        new AwsMonitoring("watch.eu", { ...WATCHED, notify: ["ops@example.com"], ...changes });
+      },
+      partition,
+    );
+
+  it("does not restart a spot instance, which AWS starts itself", async () => {
+    const program = await watching({ spot: true });
+    assert.deepEqual(program.names("aws:iam/role:Role"), []);
+    assert.deepEqual(program.names("aws:cloudwatch/event"), []);
+    assert.equal(program.names("aws:cloudwatch/metricAlarm:").length, ALARMS.length);
+  });
+
+  it("names everything as its part of AWS does", async () => {
+    const gov = { partition: "aws-us-gov", dnsSuffix: "amazonaws.com" };
+    const program = await watching({ region: "us-gov-west-1" }, gov);
+    const named = program.resources.flatMap(
+      ({ inputs }) => JSON.stringify(inputs).match(/arn:aws[a-z-]*:[^"\\]*/g) ?? [],
+    );
+    assert.ok(named.length >= 6, named.join("\n"));
+    for (const arn of named) assert.match(arn, /^arn:aws-us-gov:/);
+  });
+
+  it("has a dashboard by a name that CloudWatch accepts", async () => {
+    const program = await watching({});
+    assert.match(
+      program.inputs("aws:cloudwatch/dashboard:Dashboard").dashboardName as string,
+      /^[A-Za-z0-9_-]{1,255}$/,
+    );
   });
 });

@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 
 import type * as components from "../../../components";
+import { PARTITION, valueOf } from "../aws/mocks";
 
 const KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
 const PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -42,6 +43,8 @@ for (const preview of [true, false]) {
   describe(`components on AWS, ${preview ? "in a preview" : "in an update"}`, () => {
     let registered: Registered[];
     let calls: string[];
+    let subnetGivesAddresses = true;
+    let partition = PARTITION;
     let api: typeof components;
 
     const load = async (): Promise<void> => {
@@ -59,7 +62,8 @@ for (const preview of [true, false]) {
             calls.push(token);
             return {
               insecureValue: "ami-0123456789abcdef0",
-              vpcId: "vpc-1",
+              ...{ id: "subnet-01234567", vpcId: "vpc-1", mapPublicIpOnLaunch: subnetGivesAddresses },
+              ...partition,
               userName: "AWS",
               password: "token",
             };
@@ -250,10 +254,10 @@ for (const preview of [true, false]) {
     it("use the newest machine image, or a given one", async () => {
       await host();
       assert.equal(instance().ami, "ami-0123456789abcdef0");
-      assert.deepEqual(calls, ["aws:ssm/getParameter:getParameter"]);
+      assert.ok(calls.includes("aws:ssm/getParameter:getParameter"));
       await host({ ami: "ami-00000000" });
       assert.equal(instance().ami, "ami-00000000");
-      assert.deepEqual(calls, []);
+      assert.ok(!calls.includes("aws:ssm/getParameter:getParameter"));
     });
 
     it("are in the VPC of their subnet", async () => {
@@ -265,7 +269,7 @@ for (const preview of [true, false]) {
     it("are reached at a fixed address, a changing one, or only from their network", async () => {
       const address = async (kind: keyof typeof components.PublicIp): Promise<unknown> => {
         await load();
-        const { address } = await host({ publicIp: api.PublicIp[kind] });
+        const { address } = await host({ publicIp: api.PublicIp[kind], subnetId: "subnet-01234567" });
         return new Promise((resolve) => address.apply(resolve));
       };
       if (!preview) {
@@ -273,9 +277,57 @@ for (const preview of [true, false]) {
         assert.equal(await address("Dynamic"), "198.51.100.1");
         assert.equal(await address("None"), "10.0.0.1");
       }
-      await host({ publicIp: api.PublicIp.None });
+      await host({ publicIp: api.PublicIp.None, subnetId: "subnet-01234567" });
       assert.equal(instance().associatePublicIpAddress, false);
+      assert.equal(instance().subnetId, "subnet-01234567");
       assert.ok(!registered.some(({ type }) => type === "aws:ec2/eip:Eip"));
+    });
+
+    it("are not created in a subnet without public addresses, if they are to have a changing one", async () => {
+      await load();
+      const dynamic = { publicIp: api.PublicIp.Dynamic, subnetId: "subnet-01234567" };
+      await host(dynamic);
+      assert.equal(instance().subnetId, "subnet-01234567");
+      subnetGivesAddresses = false;
+      try {
+        const { address } = await host(dynamic);
+        await assert.rejects(
+          valueOf(address),
+          /publicIp is dynamic, but subnet-01234567 gives its instances no public addresses\nfix: set publicIp to elastic/,
+        );
+        assert.ok(!registered.some(({ type }) => type === "aws:ec2/instance:Instance"));
+      } finally {
+        subnetGivesAddresses = true;
+      }
+    });
+
+    it("trust EC2 by the name that it has in their part of AWS", async () => {
+      const principal = async (): Promise<unknown> => {
+        await host();
+        const { assumeRolePolicy } = only("aws:iam/role:Role");
+        const { Statement: statements } = JSON.parse(assumeRolePolicy as string) as {
+          Statement: { Principal: unknown }[];
+        };
+        return statements[0]?.Principal;
+      };
+      assert.deepEqual(await principal(), { Service: "ec2.amazonaws.com" });
+      partition = { partition: "aws-cn", dnsSuffix: "amazonaws.com.cn" };
+      try {
+        assert.deepEqual(await principal(), { Service: "ec2.amazonaws.com.cn" });
+      } finally {
+        partition = PARTITION;
+      }
+    });
+
+    it("count the rules of all ports that clients reach", async () => {
+      await load();
+      const clientCidrs = Array.from({ length: 20 }, (_, index) => `203.0.113.${index}/32`);
+      const many = { ...HOST, clientCidrs, clientPorts: [8000, 8001, 8002] };
+      assert.throws(
+        () => new api.AwsGpuHost("gpu", many),
+        /clientCidrs: a list of 20\n {4}allowed: at most 60 rules of IPv4 in the security group: these are 61, one for each of 1 adminCidrs and 3 for each of 20 clientCidrs/,
+      );
+      await host({ ...many, adminCidrs: ["2001:db8::/64"] });
     });
 
     it("are set up step by step, each when the one before it is done", async () => {

@@ -8,6 +8,7 @@ import { parse } from "yaml";
 import { RELEASES } from "../../../components/image/tritonReleases";
 import { readSettings, type Settings, thisMachine } from "../../../components/settings";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
+import { PARTITION } from "../aws/mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
@@ -104,7 +105,10 @@ describe("the stacks on AWS", () => {
             commands.set(name, String((given as { stdin?: string }).stdin));
             return { id: name, state: { ...(given as object), ...made(type, name) } };
           },
-          call: () => ({ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" }),
+          call: () => ({
+            ...{ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" },
+            ...PARTITION,
+          }),
         },
         "project",
         stack,

@@ -52,7 +52,7 @@ describe("the policy pack", () => {
       new EcrRepository("images");
       new ModelBucket("files");
       new AwsMonitoring("watch", {
-        ...{ instanceId: "i-0123456789abcdef0", instanceType: "g5.xlarge", region: "us-east-1" },
+        ...{ instanceId: "i-0123456789abcdef0", region: "us-east-1" },
         ...{ roleName: "a-role", directory: "/srv", ssh: host.ssh, models: [], notify: ["a@example.com"] },
       });
     });

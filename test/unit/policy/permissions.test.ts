@@ -134,6 +134,30 @@ const statements: readonly Case[] = [
     ['policy.Statement[0].Resource: "*"'],
   ],
   [
+    "an execution, whose name AWS chooses, of one runbook",
+    allowing({
+      Action: "ssm:StartAutomationExecution",
+      Resource: [
+        "arn:aws:ssm:us-east-1::document/AWS-RestartEC2Instance",
+        "arn:aws:ssm:us-east-1:*:automation-execution/*",
+      ],
+    }),
+    [],
+  ],
+  [
+    "the executions of others",
+    allowing({
+      Action: ["ssm:StartAutomationExecution", "ssm:StopAutomationExecution"],
+      Resource: "arn:aws:ssm:us-east-1:*:automation-execution/*",
+    }),
+    ['policy.Statement[0].Resource: "arn:aws:ssm:us-east-1:*:automation-execution/*"'],
+  ],
+  [
+    "any runbook",
+    allowing({ Action: "ssm:StartAutomationExecution", Resource: "arn:aws:ssm:us-east-1::document/*" }),
+    ['policy.Statement[0].Resource: "arn:aws:ssm:us-east-1::document/*"'],
+  ],
+  [
     "handing on any role",
     allowing({
       Action: ["ec2:RunInstances", "iam:passrole"],

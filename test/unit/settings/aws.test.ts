@@ -197,6 +197,56 @@ const cases: readonly (readonly [
     ],
   ],
   [
+    "no public address, in a default VPC",
+    { publicIp: "none" },
+    [
+      "host.publicIp",
+      '"none"',
+      "none only with subnetId: the subnets of a default VPC give every instance a public address",
+      "set subnetId to a private subnet that the deploying machine can reach, or remove publicIp",
+    ],
+  ],
+  [
+    "the same range twice",
+    { adminCidrs: ["203.0.113.7/32", "198.51.100.0/24", "203.0.113.7/32"] },
+    [
+      "host.adminCidrs[2]",
+      '"203.0.113.7/32"',
+      "ranges without an address in common",
+      "remove it: 203.0.113.7/32 includes it",
+    ],
+  ],
+  [
+    "a range inside a later one",
+    { adminCidrs: ["203.0.113.7/32", "203.0.113.0/24"] },
+    [
+      "host.adminCidrs[0]",
+      '"203.0.113.7/32"',
+      "ranges without an address in common",
+      "remove it: 203.0.113.0/24 includes it",
+    ],
+  ],
+  [
+    "the same range of IPv6 in two spellings",
+    { adminCidrs: ["2001:db8::/32", "2001:0db8:0::/32"] },
+    [
+      "host.adminCidrs[1]",
+      '"2001:0db8:0::/32"',
+      "ranges without an address in common",
+      "remove it: 2001:db8::/32 includes it",
+    ],
+  ],
+  [
+    "more ranges than a security group takes",
+    { adminCidrs: Array.from({ length: 61 }, (_, index) => `203.0.113.${index}/32`) },
+    [
+      "host.adminCidrs",
+      "a list of 61",
+      "at most 60 rules of IPv4 in the security group: these are 61, one for each of 61 adminCidrs and 2 for each of 0 clientCidrs",
+      "merge neighbouring ranges into a wider one, or let clients come through a load balancer",
+    ],
+  ],
+  [
     "a malformed subnet",
     { subnetId: "vpc-0123abcd" },
     [
