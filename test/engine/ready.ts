@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -26,26 +28,40 @@ export async function linkPackages(clone: string): Promise<void> {
   await linkFolder(path.join(PROJECT, "node_modules"), path.join(clone, "node_modules"));
 }
 
-let installed: string | undefined;
+let installed: Promise<string> | undefined;
+
+/** Does something that no other process does at the same time which asks for the same file. */
+async function alone<T>(file: string, action: () => T): Promise<T> {
+  const holder = spawn("flock", [file, "sh", "-c", "echo; cat"], { stdio: ["pipe", "pipe", "inherit"] });
+  try {
+    await once(holder.stdout, "data");
+    return action();
+  } finally {
+    holder.stdin.end();
+  }
+}
 
 /** A host directory with nothing but an installed Triton, which is kept in the user's cache. */
-function installTriton(): string {
+async function installTriton(): Promise<string> {
   const file = path.join(PROJECT, "components/server/triton-requirements.txt");
   const requirements = fs.readFileSync(file, "utf8");
   const host = userCache("test-host");
-  markAsFormer(host);
-  installAgent(host);
-  // It waits for another run that installs, and does nothing if everything is installed.
-  const { status, stderr } = callAgent(host, ["install-runtime"], {
-    input: JSON.stringify({ requirements }),
+  fs.mkdirSync(host, { recursive: true });
+  // Another clone's tests may have another agent.
+  return alone(path.join(host, ".tests.lock"), () => {
+    markAsFormer(host);
+    installAgent(host);
+    const { status, stderr } = callAgent(host, ["install-runtime"], {
+      input: JSON.stringify({ requirements }),
+    });
+    if (status !== 0) throw new Error(stderr);
+    return host;
   });
-  if (status !== 0) throw new Error(stderr);
-  return host;
 }
 
 /** Gives a host directory, which need not exist yet, a Triton as if an earlier release had installed it. */
 export async function linkTriton(hostDirectory: string): Promise<void> {
-  const runtime = path.join((installed ??= installTriton()), "runtime");
+  const runtime = path.join(await (installed ??= installTriton()), "runtime");
   const current = fs.readlinkSync(path.join(runtime, "current"));
   await linkFolder(path.join(runtime, current), path.join(hostDirectory, "runtime", current));
   markAsFormer(hostDirectory);
