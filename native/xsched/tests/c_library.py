@@ -43,7 +43,7 @@ def too_new(symbols):
 
 
 def main(installed):
-    files = sorted({path.resolve() for path in installed.glob("lib/*.so*")}) + [installed / "bin/xsched-ctl"]
+    files = [*sorted({path.resolve() for path in installed.glob("lib/*.so*")}), installed / "bin/xsched-ctl"]
     assert too_new(["0 DF *UND* 0 (GLIBC_2.38) __isoc23_strtol"]), "the check cannot fail"
     faults = []
     for path in files:
