@@ -3,6 +3,7 @@ import { computeCapabilities, releasesFor } from "../image/tritonReleases";
 /*
  * EC2 instance types with an accelerator, and which of them a release of Triton can use.
  * Sizes: https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
+ * of g7 and g7e also https://github.com/kubernetes/autoscaler/issues/9854
  * Compute capabilities: https://developer.nvidia.com/cuda-gpus
  */
 
@@ -20,6 +21,8 @@ export interface GpuFamily {
 }
 
 const ONE_TO_48 = ["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge"];
+
+const G7_SIZES = ["2xlarge", "4xlarge", "8xlarge", "12xlarge", "24xlarge", "48xlarge"];
 
 export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
   g4dn: {
@@ -44,6 +47,10 @@ export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
   p5: { gpu: "H100", computeCapability: 90, driver: "open", sizes: ["4xlarge", "48xlarge"] },
   p5e: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
   p5en: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
+  g7: { gpu: "RTX PRO 4500", computeCapability: 120, driver: "open", sizes: G7_SIZES },
+  g7e: { gpu: "RTX PRO 6000", computeCapability: 120, driver: "open", sizes: G7_SIZES },
+  "p6-b200": { gpu: "B200", computeCapability: 100, driver: "open", sizes: ["48xlarge"] },
+  "p6-b300": { gpu: "B300", computeCapability: 103, driver: "open", sizes: ["48xlarge"] },
 };
 
 /** Families that look usable, and why they are not. */

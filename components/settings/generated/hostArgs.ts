@@ -173,8 +173,8 @@ export interface SetUpStepArgs {
 export interface AwsGpuHostArgs {
   /**
    * EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3, p3dn for Triton 22.06; g4dn, g5, p4d,
-   * p4de, g6, gr6, g6e, p5, p5e, p5en for 26.09. Changing it replaces the instance and everything on
-   * it. Cost: by the hour.
+   * p4de, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300 for 26.09. Changing it replaces the
+   * instance and everything on it. Cost: by the hour.
    * @example "g4dn.xlarge"
    */
   instanceType: pulumi.Input<string>;

@@ -16,7 +16,7 @@ const AWS = { kind: "aws", instanceType: "g4dn.xlarge", adminCidrs: ["203.0.113.
 /** Built on Triton 22.06, as no base is given. */
 const CONTAINER = { kind: "container", build: {} };
 const TYPES =
-  "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn, g6, gr6, g6e, p5, p5e, p5en";
+  "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300";
 const SUITED = (gpu: string): string =>
   `a type whose GPU Triton 22.06 supports, of g4dn, g5, p4d, p4de, p3, p3dn: it predates the ${gpu}`;
 const NEWER = (release: string): string =>
@@ -110,6 +110,11 @@ const cases: readonly (readonly [
     "an H100",
     { instanceType: "p5.48xlarge" },
     ["host.instanceType", '"p5.48xlarge"', SUITED("H100 (sm_90)"), NEWER("22.09")],
+  ],
+  [
+    "a B200",
+    { instanceType: "p6-b200.48xlarge" },
+    ["host.instanceType", '"p6-b200.48xlarge"', SUITED("B200 (sm_100)"), NEWER("25.01")],
   ],
   [
     "a type without a GPU",
@@ -378,7 +383,7 @@ describe("settings of a host on AWS", () => {
         path: "host.instanceType",
         value: '"p3.2xlarge"',
         allowed:
-          "a type whose GPU Triton 25.03 supports, of g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en: it no longer supports the V100 (sm_70)",
+          "a type whose GPU Triton 25.03 supports, of g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300: it no longer supports the V100 (sm_70)",
         fix: "choose for example g5.xlarge, or build variant hooked on a base of Triton 24.12 or older",
       },
     ]);
