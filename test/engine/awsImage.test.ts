@@ -86,6 +86,8 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
   it("is built, pushed, pulled by digest with the instance's role, and serves every model", async () => {
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
+    // A stack that names the variant which others have replaced goes on as it is, and is told so.
+    assert.match(output, /warning: build\.variant is transparent: [^]*hooked replaces it/);
     assert.doesNotMatch(output, /\.sh: line \d+:/);
     for (const { name, ...priority } of EXAMPLES) {
       assert.ok(await stack.triton.isReady(name), name);
