@@ -413,10 +413,13 @@ export function checkAwsHost(raw: unknown, at: Place): void {
   }
   const type = keyOf(raw, "instanceType");
   if (typeof type !== "string") return;
-  if (gpuFamily(type)?.driver === "proprietary" && keyOf(raw, "ami") === undefined) {
+  const driver = gpuFamily(type)?.driver ?? "open";
+  if (driver !== "open" && keyOf(raw, "ami") === undefined) {
     at.at("ami").fault(
       undefined,
-      `an AMI with NVIDIA's proprietary driver for ${familyOf(type)}: the default one has the open driver, which needs a newer GPU`,
+      `an AMI with NVIDIA's ${driver} driver for ${familyOf(type)}: the default one has the open driver, which needs ${
+        driver === "proprietary" ? "a newer GPU" : "a whole GPU"
+      }`,
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     );
   }

@@ -1,60 +1,62 @@
 import { computeCapabilities, releasesFor } from "../image/tritonReleases";
+import { GPU_INSTANCES } from "./generated/gpuInstances";
 
 /*
  * EC2 instance types with an accelerator, and which of them a release of Triton can use.
- * Sizes: https://docs.aws.amazon.com/ec2/latest/instancetypes/ac.html
- * of g7 and g7e also https://github.com/kubernetes/autoscaler/issues/9854
  * Compute capabilities: https://developer.nvidia.com/cuda-gpus
  */
+
+/**
+ * NVIDIA's drivers. The open kernel modules need Turing or newer; only they are on the AMI that is used by default:
+ * https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html
+ * A fraction of a GPU needs the driver for virtual GPUs:
+ * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/install-nvidia-driver.html
+ */
+export type GpuDriver = "open" | "proprietary" | "vGPU (GRID)";
 
 /** A family of instance types with NVIDIA GPUs on x86-64. */
 export interface GpuFamily {
   readonly gpu: string;
   /** As NVIDIA writes it without the point: 75 is sm_75. */
   readonly computeCapability: number;
-  /**
-   * Kernel modules that drive the GPU. The open ones need Turing or newer, and only they are on the AMI that is used by
-   * default: https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/kernel-modules.html
-   */
-  readonly driver: "open" | "proprietary";
+  readonly driver: GpuDriver;
   readonly sizes: readonly string[];
 }
 
-const ONE_TO_48 = ["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge", "48xlarge"];
+type Gpu = (typeof GPU_INSTANCES)[keyof typeof GPU_INSTANCES]["gpu"];
 
-const G7_SIZES = ["2xlarge", "4xlarge", "8xlarge", "12xlarge", "24xlarge", "48xlarge"];
-
-export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = {
-  g4dn: {
-    gpu: "T4",
-    computeCapability: 75,
-    driver: "open",
-    sizes: ["xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "metal"],
-  },
-  g5: { gpu: "A10G", computeCapability: 86, driver: "open", sizes: ONE_TO_48 },
-  p4d: { gpu: "A100", computeCapability: 80, driver: "open", sizes: ["24xlarge"] },
-  p4de: { gpu: "A100", computeCapability: 80, driver: "open", sizes: ["24xlarge"] },
-  p3: {
-    gpu: "V100",
-    computeCapability: 70,
-    driver: "proprietary",
-    sizes: ["2xlarge", "8xlarge", "16xlarge"],
-  },
-  p3dn: { gpu: "V100", computeCapability: 70, driver: "proprietary", sizes: ["24xlarge"] },
-  g6: { gpu: "L4", computeCapability: 89, driver: "open", sizes: ONE_TO_48 },
-  gr6: { gpu: "L4", computeCapability: 89, driver: "open", sizes: ["4xlarge", "8xlarge"] },
-  g6e: { gpu: "L40S", computeCapability: 89, driver: "open", sizes: ONE_TO_48 },
-  p5: { gpu: "H100", computeCapability: 90, driver: "open", sizes: ["4xlarge", "48xlarge"] },
-  p5e: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
-  p5en: { gpu: "H200", computeCapability: 90, driver: "open", sizes: ["48xlarge"] },
-  g7: { gpu: "RTX PRO 4500", computeCapability: 120, driver: "open", sizes: G7_SIZES },
-  g7e: { gpu: "RTX PRO 6000", computeCapability: 120, driver: "open", sizes: G7_SIZES },
-  "p6-b200": { gpu: "B200", computeCapability: 100, driver: "open", sizes: ["48xlarge"] },
-  "p6-b300": { gpu: "B300", computeCapability: 103, driver: "open", sizes: ["48xlarge"] },
+/** A GPU that EC2 has and that is missing here does not compile. */
+const COMPUTE_CAPABILITIES: Readonly<Record<Gpu, number>> = {
+  V100: 70,
+  T4: 75,
+  A100: 80,
+  A10G: 86,
+  L4: 89,
+  L40S: 89,
+  H100: 90,
+  H200: 90,
+  B200: 100,
+  B300: 103,
+  "RTX PRO 4500": 120,
+  "RTX PRO Server 6000": 120,
 };
+
+/** The first generation that the open kernel modules drive: Turing. */
+const FIRST_WITH_OPEN_DRIVER = 75;
+
+export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = Object.fromEntries(
+  Object.entries(GPU_INSTANCES)
+    .map(([family, { gpu, whole, sizes }]): [string, GpuFamily] => {
+      const computeCapability = COMPUTE_CAPABILITIES[gpu];
+      const driver = computeCapability < FIRST_WITH_OPEN_DRIVER ? "proprietary" : "open";
+      return [family, { gpu, computeCapability, driver: whole ? driver : "vGPU (GRID)", sizes }];
+    })
+    .sort(([, one], [, other]) => one.computeCapability - other.computeCapability),
+);
 
 /** Families that look usable, and why they are not. */
 const OTHER_ACCELERATORS: Readonly<Record<string, string>> = {
+  p3: "is no longer offered by AWS",
   g4ad: "has AMD GPUs",
   g5g: "has Arm processors, and the image is for x86-64",
   g3: "has M60 GPUs, which are older than Triton's TensorRT supports",

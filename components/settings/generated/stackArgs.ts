@@ -60,9 +60,9 @@ export interface HostArgs {
    */
   hostKey?: pulumi.Input<string>;
   /**
-   * With kind aws: EC2 instance type with NVIDIA GPUs: g4dn, g5, p4d, p4de, p3, p3dn for Triton 22.06;
-   * g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300 for 26.09. Changing it
-   * replaces the instance and everything on it. Required. Cost: by the hour.
+   * With kind aws: EC2 instance type with NVIDIA GPUs: p3dn, g4dn, p4d, p4de, g5 for Triton 22.06;
+   * g4dn, p4d, p4de, g5, g6, g6e, g6f, gr6, gr6f, p5, p5e, p5en, p6-b200, p6-b300, g7, g7e for 26.09.
+   * Changing it replaces the instance and everything on it. Required. Cost: by the hour.
    * @example "g4dn.xlarge"
    */
   instanceType?: pulumi.Input<string>;

@@ -53,7 +53,7 @@ describe("the package as other languages see it", () => {
     );
     assert.deepEqual(required.sort(), [
       "xsched-triton:index:AwsGpuHost: adminCidrs, instanceType",
-      "xsched-triton:index:AwsMonitoring: directory, instanceId, instanceType, models, notify, region, roleName, ssh",
+      "xsched-triton:index:AwsMonitoring: directory, instanceId, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
       "xsched-triton:index:Gateway: address, directory",
       "xsched-triton:index:HostServices: directory",

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
 
 import * as fc from "fast-check";
 
@@ -10,15 +13,18 @@ import {
   isGpuType,
   releasesOn,
 } from "../../../components/settings/awsInstanceTypes";
+import { pythonTools } from "../../aws/pythonTools";
 import { IMAGE, parsed, refusal } from "./context";
+
+const ROOT = path.resolve(__dirname, "../../..");
 
 const AWS = { kind: "aws", instanceType: "g4dn.xlarge", adminCidrs: ["203.0.113.7/32"] };
 /** Built on Triton 22.06, as no base is given. */
 const CONTAINER = { kind: "container", build: {} };
 const TYPES =
-  "an EC2 instance type with NVIDIA GPUs that Triton supports, of g4dn, g5, p4d, p4de, p3, p3dn, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300";
+  "an EC2 instance type with NVIDIA GPUs that Triton supports, of p3dn, g4dn, p4d, p4de, g5, g6, g6e, g6f, gr6, gr6f, p5, p5e, p5en, p6-b200, p6-b300, g7, g7e";
 const SUITED = (gpu: string): string =>
-  `a type whose GPU Triton 22.06 supports, of g4dn, g5, p4d, p4de, p3, p3dn: it predates the ${gpu}`;
+  `a type whose GPU Triton 22.06 supports, of p3dn, g4dn, p4d, p4de, g5: it predates the ${gpu}`;
 const NEWER = (release: string): string =>
   `choose for example g5.xlarge, or build variant hooked on a base of Triton ${release} or newer`;
 const RANGES = "a range of IP addresses: address/bits";
@@ -137,12 +143,22 @@ const cases: readonly (readonly [
     ["host.instanceType", '"g4nd.xlarge"', TYPES, "did you mean g4dn.xlarge?"],
   ],
   [
-    "a V100 without its driver",
+    "a type that AWS has given up",
     { instanceType: "p3.2xlarge" },
+    [
+      "host.instanceType",
+      '"p3.2xlarge"',
+      TYPES,
+      "p3 is no longer offered by AWS; choose for example g4dn.xlarge",
+    ],
+  ],
+  [
+    "a V100 without its driver",
+    { instanceType: "p3dn.24xlarge" },
     [
       "host.ami",
       "(not set)",
-      "an AMI with NVIDIA's proprietary driver for p3: the default one has the open driver, which needs a newer GPU",
+      "an AMI with NVIDIA's proprietary driver for p3dn: the default one has the open driver, which needs a newer GPU",
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     ],
   ],
@@ -376,14 +392,14 @@ describe("settings of a host on AWS", () => {
   });
 
   it("refuse a GPU that a newer Triton no longer supports", () => {
-    const host = { ...AWS, instanceType: "p3.2xlarge", ami: "ami-0123456789abcdef0" };
+    const host = { ...AWS, instanceType: "p3dn.24xlarge", ami: "ami-0123456789abcdef0" };
     const base = "nvcr.io/nvidia/tritonserver:25.03-py3";
     assert.deepEqual(refusal({ host, runtime: { kind: "container", build: { base } } }).faults, [
       {
         path: "host.instanceType",
-        value: '"p3.2xlarge"',
+        value: '"p3dn.24xlarge"',
         allowed:
-          "a type whose GPU Triton 25.03 supports, of g4dn, g5, p4d, p4de, g6, gr6, g6e, p5, p5e, p5en, g7, g7e, p6-b200, p6-b300: it no longer supports the V100 (sm_70)",
+          "a type whose GPU Triton 25.03 supports, of g4dn, p4d, p4de, g5, g6, g6e, g6f, gr6, gr6f, p5, p5e, p5en, p6-b200, p6-b300, g7, g7e: it no longer supports the V100 (sm_70)",
         fix: "choose for example g5.xlarge, or build variant hooked on a base of Triton 24.12 or older",
       },
     ]);
@@ -402,6 +418,31 @@ describe("settings of a host on AWS", () => {
 });
 
 describe("instance types", () => {
+  it("are those that EC2 offers", () => {
+    const script = path.join(ROOT, "scripts/generate/gpu-instances.py");
+    const moto = path.join(path.dirname(pythonTools()), "moto");
+    const printed = execFileSync("python3", [script, moto], { encoding: "utf8" });
+    const file = path.join(ROOT, "components/settings/generated/gpuInstances.ts");
+    const words = (text: string): string => text.replace(/\s+|,(?=\s*[}\]])/g, "");
+    assert.equal(words(fs.readFileSync(file, "utf8")), words(printed), "npm run generate:instances");
+  });
+
+  it("need a driver that the default AMI lacks where the GPU is old, or only a part of one", () => {
+    const drivers = ["g5", "g7e", "p6-b200", "p3dn", "g6f"].map((family) => GPU_FAMILIES[family]?.driver);
+    assert.deepEqual(drivers, ["open", "open", "open", "proprietary", "vGPU (GRID)"]);
+    assert.deepEqual(
+      refusal({ host: { ...AWS, instanceType: "gr6f.4xlarge" }, runtime: { kind: "process" } }).faults.map(
+        ({ path: place, allowed }) => [place, allowed],
+      ),
+      [
+        [
+          "host.ami",
+          "an AMI with NVIDIA's vGPU (GRID) driver for gr6f: the default one has the open driver, which needs a whole GPU",
+        ],
+      ],
+    );
+  });
+
   it("are those of the families, in their sizes", () => {
     assert.ok(isGpuType("g5.xlarge"));
     for (const type of ["g5", "g5.", "g5.huge", "g5.xlarge.x", "toString.xlarge", ""]) {
