@@ -99,8 +99,8 @@ TEST(EnvironmentTest, ValuesThatAreNotSupportedAreNamed)
       "XSCHED_AUTO_XQUEUE_LEVEL=4",
       "XSCHED_AUTO_XQUEUE_LEVEL=4 is not an integer from 1 to 3; ignored");
   ExpectWarning(
-      "XSCHED_SCHEDULER=GLB",
-      "XSCHED_SCHEDULER=GLB is not supported (APP, LCL); using LCL");
+      "XSCHED_SCHEDULER=XXX",
+      "XSCHED_SCHEDULER=XXX is not supported (APP, GLB, LCL); using LCL");
   ExpectWarning(
       "XSCHED_POLICY=CFS",
       "XSCHED_POLICY=CFS is not supported (HPF); using "

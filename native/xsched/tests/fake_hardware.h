@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,8 @@ class FakeHardware final : public Hardware {
     Happen(&at_query_stream);
     return busy_streams.count(stream) != 0 ? Progress::kBusy : Progress::kDone;
   }
+
+  std::string NameOf(int) override { return "fake"; }
 
   void Refused(uint64_t stream) override { refused.push_back(stream); }
 

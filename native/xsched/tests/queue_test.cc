@@ -268,7 +268,7 @@ TEST_F(QueueTest, WhatIsNotSupportedSaysSoOnce)
         XHintSetScheduler(kSchedulerLocal, kPolicyCompletelyFairScheduler),
         kXSchedErrorNotSupported);
     EXPECT_EQ(
-        XHintSetScheduler(kSchedulerGlobal, kPolicyHighestPriorityFirst),
+        XHintSetScheduler(kSchedulerGlobal, kPolicyCompletelyFairScheduler),
         kXSchedErrorNotSupported);
     EXPECT_EQ(XHintUtilization(stream.Queue(), 50), kXSchedErrorNotSupported);
     EXPECT_EQ(

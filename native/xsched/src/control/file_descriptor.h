@@ -29,6 +29,9 @@ class FileDescriptor {
   int Get() const { return fd_; }
   bool IsOpen() const { return fd_ >= 0; }
 
+  // It is somebody else's from now on.
+  int Release() { return std::exchange(fd_, -1); }
+
   void Close()
   {
     if (fd_ >= 0) {

@@ -19,7 +19,7 @@ GetProcessStatus(const ShimDescription& shim)
   status.shim = shim;
   status.pid = getpid();
   status.policy = scheduler.PolicyName();
-  status.scheduler = scheduler.AppSchedules() ? "APP" : "LCL";
+  status.scheduler = scheduler.SchedulerName();
   status.mode = options.auto_xqueue ? "transparent" : "explicit";
   status.in_flight_limit_ns = options.inflight_ns;
   if (shim.driver.empty()) {

@@ -130,6 +130,25 @@ CudaHardware::ElapsedNs(void* from, void* to, uint64_t context)
   return static_cast<int64_t>(static_cast<double>(milliseconds) * 1e6);
 }
 
+std::string
+CudaHardware::NameOf(int device)
+{
+  unsigned char uuid[16] = {};
+  // The second one tells the parts of a divided GPU (MIG) from each other, which
+  // do not compete.
+  if (real::cuDeviceGetUuid_v2(uuid, device) != kCudaSuccess &&
+      real::cuDeviceGetUuid(uuid, device) != kCudaSuccess) {
+    return "";
+  }
+  std::string name = "gpu-";
+  for (const unsigned char byte : uuid) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    name += kDigits[byte >> 4];
+    name += kDigits[byte & 15];
+  }
+  return name;
+}
+
 int
 CudaHardware::EnterCalls()
 {

@@ -4,6 +4,8 @@
 #ifndef XSCHED_CUDA_CUDA_HARDWARE_H_
 #define XSCHED_CUDA_CUDA_HARDWARE_H_
 
+#include <string>
+
 #include "cuda/abi.h"
 #include "preempt/export.h"
 #include "preempt/hardware.h"
@@ -22,6 +24,7 @@ class XSCHED_INTERNAL CudaHardware final : public Hardware {
   bool RecordEvent(void* event, uint64_t stream, uint64_t context) override;
   Progress QueryEvent(void* event, uint64_t context) override;
   int64_t ElapsedNs(void* from, void* to, uint64_t context) override;
+  std::string NameOf(int device) override;
   int EnterCalls() override;
   void LeaveCalls(int state) override;
 };

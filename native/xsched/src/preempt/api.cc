@@ -294,8 +294,8 @@ XHintSetScheduler(XSchedulerType scheduler, XPolicyType policy)
     return result != kXSchedErrorNotSupported
                ? result
                : XSCHED_NOT_SUPPORTED(
-                     "there is no scheduler but LCL and APP, and no policy "
-                     "but HPF");
+                     "there is no scheduler but LCL, GLB and APP, and no "
+                     "policy but HPF");
   });
 }
 

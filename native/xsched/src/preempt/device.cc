@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "preempt/clock.h"
+#include "preempt/scheduler.h"
 #include "preempt/thread_work.h"
 #include "preempt/wait.h"
 
@@ -73,6 +74,9 @@ Device::Wakes::~Wakes()
       FutexWakeOne(state);
     }
     waiter = next;
+  }
+  if (member != nullptr) {
+    member->Ring();
   }
 }
 
@@ -262,7 +266,7 @@ Device::MarkReady(Queue* queue)
     }
     SetReady(queue, true);
     Decide(queue, &wakes);
-    poke = watcher_rests_;
+    poke = watcher_rests_ || OthersWait();
     watcher_rests_ = false;
   }
   if (poke) {
@@ -309,6 +313,9 @@ Device::Used(Queue* queue, int64_t device_ns)
   if (queue->seat.present) {
     queue->seat.used_ns += device_ns;
     policy_->Used(StandingOf(*queue), device_ns);
+    if (member_ != nullptr) {
+      member_->AddUsed(device_ns);
+    }
     Decide(nullptr, &wakes);
   }
 }
@@ -346,6 +353,14 @@ Device::Decide(Queue* cause, Wakes* wakes)
 {
   const Decision before = decision_;
   decision_ = policy_->Decide();
+  // The child of a fork has no part in it.
+  if (member_ != nullptr && in_domain_ && !Scheduler::Disabled()) {
+    const domain::Claim all = member_->Publish(
+        decision_.open_from, decision_.bounded_below, waiting_.Highest());
+    decision_.open_from = std::max(decision_.open_from, all.Ready());
+    decision_.bounded_below = std::max(decision_.bounded_below, all.Ceiling());
+    wakes->member = member_;
+  }
   if (decision_.open_from > before.open_from) {
     if (cause != nullptr) {
       const bool itself = cause->seat.ready &&
@@ -464,16 +479,66 @@ Device::SetPriority(Queue* queue, Priority priority)
 }
 
 void
-Device::SetPolicy(std::unique_ptr<Policy> policy)
+Device::SetPolicy(std::unique_ptr<Policy> policy, bool in_domain)
 {
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
   policy_ = std::move(policy);
+  in_domain_ = in_domain;
+  if (member_ != nullptr) {
+    turn_.Follow(in_domain ? member_->Top() : nullptr);
+    if (!in_domain) {
+      member_->Publish(
+          PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE);
+      wakes.member = member_;
+    }
+  }
   for (Queue* queue : queues_) {
     policy_->Added(StandingOf(*queue));
   }
   Decide(nullptr, &wakes);
   WakeThoseWithOwnWork(&wakes);
+}
+
+void
+Device::Join(domain::Member* member)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  member_ = member;
+  turn_.Follow(member->Top());
+  Decide(nullptr, &wakes);
+}
+
+bool
+Device::HasJoined()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return member_ != nullptr;
+}
+
+void
+Device::DomainChanged()
+{
+  bool poke = false;
+  {
+    Wakes wakes;
+    std::lock_guard<std::mutex> lock(mutex_);
+    Decide(nullptr, &wakes);
+    WakeThoseWithOwnWork(&wakes);
+    poke = OthersWait();
+    watcher_rests_ = watcher_rests_ && !poke;
+  }
+  if (poke) {
+    watcher_.Poke();
+  }
+}
+
+bool
+Device::OthersWait() const
+{
+  return member_ != nullptr && in_domain_ && ready_.Total() != 0 &&
+         member_->OthersWait();
 }
 
 void
@@ -534,7 +599,7 @@ Device::Describe(const Queue& queue)
   std::lock_guard<std::mutex> lock(mutex_);
   return {
       queue.seat.priority, queue.seat.ready,
-      queue.seat.priority < decision_.open_from,
+      queue.seat.priority < turn_.Closely().open_from,
       queue.held_back.load(std::memory_order_relaxed)};
 }
 
@@ -627,6 +692,9 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
     const uint8_t held_back = static_cast<uint8_t>(
         queue->held_back.load(std::memory_order_relaxed) & ~may_ignore);
     bool has_own_work = false;
+    if (member_ != nullptr) {
+      Decide(nullptr, &wakes);
+    }
     if (held_back == 0) {
       if (seat.priority >= decision_.open_from) {
         return {
@@ -636,7 +704,9 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
             0};
       }
       const int own = CountOwnWorkAbove(*queue);
-      if (own != 0 && policy_->Blockers(seat.priority) <= own) {
+      if (own != 0 && policy_->Blockers(seat.priority) <= own &&
+          (member_ == nullptr || !in_domain_ ||
+           member_->HighestOutside() <= seat.priority)) {
         return {Answer::kGoThoughNotItsTurn, 0};
       }
       has_own_work = own != 0;
@@ -694,6 +764,9 @@ Device::ExpectedNs() const
 {
   int64_t expected_ns = 0;
   int seen = 0;
+  if (decision_.open_from > ready_.Highest()) {
+    return 0;  // another process has it
+  }
   for (const Queue* queue = levels_[LevelOf(ready_.Highest())].first_ready;
        queue != nullptr && seen < kMaxExpected;
        queue = queue->seat.of_level.next, ++seen) {
@@ -753,7 +826,9 @@ Device::CollectLooks(int64_t now_ns, std::vector<Queue*>* queues)
     return INT64_MAX;
   }
   int64_t next_ns = INT64_MAX;
-  if (waiting_.Total() != 0) {
+  // What another process keeps from launching is not to be seen here.
+  if ((waiting_.Total() != 0 && decision_.open_from <= ready_.Highest()) ||
+      OthersWait()) {
     Level& level = levels_[LevelOf(ready_.Highest())];
     size_t rest = kMaxLooks;
     for (Queue* queue = level.first_ready; queue != nullptr && rest > 0;

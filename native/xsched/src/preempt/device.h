@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "domain/member.h"
 #include "preempt/durations.h"
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
@@ -127,7 +128,13 @@ class Device {
   // Its launches go ahead.
   void Remove(Queue* queue);
   void SetPriority(Queue* queue, Priority priority);
-  void SetPolicy(std::unique_ptr<Policy> policy);
+  // 'in_domain': other processes count, once the device has joined a domain.
+  void SetPolicy(std::unique_ptr<Policy> policy, bool in_domain = true);
+  // Takes part in a domain from now on. Once.
+  void Join(domain::Member* member);
+  bool HasJoined();
+  // Something may have changed in the domain's other processes.
+  void DomainChanged();
   void Suspend(Queue* queue);
   void Resume(Queue* queue);
   // It launches kernels under the limit from now on.
@@ -170,6 +177,8 @@ class Device {
   struct Wakes {
     ~Wakes();
     Waiter* first = nullptr;
+    // The process's place in a domain whose other processes are to be told.
+    domain::Member* member = nullptr;
   };
   using ListHead = Queue*;
   using LinkOf = Seat::Link Seat::*;
@@ -195,6 +204,8 @@ class Device {
   void WakeThoseWithOwnWork(Wakes* wakes);
   void Unlink(Waiter* waiter);
   void SetHeldBack(Queue* queue, uint8_t bit, bool set);
+  // Whether launches of other processes wait for the queues here.
+  bool OthersWait() const;
   int64_t ExpectedNs() const;
   static int64_t LookAfterNs(const Queue& queue, int64_t now_ns);
 
@@ -209,6 +220,9 @@ class Device {
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
   Decision decision_;
+  // Null if there is no domain; never destroyed.
+  domain::Member* member_ = nullptr;
+  bool in_domain_ = true;
   std::vector<Queue*> queues_;
   // Of each priority: how often its turn has ended (read by anyone); those that
   // are ready; those that launches wait in.

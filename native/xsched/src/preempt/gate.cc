@@ -43,14 +43,14 @@ IsClosed(const Queue& queue)
 {
   return queue.held_back.load(std::memory_order_relaxed) != 0 ||
          queue.priority.load(std::memory_order_relaxed) <
-             queue.turn.load(std::memory_order_relaxed)->Get().open_from;
+             queue.turn.load(std::memory_order_relaxed)->Closely().open_from;
 }
 
 bool
 IsBounded(const Queue& queue)
 {
   return queue.priority.load(std::memory_order_relaxed) <
-         queue.turn.load(std::memory_order_relaxed)->Get().bounded_below;
+         queue.turn.load(std::memory_order_relaxed)->Closely().bounded_below;
 }
 
 // A launch that is under way here. If the thread is cancelled, it asks for
@@ -130,6 +130,15 @@ Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
     return LaunchTicket();
   }
   Device* const device = queue->Home()->GetDevice();
+  // In a domain the highest looks here, too. One that was held back goes on
+  // below.
+  if (queue->ready.load(std::memory_order_relaxed) && !IsClosed(*queue) &&
+      !IsBounded(*queue)) {
+    if (!queue->uncounted.load(std::memory_order_relaxed)) {
+      queue->uncounted.store(true, std::memory_order_relaxed);
+    }
+    return LaunchTicket();
+  }
   if (!IsClosed(*queue) && !queue->uncounted.load(std::memory_order_relaxed)) {
     const Estimate estimate = device->GetDurations()->Find(key);
     LaunchTicket ticket;

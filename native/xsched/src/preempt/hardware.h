@@ -5,6 +5,7 @@
 #define XSCHED_PREEMPT_HARDWARE_H_
 
 #include <cstdint>
+#include <string>
 
 namespace xsched {
 
@@ -51,6 +52,10 @@ class Hardware {
   virtual Progress QueryEvent(void* event, uint64_t context) = 0;
   // Time between two timed events that are done; negative if not known.
   virtual int64_t ElapsedNs(void* from, void* to, uint64_t context) = 0;
+
+  // A name of the device that is the same in every process and fit for a file;
+  // empty if it has none.
+  virtual std::string NameOf(int device) = 0;
 
   // Brackets calls of the scheduler's own: they must not count as unsafe
   // ones in some other thread's capture.

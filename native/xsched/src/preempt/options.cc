@@ -88,6 +88,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_CONTROL",
     "XSCHED_CONTROL_DIR",
     "XSCHED_CUDA_LIB",
+    "XSCHED_DOMAIN_DIR",
     "XSCHED_INFLIGHT_US",
     "XSCHED_LOG_LEVEL",
     "XSCHED_METRICS_FILE",
@@ -156,9 +157,11 @@ ReadOptions()
           "schedules itself (LCL)",
           scheduler.c_str());
     }
+  } else if (strcasecmp(scheduler.c_str(), "GLB") == 0) {
+    options.scheduler = kSchedulerGlobal;
   } else if (!scheduler.empty() && strcasecmp(scheduler.c_str(), "LCL") != 0) {
     Log(LogLevel::kWarning,
-        "XSCHED_SCHEDULER=%s is not supported (APP, LCL); using LCL",
+        "XSCHED_SCHEDULER=%s is not supported (APP, GLB, LCL); using LCL",
         scheduler.c_str());
   }
   options.auto_xqueue = ReadSwitch("XSCHED_AUTO_XQUEUE", false);
@@ -182,6 +185,7 @@ ReadOptions()
   }
   options.control = ReadSwitch("XSCHED_CONTROL", true);
   options.control_directory = ReadText("XSCHED_CONTROL_DIR");
+  options.domain_directory = ReadText("XSCHED_DOMAIN_DIR");
   options.metrics_file = ReadText("XSCHED_METRICS_FILE");
   if (ReadInteger("XSCHED_METRICS_INTERVAL_MS", 100, 3600000, &value)) {
     options.metrics_interval_ns = value * 1000000;

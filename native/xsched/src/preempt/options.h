@@ -15,7 +15,8 @@ namespace xsched {
 // What the environment says, read once. A value that cannot be used is
 // reported in the log and replaced by the default.
 struct Options {
-  // XSCHED_SCHEDULER=APP leaves scheduling to the application.
+  // XSCHED_SCHEDULER: APP leaves scheduling to the application; with GLB the
+  // processes of a scheduling domain count, too.
   XSchedulerType scheduler = kSchedulerLocal;
   // XSCHED_POLICY
   XPolicyType policy = kPolicyHighestPriorityFirst;
@@ -34,6 +35,8 @@ struct Options {
   bool control = true;
   // XSCHED_CONTROL_DIR: where the socket is; empty: see ControlDirectories.
   std::string control_directory;
+  // XSCHED_DOMAIN_DIR: where the domain's files are; empty: see domain::Folder.
+  std::string domain_directory;
   // XSCHED_METRICS_FILE: no metrics are written if it is empty.
   std::string metrics_file;
   // XSCHED_METRICS_INTERVAL_MS, in nanoseconds.

@@ -38,7 +38,8 @@ MakePolicy(XSchedulerType scheduler, XPolicyType type)
   if (scheduler == kSchedulerAppManaged) {
     return AppManaged();
   }
-  if (scheduler == kSchedulerLocal && type == kPolicyHighestPriorityFirst) {
+  if ((scheduler == kSchedulerLocal || scheduler == kSchedulerGlobal) &&
+      type == kPolicyHighestPriorityFirst) {
     return HighestPriorityFirst();
   }
   return nullptr;

@@ -506,7 +506,8 @@ Registry::SetPolicy(XSchedulerType scheduler, XPolicyType type)
   scheduler_ = scheduler;
   policy_ = type;
   for (const auto& device : devices_) {
-    device->SetPolicy(MakePolicy(scheduler, type));
+    device->SetPolicy(
+        MakePolicy(scheduler, type), scheduler == kSchedulerGlobal);
   }
 }
 

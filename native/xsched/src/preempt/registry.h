@@ -129,6 +129,12 @@ class XSCHED_INTERNAL Registry {
   };
   ContextUse UseOf(uint64_t context) const;
 
+  // The device of that number, which begins with this if there is none yet.
+  Device* MakeDevice(int id)
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return GetDevice(id);
+  }
   // Calls 'visit' with every device.
   template <typename Visit>
   void ForEachDevice(const Visit& visit) const

@@ -5,8 +5,10 @@
 
 #include <utility>
 
+#include "domain/member.h"
 #include "preempt/clock.h"
 #include "preempt/inquiries.h"
+#include "preempt/log.h"
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -41,9 +43,44 @@ Scheduler::CreateHwQueue(
     Hardware* hardware, int device, uint64_t context, uint64_t stream,
     HwQueueHandle* handle)
 {
-  return Disabled() ? kXSchedErrorNotAllowed
-                    : registry_.CreateHwQueue(
-                          hardware, device, context, stream, handle);
+  if (Disabled()) {
+    return kXSchedErrorNotAllowed;
+  }
+  JoinDomain(hardware, device);
+  return registry_.CreateHwQueue(hardware, device, context, stream, handle);
+}
+
+void
+Scheduler::JoinDomain(Hardware* hardware, int device)
+{
+  // Relaxed: a hint that comes at the same time may come later.
+  if (scheduler_.load(std::memory_order_relaxed) != kSchedulerGlobal) {
+    return;
+  }
+  {
+    std::lock_guard<std::mutex> lock(domain_mutex_);
+    if (!domain_devices_.insert(device).second) {
+      return;
+    }
+  }
+  const std::string folder = domain::Folder(GetOptions().domain_directory);
+  const std::string name = hardware->NameOf(device);
+  std::string error = "the driver does not name it";
+  domain::Member* const member =
+      name.empty() ? nullptr : domain::Member::Join(folder, name, &error);
+  Device* const home = registry_.MakeDevice(device);
+  if (member == nullptr || !member->Start([home] { home->DomainChanged(); })) {
+    domain_failed_.store(true, std::memory_order_relaxed);
+    Log(LogLevel::kError,
+        "device %d is not in a scheduling domain: %s; other processes do not "
+        "count, only this one is scheduled",
+        device,
+        member == nullptr ? error.c_str() : "there is no thread for it");
+    return;
+  }
+  home->Join(member);
+  Log(LogLevel::kInfo, "device %d is in the scheduling domain %s/%s", device,
+      folder.c_str(), name.c_str());
 }
 
 XResult
@@ -323,6 +360,19 @@ Scheduler::PolicyName() const
   return AppSchedules() ? "APP" : "HPF";
 }
 
+const char*
+Scheduler::SchedulerName() const
+{
+  if (AppSchedules()) {
+    return "APP";
+  }
+  // Relaxed: for people.
+  return scheduler_.load(std::memory_order_relaxed) == kSchedulerGlobal &&
+                 !domain_failed_.load(std::memory_order_relaxed)
+             ? "GLB"
+             : "LCL";
+}
+
 bool
 Scheduler::AppSchedules() const
 {
@@ -417,6 +467,7 @@ Scheduler::MakeDefaultOfThread(Hardware* hardware, int device, uint64_t context)
   if (Disabled() || (owner == nullptr && process == nullptr)) {
     return nullptr;
   }
+  JoinDomain(hardware, device);
   return registry_.GetDefaultQueue(
       hardware, device, context,
       owner != nullptr ? OwnerHandleOfThread() : Owners::HandleOf(*process));

@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -118,6 +120,8 @@ class XSCHED_INTERNAL Scheduler {
 
   XResult SetPolicy(XSchedulerType scheduler, XPolicyType type);
   const char* PolicyName() const;
+  // As XSCHED_SCHEDULER names it: what is in force.
+  const char* SchedulerName() const;
   // Whether scheduling is left to the application.
   bool AppSchedules() const;
 
@@ -251,6 +255,8 @@ class XSCHED_INTERNAL Scheduler {
   Scheduler();
 
   XResult Synchronize(Queue* queue);
+  // Before the first queue of a device: other processes count from now on.
+  void JoinDomain(Hardware* hardware, int device);
   static void MarkReady(Queue* queue);
   static void RememberWork(Queue* queue);
 
@@ -262,6 +268,10 @@ class XSCHED_INTERNAL Scheduler {
   Table events_;
   std::atomic<XSchedulerType> scheduler_;
   std::atomic<int> unscheduled_{0};
+  // The devices that have joined a domain, or tried to. With a lock of its own.
+  std::mutex domain_mutex_;
+  std::set<int> domain_devices_;
+  std::atomic<bool> domain_failed_{false};
 };
 
 }  // namespace xsched

@@ -4,41 +4,82 @@
 #ifndef XSCHED_PREEMPT_TURN_H_
 #define XSCHED_PREEMPT_TURN_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
+#include "domain/layout.h"
 #include "preempt/policy.h"
 
 namespace xsched {
 
 // Whose turn it is on a device: the policy's decision, where every launch finds
 // it. Written by the device, under its lock; read by anyone.
+//
+// In a scheduling domain other processes decide, too, and that is not waited
+// for: a launch looks at what they claim. So that launches without a domain pay
+// nothing for this, those in one are told that a limit may apply to all of them,
+// which is where they look closely.
 class Turn {
  public:
   // Everybody's.
   Turn() { Set({PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE}); }
 
+  // What all processes of the domain claim; null: there is no domain.
+  void Follow(const std::atomic<uint64_t>* claims)
+  {
+    // Release: the memory is there before a launch looks at it.
+    claims_.store(claims, std::memory_order_release);
+  }
+
   void Set(const Decision& decision)
+  {
+    Store(&decided_, decision);
+    const bool in_domain = claims_.load(std::memory_order_relaxed) != nullptr;
+    Store(
+        &word_, {decision.open_from,
+                 in_domain ? PRIORITY_MAX + 1 : decision.bounded_below});
+  }
+
+  // At first sight. To be looked at closely if a launch is below one of these.
+  Decision Get() const { return Load(word_); }
+
+  // As it is, with what other processes claim now.
+  Decision Closely() const
+  {
+    Decision decision = Load(decided_);
+    if (const auto* claims = claims_.load(std::memory_order_acquire)) {
+      // Acquire, as above.
+      const domain::Claim all(claims->load(std::memory_order_acquire));
+      decision.open_from = std::max(decision.open_from, all.Ready());
+      decision.bounded_below = std::max(decision.bounded_below, all.Ceiling());
+    }
+    return decision;
+  }
+
+ private:
+  static void Store(std::atomic<uint64_t>* word, const Decision& decision)
   {
     // Sequentially consistent: whoever opens or closes goes on to look at what
     // launches do, and they at this.
-    word_.store(
+    word->store(
         static_cast<uint64_t>(static_cast<uint32_t>(decision.open_from)) |
             static_cast<uint64_t>(decision.bounded_below) << 32,
         std::memory_order_seq_cst);
   }
 
-  Decision Get() const
+  static Decision Load(const std::atomic<uint64_t>& from)
   {
     // Acquire: what the thread that opened did comes before.
-    const uint64_t word = word_.load(std::memory_order_acquire);
+    const uint64_t word = from.load(std::memory_order_acquire);
     return {
         static_cast<int32_t>(static_cast<uint32_t>(word)),
         static_cast<int32_t>(static_cast<uint32_t>(word >> 32))};
   }
 
- private:
   std::atomic<uint64_t> word_;
+  std::atomic<uint64_t> decided_;
+  std::atomic<const std::atomic<uint64_t>*> claims_{nullptr};
 };
 
 }  // namespace xsched

@@ -149,6 +149,15 @@ ChildProcess::Errors() const
 }
 
 void
+ChildProcess::WriteLine(const std::string& line)
+{
+  const std::string text = line + "\n";
+  EXPECT_EQ(
+      write(input_, text.data(), text.size()),
+      static_cast<ssize_t>(text.size()));
+}
+
+void
 ChildProcess::CloseInput()
 {
   if (input_ >= 0) {

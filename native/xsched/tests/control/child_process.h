@@ -29,6 +29,7 @@ class ChildProcess {
   std::string ReadAll();
   // What it has written to standard error so far.
   std::string Errors() const;
+  void WriteLine(const std::string& line);
   void CloseInput();
   void Signal(int signal);
   // Returns when all of its threads are stopped: each goes on until it comes to

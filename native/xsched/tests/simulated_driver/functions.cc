@@ -125,6 +125,14 @@ cuDeviceGet(CUdevice* device, int ordinal)
 }
 
 DRIVER
+cuDeviceGetUuid(unsigned char* uuid, CUdevice device)
+{
+  memset(uuid, 0, 16);
+  uuid[0] = static_cast<unsigned char>(device + 1);
+  return kCudaSuccess;
+}
+
+DRIVER
 cuGetExportTable(const void** table, const void* id)
 {
   static const char* const kTable[] = {"export table"};

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Copyright 2026 the xsched-triton authors.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Checks the protocol of scheduling domains, domain.pml, with spin; and that the
+# model notices when one of its rules is broken.
+#   usage: run.sh
+set -euo pipefail
+model=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/domain.pml
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# explore DEFINITION...: explores all states, and prints how many there are and
+# how many errors.
+explore() {
+  spin "$@" -a "$model" >spin.log || { cat spin.log >&2; return 1; }
+  gcc -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c
+  ./pan -m200000 >pan.log
+  awk '/errors:/ { errors = $NF } /states, stored/ { states = $1 }
+    END { print states, errors }' pan.log
+}
+
+# expect NAME ERRORS DEFINITION...: 'none' or 'some' errors.
+expect() {
+  local name=$1 wanted=$2 states errors
+  shift 2
+  read -r states errors <<<"$(explore "$@")"
+  printf '%s: %s states, %s errors\n' "$name" "$states" "$errors"
+  if [ "$wanted" = none ]; then
+    [ "$errors" = 0 ] || { cat pan.log >&2; return 1; }
+  else
+    [ "$errors" != 0 ] || { printf 'the model misses it\n' >&2; return 1; }
+  fi
+}
+
+expect 'two processes, twice' none -DN=2 -DROUNDS=2
+expect 'three processes' none -DN=3 -DROUNDS=1
+expect 'broken: top is replaced only if it changes' some -DN=3 -DMUTATION=1
+expect 'broken: top is replaced whatever it is' some -DN=2 -DROUNDS=2 -DMUTATION=2
+expect 'broken: waits is written after the look' some -DN=2 -DROUNDS=2 -DMUTATION=3
+expect 'broken: nobody is rung' some -DN=2 -DROUNDS=2 -DMUTATION=4

@@ -1,0 +1,99 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the processes of a scheduling domain share for one device: a file of
+// this layout. Any change to it is another kLayoutVersion.
+
+#ifndef XSCHED_DOMAIN_LAYOUT_H_
+#define XSCHED_DOMAIN_LAYOUT_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "xsched/types.h"
+
+namespace xsched { namespace domain {
+
+constexpr uint64_t kMagic = UINT64_C(0x6e69616d6f647378);  // "xsdomain"
+constexpr uint32_t kLayoutVersion = 1;
+constexpr int kSlots = 64;
+
+// Two priorities and a number that every write changes, in one word. Decoding
+// knows no invalid one, whatever somebody scribbled there.
+class Claim {
+ public:
+  Claim() = default;
+  explicit Claim(uint64_t word) : word_(word) {}
+  Claim(int ready, int ceiling, uint64_t beat)
+      : word_(
+            LevelOf(ready) | LevelOf(ceiling) << kLevelBits |
+            beat << 2 * kLevelBits)
+  {
+  }
+
+  uint64_t Word() const { return word_; }
+  // The highest priority that has work; PRIORITY_NO_EXECUTE: none has.
+  int Ready() const { return PriorityOf(word_); }
+  // The highest priority that there is a queue of.
+  int Ceiling() const { return PriorityOf(word_ >> kLevelBits); }
+  uint64_t Beat() const { return word_ >> 2 * kLevelBits; }
+  bool IsEmpty() const { return (word_ & (kMask << kLevelBits | kMask)) == 0; }
+
+ private:
+  static constexpr int kLevelBits = 9;
+  static constexpr uint64_t kMask = (1 << kLevelBits) - 1;
+  static_assert(PRIORITY_MAX - PRIORITY_NO_EXECUTE == kMask, "9 bits");
+
+  static uint64_t LevelOf(int priority)
+  {
+    return static_cast<uint64_t>(priority - PRIORITY_NO_EXECUTE) & kMask;
+  }
+  static int PriorityOf(uint64_t word)
+  {
+    return PRIORITY_NO_EXECUTE + static_cast<int>(word & kMask);
+  }
+
+  uint64_t word_ = 0;
+};
+
+struct alignas(128) Header {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t size;
+  // How many slots there is reason to look at: grows only.
+  std::atomic<uint32_t> used;
+};
+
+// One process. Written by it alone, but for the claim, which others may revoke,
+// and the bell, which others ring.
+struct alignas(128) Slot {
+  std::atomic<uint64_t> claim;
+  // Counts the rings: the word that the process's thread sleeps on.
+  std::atomic<uint32_t> bell;
+  // The highest priority that a launch waits with, less PRIORITY_NO_EXECUTE; 0
+  // if none does.
+  std::atomic<uint32_t> waits;
+  // For people; the pid is that of the process's own namespace.
+  std::atomic<int64_t> pid;
+  std::atomic<int64_t> since_ns;
+  std::atomic<int64_t> used_ns;
+};
+
+struct Layout {
+  Header header;
+  // The claims taken together. In a cache line that changes only when they do:
+  // every launch reads it.
+  alignas(128) std::atomic<uint64_t> top;
+  Slot slots[kSlots];
+};
+
+static_assert(
+    std::atomic<uint64_t>::is_always_lock_free &&
+        sizeof(std::atomic<uint64_t>) == sizeof(uint64_t),
+    "shared between processes");
+static_assert(sizeof(Slot) == 128 && offsetof(Layout, slots) == 256, "fixed");
+
+}}  // namespace xsched::domain
+
+#endif  // XSCHED_DOMAIN_LAYOUT_H_

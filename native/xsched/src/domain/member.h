@@ -1,0 +1,99 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#ifndef XSCHED_DOMAIN_MEMBER_H_
+#define XSCHED_DOMAIN_MEMBER_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "domain/layout.h"
+#include "domain/region.h"
+
+namespace xsched { namespace domain {
+
+// This process in the scheduling domain of one device. The protocol, what each
+// crash leaves behind and who mends it are in docs/explanation/domain.md, and as
+// a model that is checked in model/domain.pml; change them together.
+//
+// Lives as long as the process. Publish has one caller at a time: the device,
+// under its lock. Nothing here waits but the member's own thread.
+class Member {
+ public:
+  // Null, with the reason.
+  static Member* Join(
+      const std::string& folder, const std::string& device, std::string* error);
+  Member(const Member&) = delete;
+  Member& operator=(const Member&) = delete;
+
+  // Runs the member's thread, which calls 'changed' when others may have
+  // changed. False if there is no thread to be had.
+  bool Start(std::function<void()> changed);
+
+  // The claims of all processes taken together: every launch reads it.
+  const std::atomic<uint64_t>* Top() const { return &region_->Shared()->top; }
+
+  // What this process claims: the highest priorities that have work, that it
+  // has queues of, and that launches wait with (PRIORITY_NO_EXECUTE: none).
+  // Returns what all processes claim after that. Ring must follow, without a
+  // lock.
+  Claim Publish(int ready, int ceiling, int waits);
+  // Wakes the processes that what was published concerns.
+  void Ring();
+  void AddUsed(int64_t device_ns);
+
+  // The highest priority that has work in another process.
+  int HighestOutside() const;
+  // Whether a launch in another process waits for what this one claims.
+  bool OthersWait() const;
+
+  // What the thread does when it wakes up. Returns how long it may sleep.
+  int64_t Tick(int64_t now_ns);
+
+ private:
+  explicit Member(Region* region);
+
+  Slot& OwnSlot() const { return region_->Shared()->slots[region_->Own()]; }
+  // Writes the claim, which is another one each time.
+  void WriteClaim();
+  // Makes the top what the claims are. At least one of those that change a claim
+  // at the same time sees all of them.
+  Claim Settle();
+  void Revoke(int slot, Claim claim);
+  // 'at_all': also at those that claim no work.
+  void LookAtOthers(int64_t now_ns, bool at_all);
+  void Run();
+
+  Region* const region_;
+  std::function<void()> changed_;
+  // What was published last: priorities, and the beat of the claim. Written
+  // under the device's lock; the thread reads them.
+  std::atomic<int> ready_{PRIORITY_NO_EXECUTE};
+  std::atomic<int> ceiling_{PRIORITY_NO_EXECUTE};
+  std::atomic<uint64_t> beat_{0};
+  int waits_ = PRIORITY_NO_EXECUTE;
+  std::atomic<bool> rings_{false};
+  // The claim is to be written again although it is the same.
+  std::atomic<bool> renews_{false};
+  // The thread sleeps for long.
+  std::atomic<bool> rests_{false};
+
+  // Of the thread: the claim of each slot, and since when it is that.
+  struct Seen {
+    uint64_t claim = 0;
+    int64_t since_ns = 0;
+  };
+  std::array<Seen, kSlots> seen_;
+  int64_t next_check_ns_ = 0;
+  int64_t next_beat_ns_ = 0;
+  int64_t ticked_ns_ = 0;
+  int64_t worked_ns_ = 0;
+  bool left_ = false;
+};
+
+}}  // namespace xsched::domain
+
+#endif  // XSCHED_DOMAIN_MEMBER_H_

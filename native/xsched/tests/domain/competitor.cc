@@ -1,0 +1,129 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// A program that competes for the device with other processes:
+//   competitor PRIORITY
+// It makes a queue of that priority, writes "ready", and does what the lines of
+// its standard input say, each with a line of output:
+//   hold        work that the device does not finish until "release"
+//   release
+//   burst       work for 200 ms, which nobody waits for
+//   pass        launches once; the line says how many milliseconds that took
+//   run, stop   launches all the time, from a thread of its own
+//   count       how many launches "run" has made
+//   priority N  the queue's priority from now on
+//   fork        a child that does nothing lives for some seconds
+//   exec        becomes another program that does nothing
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <thread>
+
+#include "driver_interface.h"
+#include "simulated_driver/simulated_driver.h"
+#include "xsched/cuda/hal.h"
+#include "xsched/xsched.h"
+
+namespace {
+
+constexpr uint64_t kKernelUs = 200;
+constexpr int kAtOnce = 16;
+constexpr int kBurst = 1000;
+constexpr unsigned kChildSeconds = 10;
+
+class Competitor {
+ public:
+  explicit Competitor(Priority priority)
+  {
+    if (cuInit(0) != 0 || cuCtxCreate_v2(&context_, 0, 0) != 0 ||
+        cuStreamCreate(&stream_, 0) != 0 ||
+        CudaQueueCreate(&hwq_, stream_) != kXSchedSuccess ||
+        XQueueCreate(&xq_, hwq_, kPreemptLevelBlock, 0) != kXSchedSuccess) {
+      abort();
+    }
+    SetPriority(priority);
+  }
+
+  std::string Do(const std::string& line)
+  {
+    if (line == "hold") {
+      simulated::Hold(true);
+      Launch();
+    } else if (line == "release") {
+      simulated::Hold(false);
+      cuStreamSynchronize(stream_);
+    } else if (line == "burst") {
+      for (int i = 0; i < kBurst; ++i) {
+        Launch();
+      }
+    } else if (line == "pass") {
+      const auto begin = std::chrono::steady_clock::now();
+      Launch();
+      const auto took = std::chrono::steady_clock::now() - begin;
+      cuStreamSynchronize(stream_);
+      return std::to_string(
+          std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    } else if (line == "run") {
+      runs_ = true;
+      thread_ = std::thread([this] {
+        cuCtxSetCurrent(context_);
+        while (runs_) {
+          Launch();
+          if (++launches_ % kAtOnce == 0) {
+            cuStreamSynchronize(stream_);
+          }
+        }
+      });
+    } else if (line == "stop") {
+      runs_ = false;
+      thread_.join();
+      cuStreamSynchronize(stream_);
+    } else if (line == "count") {
+      return std::to_string(launches_.load());
+    } else if (line.rfind("priority ", 0) == 0) {
+      SetPriority(atoi(line.c_str() + 9));
+    } else if (line == "fork") {
+      if (fork() == 0) {
+        sleep(kChildSeconds);
+        _exit(0);
+      }
+    } else if (line == "exec") {
+      execlp("sleep", "sleep", "1000", nullptr);
+      abort();
+    } else {
+      return "what?";
+    }
+    return "done";
+  }
+
+ private:
+  void Launch() { LaunchOn(stream_, simulated::Kernel(kKernelUs)); }
+  void SetPriority(Priority priority) { XHintPriority(xq_, priority); }
+
+  CUcontext context_ = nullptr;
+  CUstream stream_ = nullptr;
+  HwQueueHandle hwq_ = 0;
+  XQueueHandle xq_ = 0;
+  std::atomic<bool> runs_{false};
+  std::atomic<uint64_t> launches_{0};
+  std::thread thread_;
+};
+
+}  // namespace
+
+int
+main(int, char** argv)
+{
+  Competitor competitor(atoi(argv[1]));
+  std::cout << "ready" << std::endl;
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    std::cout << competitor.Do(line) << std::endl;
+  }
+  _exit(0);
+}

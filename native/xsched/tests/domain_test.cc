@@ -1,0 +1,434 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Scheduling domains, with real processes. Each has a simulated device of its
+// own, by the same name: what one process does to another is done by the domain.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/child_process.h"
+#include "domain/layout.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using xsched::domain::Claim;
+using xsched::domain::Layout;
+
+constexpr const char* kDevice = "gpu-01000000000000000000000000000000";
+// Nobody waits 100 ms for a process that is no more. A busy machine, under a
+// sanitizer, may add to that.
+constexpr int kLimitMs = 1000;
+constexpr auto kWhile = 100ms;
+
+class DomainTest : public testing::Test {
+ protected:
+  using Process = std::unique_ptr<ChildProcess>;
+
+  Process Start(int priority, Environment more = {})
+  {
+    Environment environment = {
+        {"LD_LIBRARY_PATH", SHIM_FOLDER},
+        {"XSCHED_CUDA_LIB", SIMULATED_DRIVER},
+        {"XSCHED_CONTROL", "OFF"},
+        {"XSCHED_SCHEDULER", "GLB"},
+        {"XSCHED_DOMAIN_DIR", Folder()}};
+    for (const auto& each : more) {
+      environment[each.first] = each.second;
+    }
+    auto process = std::make_unique<ChildProcess>(
+        std::vector<std::string>{COMPETITOR, std::to_string(priority)},
+        environment);
+    EXPECT_EQ(process->ReadLine(), "ready") << process->Errors();
+    return process;
+  }
+
+  static std::string Do(const Process& process, const std::string& what)
+  {
+    process->WriteLine(what);
+    return process->ReadLine();
+  }
+
+  static int64_t Count(const Process& process)
+  {
+    return std::stoll(Do(process, "count"));
+  }
+
+  // Launches in the time that is waited.
+  static int64_t Progress(const Process& process)
+  {
+    const int64_t before = Count(process);
+    std::this_thread::sleep_for(kWhile);
+    return Count(process) - before;
+  }
+
+  // Whether it comes to launch.
+  static bool Proceeds(const Process& process)
+  {
+    const int64_t before = Count(process);
+    for (int i = 0; i < 100 && Count(process) == before; ++i) {
+      std::this_thread::sleep_for(50ms);
+    }
+    return Count(process) > before;
+  }
+
+  // The most that may be under way when the other one becomes ready.
+  static bool IsHeldBack(const Process& process)
+  {
+    std::this_thread::sleep_for(20ms);
+    return Progress(process) == 0;
+  }
+
+  std::string Folder() const { return folder_ / "domain"; }
+  std::string File() const { return Folder() + "/" + kDevice; }
+
+  // That a process with nothing to do takes no part in the work of others.
+  void ExpectOnItsOwn(const Process& process, const std::string& why)
+  {
+    EXPECT_NE(process->Errors().find(why), std::string::npos)
+        << process->Errors();
+    EXPECT_NE(
+        process->Errors().find("only this one is scheduled"), std::string::npos)
+        << process->Errors();
+    EXPECT_LT(std::stoi(Do(process, "pass")), kLimitMs);
+  }
+
+  TestFolder folder_;
+};
+
+TEST_F(DomainTest, TheHigherProcessHoldsTheLowerBack)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(low, "run");
+  ASSERT_TRUE(Proceeds(low));
+  Do(high, "hold");
+  EXPECT_TRUE(IsHeldBack(low));
+  Do(high, "release");
+  EXPECT_TRUE(Proceeds(low));
+  // And again, with the low one waiting before.
+  Do(high, "hold");
+  EXPECT_TRUE(IsHeldBack(low));
+  Do(high, "release");
+  EXPECT_TRUE(Proceeds(low));
+}
+
+TEST_F(DomainTest, TheLowerProcessHoldsNobodyBack)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(low, "hold");
+  Do(high, "run");
+  EXPECT_TRUE(Proceeds(high));
+}
+
+TEST_F(DomainTest, EqualProcessesRunSideBySide)
+{
+  const Process one = Start(5);
+  const Process other = Start(5);
+  Do(one, "hold");
+  Do(other, "run");
+  EXPECT_TRUE(Proceeds(other));
+}
+
+TEST_F(DomainTest, WithoutADomainProcessesDoNotCount)
+{
+  const Process high = Start(10);
+  const Process alone = Start(-10, {{"XSCHED_SCHEDULER", ""}});
+  Do(high, "hold");
+  Do(alone, "run");
+  EXPECT_TRUE(Proceeds(alone));
+}
+
+TEST_F(DomainTest, APriorityCountsAtOnce)
+{
+  const Process one = Start(10);
+  const Process other = Start(0);
+  Do(one, "hold");
+  Do(other, "run");
+  ASSERT_TRUE(IsHeldBack(other));
+  Do(one, "priority -5");
+  EXPECT_TRUE(Proceeds(other));
+  Do(one, "priority 5");
+  EXPECT_TRUE(IsHeldBack(other));
+  // Its own, too, although a launch waits.
+  Do(other, "priority 6");
+  EXPECT_TRUE(Proceeds(other));
+}
+
+TEST_F(DomainTest, TheHigherProcessLooksAfterItsEndWhenOthersWait)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "burst");
+  const int waited_ms = std::stoi(Do(low, "pass"));
+  EXPECT_GE(waited_ms, 100);
+  EXPECT_LT(waited_ms, 200 + kLimitMs);
+}
+
+TEST_F(DomainTest, AProcessThatIsKilledHoldsNobodyBack)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "hold");
+  low->WriteLine("pass");
+  std::this_thread::sleep_for(kWhile);
+  high->Signal(SIGKILL);
+  const int waited_ms = std::stoi(low->ReadLine());
+  EXPECT_GE(waited_ms, 90);
+  EXPECT_LT(waited_ms, 100 + kLimitMs);
+  high->Wait();
+}
+
+TEST_F(DomainTest, AProcessThatIsStoppedHoldsNobodyBackUntilItGoesOn)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "hold");
+  Do(low, "run");
+  ASSERT_TRUE(IsHeldBack(low));
+  high->Stop();
+  EXPECT_TRUE(Proceeds(low));
+  EXPECT_TRUE(Proceeds(low));
+  high->Signal(SIGCONT);
+  std::this_thread::sleep_for(kWhile);
+  EXPECT_TRUE(IsHeldBack(low));
+  Do(high, "release");
+  EXPECT_TRUE(Proceeds(low));
+}
+
+TEST_F(DomainTest, TheChildOfAProcessThatIsKilledHoldsNobodyBack)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "hold");
+  Do(high, "fork");
+  high->Signal(SIGKILL);
+  EXPECT_LT(std::stoi(Do(low, "pass")), kLimitMs);
+}
+
+TEST_F(DomainTest, AProcessThatBecomesAnotherProgramHoldsNobodyBack)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "hold");
+  high->WriteLine("exec");
+  EXPECT_LT(std::stoi(Do(low, "pass")), kLimitMs);
+}
+
+// --- the folder and the file -------------------------------------------------
+
+TEST_F(DomainTest, AFolderThatOthersCanWriteToIsRefused)
+{
+  mkdir(Folder().c_str(), 0700);
+  chmod(Folder().c_str(), 0770);
+  ExpectOnItsOwn(Start(0), "is writable by others; run chmod go-w on it");
+}
+
+TEST_F(DomainTest, AFolderOfAnotherUserIsRefused)
+{
+  if (geteuid() != 0) {
+    // Every user has such a folder.
+    ExpectOnItsOwn(
+        Start(0, {{"XSCHED_DOMAIN_DIR", "/"}}), "belongs to another user");
+    return;
+  }
+  mkdir(Folder().c_str(), 0700);
+  ASSERT_EQ(chown(Folder().c_str(), 12345, 12345), 0);
+  ExpectOnItsOwn(Start(0), "belongs to another user");
+}
+
+TEST_F(DomainTest, AFolderThatCannotBeMadeIsNamed)
+{
+  ExpectOnItsOwn(
+      Start(0, {{"XSCHED_DOMAIN_DIR", "/proc/domain"}}),
+      "/proc/domain cannot be created");
+  ExpectOnItsOwn(
+      Start(0, {{"XSCHED_DOMAIN_DIR", "domain"}}),
+      "domain is not an absolute path");
+}
+
+TEST_F(DomainTest, ALinkIsNotFollowed)
+{
+  mkdir((folder_ / "elsewhere").c_str(), 0700);
+  ASSERT_EQ(symlink((folder_ / "elsewhere").c_str(), Folder().c_str()), 0);
+  ExpectOnItsOwn(Start(0), "cannot be opened");
+}
+
+void
+WriteVersion(const std::string& file, uint32_t version)
+{
+  const int fd = open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  ASSERT_EQ(
+      pwrite(fd, &version, sizeof(version), sizeof(uint64_t)),
+      static_cast<ssize_t>(sizeof(version)));
+  close(fd);
+}
+
+TEST_F(DomainTest, AnotherVersionIsRefusedWhileItIsInUse)
+{
+  Process other = Start(10);
+  WriteVersion(File(), 99);
+  ExpectOnItsOwn(
+      Start(0),
+      "is in use by processes with version 99 of the layout; this one has "
+      "version 1");
+  // Once nobody uses it, it is replaced.
+  other->Signal(SIGKILL);
+  other->Wait();
+  const Process high = Start(10);
+  const Process low = Start(0);
+  Do(high, "hold");
+  Do(low, "run");
+  EXPECT_TRUE(IsHeldBack(low));
+}
+
+TEST_F(DomainTest, AFileThatIsShortenedEndsTheDomainAndNobody)
+{
+  const Process high = Start(10);
+  const Process low = Start(0);
+  Do(high, "hold");
+  Do(low, "run");
+  ASSERT_TRUE(IsHeldBack(low));
+  ASSERT_EQ(truncate(File().c_str(), 0), 0);
+  EXPECT_TRUE(Proceeds(low)) << low->Errors();
+  Do(high, "release");
+  Do(high, "run");
+  EXPECT_TRUE(Proceeds(high)) << high->Errors();
+  std::this_thread::sleep_for(1200ms);
+  for (const Process* each : {&high, &low}) {
+    EXPECT_NE(
+        (*each)->Errors().find("removed, shortened or overwritten"),
+        std::string::npos)
+        << (*each)->Errors();
+  }
+}
+
+TEST_F(DomainTest, AFileThatIsOverwrittenHarmsNobodyForLong)
+{
+  const Process high = Start(10);
+  const Process low = Start(0);
+  Do(high, "hold");
+  Do(low, "run");
+  std::mt19937 random(1);
+  const int fd = open(File().c_str(), O_RDWR | O_CLOEXEC);
+  // All but the header: what is there mends itself.
+  for (int i = 0; i < 20; ++i) {
+    std::vector<char> noise(sizeof(Layout) - sizeof(xsched::domain::Header));
+    std::generate(noise.begin(), noise.end(), [&] { return random() & 0xFF; });
+    ASSERT_GT(
+        pwrite(fd, noise.data(), noise.size(), sizeof(xsched::domain::Header)),
+        0);
+    std::this_thread::sleep_for(5ms);
+  }
+  std::this_thread::sleep_for(kWhile);
+  EXPECT_TRUE(IsHeldBack(low));
+  Do(high, "release");
+  EXPECT_TRUE(Proceeds(low)) << low->Errors();
+  // The header, too.
+  ASSERT_GT(pwrite(fd, "scribbled", 9, 0), 0);
+  close(fd);
+  std::this_thread::sleep_for(1200ms);
+  EXPECT_TRUE(Proceeds(low)) << low->Errors();
+  EXPECT_NE(
+      low->Errors().find("removed, shortened or overwritten"),
+      std::string::npos)
+      << low->Errors();
+}
+
+// --- death anywhere ----------------------------------------------------------
+
+// How many processes are killed: DOMAIN_KILLS.
+int
+Kills()
+{
+  const char* text = getenv("DOMAIN_KILLS");
+  return text == nullptr ? DEFAULT_KILLS : atoi(text);
+}
+
+class Mapped {
+ public:
+  explicit Mapped(const std::string& file)
+  {
+    const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+    memory_ = mmap(nullptr, sizeof(Layout), PROT_READ, MAP_SHARED, fd, 0);
+    close(fd);
+  }
+  ~Mapped() { munmap(memory_, sizeof(Layout)); }
+  Mapped(const Mapped&) = delete;
+  Mapped& operator=(const Mapped&) = delete;
+
+  const Layout& Get() const { return *static_cast<const Layout*>(memory_); }
+
+ private:
+  void* memory_;
+};
+
+// Eight processes compete as fast as they can, and one after another is killed
+// and another comes in its place. One below them all tells how long what a dead
+// one left keeps it from its turn.
+TEST_F(DomainTest, ProcessesMayDieAnywhere)
+{
+  constexpr int kProcesses = 8;
+  const Process lowest = Start(-100);
+  std::mt19937 random(static_cast<unsigned>(Kills()));
+  unsigned seed = 0;
+  int64_t longest_ms = 0;
+  for (int kills = 0; kills < Kills(); kills += kProcesses) {
+    std::vector<Process> processes;
+    for (int i = 0; i < kProcesses; ++i) {
+      processes.push_back(std::make_unique<ChildProcess>(
+          std::vector<std::string>{
+              CONTENDER, Folder(), kDevice, std::to_string(++seed)},
+          Environment{}));
+    }
+    for (const Process& process : processes) {
+      ASSERT_EQ(process->ReadLine(), "ready");
+    }
+    for (const Process& process : processes) {
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+      process->Signal(SIGKILL);
+    }
+    for (const Process& process : processes) {
+      process->Wait();
+    }
+    const int64_t waited_ms = std::stoll(Do(lowest, "pass"));
+    longest_ms = std::max(longest_ms, waited_ms);
+    ASSERT_LT(waited_ms, kLimitMs);
+  }
+  RecordProperty("longest_ms", static_cast<int>(longest_ms));
+  std::cout << Kills() << " killed; the longest wait was " << longest_ms
+            << " ms\n";
+  // It did have to wait for what they left: else nothing was tried.
+  EXPECT_GT(longest_ms, 0);
+  // Nothing is left of them.
+  std::this_thread::sleep_for(1200ms);
+  const Mapped file(File());
+  EXPECT_LE(file.Get().header.used.load(), kProcesses + 1u);
+  EXPECT_EQ(Claim(file.Get().top.load()).Ready(), PRIORITY_NO_EXECUTE);
+  EXPECT_EQ(Claim(file.Get().top.load()).Ceiling(), -100);
+}
+
+}  // namespace
+
+int
+main(int argc, char** argv)
+{
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
