@@ -114,6 +114,12 @@ function compiled() {
   const native = (title, ...words) => ({ title, needs: "cmake", words: ["bash", ...words] });
   return [
     { ...native("native core", "native/xsched/tests/run.sh", "plain"), fast: true },
+    {
+      title: "model of scheduling domains",
+      needs: "spin",
+      words: ["bash", "native/xsched/model/run.sh"],
+      fast: true,
+    },
     { ...native("TensorRT backend", "native/tensorrt_backend/tests/run.sh", "plain"), fast: true },
     { ...native("Triton hooks", "native/triton_hooks/tests/run.sh", "plain"), fast: true },
     native("native core, sanitizers", "native/xsched/tests/run.sh", "thread", "address"),

@@ -8,9 +8,8 @@
  * Process 0 has priority 1, the others 2, and 0 is nobody's. Each claims to be
  * ready, waits for its turn, works, and withdraws.
  *
- * FAULTS   one process may be killed, or stopped for a while or for good, at any
- *          step; each process has its thread that ticks. Without: no thread, so
- *          a wake-up that is lost is seen as a deadlock.
+ * There is no thread that ticks, so a wake-up that is lost is seen as a deadlock.
+ * What a process leaves that dies is not in the model: domain_test kills them.
  * MUTATION breaks one rule, so that run.sh sees that the model notices.
  */
 
@@ -41,16 +40,10 @@ byte beat[N];  /* of the claim that it wrote last */
 bool lock[N];  /* of its device */
 bool finished[N];
 
-/* What happens to one of them. */
-bool dead[N];
-bool stopped[N];
-bool struck;
-
 /* For the properties: its claim is complete, so that nobody below may go. */
 bool holds[N];
 
 #define Prio(i) ((i) == 0 -> 1 : 2)
-#define Runs(i) (!dead[i] && !stopped[i])
 
 /* Member::Settle. */
 inline settle(t, t_beat, m, j)
@@ -100,11 +93,10 @@ inline ring(i, t, j)
   od
 }
 
-proctype Process(byte i) provided (!stopped[i])
+proctype Process(byte i)
 {
   byte t, t_beat, m, j, round;
-  {
-    do
+  do
     :: round < ROUNDS ->
        /* Device::Enter: Publish, with the lock. */
        atomic { !lock[i] -> lock[i] = true };
@@ -128,7 +120,7 @@ proctype Process(byte i) provided (!stopped[i])
                j = 0;
                do
                :: j < N ->
-                  assert(Prio(j) <= Prio(i) || !holds[j] || !Runs(j));
+                  assert(Prio(j) <= Prio(i) || !holds[j]);
                   j++
                :: else -> break
                od;
@@ -160,113 +152,8 @@ proctype Process(byte i) provided (!stopped[i])
     :: else -> break
     od;
     finished[i] = true
-  } unless { dead[i] }
 }
 
-#ifdef FAULTS
-/* Member::Tick. What is assumed of time: who runs renews in time, so that only
- * a claim of a process that is dead or stopped is seen not to change. It may go
- * on between that and the revocation. A tick without anything to mend is left out:
- * spin's fairness knows no fair lock.
- */
-proctype Ticks(byte i) provided (!stopped[i])
-{
-  byte t, t_beat, m, j, k, seen, seen_beat;
-  {
-    do
-    :: finished[i] -> break
-    :: !finished[i] && (waits[i] != 0 || claim[i].beat != beat[i]) ->
-       k = 0;
-       do
-       :: k < N ->
-          if
-          :: atomic {
-               k != i && !Runs(k) && claim[k].ready != 0 ->
-               seen = claim[k].ready; seen_beat = claim[k].beat
-             };
-             atomic {
-               if
-#if MUTATION == 5
-               /* Not the claim that was seen. */
-               :: true ->
-#else
-               :: claim[k].ready == seen && claim[k].beat == seen_beat ->
-#endif
-                  claim[k].ready = 0; claim[k].beat++; holds[k] = false
-               :: else
-               fi;
-               seen = 0; seen_beat = 0
-             };
-             waits[k] = 0
-          :: else
-          fi;
-          k++
-       :: else -> break
-       od;
-       k = 0;
-       /* Mends what a dead process left. */
-       atomic { t = top.ready; m = 0; j = 0 };
-       do
-       :: atomic { j < N -> m = (claim[j].ready > m -> claim[j].ready : m); j++ }
-       :: atomic { j == N -> j = 0; break }
-       od;
-       if
-       :: m != t -> settle(t, t_beat, m, j)
-       :: else -> atomic { m = 0; t = 0 }
-       fi;
-       /* Device::DomainChanged: says again what others revoked. */
-       atomic { !lock[i] -> lock[i] = true };
-       if
-#if MUTATION != 6
-       :: claim[i].beat != beat[i] ->
-          waits[i] = ready[i];
-          atomic {
-            beat[i] = claim[i].beat + 1;
-            claim[i].ready = ready[i]; claim[i].beat = beat[i]
-          };
-          settle(t, t_beat, m, j);
-          holds[i] = (ready[i] != 0 && claim[i].beat == beat[i])
-#endif
-       :: else
-       fi;
-       lock[i] = false;
-       /* Its own waiter looks again; and those whose turn came by this. */
-       atomic {
-         if
-         :: waits[i] != 0 && top.ready <= waits[i] -> bell[i] = true
-         :: else
-         fi
-       };
-       ring(i, t, j)
-    od
-  } unless { dead[i] }
-}
-
-/* One of them is struck, at any time. */
-proctype Fate()
-{
-  byte who;
-  select(who : 0 .. N - 1);
-  if
-  :: struck = true; dead[who] = true
-  :: struck = true; stopped[who] = true;
-     if
-     :: stopped[who] = false
-     :: skip
-     fi
-  :: skip
-  fi
-}
-
-#define Done(i) (finished[i] || dead[i] || stopped[i])
-#if N == 3
-#define ALL (Done(0) && Done(1) && Done(2))
-#else
-#define ALL (Done(0) && Done(1))
-#endif
-/* Nobody waits for ever, for whatever happened to another one. */
-ltl everybody_gets_on { <> ALL }
-#endif
 
 init
 {
@@ -275,14 +162,8 @@ init
     do
     :: i < N ->
        run Process(i);
-#ifdef FAULTS
-       run Ticks(i);
-#endif
        i++
     :: else -> break
     od;
-#ifdef FAULTS
-    run Fate()
-#endif
   }
 }

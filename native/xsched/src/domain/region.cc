@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,9 +40,11 @@ struct sigaction handler_before;
 bool
 MapNothingAt(Layout* shared)
 {
-  return mmap(
-             shared, sizeof(Layout), PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == shared;
+  // The system call itself: in a handler of signals no library is asked.
+  return syscall(
+             SYS_mmap, shared, sizeof(Layout), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) == reinterpret_cast<long>(shared);
 }
 
 void
