@@ -39,6 +39,10 @@ using CUdevice = int;
 using CUdeviceptr = unsigned long long;
 using cuuint64_t = uint64_t;
 
+struct CUuuid {
+  char bytes[16];
+};
+
 struct CUmemLocation {
   int type;
   int id;

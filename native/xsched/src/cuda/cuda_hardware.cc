@@ -133,16 +133,17 @@ CudaHardware::ElapsedNs(void* from, void* to, uint64_t context)
 std::string
 CudaHardware::NameOf(int device)
 {
-  unsigned char uuid[16] = {};
+  CUuuid uuid = {};
   // The second one tells the parts of a divided GPU (MIG) from each other, which
   // do not compete.
-  if (real::cuDeviceGetUuid_v2(uuid, device) != kCudaSuccess &&
-      real::cuDeviceGetUuid(uuid, device) != kCudaSuccess) {
+  if (real::cuDeviceGetUuid_v2(&uuid, device) != kCudaSuccess &&
+      real::cuDeviceGetUuid(&uuid, device) != kCudaSuccess) {
     return "";
   }
   std::string name = "gpu-";
-  for (const unsigned char byte : uuid) {
+  for (const char each : uuid.bytes) {
     constexpr char kDigits[] = "0123456789abcdef";
+    const auto byte = static_cast<unsigned char>(each);
     name += kDigits[byte >> 4];
     name += kDigits[byte & 15];
   }

@@ -22,8 +22,8 @@ XSCHED_DRIVER_FUNCTION(
 // Since CUDA 11.0.
 XSCHED_DRIVER_FUNCTION(cuDevicePrimaryCtxRelease_v2, CUresult(CUdevice));
 // Since CUDA 11.4 and 9.2.
-XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid_v2, CUresult(unsigned char*, CUdevice));
-XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid, CUresult(unsigned char*, CUdevice));
+XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid_v2, CUresult(CUuuid*, CUdevice));
+XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid, CUresult(CUuuid*, CUdevice));
 XSCHED_DRIVER_FUNCTION(cuStreamGetPriority, CUresult(CUstream, int*));
 // Since CUDA 9.2.
 XSCHED_DRIVER_FUNCTION(cuStreamGetCtx, CUresult(CUstream, CUcontext*));

@@ -187,6 +187,7 @@ static_assert(
 CHECK_MEMBER(CUmemLocation, type);
 CHECK_MEMBER(CUmemLocation, id);
 #endif
+CHECK_MEMBER(CUuuid, bytes);
 
 }  // namespace
 

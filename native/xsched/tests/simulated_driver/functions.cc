@@ -33,6 +33,7 @@ using xsched::CUlaunchConfig;
 using xsched::CUmemLocation;
 using xsched::CUmemoryPool;
 using xsched::cuuint64_t;
+using xsched::CUuuid;
 using xsched::kCudaErrorInvalidContext;
 using xsched::kCudaErrorInvalidValue;
 using xsched::kCudaErrorNotFound;
@@ -125,10 +126,10 @@ cuDeviceGet(CUdevice* device, int ordinal)
 }
 
 DRIVER
-cuDeviceGetUuid(unsigned char* uuid, CUdevice device)
+cuDeviceGetUuid(CUuuid* uuid, CUdevice device)
 {
-  memset(uuid, 0, 16);
-  uuid[0] = static_cast<unsigned char>(device + 1);
+  *uuid = {};
+  uuid->bytes[0] = static_cast<char>(device + 1);
   return kCudaSuccess;
 }
 
