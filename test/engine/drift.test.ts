@@ -3,7 +3,8 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 
-import { freePorts } from "./ports";
+import { until } from "./machine";
+import { freePorts, isFree } from "./ports";
 import { TritonClient } from "./triton";
 import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
 
@@ -135,6 +136,8 @@ describe("what changes on a host behind the deployment's back, on the real engin
   it("a folder that is gone is there in the end, also if an `up` fails on the way", async () => {
     fs.rmSync(host(), { recursive: true });
     await killAll();
+    // A process that ends shows no command line any more before it gives up its sockets.
+    await until(10, () => isFree(httpPort));
     const other = net.createServer().listen(httpPort, "127.0.0.1");
     await once(other, "listening");
     try {
