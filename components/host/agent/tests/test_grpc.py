@@ -71,6 +71,8 @@ def serving(behave: Callable[[Peer], None]) -> Iterator[str]:
 
         def serve() -> None:
             connection, _ = listener.accept()
+            # As gRPC's servers. Else the kernel may keep back what is sent last, and drop it when this side hangs up.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with connection:
                 try:
                     behave(Peer(connection))

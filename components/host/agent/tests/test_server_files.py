@@ -280,6 +280,19 @@ def test_the_last_lines_are_those_of_the_last_start(tmp_path: Path) -> None:
     assert without_usage("a\n\nUsage: tritonserver\nb") == ["a"]
 
 
+def test_the_last_lines_of_a_server_that_is_started_again(tmp_path: Path) -> None:
+    log = ProcessLog(tmp_path / "triton.log", 2)
+    start = "1127 10:00:00 supervisor: starting tritonserver\n"
+    ended = "bad flag\n1127 10:00:01 supervisor: tritonserver ended with status 1; starting it again in 1 s\n"
+    (tmp_path / "triton.log").write_text(start + ended + start)
+    assert "bad flag" in log.tail(9)
+    (tmp_path / "triton.log").write_text(start + ended + start + "another flag\n")
+    assert log.tail(9)[1:] == ["another flag"]
+    # One that was stopped for this one had other settings.
+    (tmp_path / "triton.log").write_text(start + "at work\n" + start)
+    assert log.tail(9) == [start.strip()]
+
+
 def test_why_triton_could_not_read_a_configuration() -> None:
     """Lines of Triton 24.10."""
     text = (

@@ -11,6 +11,7 @@ _USAGE = re.compile(
     r"^Usage: tritonserver.*?(?=^\d{4} \d\d:\d\d:\d\d supervisor: |\Z)", re.MULTILINE | re.DOTALL
 )
 _STARTED = re.compile(r"^\d{4} \d\d:\d\d:\d\d supervisor: starting tritonserver$", re.MULTILINE)
+_ENDED = re.compile(r"^\d{4} \d\d:\d\d:\d\d supervisor: tritonserver ended with ", re.MULTILINE)
 
 
 class ProcessLog:
@@ -74,8 +75,13 @@ class ProcessLog:
     def tail(self, lines: int) -> List[str]:
         """The last lines of the server that was started last, not of the one that was stopped for it."""
         text = self.since(0)
-        starts = list(_STARTED.finditer(text))
-        return without_usage(text[starts[-1].start() :] if starts else text)[-lines:]
+        starts = [start.start() for start in _STARTED.finditer(text)]
+        servers = [text[begin:end] for begin, end in zip(starts, [*starts[1:], len(text)])] or [text]
+        last = without_usage(servers[-1])
+        # It has ended and is being started again: what it said is what the one before it has said.
+        if len(last) == 1 and len(servers) > 1 and _ENDED.search(servers[-2]):
+            last = without_usage(servers[-2])
+        return last[-lines:]
 
 
 def without_usage(text: str) -> List[str]:
