@@ -13,6 +13,13 @@ import { requireSuccess } from "./workspace";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 
+/** A machine without the provider says so; CI has it. */
+function needImageProvider(test: Mocha.Context): void {
+  if (fs.existsSync(IMAGE_PROVIDER)) return;
+  console.log("      Docker's build provider is missing (`npm test` looks for it)");
+  test.skip();
+}
+
 describe("the stack dev, on a stand-in for AWS", function () {
   let stack: AwsStack;
 
@@ -39,10 +46,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   it("is previewed unchanged, with its own repository for its image", async function () {
-    if (!fs.existsSync(IMAGE_PROVIDER)) {
-      console.log("      Docker's build provider is missing (`npm test` looks for it)");
-      this.skip();
-    }
+    needImageProvider(this);
     const { code, output } = await stack.npm("preview");
     requireSuccess({ code, output });
     assert.match(output, /aws:ecr:Repository\s+triton-registry-repository\s+create/);
@@ -52,7 +56,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   it("is previewed like this as the stack current, on a current GPU with a current Triton", async function () {
-    if (!fs.existsSync(IMAGE_PROVIDER)) this.skip();
+    needImageProvider(this);
     const { config } = parse(fs.readFileSync(stack.workspace.file("Pulumi.current.yaml"), "utf8")) as {
       config: Record<string, object>;
     };

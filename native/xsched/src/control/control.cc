@@ -5,7 +5,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "preempt/clock.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
+#include "preempt/own_thread.h"
 #include "preempt/scheduler.h"
 
 namespace xsched {
@@ -132,26 +132,7 @@ Control::OpenSocket(const std::string& directory)
 bool
 Control::StartThread()
 {
-  // The thread inherits the mask: the application's threads handle signals.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  // One that blocks it dies of it: see domain/region.cc.
-  sigdelset(&all, SIGBUS);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int result = pthread_create(
-      &thread_, nullptr,
-      [](void* control) -> void* {
-        static_cast<Control*>(control)->Run();
-        return nullptr;
-      },
-      this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (result != 0) {
-    return false;
-  }
-  pthread_setname_np(thread_, "xsched-control");
-  return true;
+  return StartOwnThread<&Control::Run>("xsched-control", this, &thread_);
 }
 
 void

@@ -5,7 +5,6 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 
 #include "preempt/clock.h"
 #include "preempt/log.h"
+#include "preempt/own_thread.h"
 
 namespace xsched { namespace domain {
 namespace {
@@ -108,26 +108,10 @@ bool
 Member::Start(std::function<void()> changed)
 {
   changed_ = std::move(changed);
-  // The thread inherits the mask: signals are for the application's threads. But
-  // one that blocks SIGBUS dies of it.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  sigdelset(&all, SIGBUS);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread = {};
-  const int result = pthread_create(
-      &thread, nullptr,
-      [](void* member) -> void* {
-        static_cast<Member*>(member)->Run();
-        return nullptr;
-      },
-      this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (result != 0) {
+  if (!StartOwnThread<&Member::Run>("xsched-domain", this, &thread)) {
     return false;
   }
-  pthread_setname_np(thread, "xsched-domain");
   pthread_detach(thread);
   return true;
 }

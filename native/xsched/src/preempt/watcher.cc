@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "preempt/clock.h"
 #include "preempt/device.h"
 #include "preempt/log.h"
+#include "preempt/own_thread.h"
 #include "preempt/readiness.h"
 #include "preempt/wait.h"
 
@@ -68,30 +68,14 @@ Watcher::Poke()
 void
 Watcher::Start()
 {
-  // The thread inherits the mask: signals are for the application's threads.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  // One that blocks it dies of it: see domain/region.cc.
-  sigdelset(&all, SIGBUS);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread = {};
-  const int result = pthread_create(
-      &thread, nullptr,
-      [](void* watcher) -> void* {
-        static_cast<Watcher*>(watcher)->Run();
-        return nullptr;
-      },
-      this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (result != 0) {
+  if (!StartOwnThread<&Watcher::Run>("xsched-watcher", this, &thread)) {
     started_.store(false, std::memory_order_release);
     Log(LogLevel::kError,
         "no thread to watch a device with: queues that the application does "
         "not synchronise stay ready until the next attempt");
     return;
   }
-  pthread_setname_np(thread, "xsched-watcher");
   pthread_detach(thread);
   // After the driver has registered its own end, which thus comes later.
   static const int registered = atexit(&Watcher::StopAll);
