@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
@@ -11,11 +12,11 @@ import { LoadThread } from "./load/loadThread";
 import { schedule } from "./load/schedule";
 import { type Measurement, Measuring, phaseMs, type Plan } from "./measure";
 import { type BenchOptions, parseOptions, USAGE } from "./options";
-import { writeReport } from "./report/files";
+import { conclude } from "./report/conclude";
 import { progress } from "./report/progress";
 import { type RunDescription } from "./report/results";
 import { summarize } from "./report/summary";
-import { loadText, resultText } from "./report/text";
+import { loadText } from "./report/text";
 import { serverAt, wayTo } from "./server";
 import { random } from "./statistics/random";
 
@@ -133,7 +134,22 @@ async function measure(
     const loads = { high: await start(options.high), low: await start(options.low) };
     const arms = await ArmSwitch.begin(server, options);
     closing.push(() => restoreModels(arms));
-    const priorities = ownPriorities(arms, options);
+    // What can fail fails before a run that takes long, not after it.
+    const run: RunDescription = {
+      began: began.toISOString(),
+      server: api.place,
+      version: await api.version(),
+      stack: server.stack,
+      protocol: options.protocol,
+      arrivals: options.arrivals,
+      rate: options.rate,
+      seed: options.seed,
+      priorities: ownPriorities(arms, options),
+      scheduler: schedulerState(server, deployed),
+      client: `${os.cpus()[0]?.model.trim() ?? "unknown"}, ${os.cpus().length} processors, Node.js ${process.version}`,
+    };
+    const out = path.resolve(options.out ?? path.join(folder, began.toISOString().replace(/[:.]/g, "-")));
+    fs.mkdirSync(out, { recursive: true });
     const shown = progress(process.stderr, plan.rounds);
     closing.push(() => {
       shown.end();
@@ -160,25 +176,7 @@ async function measure(
       done += phaseMs(plan, found.phase, found.round);
     }
     await closeAll(closing);
-
-    const run: RunDescription = {
-      began: began.toISOString(),
-      server: api.place,
-      version: await api.version(),
-      stack: server.stack,
-      protocol: options.protocol,
-      arrivals: options.arrivals,
-      rate: options.rate,
-      seed: options.seed,
-      priorities,
-      scheduler: schedulerState(server, deployed),
-      client: `${os.cpus()[0]?.model.trim() ?? "unknown"}, ${os.cpus().length} processors, Node.js ${process.version}`,
-    };
-    const results = { run, plan, measurements, summary: summarize(plan, measurements, options.seed) };
-    console.log(resultText(results));
-    const out = options.out ?? path.join(folder, began.toISOString().replace(/[:.]/g, "-"));
-    console.log(`\n${writeReport(path.resolve(out), results).join("\n")}`);
-    return failures(measurements);
+    return conclude(out, { run, plan, measurements, summary: summarize(plan, measurements, options.seed) });
   } catch (error) {
     if (error instanceof Interrupted) return error.status;
     throw error;
@@ -272,15 +270,4 @@ function schedulerState(
   }
   const state = (scheduler ?? new Scheduler(deployed)).state();
   return state.active ? { active: true, says: state.status } : { active: false, says: state.reason };
-}
-
-/** Reports failed requests and turns them into the exit status: figures with gaps can't be trusted. */
-function failures(measurements: readonly Measurement[]): number {
-  const problems = new Set(
-    measurements.flatMap(({ phase, high, low }) =>
-      [...(high?.problems ?? []), ...(low?.problems ?? [])].map((problem) => `${phase}: ${problem}`),
-    ),
-  );
-  for (const problem of problems) console.error(`failed request, ${problem}`);
-  return problems.size > 0 ? 1 : 0;
 }

@@ -10,21 +10,48 @@ import { type Percentile, PERCENTILES } from "./summary";
 /** The version of results.json's format; it grows when readers have to change. */
 const FORM = 1;
 
-/** Writes every file of a report and returns their paths. */
-export function writeReport(folder: string, results: Results): string[] {
+/** Draws the results as SVG. */
+export type Chart = (results: Results) => string;
+
+/** The charts of a report, by file. */
+export const CHARTS: Readonly<Record<string, Chart>> = {
+  "latency.svg": latencyChart,
+  "throughput.svg": throughputChart,
+};
+
+export interface Report {
+  /** The paths of the files written. */
+  readonly files: readonly string[];
+  /** Why charts are missing. */
+  readonly undrawn: readonly string[];
+}
+
+/**
+ * Writes the files of a report. A run takes long and a chart can be drawn again, so all figures are on disk before
+ * anything is drawn, and no chart costs another file.
+ */
+export function writeReport(folder: string, results: Results, charts = CHARTS): Report {
   fs.mkdirSync(folder, { recursive: true });
-  const files = {
-    "results.json": resultsJson(results),
-    "summary.csv": csv(summaryRows(results)),
-    "samples.csv": csv(sampleRows(results)),
-    "latency.svg": latencyChart(results),
-    "throughput.svg": throughputChart(results),
-  };
-  return Object.entries(files).map(([name, text]) => {
+  const files: string[] = [];
+  const undrawn: string[] = [];
+  const write = (name: string, text: string): void => {
     const file = path.join(folder, name);
     fs.writeFileSync(file, text);
-    return file;
-  });
+    files.push(file);
+  };
+  write("results.json", resultsJson(results));
+  write("samples.csv", csv(sampleRows(results)));
+  write("summary.csv", csv(summaryRows(results)));
+  for (const [name, draw] of Object.entries(charts)) {
+    try {
+      write(name, draw(results));
+    } catch (error) {
+      // An earlier run's chart would not belong to these figures.
+      fs.rmSync(path.join(folder, name), { force: true });
+      undrawn.push(`${name} could not be drawn: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { files, undrawn };
 }
 
 /** Everything, with every sample. Unknown values are null. */

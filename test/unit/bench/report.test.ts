@@ -9,7 +9,8 @@ import { ARMS, PHASES } from "../../../scripts/bench/arms/arms";
 import { schedule } from "../../../scripts/bench/load/schedule";
 import { type Measurement, type Plan, within } from "../../../scripts/bench/measure";
 import { distribution, latencyChart, throughputChart } from "../../../scripts/bench/report/charts";
-import { writeReport } from "../../../scripts/bench/report/files";
+import { conclude } from "../../../scripts/bench/report/conclude";
+import { CHARTS, writeReport } from "../../../scripts/bench/report/files";
 import { type Results } from "../../../scripts/bench/report/results";
 import { summarize } from "../../../scripts/bench/report/summary";
 import { resultText } from "../../../scripts/bench/report/text";
@@ -192,6 +193,69 @@ describe("the files of a benchmark", () => {
         arm === "triton" && measure === "high latency over standalone" && statistic === "p50",
     );
     assert.equal(Number(p50?.[4]), 3);
+  });
+});
+
+describe("a chart that can't be drawn", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-report-"));
+  });
+
+  afterEach(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it("finds every figure on disk already, and costs no other file", () => {
+    const found = results(2, 50);
+    fs.writeFileSync(path.join(folder, "latency.svg"), "an earlier run's");
+    const tables = ["results.json", "samples.csv", "summary.csv"];
+    let before: string[] = [];
+    const { files, undrawn } = writeReport(folder, found, {
+      ...CHARTS,
+      "latency.svg": () => {
+        before = tables.map((name) => fs.readFileSync(path.join(folder, name), "utf8"));
+        throw new Error("no axis");
+      },
+    });
+    assert.deepEqual(undrawn, ["latency.svg could not be drawn: no axis"]);
+    assert.deepEqual(
+      files.map((file) => path.basename(file)),
+      [...tables, "throughput.svg"],
+    );
+    assert.deepEqual(fs.readdirSync(folder).sort(), [...tables, "throughput.svg"]);
+    const complete = fs.mkdtempSync(path.join(folder, "complete-"));
+    writeReport(complete, found);
+    assert.deepEqual(
+      before,
+      tables.map((name) => fs.readFileSync(path.join(complete, name), "utf8")),
+    );
+  });
+
+  it("is a warning after the results, and the exit status says it", () => {
+    const said: string[] = [];
+    const { log, error } = console;
+    console.log = console.error = (text: string) => said.push(text);
+    let status: number[];
+    try {
+      const broken = (): string => {
+        throw new Error("no axis");
+      };
+      status = [
+        conclude(folder, results(2, 50)),
+        conclude(folder, results(2, 50), { ...CHARTS, "throughput.svg": broken }),
+      ];
+    } finally {
+      Object.assign(console, { log, error });
+    }
+    assert.deepEqual(status, [0, 1]);
+    assert.equal(said.length, 3);
+    assert.match(said[1]!, /standalone[^]*results\.json/);
+    assert.match(
+      said[2]!,
+      /^warning: throughput\.svg could not be drawn: no axis\nAll figures are kept in the files above\.$/,
+    );
   });
 });
 
