@@ -6,7 +6,7 @@
 # under ThreadSanitizer, and under AddressSanitizer with UBSan. With the plain
 # tests, it also tests the installed package and what it needs of the C library,
 # compares the shim with the toolkits' headers, and tests what stops programs for
-# soak.sh.
+# soak.sh, and the benchmark of processes.
 #   usage: run.sh [plain|thread|address]...
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -32,4 +32,5 @@ python3 -B "$tests/exports.py" "$package"
 python3 -B "$tests/c_library.py" "$package"
 python3 -B "$tests/stop_at_random_test.py"
 LD_LIBRARY_PATH=$package/lib python3 -B "$tests/python_bindings.py" "$package" "$driver"
+python3 -B "$tests/bench/processes_test.py" "$package/lib" "$driver"
 bash "$tests/headers/run.sh" "$package/lib/libcuda.so.1"

@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+# Copyright 2026 the xsched-triton authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests bench/processes.py with a stand-in for PyTorch on the simulated driver.
+
+Each process has a simulated device of its own, so without the core they do not slow each other down, and
+what one takes from the other in the domain is the gate's doing.
+
+usage: processes_test.py CORE DRIVER
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+BENCH = HERE.parents[1] / "bench"
+PERIOD_MS = 20.0
+
+
+def command(*words):
+    return [sys.executable, "-B", BENCH / "processes.py", "--core", CORE, *map(str, words)]
+
+
+def execute(words, **more):
+    return subprocess.run(
+        words, env=environment(**more), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def environment(**more):
+    return dict(
+        os.environ,
+        PYTHONPATH=str(HERE / "stand_in"),
+        PYTHONDONTWRITEBYTECODE="1",
+        STAND_IN_DRIVER=DRIVER,
+        XSCHED_CUDA_LIB=DRIVER,
+        **more,
+    )
+
+
+def workers_of(pid):
+    """The processes that one has started and that have not ended."""
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            words = (process / "cmdline").read_text()
+        except OSError:
+            continue
+        if parent == pid and "processes_worker.py" in words:
+            found.append(int(process.name))
+    return found
+
+
+def is_there(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def folders():
+    return set(pathlib.Path("/dev/shm").glob("xsched-bench-*"))
+
+
+class ProcessesTest(unittest.TestCase):
+    def setUp(self):
+        self.folders = folders()
+
+    def test_shows_what_the_domain_does_to_the_background(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "results.json")
+            words = command("--batches", 8, "--rounds", 2, "--seconds", 0.6, "--json", file)
+            result = execute(words, STAND_IN_LAYER_US="400")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            found = json.loads(file.read_text())
+        # 24 layers of 0.4 ms leave the background half of each period.
+        summary = found["summary"]
+        self.assertGreater(summary["alone"]["p50_ms"], 9.6)
+        self.assertGreater(summary["background, batch 8"]["background_per_s"], 50)
+        self.assertGreater(summary["no scheduler, batch 8"]["of_the_bound"], 1.5)
+        self.assertLess(summary["domain, batch 8"]["of_the_bound"], 1.4)
+        self.assertGreater(summary["domain, batch 8"]["of_the_bound"], 0.5)
+        self.assertEqual(summary["alone"]["p50"], 1)
+        self.assertLess(summary["domain, batch 8"]["p50"], 1.5)
+        self.assertEqual([len(rows) for rows in found["rounds"].values()], [2] * 6)
+        queues = found["counters"]["background"]
+        self.assertTrue(any(queue["blocked"] > 0 for queue in queues["queues"]), queues)
+        for column in ("| alone |", "| no scheduler |", "| domain |", "of the bound"):
+            self.assertIn(column, result.stdout)
+        self.assertEqual(folders(), self.folders)
+
+    def test_begins_no_round_that_would_not_end_in_time(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "results.json")
+            words = command("--batches", 8, "--rounds", 50, "--seconds", 0.2, "--limit", 8, "--json", file)
+            began = time.monotonic()
+            result = execute(words)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertLess(time.monotonic() - began, 16)
+        self.assertIn("of 50 rounds: no time for more.", result.stdout)
+
+    def test_says_which_process_failed_and_leaves_none(self):
+        result = execute(command(), STAND_IN_FAILS="background")
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the process 'background, no core' ended with status 1", result.stderr)
+        self.assertIn("this stand-in fails", result.stderr)
+        self.assertEqual(folders(), self.folders)
+
+    def test_refuses_a_process_without_the_core_where_it_should_have_it(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "libcuda.so.1").symlink_to(DRIVER)
+            words = command()
+            words[words.index("--core") + 1] = folder
+            result = execute(words)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("the process 'foreground, domain' runs without the core", result.stderr)
+
+    def test_leaves_no_process_behind_when_it_is_ended(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            process = subprocess.Popen(
+                command("--rounds", 50), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
+            with process:
+                process.stdout.readline()  # they are ready
+                workers = workers_of(process.pid)
+                self.assertEqual(len(workers), 4)
+                process.send_signal(number)
+                process.wait(20)
+            deadline = time.monotonic() + 20
+            while any(is_there(each) for each in workers) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual([each for each in workers if is_there(each)], [])
+            if number == signal.SIGTERM:
+                self.assertEqual(folders(), self.folders)
+        for folder in folders() - self.folders:  # nobody is left to do it
+            subprocess.run(["rm", "-rf", folder], check=True)
+
+
+if __name__ == "__main__":
+    CORE, DRIVER = (str(pathlib.Path(path).resolve()) for path in sys.argv[1:3])
+    unittest.main(argv=sys.argv[:1])
