@@ -10,12 +10,13 @@ const stackGiven = first !== undefined && !first.startsWith("-");
 try {
   installPackages(ROOT);
   const { main } = loadTypeScript("bench/main.ts");
-  process.exitCode = await main({
+  const { status } = await main({
     words: stackGiven ? rest : process.argv.slice(2),
     stackGiven,
     deployed: await deployedServer(stackGiven ? first : "local"),
     folder: path.join(ROOT, ".local", "bench"),
   });
+  process.exitCode = status;
 } catch (error) {
   showError(error);
 }

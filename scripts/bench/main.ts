@@ -14,7 +14,7 @@ import { type Measurement, Measuring, phaseMs, type Plan } from "./measure";
 import { type BenchOptions, parseOptions, USAGE } from "./options";
 import { conclude } from "./report/conclude";
 import { progress } from "./report/progress";
-import { type RunDescription } from "./report/results";
+import { type Results, type RunDescription } from "./report/results";
 import { summarize } from "./report/summary";
 import { loadText } from "./report/text";
 import { serverAt, wayTo } from "./server";
@@ -36,20 +36,32 @@ export interface Invocation {
 const RESTORE_TRIES = 10;
 const RESTORE_PAUSE_MS = 2000;
 
-/** @returns the exit status */
-export async function main({ words, stackGiven, deployed, folder }: Invocation): Promise<number> {
+/** What a command came to. */
+export interface Outcome {
+  /** The exit status. */
+  readonly status: number;
+  /** The results of a complete measurement. */
+  readonly results?: Results;
+  /** The folder of their files. */
+  readonly folder?: string;
+}
+
+/** May be called several times by one process, one call after the other. */
+export async function main({ words, stackGiven, deployed, folder }: Invocation): Promise<Outcome> {
   const command = parseOptions(words);
   if (command.kind === "help") {
     console.log(USAGE);
-    return 0;
+    return { status: 0 };
   }
   const url = command.kind === "restore" ? command.url : command.options.url;
   const server = serverAt(url, stackGiven, deployed, path.join(folder, "journals"));
   if (command.kind === "restore") {
     if (!(await restoreLeft(server))) console.log(`There is nothing to restore at ${server.api.place}.`);
-    return 0;
+    return { status: 0 };
   }
-  if (command.kind === "load") return load(command.options, command.seconds, server, deployed);
+  if (command.kind === "load") {
+    return { status: await load(command.options, command.seconds, server, deployed) };
+  }
   await restoreLeft(server);
   return measure(command.options, server, deployed, folder);
 }
@@ -108,7 +120,7 @@ async function measure(
   server: Server,
   deployed: DeployedServer | undefined,
   folder: string,
-): Promise<number> {
+): Promise<Outcome> {
   const began = new Date();
   const { api, scheduler } = server;
   const interrupted = new AbortController();
@@ -168,6 +180,7 @@ async function measure(
       plan,
       arms,
       loads,
+      api,
       scheduler,
       observer,
       interrupted.signal,
@@ -175,10 +188,12 @@ async function measure(
       measurements.push(found);
       done += phaseMs(plan, found.phase, found.round);
     }
-    await closeAll(closing);
-    return conclude(out, { run, plan, measurements, summary: summarize(plan, measurements, options.seed) });
+    const restored = await closeAll(closing);
+    const results = { run, plan, measurements, summary: summarize(plan, measurements, options.seed) };
+    const status = conclude(out, results);
+    return { status: restored ? status : 1, results, folder: out };
   } catch (error) {
-    if (error instanceof Interrupted) return error.status;
+    if (error instanceof Interrupted) return { status: error.status };
     throw error;
   } finally {
     await closeAll(closing);
@@ -196,14 +211,16 @@ class Interrupted extends Error {
   }
 }
 
-/** Closes the last one first and each once, even if others fail. */
-async function closeAll(closing: (() => Promise<void>)[]): Promise<void> {
+/** Closes the last one first and each once, even if others fail; returns whether none did. */
+async function closeAll(closing: (() => Promise<void>)[]): Promise<boolean> {
+  let closed = true;
   for (let close = closing.pop(); close !== undefined; close = closing.pop()) {
     await close().catch((error: unknown) => {
       console.error(error instanceof Error ? error.message : error);
-      process.exitCode = 1;
+      closed = false;
     });
   }
+  return closed;
 }
 
 async function restoreModels(arms: ArmSwitch): Promise<void> {
@@ -225,10 +242,11 @@ async function restoreModels(arms: ArmSwitch): Promise<void> {
 }
 
 function planOf(options: BenchOptions): Plan {
-  const { high, low, rounds, samples, rate, arrivals, seed, warmUpMs, lowConcurrency } = options;
+  const { high, low, arms, rounds, samples, rate, arrivals, seed, warmUpMs, lowConcurrency } = options;
   return {
     high,
     low,
+    arms,
     rounds,
     periodMs: 1000 / rate,
     warmUpMs,
@@ -243,15 +261,18 @@ function planOf(options: BenchOptions): Plan {
 function wholeMs(plan: Plan): number {
   let sum = 0;
   for (let round = 0; round < plan.rounds; round++) {
-    for (const phase of phasesOf(round)) sum += phaseMs(plan, phase, round);
+    for (const phase of phasesOf(round, plan.arms)) sum += phaseMs(plan, phase, round);
   }
   return sum;
 }
 
 /** The priorities of the arm "xsched". */
-function ownPriorities(arms: ArmSwitch, { high, low }: BenchOptions): RunDescription["priorities"] {
+function ownPriorities(
+  arms: ArmSwitch,
+  { high, low, arms: chosen }: BenchOptions,
+): RunDescription["priorities"] {
   const priorities = { high: arms.priorityOf("high").xsched ?? 0, low: arms.priorityOf("low").xsched ?? 0 };
-  if (priorities.high > priorities.low) return priorities;
+  if (priorities.high > priorities.low || !chosen.includes("xsched")) return priorities;
   throw new UserError(
     `the priority of "${high}" is ${priorities.high}, which is not above that of "${low}", ${priorities.low}`,
     "swap --high and --low, or change their priorities in the stack's config",

@@ -1,15 +1,19 @@
 import { type Scheduler } from "../triton/scheduler";
+import { type TritonApi } from "../triton/tritonApi";
 import { type Arm, type Phase, phasesOf, SETTING } from "./arms/arms";
 import { type ArmSwitch } from "./arms/armSwitch";
 import { now } from "./load/clock";
 import { type LoadThread, type RunningLoad } from "./load/loadThread";
 import { type ClosedLoad, type OpenLoad } from "./load/messages";
 import { modelCounters, type ModelCounters } from "./schedulerCounters";
+import { ServerTimes } from "./serverTimes";
 
 /** What to measure, and for how long. */
 export interface Plan {
   readonly high: string;
   readonly low: string;
+  /** What to compare, in the order of ARMS. */
+  readonly arms: readonly Arm[];
   readonly rounds: number;
   /** By round, when to send requests: milliseconds from the start of a phase, the same in every arm. */
   readonly schedules: readonly Float64Array[];
@@ -28,6 +32,8 @@ export interface Measurement {
   readonly high?: OpenLoad;
   /** Absent in "standalone". */
   readonly low?: LowLoad;
+  /** Triton's own times over the phase, by model. */
+  readonly server?: Readonly<Record<string, ServerTimes>>;
   /** The scheduler's counters over the phase, if there is a scheduler. */
   readonly scheduler?: Readonly<Record<"high" | "low", ModelCounters>>;
 }
@@ -63,6 +69,7 @@ export class Measuring {
     private readonly plan: Plan,
     private readonly arms: ArmSwitch,
     private readonly loads: Readonly<Record<"high" | "low", LoadThread>>,
+    private readonly api: TritonApi,
     private readonly scheduler: Scheduler | undefined,
     private readonly observer: Observer,
     private readonly abort: AbortSignal,
@@ -71,7 +78,7 @@ export class Measuring {
   /** Measures every phase of every round, in turn. */
   public async *run(): AsyncGenerator<Measurement> {
     for (let round = 0; round < this.plan.rounds; round++) {
-      for (const phase of phasesOf(round)) yield await this.measure(phase, round);
+      for (const phase of phasesOf(round, this.plan.arms)) yield await this.measure(phase, round);
     }
   }
 
@@ -95,6 +102,7 @@ export class Measuring {
     this.arms.useQueues();
 
     const before = this.counters();
+    const serverBefore = await this.serverTimes(withHigh, withLow);
     const ms = phaseMs(this.plan, phase, round);
     const running = withLow ? low.closed(lowConcurrency) : undefined;
     const began = now();
@@ -118,12 +126,19 @@ export class Measuring {
     this.abort.throwIfAborted();
     observe("measuring", 1);
     const after = this.counters();
+    const serverAfter = await this.serverTimes(withHigh, withLow);
     await this.arms.check();
     return {
       phase,
       round,
       ...(answers && { high: answers }),
       ...(background && { low: within(background, start, start + ms) }),
+      server: Object.fromEntries(
+        Object.entries(serverAfter).map(([model, times]) => [
+          model,
+          times.since(serverBefore[model] ?? ServerTimes.of([])),
+        ]),
+      ),
       ...(before &&
         after && { scheduler: { high: after.high.since(before.high), low: after.low.since(before.low) } }),
     };
@@ -139,6 +154,14 @@ export class Measuring {
       await Promise.all(running.map((load) => load.stop()));
     }
     this.abort.throwIfAborted();
+  }
+
+  /** Triton's statistics of the models that a phase uses. */
+  private async serverTimes(withHigh: boolean, withLow: boolean): Promise<Record<string, ServerTimes>> {
+    const models = [...(withHigh ? [this.plan.high] : []), ...(withLow ? [this.plan.low] : [])];
+    const times: Record<string, ServerTimes> = {};
+    for (const model of models) times[model] = ServerTimes.of(await this.api.statistics(model));
+    return times;
   }
 
   private counters(): Record<"high" | "low", ModelCounters> | undefined {

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 
 import { UserError } from "../triton/userError";
+import { type Arm, ARMS } from "./arms/arms";
 import { type Arrivals, ARRIVALS } from "./load/schedule";
 import { type Protocol, PROTOCOLS } from "./protocol/connection";
 
@@ -16,6 +17,7 @@ XSched. Meanwhile it loads the two models with other priorities; at the end it r
   --protocol NAME      http or grpc (default: http)
   --rate N             requests per second to the high model (default: 10)
   --arrivals NAME      fixed or poisson (default: fixed)
+  --arms NAMES         what to compare, separated by commas (default: ${ARMS.join(",")})
   --samples N          requests to the high model in each arm (default: 2000)
   --rounds N           rounds to spread the samples over, with interleaved arms (default: 5)
   --warm-up SECONDS    warm-up time before each phase (default: 3)
@@ -37,6 +39,7 @@ export interface BenchOptions {
   readonly low: string;
   readonly rate: number;
   readonly arrivals: Arrivals;
+  readonly arms: readonly Arm[];
   readonly samples: number;
   readonly rounds: number;
   readonly warmUpMs: number;
@@ -64,6 +67,7 @@ const OPTIONS = {
   low: TEXT,
   rate: TEXT,
   arrivals: TEXT,
+  arms: TEXT,
   samples: TEXT,
   rounds: TEXT,
   "warm-up": TEXT,
@@ -149,6 +153,7 @@ export function parseOptions(words: readonly string[]): BenchCommand {
     low: given.low ?? "",
     rate: number("rate", 10, 0.1, 10_000, false),
     arrivals: oneOf("arrivals", ARRIVALS, "fixed"),
+    arms: armsOf(given.arms, faults),
     samples,
     rounds: number("rounds", Math.min(5, samples), 1, Math.min(1000, samples)),
     warmUpMs: 1000 * number("warm-up", 3, 0, 600, false),
@@ -164,6 +169,16 @@ export function parseOptions(words: readonly string[]): BenchCommand {
   }
   refuse(faults);
   return given.load === undefined ? { kind: "measure", options } : { kind: "load", options, seconds };
+}
+
+/** The named arms in the order of ARMS, each once. */
+function armsOf(text: string | undefined, faults: string[]): readonly Arm[] {
+  if (text === undefined) return ARMS;
+  const names = text.split(",").map((name) => name.trim());
+  if (!names.every((name) => ARMS.some((arm) => arm === name))) {
+    faults.push(`--arms is "${text}": give one or more of ${ARMS.join(", ")}, separated by commas`);
+  }
+  return ARMS.filter((arm) => names.includes(arm));
 }
 
 function read(words: readonly string[]) {

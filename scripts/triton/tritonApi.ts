@@ -10,6 +10,21 @@ export interface TensorDescription {
   readonly shape: readonly number[];
 }
 
+/** Triton counts how often something was done for a request, and how long it took in all. */
+interface Counted {
+  readonly count: number;
+  readonly ns: number;
+}
+
+/** Triton's statistics of one version of a model since it was loaded. */
+export interface ModelStatistics {
+  /** How often the model was executed, for one request or a batch of them. */
+  readonly execution_count: number;
+  readonly inference_stats: Readonly<
+    Record<"success" | "queue" | "compute_input" | "compute_infer" | "compute_output", Counted>
+  >;
+}
+
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -32,6 +47,12 @@ export abstract class TritonApi {
 
   public async config(model: string): Promise<ModelConfig> {
     return this.get<ModelConfig>(`${modelPath(model)}/config`);
+  }
+
+  /** One entry per version of the model. */
+  public async statistics(model: string): Promise<readonly ModelStatistics[]> {
+    return (await this.get<{ model_stats: readonly ModelStatistics[] }>(`${modelPath(model)}/stats`))
+      .model_stats;
   }
 
   /** @throws UserError unless the model serves */

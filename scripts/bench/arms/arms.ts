@@ -55,9 +55,11 @@ export function configFor(setting: Setting, role: Role, own: ModelConfig): Model
 }
 
 /**
- * The phases of a round. Each round starts with a different one, so that drift over time (clocks, temperature) affects
- * every arm alike.
+ * The phases of a round that measures these arms. Each round starts with a different one, so that drift over time (clocks,
+ * temperature) affects every arm alike.
  */
-export function phasesOf(round: number): Phase[] {
-  return PHASES.map((_, index) => PHASES[(index + round) % PHASES.length] ?? "standalone");
+export function phasesOf(round: number, arms: readonly Arm[] = ARMS): Phase[] {
+  const withLow = arms.some((arm) => arm !== "standalone");
+  const phases: Phase[] = PHASES.filter((phase) => (phase === "low alone" ? withLow : arms.includes(phase)));
+  return phases.map((_, index) => phases[(index + round) % phases.length] ?? "standalone");
 }

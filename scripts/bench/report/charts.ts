@@ -1,6 +1,6 @@
 import * as echarts from "echarts";
 
-import { type Arm, ARMS, MEANING } from "../arms/arms";
+import { type Arm, MEANING } from "../arms/arms";
 import { latencies } from "../measure";
 import { sorted } from "../statistics/percentile";
 import { type Results } from "./results";
@@ -33,14 +33,14 @@ const LINES: Readonly<Record<Arm, { color: string; width: number; type: "solid" 
 export function latencyChart(results: Results): string {
   const { plan, run, measurements } = results;
   const samples = Object.fromEntries(
-    ARMS.map((arm) => [arm, merged(latencies(measurements, arm))]),
+    plan.arms.map((arm) => [arm, merged(latencies(measurements, arm))]),
   ) as Record<Arm, Float64Array>;
   const all = sorted(merged(Object.values(samples)));
   const least = all[0] ?? 1;
   const most = all.at(-1) ?? 1;
   const logarithmic = most / least > LOG_FROM;
   const ticks = logarithmic ? logTicks(least, most) : linearTicks(least, most);
-  const perArm = Math.max(...ARMS.map((arm) => samples[arm].length));
+  const perArm = Math.max(...plan.arms.map((arm) => samples[arm].length));
   return render({
     title: titled(
       `Latency of ${plan.high} next to ${plan.low}`,
@@ -55,7 +55,7 @@ export function latencyChart(results: Results): string {
       lineStyle: { width: "inherit" },
       itemStyle: { opacity: 0 },
       textStyle: { color: INK, fontSize: 14, fontFamily: FONT },
-      data: [...ARMS],
+      data: [...plan.arms],
     },
     grid: { left: 78, right: 34, top: 116, bottom: 100 },
     xAxis: {
@@ -78,21 +78,26 @@ export function latencyChart(results: Results): string {
       axisLabel: LABEL,
       splitLine: { lineStyle: { color: GRID } },
     },
-    series: (Object.keys(LINES) as Arm[]).map((arm) => ({
-      type: "line" as const,
-      name: arm,
-      step: "end" as const,
-      symbol: "none",
-      lineStyle: LINES[arm],
-      itemStyle: { color: LINES[arm].color },
-      data: distribution(samples[arm]),
-    })),
+    series: (Object.keys(LINES) as Arm[])
+      .filter((arm) => plan.arms.includes(arm))
+      .map((arm) => ({
+        type: "line" as const,
+        name: arm,
+        step: "end" as const,
+        symbol: "none",
+        lineStyle: LINES[arm],
+        itemStyle: { color: LINES[arm].color },
+        data: distribution(samples[arm]),
+      })),
   });
 }
 
-/** The low model's throughput alone and in each arm, with intervals, as SVG. */
-export function throughputChart(results: Results): string {
+/**
+ * The low model's throughput alone and in each arm, with intervals, as SVG; undefined if no arm loads the low model.
+ */
+export function throughputChart(results: Results): string | undefined {
   const { plan, summary } = results;
+  if (!summary.arms.some(({ low }) => low)) return undefined;
   const bars = [
     { name: "low alone", estimate: summary.lowAlone },
     ...summary.arms.flatMap(({ arm, low }) => (low ? [{ name: arm, estimate: low.perSecond }] : [])),

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { MEANING } from "../arms/arms";
+import { PARTS } from "../serverTimes";
 import { INTERVAL_METHOD, type Estimate } from "../statistics/bootstrap";
 import { latencyChart, throughputChart } from "./charts";
 import { type Results } from "./results";
@@ -10,8 +11,8 @@ import { type Percentile, PERCENTILES } from "./summary";
 /** The version of results.json's format; it grows when readers have to change. */
 const FORM = 1;
 
-/** Draws the results as SVG. */
-export type Chart = (results: Results) => string;
+/** Draws the results as SVG; undefined if they contain nothing to draw. */
+export type Chart = (results: Results) => string | undefined;
 
 /** The charts of a report, by file. */
 export const CHARTS: Readonly<Record<string, Chart>> = {
@@ -43,11 +44,12 @@ export function writeReport(folder: string, results: Results, charts = CHARTS): 
   write("samples.csv", csv(sampleRows(results)));
   write("summary.csv", csv(summaryRows(results)));
   for (const [name, draw] of Object.entries(charts)) {
+    // An earlier run's chart would not belong to these figures.
+    fs.rmSync(path.join(folder, name), { force: true });
     try {
-      write(name, draw(results));
+      const text = draw(results);
+      if (text !== undefined) write(name, text);
     } catch (error) {
-      // An earlier run's chart would not belong to these figures.
-      fs.rmSync(path.join(folder, name), { force: true });
       undrawn.push(`${name} could not be drawn: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
@@ -62,6 +64,7 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
     plan: {
       high: plan.high,
       low: plan.low,
+      arms: plan.arms,
       rounds: plan.rounds,
       samples: plan.schedules.reduce((sum, schedule) => sum + schedule.length, 0),
       periodMs: plan.periodMs,
@@ -87,7 +90,7 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
 }
 
 /** One row per arm, measure and statistic. */
-function summaryRows({ summary }: Results): Cell[][] {
+function summaryRows({ plan, summary }: Results): Cell[][] {
   const rows: Cell[][] = [["arm", "measure", "statistic", "unit", "value", "low95", "high95"]];
   const put = (
     arm: string,
@@ -116,6 +119,14 @@ function summaryRows({ summary }: Results): Cell[][] {
       put(arm, "low throughput over bound", "mean", "", low.ofBound);
       put(arm, "low requests", "failed", "", plain(low.failed));
     }
+  }
+  for (const { phase, model, requests, executions, partMs, computeMs, computeRatio } of summary.server) {
+    const role = model === plan.high ? "high" : "low";
+    put(phase, `${role} server requests`, "answered", "", plain(requests));
+    put(phase, `${role} server executions`, "count", "", plain(executions));
+    for (const part of PARTS) put(phase, `${role} server ${part}`, "mean", "ms", partMs[part]);
+    put(phase, `${role} server compute`, "mean", "ms", computeMs);
+    put(phase, `${role} server compute over alone`, "mean", "", computeRatio);
   }
   return rows;
 }

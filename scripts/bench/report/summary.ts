@@ -1,5 +1,6 @@
-import { type Arm, ARMS, type Phase, PHASES } from "../arms/arms";
+import { type Arm, type Phase, phasesOf } from "../arms/arms";
 import { latencies, type Measurement, type Plan } from "../measure";
+import { byPart, type Part, PARTS } from "../serverTimes";
 import { bootstrap, type Estimate } from "../statistics/bootstrap";
 import { mean, percentile, sorted } from "../statistics/percentile";
 import { random } from "../statistics/random";
@@ -42,23 +43,40 @@ export interface LowSummary {
   readonly failed: number;
 }
 
+/** Triton's own times of a model in a phase: means per request, in milliseconds. */
+export interface ServerSummary {
+  readonly phase: Phase;
+  readonly model: string;
+  readonly requests: number;
+  readonly executions: number;
+  readonly partMs: Readonly<Record<Part, Estimate>>;
+  /** Input, inference and output together. */
+  readonly computeMs: Estimate;
+  /** The same, divided by that of the model alone. */
+  readonly computeRatio: Estimate;
+}
+
 export interface Summary {
   readonly lowAlone: Estimate;
   readonly arms: readonly ArmSummary[];
+  /** One entry per phase and model. */
+  readonly server: readonly ServerSummary[];
 }
 
 export function summarize(plan: Plan, measurements: readonly Measurement[], seed: number): Summary {
+  const { arms: chosen } = plan;
+  const phases = phasesOf(0, chosen);
   const samples = Object.fromEntries(
-    ARMS.map((arm) => [arm, latencies(measurements, arm).map(sorted)]),
-  ) as Record<Arm, Float64Array[]>;
+    chosen.map((arm) => [arm, latencies(measurements, arm).map(sorted)]),
+  ) as Record<string, Float64Array[]>;
   const latency = bootstrap(
     samples,
     (arms) =>
       Object.fromEntries(
-        ARMS.flatMap((arm) =>
+        chosen.flatMap((arm) =>
           PERCENTILE_NAMES.flatMap((name) => {
-            const value = percentile(arms[arm], PERCENTILES[name]);
-            const alone = percentile(arms.standalone, PERCENTILES[name]);
+            const value = percentile(arms[arm] ?? NO_SAMPLES, PERCENTILES[name]);
+            const alone = percentile(arms.standalone ?? NO_SAMPLES, PERCENTILES[name]);
             return [
               [`${arm} ${name}`, value],
               [`${arm} ${name} ratio`, value / alone],
@@ -70,21 +88,21 @@ export function summarize(plan: Plan, measurements: readonly Measurement[], seed
   );
 
   const rates = Object.fromEntries(
-    PHASES.map((phase) => [
+    phases.map((phase) => [
       phase,
       ofPhase(measurements, phase).map(({ low }) => Float64Array.of(low?.perSecond ?? NaN)),
     ]),
-  ) as Record<Phase, Float64Array[]>;
-  const free = 1 - mean(joinedSamples(samples.standalone)) / plan.periodMs;
+  ) as Record<string, Float64Array[]>;
+  const free = 1 - mean(joinedSamples(samples.standalone ?? [])) / plan.periodMs;
   const throughput = withoutSingleRound(
     plan.rounds,
     bootstrap(
       rates,
-      (phases) => {
-        const alone = mean(phases["low alone"]);
+      (drawn) => {
+        const alone = mean(drawn["low alone"] ?? NO_SAMPLES);
         return Object.fromEntries(
-          PHASES.flatMap((phase) => {
-            const value = mean(phases[phase]);
+          phases.flatMap((phase) => {
+            const value = mean(drawn[phase] ?? NO_SAMPLES);
             return [
               [phase, value],
               [`${phase} of alone`, value / alone],
@@ -98,7 +116,7 @@ export function summarize(plan: Plan, measurements: readonly Measurement[], seed
   );
 
   const get = (from: Record<string, Estimate>, name: string): Estimate => from[name] ?? NOTHING;
-  const arms = ARMS.map((arm): ArmSummary => {
+  const arms = chosen.map((arm): ArmSummary => {
     const own = ofPhase(measurements, arm);
     const all = own.flatMap(({ high }) => (high ? [...high.latency] : []));
     const lag = Float64Array.from(own.flatMap(({ high }) => (high ? [...high.lag] : []))).sort();
@@ -128,9 +146,71 @@ export function summarize(plan: Plan, measurements: readonly Measurement[], seed
       }),
     };
   });
-  return { lowAlone: get(throughput, "low alone"), arms };
+  return {
+    lowAlone: get(throughput, "low alone"),
+    arms,
+    server: serverSummaries(plan, measurements, phases, seed),
+  };
 }
 
+function serverSummaries(
+  plan: Plan,
+  measurements: readonly Measurement[],
+  phases: readonly Phase[],
+  seed: number,
+): ServerSummary[] {
+  const means: Record<string, Float64Array[]> = {};
+  const rows = phases.flatMap((phase) => {
+    const rounds = ofPhase(measurements, phase).map(({ server }) => server ?? {});
+    return Object.keys(rounds[0] ?? {}).map((model) => {
+      const times = rounds.flatMap((round) => round[model] ?? []);
+      for (const part of PARTS) {
+        means[`${phase} ${model} ${part}`] = times.map((of) => Float64Array.of(of.meanMs(part)));
+      }
+      return { phase, model, times };
+    });
+  });
+  if (rows.length === 0) return [];
+  const estimates = withoutSingleRound(
+    plan.rounds,
+    bootstrap(
+      means,
+      (drawn) => {
+        const part = (phase: Phase, model: string, name: Part): number =>
+          mean(drawn[`${phase} ${model} ${name}`] ?? NO_SAMPLES);
+        const compute = (phase: Phase, model: string): number =>
+          part(phase, model, "compute_input") +
+          part(phase, model, "compute_infer") +
+          part(phase, model, "compute_output");
+        return Object.fromEntries(
+          rows.flatMap(({ phase, model }) => {
+            const alone = compute(model === plan.high ? "standalone" : "low alone", model);
+            return [
+              ...PARTS.map((name) => [`${phase} ${model} ${name}`, part(phase, model, name)]),
+              [`${phase} ${model} compute`, compute(phase, model)],
+              [`${phase} ${model} ratio`, compute(phase, model) / alone],
+            ];
+          }),
+        ) as Record<string, number>;
+      },
+      random(seed),
+    ),
+  );
+  return rows.map(({ phase, model, times }) => {
+    const figure = (name: string): Estimate => estimates[`${phase} ${model} ${name}`] ?? NOTHING;
+    return {
+      phase,
+      model,
+      requests: times.reduce((sum, { requests }) => sum + requests, 0),
+      executions: times.reduce((sum, { executions }) => sum + executions, 0),
+      partMs: byPart(figure),
+      computeMs: figure("compute"),
+      computeRatio: figure("ratio"),
+    };
+  });
+}
+
+const NO_SAMPLES = new Float64Array();
 const NOTHING: Estimate = { value: NaN, low: NaN, high: NaN };
 
 /** A single round has one figure, which says nothing about its variation. */

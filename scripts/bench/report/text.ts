@@ -1,9 +1,11 @@
 import { table } from "../../terminal/table";
+import { type Arm } from "../arms/arms";
 import { type Estimate } from "../statistics/bootstrap";
 import { type OpenLoad } from "../load/messages";
+import { PARTS } from "../serverTimes";
 import { percentile, sorted } from "../statistics/percentile";
 import { type Results } from "./results";
-import { type ArmSummary, type Percentile, PERCENTILES } from "./summary";
+import { type ArmSummary, type Percentile, PERCENTILES, type Summary } from "./summary";
 
 /** Above this lag at P99, in milliseconds, the text warns: the load generator then measures itself, too. */
 const NOTABLE_LAG_MS = 1;
@@ -16,6 +18,7 @@ export function resultText({ run, plan, summary }: Results): string {
     "samples",
     ...names.map((name) => `${name.toUpperCase()} ms`),
     "over standalone",
+    "compute ms",
     `${plan.low}/s`,
     "of alone",
     "of bound",
@@ -25,6 +28,7 @@ export function resultText({ run, plan, summary }: Results): string {
     failed > 0 ? `${samples} (${failed} failed)` : String(samples),
     ...names.map((name) => interval(latencyMs[name], milliseconds)),
     names.map((name) => times(ratio[name].value)).join(" / "),
+    compute(summary, arm, plan.high),
     low ? interval(low.perSecond, perSecond) : "–",
     low ? percent(low.ofAlone.value) : "–",
     low ? percent(low.ofBound.value) : "–",
@@ -32,11 +36,39 @@ export function resultText({ run, plan, summary }: Results): string {
   return [
     table([head, ...rows]),
     "",
-    `${plan.low} alone: ${interval(summary.lowAlone, perSecond)} requests/s. Brackets: 95 % confidence.`,
+    `${Number.isNaN(summary.lowAlone.value) ? "" : `${plan.low} alone: ${interval(summary.lowAlone, perSecond)} requests/s. `}Brackets: 95 % confidence.`,
+    ...serverTable(summary),
     `Scheduler: ${run.scheduler.active ? "" : "inactive or not asked: "}${run.scheduler.says.split("\n", 1)[0] ?? ""}`,
     ...summary.arms.flatMap(schedulerLine),
     ...summary.arms.map(lagLine),
   ].join("\n");
+}
+
+/** Triton's compute time of a model in an arm, and its ratio to that of the model alone. */
+function compute({ server }: Summary, arm: Arm, model: string): string {
+  const found = server.find((of) => of.phase === arm && of.model === model);
+  return found ? `${milliseconds(found.computeMs.value)} (${times(found.computeRatio.value)})` : "–";
+}
+
+/** What Triton itself says, for every phase and model. */
+function serverTable({ server }: Summary): string[] {
+  if (server.length === 0) return [];
+  const head = [
+    "Triton's own means, ms per request",
+    "queue",
+    "input",
+    "infer",
+    "output",
+    "compute",
+    "over alone",
+  ];
+  const rows = server.map(({ phase, model, partMs, computeMs, computeRatio }) => [
+    `${phase}, ${model}`,
+    ...PARTS.map((part) => milliseconds(partMs[part].value)),
+    interval(computeMs, milliseconds),
+    interval(computeRatio, times),
+  ]);
+  return ["", table([head, ...rows]), ""];
 }
 
 /** What the load generator alone did. */
@@ -70,6 +102,7 @@ function interval({ value, low, high }: Estimate, show: (value: number) => strin
 }
 
 function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return "–";
   return value.toFixed(value < 10 ? 3 : 2);
 }
 
@@ -78,7 +111,7 @@ function perSecond(value: number): string {
 }
 
 function times(value: number): string {
-  return `${value.toFixed(2)}×`;
+  return Number.isFinite(value) ? `${value.toFixed(2)}×` : "–";
 }
 
 function percent(share: number): string {

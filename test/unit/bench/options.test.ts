@@ -25,6 +25,7 @@ describe("the options of the benchmark", () => {
         low: "l",
         rate: 10,
         arrivals: "fixed",
+        arms: ["standalone", "triton", "triton+priority", "xsched"],
         samples: 2000,
         rounds: 5,
         warmUpMs: 3000,
@@ -86,6 +87,18 @@ describe("the options of the benchmark", () => {
 
   it("that do not exist are refused, with a list of those that do", () => {
     assert.match(message(...MODELS, "--samplse", "3"), /'--samplse'[\s\S]*--samples N/);
+  });
+
+  it("choose arms, in any order and more than once, and refuse others", () => {
+    const command = parseOptions([...MODELS, "--arms", "xsched, standalone,xsched"]);
+    assert.deepEqual(command.kind === "measure" && command.options.arms, ["standalone", "xsched"]);
+    for (const text of ["triton,native", ""]) {
+      assert.ok(
+        message(...MODELS, "--arms", text).startsWith(
+          `--arms is "${text}": give one or more of standalone, triton, triton+priority, xsched, separated by commas\n`,
+        ),
+      );
+    }
   });
 
   it("allow no more rounds than samples", () => {

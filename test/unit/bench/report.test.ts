@@ -37,6 +37,7 @@ function results(rounds = 3, perRound = 200): Results {
   const plan: Plan = {
     high: "bert-high",
     low: "bert-low",
+    arms: ARMS,
     rounds,
     periodMs: 100,
     warmUpMs: 0,
@@ -294,7 +295,7 @@ describe("the charts of a benchmark", () => {
     ]) {
       assert.ok(svg.includes(`>${text}<`), text);
     }
-    const bars = throughputChart(found);
+    const bars = throughputChart(found) ?? "";
     for (const text of [
       "Throughput of bert-low next to bert-high",
       "Requests answered per second",

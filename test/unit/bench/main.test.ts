@@ -1,0 +1,161 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import { main, type Outcome } from "../../../scripts/bench/main";
+import { ServingTriton } from "./servingTriton";
+
+/** The high model computes 2 ms alone and 5 ms next to another one. */
+const CHAT = {
+  name: "chat",
+  priority: 40,
+  takes: (others: boolean) => ({
+    queue: 100_000,
+    compute_input: 200_000,
+    compute_infer: others ? 4_500_000 : 1_500_000,
+    compute_output: 300_000,
+  }),
+};
+const BATCH = {
+  name: "batch",
+  priority: -255,
+  takes: () => ({ queue: 7_000_000, compute_input: 0, compute_infer: 8_000_000, compute_output: 0 }),
+};
+
+describe("a benchmark of a server at an address", function () {
+  this.timeout(60_000);
+  let folder: string;
+  let triton: ServingTriton;
+  let said: string[];
+  const { log, error } = console;
+
+  beforeEach(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-main-"));
+    triton = await ServingTriton.start([CHAT, BATCH]);
+    said = [];
+    console.log = console.error = (text: string) => said.push(text);
+  });
+
+  afterEach(async () => {
+    Object.assign(console, { log, error });
+    await triton.stop();
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  const bench = (...words: string[]): Promise<Outcome> =>
+    main({
+      words: [
+        ...["--url", triton.url, "--high", "chat", "--low", "batch", "--out", path.join(folder, "out")],
+        ...["--rate", "50", "--samples", "5", "--rounds", "1", "--warm-up", "0.1", ...words],
+      ],
+      stackGiven: false,
+      folder,
+    });
+
+  it("returns its results, with Triton's own times over each phase", async () => {
+    const { status, results, folder: out } = await bench("--samples", "10", "--rounds", "2");
+    assert.equal(status, 0, said.join("\n"));
+    assert.equal(out, path.join(folder, "out"));
+    assert.ok(results);
+    assert.deepEqual(
+      results.summary.server.map(({ phase, model }) => `${phase}, ${model}`),
+      [
+        ...["low alone, batch", "standalone, chat", "triton, chat", "triton, batch"],
+        ...["triton+priority, chat", "triton+priority, batch", "xsched, chat", "xsched, batch"],
+      ],
+    );
+    for (const { phase, model, requests, partMs, computeMs, computeRatio } of results.summary.server) {
+      const where = `${phase}, ${model}`;
+      if (model === "batch") {
+        assert.deepEqual([partMs.queue.value, computeMs.value, computeRatio.value], [7, 8, 1], where);
+        continue;
+      }
+      // What was counted before the benchmark, and in its warm-up, belongs to no phase.
+      assert.equal(requests, 10, where);
+      assert.ok(Math.abs(partMs.queue.value - 0.1) < 1e-9, where);
+      assert.ok(Math.abs(partMs.compute_input.value - 0.2) < 1e-9, where);
+      assert.ok(Math.abs(partMs.compute_output.value - 0.3) < 1e-9, where);
+      if (phase === "standalone") {
+        assert.ok(Math.abs(computeMs.value - 2) < 1e-9, where);
+      } else {
+        // On a busy machine, the low model can be unused for a moment.
+        assert.ok(computeMs.value > 3 && computeMs.value <= 5 + 1e-9, where);
+        assert.ok(Math.abs(computeRatio.value - computeMs.value / 2) < 1e-9, where);
+      }
+    }
+
+    const read = (name: string): string => fs.readFileSync(path.join(folder, "out", name), "utf8");
+    const json = JSON.parse(read("results.json")) as {
+      measurements: {
+        phase: string;
+        server: Record<string, { requests: number; meanMs: { queue: number } }>;
+      }[];
+    };
+    for (const { phase, server } of json.measurements) {
+      if (phase === "low alone") continue;
+      assert.equal(server.chat?.requests, 5, phase);
+      assert.ok(Math.abs(server.chat.meanMs.queue - 0.1) < 1e-9, phase);
+    }
+    assert.match(read("summary.csv"), /^standalone,high server compute,mean,ms,2,2,2$/m);
+    assert.match(read("summary.csv"), /^low alone,low server queue,mean,ms,7,7,7$/m);
+    const text = said.join("\n");
+    assert.match(text, /^arm .* compute ms /m);
+    assert.match(text, /^standalone .* 2\.000 \(1\.00×\) /m);
+    assert.match(text, /^standalone, chat +0\.100 +0\.200 +1\.500 +0\.300 +2\.000 .*1\.00×/m);
+  });
+
+  it("measures the chosen arms only, and what they are compared with", async () => {
+    const { status, results } = await bench("--arms", "triton,standalone");
+    assert.equal(status, 0, said.join("\n"));
+    assert.ok(results);
+    assert.deepEqual([...new Set(results.measurements.map(({ phase }) => phase))].sort(), [
+      "low alone",
+      "standalone",
+      "triton",
+    ]);
+    assert.deepEqual(
+      results.summary.arms.map(({ arm }) => arm),
+      ["standalone", "triton"],
+    );
+    assert.ok(Number.isFinite(results.summary.arms[1]!.ratio.p50.value));
+    const files = fs.readdirSync(path.join(folder, "out")).sort();
+    assert.deepEqual(files, ["latency.svg", "results.json", "samples.csv", "summary.csv", "throughput.svg"]);
+    const svg = fs.readFileSync(path.join(folder, "out", "latency.svg"), "utf8");
+    assert.deepEqual(
+      [">standalone<", ">triton<", ">xsched<", "NaN"].map((text) => svg.includes(text)),
+      [true, true, false, false],
+    );
+  });
+
+  it("measures the high model alone, without a throughput to draw", async () => {
+    const { status, results } = await bench("--arms", "standalone");
+    assert.equal(status, 0, said.join("\n"));
+    assert.deepEqual(
+      results?.measurements.map(({ phase }) => phase),
+      ["standalone"],
+    );
+    assert.ok(!fs.existsSync(path.join(folder, "out", "throughput.svg")));
+    assert.doesNotMatch(said.join("\n"), /NaN/);
+  });
+
+  it("has no ratio where the arm that it is compared with was left out", async () => {
+    const { status, results } = await bench("--arms", "xsched");
+    assert.equal(status, 0, said.join("\n"));
+    const [xsched] = results?.summary.arms ?? [];
+    assert.ok(Number.isFinite(xsched?.latencyMs.p99.value));
+    assert.ok(Number.isNaN(xsched?.ratio.p99.value));
+    assert.doesNotMatch(said.join("\n"), /NaN/);
+  });
+
+  it("leaves the models as they were, and takes any order of them where their own priorities do not count", async () => {
+    const deployed = [triton.config("chat"), triton.config("batch")];
+    const { status } = await bench("--arms", "triton", "--high", "batch", "--low", "chat");
+    assert.equal(status, 0, said.join("\n"));
+    assert.deepEqual([triton.config("chat"), triton.config("batch")], deployed);
+    await assert.rejects(
+      bench("--arms", "standalone,xsched", "--high", "batch", "--low", "chat"),
+      /the priority of "batch" is -255, which is not above that of "chat", 40/,
+    );
+  });
+});
