@@ -161,6 +161,7 @@ export class TritonStack extends pulumi.ComponentResource {
         ...server,
         gateway: hasGateway(settings),
         schedulerRequired: settings.scheduler.required,
+        schedulerDomain: settings.scheduler.domain,
         ...containerArgs(settings, image, registry),
       },
       // A server that clients reach does not leave its ports before the gateway can have them.

@@ -18,12 +18,13 @@ const LOG_FLAGS: Readonly<Record<LogLevel, readonly string[]>> = {
  * @param image the image of a container; a process, without one, has nothing to schedule
  */
 export function renderStartOptions(options: ServerOptions, image: string | undefined): string {
-  const { logLevel, extraFlags, schedulerRequired, memoryGiB, ...values } = options;
+  const { logLevel, extraFlags, schedulerRequired, schedulerDomain, memoryGiB, ...values } = options;
   return JSON.stringify({
     ...(image === undefined ? { kind: "process" } : { kind: "container", image }),
     ...values,
     ...(memoryGiB !== undefined && { memoryMegabytes: memoryGiB * 1024 }),
     schedulerRequired: image === undefined ? "never" : requirement(schedulerRequired),
+    ...(image !== undefined && schedulerDomain !== undefined && { schedulerDomain }),
     arguments: [...LOG_FLAGS[logLevel], ...extraFlags],
   });
 }

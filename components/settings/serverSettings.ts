@@ -16,6 +16,7 @@ import {
   type ReadBy,
   required,
   Rule,
+  text,
 } from "./rules";
 import { containerOptions, imageByDigest, registryLogin } from "./runtimeSettings";
 
@@ -87,11 +88,23 @@ const schedulerRequired = optional(
   "true on a GPU host, false for the runtime `process`",
 );
 
+const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
+
+const schedulerDomain = optional(
+  text({
+    allowed: "up to 40 of a to z, 0 to 9 and dashes in between, or none",
+    example: "shared",
+    refuse: (value) => (DOMAIN.test(value) ? undefined : "choose a name such as shared"),
+  }),
+  "Scheduling domain: the containers of a host with the same one, and all processes in them, share one order of priorities on each GPU. They must run as the same user and trust each other. With `none`, each process schedules by itself.",
+  "a domain of this deployment's own",
+);
+
 export const schedulerRule = object({
   name: "Scheduler",
   description: "Settings of the GPU scheduler.",
   allowed: "an object with settings of the scheduler",
-  fields: { required: schedulerRequired },
+  fields: { required: schedulerRequired, domain: schedulerDomain },
 });
 
 const optionFields = {
@@ -108,6 +121,7 @@ const optionFields = {
   ),
   ...containerOptions,
   schedulerRequired,
+  schedulerDomain,
 };
 
 /** How Triton runs, apart from its image. */

@@ -99,12 +99,35 @@ check_driver() {
     "set XSCHED_CUDA_LIB to $driver"
 }
 
+# The core refuses such a folder for its domain, too, but then Triton's processes go on, each by itself.
+check_domain() {
+  local folder=${XSCHED_DOMAIN_DIR:-/dev/shm/xsched-$EUID} said
+  if [[ $folder != /* ]]; then
+    said="is not an absolute path"
+  elif [ -L "$folder" ]; then
+    said="is a symbolic link"
+  elif [ ! -e "$folder" ] && ! mkdir -m 700 "$folder" 2>/dev/null; then
+    said="cannot be created"
+  elif [ ! -d "$folder" ] || [ ! -O "$folder" ] || [[ $(stat -c %A "$folder") == ?????w* ]] ||
+    [[ $(stat -c %A "$folder") == ????????w* ]]; then
+    said="is not a folder that only this container's user (uid $EUID) can write to"
+  elif [ ! -w "$folder" ]; then
+    said="cannot be written to"
+  else
+    return 0
+  fi
+  problem "the folder of the scheduling domain, $folder, $said" \
+    "run all containers of the domain as one user, or set scheduler.domain to none (XSCHED_SCHEDULER=LCL)"
+}
+
 check_settings() {
   [ "${XSCHED_POLICY:-HPF}" = HPF ] || problem \
     "XSCHED_POLICY is '$XSCHED_POLICY', which schedules no models" "set it to HPF, or remove it"
-  [ "${XSCHED_SCHEDULER:-LCL}" = LCL ] || problem \
-    "XSCHED_SCHEDULER is '$XSCHED_SCHEDULER', but only tritonserver itself can schedule its models" \
-    "set it to LCL, or remove it"
+  case ${XSCHED_SCHEDULER:-GLB} in
+    GLB) check_domain ;;
+    LCL) ;;
+    *) problem "XSCHED_SCHEDULER is '$XSCHED_SCHEDULER', which schedules no models" "set it to GLB or LCL, or remove it" ;;
+  esac
   case ${XSCHED_CONTROL:-ON} in
     [Oo][Ff][Ff] | 0) problem \
       "XSCHED_CONTROL is '$XSCHED_CONTROL', so nobody could ask whether Triton is scheduled" "set it to ON, or remove it" ;;
@@ -222,6 +245,8 @@ run_tritonserver() {
   # Without a driver, the core would only complain, in each process.
   if gpu_visible; then
     environment+=("LD_LIBRARY_PATH=$(library_path)" "XSCHED_POLICY=${XSCHED_POLICY:-HPF}")
+    # Models can run in processes of their own.
+    environment+=("XSCHED_SCHEDULER=${XSCHED_SCHEDULER:-GLB}")
     case $variant in
       hooked) environment+=("LD_PRELOAD=$(preload)" "XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}") ;;
       transparent) environment+=("XSCHED_AUTO_XQUEUE=${XSCHED_AUTO_XQUEUE:-ON}") ;;

@@ -147,6 +147,14 @@ export interface TritonServerArgs {
    */
   schedulerRequired?: pulumi.Input<boolean>;
   /**
+   * Scheduling domain: the containers of a host with the same one, and all processes in them, share
+   * one order of priorities on each GPU. They must run as the same user and trust each other. With
+   * `none`, each process schedules by itself.
+   * @default a domain of this deployment's own
+   * @example "shared"
+   */
+  schedulerDomain?: pulumi.Input<string>;
+  /**
    * Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. Without it
    * Triton runs as a process of the host's user, on the CPU, from a package that is installed in the
    * host's folder.

@@ -423,6 +423,14 @@ export interface SchedulerArgs {
    * @default true on a GPU host, false for the runtime `process`
    */
   required?: pulumi.Input<boolean>;
+  /**
+   * Scheduling domain: the containers of a host with the same one, and all processes in them, share
+   * one order of priorities on each GPU. They must run as the same user and trust each other. With
+   * `none`, each process schedules by itself.
+   * @default a domain of this deployment's own
+   * @example "shared"
+   */
+  domain?: pulumi.Input<string>;
 }
 
 /** Decides which other keys there are. */

@@ -376,8 +376,49 @@ describe("the image's scripts", function () {
           XSCHED_CONTROL: "off",
         });
         assert.match(output, /XSCHED_POLICY is 'CFS', which schedules no models\nfix: set it to HPF/);
-        assert.match(output, /XSCHED_SCHEDULER is 'APP', but only .*\nfix: set it to LCL/);
+        assert.match(
+          output,
+          /XSCHED_SCHEDULER is 'APP', which schedules no models\nfix: set it to GLB or LCL/,
+        );
         assert.match(output, /XSCHED_CONTROL is 'off', .*\nfix: set it to ON/);
+      });
+
+      it("with a scheduling domain that the core would refuse", async () => {
+        program("nvidia-smi", nvidiaSmi([T4]));
+        const domain = path.join(folder, "domain");
+        const says = async (what: string, given = domain): Promise<void> => {
+          assert.equal(
+            await refusal({ XSCHED_DOMAIN_DIR: given }),
+            unscheduled(
+              `the folder of the scheduling domain, ${given}, ${what}`,
+              "run all containers of the domain as one user, or set scheduler.domain to none (XSCHED_SCHEDULER=LCL)",
+            ),
+          );
+        };
+        const others = `is not a folder that only this container's user (uid ${process.getuid?.()}) can write to`;
+        await says("is not an absolute path", "domain");
+        await says("cannot be created", path.join(domain, "gpus"));
+        for (const mode of [0o720, 0o702]) {
+          fs.mkdirSync(domain);
+          fs.chmodSync(domain, mode);
+          await says(others);
+          fs.rmdirSync(domain);
+        }
+        fs.writeFileSync(domain, "");
+        await says(others);
+        fs.rmSync(domain);
+        fs.symlinkSync(folder, domain);
+        await says("is a symbolic link");
+        fs.rmSync(domain);
+        // One that is not there yet is made for this user alone; without a domain there is nothing to refuse.
+        const { called } = await serve([], { XSCHED_DOMAIN_DIR: domain });
+        assert.ok(called.includes("XSCHED_SCHEDULER=GLB"));
+        assert.equal(fs.statSync(domain).mode & 0o777, 0o700);
+        fs.rmSync(record);
+        fs.rmSync(state("server"));
+        fs.chmodSync(domain, 0o777);
+        const alone = await serve([], { XSCHED_DOMAIN_DIR: domain, XSCHED_SCHEDULER: "LCL" });
+        assert.ok(alone.called.includes("XSCHED_SCHEDULER=LCL"));
       });
 
       it("when CUDA would use another library", async () => {

@@ -11,6 +11,7 @@ const DEFAULTS = {
   memoryGiB: undefined,
   writablePaths: [],
   schedulerRequired: undefined,
+  schedulerDomain: undefined,
 };
 const IMAGE = `registry.example/triton@sha256:${"0".repeat(64)}`;
 
@@ -55,6 +56,12 @@ describe("renderStartOptions", () => {
     assert.equal(requirement(false, IMAGE), "never");
     assert.equal(requirement(undefined), "never");
     assert.equal(rendered({}).kind, "process");
+  });
+
+  it("names the scheduling domain of a container if it is to be another than its own", () => {
+    assert.equal(rendered({ schedulerDomain: "shared" }, IMAGE).schedulerDomain, "shared");
+    assert.ok(!("schedulerDomain" in rendered({}, IMAGE)));
+    assert.ok(!("schedulerDomain" in rendered({ schedulerDomain: "shared" })));
   });
 
   it("turns a log level into Triton's flags", () => {

@@ -103,6 +103,14 @@ elif command == "network":
         sys.exit("Error: No such network: " + words[-1])
     elif words[1] == "rm":
         os.unlink(network)
+elif command == "volume":
+    volume = folder + "/volume-" + words[-1]
+    if words[1] == "create":
+        open(volume, "x").close()
+    elif not os.path.exists(volume):
+        sys.exit("Error: No such volume: " + words[-1])
+    elif words[1] == "rm":
+        os.unlink(volume)
 elif command == "ps" and state():
     print(state()["Id"][:12])
 elif command == "wait":
@@ -207,6 +215,7 @@ def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> N
         "XSCHED_REQUIRED=OFF",
         "XSCHED_TRITON_DRAIN_SECONDS=0",
         "XSCHED_METRICS_FILE=/tmp/xsched-triton/metrics-%p",
+        "XSCHED_DOMAIN_DIR=/xsched-triton/domain/gpus",
     ]
     assert option(words, "--gpus") + option(words, "--ulimit") == []
     assert words[words.index(IMAGE) + 1 :] == [
@@ -249,7 +258,7 @@ def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
     assert option(words, "--security-opt") == ["no-new-privileges"]
     assert option(words, "--pids-limit") == ["32768"]
     assert "--read-only" in words[: words.index(IMAGE)]
-    volumes = [mount for mount in option(words, "--mount") if mount.startswith("type=volume")]
+    volumes = [mount for mount in option(words, "--mount") if mount.startswith("type=volume,target")]
     places = ("/home", "/opt/cache", "/root", "/run", "/tmp", "/var/tmp")
     assert volumes == [f"type=volume,target={place}" for place in places]
 
@@ -279,6 +288,49 @@ def test_docker_says_why_it_makes_no_network(docker: Docker) -> None:
     with pytest.raises(HostError, match="cannot make a network for the container: all predefined") as raised:
         docker.launch()
     assert "docker network prune" in raised.value.fix
+
+
+def domain_of(words: List[str]) -> List[str]:
+    """What a container is told and given of its scheduling domain."""
+    told = [each for each in option(words, "--env") if each.startswith(("XSCHED_DOMAIN", "XSCHED_SCHEDULER"))]
+    return told + [mount for mount in option(words, "--mount") if mount.startswith("type=volume,source")]
+
+
+def test_a_container_has_a_scheduling_domain_as_long_as_it_lives(docker: Docker) -> None:
+    name = f"xsched-triton-{docker.directory.identity}-domain"
+    volume = docker.machine.folder / f"volume-{name}"
+    assert domain_of(docker.launch()) == [
+        "XSCHED_DOMAIN_DIR=/xsched-triton/domain/gpus",
+        f"type=volume,source={name},target=/xsched-triton/domain",
+    ]
+    assert volume.exists()
+    docker.runtime.clear()
+    docker.calls()
+    docker.runtime.launch()
+    made = [words for words in docker.calls() if words[:2] == ["volume", "create"]]
+    memory = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=mode=1777,size=4m"]
+    assert made == [["volume", "create", "--driver", "local", *memory, name]]
+    # One that an interrupted deployment has left is used.
+    docker.launch()
+    docker.runtime.clear()
+    assert not volume.exists()
+
+
+def test_containers_with_one_name_share_a_domain(docker: Docker) -> None:
+    expected = "type=volume,source=xsched-triton-domain-shared,target=/xsched-triton/domain"
+    assert domain_of(docker.launch(schedulerDomain="shared"))[-1] == expected
+
+
+def test_a_container_without_a_domain_schedules_by_itself(docker: Docker) -> None:
+    assert domain_of(docker.launch(schedulerDomain="none")) == ["XSCHED_SCHEDULER=LCL"]
+    assert not any(words[0] == "volume" for words in docker.calls())
+
+
+def test_docker_says_why_it_makes_no_domain(docker: Docker) -> None:
+    docker.refuse("volume", 1, "no such driver")
+    with pytest.raises(HostError, match="the volume of the scheduling domain: no such driver") as raised:
+        docker.launch()
+    assert "scheduler.domain none" in raised.value.fix
 
 
 def test_leaves_a_container_time_to_drain(docker: Docker) -> None:

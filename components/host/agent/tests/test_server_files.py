@@ -66,6 +66,7 @@ BODY: Dict[str, Any] = {
         ({"kind": []}, r"kind is '\[\]'"),
         ({"arguments": "--x"}, "arguments is '--x'"),
         ({"arguments": [5]}, r"arguments is '\[5\]'"),
+        ({"schedulerDomain": True}, "schedulerDomain is 'True'"),
         ({"schedulerRequired": "perhaps"}, "schedulerRequired is 'perhaps'"),
         ({"colour": "red"}, "unknown server setting 'colour'"),
     ],

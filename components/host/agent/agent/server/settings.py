@@ -45,6 +45,9 @@ class Settings(NamedTuple):
     load_timeout_seconds: int
     #: When models must not run unscheduled: "always", "onGpu" or "never".
     scheduler_required: str
+    #: The scheduling domain of a container: "" for its own, "none" for none, otherwise the name of one that others on
+    #: this host have, too.
+    scheduler_domain: str
     #: How much memory a container may use; 0: all of the machine.
     memory_megabytes: int
     #: Folders in a container that models write to, besides the usual ones.
@@ -128,7 +131,7 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
             raise HostError(f"the server setting {name} is '{value}'", "use a whole number")
     if not values.get("address"):
         raise HostError("the server setting 'address' is missing", "pass address")
-    for name in ("kind", "runtime", "image", "address"):
+    for name in ("kind", "runtime", "image", "address", "schedulerDomain"):
         if not isinstance(values.get(name, ""), str):
             raise HostError(f"the server setting {name} is '{values[name]}'", "use a text")
     for name in ("arguments", "writablePaths"):
@@ -152,6 +155,7 @@ def parse_settings(body: Dict[str, Any]) -> Settings:
             "runtime": "",
             "image": "",
             "scheduler_required": "onGpu",
+            "scheduler_domain": "",
             "arguments": [],
             "writable_paths": [],
             **{known[name]: value for name, value in values.items()},
