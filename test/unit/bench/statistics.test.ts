@@ -52,6 +52,21 @@ describe("a percentile", () => {
   });
 });
 
+describe("random numbers", () => {
+  it("are independent of a small seed from the first one on", () => {
+    const [seeds, places] = [500, 20];
+    const means = new Float64Array(places);
+    for (let seed = 0; seed < seeds; seed++) {
+      const next = random(seed);
+      for (let place = 0; place < places; place++) means[place]! += next() / seeds;
+    }
+    // The first one was close to 1, and so a Poisson schedule began with a gap of up to 22 periods.
+    for (const [place, average] of means.entries()) {
+      assert.ok(Math.abs(average - 0.5) < 0.15, `number ${place} has a mean of ${average}`);
+    }
+  });
+});
+
 describe("the bootstrap", () => {
   const draw = (seed: number, count: number, spread: number): Float64Array => {
     const next = random(seed);
