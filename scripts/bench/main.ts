@@ -7,10 +7,10 @@ import { UserError } from "../triton/userError";
 import { Scheduler } from "../triton/scheduler";
 import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
 import { isRunning } from "./arms/journal";
-import { phasesOf } from "./arms/arms";
+import { phasesOf, type Role } from "./arms/arms";
 import { LoadThread } from "./load/loadThread";
-import { schedule } from "./load/schedule";
-import { type Measurement, Measuring, phaseMs, type Plan } from "./measure";
+import { schedule, scheduleFor } from "./load/schedule";
+import { contendersOf, type Measurement, Measuring, phaseMs, type Plan } from "./measure";
 import { type BenchOptions, parseOptions, USAGE } from "./options";
 import { conclude } from "./report/conclude";
 import { progress } from "./report/progress";
@@ -78,7 +78,7 @@ async function load(
   try {
     const way = await wayTo(server, deployed, options);
     closing.push(() => way.close());
-    const thread = await LoadThread.start(await way.target(options.high));
+    const thread = await LoadThread.start(await way.target(options.high, options.batch));
     closing.push(() => thread.close());
     const { signal } = new AbortController();
     const numbers = random(options.seed);
@@ -135,16 +135,18 @@ async function measure(
   const measurements: Measurement[] = [];
   const closing: (() => Promise<void>)[] = [];
   try {
-    await Promise.all([options.high, options.low].map((model) => api.requireReady(model)));
+    const contenders = contendersOf(plan);
+    await Promise.all(contenders.map(({ model }) => api.requireReady(model)));
     const way = await wayTo(server, deployed, options);
     closing.push(() => way.close());
-    const start = async (model: string): Promise<LoadThread> => {
-      const thread = await LoadThread.start(await way.target(model));
+    const batch = new Map(options.lows.map((low) => [low.model, low.batch]));
+    const loads = new Map<string, LoadThread>();
+    for (const { model } of contenders) {
+      const thread = await LoadThread.start(await way.target(model, batch.get(model) ?? options.batch));
       closing.push(() => thread.close());
-      return thread;
-    };
-    const loads = { high: await start(options.high), low: await start(options.low) };
-    const arms = await ArmSwitch.begin(server, options);
+      loads.set(model, thread);
+    }
+    const arms = await ArmSwitch.begin(server, contenders);
     closing.push(() => restoreModels(arms));
     // What can fail fails before a run that takes long, not after it.
     const run: RunDescription = {
@@ -155,8 +157,10 @@ async function measure(
       protocol: options.protocol,
       arrivals: options.arrivals,
       rate: options.rate,
+      middleRate: options.middleRate,
+      batch: Object.fromEntries(contenders.map(({ model }) => [model, batch.get(model) ?? options.batch])),
       seed: options.seed,
-      priorities: ownPriorities(arms, options),
+      priorities: ownPriorities(arms, plan),
       scheduler: schedulerState(server, deployed),
       client: `${os.cpus()[0]?.model.trim() ?? "unknown"}, ${os.cpus().length} processors, Node.js ${process.version}`,
     };
@@ -171,7 +175,7 @@ async function measure(
     let done = 0;
     const observer = {
       phase: (...words: Parameters<typeof shown.phase>): void => {
-        const [round, phase] = words;
+        const [round, { phase }] = words;
         shown.begin(done / total, phaseMs(plan, phase, round) / total);
         shown.phase(...words);
       },
@@ -242,42 +246,66 @@ async function restoreModels(arms: ArmSwitch): Promise<void> {
 }
 
 function planOf(options: BenchOptions): Plan {
-  const { high, low, arms, rounds, samples, rate, arrivals, seed, warmUpMs, lowConcurrency } = options;
+  const { high, middle, lows, arms, rounds, samples, rate, middleRate, arrivals, seed, warmUpMs } = options;
+  const schedules = Array.from({ length: rounds }, (_, round) =>
+    // If the samples do not divide evenly, the first rounds get one more each.
+    schedule(arrivals, Math.floor((samples + rounds - 1 - round) / rounds), rate, random(seed + round)),
+  );
+  const periodMs = 1000 / rate;
   return {
-    high,
-    low,
+    high: { model: high, periodMs, schedules },
+    ...(middle !== undefined && {
+      middle: {
+        model: middle,
+        periodMs: 1000 / middleRate,
+        // At random, whatever the high model's are: otherwise the two could keep step, and each request of the middle
+        // model would meet the high one at the same point. No seed of the high model's is used again.
+        schedules: schedules.map((ofHigh, round) =>
+          scheduleFor((ofHigh.at(-1) ?? 0) + periodMs, middleRate, random(seed + rounds + round)),
+        ),
+      },
+    }),
+    lows,
     arms,
     rounds,
-    periodMs: 1000 / rate,
     warmUpMs,
-    lowConcurrency,
-    schedules: Array.from({ length: rounds }, (_, round) =>
-      // If the samples do not divide evenly, the first rounds get one more each.
-      schedule(arrivals, Math.floor((samples + rounds - 1 - round) / rounds), rate, random(seed + round)),
-    ),
   };
 }
 
 function wholeMs(plan: Plan): number {
   let sum = 0;
   for (let round = 0; round < plan.rounds; round++) {
-    for (const phase of phasesOf(round, plan.arms)) sum += phaseMs(plan, phase, round);
+    for (const { phase } of phasesOf(round, plan)) sum += phaseMs(plan, phase, round);
   }
   return sum;
 }
 
-/** The priorities of the arm "xsched". */
-function ownPriorities(
-  arms: ArmSwitch,
-  { high, low, arms: chosen }: BenchOptions,
-): RunDescription["priorities"] {
-  const priorities = { high: arms.priorityOf("high").xsched ?? 0, low: arms.priorityOf("low").xsched ?? 0 };
-  if (priorities.high > priorities.low || !chosen.includes("xsched")) return priorities;
-  throw new UserError(
-    `the priority of "${high}" is ${priorities.high}, which is not above that of "${low}", ${priorities.low}`,
-    "swap --high and --low, or change their priorities in the stack's config",
-  );
+/** The priorities of the arm "xsched", by model. */
+function ownPriorities(arms: ArmSwitch, plan: Plan): RunDescription["priorities"] {
+  const ranked = contendersOf(plan).map((contender) => ({
+    ...contender,
+    priority: arms.priorityOf(contender.model).xsched ?? 0,
+  }));
+  if (plan.arms.includes("xsched")) {
+    for (const one of ranked) {
+      const above = ranked.find(
+        ({ role, priority }) => ABOVE[one.role].includes(role) && priority <= one.priority,
+      );
+      if (above === undefined) continue;
+      throw new UserError(
+        `the priority of "${above.model}" is ${above.priority}, which is not above that of "${one.model}", ${one.priority}`,
+        `swap --${above.role} and --${one.role}, or change their priorities in the stack's config`,
+      );
+    }
+  }
+  return Object.fromEntries(ranked.map(({ model, priority }) => [model, priority]));
 }
+
+const ABOVE: Readonly<Record<Role, readonly Role[]>> = {
+  high: [],
+  middle: ["high"],
+  low: ["high", "middle"],
+};
 
 function schedulerState(
   { scheduler, stack }: Server,

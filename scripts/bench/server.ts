@@ -37,7 +37,8 @@ export function serverAt(
 
 /** How requests reach a server. */
 export interface Way {
-  target(model: string): Promise<Target>;
+  /** @param batch rows per request, for models that batch */
+  target(model: string, batch: number): Promise<Target>;
   close(): Promise<void>;
 }
 
@@ -45,7 +46,7 @@ export interface Way {
 export async function wayTo(
   { api, stack }: Server,
   deployed: DeployedServer | undefined,
-  { url, grpc, protocol, batch, extent, timeoutMs }: BenchOptions,
+  { url, grpc, protocol, extent, timeoutMs }: BenchOptions,
 ): Promise<Way> {
   let addresses = { http: url ?? api.place, grpc: grpc ?? deployed?.endpoints.grpc ?? "" };
   let close = (): Promise<void> => Promise.resolve();
@@ -54,7 +55,7 @@ export async function wayTo(
     addresses = { http: `http://${tunnel.addresses[0] ?? ""}`, grpc: tunnel.addresses[1] ?? "" };
     close = () => tunnel.close();
   }
-  const inputs = async (model: string): Promise<Target["inputs"]> => {
+  const inputs = async (model: string, batch: number): Promise<Target["inputs"]> => {
     const batches = ((await api.config(model)).max_batch_size ?? 0) > 0;
     return (await api.inputs(model)).map((input) =>
       ones(
@@ -64,11 +65,11 @@ export async function wayTo(
     );
   };
   return {
-    target: async (model) => ({
+    target: async (model, batch) => ({
       protocol,
       address: addresses[protocol],
       model,
-      inputs: await inputs(model),
+      inputs: await inputs(model, batch),
       timeoutMs,
     }),
     close,

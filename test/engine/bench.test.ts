@@ -14,7 +14,13 @@ interface ResultsFile {
   readonly plan: { readonly samples: number };
   readonly run: { readonly version: string; readonly scheduler: { readonly active: boolean } };
   readonly summary: {
-    readonly lowAlone: { readonly value: number };
+    readonly lowAlone: Readonly<Record<string, { readonly value: number }>>;
+    readonly server: readonly {
+      readonly phase: string;
+      readonly model: string;
+      readonly requests: number;
+      readonly computeMs: { readonly value: number };
+    }[];
     readonly arms: readonly {
       readonly arm: string;
       readonly samples: number;
@@ -22,7 +28,7 @@ interface ResultsFile {
       readonly latencyMs: Readonly<
         Record<"p50" | "p90" | "p99", { value: number; low: number; high: number }>
       >;
-      readonly low?: { readonly perSecond: { readonly value: number } };
+      readonly lows: readonly { readonly perSecond: { readonly value: number } }[];
     }[];
   };
   readonly measurements: readonly {
@@ -43,7 +49,7 @@ describe("the benchmark on the local stack", () => {
 
   const configs = async (): Promise<Record<string, unknown>> => {
     const found: Record<string, unknown> = {};
-    for (const model of [HIGH, LOW]) {
+    for (const model of [HIGH, "bert-norm", LOW]) {
       found[model] = JSON.parse((await triton.request("GET", `/v2/models/${model}/config`)).body);
     }
     return found;
@@ -156,15 +162,26 @@ describe("the benchmark on the local stack", () => {
       );
       schedules.set(round, high.intendedMs);
     }
-    for (const { arm, samples, failed, latencyMs, low } of results.summary.arms) {
+    for (const { arm, samples, failed, latencyMs, lows } of results.summary.arms) {
       assert.deepEqual([samples, failed], [SAMPLES, 0], arm);
       const { p50, p90, p99 } = latencyMs;
       assert.ok(0 < p50.value && p50.value <= p90.value && p90.value <= p99.value && p99.value < 10_000, arm);
       for (const { value, low: least, high: most } of [p50, p90, p99])
         assert.ok(least <= value && value <= most);
-      if (arm !== "standalone") assert.ok((low?.perSecond.value ?? 0) > 0.1, arm);
+      if (arm !== "standalone") assert.ok((lows[0]?.perSecond.value ?? 0) > 0.1, arm);
     }
-    assert.ok(results.summary.lowAlone.value > 0.1);
+    assert.ok((results.summary.lowAlone[LOW]?.value ?? 0) > 0.1);
+    const high = results.summary.server.filter(({ model }) => model === HIGH);
+    assert.deepEqual(
+      high.map(({ phase }) => phase),
+      [...ARMS],
+    );
+    for (const { phase, requests, computeMs } of high) {
+      // Triton counts a request only after it has answered it.
+      assert.ok(Math.abs(requests - SAMPLES) <= 2, `${phase}: Triton counted ${requests} requests`);
+      const { p99 } = results.summary.arms.find(({ arm }) => arm === phase)!.latencyMs;
+      assert.ok(computeMs.value > 0.01 && computeMs.value < p99.value, `${phase}: ${computeMs.value} ms`);
+    }
 
     const rows = read("samples.csv").trimEnd().split("\n").slice(1);
     assert.equal(rows.length, ARMS.length * SAMPLES);
@@ -183,6 +200,29 @@ describe("the benchmark on the local stack", () => {
     const alone = results.summary.arms[0]!.latencyMs.p50.value;
     // The machine may be busier during one of the two.
     assert.ok(alone < byHand * 10 + 20 && byHand < alone * 10 + 20, `P50 ${alone} ms, by hand ${byHand} ms`);
+  });
+
+  it("measures three models at three priorities, all loaded at once", async () => {
+    const words = [
+      "--middle",
+      "bert-norm",
+      "--samples",
+      "8",
+      "--rounds",
+      "1",
+      "--rate",
+      "4",
+      "--warm-up",
+      "0.2",
+    ];
+    const models = ["--high", HIGH, "--low", LOW];
+    const { code, output } = await workspace.npm("bench", "--", ...models, ...words, "--out", "three");
+    requireSuccess({ code, output });
+    assert.deepEqual(await configs(), deployed);
+    assert.match(output, /^bert-norm, middle +samples .* over behind high /m);
+    for (const phase of ["middle alone", "middle behind high", "triton", "xsched"]) {
+      assert.match(output, new RegExp(`^${phase} +\\d+ +\\d`, "m"));
+    }
   });
 
   it("measures over gRPC by address, without a stack", async () => {

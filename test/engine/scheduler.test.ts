@@ -163,7 +163,10 @@ describe("a running scheduler", () => {
       await rest(1000);
       return modelCounters(scheduler.queues(), "batch").since(before).blocked;
     };
-    const arms = await ArmSwitch.begin(target, { high: "chat", low: "batch" });
+    const arms = await ArmSwitch.begin(target, [
+      { model: "chat", role: "high" },
+      { model: "batch", role: "low" },
+    ]);
     await arms.use("cuda");
     assert.deepEqual([priorityOf("chat"), priorityOf("batch")], [255, 255]);
     await rest(200);

@@ -8,10 +8,8 @@ import {
 } from "../../triton/modelConfig";
 import { modelOf, type Queue, type Scheduler } from "../../triton/scheduler";
 import { type TritonApi } from "../../triton/tritonApi";
-import { configFor, type Role, type Setting, UNSCHEDULED } from "./arms";
+import { configFor, type Contender, type Setting, UNSCHEDULED } from "./arms";
 import { isRunning, type Journal, type JournalEntry } from "./journal";
-
-const ROLES: readonly Role[] = ["high", "low"];
 
 /** The server whose arms are switched. */
 export interface Server {
@@ -24,7 +22,7 @@ export interface Server {
 }
 
 /**
- * Switches two models of a server between settings by loading them with other configurations. The stack's own files stay
+ * Switches some models of a server between settings by loading them with other configurations. The stack's own files stay
  * as they are. What has to be restored is in the journal before anything changes.
  */
 export class ArmSwitch {
@@ -34,12 +32,12 @@ export class ArmSwitch {
 
   private constructor(
     private readonly server: Server,
-    private readonly models: Readonly<Record<Role, string>>,
+    private readonly contenders: readonly Contender[],
     private readonly entry: Omit<JournalEntry, "owner">,
   ) {}
 
-  /** @throws UserError if another benchmark runs, a model is missing, or the models are in the wrong order */
-  public static async begin(server: Server, models: Readonly<Record<Role, string>>): Promise<ArmSwitch> {
+  /** @throws UserError if another benchmark runs or a model is missing */
+  public static async begin(server: Server, contenders: readonly Contender[]): Promise<ArmSwitch> {
     const { api, scheduler, stack, journal } = server;
     const left = journal.read();
     if (left !== undefined && isRunning(left)) {
@@ -48,9 +46,9 @@ export class ArmSwitch {
         "run this again when it has ended",
       );
     }
-    for (const role of ROLES) await api.requireReady(models[role]);
+    for (const { model } of contenders) await api.requireReady(model);
     const configs: Record<string, ModelConfig> = {};
-    for (const role of ROLES) configs[models[role]] = await api.config(models[role]);
+    for (const { model } of contenders) configs[model] = await api.config(model);
     const entry = {
       place: api.place,
       stack,
@@ -58,21 +56,21 @@ export class ArmSwitch {
       queues: scheduler ? queuePriorities(scheduler.queues()) : {},
     };
     journal.write(entry);
-    return new ArmSwitch(server, models, entry);
+    return new ArmSwitch(server, contenders, entry);
   }
 
   /** The priorities of a model in the stack's configuration. */
-  public priorityOf(role: Role): ConfiguredPriority {
-    return configuredPriority(this.before(role));
+  public priorityOf(model: string): ConfiguredPriority {
+    return configuredPriority(this.before(model));
   }
 
-  /** Resolves once both models serve in the setting. */
+  /** Resolves once all models serve in the setting. */
   public async use(setting: Setting): Promise<void> {
     if (setting !== this.current) {
-      for (const role of ROLES) {
-        const config = configFor(setting, role, this.before(role));
-        if (config === undefined) await restoreModel(this.server.api, this.models[role], this.before(role));
-        else await this.server.api.reload(this.models[role], config);
+      for (const { model, role } of this.contenders) {
+        const config = configFor(setting, role, this.before(model));
+        if (config === undefined) await restoreModel(this.server.api, model, this.before(model));
+        else await this.server.api.reload(model, config);
       }
       this.current = setting;
       if (setting === "own" && this.server.scheduler) restoreQueues(this.server.scheduler, this.entry.queues);
@@ -89,19 +87,20 @@ export class ArmSwitch {
     const { scheduler } = this.server;
     if (scheduler === undefined || this.current === "own") return;
     for (const queue of scheduler.queues()) {
-      const ours = modelOf(queue) === "" || Object.values(this.models).includes(modelOf(queue));
+      const of = modelOf(queue);
+      const ours = of === "" || this.contenders.some(({ model }) => model === of);
       if (ours && queue.priority !== UNSCHEDULED) scheduler.setPriority(String(queue.id), UNSCHEDULED);
     }
   }
 
   /** @throws UserError if somebody else has loaded one of the models since */
   public async check(): Promise<void> {
-    for (const role of ROLES) {
-      const wanted = configFor(this.current, role, this.before(role)) ?? this.before(role);
-      if (!sameConfig(await this.server.api.config(this.models[role]), wanted)) {
+    for (const { model, role } of this.contenders) {
+      const wanted = configFor(this.current, role, this.before(model)) ?? this.before(model);
+      if (!sameConfig(await this.server.api.config(model), wanted)) {
         this.deployedMeanwhile = true;
         throw new UserError(
-          `the model "${this.models[role]}" is no longer the one that the benchmark loaded; was it deployed, or the server restarted, meanwhile?`,
+          `the model "${model}" is no longer the one that the benchmark loaded; was it deployed, or the server restarted, meanwhile?`,
           "run the benchmark again, and wait for its end before npm run up",
         );
       }
@@ -113,9 +112,9 @@ export class ArmSwitch {
     return restore(this.server, this.entry, this.deployedMeanwhile);
   }
 
-  private before(role: Role): ModelConfig {
-    const config = this.entry.configs[this.models[role]];
-    if (config === undefined) throw new Error(`no configuration of ${this.models[role]} was read`);
+  private before(model: string): ModelConfig {
+    const config = this.entry.configs[model];
+    if (config === undefined) throw new Error(`no configuration of ${model} was read`);
     return config;
   }
 }

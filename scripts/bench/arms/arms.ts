@@ -5,15 +5,17 @@ import { type ModelConfig, withPriorities } from "../../triton/modelConfig";
 export const ARMS = ["standalone", "triton", "triton+priority", "xsched"] as const;
 export type Arm = (typeof ARMS)[number];
 
-/** The phases of each round: the arms, and the low model alone, as the base of its throughput. */
-export const PHASES = ["low alone", ...ARMS] as const;
+/** What a round measures: the arms, and what the low models and the middle one are compared with. */
+export const PHASES = ["low alone", "middle alone", "middle behind high", ...ARMS] as const;
 export type Phase = (typeof PHASES)[number];
 
-/** How the two models are prioritised. */
+/** How the models are prioritised. */
 export type Setting = "none" | "cuda" | "own";
 
 export const SETTING: Readonly<Record<Phase, Setting>> = {
   "low alone": "none",
+  "middle alone": "none",
+  "middle behind high": "own",
   standalone: "none",
   triton: "none",
   "triton+priority": "cuda",
@@ -22,21 +24,35 @@ export const SETTING: Readonly<Record<Phase, Setting>> = {
 
 /** The meaning of each phase, for the reports. */
 export const MEANING: Readonly<Record<Phase, string>> = {
-  "low alone": "the low model alone, back to back",
+  "low alone": "one low model alone, back to back",
+  "middle alone": "the middle model alone",
+  "middle behind high": "the high and the middle model at the stack's own priorities, no low model",
   standalone: "the high model alone",
-  triton: "both models, no priorities",
-  "triton+priority": "both models, CUDA stream priorities only",
-  xsched: "both models at the stack's own priorities",
+  triton: "all models, no priorities",
+  "triton+priority": "all models, CUDA stream priorities only",
+  xsched: "all models at the stack's own priorities",
 };
 
 /**
- * Where nothing should be scheduled, both models get the highest priority. Then neither waits for the other, and the core
- * does not bound what they have in flight. It does that with every queue below the highest one, even while the highest
- * one is idle (native/xsched/src/preempt/policy_hpf.cc).
+ * Where nothing should be scheduled, all models get the highest priority. Then none waits for another, and the core does
+ * not bound what they have in flight. It does that with every queue below the highest one, even while the highest one is
+ * idle (native/xsched/src/preempt/policy_hpf.cc).
  */
 export const UNSCHEDULED = HIGHEST_PRIORITY;
 
-export type Role = "high" | "low";
+export type Role = "high" | "middle" | "low";
+
+/** A model of the comparison. */
+export interface Contender {
+  readonly model: string;
+  readonly role: Role;
+}
+
+const CUDA: Readonly<Record<Role, string>> = {
+  high: "PRIORITY_MAX",
+  middle: "PRIORITY_DEFAULT",
+  low: "PRIORITY_MIN",
+};
 
 /**
  * A model's configuration in a setting; undefined for the stack's own.
@@ -48,18 +64,54 @@ export function configFor(setting: Setting, role: Role, own: ModelConfig): Model
     case "none":
       return withPriorities(own, "PRIORITY_DEFAULT", UNSCHEDULED);
     case "cuda":
-      return withPriorities(own, role === "high" ? "PRIORITY_MAX" : "PRIORITY_MIN", UNSCHEDULED);
+      return withPriorities(own, CUDA[role], UNSCHEDULED);
     case "own":
       return undefined;
   }
 }
 
+/** A phase, with the models that are sent requests in it. */
+export interface PhaseRun {
+  readonly phase: Phase;
+  readonly high: boolean;
+  readonly middle: boolean;
+  readonly lows: readonly string[];
+}
+
+/** What is compared. */
+export interface Comparison {
+  readonly arms: readonly Arm[];
+  readonly middle?: unknown;
+  readonly lows: readonly { readonly model: string }[];
+}
+
 /**
- * The phases of a round that measures these arms. Each round starts with a different one, so that drift over time (clocks,
- * temperature) affects every arm alike.
+ * The phases of a round. Each round starts with a different one, so that drift over time (clocks, temperature) affects
+ * every arm alike.
  */
-export function phasesOf(round: number, arms: readonly Arm[] = ARMS): Phase[] {
-  const withLow = arms.some((arm) => arm !== "standalone");
-  const phases: Phase[] = PHASES.filter((phase) => (phase === "low alone" ? withLow : arms.includes(phase)));
-  return phases.map((_, index) => phases[(index + round) % phases.length] ?? "standalone");
+export function phasesOf(round: number, comparison: Comparison): PhaseRun[] {
+  const runs = PHASES.flatMap((phase) => runsOf(phase, comparison));
+  return runs.map((_, index) => runs[(index + round) % runs.length]).filter((run) => run !== undefined);
+}
+
+/** A phase's runs: none if nothing is compared with it, one for each low model if they are measured alone. */
+function runsOf(phase: Phase, { arms, middle, lows }: Comparison): PhaseRun[] {
+  const withMiddle = middle !== undefined;
+  const contended = arms.some((arm) => arm !== "standalone");
+  switch (phase) {
+    case "low alone":
+      return contended ? lows.map(({ model }) => ({ phase, high: false, middle: false, lows: [model] })) : [];
+    case "middle alone":
+      return withMiddle && contended ? [{ phase, high: false, middle: true, lows: [] }] : [];
+    case "middle behind high":
+      return withMiddle && arms.includes("xsched") ? [{ phase, high: true, middle: true, lows: [] }] : [];
+    case "standalone":
+      return arms.includes(phase) ? [{ phase, high: true, middle: false, lows: [] }] : [];
+    case "triton":
+    case "triton+priority":
+    case "xsched":
+      return arms.includes(phase)
+        ? [{ phase, high: true, middle: withMiddle, lows: lows.map(({ model }) => model) }]
+        : [];
+  }
 }

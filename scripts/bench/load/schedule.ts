@@ -20,3 +20,11 @@ export function schedule(arrivals: Arrivals, count: number, rate: number, random
   }
   return times;
 }
+
+/** Independent arrivals, `rate` per second on average, for `ms` milliseconds; at least one. */
+export function scheduleFor(ms: number, rate: number, random: Random): Float64Array {
+  const times: number[] = [];
+  const next = (): number => (times.at(-1) ?? 0) + (-Math.log(1 - random()) * 1000) / rate;
+  for (let time = next(); time < ms; time = next()) times.push(time);
+  return Float64Array.from(times.length > 0 ? times : [ms * random()]);
+}

@@ -1,7 +1,8 @@
 import * as echarts from "echarts";
 
-import { type Arm, MEANING } from "../arms/arms";
-import { latencies } from "../measure";
+import { type Arm, MEANING, type Phase, PHASES } from "../arms/arms";
+import { contendersOf, latencies } from "../measure";
+import { type Estimate } from "../statistics/bootstrap";
 import { sorted } from "../statistics/percentile";
 import { type Results } from "./results";
 import { linearTicks, logTicks } from "./ticks";
@@ -18,34 +19,68 @@ const POINTS = 600;
 /** Above this ratio of the longest to the shortest latency, the axis is logarithmic. */
 const LOG_FROM = 8;
 
+interface Line {
+  readonly color: string;
+  readonly width: number;
+  readonly type: "solid" | number[];
+}
+
 /**
  * Lines that can be told apart without colour, by dashes, width and darkness. The lowest line comes first, so that the
- * thin line of "standalone" stays visible on top of the thick one of "xsched".
+ * thin line of the model alone stays visible on top of the thick one of "xsched".
  */
-const LINES: Readonly<Record<Arm, { color: string; width: number; type: "solid" | number[] }>> = {
-  xsched: { color: "#56a5d8", width: 5, type: "solid" },
-  triton: { color: "#b2182b", width: 2.5, type: [2, 4] },
-  "triton+priority": { color: "#7f3b08", width: 2.5, type: [12, 4, 3, 4] },
-  standalone: { color: "#000000", width: 1.6, type: "solid" },
+const CONTENDED: readonly (readonly [Phase, Line])[] = [
+  ["xsched", { color: "#56a5d8", width: 5, type: "solid" }],
+  ["triton", { color: "#b2182b", width: 2.5, type: [2, 4] }],
+  ["triton+priority", { color: "#7f3b08", width: 2.5, type: [12, 4, 3, 4] }],
+];
+const ALONE: Line = { color: "#000000", width: 1.6, type: "solid" };
+const LINES: Readonly<Record<"high" | "middle", ReadonlyMap<Phase, Line>>> = {
+  high: new Map([...CONTENDED, ["standalone", ALONE]]),
+  middle: new Map([
+    ...CONTENDED,
+    ["middle behind high", { color: "#1b5e20", width: 2.5, type: [7, 5] }],
+    ["middle alone", ALONE],
+  ]),
 };
 
 /** The share of the high model's requests answered within a time, one line per arm, as SVG. */
 export function latencyChart(results: Results): string {
-  const { plan, run, measurements } = results;
-  const samples = Object.fromEntries(
-    plan.arms.map((arm) => [arm, merged(latencies(measurements, arm))]),
-  ) as Record<Arm, Float64Array>;
-  const all = sorted(merged(Object.values(samples)));
+  const { model } = results.plan.high;
+  return drawLatency(results, "high", model, results.run.rate, results.run.arrivals);
+}
+
+/** The same of the middle model; undefined without one. */
+export function middleLatencyChart(results: Results): string | undefined {
+  const model = results.plan.middle?.model;
+  if (model === undefined || results.summary.middle.length === 0) return undefined;
+  return drawLatency(results, "middle", model, results.run.middleRate, "poisson");
+}
+
+function drawLatency(
+  results: Results,
+  role: "high" | "middle",
+  model: string,
+  rate: number,
+  arrivals: string,
+): string {
+  const { plan, measurements } = results;
+  const found = [...LINES[role]].flatMap(([phase, line]) => {
+    const samples = latencies(measurements, phase, role);
+    return samples.length > 0 ? [{ phase, line, samples: merged(samples) }] : [];
+  });
+  const all = merged(found.map(({ samples }) => samples));
   const least = all[0] ?? 1;
   const most = all.at(-1) ?? 1;
   const logarithmic = most / least > LOG_FROM;
   const ticks = logarithmic ? logTicks(least, most) : linearTicks(least, most);
-  const perArm = Math.max(...plan.arms.map((arm) => samples[arm].length));
+  const perArm = Math.max(...found.map(({ samples }) => samples.length));
+  const others = contendersOf(plan).map((contender) => contender.model);
   return render({
     title: titled(
-      `Latency of ${plan.high} next to ${plan.low}`,
-      `${plan.high}: ${count(run.rate)} requests/s, ${run.arrivals} arrivals, ${count(perArm)} per arm, from the due time.`,
-      `${plan.low}: back to back.`,
+      `Latency of ${model} next to ${listed(others.filter((other) => other !== model))}`,
+      `${model}: ${count(rate)} requests/s, ${arrivals} arrivals, ${count(perArm)} per arm, from the due time.`,
+      `${listed(plan.lows.map((low) => low.model))}: back to back.`,
       remark(results),
     ),
     legend: {
@@ -55,7 +90,7 @@ export function latencyChart(results: Results): string {
       lineStyle: { width: "inherit" },
       itemStyle: { opacity: 0 },
       textStyle: { color: INK, fontSize: 14, fontFamily: FONT },
-      data: [...plan.arms],
+      data: PHASES.filter((phase) => found.some((of) => of.phase === phase)),
     },
     grid: { left: 78, right: 34, top: 116, bottom: 100 },
     xAxis: {
@@ -78,36 +113,56 @@ export function latencyChart(results: Results): string {
       axisLabel: LABEL,
       splitLine: { lineStyle: { color: GRID } },
     },
-    series: (Object.keys(LINES) as Arm[])
-      .filter((arm) => plan.arms.includes(arm))
-      .map((arm) => ({
-        type: "line" as const,
-        name: arm,
-        step: "end" as const,
-        symbol: "none",
-        lineStyle: LINES[arm],
-        itemStyle: { color: LINES[arm].color },
-        data: distribution(samples[arm]),
-      })),
+    series: found.map(({ phase, line, samples }) => ({
+      type: "line" as const,
+      name: phase,
+      step: "end" as const,
+      symbol: "none",
+      lineStyle: line,
+      itemStyle: { color: line.color },
+      data: distribution(samples),
+    })),
   });
 }
 
+/** Fills of the low models, from the bottom. */
+const FILLS = ["#a9c6dc", "#e3d3a4", "#c9b3d6", "#b5d6b2"];
+
 /**
- * The low model's throughput alone and in each arm, with intervals, as SVG; undefined if no arm loads the low model.
+ * The low models' throughput in each arm, with intervals, as SVG: of one, also alone; of several, each as a share of its
+ * own alone, because their requests differ. Undefined if no arm loads a low model.
  */
 export function throughputChart(results: Results): string | undefined {
   const { plan, summary } = results;
-  if (!summary.arms.some(({ low }) => low)) return undefined;
-  const bars = [
-    { name: "low alone", estimate: summary.lowAlone },
-    ...summary.arms.flatMap(({ arm, low }) => (low ? [{ name: arm, estimate: low.perSecond }] : [])),
-  ];
-  const top = Math.max(...bars.map(({ estimate }) => Math.max(estimate.value, estimate.high || 0)), 1e-3);
+  const arms = summary.arms.filter(({ lows }) => lows.length > 0);
+  if (arms.length === 0) return undefined;
+  const [first] = plan.lows;
+  const single = plan.lows.length === 1 && first !== undefined;
+  const names = listed(plan.lows.map(({ model }) => model));
+  const bars: Bar[] = single
+    ? [
+        { name: `${first.model} alone`, ...singleBar(summary.lowAlone[first.model], 1) },
+        ...arms.map(({ arm, lows: [low] }) => ({
+          name: `${arm}\n${barNote(arm)}`,
+          ...singleBar(low?.perSecond, low?.ofAlone.value ?? NaN),
+        })),
+      ]
+    : arms.map(({ arm, lows, lowTotal }) => ({
+        name: `${arm}\n${barNote(arm)}`,
+        parts: lows.map(({ model, perSecond, ofAlone }) => ({
+          value: 100 * ofAlone.value,
+          label: `${model}: ${share(perSecond.value, ofAlone.value)}`,
+        })),
+        whole: scaled(lowTotal?.ofAlone, 100),
+      }));
+  const top = Math.max(...bars.map(({ whole }) => Math.max(whole.value || 0, whole.high || 0)), 1e-3);
   const ticks = linearTicks(0, top * 1.12, 6);
+  const inFlight = plan.lows.map(({ concurrency }) => concurrency).join(" and ");
+  const above = listed([plan.high, ...(plan.middle ? [plan.middle] : [])].map(({ model }) => model));
   return render({
     title: titled(
-      `Throughput of ${plan.low} next to ${plan.high}`,
-      `${plan.low}: back to back, ${plan.lowConcurrency} in flight. ${plan.high}: ${count(results.run.rate)} requests/s. ${plan.rounds > 1 ? "Whiskers: 95 % confidence." : "One round, no interval."}`,
+      `Throughput of ${names} next to ${above}`,
+      `${names}: back to back, ${inFlight} in flight. ${plan.high.model}: ${count(results.run.rate)} requests/s. ${plan.rounds > 1 ? "Whiskers: 95 % confidence." : "One round, no interval."}`,
       remark(results),
     ),
     grid: { left: 86, right: 34, top: 104, bottom: 84 },
@@ -116,18 +171,11 @@ export function throughputChart(results: Results): string | undefined {
       data: bars.map(({ name }) => name),
       axisLine: { lineStyle: { color: INK } },
       axisTick: { show: false },
-      axisLabel: {
-        ...LABEL,
-        fontSize: 14,
-        interval: 0,
-        lineHeight: 18,
-        formatter: (name: string) =>
-          name === "low alone" ? `${plan.low} alone` : `${name}\n${barNote(name)}`,
-      },
+      axisLabel: { ...LABEL, fontSize: 14, interval: 0, lineHeight: 18 },
     },
     yAxis: {
       type: "value",
-      name: "Requests answered per second",
+      name: single ? "Requests answered per second" : "Requests answered, of each model's alone (%)",
       ...axis(58),
       min: 0,
       max: ticks.high,
@@ -136,12 +184,17 @@ export function throughputChart(results: Results): string | undefined {
       splitLine: { lineStyle: { color: GRID } },
     },
     series: [
-      {
+      ...plan.lows.map((_, index) => ({
         type: "bar" as const,
+        stack: "low",
         barWidth: "52%",
-        data: bars.map(({ name, estimate }) => ({
-          value: estimate.value,
-          itemStyle: { color: name === "xsched" ? "#2f6f9f" : "#a9c6dc", borderColor: INK, borderWidth: 1 },
+        data: bars.map(({ name, parts }) => ({
+          value: parts[index]?.value ?? NaN,
+          itemStyle: {
+            color: single && name.startsWith("xsched") ? "#2f6f9f" : (FILLS[index % FILLS.length] ?? ""),
+            borderColor: INK,
+            borderWidth: 1,
+          },
         })),
         label: {
           show: true,
@@ -154,18 +207,34 @@ export function throughputChart(results: Results): string | undefined {
           align: "center" as const,
           fontSize: 14,
           fontFamily: FONT,
-          formatter: ({ dataIndex }: { dataIndex: number }) =>
-            share(bars[dataIndex]?.estimate.value ?? NaN, summary.lowAlone.value),
+          formatter: ({ dataIndex }: { dataIndex: number }) => bars[dataIndex]?.parts[index]?.label ?? "",
         },
-      },
+      })),
       {
         type: "custom" as const,
         z: 3,
-        data: bars.map(({ estimate }, index) => [index, estimate.low, estimate.high]),
+        data: bars.map(({ whole }, index) => [index, whole.low, whole.high]),
         renderItem: (_params, api) => whisker(api),
       },
     ],
   });
+}
+
+interface Bar {
+  readonly name: string;
+  /** One for each low model, from the bottom. */
+  readonly parts: readonly { readonly value: number; readonly label: string }[];
+  readonly whole: Estimate;
+}
+
+function singleBar(perSecond: Estimate | undefined, ofAlone: number): Omit<Bar, "name"> {
+  const whole = scaled(perSecond, 1);
+  return { parts: [{ value: whole.value, label: share(whole.value, ofAlone) }], whole };
+}
+
+function scaled(estimate: Estimate | undefined, factor: number): Estimate {
+  const { value, low, high } = estimate ?? { value: NaN, low: NaN, high: NaN };
+  return { value: factor * value, low: factor * low, high: factor * high };
 }
 
 const LABEL = { color: INK, fontSize: 13, fontFamily: FONT };
@@ -193,19 +262,24 @@ function titled(text: string, ...lines: readonly string[]) {
 }
 
 /** A remark for readers who see only the chart. */
-function remark({ run }: Results): string {
+function remark({ plan, run }: Results): string {
+  const own = contendersOf(plan).map(({ model }) => String(run.priorities[model] ?? 0));
   return run.scheduler.active
-    ? `Priorities of xsched: ${run.priorities.high} and ${run.priorities.low}.`
+    ? `Priorities of xsched: ${listed(own)}.`
     : "XSched was inactive or could not be asked: the arms differ only in their configuration.";
 }
 
 /** The note under a bar's name. */
-function barNote(name: string): string {
-  return MEANING[name as Arm].replace("both models, ", "").replace("both models at ", "");
+function barNote(arm: Arm): string {
+  return MEANING[arm].replace("all models, ", "").replace("all models at ", "");
 }
 
-function share(value: number, whole: number): string {
-  return `${value < 10 ? value.toFixed(2) : value.toFixed(1)}/s\n${Math.round((100 * value) / whole)} %`;
+function share(perSecond: number, ofAlone: number): string {
+  return `${perSecond < 10 ? perSecond.toFixed(2) : perSecond.toFixed(1)}/s\n${Math.round(100 * ofAlone)} %`;
+}
+
+function listed(names: readonly string[]): string {
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1) ?? ""}` : names.join("");
 }
 
 function count(value: number): string {

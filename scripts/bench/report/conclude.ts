@@ -21,8 +21,10 @@ export function conclude(folder: string, results: Results, charts = CHARTS): num
 
 /** Why requests failed, each reason once per phase. */
 function failures(measurements: readonly Measurement[]): string[] {
-  const problems = measurements.flatMap(({ phase, high, low }) =>
-    [...(high?.problems ?? []), ...(low?.problems ?? [])].map((problem) => `${phase}: ${problem}`),
+  const problems = measurements.flatMap(({ phase, high, middle, lows }) =>
+    [high, middle, ...Object.values(lows)]
+      .flatMap((load) => load?.problems ?? [])
+      .map((problem) => `${phase}: ${problem}`),
   );
   return [...new Set(problems)];
 }

@@ -2,14 +2,16 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { MEANING } from "../arms/arms";
+import { type OpenLoad } from "../load/messages";
+import { contendersOf } from "../measure";
 import { PARTS } from "../serverTimes";
 import { INTERVAL_METHOD, type Estimate } from "../statistics/bootstrap";
-import { latencyChart, throughputChart } from "./charts";
+import { latencyChart, middleLatencyChart, throughputChart } from "./charts";
 import { type Results } from "./results";
-import { type Percentile, PERCENTILES } from "./summary";
+import { type LatencySummary, type Percentile, PERCENTILES } from "./summary";
 
 /** The version of results.json's format; it grows when readers have to change. */
-const FORM = 1;
+const FORM = 2;
 
 /** Draws the results as SVG; undefined if they contain nothing to draw. */
 export type Chart = (results: Results) => string | undefined;
@@ -17,6 +19,7 @@ export type Chart = (results: Results) => string | undefined;
 /** The charts of a report, by file. */
 export const CHARTS: Readonly<Record<string, Chart>> = {
   "latency.svg": latencyChart,
+  "latency-middle.svg": middleLatencyChart,
   "throughput.svg": throughputChart,
 };
 
@@ -62,84 +65,116 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
     form: FORM,
     run,
     plan: {
-      high: plan.high,
-      low: plan.low,
+      high: { model: plan.high.model, periodMs: plan.high.periodMs },
+      ...(plan.middle && { middle: { model: plan.middle.model, periodMs: plan.middle.periodMs } }),
+      lows: plan.lows,
       arms: plan.arms,
       rounds: plan.rounds,
-      samples: plan.schedules.reduce((sum, schedule) => sum + schedule.length, 0),
-      periodMs: plan.periodMs,
+      samples: plan.high.schedules.reduce((sum, schedule) => sum + schedule.length, 0),
       warmUpMs: plan.warmUpMs,
-      lowConcurrency: plan.lowConcurrency,
     },
     method: { percentiles: "nearest rank", intervals: INTERVAL_METHOD },
     meaning: MEANING,
     summary,
-    measurements: measurements.map(({ high, ...rest }) => ({
+    measurements: measurements.map(({ high, middle, ...rest }) => ({
       ...rest,
-      ...(high && {
-        high: {
-          intendedMs: rounded(high.intended),
-          lagMs: rounded(high.lag),
-          latencyMs: rounded(high.latency),
-          problems: high.problems,
-        },
-      }),
+      ...(high && { high: openLoad(high) }),
+      ...(middle && { middle: openLoad(middle) }),
     })),
   };
   return `${JSON.stringify(document, undefined, 1)}\n`;
 }
 
-/** One row per arm, measure and statistic. */
+/** One row per arm, model, measure and statistic. Shares of all low models together have no model. */
 function summaryRows({ plan, summary }: Results): Cell[][] {
-  const rows: Cell[][] = [["arm", "measure", "statistic", "unit", "value", "low95", "high95"]];
+  const rows: Cell[][] = [["arm", "model", "measure", "statistic", "unit", "value", "low95", "high95"]];
   const put = (
     arm: string,
+    model: string,
     measure: string,
     statistic: string,
     unit: string,
     { value, low, high }: Estimate,
   ): void => {
-    rows.push([arm, measure, statistic, unit, value, low, high]);
+    rows.push([arm, model, measure, statistic, unit, value, low, high]);
   };
   const plain = (value: number): Estimate => ({ value, low: NaN, high: NaN });
-  put("low alone", "low throughput", "mean", "1/s", summary.lowAlone);
-  for (const { arm, samples, failed, latencyMs, ratio, lagMs, low } of summary.arms) {
-    put(arm, "high requests", "answered", "", plain(samples));
-    put(arm, "high requests", "failed", "", plain(failed));
-    for (const name of Object.keys(PERCENTILES) as Percentile[]) {
-      put(arm, "high latency", name, "ms", latencyMs[name]);
-      put(arm, "high latency over standalone", name, "", ratio[name]);
+  const names = Object.keys(PERCENTILES) as Percentile[];
+  const putLatency = (
+    arm: string,
+    model: string,
+    role: "high" | "middle",
+    { samples, failed, latencyMs, ratio, lagMs }: LatencySummary,
+  ): void => {
+    const alone = role === "high" ? "standalone" : "alone";
+    put(arm, model, `${role} requests`, "answered", "", plain(samples));
+    put(arm, model, `${role} requests`, "failed", "", plain(failed));
+    for (const name of names) {
+      put(arm, model, `${role} latency`, name, "ms", latencyMs[name]);
+      put(arm, model, `${role} latency over ${alone}`, name, "", ratio[name]);
     }
-    put(arm, "send lag", "p50", "ms", plain(lagMs.p50));
-    put(arm, "send lag", "p99", "ms", plain(lagMs.p99));
-    put(arm, "send lag", "max", "ms", plain(lagMs.max));
-    if (low) {
-      put(arm, "low throughput", "mean", "1/s", low.perSecond);
-      put(arm, "low throughput over alone", "mean", "", low.ofAlone);
-      put(arm, "low throughput over bound", "mean", "", low.ofBound);
-      put(arm, "low requests", "failed", "", plain(low.failed));
+    for (const name of ["p50", "p99", "max"] as const) {
+      put(arm, model, "send lag", name, "ms", plain(lagMs[name]));
+    }
+  };
+  for (const [model, alone] of Object.entries(summary.lowAlone)) {
+    put("low alone", model, "low throughput", "mean", "1/s", alone);
+  }
+  for (const { arm, lows, lowTotal, ...latency } of summary.arms) {
+    putLatency(arm, plan.high.model, "high", latency);
+    for (const { model, perSecond, ofAlone, ofBound, failed } of lows) {
+      put(arm, model, "low throughput", "mean", "1/s", perSecond);
+      put(arm, model, "low throughput over alone", "mean", "", ofAlone);
+      put(arm, model, "low throughput over bound", "mean", "", ofBound);
+      put(arm, model, "low requests", "failed", "", plain(failed));
+    }
+    if (lowTotal) {
+      put(arm, "", "low throughput over alone", "sum", "", lowTotal.ofAlone);
+      put(arm, "", "low throughput over bound", "sum", "", lowTotal.ofBound);
     }
   }
+  for (const { phase, behindHigh, ...latency } of summary.middle) {
+    const model = plan.middle?.model ?? "";
+    putLatency(phase, model, "middle", latency);
+    for (const name of names) {
+      put(phase, model, "middle latency over middle behind high", name, "", behindHigh[name]);
+    }
+  }
+  const roles = new Map(contendersOf(plan).map(({ model, role }) => [model, role]));
   for (const { phase, model, requests, executions, partMs, computeMs, computeRatio } of summary.server) {
-    const role = model === plan.high ? "high" : "low";
-    put(phase, `${role} server requests`, "answered", "", plain(requests));
-    put(phase, `${role} server executions`, "count", "", plain(executions));
-    for (const part of PARTS) put(phase, `${role} server ${part}`, "mean", "ms", partMs[part]);
-    put(phase, `${role} server compute`, "mean", "ms", computeMs);
-    put(phase, `${role} server compute over alone`, "mean", "", computeRatio);
+    const measure = `${roles.get(model) ?? ""} server`;
+    put(phase, model, `${measure} requests`, "answered", "", plain(requests));
+    put(phase, model, `${measure} executions`, "count", "", plain(executions));
+    for (const part of PARTS) put(phase, model, `${measure} ${part}`, "mean", "ms", partMs[part]);
+    put(phase, model, `${measure} compute`, "mean", "ms", computeMs);
+    put(phase, model, `${measure} compute over alone`, "mean", "", computeRatio);
   }
   return rows;
 }
 
-/** One row per request to the high model. */
-function sampleRows({ measurements }: Results): Cell[][] {
-  const rows: Cell[][] = [["round", "arm", "index", "intended_ms", "lag_ms", "latency_ms"]];
-  for (const { round, phase, high } of measurements) {
-    high?.intended.forEach((intended, index) => {
-      rows.push([round + 1, phase, index, intended, high.lag[index] ?? NaN, high.latency[index] ?? NaN]);
-    });
+/** One row per request to a model with an open loop. */
+function sampleRows({ plan, measurements }: Results): Cell[][] {
+  const rows: Cell[][] = [["round", "arm", "model", "index", "intended_ms", "lag_ms", "latency_ms"]];
+  for (const { round, phase, high, middle } of measurements) {
+    const put = (model: string, load: OpenLoad | undefined): void => {
+      load?.intended.forEach((intended, index) => {
+        const measured = [load.lag[index] ?? NaN, load.latency[index] ?? NaN];
+        rows.push([round + 1, phase, model, index, intended, ...measured]);
+      });
+    };
+    put(plan.high.model, high);
+    put(plan.middle?.model ?? "", middle);
   }
   return rows;
+}
+
+function openLoad({ intended, lag, latency, problems }: OpenLoad): object {
+  return {
+    intendedMs: rounded(intended),
+    lagMs: rounded(lag),
+    latencyMs: rounded(latency),
+    problems,
+  };
 }
 
 type Cell = string | number;

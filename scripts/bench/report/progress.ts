@@ -1,5 +1,6 @@
 import { Presets, SingleBar } from "cli-progress";
 
+import { type PhaseRun } from "../arms/arms";
 import { type Observer } from "../measure";
 
 /** Shows what a benchmark is doing: a bar on a terminal, elsewhere a line per phase. */
@@ -43,8 +44,8 @@ class Bar implements Progress {
     this.part = part;
   }
 
-  public phase(round: number, phase: string, doing: string, share: number): void {
-    const what = `round ${round + 1} of ${this.rounds}, ${phase}: ${doing}`;
+  public phase(round: number, run: PhaseRun, doing: string, share: number): void {
+    const what = `round ${round + 1} of ${this.rounds}, ${title(run)}: ${doing}`;
     this.bar.update(Math.round(WHOLE * (this.done + this.part * share)), { what });
   }
 
@@ -65,8 +66,8 @@ class Lines implements Progress {
     // Lines show no share.
   }
 
-  public phase(round: number, phase: string): void {
-    const what = `round ${round + 1} of ${this.rounds}: ${phase}`;
+  public phase(round: number, run: PhaseRun): void {
+    const what = `round ${round + 1} of ${this.rounds}: ${title(run)}`;
     if (what !== this.said) this.stream.write(`${what}\n`);
     this.said = what;
   }
@@ -74,4 +75,9 @@ class Lines implements Progress {
   public end(): void {
     // Every line is complete.
   }
+}
+
+/** Each low model is alone in a phase of its own. */
+function title({ phase, lows }: PhaseRun): string {
+  return phase === "low alone" ? `${lows.join()} alone` : phase;
 }

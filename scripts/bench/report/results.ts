@@ -13,12 +13,15 @@ export interface RunDescription {
   /** How the requests were sent. */
   readonly protocol: string;
   readonly arrivals: string;
-  /** Requests per second to the high model. */
+  /** Requests per second to the high model, and to the middle one. */
   readonly rate: number;
+  readonly middleRate: number;
+  /** Rows per request, by model. */
+  readonly batch: Readonly<Record<string, number>>;
   /** The seed of the schedules and the intervals. */
   readonly seed: number;
-  /** The priorities of the arm "xsched", which are the stack's own. */
-  readonly priorities: { readonly high: number; readonly low: number };
+  /** The priorities of the arm "xsched", by model, which are the stack's own. */
+  readonly priorities: Readonly<Record<string, number>>;
   /** The scheduler's status, or why it could not be asked. */
   readonly scheduler: { readonly active: boolean; readonly says: string };
   /** The machine that sent the requests. */

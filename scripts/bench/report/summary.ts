@@ -1,5 +1,5 @@
-import { type Arm, type Phase, phasesOf } from "../arms/arms";
-import { latencies, type Measurement, type Plan } from "../measure";
+import { type Arm, type Phase, type PhaseRun, phasesOf } from "../arms/arms";
+import { contendersOf, latencies, type Measurement, type Plan } from "../measure";
 import { byPart, type Part, PARTS } from "../serverTimes";
 import { bootstrap, type Estimate } from "../statistics/bootstrap";
 import { mean, percentile, sorted } from "../statistics/percentile";
@@ -10,37 +10,57 @@ export const PERCENTILES = { p50: 0.5, p90: 0.9, p99: 0.99 } as const;
 export type Percentile = keyof typeof PERCENTILES;
 const PERCENTILE_NAMES = Object.keys(PERCENTILES) as Percentile[];
 
-/** The results of an arm. */
-export interface ArmSummary {
-  readonly arm: Arm;
+type Percentiles = Readonly<Record<Percentile, Estimate>>;
+
+/** The latency of a model with an open loop in a phase. */
+export interface LatencySummary {
   /** Answered requests. */
   readonly samples: number;
   readonly failed: number;
-  /** Latency of the high model, from the due time, in milliseconds. */
-  readonly latencyMs: Readonly<Record<Percentile, Estimate>>;
-  /** The same, divided by that of the high model alone. */
-  readonly ratio: Readonly<Record<Percentile, Estimate>>;
+  /** From the due time, in milliseconds. */
+  readonly latencyMs: Percentiles;
+  /** The same, divided by that of the model alone. */
+  readonly ratio: Percentiles;
   /** How late requests were sent, in milliseconds: the load generator's own error. */
   readonly lagMs: { readonly p50: number; readonly p99: number; readonly max: number };
-  readonly low?: LowSummary;
+}
+
+/** The results of an arm, with the latency of the high model. */
+export interface ArmSummary extends LatencySummary {
+  readonly arm: Arm;
+  /** Empty in "standalone". */
+  readonly lows: readonly LowSummary[];
+  /** The low models together: the sums of their shares, since their requests differ. */
+  readonly lowTotal?: { readonly ofAlone: Estimate; readonly ofBound: Estimate };
   /** The scheduler's counters, if there is a scheduler. */
   readonly scheduler?: {
+    /** How often the high model made others stop. */
     readonly preemptions: number;
-    readonly lowBlockedShare: number;
+    /** The share of the time for which each other model was blocked. */
+    readonly blockedShare: Readonly<Record<string, number>>;
   };
 }
 
-/** The low model's throughput. */
+/** A low model's throughput. */
 export interface LowSummary {
+  readonly model: string;
   readonly perSecond: Estimate;
   /** Divided by its throughput alone. */
   readonly ofAlone: Estimate;
   /**
-   * Divided by its throughput under a scheduler that never leaves the device idle and costs the high model nothing:
-   * throughput alone × (1 − mean latency of the high model alone / period).
+   * Divided by its throughput under a scheduler that never leaves the device idle and costs the models above it nothing:
+   * throughput alone × (1 − mean latency of the high model alone / period), less the same of the middle model. Several low
+   * models share it.
    */
   readonly ofBound: Estimate;
   readonly failed: number;
+}
+
+/** The middle model in a phase. */
+export interface MiddleSummary extends LatencySummary {
+  readonly phase: Phase;
+  /** Its latency, divided by that with the high model only: what the low models cost it. */
+  readonly behindHigh: Percentiles;
 }
 
 /** Triton's own times of a model in a phase: means per request, in milliseconds. */
@@ -57,120 +77,223 @@ export interface ServerSummary {
 }
 
 export interface Summary {
-  readonly lowAlone: Estimate;
+  /** Each low model's throughput alone, per second. */
+  readonly lowAlone: Readonly<Record<string, Estimate>>;
   readonly arms: readonly ArmSummary[];
+  /** The phases with a middle model. */
+  readonly middle: readonly MiddleSummary[];
   /** One entry per phase and model. */
   readonly server: readonly ServerSummary[];
 }
 
+const NO_SAMPLES = new Float64Array();
+const NOTHING: Estimate = { value: NaN, low: NaN, high: NaN };
+
+type Figures = (name: string) => Estimate;
+
 export function summarize(plan: Plan, measurements: readonly Measurement[], seed: number): Summary {
-  const { arms: chosen } = plan;
-  const phases = phasesOf(0, chosen);
-  const samples = Object.fromEntries(
-    chosen.map((arm) => [arm, latencies(measurements, arm).map(sorted)]),
-  ) as Record<string, Float64Array[]>;
-  const latency = bootstrap(
+  const runs = phasesOf(0, plan);
+  const latency = estimateLatency(plan, measurements, runs, seed);
+  const throughput = estimateThroughput(plan, measurements, runs, seed);
+  const arms = plan.arms.map((arm): ArmSummary => {
+    const own = ofPhase(measurements, arm);
+    const lows = arm === "standalone" ? [] : plan.lows;
+    return {
+      arm,
+      ...latencySummary(latency, own, "high", arm),
+      lows: lows.map(({ model }) => ({
+        model,
+        perSecond: throughput(`${arm} ${model}`),
+        ofAlone: throughput(`${arm} ${model} of alone`),
+        ofBound: throughput(`${arm} ${model} of bound`),
+        failed: own.reduce((sum, measured) => sum + (measured.lows[model]?.failed ?? 0), 0),
+      })),
+      ...(lows.length > 0 && {
+        lowTotal: { ofAlone: throughput(`${arm} of alone`), ofBound: throughput(`${arm} of bound`) },
+      }),
+      ...schedulerSummary(plan, own),
+    };
+  });
+  const middle = runs
+    .filter((run) => run.middle)
+    .map(({ phase }): MiddleSummary => {
+      return {
+        phase,
+        ...latencySummary(latency, ofPhase(measurements, phase), "middle", phase),
+        behindHigh: byPercentile((name) => latency(`${phase} middle ${name} behind high`)),
+      };
+    });
+  return {
+    lowAlone: Object.fromEntries(plan.lows.map(({ model }) => [model, throughput(`low alone ${model}`)])),
+    arms,
+    middle,
+    server: serverSummaries(plan, measurements, runs, seed),
+  };
+}
+
+/** Figures by `phase role percentile`, followed by `ratio` or `behind high`. */
+function estimateLatency(
+  plan: Plan,
+  measurements: readonly Measurement[],
+  runs: readonly PhaseRun[],
+  seed: number,
+): Figures {
+  const rows = runs.flatMap((run) =>
+    (["high", "middle"] as const)
+      // What the middle model does to the high one is no arm of the comparison.
+      .filter((role) => run[role] && !(role === "high" && run.phase === "middle behind high"))
+      .map((role) => ({ phase: run.phase, role })),
+  );
+  const samples: Record<string, Float64Array[]> = Object.fromEntries(
+    rows.map(({ phase, role }) => [`${phase} ${role}`, latencies(measurements, phase, role).map(sorted)]),
+  );
+  const estimates = bootstrap(
     samples,
-    (arms) =>
+    (drawn) =>
       Object.fromEntries(
-        chosen.flatMap((arm) =>
+        rows.flatMap(({ phase, role }) =>
           PERCENTILE_NAMES.flatMap((name) => {
-            const value = percentile(arms[arm] ?? NO_SAMPLES, PERCENTILES[name]);
-            const alone = percentile(arms.standalone ?? NO_SAMPLES, PERCENTILES[name]);
+            const of = (other: string): number =>
+              percentile(drawn[`${other} ${role}`] ?? NO_SAMPLES, PERCENTILES[name]);
+            const figure = `${phase} ${role} ${name}`;
+            const alone = of(role === "high" ? "standalone" : "middle alone");
             return [
-              [`${arm} ${name}`, value],
-              [`${arm} ${name} ratio`, value / alone],
+              [figure, of(phase)],
+              [`${figure} ratio`, of(phase) / alone],
+              ...(role === "middle"
+                ? [[`${figure} behind high`, of(phase) / of("middle behind high")] as const]
+                : []),
             ];
           }),
         ),
       ) as Record<string, number>,
     random(seed),
   );
+  return (name) => estimates[name] ?? NOTHING;
+}
 
-  const rates = Object.fromEntries(
-    phases.map((phase) => [
-      phase,
-      ofPhase(measurements, phase).map(({ low }) => Float64Array.of(low?.perSecond ?? NaN)),
-    ]),
-  ) as Record<string, Float64Array[]>;
-  const free = 1 - mean(joinedSamples(samples.standalone ?? [])) / plan.periodMs;
-  const throughput = withoutSingleRound(
+/** Figures by `phase model`, followed by `of alone` or `of bound`; `phase of alone` and `phase of bound` are sums. */
+function estimateThroughput(
+  plan: Plan,
+  measurements: readonly Measurement[],
+  runs: readonly PhaseRun[],
+  seed: number,
+): Figures {
+  const withLows = runs.filter(({ lows }) => lows.length > 0);
+  if (withLows.length === 0) return () => NOTHING;
+  const rates: Record<string, Float64Array[]> = Object.fromEntries(
+    withLows.flatMap(({ phase, lows }) =>
+      lows.map((model) => [
+        `${phase} ${model}`,
+        ofPhase(measurements, phase).flatMap((measured) => {
+          const low = measured.lows[model];
+          return low ? [Float64Array.of(low.perSecond)] : [];
+        }),
+      ]),
+    ),
+  );
+  const share = (phase: Phase, role: "high" | "middle", periodMs: number): number =>
+    mean(joinedSamples(latencies(measurements, phase, role).map(sorted))) / periodMs;
+  const free =
+    1 -
+    share("standalone", "high", plan.high.periodMs) -
+    (plan.middle ? share("middle alone", "middle", plan.middle.periodMs) : 0);
+  const estimates = withoutSingleRound(
     plan.rounds,
     bootstrap(
       rates,
-      (drawn) => {
-        const alone = mean(drawn["low alone"] ?? NO_SAMPLES);
-        return Object.fromEntries(
-          phases.flatMap((phase) => {
-            const value = mean(drawn[phase] ?? NO_SAMPLES);
+      (drawn) =>
+        Object.fromEntries(
+          withLows.flatMap(({ phase, lows }) => {
+            const rate = (of: Phase, model: string): number => mean(drawn[`${of} ${model}`] ?? NO_SAMPLES);
+            const shares = lows.map((model) => rate(phase, model) / rate("low alone", model));
+            const total = shares.reduce((sum, ofAlone) => sum + ofAlone, 0);
             return [
-              [phase, value],
-              [`${phase} of alone`, value / alone],
-              [`${phase} of bound`, value / (alone * free)],
+              ...lows.flatMap((model, index) => {
+                const ofAlone = shares[index] ?? NaN;
+                return [
+                  [`${phase} ${model}`, rate(phase, model)],
+                  [`${phase} ${model} of alone`, ofAlone],
+                  [`${phase} ${model} of bound`, ofAlone / free],
+                ];
+              }),
+              [`${phase} of alone`, total],
+              [`${phase} of bound`, total / free],
             ];
           }),
-        );
-      },
+        ) as Record<string, number>,
       random(seed),
     ),
   );
+  return (name) => estimates[name] ?? NOTHING;
+}
 
-  const get = (from: Record<string, Estimate>, name: string): Estimate => from[name] ?? NOTHING;
-  const arms = chosen.map((arm): ArmSummary => {
-    const own = ofPhase(measurements, arm);
-    const all = own.flatMap(({ high }) => (high ? [...high.latency] : []));
-    const lag = Float64Array.from(own.flatMap(({ high }) => (high ? [...high.lag] : []))).sort();
-    const seconds = own.reduce((sum, { low }) => sum + (low?.seconds ?? 0), 0);
-    const counted = own.every(({ scheduler }) => scheduler !== undefined);
-    return {
-      arm,
-      samples: all.filter((value) => !Number.isNaN(value)).length,
-      failed: all.filter((value) => Number.isNaN(value)).length,
-      latencyMs: byPercentile((name) => get(latency, `${arm} ${name}`)),
-      ratio: byPercentile((name) => get(latency, `${arm} ${name} ratio`)),
-      lagMs: { p50: percentile(lag, 0.5), p99: percentile(lag, 0.99), max: lag.at(-1) ?? NaN },
-      ...(arm !== "standalone" && {
-        low: {
-          perSecond: get(throughput, arm),
-          ofAlone: get(throughput, `${arm} of alone`),
-          ofBound: get(throughput, `${arm} of bound`),
-          failed: own.reduce((sum, { low }) => sum + (low?.failed ?? 0), 0),
-        },
-      }),
-      ...(counted && {
-        scheduler: {
-          preemptions: own.reduce((sum, { scheduler }) => sum + (scheduler?.high.preemptions ?? 0), 0),
-          lowBlockedShare:
-            own.reduce((sum, { scheduler }) => sum + (scheduler?.low.blockedSeconds ?? 0), 0) / seconds,
-        },
-      }),
-    };
-  });
+function latencySummary(
+  latency: Figures,
+  measurements: readonly Measurement[],
+  role: "high" | "middle",
+  phase: Phase,
+): LatencySummary {
+  const loads = measurements.flatMap((measured) => measured[role] ?? []);
+  const all = loads.flatMap((load) => [...load.latency]);
+  const lag = Float64Array.from(loads.flatMap((load) => [...load.lag])).sort();
   return {
-    lowAlone: get(throughput, "low alone"),
-    arms,
-    server: serverSummaries(plan, measurements, phases, seed),
+    samples: all.filter((value) => !Number.isNaN(value)).length,
+    failed: all.filter((value) => Number.isNaN(value)).length,
+    latencyMs: byPercentile((name) => latency(`${phase} ${role} ${name}`)),
+    ratio: byPercentile((name) => latency(`${phase} ${role} ${name} ratio`)),
+    lagMs: { p50: percentile(lag, 0.5), p99: percentile(lag, 0.99), max: lag.at(-1) ?? NaN },
+  };
+}
+
+function schedulerSummary(
+  plan: Plan,
+  measurements: readonly Measurement[],
+): Pick<ArmSummary, "scheduler"> | undefined {
+  const counted = measurements.flatMap(({ scheduler }) => (scheduler ? [scheduler] : []));
+  if (counted.length === 0 || counted.length < measurements.length) return undefined;
+  const seconds = measurements.reduce((sum, { lows }) => sum + (Object.values(lows)[0]?.seconds ?? 0), 0);
+  const others = contendersOf(plan).filter(({ role }) => role !== "high");
+  return {
+    scheduler: {
+      preemptions: counted.reduce((sum, of) => sum + (of[plan.high.model]?.preemptions ?? 0), 0),
+      blockedShare: Object.fromEntries(
+        others.map(({ model }) => [
+          model,
+          counted.reduce((sum, of) => sum + (of[model]?.blockedSeconds ?? 0), 0) / seconds,
+        ]),
+      ),
+    },
   };
 }
 
 function serverSummaries(
   plan: Plan,
   measurements: readonly Measurement[],
-  phases: readonly Phase[],
+  runs: readonly PhaseRun[],
   seed: number,
 ): ServerSummary[] {
+  const roles = new Map(contendersOf(plan).map(({ model, role }) => [model, role]));
   const means: Record<string, Float64Array[]> = {};
-  const rows = phases.flatMap((phase) => {
-    const rounds = ofPhase(measurements, phase).map(({ server }) => server ?? {});
-    return Object.keys(rounds[0] ?? {}).map((model) => {
-      const times = rounds.flatMap((round) => round[model] ?? []);
+  const rows = runs.flatMap(({ phase, high, middle, lows }) => {
+    const models = [...roles.keys()].filter((model) => {
+      const role = roles.get(model);
+      return role === "high" ? high : role === "middle" ? middle : lows.includes(model);
+    });
+    return models.flatMap((model) => {
+      const times = ofPhase(measurements, phase).flatMap(({ server }) => server?.[model] ?? []);
+      if (times.length === 0) return [];
       for (const part of PARTS) {
         means[`${phase} ${model} ${part}`] = times.map((of) => Float64Array.of(of.meanMs(part)));
       }
-      return { phase, model, times };
+      return [{ phase, model, times }];
     });
   });
   if (rows.length === 0) return [];
+  const alonePhase = (model: string): Phase => {
+    const role = roles.get(model);
+    return role === "high" ? "standalone" : role === "middle" ? "middle alone" : "low alone";
+  };
   const estimates = withoutSingleRound(
     plan.rounds,
     bootstrap(
@@ -184,7 +307,7 @@ function serverSummaries(
           part(phase, model, "compute_output");
         return Object.fromEntries(
           rows.flatMap(({ phase, model }) => {
-            const alone = compute(model === plan.high ? "standalone" : "low alone", model);
+            const alone = compute(alonePhase(model), model);
             return [
               ...PARTS.map((name) => [`${phase} ${model} ${name}`, part(phase, model, name)]),
               [`${phase} ${model} compute`, compute(phase, model)],
@@ -209,9 +332,6 @@ function serverSummaries(
     };
   });
 }
-
-const NO_SAMPLES = new Float64Array();
-const NOTHING: Estimate = { value: NaN, low: NaN, high: NaN };
 
 /** A single round has one figure, which says nothing about its variation. */
 function withoutSingleRound(rounds: number, estimates: Record<string, Estimate>): Record<string, Estimate> {

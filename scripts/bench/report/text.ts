@@ -1,52 +1,101 @@
 import { table } from "../../terminal/table";
-import { type Arm } from "../arms/arms";
+import { type Phase } from "../arms/arms";
 import { type Estimate } from "../statistics/bootstrap";
 import { type OpenLoad } from "../load/messages";
+import { type Plan } from "../measure";
 import { PARTS } from "../serverTimes";
 import { percentile, sorted } from "../statistics/percentile";
 import { type Results } from "./results";
-import { type ArmSummary, type Percentile, PERCENTILES, type Summary } from "./summary";
+import { type ArmSummary, type LatencySummary, type Percentile, PERCENTILES, type Summary } from "./summary";
 
 /** Above this lag at P99, in milliseconds, the text warns: the load generator then measures itself, too. */
 const NOTABLE_LAG_MS = 1;
 
+const NAMES = Object.keys(PERCENTILES) as Percentile[];
+
 /** The result, for a person at a terminal. */
 export function resultText({ run, plan, summary }: Results): string {
-  const names = Object.keys(PERCENTILES) as Percentile[];
-  const head = [
-    "arm",
-    "samples",
-    ...names.map((name) => `${name.toUpperCase()} ms`),
-    "over standalone",
-    "compute ms",
-    `${plan.low}/s`,
-    "of alone",
-    "of bound",
-  ];
-  const rows = summary.arms.map(({ arm, samples, failed, latencyMs, ratio, low }) => [
-    arm,
-    failed > 0 ? `${samples} (${failed} failed)` : String(samples),
-    ...names.map((name) => interval(latencyMs[name], milliseconds)),
-    names.map((name) => times(ratio[name].value)).join(" / "),
-    compute(summary, arm, plan.high),
-    low ? interval(low.perSecond, perSecond) : "–",
-    low ? percent(low.ofAlone.value) : "–",
-    low ? percent(low.ofBound.value) : "–",
-  ]);
+  const high = plan.high.model;
+  const lows = lowTable(plan, summary);
   return [
-    table([head, ...rows]),
-    "",
-    `${Number.isNaN(summary.lowAlone.value) ? "" : `${plan.low} alone: ${interval(summary.lowAlone, perSecond)} requests/s. `}Brackets: 95 % confidence.`,
+    table([
+      ["arm", ...LATENCY_HEAD, "over standalone", "compute ms"],
+      ...summary.arms.map((of) => [
+        of.arm,
+        ...latencyCells(of),
+        ratios(of.ratio),
+        compute(summary, of.arm, high),
+      ]),
+    ]),
+    ...middleTable(plan, summary),
+    ...lows,
     ...serverTable(summary),
+    "",
+    "Brackets: 95 % confidence.",
     `Scheduler: ${run.scheduler.active ? "" : "inactive or not asked: "}${run.scheduler.says.split("\n", 1)[0] ?? ""}`,
     ...summary.arms.flatMap(schedulerLine),
-    ...summary.arms.map(lagLine),
+    ...summary.arms.map(({ arm, lagMs }) => lagLine(arm, lagMs)),
+    ...summary.middle.map(({ phase, lagMs }) => lagLine(`${phase}, ${plan.middle?.model ?? ""}`, lagMs)),
   ].join("\n");
 }
 
+const LATENCY_HEAD = ["samples", ...NAMES.map((name) => `${name.toUpperCase()} ms`)];
+
+function latencyCells({ samples, failed, latencyMs }: LatencySummary): string[] {
+  return [
+    failed > 0 ? `${samples} (${failed} failed)` : String(samples),
+    ...NAMES.map((name) => interval(latencyMs[name], milliseconds)),
+  ];
+}
+
+function ratios(ratio: LatencySummary["ratio"]): string {
+  return NAMES.map((name) => times(ratio[name].value)).join(" / ");
+}
+
+/** What the models above and below it cost the middle model. */
+function middleTable({ middle }: Plan, summary: Summary): string[] {
+  if (middle === undefined) return [];
+  const head = [`${middle.model}, middle`, ...LATENCY_HEAD, "over alone", "over behind high", "compute ms"];
+  const rows = summary.middle.map((of) => [
+    of.phase,
+    ...latencyCells(of),
+    ratios(of.ratio),
+    ratios(of.behindHigh),
+    compute(summary, of.phase, middle.model),
+  ]);
+  return ["", table([head, ...rows])];
+}
+
+/** The throughput of each low model; of several, also their shares together. */
+function lowTable(plan: Plan, summary: Summary): string[] {
+  const contended = summary.arms.filter(({ lows }) => lows.length > 0);
+  if (contended.length === 0) return [];
+  const head = ["low throughput", "requests/s", "of alone", "of bound"];
+  const rows = [
+    ...plan.lows.map(({ model }) => [
+      `low alone, ${model}`,
+      interval(summary.lowAlone[model] ?? { value: NaN, low: NaN, high: NaN }, perSecond),
+      "",
+      "",
+    ]),
+    ...contended.flatMap(({ arm, lows, lowTotal }) => [
+      ...lows.map(({ model, perSecond: rate, ofAlone, ofBound }) => [
+        `${arm}, ${model}`,
+        interval(rate, perSecond),
+        percent(ofAlone.value),
+        percent(ofBound.value),
+      ]),
+      ...(lowTotal && lows.length > 1
+        ? [[`${arm}, together`, "", percent(lowTotal.ofAlone.value), percent(lowTotal.ofBound.value)]]
+        : []),
+    ]),
+  ];
+  return ["", table([head, ...rows])];
+}
+
 /** Triton's compute time of a model in an arm, and its ratio to that of the model alone. */
-function compute({ server }: Summary, arm: Arm, model: string): string {
-  const found = server.find((of) => of.phase === arm && of.model === model);
+function compute({ server }: Summary, phase: Phase, model: string): string {
+  const found = server.find((of) => of.phase === phase && of.model === model);
   return found ? `${milliseconds(found.computeMs.value)} (${times(found.computeRatio.value)})` : "–";
 }
 
@@ -68,7 +117,7 @@ function serverTable({ server }: Summary): string[] {
     interval(computeMs, milliseconds),
     interval(computeRatio, times),
   ]);
-  return ["", table([head, ...rows]), ""];
+  return ["", table([head, ...rows])];
 }
 
 /** What the load generator alone did. */
@@ -87,14 +136,15 @@ export function loadText({ intended, lag, latency, problems }: OpenLoad): string
 
 function schedulerLine({ arm, scheduler }: ArmSummary): string[] {
   if (scheduler === undefined) return [];
-  return [
-    `${arm}: ${scheduler.preemptions} preemptions, low blocked ${percent(scheduler.lowBlockedShare)} of the time`,
-  ];
+  const blocked = Object.entries(scheduler.blockedShare).map(
+    ([model, share]) => `, ${model} blocked ${percent(share)} of the time`,
+  );
+  return [`${arm}: ${scheduler.preemptions} preemptions${blocked.join("")}`];
 }
 
-function lagLine({ arm, lagMs }: ArmSummary): string {
+function lagLine(what: string, lagMs: LatencySummary["lagMs"]): string {
   const late = lagMs.p99 > NOTABLE_LAG_MS ? "  ← this machine was too busy to send in time" : "";
-  return `sent late, ${arm}: P50 ${milliseconds(lagMs.p50)}, P99 ${milliseconds(lagMs.p99)}, at most ${milliseconds(lagMs.max)} ms${late}`;
+  return `sent late, ${what}: P50 ${milliseconds(lagMs.p50)}, P99 ${milliseconds(lagMs.p99)}, at most ${milliseconds(lagMs.max)} ms${late}`;
 }
 
 function interval({ value, low, high }: Estimate, show: (value: number) => string): string {

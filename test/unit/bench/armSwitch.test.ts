@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { PHASES, phasesOf } from "../../../scripts/bench/arms/arms";
+import { ARMS, type Contender, type PhaseRun, phasesOf } from "../../../scripts/bench/arms/arms";
 import { ArmSwitch, restore, type Server } from "../../../scripts/bench/arms/armSwitch";
 import { isRunning, Journal } from "../../../scripts/bench/arms/journal";
 import { configuredPriority, type ModelConfig } from "../../../scripts/triton/modelConfig";
@@ -13,7 +13,10 @@ import { setPriority } from "../../../scripts/live/setPriority";
 import { DeployedApi } from "../../../scripts/triton/tritonApi";
 import { modelConfig, StandInServer } from "../triton/standInServer";
 
-const ROLES = { high: "chat", low: "batch" };
+const CONTENDERS: readonly Contender[] = [
+  { model: "chat", role: "high" },
+  { model: "batch", role: "low" },
+];
 const MODELS = [
   { name: "chat", priority: 40 },
   { name: "batch", priority: -255 },
@@ -39,7 +42,7 @@ describe("switching arms", () => {
   });
 
   const priorities = (standIn: StandInServer) =>
-    Object.values(ROLES).map((model) => configuredPriority(standIn.config(model)));
+    CONTENDERS.map(({ model }) => configuredPriority(standIn.config(model)));
 
   for (const mode of [undefined, "explicit", "transparent"] as const) {
     describe(`on a server that is ${mode === undefined ? "not scheduled" : `scheduled, ${mode} mode`}`, () => {
@@ -68,7 +71,7 @@ describe("switching arms", () => {
       };
 
       it("isolates each setting and changes only the two models", async () => {
-        const arms = await ArmSwitch.begin(server, ROLES);
+        const arms = await ArmSwitch.begin(server, CONTENDERS);
         await arms.use("none");
         assert.deepEqual(priorities(standIn), [
           { cuda: "PRIORITY_DEFAULT", xsched: 255 },
@@ -81,7 +84,7 @@ describe("switching arms", () => {
         ]);
         if (mode !== undefined) {
           assert.deepEqual(
-            Object.values(ROLES).map((model) => standIn.queuePriority(model)),
+            CONTENDERS.map(({ model }) => standIn.queuePriority(model)),
             [255, 255],
             "the scheduler has no say where CUDA's priorities are measured",
           );
@@ -92,7 +95,7 @@ describe("switching arms", () => {
           { cuda: "PRIORITY_MIN", xsched: -255 },
         ]);
         assert.deepEqual(
-          Object.values(ROLES).map((model) => standIn.queuePriority(model)),
+          CONTENDERS.map(({ model }) => standIn.queuePriority(model)),
           queues.slice(0, 2),
         );
         assert.deepEqual(
@@ -105,7 +108,7 @@ describe("switching arms", () => {
 
       for (const setting of ["none", "cuda", "own"] as const) {
         it(`restores everything from "${setting}"`, async () => {
-          const arms = await ArmSwitch.begin(server, ROLES);
+          const arms = await ArmSwitch.begin(server, CONTENDERS);
           await arms.use("cuda");
           await arms.use(setting);
           assert.deepEqual(await arms.restore(), []);
@@ -113,7 +116,7 @@ describe("switching arms", () => {
         });
 
         it(`restores everything from "${setting}" by the journal alone`, async () => {
-          const arms = await ArmSwitch.begin(server, ROLES);
+          const arms = await ArmSwitch.begin(server, CONTENDERS);
           await arms.use("none");
           await arms.use(setting);
           const left = server.journal.read();
@@ -124,7 +127,7 @@ describe("switching arms", () => {
       }
 
       it("restores what a switch changed before it failed", async () => {
-        const arms = await ArmSwitch.begin(server, ROLES);
+        const arms = await ArmSwitch.begin(server, CONTENDERS);
         standIn.failingLoad = 2;
         await assert.rejects(arms.use("none"), /out of memory/);
         assert.deepEqual(await arms.restore(), []);
@@ -136,7 +139,7 @@ describe("switching arms", () => {
         await setPriority(standIn, "batch", 12);
         before = MODELS.map(({ name }) => standIn.config(name));
         queues = MODELS.map(({ name }) => standIn.queuePriority(name));
-        const arms = await ArmSwitch.begin(server, ROLES);
+        const arms = await ArmSwitch.begin(server, CONTENDERS);
         await arms.use("none");
         await arms.use("cuda");
         assert.deepEqual(await arms.restore(), []);
@@ -144,7 +147,7 @@ describe("switching arms", () => {
       });
 
       it("notices that a model was deployed meanwhile, and leaves it alone", async () => {
-        const arms = await ArmSwitch.begin(server, ROLES);
+        const arms = await ArmSwitch.begin(server, CONTENDERS);
         await arms.use("none");
         const deployed = modelConfig("batch", -100);
         standIn.deploy(deployed);
@@ -161,6 +164,22 @@ describe("switching arms", () => {
     });
   }
 
+  it("ranks a middle model between the others, and changes several low ones alike", async () => {
+    const standIn = new StandInServer(MODELS);
+    const arms = await ArmSwitch.begin(serverOf(standIn), [
+      { model: "chat", role: "high" },
+      { model: "other", role: "middle" },
+      { model: "batch", role: "low" },
+    ]);
+    const cuda = () => MODELS.map(({ name }) => configuredPriority(standIn.config(name)).cuda);
+    await arms.use("cuda");
+    assert.deepEqual(cuda(), ["PRIORITY_MAX", "PRIORITY_MIN", "PRIORITY_DEFAULT"]);
+    await arms.use("none");
+    assert.deepEqual(cuda(), ["PRIORITY_DEFAULT", "PRIORITY_DEFAULT", "PRIORITY_DEFAULT"]);
+    assert.deepEqual(await arms.restore(), []);
+    assert.deepEqual(cuda(), ["PRIORITY_MAX", "PRIORITY_MIN", "PRIORITY_MAX"]);
+  });
+
   it("refuses a server that another benchmark is using", async () => {
     const server = serverOf(new StandInServer(MODELS));
     const other = spawn(process.execPath, [
@@ -172,7 +191,7 @@ describe("switching arms", () => {
     await new Promise((resolve) => other.stdout.once("data", resolve));
     try {
       await assert.rejects(
-        ArmSwitch.begin(server, ROLES),
+        ArmSwitch.begin(server, CONTENDERS),
         new RegExp(`another benchmark .* \\(process ${other.pid}\\)`),
       );
     } finally {
@@ -185,8 +204,16 @@ describe("switching arms", () => {
   });
 
   it("starts each round with another phase, and runs each phase once per round", () => {
-    const first = new Set(PHASES.map((_, round) => phasesOf(round)[0]));
-    assert.equal(first.size, PHASES.length);
-    for (let round = 0; round < 7; round++) assert.deepEqual([...phasesOf(round)].sort(), [...PHASES].sort());
+    const comparison = { arms: ARMS, middle: {}, lows: [{ model: "a" }, { model: "b" }] };
+    const titles = (runs: readonly PhaseRun[]) =>
+      runs.map(({ phase, lows }) => `${phase}${phase === "low alone" ? ` ${lows.join()}` : ""}`);
+    const all = titles(phasesOf(0, comparison));
+    assert.deepEqual(all, [
+      ...["low alone a", "low alone b", "middle alone", "middle behind high"],
+      ...["standalone", "triton", "triton+priority", "xsched"],
+    ]);
+    const rounds = all.map((_, round) => titles(phasesOf(round, comparison)));
+    assert.deepEqual([...new Set(rounds.map(([first]) => first))].sort(), [...all].sort());
+    for (const round of rounds) assert.deepEqual([...round].sort(), [...all].sort());
   });
 });

@@ -19,7 +19,7 @@ const CHAT = {
 };
 const BATCH = {
   name: "batch",
-  priority: -255,
+  priority: 0,
   takes: () => ({ queue: 7_000_000, compute_input: 0, compute_infer: 8_000_000, compute_output: 0 }),
 };
 
@@ -32,7 +32,12 @@ describe("a benchmark of a server at an address", function () {
 
   beforeEach(async () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "bench-main-"));
-    triton = await ServingTriton.start([CHAT, BATCH]);
+    triton = await ServingTriton.start([
+      CHAT,
+      BATCH,
+      { ...BATCH, name: "index", priority: -9 },
+      { ...BATCH, name: "search", priority: 7 },
+    ]);
     said = [];
     console.log = console.error = (text: string) => said.push(text);
   });
@@ -97,11 +102,11 @@ describe("a benchmark of a server at an address", function () {
       assert.equal(server.chat?.requests, 5, phase);
       assert.ok(Math.abs(server.chat.meanMs.queue - 0.1) < 1e-9, phase);
     }
-    assert.match(read("summary.csv"), /^standalone,high server compute,mean,ms,2,2,2$/m);
-    assert.match(read("summary.csv"), /^low alone,low server queue,mean,ms,7,7,7$/m);
+    assert.match(read("summary.csv"), /^standalone,chat,high server compute,mean,ms,2,2,2$/m);
+    assert.match(read("summary.csv"), /^low alone,batch,low server queue,mean,ms,7,7,7$/m);
     const text = said.join("\n");
-    assert.match(text, /^arm .* compute ms /m);
-    assert.match(text, /^standalone .* 2\.000 \(1\.00×\) /m);
+    assert.match(text, /^arm .* compute ms$/m);
+    assert.match(text, /^standalone .* 2\.000 \(1\.00×\)$/m);
     assert.match(text, /^standalone, chat +0\.100 +0\.200 +1\.500 +0\.300 +2\.000 .*1\.00×/m);
   });
 
@@ -148,14 +153,71 @@ describe("a benchmark of a server at an address", function () {
     assert.doesNotMatch(said.join("\n"), /NaN/);
   });
 
+  it("measures a middle model with its own open loop, and several low models, each alone and together", async () => {
+    const words = [
+      "--middle",
+      "search",
+      "--middle-rate",
+      "100",
+      "--low",
+      "index",
+      "--low-concurrency",
+      "1,3",
+    ];
+    const { status, results } = await bench("--samples", "20", ...words);
+    assert.equal(status, 0, said.join("\n"));
+    assert.ok(results);
+    const sent = results.measurements.map(({ phase, high, middle, lows }) =>
+      [phase, ...(high ? ["chat"] : []), ...(middle ? ["search"] : []), ...Object.keys(lows)].join(" "),
+    );
+    assert.deepEqual(sent, [
+      ...["low alone batch", "low alone index", "middle alone search", "middle behind high chat search"],
+      "standalone chat",
+      ...["triton", "triton+priority", "xsched"].map((arm) => `${arm} chat search batch index`),
+    ]);
+    const schedules = results.measurements.flatMap(({ middle }) => (middle ? [middle.intended] : []));
+    const [times] = schedules;
+    assert.ok(times && times.length > 20 && times.length < 70, `${times?.length} in 400 ms at 100/s`);
+    for (const other of schedules) assert.deepEqual(other, times);
+    for (const { phase, samples, failed } of results.summary.middle) {
+      assert.deepEqual([samples, failed], [times.length, 0], phase);
+    }
+    for (const { arm, lows } of results.summary.arms.slice(1)) {
+      assert.deepEqual(
+        lows.map(({ model, perSecond }) => [model, perSecond.value > 0]),
+        [
+          ["batch", true],
+          ["index", true],
+        ],
+        arm,
+      );
+    }
+    // Each answer takes the same time, so three in flight give three times as many.
+    const { batch, index } = results.summary.lowAlone;
+    assert.ok(index!.value > 1.5 * batch!.value, `${index!.value} and ${batch!.value} per second`);
+    const server = results.summary.server.filter(({ phase }) => phase === "xsched").map(({ model }) => model);
+    assert.deepEqual(server, ["chat", "search", "batch", "index"]);
+    assert.ok(fs.existsSync(path.join(folder, "out", "latency-middle.svg")));
+    const rows = fs.readFileSync(path.join(folder, "out", "samples.csv"), "utf8").split("\n");
+    assert.equal(rows.filter((row) => row.startsWith("1,xsched,search,")).length, times.length);
+    assert.doesNotMatch(said.join("\n"), /NaN|undefined/);
+  });
+
+  it("refuses a middle model that is not between the others", async () => {
+    await assert.rejects(
+      bench("--middle", "index"),
+      /the priority of "index" is -9, which is not above that of "batch", 0\nfix: swap --middle and --low/,
+    );
+  });
+
   it("leaves the models as they were, and takes any order of them where their own priorities do not count", async () => {
     const deployed = [triton.config("chat"), triton.config("batch")];
-    const { status } = await bench("--arms", "triton", "--high", "batch", "--low", "chat");
+    const { status } = await bench("--arms", "triton", "--high", "index", "--low", "chat");
     assert.equal(status, 0, said.join("\n"));
     assert.deepEqual([triton.config("chat"), triton.config("batch")], deployed);
     await assert.rejects(
-      bench("--arms", "standalone,xsched", "--high", "batch", "--low", "chat"),
-      /the priority of "batch" is -255, which is not above that of "chat", 40/,
+      bench("--arms", "standalone,xsched", "--high", "index"),
+      /the priority of "index" is -9, which is not above that of "batch", 0/,
     );
   });
 });

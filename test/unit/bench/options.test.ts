@@ -22,14 +22,14 @@ describe("the options of the benchmark", () => {
         grpc: undefined,
         protocol: "http",
         high: "h",
-        low: "l",
+        lows: [{ model: "l", concurrency: 1, batch: 1 }],
         rate: 10,
+        middleRate: 10,
         arrivals: "fixed",
         arms: ["standalone", "triton", "triton+priority", "xsched"],
         samples: 2000,
         rounds: 5,
         warmUpMs: 3000,
-        lowConcurrency: 1,
         batch: 1,
         extent: 1,
         timeoutMs: 30_000,
@@ -77,8 +77,55 @@ describe("the options of the benchmark", () => {
     );
   });
 
-  it("must name two different models", () => {
-    assert.match(message("--high", "m", "--low", "m"), /^--high and --low are both "m": name two models$/m);
+  it("must name different models", () => {
+    const again = /^"m" is named more than once: name different models$/m;
+    assert.match(message("--high", "m", "--low", "m"), again);
+    assert.match(message("--high", "h", "--low", "m", "--middle", "m"), again);
+    assert.match(message("--high", "h", "--low", "m,l", "--low", "m"), again);
+  });
+
+  it("may name several low models, each with its own load, and a middle one with its own rate", () => {
+    const words = ["--high", "h", "--low", "a, b", "--low", "c", "--middle", "m", "--rate", "50"];
+    const loads = ["--low-concurrency", "2", "--low-batch", "8,1", "--low-batch", "4"];
+    const command = parseOptions([...words, ...loads, "--batch", "3"]);
+    assert.ok(command.kind === "measure");
+    const { middle, rate, middleRate, batch, lows } = command.options;
+    assert.deepEqual([middle, rate, middleRate, batch], ["m", 50, 50, 3]);
+    assert.deepEqual(lows, [
+      { model: "a", concurrency: 2, batch: 8 },
+      { model: "b", concurrency: 2, batch: 1 },
+      { model: "c", concurrency: 2, batch: 4 },
+    ]);
+    const slower = parseOptions([...words, "--middle-rate", "5", "--batch", "3"]);
+    assert.ok(slower.kind === "measure");
+    assert.equal(slower.options.middleRate, 5);
+    assert.deepEqual(
+      slower.options.lows.map((low) => low.batch),
+      [3, 3, 3],
+    );
+  });
+
+  it("refuse a number too many or too few for the low models, and a middle model's rate without one", () => {
+    assert.equal(
+      message(
+        "--high",
+        "h",
+        "--low",
+        "a,b",
+        "--low-concurrency",
+        "1,2,3",
+        "--low-batch",
+        "0",
+        "--middle-rate",
+        "5",
+      ),
+      [
+        "--middle-rate is given without --middle",
+        "--low-concurrency has 3 numbers for 2 low models: give one for all, or one for each",
+        '--low-batch is "0": give a whole number from 1 to 1024',
+        "fix: npm run bench -- --help lists every option",
+      ].join("\n"),
+    );
   });
 
   it("need both addresses for gRPC with a URL", () => {

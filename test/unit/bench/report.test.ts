@@ -5,10 +5,16 @@ import * as path from "node:path";
 
 import fc from "fast-check";
 
-import { ARMS, PHASES } from "../../../scripts/bench/arms/arms";
+import { ARMS, phasesOf } from "../../../scripts/bench/arms/arms";
+import { type OpenLoad } from "../../../scripts/bench/load/messages";
 import { schedule } from "../../../scripts/bench/load/schedule";
-import { type Measurement, type Plan, within } from "../../../scripts/bench/measure";
-import { distribution, latencyChart, throughputChart } from "../../../scripts/bench/report/charts";
+import { type LowLoad, type Measurement, type Plan, within } from "../../../scripts/bench/measure";
+import {
+  distribution,
+  latencyChart,
+  middleLatencyChart,
+  throughputChart,
+} from "../../../scripts/bench/report/charts";
 import { conclude } from "../../../scripts/bench/report/conclude";
 import { CHARTS, writeReport } from "../../../scripts/bench/report/files";
 import { type Results } from "../../../scripts/bench/report/results";
@@ -32,38 +38,52 @@ const RATE: Readonly<Record<string, number>> = {
   xsched: 80,
 };
 
-/** Results of arms whose latencies are those of the model alone, 10 to 20 ms, times a factor. */
-function results(rounds = 3, perRound = 200): Results {
+/** What the middle model's latency is multiplied by. */
+const MIDDLE_FACTOR: Readonly<Record<string, number>> = {
+  "middle alone": 1,
+  "middle behind high": 1.5,
+  triton: 4,
+  "triton+priority": 3,
+  xsched: 1.575,
+};
+
+/**
+ * Results of arms whose latencies are those of the model alone, 10 to 20 ms, times a factor. A second low model answers
+ * half as often as the first one, but 100 times per second alone, too.
+ */
+function results(rounds = 3, perRound = 200, models: "two" | "four" = "two"): Results {
+  const schedules = Array.from({ length: rounds }, () => schedule("fixed", perRound, 10, random(1)));
   const plan: Plan = {
-    high: "bert-high",
-    low: "bert-low",
+    high: { model: "bert-high", periodMs: 100, schedules },
+    ...(models === "four" && { middle: { model: "bert-norm", periodMs: 100, schedules } }),
+    lows: [
+      { model: "bert-low", concurrency: 1 },
+      ...(models === "four" ? [{ model: "bert-least", concurrency: 2 }] : []),
+    ],
     arms: ARMS,
     rounds,
-    periodMs: 100,
     warmUpMs: 0,
-    lowConcurrency: 1,
-    schedules: Array.from({ length: rounds }, () => schedule("fixed", perRound, 10, random(1))),
   };
   const measurements = Array.from({ length: rounds }, (_, round) =>
-    PHASES.map((phase): Measurement => {
-      const times = plan.schedules[round]!;
+    phasesOf(0, plan).map(({ phase, high, middle, lows }): Measurement => {
+      const times = schedules[round]!;
       const next = random(round);
-      const factor = FACTOR[phase];
-      const rate = RATE[phase];
+      const open = (factor: number): OpenLoad => ({
+        intended: times,
+        lag: times.map(() => 0.01),
+        latency: times.map(() => factor * (10 + 10 * next())),
+        problems: [],
+      });
+      const closed = (model: string): LowLoad => {
+        const rate = RATE[phase]! / (model === "bert-least" && phase !== "low alone" ? 2 : 1);
+        return { answers: rate * 20, seconds: 20, perSecond: rate, failed: 0, problems: [] };
+      };
       return {
         phase,
         round,
-        ...(factor !== undefined && {
-          high: {
-            intended: times,
-            lag: times.map(() => 0.01),
-            latency: times.map(() => factor * (10 + 10 * next())),
-            problems: [],
-          },
-        }),
-        ...(rate !== undefined && {
-          low: { answers: rate * 20, seconds: 20, perSecond: rate, failed: 0, problems: [] },
-        }),
+        ...(high && { high: open(FACTOR[phase] ?? 1) }),
+        ...(middle && { middle: open(MIDDLE_FACTOR[phase]!) }),
+        lows: Object.fromEntries(lows.map((model) => [model, closed(model)])),
       };
     }),
   ).flat();
@@ -78,8 +98,10 @@ function results(rounds = 3, perRound = 200): Results {
       protocol: "http",
       arrivals: "fixed",
       rate: 10,
+      middleRate: 10,
+      batch: {},
       seed: 1,
-      priorities: { high: 255, low: -255 },
+      priorities: { "bert-high": 255, "bert-norm": 100, "bert-low": 10, "bert-least": -255 },
       scheduler: { active: true, says: "scheduled" },
       client: "this machine",
     },
@@ -105,17 +127,83 @@ describe("the summary of a benchmark", () => {
   });
 
   it("compares the low model's throughput with its own alone and with what is left of the device", () => {
-    assert.equal(summary.lowAlone.value, 100);
-    assert.equal(arm("standalone").low, undefined);
-    assert.equal(arm("xsched").low?.perSecond.value, 80);
-    assert.equal(arm("xsched").low?.ofAlone.value, 0.8);
+    assert.equal(summary.lowAlone["bert-low"]?.value, 100);
+    assert.deepEqual(arm("standalone").lows, []);
+    assert.equal(arm("standalone").lowTotal, undefined);
+    const [low] = arm("xsched").lows;
+    assert.equal(low?.perSecond.value, 80);
+    assert.equal(low.ofAlone.value, 0.8);
     // 15 of 100 ms belong to the high model, so 85 % are left.
-    assert.ok(Math.abs((arm("xsched").low?.ofBound.value ?? 0) - 0.8 / 0.85) < 0.01);
+    assert.ok(Math.abs(low.ofBound.value - 0.8 / 0.85) < 0.01);
+    assert.deepEqual(arm("xsched").lowTotal, { ofAlone: low.ofAlone, ofBound: low.ofBound });
+  });
+
+  describe("with a middle and two low models", () => {
+    const { summary: four } = results(3, 200, "four");
+    const close = (value: number | undefined, expected: number, within: number): void => {
+      assert.ok(value !== undefined && Math.abs(value - expected) < within, `${value}, not ${expected}`);
+    };
+
+    it("compares each low model with its own alone, and adds up only the shares", () => {
+      const { lows, lowTotal } = four.arms.find(({ arm: name }) => name === "xsched")!;
+      assert.deepEqual(
+        lows.map(({ model, perSecond }) => [model, perSecond.value]),
+        [
+          ["bert-low", 80],
+          ["bert-least", 40],
+        ],
+      );
+      close(lows[1]?.ofAlone.value, 0.4, 1e-9);
+      close(lowTotal?.ofAlone.value, 1.2, 1e-9);
+      // The high and the middle model each take 15 of 100 ms.
+      close(lows[1]?.ofBound.value, 0.4 / 0.7, 0.01);
+      close(lowTotal?.ofBound.value, 1.2 / 0.7, 0.03);
+    });
+
+    it("compares the middle model with itself alone, and with itself behind the high model only", () => {
+      assert.deepEqual(
+        four.middle.map(({ phase }) => phase),
+        ["middle alone", "middle behind high", "triton", "triton+priority", "xsched"],
+      );
+      for (const { phase, samples, ratio, behindHigh } of four.middle) {
+        assert.equal(samples, 600);
+        const factor = MIDDLE_FACTOR[phase]!;
+        // Each phase draws its own samples for this model.
+        close(ratio.p50.value, factor, 0.1 * factor);
+        close(behindHigh.p50.value, factor / 1.5, 0.1 * factor);
+        close(behindHigh.p50.value * MIDDLE_FACTOR["middle behind high"]!, ratio.p50.value, 0.2 * factor);
+      }
+    });
+
+    it("shows the rows of every model, also in the files and in a chart of its own", () => {
+      const found = results(2, 50, "four");
+      const text = resultText(found);
+      for (const row of [
+        /^bert-norm, middle +samples .* over behind high /m,
+        /^xsched +100 .*\/.*\/.*/m,
+        /^xsched, bert-least +40\.0 .*40 % /m,
+        /^xsched, together +120 % /m,
+      ]) {
+        assert.match(text, row);
+      }
+      assert.doesNotMatch(text, /NaN|undefined/);
+      const middle = middleLatencyChart(found) ?? "";
+      const bars = throughputChart(found) ?? "";
+      for (const phase of Object.keys(MIDDLE_FACTOR)) assert.ok(middle.includes(`>${phase}<`), phase);
+      assert.ok(middle.includes(">Latency of bert-norm next to bert-high, bert-low and bert-least<"));
+      for (const label of ["bert-low: 80.0/s", "bert-least: 40.0/s", "80 %", "40 %"]) {
+        assert.ok(bars.includes(`>${label}<`), label);
+      }
+      assert.match(bars, />Requests answered, of each model&#39;s alone \(%\)</);
+      assert.ok(!(middle + bars + latencyChart(found)).includes("NaN"));
+      const priorities = ">Priorities of xsched: 255, 100, 10 and -255.<";
+      assert.ok(middle.includes(priorities) && bars.includes(priorities));
+    });
   });
 
   it("gives no interval for a single figure", () => {
     const { summary: single } = results(1);
-    assert.ok(Number.isNaN(single.lowAlone.low));
+    assert.ok(Number.isNaN(single.lowAlone["bert-low"]?.low));
     assert.ok(!Number.isNaN(single.arms[0]!.latencyMs.p50.low));
   });
 
@@ -178,22 +266,22 @@ describe("the files of a benchmark", () => {
       (high?.latencyMs ?? []).map((ms) => [phase, ms]),
     );
     const [head, ...samples] = rows("samples.csv");
-    assert.deepEqual(head, ["round", "arm", "index", "intended_ms", "lag_ms", "latency_ms"]);
+    assert.deepEqual(head, ["round", "arm", "model", "index", "intended_ms", "lag_ms", "latency_ms"]);
     assert.equal(samples.length, 4 * 2 * 50);
     assert.deepEqual(
-      samples.map((row) => [row[1], Number(Number(row[5]).toFixed(3))]),
+      samples.map((row) => [row[1], Number(Number(row[6]).toFixed(3))]),
       fromJson,
     );
   });
 
   it("contain a table with the same columns in every row", () => {
     const summary = rows("summary.csv");
-    for (const row of summary) assert.equal(row.length, 7, row.join());
+    for (const row of summary) assert.equal(row.length, 8, row.join());
     const p50 = summary.find(
-      ([arm, measure, statistic]) =>
+      ([arm, , measure, statistic]) =>
         arm === "triton" && measure === "high latency over standalone" && statistic === "p50",
     );
-    assert.equal(Number(p50?.[4]), 3);
+    assert.equal(Number(p50?.[5]), 3);
   });
 });
 

@@ -2,8 +2,9 @@ import * as assert from "node:assert/strict";
 
 import fc from "fast-check";
 
-import { ARRIVALS, schedule } from "../../../scripts/bench/load/schedule";
+import { ARRIVALS, schedule, scheduleFor } from "../../../scripts/bench/load/schedule";
 import { random } from "../../../scripts/bench/statistics/random";
+import { runs } from "../../properties";
 
 const rates = fc.double({ min: 0.1, max: 10_000, noNaN: true });
 const seeds = fc.integer({ min: 0, max: 2 ** 31 - 1 });
@@ -44,5 +45,25 @@ describe("a schedule of arrivals", () => {
 
   it("differs with another seed", () => {
     assert.notDeepEqual(schedule("poisson", 10, 10, random(1)), schedule("poisson", 10, 10, random(2)));
+  });
+
+  it("for a length of time has the requested rate, ends in time, and is never empty", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.double({ min: 1, max: 1e4, noNaN: true }),
+        (seed, ms) => {
+          const times = scheduleFor(ms, 100, random(seed));
+          assert.ok(times.length > 0);
+          assert.deepEqual(times, times.toSorted());
+          assert.ok(times[0]! >= 0 && times.at(-1)! < ms);
+          assert.deepEqual(times, scheduleFor(ms, 100, random(seed)));
+        },
+      ),
+      { numRuns: runs(100) },
+    );
+    // 20,000 on average, with a standard deviation of 141.
+    const { length } = scheduleFor(200_000, 100, random(3));
+    assert.ok(Math.abs(length - 20_000) < 600, `${length}`);
   });
 });
