@@ -13,6 +13,7 @@ import { schedule, scheduleFor } from "./load/schedule";
 import { contendersOf, type Measurement, Measuring, phaseMs, type Plan } from "./measure";
 import { type BenchOptions, parseOptions, USAGE } from "./options";
 import { conclude } from "./report/conclude";
+import { type FormerRun, readFormerRun, requireSameLoad } from "./report/formerRun";
 import { progress } from "./report/progress";
 import { type Results, type RunDescription } from "./report/results";
 import { summarize } from "./report/summary";
@@ -122,6 +123,8 @@ async function measure(
   folder: string,
 ): Promise<Outcome> {
   const began = new Date();
+  const plan = planOf(options);
+  const former = formerRuns(options.compare);
   const { api, scheduler } = server;
   const interrupted = new AbortController();
   const onSignal = (signal: NodeJS.Signals): void => {
@@ -131,7 +134,6 @@ async function measure(
   };
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, onSignal);
-  const plan = planOf(options);
   const measurements: Measurement[] = [];
   const closing: (() => Promise<void>)[] = [];
   try {
@@ -164,6 +166,7 @@ async function measure(
       scheduler: schedulerState(server, deployed),
       client: `${os.cpus()[0]?.model.trim() ?? "unknown"}, ${os.cpus().length} processors, Node.js ${process.version}`,
     };
+    for (const earlier of former) requireSameLoad(earlier, plan, run);
     const out = path.resolve(options.out ?? path.join(folder, began.toISOString().replace(/[:.]/g, "-")));
     fs.mkdirSync(out, { recursive: true });
     const shown = progress(process.stderr, plan.rounds);
@@ -193,7 +196,8 @@ async function measure(
       done += phaseMs(plan, found.phase, found.round);
     }
     const restored = await closeAll(closing);
-    const results = { run, plan, measurements, summary: summarize(plan, measurements, options.seed) };
+    const summary = summarize(plan, measurements, options.seed);
+    const results = { run, plan, measurements, summary, former };
     const status = conclude(out, results);
     return { status: restored ? status : 1, results, folder: out };
   } catch (error) {
@@ -203,6 +207,15 @@ async function measure(
     await closeAll(closing);
     for (const signal of signals) process.off(signal, onSignal);
   }
+}
+
+/** @throws UserError if two have the same name */
+function formerRuns(folders: readonly string[]): FormerRun[] {
+  const runs = folders.map(readFormerRun);
+  const names = runs.map(({ name }) => name);
+  const again = names.find((name, index) => names.indexOf(name) !== index);
+  if (again === undefined) return runs;
+  throw new UserError(`--compare names two folders called ${again}`, "rename one of them");
 }
 
 /** The benchmark was interrupted by a signal. */

@@ -32,6 +32,8 @@ Meanwhile it loads the models with other priorities; at the end it restores ever
   --extent N           extent of input dimensions that a model leaves open (default: 1)
   --timeout SECONDS    time after which a request counts as failed (default: 30)
   --seed N             seed of the random numbers (default: 1)
+  --compare FOLDER     also show an earlier run with the same load, of a server without the hooks, for instance; may be
+                       given several times
   --out FOLDER         folder for the files (default: .local/bench/TIME)
   --load SECONDS       only send requests to the high model for this time, and report how punctual they were;
                        changes nothing
@@ -55,6 +57,8 @@ export interface BenchOptions {
   readonly extent: number;
   readonly timeoutMs: number;
   readonly seed: number;
+  /** Folders of earlier runs. */
+  readonly compare: readonly string[];
   readonly out?: string;
 }
 
@@ -96,6 +100,7 @@ const OPTIONS = {
   extent: TEXT,
   timeout: TEXT,
   seed: TEXT,
+  compare: TEXTS,
   out: TEXT,
   load: TEXT,
   restore: SWITCH,
@@ -218,6 +223,7 @@ export function parseOptions(words: readonly string[]): BenchCommand {
     extent: number("extent", 1, 1, 65_536),
     timeoutMs: 1000 * number("timeout", 30, 0.1, 600, false),
     seed: number("seed", 1, 0, 2 ** 31 - 1),
+    compare: given.compare ?? [],
     out: given.out,
   };
   if (options.protocol === "grpc" && options.url !== undefined && options.grpc === undefined) {

@@ -8,10 +8,8 @@ import { PARTS } from "../serverTimes";
 import { INTERVAL_METHOD, type Estimate } from "../statistics/bootstrap";
 import { latencyChart, middleLatencyChart, throughputChart } from "./charts";
 import { type Results } from "./results";
+import { FORM, overFormer } from "./formerRun";
 import { type LatencySummary, type Percentile, PERCENTILES } from "./summary";
-
-/** The version of results.json's format; it grows when readers have to change. */
-const FORM = 2;
 
 /** Draws the results as SVG; undefined if they contain nothing to draw. */
 export type Chart = (results: Results) => string | undefined;
@@ -60,7 +58,7 @@ export function writeReport(folder: string, results: Results, charts = CHARTS): 
 }
 
 /** Everything, with every sample. Unknown values are null. */
-export function resultsJson({ run, plan, measurements, summary }: Results): string {
+export function resultsJson({ run, plan, measurements, summary, former }: Results): string {
   const document = {
     form: FORM,
     run,
@@ -76,6 +74,10 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
     method: { percentiles: "nearest rank", intervals: INTERVAL_METHOD },
     meaning: MEANING,
     summary,
+    compared: former.map((earlier) => ({
+      run: earlier.run,
+      standalone: overFormer(summary, earlier, plan.high.model),
+    })),
     measurements: measurements.map(({ high, middle, ...rest }) => ({
       ...rest,
       ...(high && { high: openLoad(high) }),
@@ -86,7 +88,7 @@ export function resultsJson({ run, plan, measurements, summary }: Results): stri
 }
 
 /** One row per arm, model, measure and statistic. Shares of all low models together have no model. */
-function summaryRows({ plan, summary }: Results): Cell[][] {
+function summaryRows({ plan, summary, former }: Results): Cell[][] {
   const rows: Cell[][] = [["arm", "model", "measure", "statistic", "unit", "value", "low95", "high95"]];
   const put = (
     arm: string,
@@ -139,6 +141,18 @@ function summaryRows({ plan, summary }: Results): Cell[][] {
     for (const name of names) {
       put(phase, model, "middle latency over middle behind high", name, "", behindHigh[name]);
     }
+  }
+  for (const earlier of former) {
+    const { name, latency, compute } = overFormer(summary, earlier, plan.high.model);
+    for (const found of earlier.summary.arms) {
+      putLatency(`${name}: ${found.arm}`, plan.high.model, "high", found);
+    }
+    for (const statistic of names) {
+      const measure = `high latency over ${name}: standalone`;
+      put("standalone", plan.high.model, measure, statistic, "", plain(latency[statistic]));
+    }
+    const measure = `high server compute over ${name}: standalone`;
+    put("standalone", plan.high.model, measure, "mean", "", plain(compute));
   }
   const roles = new Map(contendersOf(plan).map(({ model, role }) => [model, role]));
   for (const { phase, model, requests, executions, partMs, computeMs, computeRatio } of summary.server) {

@@ -1,4 +1,5 @@
 import { type Measurement, type Plan } from "../measure";
+import { type FormerRun } from "./formerRun";
 import { type Summary } from "./summary";
 
 /** How a benchmark was run, for the reports. */
@@ -34,4 +35,6 @@ export interface Results {
   readonly plan: Plan;
   readonly measurements: readonly Measurement[];
   readonly summary: Summary;
+  /** What this run is compared with. */
+  readonly former: readonly FormerRun[];
 }

@@ -5,6 +5,7 @@ import { type OpenLoad } from "../load/messages";
 import { type Plan } from "../measure";
 import { PARTS } from "../serverTimes";
 import { percentile, sorted } from "../statistics/percentile";
+import { type FormerRun, overFormer } from "./formerRun";
 import { type Results } from "./results";
 import { type ArmSummary, type LatencySummary, type Percentile, PERCENTILES, type Summary } from "./summary";
 
@@ -14,21 +15,17 @@ const NOTABLE_LAG_MS = 1;
 const NAMES = Object.keys(PERCENTILES) as Percentile[];
 
 /** The result, for a person at a terminal. */
-export function resultText({ run, plan, summary }: Results): string {
+export function resultText({ run, plan, summary, former }: Results): string {
   const high = plan.high.model;
-  const lows = lowTable(plan, summary);
   return [
     table([
       ["arm", ...LATENCY_HEAD, "over standalone", "compute ms"],
-      ...summary.arms.map((of) => [
-        of.arm,
-        ...latencyCells(of),
-        ratios(of.ratio),
-        compute(summary, of.arm, high),
-      ]),
+      ...armRows(summary, high),
+      ...former.flatMap((earlier) => armRows(earlier.summary, high, `${earlier.name}: `)),
     ]),
+    ...former.map((earlier) => formerLine(summary, earlier, high)),
     ...middleTable(plan, summary),
-    ...lows,
+    ...lowTable(plan, summary),
     ...serverTable(summary),
     "",
     "Brackets: 95 % confidence.",
@@ -37,6 +34,22 @@ export function resultText({ run, plan, summary }: Results): string {
     ...summary.arms.map(({ arm, lagMs }) => lagLine(arm, lagMs)),
     ...summary.middle.map(({ phase, lagMs }) => lagLine(`${phase}, ${plan.middle?.model ?? ""}`, lagMs)),
   ].join("\n");
+}
+
+function armRows(summary: Summary, high: string, prefix = ""): string[][] {
+  return summary.arms.map((of) => [
+    `${prefix}${of.arm}`,
+    ...latencyCells(of),
+    ratios(of.ratio),
+    compute(summary, of.arm, high),
+  ]);
+}
+
+/** What the process itself costs, without contention. Each run's arms have been compared with its own standalone. */
+function formerLine(summary: Summary, former: FormerRun, high: string): string {
+  const { name, latency, compute: ofCompute } = overFormer(summary, former, high);
+  const { server, version, began } = former.run;
+  return `standalone over that of ${name} (Triton ${version} at ${server}, ${began}): ${NAMES.map((percentile) => times(latency[percentile], 3)).join(" / ")}, compute ${times(ofCompute, 3)}`;
 }
 
 const LATENCY_HEAD = ["samples", ...NAMES.map((name) => `${name.toUpperCase()} ms`)];
@@ -160,8 +173,8 @@ function perSecond(value: number): string {
   return value.toFixed(value < 10 ? 2 : 1);
 }
 
-function times(value: number): string {
-  return Number.isFinite(value) ? `${value.toFixed(2)}×` : "–";
+function times(value: number, digits = 2): string {
+  return Number.isFinite(value) ? `${value.toFixed(digits)}×` : "–";
 }
 
 function percent(share: number): string {

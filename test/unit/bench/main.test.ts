@@ -203,6 +203,56 @@ describe("a benchmark of a server at an address", function () {
     assert.doesNotMatch(said.join("\n"), /NaN|undefined/);
   });
 
+  it("shows an earlier run beside its own, and the ratio of the high model alone in both", async () => {
+    const stock = path.join(folder, "stock");
+    const arms = ["--arms", "standalone,triton"];
+    const earlier = await bench("--out", stock, ...arms);
+    assert.equal(earlier.status, 0, said.join("\n"));
+    triton.slowdown = 1.5;
+    said.length = 0;
+    const { status, results } = await bench("--compare", stock, "--arms", "standalone,xsched");
+    assert.equal(status, 0, said.join("\n"));
+    const text = said.join("\n");
+    for (const arm of ["standalone", "xsched", "stock: standalone", "stock: triton"]) {
+      assert.match(text, new RegExp(`^${arm} +5 `, "m"));
+    }
+    assert.match(
+      text,
+      /^standalone over that of stock \(Triton 2\.51\.0 at \S+, \S+\): (\S+ \/ ){2}\S+, compute 1\.500×$/m,
+    );
+    const p50 = (of: Outcome) => of.results!.summary.arms[0]!.latencyMs.p50.value;
+    const json = JSON.parse(fs.readFileSync(path.join(folder, "out", "results.json"), "utf8")) as {
+      compared: { standalone: { name: string; latency: { p50: number }; compute: number } }[];
+    };
+    const [{ name, latency, compute }] = json.compared.map(({ standalone }) => standalone) as [
+      (typeof json.compared)[0]["standalone"],
+    ];
+    assert.equal(name, "stock");
+    assert.ok(Math.abs(compute - 1.5) < 1e-9);
+    assert.ok(Math.abs(latency.p50 - p50({ status, results }) / p50(earlier)) < 1e-9);
+    const csv = fs.readFileSync(path.join(folder, "out", "summary.csv"), "utf8");
+    assert.match(csv, /^standalone,chat,high server compute over stock: standalone,mean,,1\.5,,$/m);
+    assert.match(csv, /^stock: triton,chat,high latency,p50,ms,\d/m);
+  });
+
+  it("refuses to compare with another load, before it changes anything", async () => {
+    const stock = path.join(folder, "stock");
+    assert.equal((await bench("--out", stock, "--arms", "standalone")).status, 0);
+    const loads = triton.loads.length;
+    await assert.rejects(
+      bench("--compare", stock, "--rate", "100", "--low-batch", "8"),
+      /had another load:\nmilliseconds between its requests: 20 then, 10 now\nlow models: .*"batch":1.* then, .*"batch":8.* now\n/,
+    );
+    await assert.rejects(
+      bench("--compare", folder),
+      /the results to compare with can't be read: .*results\.json/,
+    );
+    const results = path.join(stock, "results.json");
+    fs.writeFileSync(results, fs.readFileSync(results, "utf8").replace(/"form": \d+/, '"form": 1'));
+    await assert.rejects(bench("--compare", stock), /was not written by this release's benchmark/);
+    assert.deepEqual(triton.loads.slice(loads), []);
+  });
+
   it("refuses a middle model that is not between the others", async () => {
     await assert.rejects(
       bench("--middle", "index"),

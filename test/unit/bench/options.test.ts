@@ -34,6 +34,7 @@ describe("the options of the benchmark", () => {
         extent: 1,
         timeoutMs: 30_000,
         seed: 1,
+        compare: [],
         out: undefined,
       },
     });

@@ -88,6 +88,7 @@ function results(rounds = 3, perRound = 200, models: "two" | "four" = "two"): Re
     }),
   ).flat();
   return {
+    former: [],
     plan,
     measurements,
     summary: summarize(plan, measurements, 1),

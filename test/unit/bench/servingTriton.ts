@@ -38,6 +38,8 @@ const USED_MS = 25;
 
 /** Triton's HTTP API in explicit mode, with statistics that a test can predict. */
 export class ServingTriton {
+  /** What every time of a request is multiplied by. */
+  public slowdown = 1;
   /** Every load, as `model priority`. */
   public readonly loads: string[] = [];
   private readonly served: ReadonlyMap<string, Served>;
@@ -136,7 +138,8 @@ export class ServingTriton {
       served.inFlight--;
       served.answeredAt = performance.now();
       served.requests++;
-      for (const part of Object.keys(ns) as (keyof Nanoseconds)[]) served.ns[part] += ns[part];
+      for (const part of Object.keys(ns) as (keyof Nanoseconds)[])
+        served.ns[part] += ns[part] * this.slowdown;
       say({});
     }, ANSWER_MS);
   }
