@@ -6,14 +6,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "control/protocol.h"
 #include "ctl/connection.h"
 #include "ctl/json.h"
+#include "ctl/processes.h"
 #include "ctl/table.h"
 #include "preempt/clock.h"
 
@@ -141,6 +144,45 @@ PrintJson(const std::vector<QueueRow>& queues)
   Print(text + (queues.empty() ? "]}\n" : "\n]}\n"));
 }
 
+// Why a process did not do what it was asked.
+struct Refusal {
+  ExitCode code = kExitSuccess;
+  std::string problem;
+};
+
+// 'first' comes before what the answer says of a queue.
+void
+AddChanges(
+    const AnswerTable& answer, std::vector<std::vector<std::string>>* rows,
+    const std::vector<std::string>& first = {})
+{
+  for (size_t row = 0; row < answer.Rows(); ++row) {
+    std::vector<std::string> cells = first;
+    for (const std::string& cell :
+         {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
+          answer.Field(row, "previous"), answer.Field(row, "priority")}) {
+      cells.push_back(cell);
+    }
+    rows->push_back(cells);
+  }
+}
+
+void
+PrintChanges(
+    std::vector<Column> columns,
+    const std::vector<std::vector<std::string>>& rows)
+{
+  for (const Column& column :
+       {Column{"ID", Align::kRight}, Column{"NAME", Align::kLeft},
+        Column{"PREVIOUS", Align::kRight}, Column{"PRIORITY", Align::kRight}}) {
+    columns.push_back(column);
+  }
+  Print(
+      std::to_string(rows.size()) +
+      (rows.size() == 1 ? " queue changed\n" : " queues changed\n") +
+      FormatTable(columns, rows));
+}
+
 void
 Sleep(int64_t ns)
 {
@@ -190,21 +232,56 @@ ChangePriority(
     return code;
   }
   std::vector<std::vector<std::string>> rows;
-  for (size_t row = 0; row < answer.Rows(); ++row) {
-    rows.push_back(
-        {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
-         answer.Field(row, "previous"), answer.Field(row, "priority")});
-  }
-  Print(
-      std::to_string(rows.size()) +
-      (rows.size() == 1 ? " queue changed\n" : " queues changed\n") +
-      FormatTable(
-          {{"ID", Align::kRight},
-           {"NAME", Align::kLeft},
-           {"PREVIOUS", Align::kRight},
-           {"PRIORITY", Align::kRight}},
-          rows));
+  AddChanges(answer, &rows);
+  PrintChanges({}, rows);
   return kExitSuccess;
+}
+
+ExitCode
+ChangePriorityEverywhere(const std::string& queue, const std::string& priority)
+{
+  const std::string request = "priority " + queue + " " + priority;
+  std::vector<std::vector<std::string>> rows;
+  std::map<pid_t, Refusal> refusals;
+  std::set<pid_t> told;
+  // One that has started since the others were looked for may have begun with
+  // what it knew before. One that has ended meanwhile is no concern.
+  std::set<pid_t> live;
+  for (bool is_new = true; is_new;) {
+    is_new = false;
+    live.clear();
+    for (const Process& process : FindProcesses()) {
+      live.insert(process.pid);
+      if (!told.insert(process.pid).second) {
+        continue;
+      }
+      is_new = true;
+      AnswerTable answer({});
+      Refusal refusal;
+      refusal.code = Ask(process.socket, request, &answer, &refusal.problem);
+      if (refusal.code == kExitSuccess) {
+        AddChanges(answer, &rows, {std::to_string(process.pid)});
+      } else {
+        refusals[process.pid] = refusal;
+      }
+    }
+  }
+  ExitCode worst = rows.empty() ? kExitRefused : kExitSuccess;
+  for (const auto& each : refusals) {
+    // Most processes have no such queue. One that does not answer may have it.
+    const Refusal& refusal = each.second;
+    if (live.count(each.first) != 0 &&
+        (rows.empty() || refusal.code > kExitRefused)) {
+      worst = std::max(worst, refusal.code);
+      fprintf(
+          stderr, "xsched-ctl: process %d: %s\n", static_cast<int>(each.first),
+          refusal.problem.c_str());
+    }
+  }
+  if (!rows.empty()) {
+    PrintChanges({{"PID", Align::kRight}}, rows);
+  }
+  return worst;
 }
 
 ExitCode

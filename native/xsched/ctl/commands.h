@@ -18,6 +18,10 @@ ExitCode ListQueues(const std::string& socket);
 ExitCode ChangePriority(
     const std::string& socket, const std::string& queue,
     const std::string& priority);
+// The same in every process that has such a queue; one that starts meanwhile is
+// one of them.
+ExitCode ChangePriorityEverywhere(
+    const std::string& queue, const std::string& priority);
 ExitCode ShowStats(const std::string& socket, bool as_json);
 // Runs until the process ends or the user interrupts it.
 ExitCode Watch(const std::string& socket, int64_t interval_ns);

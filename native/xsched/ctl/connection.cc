@@ -106,24 +106,22 @@ ReceiveAll(int fd, int64_t until_ns, std::string* text)
 }
 
 ExitCode
-NoAnswer(const std::string& socket, const std::string& reason)
+NoAnswer(
+    const std::string& socket, const std::string& reason, std::string* problem)
 {
-  fprintf(
-      stderr, "xsched-ctl: no answer from %s: %s\n", socket.c_str(),
-      reason.c_str());
+  *problem = "no answer from " + socket + ": " + reason;
   return kExitNoAnswer;
 }
 
 }  // namespace
 
 ExitCode
-Ask(const std::string& path, const std::string& request, AnswerTable* table)
+Ask(const std::string& path, const std::string& request, AnswerTable* table,
+    std::string* problem)
 {
   const int64_t until_ns = NowNs() + kTimeoutNs;
   struct sockaddr_un address;
-  std::string error;
-  if (!MakeAddress(path, &address, &error)) {
-    fprintf(stderr, "xsched-ctl: %s\n", error.c_str());
+  if (!MakeAddress(path, &address, problem)) {
     return kExitUsage;
   }
   const FileDescriptor connection(
@@ -133,10 +131,12 @@ Ask(const std::string& path, const std::string& request, AnswerTable* table)
       !SendAll(connection.Get(), request + "\n", until_ns) ||
       !ReceiveAll(connection.Get(), until_ns, &text)) {
     return NoAnswer(
-        path, errno == ETIMEDOUT
-                  ? "the process did not answer within " +
-                        std::to_string(kTimeoutNs / 1000000000) + " seconds"
-                  : strerror(errno));
+        path,
+        errno == ETIMEDOUT
+            ? "the process did not answer within " +
+                  std::to_string(kTimeoutNs / 1000000000) + " seconds"
+            : strerror(errno),
+        problem);
   }
   ParsedAnswer answer = ParseAnswer(text);
   switch (answer.kind) {
@@ -144,12 +144,24 @@ Ask(const std::string& path, const std::string& request, AnswerTable* table)
       *table = std::move(answer.table);
       return kExitSuccess;
     case ParsedAnswer::Kind::kError:
-      fprintf(stderr, "xsched-ctl: %s\n", answer.error.c_str());
+      *problem = answer.error;
       return kExitRefused;
     case ParsedAnswer::Kind::kIncomplete:
       break;
   }
-  return NoAnswer(path, "the answer was cut off, because the process ended");
+  return NoAnswer(
+      path, "the answer was cut off, because the process ended", problem);
+}
+
+ExitCode
+Ask(const std::string& path, const std::string& request, AnswerTable* table)
+{
+  std::string problem;
+  const ExitCode code = Ask(path, request, table, &problem);
+  if (code != kExitSuccess) {
+    fprintf(stderr, "xsched-ctl: %s\n", problem.c_str());
+  }
+  return code;
 }
 
 }  // namespace xsched

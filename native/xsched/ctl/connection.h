@@ -11,8 +11,12 @@
 
 namespace xsched {
 
-// Sends one request to the process behind a socket. Fills 'answer' on success;
-// otherwise prints the problem on standard error.
+// Sends one request to the process behind a socket. Fills 'answer' on success,
+// otherwise 'problem'.
+ExitCode Ask(
+    const std::string& socket, const std::string& request, AnswerTable* answer,
+    std::string* problem);
+// The same, but prints the problem on standard error.
 ExitCode Ask(
     const std::string& socket, const std::string& request, AnswerTable* answer);
 

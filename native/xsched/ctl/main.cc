@@ -25,7 +25,7 @@ constexpr const char* kHelp =
     R"(usage: xsched-ctl [--pid PID | --socket PATH] COMMAND
 
 Inspects a process that runs under XSched, and changes its priorities. Without
-an option, uses the only such process of this user.
+an option, uses the only such process of this user; priority uses all.
 
 commands:
   status                 show the process's configuration; the health check
@@ -33,7 +33,8 @@ commands:
   priority QUEUE N       set QUEUE's priority to N: -255 to 255, max (255),
                          default (0) or min (-255); larger is more urgent.
                          QUEUE is an id, a name, or the part of names before
-                         the first slash, so a model's name means all its queues
+                         the first slash, so a model's name means all its queues;
+                         without an option, a name means those of all processes
   stats [--json]         show the queues' counters
   check                  show which driver a program would use if it started in
                          this environment, and whether that driver starts
@@ -103,6 +104,12 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
   std::string error;
   if (!ParsePriority(arguments[1], &priority, &error)) {
     return WrongUsage(error);
+  }
+  const bool is_name =
+      queue.find_first_not_of("0123456789") != std::string::npos;
+  if (is_name && target.pid == 0 && target.socket.empty() &&
+      FindProcesses().size() > 1) {
+    return ChangePriorityEverywhere(queue, std::to_string(priority));
   }
   return WithSocket(target, [&](const std::string& socket) {
     return ChangePriority(socket, queue, std::to_string(priority));

@@ -16,11 +16,6 @@ namespace {
 // A starting process holds the lock only for an instant.
 constexpr int64_t kLockNs = 200000000;
 
-struct Process {
-  pid_t pid;
-  std::string socket;
-};
-
 std::vector<Process>
 FindAll(const std::vector<std::string>& directories)
 {
@@ -43,14 +38,25 @@ FindAll(const std::vector<std::string>& directories)
   return processes;
 }
 
+std::vector<std::string>
+Directories()
+{
+  const char* given = getenv("XSCHED_CONTROL_DIR");
+  return ControlDirectories(given == nullptr ? "" : given);
+}
+
 }  // namespace
+
+std::vector<Process>
+FindProcesses()
+{
+  return FindAll(Directories());
+}
 
 ExitCode
 FindProcess(pid_t pid, std::string* socket)
 {
-  const char* given = getenv("XSCHED_CONTROL_DIR");
-  const std::vector<std::string> directories =
-      ControlDirectories(given == nullptr ? "" : given);
+  const std::vector<std::string> directories = Directories();
   std::vector<Process> found;
   for (Process& process : FindAll(directories)) {
     if (pid == 0 || process.pid == pid) {

@@ -7,10 +7,20 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 #include "ctl/exit_code.h"
 
 namespace xsched {
+
+struct Process {
+  pid_t pid;
+  std::string socket;
+};
+
+// All processes with a control socket. Removes the sockets that ended ones left
+// behind, and prints an error for each folder that cannot be used.
+std::vector<Process> FindProcesses();
 
 // Finds the control socket of the process 'pid' or, if that is 0, of the only
 // process. If there is none, or more than one, prints an error on standard

@@ -36,6 +36,7 @@ AdoptProcess()
   if (options.auto_xqueue) {
     // The default streams have the lowest priority.
     Scheduler::Get().AdoptAll(
+        options.auto_name,
         options.has_auto_priority ? options.auto_priority : PRIORITY_DEFAULT);
   }
 }
@@ -87,6 +88,10 @@ AdoptStream(CUstream stream)
         options.auto_batch_size == 0 ? -1 : options.auto_batch_size);
   }
   if (has_owner && Scheduler::Get().GiveToOwnerOfThread(queue)) {
+    return;
+  }
+  if (!options.auto_name.empty() &&
+      Scheduler::Get().GiveToOwnerOfProcess(queue)) {
     return;
   }
   Priority priority = options.auto_priority;

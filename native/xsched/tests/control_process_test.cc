@@ -302,6 +302,49 @@ TEST_F(ControlProcessTest, SeveralProcessesMustBeChosenFrom)
   EXPECT_EQ(list.output.find("one"), std::string::npos);
 }
 
+TEST_F(ControlProcessTest, PriorityByNameReachesAllProcesses)
+{
+  const auto one = StartProcess({"wait", "chat/0", "other/0"});
+  const auto two = StartProcess({"wait", "chat/1"});
+  const auto three = StartProcess({"wait"});
+  const Finished changed = Tool({"priority", "chat", "7"});
+  EXPECT_EQ(changed.code, 0) << changed.errors;
+  EXPECT_EQ(changed.errors, "");
+  EXPECT_NE(changed.output.find("2 queues changed\n"), std::string::npos)
+      << changed.output;
+  for (const auto& process : {&one, &two}) {
+    const std::string pid = std::to_string((*process)->Pid());
+    EXPECT_NE(changed.output.find(pid), std::string::npos) << changed.output;
+    const Finished list = Tool({"--pid", pid, "list"});
+    EXPECT_NE(list.output.find("       7 "), std::string::npos) << list.output;
+  }
+  // A queue that nobody has; an id, which another process has, too.
+  const Finished none = Tool({"priority", "chap", "7"});
+  EXPECT_EQ(none.code, 1);
+  for (const auto& process : {&one, &two, &three}) {
+    EXPECT_NE(
+        none.errors.find(
+            "process " + std::to_string((*process)->Pid()) +
+            ": there is no queue \"chap\""),
+        std::string::npos)
+        << none.errors;
+  }
+  EXPECT_EQ(Tool({"priority", "1", "7"}).code, 2);
+  // One that does not answer may have it, too; one that has ended has not.
+  kill(two->Pid(), SIGSTOP);
+  const Finished hangs = Tool({"priority", "chat", "8"});
+  kill(two->Pid(), SIGKILL);
+  EXPECT_EQ(hangs.code, 3);
+  EXPECT_NE(
+      hangs.errors.find(
+          "process " + std::to_string(two->Pid()) + ": no answer"),
+      std::string::npos)
+      << hangs.errors;
+  EXPECT_NE(hangs.output.find("1 queue changed\n"), std::string::npos);
+  two->Wait();
+  EXPECT_EQ(Tool({"priority", "chat", "9"}).code, 0);
+}
+
 // --- where the socket is ----------------------------------------------------
 
 TEST_F(ControlProcessTest, SocketIsForItsUserOnly)

@@ -42,6 +42,10 @@ XResult XOwnerCreate(XOwnerHandle* owner, const char* name, Priority prio);
 // work for it work for nobody from now on.
 XResult XOwnerDestroy(XOwnerHandle owner);
 
+// The owner's name, and the priority that its XQueues to come have, which may
+// have been changed since. Waits for no driver.
+XResult XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio);
+
 // The calling thread works for 'owner' from now on, for nobody if that is 0 or
 // has been destroyed. Returns whom it worked for before. Takes a few
 // nanoseconds. Threads do not inherit their creator's owner.

@@ -10,19 +10,19 @@
 #include "preempt/commands.h"
 #include "preempt/export.h"
 #include "preempt/log.h"
+#include "preempt/name.h"
 #include "preempt/scheduler.h"
 #include "preempt/thread_work.h"
 #include "xsched/ext.h"
 #include "xsched/xsched.h"
 
 using xsched::Commands;
+using xsched::IsName;
 using xsched::Log;
 using xsched::LogLevel;
 using xsched::Scheduler;
 
 namespace {
-
-constexpr size_t kMaxName = 63;
 
 // The C boundary: memory that runs out becomes a code. In the child of a fork
 // there is nothing to schedule.
@@ -67,16 +67,6 @@ NotSupported(std::atomic<bool>* said, const char* what)
     static std::atomic<bool> said{false}; \
     return NotSupported(&said, what);     \
   }()
-
-// One line of text.
-bool
-IsName(const char* name)
-{
-  return name != nullptr && strlen(name) <= kMaxName &&
-         std::all_of(name, name + strlen(name), [](const char c) {
-           return static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
-         });
-}
 
 // The nearest priority that there is; says so if that is another one.
 Priority
@@ -381,6 +371,23 @@ XSCHED_EXPORT XResult
 XOwnerDestroy(XOwnerHandle owner)
 {
   return Guard([&] { return Scheduler::Get().DestroyOwner(owner); });
+}
+
+XSCHED_EXPORT XResult
+XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio)
+{
+  static_assert(xsched::kMaxName + 1 == 64, "and its end");
+  if (name == nullptr || prio == nullptr) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] {
+    std::string found;
+    if (!Scheduler::Get().DescribeOwner(owner, &found, prio)) {
+      return kXSchedErrorNotFound;
+    }
+    memcpy(name, found.c_str(), found.size() + 1);
+    return kXSchedSuccess;
+  });
 }
 
 XSCHED_EXPORT XOwnerHandle

@@ -13,6 +13,7 @@
 #include <iterator>
 
 #include "preempt/log.h"
+#include "preempt/name.h"
 
 namespace xsched {
 namespace {
@@ -83,6 +84,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_AUTO_XQUEUE",
     "XSCHED_AUTO_XQUEUE_BATCH_SIZE",
     "XSCHED_AUTO_XQUEUE_LEVEL",
+    "XSCHED_AUTO_XQUEUE_NAME",
     "XSCHED_AUTO_XQUEUE_PRIORITY",
     "XSCHED_AUTO_XQUEUE_THRESHOLD",
     "XSCHED_CONTROL",
@@ -175,6 +177,14 @@ ReadOptions()
           &value)) {
     options.has_auto_priority = true;
     options.auto_priority = static_cast<Priority>(value);
+  }
+  options.auto_name = ReadText("XSCHED_AUTO_XQUEUE_NAME");
+  if (!IsName(options.auto_name.c_str())) {
+    Log(LogLevel::kWarning,
+        "XSCHED_AUTO_XQUEUE_NAME is ignored: a name has at most %zu bytes and "
+        "no control characters",
+        kMaxName);
+    options.auto_name.clear();
   }
   ReadInteger(
       "XSCHED_AUTO_XQUEUE_THRESHOLD", 1, INT64_MAX, &options.auto_threshold);

@@ -25,6 +25,8 @@ struct Options {
   // XSCHED_AUTO_XQUEUE_PRIORITY; without it, after the stream's priority.
   bool has_auto_priority = false;
   Priority auto_priority = PRIORITY_DEFAULT;
+  // XSCHED_AUTO_XQUEUE_NAME: that of all queues, which then have one priority.
+  std::string auto_name;
   // XSCHED_AUTO_XQUEUE_THRESHOLD, _BATCH_SIZE; 0: no cap.
   int64_t auto_threshold = 0;
   int64_t auto_batch_size = 0;

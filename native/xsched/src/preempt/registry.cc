@@ -328,6 +328,19 @@ Registry::CreateOwner(const std::string& name, Priority priority)
   return Owners::HandleOf(*owner);
 }
 
+bool
+Registry::DescribeOwner(uint64_t handle, std::string* name, Priority* priority)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return false;
+  }
+  *name = owner->name;
+  *priority = owner->priority;
+  return true;
+}
+
 std::vector<XQueueHandle>
 Registry::DestroyOwner(uint64_t handle)
 {

@@ -47,6 +47,8 @@ class XSCHED_INTERNAL Registry {
   uint64_t CreateOwner(const std::string& name, Priority priority);
   // Ends it. What is returned are the queues that it had.
   std::vector<XQueueHandle> DestroyOwner(uint64_t owner);
+  // False if there is none of that handle.
+  bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   Owner* FindOwner(uint64_t owner) const { return owners_.Resolve(owner); }
   // Gives a queue to an owner, with its name and priority. False if either is
   // gone.

@@ -216,10 +216,16 @@ Scheduler::ExchangeOwnerOfThread(uint64_t owner)
   return before;
 }
 
-void
-Scheduler::AdoptAll(Priority priority)
+bool
+Scheduler::DescribeOwner(uint64_t owner, std::string* name, Priority* priority)
 {
-  const uint64_t owner = registry_.CreateOwner("", priority);
+  return registry_.DescribeOwner(owner, name, priority);
+}
+
+void
+Scheduler::AdoptAll(const std::string& name, Priority priority)
+{
+  const uint64_t owner = registry_.CreateOwner(name, priority);
   // Release: the owner is complete before a launch finds it.
   process_owner_.store(registry_.FindOwner(owner), std::memory_order_release);
 }
@@ -229,6 +235,13 @@ Scheduler::GiveToOwnerOfThread(XQueueHandle queue)
 {
   return OwnerOfThread() != nullptr &&
          registry_.GiveTo(OwnerHandleOfThread(), queue);
+}
+
+bool
+Scheduler::GiveToOwnerOfProcess(XQueueHandle queue)
+{
+  const Owner* const owner = process_owner_.load(std::memory_order_acquire);
+  return owner != nullptr && registry_.GiveTo(Owners::HandleOf(*owner), queue);
 }
 
 bool

@@ -91,12 +91,16 @@ class XSCHED_INTERNAL Scheduler {
   {
     return registry_.SetPriorityOfOwners(matches, priority);
   }
+  // False if there is none of that handle.
+  bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   // In a process all of whose work is to be scheduled: whoever has no owner
-  // works for one without a name, of this priority.
-  void AdoptAll(Priority priority);
+  // works for one of this name, which may be empty, and priority.
+  void AdoptAll(const std::string& name, Priority priority);
   // Gives the queue to the owner of the calling thread, if it has one: then
   // true.
   bool GiveToOwnerOfThread(XQueueHandle queue);
+  // To the one that AdoptAll has made.
+  bool GiveToOwnerOfProcess(XQueueHandle queue);
   // Whether it was made for an owner.
   bool HasOwner(XQueueHandle queue) const;
   XResult Suspend(XQueueHandle handle, bool wait);

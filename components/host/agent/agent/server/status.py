@@ -137,14 +137,16 @@ def ask(request: Request) -> Dict[str, Any]:
     return {"status": answer.status, "body": answer.body}
 
 
-#: Runs in the container. The image's entrypoint writes down tritonserver's pid; a model's own process may use CUDA.
+#: Runs in the container. The image's entrypoint writes down tritonserver's pid; models can have processes of their own,
+#: which a change of a priority reaches, too.
 _CONTROL = """
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
 if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
   echo "error: the image of this container has no XSched" >&2
   exit 3
 fi
-exec "$control" --pid "$pid" "$@"
+[ "$1" = priority ] || set -- --pid "$pid" "$@"
+exec "$control" "$@"
 """
 
 
