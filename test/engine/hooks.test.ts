@@ -39,6 +39,8 @@ const MODELS: Readonly<Record<string, Model>> = {
   // Its backend is in its own folder.
   own: { backend: "own", priority: 7 },
   python: { backend: "python", priority: 3 },
+  python_high: { backend: "python", priority: 60 },
+  python_low: { backend: "python", priority: -60 },
   broken: { backend: "one_stream", priority: 9, fail: true },
   wrong: { backend: "one_stream", priority: "urgent" },
   // Equal work, where and with which priority the names say.
@@ -85,6 +87,47 @@ class TritonPythonModel:
         return [triton.InferenceResponse(output_tensors=[answer]) for _ in requests]
 `;
 
+/** The same with 0.4 s of work on the simulated driver, by a process that the model starts. Answers with how long it took. */
+const PYTHON_ON_GPU = `
+import ctypes, multiprocessing, numpy, time, triton_python_backend_utils as triton
+
+def work(pipe):
+    # As CUDA's runtime finds it.
+    driver = ctypes.CDLL("libcuda.so.1")
+    def call(name, *arguments):
+        result = getattr(driver, name)(*arguments)
+        assert result == 0, (name, result)
+    call("cuInit", 0)
+    call("cuCtxCreate_v2", ctypes.byref(ctypes.c_void_p()), 0, 0)
+    stream, none = ctypes.c_void_p(), ctypes.c_void_p()
+    call("cuStreamCreate", ctypes.byref(stream), 1)
+    while True:
+        pipe.recv()
+        began = time.monotonic()
+        for _ in range(${LONG.kernels}):
+            kernel = ctypes.c_void_p(1 << 32 | ${LONG.microseconds})
+            call("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, none, none)
+        call("cuStreamSynchronize", stream)
+        pipe.send(int(1e6 * (time.monotonic() - began)))
+
+class TritonPythonModel:
+    def initialize(self, arguments):
+        # As vLLM: the process that works is not the one that Triton has started.
+        context = multiprocessing.get_context("fork")
+        self.pipe, other = context.Pipe()
+        self.worker = context.Process(target=work, args=(other,), daemon=True)
+        self.worker.start()
+
+    def execute(self, requests):
+        self.pipe.send("work")
+        answer = triton.Tensor("OUTPUT", numpy.array([self.pipe.recv()], numpy.int32))
+        return [triton.InferenceResponse(output_tensors=[answer]) for _ in requests]
+
+    def finalize(self):
+        self.worker.kill()
+        self.worker.join()
+`;
+
 /** A Triton whose driver is simulated, with the hooks or without. */
 class Server {
   public readonly http: TritonClient;
@@ -99,13 +142,14 @@ class Server {
     driver: string,
     ports: readonly number[],
     hooked: boolean,
+    scheduler: "LCL" | "GLB" = "LCL",
   ) {
     const runtime = path.join(folder, "host/runtime");
     const triton = path.join(
       runtime,
       fs.readdirSync(runtime).find((name) => name.startsWith("triton-")) ?? "",
     );
-    this.control = path.join(folder, hooked ? "control" : "other-control");
+    this.control = path.join(folder, `control-${hooked}-${scheduler}`);
     const [http, grpc, metrics] = ports;
     this.process = spawn(
       path.join(triton, "tritonserver/bin/tritonserver"),
@@ -125,7 +169,9 @@ class Server {
           SIMULATED_VERSION: "10000", // Triton itself leaves the driver alone.
           XSCHED_CONTROL_DIR: this.control,
           XSCHED_CUDA_LIB: driver,
+          XSCHED_DOMAIN_DIR: path.join(folder, "domain"),
           XSCHED_REQUIRED: "ON",
+          XSCHED_SCHEDULER: scheduler,
         },
         stdio: ["ignore", "pipe", "pipe"],
       },
@@ -203,6 +249,18 @@ class Server {
 
   private async stats(): Promise<readonly Queue[]> {
     return (JSON.parse(await this.ctl("stats", "--json")) as { queues: Queue[] }).queues;
+  }
+
+  /** The queues of each other process that Triton has started, or that such a one has, as "name priority". */
+  public async queuesOfModels(): Promise<string[]> {
+    const queues: string[] = [];
+    for (const socket of fs.readdirSync(this.control).filter((name) => name.endsWith(".sock"))) {
+      const pid = path.basename(socket, ".sock");
+      if (pid === String(this.process.pid)) continue;
+      const found = JSON.parse(await this.ctl("--pid", pid, "stats", "--json")) as { queues: Queue[] };
+      queues.push(...found.queues.map(({ name, priority }) => `${name} ${priority}`));
+    }
+    return queues.sort();
   }
 
   /** Of the process, from its status in /proc. */
@@ -294,6 +352,9 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       fs.writeFileSync(path.join(folder, "models", name, "config.pbtxt"), `name: "${name}"\n${config}\n`);
     }
     fs.writeFileSync(path.join(folder, "models/python/1/model.py"), PYTHON);
+    for (const name of ["python_high", "python_low"]) {
+      fs.writeFileSync(path.join(folder, `models/${name}/1/model.py`), PYTHON_ON_GPU);
+    }
     const runtime = path.join(folder, "host/runtime");
     fs.symlinkSync(
       path.join(runtime, fs.readdirSync(runtime)[0]!, "tritonserver/backends/python"),
@@ -476,6 +537,56 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       EXPECTED.filter((queue) => !queue.startsWith("pool/")),
     );
     assert.ok((await server.queues()).length <= EXPECTED.length);
+  });
+
+  describe("in a scheduling domain, with models of the Python backend", () => {
+    let other: Server;
+
+    before(async () => {
+      other = new Server(folder, options.xsched, options.driver, await freePorts(3), true, "GLB");
+      await other.start("python_high", "python_low", "stream_high");
+      for (const model of ["python_high", "python_low", "stream_high"]) await other.infer(model);
+    });
+
+    after(async () => {
+      assert.equal(await other.stop(), 0, other.said);
+    });
+
+    /** How many times as long the first takes if the second begins while it is at work. */
+    const delayed = async (first: string, second: string): Promise<number> => {
+      const alone = await other.infer(first);
+      const work = other.infer(first);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      const [took] = await Promise.all([work, other.infer(second)]);
+      return took / alone;
+    };
+
+    it("gives their processes the model's name and priority", async () => {
+      assert.deepEqual(await other.queuesOfModels(), [
+        "python_high/python_high_0_0 60",
+        "python_low/python_low_0_0 -60",
+      ]);
+    });
+
+    it("holds one back while another process's more urgent model works, and not the other way round", async () => {
+      // Each process has a simulated device of its own, so only the domain can make one wait for another.
+      for (const second of ["python_high", "stream_high"]) {
+        const low = await delayed("python_low", second);
+        assert.ok(low > 1.5, `python_low beside ${second}: ${low}`);
+      }
+      const high = await delayed("python_high", "python_low");
+      assert.ok(high < 1.4, `python_high beside python_low: ${high}`);
+    });
+
+    it("changes their priorities by the model's name, without a reload", async () => {
+      await other.ctl("priority", "python_low", "70");
+      assert.deepEqual(await other.queuesOfModels(), [
+        "python_high/python_high_0_0 60",
+        "python_low/python_low_0_0 70",
+      ]);
+      const high = await delayed("python_high", "python_low");
+      assert.ok(high > 1.5, `python_high beside python_low: ${high}`);
+    });
   });
 
   it("schedules nothing without the hooks", async () => {

@@ -44,6 +44,20 @@ FindNextDlsym()
   return Found<DlsymFunction>(of_c_library(RTLD_NEXT, "dlsym"));
 }
 
+// Looked for once.
+template <typename Function>
+Function
+Next(std::atomic<Function>* found, const char* name)
+{
+  // Relaxed: every thread finds the same address.
+  Function next = found->load(std::memory_order_relaxed);
+  if (__builtin_expect(next == nullptr, 0)) {
+    next = Found<Function>(NextDlsym()(RTLD_NEXT, name));
+    found->store(next, std::memory_order_relaxed);
+  }
+  return next;
+}
+
 }  // namespace
 
 DlsymFunction
@@ -62,14 +76,14 @@ PthreadCreateFunction
 NextPthreadCreate()
 {
   static std::atomic<PthreadCreateFunction> found{nullptr};
-  // Relaxed: as above.
-  PthreadCreateFunction next = found.load(std::memory_order_relaxed);
-  if (__builtin_expect(next == nullptr, 0)) {
-    next =
-        Found<PthreadCreateFunction>(NextDlsym()(RTLD_NEXT, "pthread_create"));
-    found.store(next, std::memory_order_relaxed);
-  }
-  return next;
+  return Next(&found, "pthread_create");
+}
+
+ExecvpFunction
+NextExecvp()
+{
+  static std::atomic<ExecvpFunction> found{nullptr};
+  return Next(&found, "execvp");
 }
 
 }  // namespace triton_hooks

@@ -15,8 +15,10 @@ using DlsymFunction = void* (*)(void* handle, const char* name);
 using PthreadCreateFunction = int (*)(
     pthread_t* thread, const pthread_attr_t* attributes, void* (*start)(void*),
     void* argument);
+using ExecvpFunction = int (*)(const char* file, char* const arguments[]);
 
 DlsymFunction NextDlsym();
+ExecvpFunction NextExecvp();
 PthreadCreateFunction NextPthreadCreate();
 
 }  // namespace triton_hooks

@@ -5,6 +5,8 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -109,6 +111,55 @@ TEST_F(HooksTest, ThreadsThatABackendStartsWorkForTheirInstance)
       Queues(), (Lines{
                     "pool/pool_0_0 255 3", "pool/pool_0_0 255 3",
                     "pool/pool_0_0 255 3"}));
+}
+
+// What a process finds in its environment that the calling thread starts.
+std::string
+VariablesOfAChild()
+{
+  const char* command =
+      "echo $XSCHED_AUTO_XQUEUE $XSCHED_AUTO_XQUEUE_NAME "
+      "$XSCHED_AUTO_XQUEUE_PRIORITY $BESIDE";
+  const char* words[] = {"sh", "-c", command, nullptr};
+  int ends[2];
+  EXPECT_EQ(pipe(ends), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    execvp("sh", const_cast<char**>(words));
+    _exit(1);
+  }
+  close(ends[1]);
+  std::string said;
+  char piece[256];
+  ssize_t count = 0;
+  while ((count = read(ends[0], piece, sizeof(piece))) > 0) {
+    said.append(piece, count);
+  }
+  close(ends[0]);
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  return said;
+}
+
+TEST_F(HooksTest, ProcessesThatABackendStartsBelongToTheirInstance)
+{
+  setenv("BESIDE", "beside", 1);
+  setenv("XSCHED_AUTO_XQUEUE_PRIORITY", "1", 1);
+  XOwnerHandle owner = 0;
+  ASSERT_EQ(XOwnerCreate(&owner, "chat/chat_0_0", 40), kXSchedSuccess);
+  XOwnerExchange(owner);
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 40 beside\n");
+  // As it is now.
+  Scheduler::Get().SetPriorityOfOwners(
+      [](const std::string&) { return true; }, -7);
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 -7 beside\n");
+  XOwnerExchange(0);
+  EXPECT_EQ(VariablesOfAChild(), "1 beside\n");
+  EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+  unsetenv("BESIDE");
+  unsetenv("XSCHED_AUTO_XQUEUE_PRIORITY");
 }
 
 TEST_F(HooksTest, OneThreadMayExecuteAllInstances)

@@ -1,0 +1,109 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Processes that a backend starts for an instance, as Triton's Python backend
+// does. What they do is the instance's work: their environment has its name and
+// priority, and they inherit the shim with it. So do the processes that these
+// start.
+//
+// Between fork and exec only the forking thread is there, and the locks of
+// others stay locked. So everything is prepared before.
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "next_symbol.h"
+#include "xsched/ext.h"
+
+namespace triton_hooks { namespace {
+
+constexpr const char* kOn = "XSCHED_AUTO_XQUEUE=ON";
+constexpr char kName[] = "XSCHED_AUTO_XQUEUE_NAME=";
+constexpr char kPriority[] = "XSCHED_AUTO_XQUEUE_PRIORITY=";
+constexpr const char* kReplaced[] = {"XSCHED_AUTO_XQUEUE=", kName, kPriority};
+// More than any environment has. A process with more is started as it is.
+constexpr size_t kMostVariables = 4096;
+
+// Of the instance for which the thread forks.
+struct Variables {
+  bool there;
+  char name[sizeof(kName) + 64];
+  char priority[sizeof(kPriority) + 8];
+};
+thread_local Variables variables;
+// Whether this is a child that has not become another program.
+bool is_child = false;
+
+void
+BeforeFork()
+{
+  Variables& own = variables;
+  char name[64];
+  Priority priority = PRIORITY_DEFAULT;
+  const XOwnerHandle owner = XOwnerCurrent();
+  own.there = owner != 0 && XOwnerGet(owner, name, &priority) == kXSchedSuccess;
+  if (own.there) {
+    snprintf(own.name, sizeof(own.name), "%s%s", kName, name);
+    snprintf(own.priority, sizeof(own.priority), "%s%d", kPriority, priority);
+    NextExecvp();
+  }
+}
+
+void
+InChild()
+{
+  is_child = true;
+}
+
+__attribute__((constructor)) void
+AttendForks()
+{
+  pthread_atfork(BeforeFork, nullptr, InChild);
+}
+
+bool
+IsReplaced(const char* variable)
+{
+  for (const char* each : kReplaced) {
+    if (strncmp(variable, each, strlen(each)) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void
+AddVariables()
+{
+  static char* changed[kMostVariables + 1];
+  size_t count = 0;
+  for (char** each = environ; *each != nullptr; ++each) {
+    if (count + 3 == kMostVariables) {
+      return;
+    }
+    if (!IsReplaced(*each)) {
+      changed[count++] = *each;
+    }
+  }
+  changed[count++] = const_cast<char*>(kOn);
+  changed[count++] = variables.name;
+  changed[count++] = variables.priority;
+  changed[count] = nullptr;
+  environ = changed;
+}
+
+}}  // namespace triton_hooks
+
+// What Triton's Python backend calls in its child.
+extern "C" __attribute__((visibility("default"))) int
+execvp(const char* file, char* const arguments[]) noexcept
+{
+  if (triton_hooks::is_child && triton_hooks::variables.there &&
+      environ != nullptr) {
+    triton_hooks::AddVariables();
+  }
+  return triton_hooks::NextExecvp()(file, arguments);
+}
