@@ -1,5 +1,6 @@
 // mocha's "spec" reporter. It also writes to MOCHA_COUNTS_FILE how many tests passed, failed and were skipped, and why
-// tests failed.
+// tests failed. mocha waits for whatever the tests have left open, such as a server that nobody stopped: after
+// MOCHA_END_SECONDS (60) its process is ended and has failed.
 const fs = require("node:fs");
 const { reporters, Runner } = require("mocha");
 
@@ -7,6 +8,18 @@ const { reporters, Runner } = require("mocha");
 function processorSeconds() {
   const fields = fs.readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ");
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+/** Ends this process if it does not end by itself. `fail` is called before that with the reason. */
+function endInTime(fail) {
+  const limit = Number(process.env.MOCHA_END_SECONDS ?? 60);
+  const end = () => {
+    const open = process.getActiveResourcesInfo().filter((name) => name !== "Timeout" && name !== "PipeWrap");
+    fail(`still open ${limit} s after the last test: ${open.sort().join(", ")}`);
+    process.exit();
+  };
+  // The timer itself keeps nothing waiting.
+  setTimeout(end, limit * 1000).unref();
 }
 
 module.exports = class CountingReporter extends reporters.Spec {
@@ -19,10 +32,16 @@ module.exports = class CountingReporter extends reporters.Spec {
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       console.log(`  processor time: ${processorSeconds().toFixed(0)} s\n`);
       const { passes, failures, pending } = this.stats;
-      fs.writeFileSync(
-        process.env.MOCHA_COUNTS_FILE,
-        JSON.stringify({ passed: passes, failed: failures, skipped: pending, failures: reasons }),
-      );
+      const write = (failed) => {
+        const counts = { passed: passes, failed, skipped: pending, failures: reasons };
+        fs.writeFileSync(process.env.MOCHA_COUNTS_FILE, JSON.stringify(counts));
+      };
+      write(failures);
+      endInTime((error) => {
+        console.log(error);
+        reasons.push({ title: "the end of the tests", error });
+        write(failures + 1);
+      });
     });
   }
 };

@@ -1,11 +1,36 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
 
 import { S3Server } from "../aws/s3Server";
 import { AwsStack } from "./awsStack";
 import { changesIn, requireSuccess } from "./workspace";
 
 const BUCKET = "aws:s3/bucket:Bucket";
+
+describe("a stack on AWS that cannot be set up", function () {
+  const { TMPDIR } = process.env;
+  let folder: string;
+
+  before(function () {
+    if (AwsStack.missing !== undefined) this.skip();
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-refused-"));
+    process.env.TMPDIR = folder;
+  });
+
+  after(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    fs.rmSync(folder, { recursive: true, force: true });
+  });
+
+  it("leaves nothing of its clone and of its cloud", async () => {
+    await assert.rejects(AwsStack.create("no stack's name"), /pulumi stack: /);
+    assert.deepEqual(fs.readdirSync(folder), []);
+    assert.equal(process.env.STAND_IN_CLOUD, undefined);
+  });
+});
 
 describe("a model transferred through a bucket, on a stand-in for AWS", function () {
   let stack: AwsStack;
@@ -35,8 +60,8 @@ describe("a model transferred through a bucket, on a stand-in for AWS", function
       console.log(`      ${AwsStack.missing}`);
       this.skip();
     }
-    s3 = await S3Server.start();
     stack = await AwsStack.create("dev");
+    s3 = await S3Server.start();
     const server = JSON.stringify({ url: s3.url, programs: s3.programs });
     fs.writeFileSync(stack.cloud.file("s3.json"), server);
     stack.set(["xsched-triton:server", "exitTimeoutSeconds"], 5);

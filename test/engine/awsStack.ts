@@ -33,8 +33,22 @@ export class AwsStack {
    * @param environment of the deploying machine
    */
   public static async create(name: string, environment: NodeJS.ProcessEnv = {}): Promise<AwsStack> {
-    const cloud = new StandInCloud();
     const workspace = await Workspace.create(environment);
+    const cloud = new StandInCloud();
+    try {
+      return await AwsStack.deployable(name, cloud, workspace);
+    } catch (error) {
+      await cloud.stop();
+      workspace.remove();
+      throw error;
+    }
+  }
+
+  private static async deployable(
+    name: string,
+    cloud: StandInCloud,
+    workspace: Workspace,
+  ): Promise<AwsStack> {
     await workspace.initStack(name, {});
     cloud.serve(workspace);
     // As if the machine image included it; ssh.test.ts installs it on a bare machine.

@@ -111,6 +111,20 @@ describe("npm test", () => {
     assert.match(end, /\n303 passed, 2 failed, 0 skipped\n$/);
   });
 
+  it("ends tests that have left something open, and names it", () => {
+    const file = "test/engine/open.test.ts";
+    write(file, `it("leaves a server", (done) => { require("node:net").createServer().listen(0, done); });`);
+    const { status, stdout } = spawnSync(process.execPath, command("engine tests, open"), {
+      encoding: "utf8",
+      env: { ...environment, MOCHA_END_SECONDS: "1" },
+      timeout: 30_000,
+    });
+    fs.rmSync(path.join(project, file));
+    assert.equal(status, 1, stdout);
+    assert.match(stdout, /1\) the end of the tests\nstill open 1 s after the last test: TCPServerWrap\n/);
+    assert.match(stdout, /\n1 passed, 1 failed, 0 skipped\n$/);
+  });
+
   it("gives no reasons where nothing failed", () => {
     const { status, stdout } = run("native core, compilers");
     assert.equal(status, 0);
