@@ -77,8 +77,11 @@ describe("the components in another program, on the real engine", () => {
       let triton: TritonClient;
       let folder: string;
 
+      // Pulumi would check the types of all sources at each start of the program. Once is enough.
+      let checkTypes = false;
       const pulumi = (...words: string[]): Promise<Finished> =>
         execute("pulumi", [...words, "--non-interactive"], folder, {
+          PULUMI_NODEJS_TRANSPILE_ONLY: String(!checkTypes),
           PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
           PULUMI_CONFIG_PASSPHRASE: "",
           PULUMI_HOME: TOOLS_HOME,
@@ -139,8 +142,10 @@ describe("the components in another program, on the real engine", () => {
         assert.doesNotMatch(output, /command:local:Command| at .*\.[jt]s:\d/);
       });
 
-      it("serves its models at their priorities", async () => {
+      it("has the right types, and serves its models at their priorities", async () => {
+        checkTypes = true;
         const { code, output } = await up();
+        checkTypes = false;
         requireSuccess({ code, output });
         for (const { name, ...priority } of MODELS) {
           assert.ok(await triton.isReady(name), `${name} is ready`);
