@@ -9,6 +9,6 @@ set -euo pipefail
 
 # shellcheck source=native/run-tests.sh
 . "$(dirname "${BASH_SOURCE[0]}")/run-tests.sh"
-build_kind plain preempt halcuda shimcuda xsched-ctl xsched_triton_hooks simulated_driver
+build_kind plain preempt halcuda shimcuda xsched-ctl xsched-run xsched_triton_hooks simulated_driver
 cmake --install "$BUILDS/plain" --prefix "$1" >/dev/null
 printf '%s\n' "$BUILDS/plain/xsched/tests/libsimulated_driver.so"

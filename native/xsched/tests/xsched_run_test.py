@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# Copyright 2026 the xsched-triton authors.
+# SPDX-License-Identifier: Apache-2.0
+"""Tests the installed xsched-run on the simulated driver. usage: xsched_run_test.py INSTALLED DRIVER"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+# Launches kernels of 1 ms, without end once it is told how many; what it has done by then it says at each line.
+PROGRAM = """
+import ctypes, sys, threading
+driver = ctypes.CDLL("libcuda.so.1")
+def call(name, *arguments):
+    result = getattr(driver, name)(*arguments)
+    assert result == 0, (name, result)
+call("cuInit", 0)
+call("cuCtxCreate_v2", ctypes.byref(ctypes.c_void_p()), 0, 0)
+stream, none, kernel = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p(1 << 32 | 1000)
+call("cuStreamCreate", ctypes.byref(stream), 1)
+count = 0
+def work():
+    global count
+    while True:
+        call("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, none, none)
+        call("cuStreamSynchronize", stream)
+        count += 1
+print("ready", flush=True)
+for line in sys.stdin:
+    if line == "work\\n":
+        threading.Thread(target=work, daemon=True).start()
+    print(count, flush=True)
+"""
+
+
+class XSchedRunTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "XSCHED_CUDA_LIB": DRIVER,
+            "XSCHED_DOMAIN_DIR": str(self.folder / "domain"),
+            "XSCHED_CONTROL_DIR": str(self.folder / "control"),
+        }
+
+    def execute(self, *words, program="xsched-run"):
+        return subprocess.run(
+            [INSTALLED / "bin" / program, *words],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, *words):
+        process = subprocess.Popen(
+            [INSTALLED / "bin/xsched-run", *words, "--", sys.executable, "-c", PROGRAM],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+        def end():
+            process.kill()
+            with process:
+                pass
+
+        self.addCleanup(end)
+        self.assertEqual(process.stdout.readline(), "ready\n")
+        return process
+
+    def say(self, process, line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        return int(process.stdout.readline())
+
+    def queues(self, process):
+        found = self.execute("--pid", str(process.pid), "stats", "--json", program="xsched-ctl")
+        return [(queue["name"], queue["priority"]) for queue in json.loads(found.stdout)["queues"]]
+
+    def test_a_program_is_below_all_others_under_its_own_name(self):
+        process = self.start()
+        self.assertEqual(self.queues(process), [(pathlib.Path(sys.executable).name, -255)])
+
+    def test_a_program_has_the_name_and_the_priority_that_it_is_given(self):
+        for given, priority in (("-7", -7), ("max", 255), ("default", 0)):
+            process = self.start("--priority", given, "--name", "night training")
+            self.assertEqual(self.queues(process), [("night training", priority)])
+
+    def test_a_more_urgent_program_holds_it_back_until_its_priority_is_changed(self):
+        low = self.start("--name", "low")
+        high = self.start("--priority", "9", "--name", "high")
+
+        def progress(process, until):
+            # However busy the machine is: as many looks as it takes the other one to do something.
+            other = high if process is low else low
+            before, begin = self.say(process, ""), self.say(other, "")
+            while self.say(other, "") < begin + until:
+                pass
+            return self.say(process, "") - before
+
+        self.say(low, "work")
+        self.say(high, "work")
+        # The kernel that was under way, and what comes between two launches of the other one.
+        self.assertLess(progress(low, 200), 100)
+        changed = self.execute("priority", "low", "10", program="xsched-ctl")
+        self.assertEqual(changed.returncode, 0, changed.stderr)
+        self.assertLess(progress(high, 200), 100)
+
+    def test_the_command_is_run_as_it_is(self):
+        result = self.execute("--", "sh", "-c", "printf '%s|' \"$@\"; exit 7", "-", "--priority", "a b")
+        self.assertEqual((result.returncode, result.stdout), (7, "--priority|a b|"))
+        self.environment["LD_LIBRARY_PATH"] = "/before"
+        result = self.execute("sh", "-c", "echo $LD_LIBRARY_PATH")
+        self.assertEqual(result.stdout, f"{INSTALLED}/lib:/before\n")
+
+    def test_says_what_is_wrong(self):
+        for words, code, message in (
+            ((), 125, "no command was given"),
+            (("--priority", "300", "true"), 125, "300"),
+            (("--priority",), 125, "--priority needs a value"),
+            (("--name", "x" * 64, "true"), 125, "a name has at most 63 bytes"),
+            (("--fast", "true"), 125, 'unknown option "--fast"'),
+            (("nothing-of-that-name",), 127, "nothing-of-that-name: No such file or directory"),
+            (("/",), 126, "/: Permission denied"),
+        ):
+            result = self.execute(*words)
+            self.assertEqual(result.returncode, code, words)
+            self.assertRegex(result.stderr, f"^xsched-run: .*{message}", words)
+        self.assertIn("usage: xsched-run", self.execute("--help").stdout)
+        self.assertRegex(self.execute("--version").stdout, r"^xsched-run \d")
+
+    def test_it_does_not_run_a_command_without_the_shim(self):
+        bare = self.folder / "bin"
+        bare.mkdir()
+        (bare / "xsched-run").write_bytes((INSTALLED / "bin/xsched-run").read_bytes())
+        (bare / "xsched-run").chmod(0o755)
+        result = subprocess.run([bare / "xsched-run", "true"], capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 125)
+        self.assertIn(f"there is no {self.folder}/lib/libcuda.so.1", result.stderr)
+
+
+if __name__ == "__main__":
+    INSTALLED, DRIVER = pathlib.Path(sys.argv[1]).resolve(), str(pathlib.Path(sys.argv[2]).resolve())
+    unittest.main(argv=sys.argv[:1])
