@@ -4,7 +4,7 @@
     python3 write_bert.py models/bert-large/1
 
 The defaults give BERT-large with a question-answering head: 24 layers of width 1024, 16 heads, sequence
-length 384, batch size 1; 335 million parameters, 1.3 GB. The time of an inference does not depend on the
+length 384, any batch size; 335 million parameters, 1.3 GB. The time of an inference does not depend on the
 values of the weights. The answers mean nothing.
 
 The model uses ONNX opset 13, which TensorRT 8.2 (Triton 22.06) supports. The weights are stored as FP32 in
@@ -28,6 +28,10 @@ WEIGHTS = "weights.bin"
 ALIGNMENT = 4096
 # Added to the scores of masked tokens: far below any score, and finite in FP16.
 MASKED = -10000.0
+# The name of the extent that each request decides.
+BATCH = "batch"
+# An extent that Reshape takes from its input.
+AS_BEFORE = 0
 
 
 class Bert:
@@ -73,7 +77,8 @@ class Bert:
         return output
 
     def shaped(self, tensor, *shape):
-        return self.node("Reshape", tensor, self.constant(shape, TensorProto.INT64))
+        """The texts of a batch in another shape; the number of texts stays as it is."""
+        return self.node("Reshape", tensor, self.constant((AS_BEFORE, *shape), TensorProto.INT64))
 
     def dense(self, tensor, name, size_in, size_out):
         product = self.node("MatMul", tensor, self.weight(f"{name}.weight", size_in, size_out))
@@ -108,7 +113,7 @@ class Bert:
         """The values added to the scores: 0 for tokens that count."""
         kept = self.node(
             "Cast",
-            self.shaped(attention_mask, self.sizes.batch, 1, 1, self.sizes.sequence),
+            self.shaped(attention_mask, 1, 1, self.sizes.sequence),
             to=TensorProto.FLOAT,
         )
         return self.node("Mul", self.node("Sub", self.constant(1.0), kept), self.constant(MASKED))
@@ -121,16 +126,14 @@ class Bert:
             projected = self.dense(tensor, f"{name}.{part}", sizes.hidden, sizes.hidden)
             return self.node(
                 "Transpose",
-                self.shaped(projected, sizes.batch, sizes.sequence, sizes.heads, width),
+                self.shaped(projected, sizes.sequence, sizes.heads, width),
                 perm=order,
             )
 
         scores = self.node("MatMul", heads("query", [0, 2, 1, 3]), heads("key", [0, 2, 3, 1]))
         scores = self.node("Add", self.node("Div", scores, self.constant(math.sqrt(width))), mask)
         context = self.node("MatMul", self.node("Softmax", scores, axis=-1), heads("value", [0, 2, 1, 3]))
-        joined = self.shaped(
-            self.node("Transpose", context, perm=[0, 2, 1, 3]), sizes.batch, sizes.sequence, sizes.hidden
-        )
+        joined = self.shaped(self.node("Transpose", context, perm=[0, 2, 1, 3]), sizes.sequence, sizes.hidden)
         return self.dense(joined, f"{name}.output", sizes.hidden, sizes.hidden)
 
     def layer(self, tensor, mask, name):
@@ -145,7 +148,7 @@ class Bert:
 
     def model(self):
         sizes = self.sizes
-        shape = [sizes.batch, sizes.sequence]
+        shape = [BATCH, sizes.sequence]
         names = ["input_ids", "token_type_ids", "attention_mask"]
         inputs = [helper.make_tensor_value_info(name, TensorProto.INT32, shape) for name in names]
         tensor = self.embedded("input_ids", "token_type_ids")
@@ -171,13 +174,12 @@ def parse_arguments():
         ("hidden", 1024, "hidden size"),
         ("heads", 16, "attention heads, a divisor of the hidden size"),
         ("sequence", 384, "tokens per text"),
-        ("batch", 1, "texts per request"),
         ("vocabulary", 30522, "size of the vocabulary"),
     ]:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{what} (default: {value})")
     parser.add_argument("--seed", type=int, default=1, help="seed of the weights (default: 1)")
     arguments = parser.parse_args()
-    sizes = ("layers", "hidden", "heads", "sequence", "batch", "vocabulary")
+    sizes = ("layers", "hidden", "heads", "sequence", "vocabulary")
     for name in sizes:
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} is {getattr(arguments, name)}; it must be at least 1")

@@ -12,7 +12,11 @@ import { requireSuccess, Workspace } from "./workspace";
 
 interface ResultsFile {
   readonly plan: { readonly samples: number };
-  readonly run: { readonly version: string; readonly scheduler: { readonly active: boolean } };
+  readonly run: {
+    readonly version: string;
+    readonly scheduler: { readonly active: boolean };
+    readonly batch: Readonly<Record<string, number>>;
+  };
   readonly summary: {
     readonly lowAlone: Readonly<Record<string, { readonly value: number }>>;
     readonly server: readonly {
@@ -216,13 +220,26 @@ describe("the benchmark on the local stack", () => {
       "0.2",
     ];
     const models = ["--high", HIGH, "--low", LOW];
-    const { code, output } = await workspace.npm("bench", "--", ...models, ...words, "--out", "three");
+    const { code, output } = await workspace.npm(
+      "bench",
+      "--",
+      ...models,
+      ...words,
+      "--low-batch",
+      "4",
+      "--out",
+      "three",
+    );
     requireSuccess({ code, output });
     assert.deepEqual(await configs(), deployed);
     assert.match(output, /^bert-norm, middle +samples .* over behind high /m);
     for (const phase of ["middle alone", "middle behind high", "triton", "xsched"]) {
       assert.match(output, new RegExp(`^${phase} +\\d+ +\\d`, "m"));
     }
+    const { run } = JSON.parse(
+      fs.readFileSync(workspace.file("three", "results.json"), "utf8"),
+    ) as ResultsFile;
+    assert.deepEqual(run.batch, { [HIGH]: 1, "bert-norm": 1, [LOW]: 4 });
   });
 
   it("measures over gRPC by address, without a stack", async () => {

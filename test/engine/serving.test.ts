@@ -20,18 +20,23 @@ model = onnx.load(sys.argv[1])
 evaluator = ReferenceEvaluator(model)
 
 def logits(ids, kept):
-    mask = np.zeros((1, 32), np.int32)
+    mask = np.zeros(ids.shape, np.int32)
     mask[:, :kept] = 1
-    inputs = {"input_ids": ids, "token_type_ids": np.zeros((1, 32), np.int32), "attention_mask": mask}
+    inputs = {"input_ids": ids, "token_type_ids": np.zeros_like(ids), "attention_mask": mask}
     return evaluator.run(None, inputs)[0]
 
 ids = np.arange(32, dtype=np.int32)[None]
 other = ids.copy()
 other[0, 20] = 99
+both = logits(np.concatenate([ids, other, ids]), 32)
+alone = np.concatenate([logits(ids, 32), logits(other, 32), logits(ids, 32)])
 print(json.dumps({
     "opset": model.opset_import[0].version,
     "operators": sorted({node.op_type for node in model.graph.node}),
+    "inputs": [[dim.dim_param or dim.dim_value for dim in of.type.tensor_type.shape.dim] for of in model.graph.input],
     "shape": logits(ids, 32).shape,
+    "batch": both.shape,
+    "apart": float(abs(both - alone).max()),
     "finite": bool(np.isfinite(logits(ids, 32)).all()),
     "seen": float(abs(logits(ids, 32) - logits(other, 32))[:, :16].max()),
     "masked": float(abs(logits(ids, 16) - logits(other, 16))[:, :16].max()),
@@ -82,11 +87,15 @@ describe("the serving example", () => {
     requireSuccess(written);
     const { code, output } = await python("-c", EVALUATE, path.join(folder, "1/model.onnx"));
     requireSuccess({ code, output });
-    const found = JSON.parse(output) as Record<string, unknown> & { seen: number };
+    const found = JSON.parse(output) as Record<string, unknown> & { seen: number; apart: number };
     assert.ok(found.seen > 1e-6, output);
+    assert.ok(found.apart < 1e-5, `each text of a batch has its own answer: ${output}`);
     assert.deepEqual(
-      { ...found, seen: 0 },
-      { opset: 13, operators: OPERATORS, shape: [1, 32, 2], finite: true, seen: 0, masked: 0 },
+      { ...found, seen: 0, apart: 0 },
+      {
+        ...{ opset: 13, operators: OPERATORS, shape: [1, 32, 2], finite: true, seen: 0, masked: 0 },
+        ...{ inputs: Array(3).fill(["batch", 32]), batch: [3, 32, 2], apart: 0 },
+      },
     );
   });
 
@@ -129,6 +138,24 @@ describe("the serving example", () => {
       );
     };
     assert.equal(tensors("dev"), tensors("local"));
+  });
+
+  it("builds one engine, for every batch that the model takes", () => {
+    const text = fs.readFileSync(path.join(SERVING, "models/bert-large/config.pbtxt"), "utf8");
+    const [, most] = /^max_batch_size: (\d+)$/m.exec(text) ?? [];
+    const inputs = [...text.slice(0, text.indexOf("output [")).matchAll(/name: "(\w+)"/g)].map(
+      ([, name]) => name,
+    );
+    assert.deepEqual([most, inputs.length], ["8", 3]);
+    const { "xsched-triton:models": models } = parse(
+      fs.readFileSync(path.join(SERVING, "models.dev.yaml"), "utf8"),
+    ) as Record<string, { engine: unknown }[]>;
+    for (const { engine } of models!) {
+      assert.deepEqual(engine, {
+        precision: "fp16",
+        shapes: inputs.map((input) => ({ input, min: [1, 384], opt: [1, 384], max: [Number(most), 384] })),
+      });
+    }
   });
 });
 

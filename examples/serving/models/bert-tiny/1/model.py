@@ -34,13 +34,17 @@ class TritonPythonModel:
 
     def respond(self, request):
         names = ("input_ids", "token_type_ids", "attention_mask")
-        ids, types, mask = (pb_utils.get_input_tensor_by_name(request, name).as_numpy()[0] for name in names)
+        texts = zip(*(pb_utils.get_input_tensor_by_name(request, name).as_numpy() for name in names))
+        logits = np.stack([self.logits(*text) for text in texts])
+        return pb_utils.InferenceResponse([pb_utils.Tensor("logits", logits)])
+
+    def logits(self, ids, types, mask):
         x = normalized(self.token[ids] + self.type[types] + self.position)
         masked = np.where(mask == 0, np.float32(-1e4), np.float32(0))
         for projection, output, wide, narrow in self.layers:
             x = normalized(x + attention(x @ projection, masked) @ output)
             x = normalized(x + np.maximum(x @ wide, 0) @ narrow)
-        return pb_utils.InferenceResponse([pb_utils.Tensor("logits", (x @ self.answer)[np.newaxis])])
+        return x @ self.answer
 
 
 def attention(projected, masked):
