@@ -8,6 +8,7 @@ import { Scheduler } from "../triton/scheduler";
 import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
 import { isRunning } from "./arms/journal";
 import { phasesOf, type Role } from "./arms/arms";
+import { closeAll } from "./closing";
 import { LoadThread } from "./load/loadThread";
 import { schedule, scheduleFor } from "./load/schedule";
 import { contendersOf, type Measurement, Measuring, phaseMs, type Plan } from "./measure";
@@ -226,18 +227,6 @@ class Interrupted extends Error {
     super(signal);
     this.status = 128 + os.constants.signals[signal];
   }
-}
-
-/** Closes the last one first and each once, even if others fail; returns whether none did. */
-async function closeAll(closing: (() => Promise<void>)[]): Promise<boolean> {
-  let closed = true;
-  for (let close = closing.pop(); close !== undefined; close = closing.pop()) {
-    await close().catch((error: unknown) => {
-      console.error(error instanceof Error ? error.message : error);
-      closed = false;
-    });
-  }
-  return closed;
 }
 
 async function restoreModels(arms: ArmSwitch): Promise<void> {

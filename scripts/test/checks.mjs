@@ -44,7 +44,7 @@ const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 const SECONDS = {
   drift: 130,
   interrupted: 150,
-  bench: 200,
+  bench: 260,
   agent: 170,
   image: 200,
   local: 200,

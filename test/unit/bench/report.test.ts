@@ -20,6 +20,7 @@ import { CHARTS, writeReport } from "../../../scripts/bench/report/files";
 import { type Results } from "../../../scripts/bench/report/results";
 import { summarize } from "../../../scripts/bench/report/summary";
 import { resultText } from "../../../scripts/bench/report/text";
+import { ModelCounters } from "../../../scripts/bench/schedulerCounters";
 import { linearTicks, logTicks } from "../../../scripts/bench/report/ticks";
 import { sorted } from "../../../scripts/bench/statistics/percentile";
 import { random } from "../../../scripts/bench/statistics/random";
@@ -200,6 +201,34 @@ describe("the summary of a benchmark", () => {
       const priorities = ">Priorities of xsched: 255, 100, 10 and -255.<";
       assert.ok(middle.includes(priorities) && bars.includes(priorities));
     });
+  });
+
+  it("sums up the scheduler's counters by model, if every round has them", () => {
+    const { plan, measurements } = results(2, 50, "four");
+    const counted = measurements.map((measured) => ({
+      ...measured,
+      scheduler: {
+        "bert-high": new ModelCounters(10, 0, 0, 3),
+        "bert-norm": new ModelCounters(10, 1, 2, 5),
+        "bert-low": new ModelCounters(10, 1, 5, 0),
+        "bert-least": new ModelCounters(10, 1, 10, 0),
+      },
+    }));
+    const found = summarize(plan, counted, 1).arms.find(({ arm: name }) => name === "xsched")?.scheduler;
+    // Two rounds of 20 s.
+    assert.deepEqual(found, {
+      preemptions: 6,
+      blockedShare: { "bert-norm": 0.1, "bert-low": 0.25, "bert-least": 0.5 },
+    });
+    const all = { ...results(2, 50, "four"), measurements: counted, summary: summarize(plan, counted, 1) };
+    assert.match(
+      resultText(all),
+      /^xsched: 6 preemptions, bert-norm blocked 10 % of the time, bert-low blocked 25 % of the time, bert-least/m,
+    );
+    const { scheduler: _missing, ...without } = counted.at(-1)!;
+    assert.equal(without.phase, "xsched");
+    const partly = summarize(plan, [...counted.slice(0, -1), without], 1);
+    assert.equal(partly.arms.at(-1)?.scheduler, undefined);
   });
 
   it("gives no interval for a single figure", () => {
