@@ -14,6 +14,7 @@
 #include "control/protocol.h"
 #include "ctl/check.h"
 #include "ctl/commands.h"
+#include "ctl/domain.h"
 #include "ctl/exit_code.h"
 #include "ctl/processes.h"
 
@@ -29,7 +30,9 @@ an option, uses the only such process of this user; priority uses all.
 
 commands:
   status                 show the process's configuration; the health check
-  list                   list the queues
+  list [--domain]        list the queues; with --domain, the processes of the
+                         user's scheduling domain, who waits for whom, and the
+                         queues of all of them
   priority QUEUE N       set QUEUE's priority to N: -255 to 255, max (255),
                          default (0) or min (-255); larger is more urgent.
                          QUEUE is an id, a name, or the part of names before
@@ -47,7 +50,8 @@ options:
   --help, --version
 
 The sockets are in $XSCHED_CONTROL_DIR; if that is not set, in
-$XDG_RUNTIME_DIR/xsched or /tmp/xsched-<uid>.
+$XDG_RUNTIME_DIR/xsched or /tmp/xsched-<uid>. The domain is in
+$XSCHED_DOMAIN_DIR; if that is not set, in /dev/shm/xsched-<uid>.
 
 exit code:
   0  done; status: the process is scheduled; check: a program would be
@@ -165,6 +169,11 @@ RunCommand(
     return WrongUsage(
         "unknown command \"" + command +
         "\"; use status, list, priority, stats, watch or check");
+  }
+  if (command == "list" && arguments == std::vector<std::string>{"--domain"}) {
+    return target.pid == 0 && target.socket.empty()
+               ? ListDomain()
+               : WrongUsage("list --domain is about all processes");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");

@@ -15,8 +15,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <random>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,6 +43,24 @@ int
 ToInt(const std::string& answer)
 {
   return answer.empty() ? -1 : atoi(answer.c_str());
+}
+
+std::vector<std::string>
+LinesOf(const std::string& text)
+{
+  std::istringstream stream(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(line);
+  }
+  return lines;
+}
+
+std::vector<std::string>
+WordsOf(const std::string& line)
+{
+  std::istringstream stream(line);
+  return {std::istream_iterator<std::string>(stream), {}};
 }
 
 class DomainTest : public testing::Test {
@@ -142,6 +162,60 @@ TEST_F(DomainTest, TheHigherProcessHoldsTheLowerBack)
   EXPECT_TRUE(IsHeldBack(low));
   Do(high, "release");
   EXPECT_TRUE(Proceeds(low));
+}
+
+TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
+{
+  const Environment control = {
+      {"XSCHED_CONTROL", ""}, {"XSCHED_CONTROL_DIR", folder_ / "control"}};
+  Environment environment = control;
+  environment["XSCHED_DOMAIN_DIR"] = Folder();
+  const auto list = [&](std::vector<std::string> words = {"list", "--domain"}) {
+    return RunTool(words, environment);
+  };
+  EXPECT_EQ(list().code, 3);
+  const Process high = Start(10, control);
+  const Process low = Start(-10, control);
+  // Without a socket, too.
+  const Process other = Start(-20);
+  const std::string high_pid = std::to_string(high->Pid());
+  const std::string low_pid = std::to_string(low->Pid());
+  const std::string other_pid = std::to_string(other->Pid());
+  Do(high, "hold");
+  Do(low, "run");
+  Do(other, "run");
+  ASSERT_TRUE(IsHeldBack(low));
+  ASSERT_TRUE(IsHeldBack(other));
+  const Finished found = list();
+  EXPECT_EQ(found.code, 0) << found.errors;
+  const std::vector<std::string> lines = LinesOf(found.output);
+  ASSERT_GE(lines.size(), 9u) << found.output;
+  EXPECT_EQ(lines[0], kDevice);
+  EXPECT_EQ(
+      WordsOf(lines[1]), WordsOf("PID MODELS WORK WAITS BLOCKED BY GPU TIME"));
+  const std::vector<std::string> expected[] = {
+      WordsOf(high_pid + " - 10 - -"),
+      WordsOf(low_pid + " - -10 -10 " + high_pid),
+      // It waits for both.
+      WordsOf(other_pid + " - -20 -20 " + high_pid + ", " + low_pid)};
+  for (int i = 0; i < 3; ++i) {
+    std::vector<std::string> words = WordsOf(lines[2 + i]);
+    ASSERT_GE(words.size(), 2u);
+    EXPECT_EQ(words.back(), "s");
+    words.resize(words.size() - 2);
+    EXPECT_EQ(words, expected[i]) << found.output;
+  }
+  const std::vector<std::string> queue = WordsOf(lines[7]);
+  ASSERT_GE(queue.size(), 6u) << found.output;
+  EXPECT_EQ(lines.size(), 9u) << found.output;
+  Do(high, "release");
+  EXPECT_TRUE(Proceeds(low));
+  EXPECT_EQ(list({"--pid", low_pid, "list", "--domain"}).code, 2);
+  // What is no domain is said to be none.
+  ASSERT_EQ(truncate(File().c_str(), 10), 0);
+  EXPECT_NE(list().errors.find("it is no file of a domain"), std::string::npos);
+  ASSERT_EQ(chmod(Folder().c_str(), 0777), 0);
+  EXPECT_EQ(list().code, 1);
 }
 
 TEST_F(DomainTest, TheLowerProcessHoldsNobodyBack)

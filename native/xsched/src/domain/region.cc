@@ -240,12 +240,6 @@ TakeSlot(int fd)
 
 }  // namespace
 
-std::string
-Folder(const std::string& given)
-{
-  return given.empty() ? "/dev/shm/xsched-" + std::to_string(geteuid()) : given;
-}
-
 Region::Region(int fd, Layout* shared, int own, std::string path)
     : fd_(fd), shared_(shared), own_(own), path_(std::move(path))
 {

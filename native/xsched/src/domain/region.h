@@ -11,10 +11,6 @@
 
 namespace xsched { namespace domain {
 
-// Where the domain's files are: 'given' (XSCHED_DOMAIN_DIR), or
-// /dev/shm/xsched-<uid>: the same for every process of a user, and in memory.
-std::string Folder(const std::string& given);
-
 // The file of one device, mapped, and one slot in it that is this process's.
 // Lives as long as the process: others could not be told otherwise that the
 // slot is free, and closing the file would unlock it.

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "domain/folder.h"
 #include "domain/member.h"
 #include "preempt/clock.h"
 #include "preempt/inquiries.h"
