@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -54,6 +55,13 @@ LinesOf(const std::string& text)
     lines.push_back(line);
   }
   return lines;
+}
+
+std::string
+ReadFile(const std::string& path)
+{
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::vector<std::string>
@@ -216,6 +224,43 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
   EXPECT_NE(list().errors.find("it is no file of a domain"), std::string::npos);
   ASSERT_EQ(chmod(Folder().c_str(), 0777), 0);
   EXPECT_EQ(list().code, 1);
+}
+
+TEST_F(DomainTest, MetricsSayWhoWaitsAndWhoIsWaitedFor)
+{
+  const auto metrics = [&](const char* priority) {
+    return Environment{
+        {"XSCHED_METRICS_FILE", folder_ / priority},
+        {"XSCHED_METRICS_INTERVAL_MS", "100"}};
+  };
+  const Process high = Start(10, metrics("high"));
+  const Process low = Start(-10, metrics("low"));
+  Do(high, "hold");
+  Do(low, "run");
+  ASSERT_TRUE(IsHeldBack(low));
+  // By now they have written it.
+  const auto says = [&](const char* file, const char* metric, int value) {
+    const std::string line = std::string(metric) + "{pid=\"";
+    const std::string end = "device=\"0\"} " + std::to_string(value);
+    for (int i = 0; i < 100; ++i) {
+      for (const std::string& each : LinesOf(ReadFile(folder_ / file))) {
+        if (each.rfind(line, 0) == 0 && each.size() > end.size() &&
+            each.compare(each.size() - end.size(), end.size(), end) == 0) {
+          return true;
+        }
+      }
+      std::this_thread::sleep_for(50ms);
+    }
+    return false;
+  };
+  EXPECT_TRUE(says("low", "xsched_domain_waiting", 1));
+  EXPECT_TRUE(says("low", "xsched_domain_blocking", 0));
+  EXPECT_TRUE(says("high", "xsched_domain_blocking", 1));
+  EXPECT_TRUE(says("high", "xsched_domain_waiting", 0));
+  EXPECT_TRUE(says("high", "xsched_domain_processes", 2));
+  Do(high, "release");
+  EXPECT_TRUE(says("low", "xsched_domain_waiting", 0));
+  EXPECT_TRUE(says("high", "xsched_domain_blocking", 0));
 }
 
 TEST_F(DomainTest, TheLowerProcessHoldsNobodyBack)

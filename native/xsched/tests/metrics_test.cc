@@ -207,6 +207,31 @@ TEST(MetricsTest, EveryMetricHasItsValue)
   EXPECT_EQ(metrics.Samples()[0].labels.at("policy"), "HPF");
 }
 
+TEST(MetricsTest, DomainsHaveTheirOwn)
+{
+  const Exposition metrics(RenderMetrics(
+      SomeStatus(), {},
+      {{0, {3, 1500000000, true, false}}, {1, {2, 0, false, true}}}));
+  const std::map<std::string, std::pair<double, double>> expected = {
+      {"xsched_domain_processes", {3, 2}},
+      {"xsched_domain_device_seconds_total", {1.5, 0}},
+      {"xsched_domain_waiting", {1, 0}},
+      {"xsched_domain_blocking", {0, 1}},
+  };
+  EXPECT_EQ(metrics.Samples().size(), 1 + 2 * expected.size());
+  std::map<std::string, std::map<std::string, double>> found;
+  for (const Exposition::Sample& sample : metrics.Samples()) {
+    if (sample.name != "xsched_info") {
+      EXPECT_EQ(sample.labels.at("pid"), "17");
+      found[sample.name][sample.labels.at("device")] = sample.value;
+    }
+  }
+  for (const auto& metric : expected) {
+    EXPECT_EQ(found[metric.first]["0"], metric.second.first) << metric.first;
+    EXPECT_EQ(found[metric.first]["1"], metric.second.second) << metric.first;
+  }
+}
+
 TEST(MetricsTest, NoQueuesIsValid)
 {
   const Exposition metrics(RenderMetrics(SomeStatus(), {}));

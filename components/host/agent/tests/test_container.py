@@ -21,7 +21,13 @@ from agent.server.container import ContainerRuntime, scheduling_required
 from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
 from agent.server.settings import parse_settings, write_settings
-from agent.server.status import scheduler_metrics, scheduler_words, server_ready
+from agent.server.status import (
+    METRICS_SCRIPT,
+    merged_metrics,
+    scheduler_metrics,
+    scheduler_words,
+    server_ready,
+)
 from stand_in_host import eventually
 from stand_in_machine import Machine
 
@@ -683,6 +689,35 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
     run(docker.directory, "scheduler", ["set", "high", "9"])
     assert ran[0][1][-3:] == ["set", "high", "9"]
     assert scheduler_metrics(docker.directory) == ""
+
+
+def test_metrics_are_those_of_all_processes_that_run(tmp_path: Path) -> None:
+    def metrics(pid: int, name: str) -> str:
+        return (
+            "# HELP xsched_info The process.\n# TYPE xsched_info gauge\n"
+            f'xsched_info{{pid="{pid}"}} 1\n'
+            "# HELP xsched_queue_ready Whether it has work.\n# TYPE xsched_queue_ready gauge\n"
+            f'xsched_queue_ready{{pid="{pid}",name="{name} {{0}}"}} 1\n'
+        )
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for pid, name in ((os.getpid(), "chat"), (os.getppid(), "python"), (gone.pid, "gone")):
+        (tmp_path / f"metrics-{pid}").write_text(metrics(pid, name))
+    found = subprocess.run(
+        ["sh", "-c", METRICS_SCRIPT, "-", str(tmp_path)], stdout=subprocess.PIPE, check=True
+    ).stdout.decode()
+    pids = sorted((os.getpid(), os.getppid()), key=str)
+    names = {os.getpid(): "chat", os.getppid(): "python"}
+    assert merged_metrics(found).splitlines() == [
+        "# HELP xsched_info The process.",
+        "# TYPE xsched_info gauge",
+        *(f'xsched_info{{pid="{pid}"}} 1' for pid in pids),
+        "# HELP xsched_queue_ready Whether it has work.",
+        "# TYPE xsched_queue_ready gauge",
+        *(f'xsched_queue_ready{{pid="{pid}",name="{names[pid]} {{0}}"}} 1' for pid in pids),
+    ]
+    assert merged_metrics("") == ""
 
 
 def test_a_server_is_ready_if_its_image_says_so(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:

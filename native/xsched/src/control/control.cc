@@ -181,8 +181,9 @@ Control::WriteMetrics(int64_t now_ns)
     std::string text;
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      text =
-          RenderMetrics(GetProcessStatus(shim_), Scheduler::Get().ReportAll());
+      text = RenderMetrics(
+          GetProcessStatus(shim_), Scheduler::Get().ReportAll(),
+          Scheduler::Get().ReportDomains());
     }
     metrics_->Write(text);
   } catch (...) {

@@ -91,6 +91,36 @@ const Metric kMetrics[] = {
      }},
 };
 
+struct DomainMetric {
+  const char* name;
+  const char* type;
+  const char* help;
+  std::string (*value)(const domain::Member::Report& process);
+};
+
+const DomainMetric kDomainMetrics[] = {
+    {"xsched_domain_processes", "gauge",
+     "Processes in the scheduling domain of the device, with this one.",
+     [](const domain::Member::Report& process) {
+       return std::to_string(process.processes);
+     }},
+    {"xsched_domain_device_seconds_total", "counter",
+     "Device time of this process, as it has learned it.",
+     [](const domain::Member::Report& process) {
+       return Seconds(process.used_ns);
+     }},
+    {"xsched_domain_waiting", "gauge",
+     "1 while a launch waits for another process.",
+     [](const domain::Member::Report& process) {
+       return std::string(process.waits ? "1" : "0");
+     }},
+    {"xsched_domain_blocking", "gauge",
+     "1 while a launch of another process waits for this one.",
+     [](const domain::Member::Report& process) {
+       return std::string(process.holds_up ? "1" : "0");
+     }},
+};
+
 void
 AppendHead(
     const char* name, const char* type, const char* help, std::string* text)
@@ -126,7 +156,8 @@ Absolute(const std::string& path)
 
 std::string
 RenderMetrics(
-    const ProcessStatus& status, const std::vector<QueueReport>& queues)
+    const ProcessStatus& status, const std::vector<QueueReport>& queues,
+    const std::vector<DomainReport>& domains)
 {
   // A scrape of several processes' files must not contain two equal series.
   const std::string pid = "pid=" + LabelValue(std::to_string(status.pid));
@@ -146,6 +177,16 @@ RenderMetrics(
               ",name=" + LabelValue(queue.name) +
               ",device=" + LabelValue(std::to_string(queue.device)) + "} " +
               metric.value(queue) + "\n";
+    }
+  }
+  for (const DomainMetric& metric : kDomainMetrics) {
+    if (!domains.empty()) {
+      AppendHead(metric.name, metric.type, metric.help, &text);
+    }
+    for (const DomainReport& domain : domains) {
+      text += std::string(metric.name) + "{" + pid +
+              ",device=" + LabelValue(std::to_string(domain.device)) + "} " +
+              metric.value(domain.process) + "\n";
     }
   }
   return text;

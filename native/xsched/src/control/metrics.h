@@ -16,7 +16,8 @@ namespace xsched {
 
 // The counters in Prometheus text format, version 0.0.4.
 std::string RenderMetrics(
-    const ProcessStatus& status, const std::vector<QueueReport>& queues);
+    const ProcessStatus& status, const std::vector<QueueReport>& queues,
+    const std::vector<DomainReport>& domains = {});
 
 // A file that readers never see half-written.
 class MetricsFile {

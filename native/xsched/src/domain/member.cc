@@ -229,6 +229,22 @@ Member::AddUsed(int64_t device_ns)
   OwnSlot().used_ns.fetch_add(device_ns, std::memory_order_relaxed);
 }
 
+Member::Report
+Member::Describe() const
+{
+  const int used = UsedSlots(*region_->Shared());
+  Report report = {};
+  for (int slot = 0; slot < used; ++slot) {
+    report.processes +=
+        slot == region_->Own() || region_->IsTaken(slot) ? 1 : 0;
+  }
+  const int waits = WaitsOf(OwnSlot());
+  report.used_ns = OwnSlot().used_ns.load(std::memory_order_relaxed);
+  report.waits = waits != PRIORITY_NO_EXECUTE && HighestOutside() > waits;
+  report.holds_up = OthersWait();
+  return report;
+}
+
 // --- what others claim -------------------------------------------------------
 
 int

@@ -45,6 +45,15 @@ class Member {
   void Ring();
   void AddUsed(int64_t device_ns);
 
+  // What a person sees of this process in the domain.
+  struct Report {
+    int processes;  // with this one
+    int64_t used_ns;
+    bool waits;     // a launch, for another process
+    bool holds_up;  // a launch of another process
+  };
+  Report Describe() const;
+
   // The highest priority that has work in another process.
   int HighestOutside() const;
   // Whether a launch in another process waits for what this one claims.

@@ -517,6 +517,13 @@ Device::HasJoined()
   return member_ != nullptr;
 }
 
+const domain::Member*
+Device::Domain()
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return in_domain_ ? member_ : nullptr;
+}
+
 void
 Device::DomainChanged()
 {

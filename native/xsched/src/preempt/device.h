@@ -133,6 +133,8 @@ class Device {
   // Takes part in a domain from now on. Once.
   void Join(domain::Member* member);
   bool HasJoined();
+  // Its part in a domain; null if it has none.
+  const domain::Member* Domain();
   // Something may have changed in the domain's other processes.
   void DomainChanged();
   void Suspend(Queue* queue);

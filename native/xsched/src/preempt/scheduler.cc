@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "domain/folder.h"
-#include "domain/member.h"
 #include "preempt/clock.h"
 #include "preempt/inquiries.h"
 #include "preempt/log.h"
@@ -353,6 +352,23 @@ Scheduler::ReportAll()
     if (Report(handle, &report) == kXSchedSuccess) {
       reports.push_back(std::move(report));
     }
+  }
+  return reports;
+}
+
+std::vector<DomainReport>
+Scheduler::ReportDomains()
+{
+  std::vector<std::pair<int, const domain::Member*>> members;
+  registry_.ForEachDevice([&](Device* device) {
+    if (const domain::Member* member = device->Domain()) {
+      members.emplace_back(device->Id(), member);
+    }
+  });
+  std::vector<DomainReport> reports;
+  // Without a lock: it asks the kernel who lives.
+  for (const auto& member : members) {
+    reports.push_back({member.first, member.second->Describe()});
   }
   return reports;
 }

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "domain/member.h"
 #include "preempt/export.h"
 #include "preempt/gate.h"
 #include "preempt/queue.h"
@@ -35,6 +36,12 @@ struct QueueReport {
   bool suspended;
   std::string name;
   XQueueStats stats;
+};
+
+// What a person sees of the process in the scheduling domain of a device.
+struct DomainReport {
+  int device;
+  domain::Member::Report process;
 };
 
 // The scheduler of the process as its interfaces see it: the C interface and
@@ -110,6 +117,8 @@ class XSCHED_INTERNAL Scheduler {
   XResult Report(XQueueHandle handle, QueueReport* report);
   // All queues, in the order of their ids. Calls no driver.
   std::vector<QueueReport> ReportAll();
+  // Of each device that is in a domain.
+  std::vector<DomainReport> ReportDomains();
 
   // How many things run unscheduled although they should not. Relaxed: for
   // people.

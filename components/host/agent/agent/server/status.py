@@ -208,14 +208,33 @@ def scheduler(request: Request) -> NoReturn:
     os.execvp(words[0], words)
 
 
+#: Prints the metrics of each process in the folder $1 that runs: one that was killed has left its own behind.
+METRICS_SCRIPT = """
+cd "$1" || exit
+for file in metrics-*; do
+  [ ! -d "/proc/${file#metrics-}" ] || cat "$file"
+done
+"""
+
+
+def merged_metrics(text: str) -> str:
+    """The metrics of several processes, one after the other, as one text: each metric has its lines together, and says
+    only once what it is."""
+    lines: Dict[str, Dict[str, None]] = {}
+    for line in text.splitlines():
+        words = line.split(" ", 3)
+        name = words[2] if words[0] == "#" and len(words) > 2 else line.partition("{")[0].partition(" ")[0]
+        lines.setdefault(name, {})[line] = None
+    return "".join(f"{line}\n" for each in lines.values() for line in each)
+
+
 def scheduler_metrics(directory: HostDirectory) -> str:
-    """The scheduler's counters of tritonserver, not of its child processes, in Prometheus' text format."""
+    """The scheduler's counters of tritonserver and of the processes in which models run, in Prometheus' text format."""
     settings = read_settings(directory)
     if settings is None or settings.kind != "container":
         return ""
-    script = 'read -r pid <"$1/server" && cat "$1/metrics-$pid"'
-    found = docker("exec", container_name(directory), "sh", "-c", script, "-", CONTAINER_STATE)
-    return str(found.out) if found.ok else ""
+    found = docker("exec", container_name(directory), "sh", "-c", METRICS_SCRIPT, "-", CONTAINER_STATE)
+    return merged_metrics(str(found.out)) if found.ok else ""
 
 
 def server_ready(directory: HostDirectory) -> bool:
