@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Generator, Iterator
+from typing import Any, Callable, Generator, Iterator
 
 import pytest
 
@@ -21,9 +21,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
     """A test that fails shows the log of its server and supervisor."""
     outcome = yield
     report = outcome.get_result()
-    host = getattr(item, "funcargs", {}).get("host")
-    if report.when == "call" and report.failed and isinstance(host, Host):
-        report.sections.append(("log of the host", host.log[-4000:]))
+    if report.when != "call" or not report.failed:
+        return
+    for used in getattr(item, "funcargs", {}).values():
+        if isinstance(used, Host):
+            report.sections.append(("log of the host", used.log[-4000:]))
+        if isinstance(used, GatewayHost):
+            report.sections.append(("log of the gateway", used.log[-4000:]))
 
 
 @pytest.fixture
@@ -53,12 +57,16 @@ def shipped_agent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_agent(tmp_path_factory.mktemp("agent"))
 
 
+def run_as_installed(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    patch.setenv("XSCHED_TRITON_SYSTEMD", str(folder / "none"))
+    # Commands run in this process are those of the agent that is installed.
+    patch.setattr(sys, "argv", [str(folder / "host/bin/agent")])
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shipped_agent: Path) -> Iterator[Host]:
     """A host on which Triton is installed, without systemd."""
-    monkeypatch.setenv("XSCHED_TRITON_SYSTEMD", str(tmp_path / "none"))
-    # Commands run in this process are those of the agent that is installed.
-    monkeypatch.setattr(sys, "argv", [str(tmp_path / "host/bin/agent")])
+    run_as_installed(monkeypatch, tmp_path)
     made = Host(tmp_path / "host", shipped_agent)
     yield made
     made.clean()
@@ -68,3 +76,32 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shipped_agent: Path) -
 def gateway(host: Host) -> Iterator[GatewayHost]:
     """A gateway that can be deployed on such a host."""
     yield from gateway_hosts(host)
+
+
+def deployed_gateway(
+    folder: Path, agent: Path, deploy: Callable[[GatewayHost], object]
+) -> Iterator[GatewayHost]:
+    made = Host(folder / "host", agent)
+    gateways = gateway_hosts(made)
+    with pytest.MonkeyPatch.context() as patch:
+        run_as_installed(patch, folder)
+        gateway = next(gateways)
+        deploy(gateway)
+    # Tests that use it have hosts of their own beside it.
+    yield gateway
+    with pytest.MonkeyPatch.context() as patch:
+        run_as_installed(patch, folder)
+        next(gateways, None)
+    made.clean()
+
+
+@pytest.fixture(scope="session")
+def shared_gateway(tmp_path_factory: pytest.TempPathFactory, shipped_agent: Path) -> Iterator[GatewayHost]:
+    """A gateway before a server, for tests that do nothing but ask."""
+    yield from deployed_gateway(tmp_path_factory.mktemp("serves"), shipped_agent, GatewayHost.serve)
+
+
+@pytest.fixture(scope="session")
+def lone_gateway(tmp_path_factory: pytest.TempPathFactory, shipped_agent: Path) -> Iterator[GatewayHost]:
+    """The same with nothing behind it, which answers with 503 whatever it would let through."""
+    yield from deployed_gateway(tmp_path_factory.mktemp("alone"), shipped_agent, GatewayHost.deploy)

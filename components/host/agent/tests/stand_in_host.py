@@ -28,10 +28,20 @@ SOURCE = Path(__file__).resolve().parent.parent
 RUNTIME = "triton-0.0.1-stand-in"
 #: The interpreter itself: that of a virtual environment has to find its folder first.
 PYTHON = Path(sys.executable).resolve()
+#: The stand-in's program. It starts hundreds of times, so what it consists of is compiled, by `build_agent`.
+STAND_IN = """\
+import sys
+if "--help" in sys.argv:
+    print("  --http-restricted-api <string>\\n  --grpc-restricted-protocol <string>")
+    sys.exit()
+sys.path[:0] = {!r}
+import stand_in_triton
+stand_in_triton.main()
+"""
 
 
 def build_agent(folder: Path) -> Path:
-    """The agent as it is shipped."""
+    """The agent as it is shipped. The stand-in for Triton is beside it."""
     sources = folder / "sources"
     shutil.copytree(SOURCE / "agent", sources / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(SOURCE / "__main__.py", sources)
@@ -40,6 +50,8 @@ def build_agent(folder: Path) -> Path:
         sources, quiet=1, legacy=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
     zipapp.create_archive(sources, folder / "agent", interpreter=f"{PYTHON} -I")
+    triton = "stand_in_triton.py"
+    py_compile.compile(str(SOURCE / "tests" / triton), str(folder / f"{triton}c"), doraise=True)
     return folder / "agent"
 
 
@@ -59,6 +71,7 @@ class Host:
 
     def __init__(self, path: Path, agent: Path) -> None:
         self.directory = HostDirectory(path)
+        self._shipped = agent
         self._numbers = itertools.count(1)
         #: What was stored last.
         self.stored: Dict[str, Any] = {}
@@ -91,14 +104,13 @@ class Host:
             shutil.copy(PYTHON, folder / "py" / name)
         (folder / "python/bin").mkdir(parents=True)
         (folder / "python/bin/python3").symlink_to(PYTHON)
-        script = (SOURCE / "tests/stand_in_triton.py").read_text("utf-8")
-        (folder / "py/server.py").write_text(script.replace('"SOURCE"', repr(str(SOURCE))), "utf-8")
+        text = STAND_IN.format([str(self._shipped), str(self._shipped.parent)])
         program = programs / "tritonserver"
         if " " in str(folder):
+            (folder / "py/server.py").write_text(text, "utf-8")
             words = '"${0%/*}/../../py/tritonserver" -ISB "${0%/*}/../../py/server.py" "$@"'
             program.write_text(f"#!/bin/sh\nexec {words}\n", "utf-8")
         else:
-            text = (folder / "py/server.py").read_text("utf-8")
             program.write_text(f"#!{folder}/py/tritonserver -ISB\n{text}", "utf-8")
         program.chmod(0o755)
         current = self.directory.path / "runtime/current"

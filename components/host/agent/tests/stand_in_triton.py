@@ -37,8 +37,6 @@ import time
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-sys.path.insert(0, "SOURCE")
-
 from agent.triton.hpack import Decoder, encode_literal
 
 OPTIONS = {}
@@ -441,9 +439,6 @@ def listen(address, port, serve):
 
 
 def main():
-    if "--help" in sys.argv:
-        print("  --http-restricted-api <string>\n  --grpc-restricted-protocol <string>")
-        return
     OPTIONS.update(word[2:].split("=", 1) for word in sys.argv[1:] if word.startswith("--") and "=" in word)
     OPTIONS.setdefault("stand-in", "")
     if "refused" in OPTIONS["stand-in"]:
@@ -451,8 +446,9 @@ def main():
         sys.exit(1)
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: "stubborn" in OPTIONS["stand-in"] or ended.set())
-    listen(OPTIONS["http-address"], int(OPTIONS["http-port"]), serve_http)
+    # Triton begins with gRPC, too: whoever is answered over HTTP is answered at both ports.
     listen(OPTIONS["grpc-address"], int(OPTIONS["grpc-port"]), serve_grpc)
+    listen(OPTIONS["http-address"], int(OPTIONS["http-port"]), serve_http)
     listen(OPTIONS["metrics-address"], int(OPTIONS["metrics-port"]), serve_http)
     log("Started the stand-in")
     while "flood" in OPTIONS["stand-in"] and not ended.is_set():
@@ -460,7 +456,3 @@ def main():
         time.sleep(0.00125)
     ended.wait()
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

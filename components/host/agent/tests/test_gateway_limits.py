@@ -53,21 +53,18 @@ def test_the_json_of_a_body_has_a_limit_of_its_own(gateway: GatewayHost) -> None
 
 
 @pytest.mark.parametrize("value", ["", "-1", "1e3", "0x2", "2, 2", " ", "99999999999999999999", "3"])
-def test_a_length_that_is_none(gateway: GatewayHost, value: str) -> None:
-    gateway.deploy()
-    answer = gateway.infer(b"{}", {"Inference-Header-Content-Length": value})
+def test_a_length_that_is_none(lone_gateway: GatewayHost, value: str) -> None:
+    answer = lone_gateway.infer(b"{}", {"Inference-Header-Content-Length": value})
     assert (answer.status, answer.error.split(" is ")[0]) == (400, "Inference-Header-Content-Length")
 
 
-def test_a_length_that_is_there_twice(gateway: GatewayHost) -> None:
-    gateway.deploy()
+def test_a_length_that_is_there_twice(lone_gateway: GatewayHost) -> None:
     twice = "Inference-Header-Content-Length: 2\r\n" * 2
     head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n{twice}\r\n"
-    assert gateway.raw(head.encode() + b"{}").startswith(b"HTTP/1.1 400 ")
+    assert lone_gateway.raw(head.encode() + b"{}").startswith(b"HTTP/1.1 400 ")
 
 
-def test_bodies_without_a_length(gateway: GatewayHost) -> None:
-    gateway.deploy()
+def test_bodies_without_a_length(lone_gateway: GatewayHost) -> None:
     start = f"POST {INFER} HTTP/1.1\r\nHost: a\r\n"
     for head in (
         "Transfer-Encoding: chunked\r\n",
@@ -75,24 +72,25 @@ def test_bodies_without_a_length(gateway: GatewayHost) -> None:
         "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n",
         "",
     ):
-        answer = gateway.raw(f"{start}{head}\r\n".encode() + b"1\r\nA\r\n" * 1000)
+        answer = lone_gateway.raw(f"{start}{head}\r\n".encode() + b"1\r\nA\r\n" * 1000)
         assert answer.split(b" ")[1] in (b"411", b"400", b"422"), (head, answer)
-    assert gateway.raw(f"{start}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}".encode()).startswith(
+    assert lone_gateway.raw(f"{start}Content-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}".encode()).startswith(
         b"HTTP/1.1 400 "
     )
     # Only a request that has one has a body.
     head = "GET /v2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
-    assert gateway.raw(head.encode()).startswith(b"HTTP/1.1 400 ")
+    assert lone_gateway.raw(head.encode()).startswith(b"HTTP/1.1 400 ")
 
 
-def test_compressed_requests_are_refused(gateway: GatewayHost) -> None:
-    gateway.serve()
+def test_compressed_requests_are_refused(shared_gateway: GatewayHost) -> None:
     for encoding in ("gzip", "deflate", "identity, gzip"):
-        assert gateway.infer(headers={"Content-Encoding": encoding}).status == 415, encoding
-    assert gateway.infer(headers={"Content-Encoding": "identity"}).status == 200
-    called = gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"grpc-encoding": "gzip"})
+        assert shared_gateway.infer(headers={"Content-Encoding": encoding}).status == 415, encoding
+    assert shared_gateway.infer(headers={"Content-Encoding": "identity"}).status == 200
+    called = shared_gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"grpc-encoding": "gzip"})
     assert called.status == 12 and called.message.startswith("compressed requests are not taken")
-    assert gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"grpc-encoding": "identity"}).status == 0
+    assert (
+        shared_gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"grpc-encoding": "identity"}).status == 0
+    )
 
 
 #: JSON, or what looks like it, and the answer.
@@ -113,16 +111,15 @@ DEPTHS = {
 
 
 @pytest.mark.parametrize("name", DEPTHS)
-def test_json_has_a_depth(gateway: GatewayHost, name: str) -> None:
+def test_json_has_a_depth(shared_gateway: GatewayHost, name: str) -> None:
     body, status = DEPTHS[name]
-    gateway.serve()
-    answer = gateway.infer(body)
+    answer = shared_gateway.infer(body)
     assert answer.status == status
     if status != 200:
         assert answer.error == "the JSON of a request may be nested 64 levels deep"
     # What follows it in binary does not count.
     binary = {"Inference-Header-Content-Length": str(len(body))}
-    assert gateway.infer(body + b"[" * 100_000, binary).status == status
+    assert shared_gateway.infer(body + b"[" * 100_000, binary).status == status
 
 
 def deepest(text: bytes) -> int:
@@ -145,10 +142,9 @@ def deepest(text: bytes) -> int:
     return most
 
 
-def test_generated_json_is_as_deep_as_it_is(gateway: GatewayHost) -> None:
-    gateway.serve()
+def test_generated_json_is_as_deep_as_it_is(shared_gateway: GatewayHost) -> None:
     generator = random.Random(13)
-    connection = gateway.connection()
+    connection = shared_gateway.connection()
     seen = set()
     for _ in range(400):
         alphabet = generator.choice([b'[]{}"\\', b"[[[[{]", b'[[[[[["\\ab', b"[{1,"])
@@ -193,28 +189,28 @@ def test_a_message_of_grpc_has_a_limit(gateway: GatewayHost) -> None:
 
 
 @pytest.mark.parametrize("version", ["HTTP/0.9", "HTTP/1.2", "HTTP/2.0", "HTTP/3.0", "HTTP/x", ""])
-def test_only_http_1_comes_to_its_port(gateway: GatewayHost, version: str) -> None:
+def test_only_http_1_comes_to_its_port(lone_gateway: GatewayHost, version: str) -> None:
     # Nothing stands behind it: whatever were let through would be answered with 503.
-    gateway.deploy()
-    assert gateway.raw(f"GET /v2 {version}\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
+    assert lone_gateway.raw(f"GET /v2 {version}\r\nHost: a\r\n\r\n".encode()).startswith(b"HTTP/1.1 400 ")
 
 
-def test_only_grpc_comes_to_its_port(gateway: GatewayHost) -> None:
-    gateway.serve()
+def test_only_grpc_comes_to_its_port(shared_gateway: GatewayHost) -> None:
     for kind in ("application/json", "text/plain", "grpc"):
         assert (
-            gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"content-type": kind}).http_status == "415"
+            shared_gateway.channel().call(f"{SERVICE}/ModelInfer", b"", {"content-type": kind}).http_status
+            == "415"
         )
-    assert gateway.raw(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n", gateway.grpc_port)[:5] != b"HTTP/"
+    assert (
+        shared_gateway.raw(b"GET /v2 HTTP/1.1\r\nHost: a\r\n\r\n", shared_gateway.grpc_port)[:5] != b"HTTP/"
+    )
     # And no HTTP/2 to the other.
-    assert b"HTTP/1.1 400" in gateway.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
+    assert b"HTTP/1.1 400" in shared_gateway.raw(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
 
 
-def test_requests_that_crash_triton_do_not_reach_it(gateway: GatewayHost) -> None:
+def test_requests_that_crash_triton_do_not_reach_it(lone_gateway: GatewayHost) -> None:
     # Whatever is let through is answered with 503, since nothing stands behind it.
-    gateway.deploy()
     for name, data in crash_requests("scale").items():
-        answer = gateway.raw(data, seconds=30)
+        answer = lone_gateway.raw(data, seconds=30)
         assert answer.split(b" ")[1] in (b"400", b"411", b"413"), (name, answer)
 
 

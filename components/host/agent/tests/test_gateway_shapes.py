@@ -34,20 +34,20 @@ SHAPES: Dict[str, "tuple[bytes, int]"] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_a_shape_fits_its_data(gateway: GatewayHost, name: str) -> None:
+def test_a_shape_fits_its_data(shared_gateway: GatewayHost, name: str) -> None:
     body, status = SHAPES[name]
-    gateway.serve()
-    answer = gateway.infer(body)
+    answer = shared_gateway.infer(body)
     assert answer.status == status, answer
     if status == 400:
         assert "more elements than the request has bytes" in answer.error
 
 
-def test_a_shape_fits_its_data_in_binary(gateway: GatewayHost) -> None:
-    gateway.serve()
+def test_a_shape_fits_its_data_in_binary(shared_gateway: GatewayHost) -> None:
     head = tensor("[1000,1000]", parameters={"binary_data_size": 4_000_000})
     length = {"Inference-Header-Content-Length": str(len(head))}
-    assert gateway.infer(head + b"\0" * 4_000_000, length).status == 200
+    assert shared_gateway.infer(head + b"\0" * 4_000_000, length).status == 200
     # What is in the binary part is not read as JSON.
-    assert gateway.infer(head + b'"shape":[9223372036854775807,2]'.ljust(4_000_000), length).status == 200
-    assert gateway.infer(head + b"\0" * 64, length).status == 400
+    assert (
+        shared_gateway.infer(head + b'"shape":[9223372036854775807,2]'.ljust(4_000_000), length).status == 200
+    )
+    assert shared_gateway.infer(head + b"\0" * 64, length).status == 400
