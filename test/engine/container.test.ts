@@ -139,6 +139,29 @@ describe("the container runtime on a real Docker", function () {
     assert.equal(await inside(`${writable}; true`), "/tmp\n/root");
   });
 
+  it("has a scheduling domain in memory, which another container joins as the same user", async () => {
+    const [name = ""] = await containers();
+    const folder = await docker().ask("exec", name, "printenv", "XSCHED_DOMAIN_DIR");
+    assert.equal(folder, "/xsched-triton/domain/gpus");
+    // As the first process that joins makes it.
+    const make = `mkdir -m 700 ${folder} && echo here >${folder}/gpu && stat -f -c %T ${folder}`;
+    assert.equal(await docker().ask("exec", name, "sh", "-c", make), "tmpfs");
+    const volume = (await docker().ask("volume", "ls", "--quiet"))
+      .split("\n")
+      .filter((each) => each.endsWith("-domain"));
+    assert.equal(volume.length, 1);
+    const other = [
+      "--rm",
+      "--network",
+      "none",
+      "--mount",
+      `type=volume,source=${volume[0]},target=/xsched-triton/domain`,
+    ];
+    const joined = await docker().ask("run", ...other, images.image("1"), "cat", `${folder}/gpu`);
+    assert.equal(joined, "here");
+    await docker().ask("exec", name, "rm", "-r", folder);
+  });
+
   it("refuses to load a model from the host, with a key that nobody sees", async () => {
     const before = await served(workspace, directory);
     assert.deepEqual(before.models, [...MODELS].sort());
