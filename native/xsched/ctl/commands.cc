@@ -34,14 +34,13 @@ struct QueueRow {
   int64_t blocked_ns;
   int64_t preemptions;
   int64_t in_flight_ns;
+  // Whose it is, where there are several processes.
+  pid_t pid;
 };
 
-ExitCode
-AskForQueues(const std::string& socket, std::vector<QueueRow>* queues)
+void
+AddQueues(const AnswerTable& answer, pid_t pid, std::vector<QueueRow>* queues)
 {
-  AnswerTable answer({});
-  const ExitCode code = Ask(socket, "queues", &answer);
-  queues->clear();
   for (size_t row = 0; row < answer.Rows(); ++row) {
     const auto number = [&](const char* column) -> int64_t {
       return strtoll(answer.Field(row, column).c_str(), nullptr, 10);
@@ -50,8 +49,17 @@ AskForQueues(const std::string& socket, std::vector<QueueRow>* queues)
         {number("id"), answer.Field(row, "name"), number("device"),
          number("priority"), answer.Field(row, "state"), number("launches"),
          number("blocked"), number("blocked_ns"), number("preemptions"),
-         number("in_flight_ns")});
+         number("in_flight_ns"), pid});
   }
+}
+
+ExitCode
+AskForQueues(const std::string& socket, std::vector<QueueRow>* queues)
+{
+  AnswerTable answer({});
+  const ExitCode code = Ask(socket, "queues", &answer);
+  queues->clear();
+  AddQueues(answer, 0, queues);
   return code;
 }
 
@@ -130,7 +138,11 @@ PrintJson(const std::vector<QueueRow>& queues)
   for (size_t i = 0; i < queues.size(); ++i) {
     const QueueRow& queue = queues[i];
     text += i == 0 ? "\n" : ",\n";
-    text += "  {\"id\": " + std::to_string(queue.id) +
+    text += "  {";
+    if (queue.pid != 0) {
+      text += "\"pid\": " + std::to_string(queue.pid) + ", ";
+    }
+    text += "\"id\": " + std::to_string(queue.id) +
             ", \"name\": " + JsonString(queue.name) +
             ", \"device\": " + std::to_string(queue.device) +
             ", \"priority\": " + std::to_string(queue.priority) +
@@ -149,6 +161,60 @@ struct Refusal {
   ExitCode code = kExitSuccess;
   std::string problem;
 };
+
+// Asks every process. One that has started since the others were looked for is
+// asked, too: it may have begun with what it knew before. Returns why those
+// refuse that have not ended meanwhile.
+template <typename Visit>
+std::map<pid_t, Refusal>
+AskAll(const std::string& request, const Visit& visit)
+{
+  std::map<pid_t, Refusal> refusals;
+  std::set<pid_t> told;
+  std::set<pid_t> live;
+  for (bool is_new = true; is_new;) {
+    is_new = false;
+    live.clear();
+    for (const Process& process : FindProcesses()) {
+      live.insert(process.pid);
+      if (!told.insert(process.pid).second) {
+        continue;
+      }
+      is_new = true;
+      AnswerTable answer({});
+      Refusal refusal;
+      refusal.code = Ask(process.socket, request, &answer, &refusal.problem);
+      if (refusal.code == kExitSuccess) {
+        visit(process.pid, answer);
+      } else {
+        refusals[process.pid] = refusal;
+      }
+    }
+  }
+  for (auto each = refusals.begin(); each != refusals.end();) {
+    each = live.count(each->first) == 0 ? refusals.erase(each) : ++each;
+  }
+  return refusals;
+}
+
+// Prints the refusals that are at least as bad as 'least'. Returns the worst of
+// them, or 'otherwise'.
+ExitCode
+Report(
+    const std::map<pid_t, Refusal>& refusals, ExitCode least,
+    ExitCode otherwise)
+{
+  ExitCode worst = otherwise;
+  for (const auto& each : refusals) {
+    if (each.second.code >= least) {
+      worst = std::max(worst, each.second.code);
+      fprintf(
+          stderr, "xsched-ctl: process %d: %s\n", static_cast<int>(each.first),
+          each.second.problem.c_str());
+    }
+  }
+  return worst;
+}
 
 // 'first' comes before what the answer says of a queue.
 void
@@ -181,6 +247,38 @@ PrintChanges(
       std::to_string(rows.size()) +
       (rows.size() == 1 ? " queue changed\n" : " queues changed\n") +
       FormatTable(columns, rows));
+}
+
+void
+PrintStats(const std::vector<QueueRow>& queues, bool as_json)
+{
+  if (as_json) {
+    PrintJson(queues);
+    return;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const QueueRow& queue : queues) {
+    rows.push_back(
+        {queue.pid == 0 ? "-" : std::to_string(queue.pid),
+         std::to_string(queue.id), Shown(queue.name),
+         std::to_string(queue.priority), std::to_string(queue.launches),
+         std::to_string(queue.blocked),
+         Fixed(static_cast<double>(queue.blocked_ns) / 1e9, 3, " s"),
+         std::to_string(queue.preemptions), Microseconds(queue.in_flight_ns)});
+  }
+  std::vector<Column> columns = {
+      {"PID", Align::kRight},          {"ID", Align::kRight},
+      {"NAME", Align::kLeft},          {"PRIORITY", Align::kRight},
+      {"LAUNCHES", Align::kRight},     {"BLOCKED", Align::kRight},
+      {"BLOCKED TIME", Align::kRight}, {"PREEMPTIONS", Align::kRight},
+      {"IN FLIGHT", Align::kRight}};
+  if (queues.empty() || queues.front().pid == 0) {
+    columns.erase(columns.begin());
+    for (std::vector<std::string>& row : rows) {
+      row.erase(row.begin());
+    }
+  }
+  Print(FormatTable(columns, rows));
 }
 
 void
@@ -240,48 +338,20 @@ ChangePriority(
 ExitCode
 ChangePriorityEverywhere(const std::string& queue, const std::string& priority)
 {
-  const std::string request = "priority " + queue + " " + priority;
   std::vector<std::vector<std::string>> rows;
-  std::map<pid_t, Refusal> refusals;
-  std::set<pid_t> told;
-  // One that has started since the others were looked for may have begun with
-  // what it knew before. One that has ended meanwhile is no concern.
-  std::set<pid_t> live;
-  for (bool is_new = true; is_new;) {
-    is_new = false;
-    live.clear();
-    for (const Process& process : FindProcesses()) {
-      live.insert(process.pid);
-      if (!told.insert(process.pid).second) {
-        continue;
-      }
-      is_new = true;
-      AnswerTable answer({});
-      Refusal refusal;
-      refusal.code = Ask(process.socket, request, &answer, &refusal.problem);
-      if (refusal.code == kExitSuccess) {
-        AddChanges(answer, &rows, {std::to_string(process.pid)});
-      } else {
-        refusals[process.pid] = refusal;
-      }
-    }
-  }
-  ExitCode worst = rows.empty() ? kExitRefused : kExitSuccess;
-  for (const auto& each : refusals) {
-    // Most processes have no such queue. One that does not answer may have it.
-    const Refusal& refusal = each.second;
-    if (live.count(each.first) != 0 &&
-        (rows.empty() || refusal.code > kExitRefused)) {
-      worst = std::max(worst, refusal.code);
-      fprintf(
-          stderr, "xsched-ctl: process %d: %s\n", static_cast<int>(each.first),
-          refusal.problem.c_str());
-    }
-  }
+  const std::map<pid_t, Refusal> refusals = AskAll(
+      "priority " + queue + " " + priority,
+      [&](pid_t pid, const AnswerTable& answer) {
+        AddChanges(answer, &rows, {std::to_string(pid)});
+      });
+  // Most processes have no such queue. One that does not answer may have it.
+  const ExitCode code = Report(
+      refusals, rows.empty() ? kExitRefused : kExitNoAnswer,
+      rows.empty() ? kExitRefused : kExitSuccess);
   if (!rows.empty()) {
     PrintChanges({{"PID", Align::kRight}}, rows);
   }
-  return worst;
+  return code;
 }
 
 ExitCode
@@ -289,32 +359,31 @@ ShowStats(const std::string& socket, bool as_json)
 {
   std::vector<QueueRow> queues;
   const ExitCode code = AskForQueues(socket, &queues);
+  if (code == kExitSuccess) {
+    PrintStats(queues, as_json);
+  }
+  return code;
+}
+
+ExitCode
+ShowStatsOfAll(bool as_json)
+{
+  std::vector<QueueRow> queues;
+  size_t answers = 0;
+  const std::map<pid_t, Refusal> refusals =
+      AskAll("queues", [&](pid_t pid, const AnswerTable& answer) {
+        ++answers;
+        AddQueues(answer, pid, &queues);
+      });
+  const ExitCode code = Report(refusals, kExitRefused, kExitSuccess);
   if (code != kExitSuccess) {
     return code;
   }
-  if (as_json) {
-    PrintJson(queues);
-    return kExitSuccess;
+  if (answers == 0) {
+    std::string socket;
+    return FindProcess(0, &socket);
   }
-  std::vector<std::vector<std::string>> rows;
-  for (const QueueRow& queue : queues) {
-    rows.push_back(
-        {std::to_string(queue.id), Shown(queue.name),
-         std::to_string(queue.priority), std::to_string(queue.launches),
-         std::to_string(queue.blocked),
-         Fixed(static_cast<double>(queue.blocked_ns) / 1e9, 3, " s"),
-         std::to_string(queue.preemptions), Microseconds(queue.in_flight_ns)});
-  }
-  Print(FormatTable(
-      {{"ID", Align::kRight},
-       {"NAME", Align::kLeft},
-       {"PRIORITY", Align::kRight},
-       {"LAUNCHES", Align::kRight},
-       {"BLOCKED", Align::kRight},
-       {"BLOCKED TIME", Align::kRight},
-       {"PREEMPTIONS", Align::kRight},
-       {"IN FLIGHT", Align::kRight}},
-      rows));
+  PrintStats(queues, as_json);
   return kExitSuccess;
 }
 

@@ -23,6 +23,8 @@ ExitCode ChangePriority(
 ExitCode ChangePriorityEverywhere(
     const std::string& queue, const std::string& priority);
 ExitCode ShowStats(const std::string& socket, bool as_json);
+// Of all processes.
+ExitCode ShowStatsOfAll(bool as_json);
 // Runs until the process ends or the user interrupts it.
 ExitCode Watch(const std::string& socket, int64_t interval_ns);
 ExitCode ShowStatus(const std::string& socket);

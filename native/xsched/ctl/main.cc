@@ -38,7 +38,8 @@ commands:
                          QUEUE is an id, a name, or the part of names before
                          the first slash, so a model's name means all its queues;
                          without an option, a name means those of all processes
-  stats [--json]         show the queues' counters
+  stats [--json] [--all] show the queues' counters; with --all, of all processes
+                         of this user
   check                  show which driver a program would use if it started in
                          this environment, and whether that driver starts
   watch [SECONDS]        show the counters as rates, every SECONDS (0.1 to 3600,
@@ -123,12 +124,22 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
 ExitCode
 RunStats(const Target& target, const std::vector<std::string>& arguments)
 {
-  if (arguments.size() > 1 ||
-      (arguments.size() == 1 && arguments[0] != "--json")) {
-    return WrongUsage("stats takes no argument but --json");
+  bool as_json = false;
+  bool of_all = false;
+  for (const std::string& argument : arguments) {
+    as_json = as_json || argument == "--json";
+    of_all = of_all || argument == "--all";
+    if (argument != "--json" && argument != "--all") {
+      return WrongUsage("stats takes no arguments but --json and --all");
+    }
+  }
+  if (of_all) {
+    return target.pid == 0 && target.socket.empty()
+               ? ShowStatsOfAll(as_json)
+               : WrongUsage("stats --all is about all processes");
   }
   return WithSocket(target, [&](const std::string& socket) {
-    return ShowStats(socket, !arguments.empty());
+    return ShowStats(socket, as_json);
   });
 }
 

@@ -318,6 +318,21 @@ TEST_F(ControlProcessTest, PriorityByNameReachesAllProcesses)
     const Finished list = Tool({"--pid", pid, "list"});
     EXPECT_NE(list.output.find("       7 "), std::string::npos) << list.output;
   }
+  const Finished stats = Tool({"stats", "--json", "--all"});
+  EXPECT_EQ(stats.code, 0) << stats.errors;
+  for (const char* name : {"chat/0", "other/0", "chat/1"}) {
+    EXPECT_NE(
+        stats.output.find("\"name\": \"" + std::string(name)),
+        std::string::npos)
+        << stats.output;
+  }
+  EXPECT_NE(
+      stats.output.find(
+          "{\"pid\": " + std::to_string(two->Pid()) + ", \"id\": 1, "),
+      std::string::npos)
+      << stats.output;
+  EXPECT_NE(Tool({"stats", "--all"}).output.find("PID"), std::string::npos);
+  EXPECT_EQ(Tool({"--pid", "1", "stats", "--all"}).code, 2);
   // A queue that nobody has; an id, which another process has, too.
   const Finished none = Tool({"priority", "chap", "7"});
   EXPECT_EQ(none.code, 1);
@@ -333,6 +348,7 @@ TEST_F(ControlProcessTest, PriorityByNameReachesAllProcesses)
   // One that does not answer may have it, too; one that has ended has not.
   kill(two->Pid(), SIGSTOP);
   const Finished hangs = Tool({"priority", "chat", "8"});
+  EXPECT_EQ(Tool({"stats", "--all"}).code, 3);
   kill(two->Pid(), SIGKILL);
   EXPECT_EQ(hangs.code, 3);
   EXPECT_NE(

@@ -22,6 +22,7 @@ from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
 from agent.server.settings import parse_settings, write_settings
 from agent.server.status import (
+    CONTROL_SCRIPT,
     METRICS_SCRIPT,
     merged_metrics,
     scheduler_metrics,
@@ -689,6 +690,29 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
     run(docker.directory, "scheduler", ["set", "high", "9"])
     assert ran[0][1][-3:] == ["set", "high", "9"]
     assert scheduler_metrics(docker.directory) == ""
+
+
+@pytest.mark.parametrize("words", [["stats", "--json"], ["priority", "chat", "7"], ["status"]])
+@pytest.mark.parametrize("release", ["this", "former"])
+def test_counters_and_priorities_are_those_of_all_processes(
+    tmp_path: Path, words: List[str], release: str
+) -> None:
+    (tmp_path / "server").write_text("17\n127.0.0.1\n8000\nON\n-\n")
+    control = tmp_path / "xsched-ctl"
+    usage = "stats [--json] [--all]" if release == "this" else "stats [--json]"
+    control.write_text(f'#!/bin/sh\n[ "$1" != --help ] || {{ echo "{usage}"; exit; }}\necho "$@"\n')
+    control.chmod(0o755)
+    script = CONTROL_SCRIPT.replace("/opt/xsched/bin/xsched-ctl", str(control))
+    found = subprocess.run(
+        ["sh", "-c", script, "xsched-ctl", *words],
+        env={**os.environ, "XSCHED_TRITON_STATE": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    of_all = {"stats": ["stats", "--json", "--all"], "priority": words}
+    only = ["--pid", "17", *words]
+    expected = of_all.get(words[0], only) if release == "this" else only
+    assert found.stdout.decode().split() == expected
 
 
 def test_metrics_are_those_of_all_processes_that_run(tmp_path: Path) -> None:

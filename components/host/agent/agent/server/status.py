@@ -137,15 +137,22 @@ def ask(request: Request) -> Dict[str, Any]:
     return {"status": answer.status, "body": answer.body}
 
 
-#: Runs in the container. The image's entrypoint writes down tritonserver's pid; models can have processes of their own,
-#: which a change of a priority reaches, too.
-_CONTROL = """
+#: Runs in the container. The image's entrypoint writes down tritonserver's pid. Models can have processes of their own:
+#: counters and priorities are those of all, if the image's xsched-ctl can do that, as earlier releases cannot.
+CONTROL_SCRIPT = """
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
 if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
   echo "error: the image of this container has no XSched" >&2
   exit 3
 fi
-[ "$1" = priority ] || set -- --pid "$pid" "$@"
+of_all=no
+case $1 in
+  stats | priority) "$control" --help | grep -q -e --all && of_all=yes ;;
+esac
+case $of_all-$1 in
+  no-*) set -- --pid "$pid" "$@" ;;
+  yes-stats) set -- "$@" --all ;;
+esac
 exec "$control" "$@"
 """
 
@@ -164,7 +171,7 @@ def scheduler_words(directory: HostDirectory, words: List[str]) -> List[str]:
     runtime = ContainerRuntime(directory, settings)
     if not runtime.find():
         raise HostError(f"the container {runtime.name} does not run", "deploy the stack")
-    return ["docker", "exec", runtime.name, "sh", "-c", _CONTROL, "xsched-ctl", *words]
+    return ["docker", "exec", runtime.name, "sh", "-c", CONTROL_SCRIPT, "xsched-ctl", *words]
 
 
 def _queues(directory: HostDirectory) -> Tuple[Any, str]:
@@ -177,7 +184,7 @@ def _queues(directory: HostDirectory) -> Tuple[Any, str]:
 
 
 def queue_priorities(directory: HostDirectory) -> Dict[str, Set[int]]:
-    """The priorities of each model's queues in tritonserver, as its scheduler has them now; without one, nothing."""
+    """The priorities of each model's queues, as the scheduler has them now; without one, nothing."""
     found, _ = _queues(directory)
     priorities: Dict[str, Set[int]] = {}
     for queue in found["queues"] if found is not None else []:
