@@ -52,7 +52,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   [
     "an unknown key far from all known ones",
     { scheduler: { zzz: 1 } },
-    ["scheduler.zzz", "(unknown key)", "the keys required", "remove it"],
+    ["scheduler.zzz", "(unknown key)", "the keys required, domain", "remove it"],
   ],
   [
     "a key of another kind of host",

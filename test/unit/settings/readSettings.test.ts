@@ -46,7 +46,7 @@ describe("readSettings", () => {
         upstreamPorts: { http: 18000, grpc: 18001, metrics: 18002 },
         accessLog: true,
       },
-      scheduler: { required: undefined },
+      scheduler: { domain: undefined, required: undefined },
       models: [],
       monitoring: { kind: "none" },
     });
