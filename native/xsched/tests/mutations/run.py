@@ -23,7 +23,7 @@ LIST = HERE / "mutations.txt"
 # Several times what the slowest test needs on a busy machine.
 TEST_SECONDS = 60
 LEAST_CAUGHT = 0.95
-FOLDERS = ("cmake", "ctl", "bench", "include", "shim", "src", "tests")
+FOLDERS = ("cmake", "ctl", "bench", "include", "run", "shim", "src", "tests")
 
 Mutation = collections.namedtuple("Mutation", "name file old new tests")
 
