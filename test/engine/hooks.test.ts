@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { type ReloadResults } from "../../scripts/prove/reloads";
 import { until } from "./machine";
 import { freePorts } from "./ports";
 import { linkTriton } from "./ready";
@@ -19,6 +20,24 @@ interface Model {
   readonly microseconds?: number;
   readonly instances?: number;
   readonly fail?: boolean;
+}
+
+/** What `npm run prove` writes, as far as it is looked at here. */
+interface ProofResults {
+  readonly cases: readonly {
+    readonly servers: readonly {
+      readonly kind: string;
+      readonly queues: readonly string[];
+      readonly summary: {
+        readonly arms: readonly {
+          readonly arm: string;
+          readonly samples: number;
+          readonly latencyMs: { readonly p50: { readonly value: number } };
+        }[];
+      };
+    }[];
+    readonly reloads: Readonly<Record<string, ReloadResults>>;
+  }[];
 }
 
 interface Queue {
@@ -128,6 +147,13 @@ class TritonPythonModel:
         self.worker.join()
 `;
 
+/** The program of the Triton that is installed in a folder. */
+function tritonIn(folder: string): string {
+  const runtime = path.join(folder, "host/runtime");
+  const triton = fs.readdirSync(runtime).find((name) => name.startsWith("triton-")) ?? "";
+  return path.join(runtime, triton, "tritonserver/bin/tritonserver");
+}
+
 /** A Triton whose driver is simulated, with the hooks or without. */
 class Server {
   public readonly http: TritonClient;
@@ -144,15 +170,12 @@ class Server {
     hooked: boolean,
     scheduler: "LCL" | "GLB" = "LCL",
   ) {
-    const runtime = path.join(folder, "host/runtime");
-    const triton = path.join(
-      runtime,
-      fs.readdirSync(runtime).find((name) => name.startsWith("triton-")) ?? "",
-    );
+    const program = tritonIn(folder);
+    const triton = path.resolve(program, "../../..");
     this.control = path.join(folder, `control-${hooked}-${scheduler}`);
     const [http, grpc, metrics] = ports;
     this.process = spawn(
-      path.join(triton, "tritonserver/bin/tritonserver"),
+      program,
       [
         `--model-repository=${path.join(folder, "models")}`,
         `--backend-directory=${path.join(folder, "backends")}`,
@@ -608,5 +631,78 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     } finally {
       assert.equal(await other.stop(), 0, other.said);
     }
+  });
+
+  it("is measured by npm run prove, beside the stock server", async () => {
+    const repository = path.join(folder, "proof");
+    for (const [name, of] of Object.entries({ high: "chat", low: "batch" })) {
+      fs.mkdirSync(path.join(repository, name, "1"), { recursive: true });
+      fs.writeFileSync(
+        path.join(repository, name, "config.pbtxt"),
+        `name: "${name}"\n${configOf(MODELS[of]!)}\n`,
+      );
+    }
+    const library = path.join(folder, "driver");
+    fs.mkdirSync(library);
+    fs.symlinkSync(options.driver, path.join(library, "libcuda.so.1"));
+    const out = path.join(folder, "proof-results");
+    const { code, output } = await execute(
+      "node",
+      [
+        ...[path.resolve(NATIVE, "../scripts/prove.mjs"), "--repository", repository, "--out", out],
+        ...["--tritonserver", tritonIn(folder), "--backends", path.join(folder, "backends")],
+        ...[
+          "--package",
+          options.xsched,
+          "--rate",
+          "20",
+          "--samples",
+          "40",
+          "--warm-up",
+          "1",
+          "--reloads",
+          "20",
+        ],
+      ],
+      folder,
+      {
+        ...process.env,
+        LD_LIBRARY_PATH: library,
+        SIMULATED_VERSION: "10000",
+        XSCHED_CUDA_LIB: options.driver,
+      },
+    );
+    requireSuccess({ code, output });
+    const { cases } = JSON.parse(fs.readFileSync(path.join(out, "results.json"), "utf8")) as ProofResults;
+    const [{ servers, reloads }] = cases as [ProofResults["cases"][0]];
+    assert.deepEqual(
+      servers.map(({ kind, queues }) => ({ kind, queues })),
+      [
+        { kind: "stock", queues: [] },
+        { kind: "hooked", queues: ["high/high_0_0 200", "low/low_0_0 -100"] },
+      ],
+    );
+    const arm = (place: number, name: string) =>
+      servers[place]!.summary.arms.find((each) => each.arm === name)!;
+    assert.deepEqual(
+      servers.map(({ summary }) => summary.arms.map((each) => each.arm)),
+      [
+        ["standalone", "triton", "triton+priority"],
+        ["standalone", "xsched"],
+      ],
+    );
+    for (const each of servers.flatMap(({ summary }) => summary.arms)) assert.equal(each.samples, 40);
+    // The stock server makes it wait for 40 kernels of 1 ms; ours for one, at most.
+    assert.ok(arm(0, "triton").latencyMs.p50.value > 2 * arm(1, "xsched").latencyMs.p50.value, output);
+    for (const { before, after, ...found } of Object.values(reloads)) {
+      assert.equal(found.failed, 0);
+      assert.ok(found.answered > 0);
+      assert.ok(after.threads <= before.threads + 2, output);
+    }
+    assert.ok(fs.existsSync(path.join(out, "own/latency.svg")));
+    assert.match(
+      fs.readFileSync(path.join(out, "results.md"), "utf8"),
+      /^\| the core and the hooks \| xsched \| 40 \|/m,
+    );
   });
 });

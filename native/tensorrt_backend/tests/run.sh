@@ -8,11 +8,12 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The patch is well-formed, and adds exactly the files in src/ to the build.
-patch=$PWD/trt-backend-22.06-xsched.patch
-git apply --numstat "$patch" >/dev/null
-diff <(sed -n 's|^+ *\(src/[a-z_]*\.[a-z]*\)$|\1|p' "$patch" | sort) <(find src -type f | sort)
-printf 'patch: well-formed, and the sources are there\n'
+# Each patch is well-formed, and adds exactly the files in src/ to the build.
+for patch in "$PWD"/trt-backend-*-xsched.patch; do
+  git apply --numstat "$patch" >/dev/null
+  diff <(sed -n 's|^+ *\(src/[a-z_]*\.[a-z]*\)$|\1|p' "$patch" | sort) <(find src -type f | sort)
+  printf '%s: well-formed, and the sources are there\n' "${patch##*/}"
+done
 
 # shellcheck source=native/run-tests.sh
 . ../run-tests.sh

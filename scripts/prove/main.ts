@@ -1,0 +1,167 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { latencyChart } from "../bench/report/charts";
+import { UserError } from "../triton/userError";
+import { compare, fourArms, type ServerResults } from "./compare";
+import { BACKENDS, type BackendName, buildRepository } from "./models";
+import { parseOptions, type ProveOptions, USAGE } from "./options";
+import { reloadUnderLoad, type ReloadResults } from "./reloads";
+import { type CaseResults, markdown, type Setting } from "./report";
+import { type Installation, type ServerKind, TritonProcess } from "./tritonProcess";
+
+interface Case {
+  readonly name: string;
+  readonly repository: string;
+  readonly kinds: readonly ServerKind[];
+}
+
+/**
+ * @param root the project's folder
+ * @returns the exit status: 1 if a request failed
+ */
+export async function main(words: readonly string[], root: string): Promise<number> {
+  const options = parseOptions(words);
+  if (options === undefined) {
+    console.log(USAGE);
+    return 0;
+  }
+  const began = new Date().toISOString();
+  const local = path.join(root, ".local/prove");
+  const backends = path.resolve(
+    options.backends ?? path.join(path.dirname(options.tritonserver), "../backends"),
+  );
+  for (const needed of [options.tritonserver, backends]) {
+    if (!fs.existsSync(needed)) {
+      throw new UserError(`${needed} does not exist`, "give --tritonserver and, if need be, --backends");
+    }
+  }
+  const cases = casesOf(options, backends, path.resolve(options.models ?? path.join(local, "models")));
+  if (options.prepare) return 0;
+  const installed: Installation = {
+    program: path.resolve(options.tritonserver),
+    backends,
+    patched: options.patched === undefined ? undefined : path.resolve(options.patched),
+    package: path.resolve(options.package ?? buildPackage(root, path.join(local, "package"))),
+  };
+  const out = path.resolve(options.out ?? path.join(local, began.replace(/[:.]/g, "-")));
+  fs.mkdirSync(out, { recursive: true });
+  const results: CaseResults[] = [];
+  let setting: Setting | undefined;
+  for (const each of cases) {
+    const folder = path.join(out, each.name);
+    const servers = await compare(each.kinds, each.repository, installed, options, folder);
+    setting ??= settingOf(began, root, servers);
+    // What is measured is on disk before the reloads, which may end a server.
+    results.push({ name: each.name, servers, reloads: {} });
+    write(out, setting, results);
+    drawFourArms(folder, servers);
+    const reloads: Partial<Record<ServerKind, ReloadResults>> = {};
+    if (options.reloads > 0) {
+      for (const kind of each.kinds) {
+        reloads[kind] = await reloadsOf(kind, each.repository, installed, options, folder);
+        results[results.length - 1] = { name: each.name, servers, reloads };
+        write(out, setting, results);
+      }
+    }
+  }
+  if (setting !== undefined) console.log(`\n${markdown(setting, results)}\n\n${out}`);
+  return results.some(({ reloads }) => Object.values(reloads).some(({ failed }) => failed > 0)) ? 1 : 0;
+}
+
+function casesOf(options: ProveOptions, backends: string, models: string): Case[] {
+  const kinds = (patched: boolean): readonly ServerKind[] =>
+    patched && options.patched !== undefined ? ["stock", "hooked", "patched"] : ["stock", "hooked"];
+  if (options.repository !== undefined) {
+    return [{ name: "own", repository: path.resolve(options.repository), kinds: kinds(true) }];
+  }
+  const present = (name: BackendName): boolean => fs.existsSync(path.join(backends, BACKENDS[name].folder));
+  const names = options.cases ?? (Object.keys(BACKENDS) as BackendName[]).filter(present);
+  const missing = names.filter((name) => !present(name));
+  if (missing.length > 0 || names.length === 0) {
+    throw new UserError(
+      `${backends} has no backend ${missing.join(", ") || Object.keys(BACKENDS).join(", ")}`,
+      "give --backends, or other --cases",
+    );
+  }
+  return names.map((name) => ({
+    name,
+    repository: buildRepository(name, models, options.lowBatch, options.python),
+    kinds: kinds(name === "tensorrt"),
+  }));
+}
+
+async function reloadsOf(
+  kind: ServerKind,
+  repository: string,
+  installed: Installation,
+  options: ProveOptions,
+  folder: string,
+): Promise<ReloadResults> {
+  console.log(`Reloading ${options.reloads} times under load: ${kind} …`);
+  const server = await TritonProcess.start(kind, installed, repository, path.join(folder, `${kind}-reloads`));
+  try {
+    return await reloadUnderLoad(server, options.reloads);
+  } finally {
+    await server.stop();
+  }
+}
+
+function write(out: string, setting: Setting, cases: readonly CaseResults[]): void {
+  fs.writeFileSync(path.join(out, "results.md"), `${markdown(setting, cases)}\n`);
+  // The samples are in each server's own folder.
+  const summaries = cases.map(({ name, servers, reloads }) => ({
+    name,
+    reloads,
+    servers: servers.map(({ kind, queues, results: { run, summary } }) => ({ kind, queues, run, summary })),
+  }));
+  fs.writeFileSync(
+    path.join(out, "results.json"),
+    `${JSON.stringify({ setting, cases: summaries }, undefined, 1)}\n`,
+  );
+}
+
+/** The product's own chart: the arms of the stock server, and ours. */
+function drawFourArms(folder: string, servers: readonly ServerResults[]): void {
+  const of = (kind: ServerKind) => servers.find((each) => each.kind === kind)?.results;
+  const stock = of("stock");
+  const hooked = of("hooked");
+  if (stock === undefined || hooked === undefined) return;
+  try {
+    fs.writeFileSync(path.join(folder, "latency.svg"), latencyChart(fourArms(stock, hooked)));
+  } catch (error) {
+    console.error(
+      `warning: the chart could not be drawn: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+function buildPackage(root: string, folder: string): string {
+  console.log("Building the core and the hooks …");
+  const { status } = spawnSync("bash", [path.join(root, "native/package.sh"), folder], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
+  if (status !== 0) {
+    throw new UserError(
+      "the core and the hooks could not be built; the reason is above",
+      "or give --package",
+    );
+  }
+  return folder;
+}
+
+function settingOf(began: string, root: string, servers: readonly ServerResults[]): Setting {
+  const said = (command: string, ...words: string[]): string => {
+    const { status, stdout } = spawnSync(command, words, { cwd: root, encoding: "utf8" });
+    return status === 0 ? stdout.trim() : "";
+  };
+  const run = servers[0]?.results.run;
+  return {
+    began,
+    gpu: said("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") || "no GPU",
+    triton: run?.version ?? "unknown",
+    commit: said("git", "describe", "--always", "--dirty") || "unknown",
+    client: run?.client ?? "unknown",
+  };
+}

@@ -1,0 +1,115 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { UserError } from "../triton/userError";
+
+/** The models' names in every repository that is measured. */
+export const HIGH = "high";
+export const LOW = "low";
+
+/** Priorities of the models, as the parameter `xsched_priority` takes them. */
+const PRIORITIES = { [HIGH]: 255, [LOW]: -255 } as const;
+type Name = keyof typeof PRIORITIES;
+
+/** Tokens per text, as in BERT-large for question answering. */
+const SEQUENCE = 384;
+
+interface Backend {
+  /** The backend's folder. */
+  readonly folder: string;
+  /** What its models are made of. */
+  readonly file: string;
+  /** Inputs and outputs as `config.pbtxt` names them. */
+  readonly inputs: readonly string[];
+  readonly output: string;
+  /** Writes one model's version folder; what is there already may be used. */
+  readonly write: (folder: string, batch: number, python: string) => void;
+}
+
+const WRITERS = path.join(__dirname, "models");
+const WRITE_BERT = path.join(__dirname, "../../examples/serving/write_bert.py");
+const BERT_INPUTS = ["input_ids", "token_type_ids", "attention_mask"];
+
+/** BERT-large in each of the backends that can be measured. */
+export const BACKENDS = {
+  tensorrt: {
+    folder: "tensorrt",
+    file: "model.plan",
+    inputs: BERT_INPUTS,
+    output: "logits",
+    write: (folder, batch, python) => {
+      run(python, WRITE_BERT, folder, "--batch", String(batch));
+      run(python, path.join(WRITERS, "tensorrt_engine.py"), folder);
+    },
+  },
+  pytorch: {
+    folder: "pytorch",
+    file: "model.pt",
+    inputs: ["INPUT__0"],
+    output: "OUTPUT__0",
+    write: (folder, _batch, python) => {
+      run(python, path.join(WRITERS, "torch_bert.py"), folder);
+    },
+  },
+  python: {
+    folder: "python",
+    file: "model.py",
+    inputs: ["INPUT__0"],
+    output: "OUTPUT__0",
+    write: (folder) => {
+      fs.copyFileSync(path.join(WRITERS, "python_model.py"), path.join(folder, "model.py"));
+      fs.copyFileSync(path.join(WRITERS, "torch_bert.py"), path.join(folder, "torch_bert.py"));
+    },
+  },
+} as const satisfies Readonly<Record<string, Backend>>;
+
+export type BackendName = keyof typeof BACKENDS;
+
+/**
+ * Builds the repository of a case, or finds it as it was built before.
+ *
+ * @param lowBatch texts in each request to the low model; the high one has one
+ * @returns the repository's folder
+ */
+export function buildRepository(name: BackendName, models: string, lowBatch: number, python: string): string {
+  const repository = path.join(models, `${name}-batch${lowBatch}`);
+  const backend: Backend = BACKENDS[name];
+  for (const model of Object.keys(PRIORITIES) as Name[]) {
+    const batch = model === LOW ? lowBatch : 1;
+    const folder = path.join(repository, model, "1");
+    // Written last, so that an interrupted build is made anew.
+    const config = path.join(repository, model, "config.pbtxt");
+    if (fs.existsSync(config)) continue;
+    console.log(`Building ${model} for the backend ${name} in ${folder} …`);
+    fs.mkdirSync(folder, { recursive: true });
+    backend.write(folder, batch, python);
+    fs.writeFileSync(config, configOf(model, name, backend, batch));
+  }
+  return repository;
+}
+
+function configOf(model: Name, name: BackendName, backend: Backend, batch: number): string {
+  const tensor = (tensorName: string, type: string, ...dims: number[]): string =>
+    `{ name: "${tensorName}" data_type: TYPE_${type} dims: [ ${dims.join(", ")} ] }`;
+  return `name: "${model}"
+backend: "${name}"
+default_model_filename: "${backend.file}"
+max_batch_size: 0
+input [ ${backend.inputs.map((input) => tensor(input, "INT32", batch, SEQUENCE)).join(", ")} ]
+output [ ${tensor(backend.output, "FP32", batch, SEQUENCE, 2)} ]
+instance_group [ { count: 1 kind: KIND_GPU } ]
+parameters { key: "xsched_priority" value { string_value: "${PRIORITIES[model]}" } }
+`;
+}
+
+function run(command: string, ...words: readonly string[]): void {
+  const { status, error } = spawnSync(command, words, { stdio: ["ignore", "inherit", "inherit"] });
+  if (error) throw new UserError(`${command} cannot be run: ${error.message}`, "give another with --python");
+  if (status !== 0) {
+    throw new UserError(
+      `${command} ${words.join(" ")} ended with status ${status}; its reason is above`,
+      "install what is missing for that Python, or give another with --python",
+    );
+  }
+}

@@ -1,0 +1,124 @@
+import { type ArmSummary, type Percentile, PERCENTILES } from "../bench/report/summary";
+import { type ServerResults } from "./compare";
+import { HIGH } from "./models";
+import { type ReloadResults } from "./reloads";
+import { type ServerKind, SERVERS } from "./tritonProcess";
+
+/** What the results were measured on. */
+export interface Setting {
+  readonly began: string;
+  /** GPU and driver, as nvidia-smi says them; "none" without one. */
+  readonly gpu: string;
+  readonly triton: string;
+  readonly commit: string;
+  readonly client: string;
+}
+
+/** Everything that was found for one case. */
+export interface CaseResults {
+  readonly name: string;
+  readonly servers: readonly ServerResults[];
+  readonly reloads: Readonly<Partial<Record<ServerKind, ReloadResults>>>;
+}
+
+/** The results as Markdown. */
+export function markdown(setting: Setting, cases: readonly CaseResults[]): string {
+  return [
+    `${setting.gpu}; Triton ${setting.triton}; xsched-triton ${setting.commit}; ${setting.began.slice(0, 10)}; requests from ${setting.client}.`,
+    ...cases.map(caseText),
+  ].join("\n\n");
+}
+
+function caseText({ name, servers, reloads }: CaseResults): string {
+  const names = Object.keys(PERCENTILES) as Percentile[];
+  const head = [
+    "server",
+    "arm",
+    "n",
+    ...names.map((each) => `${each.toUpperCase()} ms`),
+    "compute ms",
+    "low model, of the bound",
+  ];
+  const rows = servers.flatMap(({ kind, results }) =>
+    results.summary.arms.map((arm) => [
+      SERVERS[kind],
+      arm.arm,
+      arm.failed > 0 ? `${arm.samples} (${arm.failed} failed)` : String(arm.samples),
+      ...names.map((each) => withRatio(arm.latencyMs[each].value, arm.ratio[each].value, arm)),
+      compute(results.summary.server, arm),
+      arm.low === undefined ? "–" : percent(arm.low.ofBound.value),
+    ]),
+  );
+  const [first] = servers;
+  const plan = first?.results.plan;
+  return [
+    `## ${name}`,
+    `${HIGH}: ${first?.results.run.rate} requests/s, open loop; low: back to back, ${plan?.lowConcurrency} in flight; ${plan?.rounds} rounds. In brackets: divided by the same server's stand-alone arm.`,
+    table([head, ...rows]),
+    ...idleCost(servers),
+    ...servers
+      .filter(({ queues }) => queues.length > 0)
+      .map(({ kind, queues }) => `Queues with ${SERVERS[kind]}: ${counted(queues)}.`),
+    ...Object.entries(reloads).map(([kind, found]) => reloadText(kind as ServerKind, found)),
+  ].join("\n\n");
+}
+
+/** What the core costs while nothing contends: the two servers' stand-alone arms, round by round. */
+function idleCost(servers: readonly ServerResults[]): string[] {
+  const stock = servers.find(({ kind }) => kind === "stock");
+  if (stock === undefined) return [];
+  return servers
+    .filter(({ kind }) => kind !== "stock")
+    .map(({ kind, results }) => {
+      const alone = standalone(results.summary.arms);
+      const of = standalone(stock.results.summary.arms);
+      const ratio = (alone?.latencyMs.p50.value ?? NaN) / (of?.latencyMs.p50.value ?? NaN);
+      return `Stand-alone, ${SERVERS[kind]} against ${SERVERS.stock}: P50 ${times(ratio)}.`;
+    });
+}
+
+function standalone(arms: readonly ArmSummary[]): ArmSummary | undefined {
+  return arms.find(({ arm }) => arm === "standalone");
+}
+
+function compute(server: ServerResults["results"]["summary"]["server"], { arm }: ArmSummary): string {
+  const found = server.find(({ phase, model }) => phase === arm && model === HIGH);
+  return found === undefined ? "–" : withRatio(found.computeMs.value, found.computeRatio.value, { arm });
+}
+
+function reloadText(kind: ServerKind, found: ReloadResults): string {
+  const { before, after } = found;
+  const change = (name: keyof typeof before, unit = ""): string => `${before[name]} → ${after[name]}${unit}`;
+  return [
+    `${found.reloads} reloads under load with ${SERVERS[kind]}, ${found.seconds.toFixed(0)} s: `,
+    `${found.answered} requests answered, ${found.failed} failed; threads ${change("threads")}, `,
+    `files ${change("files")}, queues ${change("queues")}, memory ${change("memoryMb", " MB")}, `,
+    `memory of the GPU ${change("gpuMemoryMb", " MB")}.`,
+  ].join("");
+}
+
+/** "a ×2, b" of a, a, b. */
+function counted(lines: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const line of lines) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return [...counts].map(([line, count]) => `\`${line}\`${count > 1 ? ` ×${count}` : ""}`).join(", ");
+}
+
+function withRatio(value: number, ratio: number, { arm }: Pick<ArmSummary, "arm">): string {
+  if (Number.isNaN(value)) return "–";
+  return arm === "standalone" ? value.toFixed(3) : `${value.toFixed(3)} (${ratio.toFixed(2)})`;
+}
+
+function percent(share: number): string {
+  return Number.isFinite(share) ? `${(100 * share).toFixed(0)} %` : "–";
+}
+
+function times(ratio: number): string {
+  return `${ratio.toFixed(3)}×`;
+}
+
+function table(rows: readonly (readonly string[])[]): string {
+  const [head = [], ...body] = rows;
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...body.map(line)].join("\n");
+}

@@ -1,0 +1,125 @@
+import * as assert from "node:assert/strict";
+
+import { type Arm, PHASES } from "../../../scripts/bench/arms/arms";
+import { type Measurement } from "../../../scripts/bench/measure";
+import { type Results } from "../../../scripts/bench/report/results";
+import { summarize } from "../../../scripts/bench/report/summary";
+import { fourArms, joined } from "../../../scripts/prove/compare";
+import { markdown } from "../../../scripts/prove/report";
+
+const TIMES = Float64Array.of(0, 20, 40, 60);
+const ANSWERS = 90;
+
+/** A benchmark of one round; each arm has a latency that all its requests take. */
+function benchmark(latency: Readonly<Partial<Record<Arm, number>>>): Results {
+  const arms = Object.keys(latency) as Arm[];
+  const plan: Results["plan"] = {
+    high: "high",
+    low: "low",
+    arms,
+    rounds: 1,
+    periodMs: 20,
+    warmUpMs: 0,
+    lowConcurrency: 2,
+    schedules: [TIMES],
+  };
+  const low = { answers: ANSWERS, seconds: 1, perSecond: ANSWERS, failed: 0, problems: [] };
+  const measurements = PHASES.filter((phase) => phase === "low alone" || arms.includes(phase)).map(
+    (phase): Measurement => ({
+      phase,
+      round: 0,
+      ...(phase !== "low alone" && {
+        high: {
+          intended: TIMES,
+          lag: TIMES.map(() => 0),
+          latency: TIMES.map(() => latency[phase] ?? NaN),
+          problems: [],
+        },
+      }),
+      ...(phase !== "standalone" && { low: phase === "low alone" ? { ...low, perSecond: 100 } : low }),
+    }),
+  );
+  const run: Results["run"] = {
+    began: "2026-11-28T11:00:00.000Z",
+    server: "http://127.0.0.1:8000",
+    version: "2.51.0",
+    protocol: "http",
+    arrivals: "fixed",
+    rate: 50,
+    seed: 1,
+    priorities: { high: 255, low: -255 },
+    scheduler: { active: false, says: "not asked" },
+    client: "this machine",
+  };
+  return { run, plan, measurements, summary: summarize(plan, measurements, 1) };
+}
+
+const p50 = ({ summary }: Results, name: Arm): number | undefined =>
+  summary.arms.find(({ arm }) => arm === name)?.latencyMs.p50.value;
+
+describe("the comparison of npm run prove", () => {
+  const stock = joined([benchmark({ standalone: 2, triton: 5 }), benchmark({ standalone: 2, triton: 7 })]);
+  const hooked = joined([benchmark({ standalone: 2.5, xsched: 2.6 })]);
+
+  it("joins the rounds of several servers into one benchmark", () => {
+    assert.equal(stock.plan.rounds, 2);
+    assert.equal(stock.plan.schedules.length, 2);
+    assert.deepEqual([...new Set(stock.measurements.map(({ round }) => round))], [0, 1]);
+    const triton = stock.summary.arms.find(({ arm }) => arm === "triton");
+    assert.equal(triton?.samples, 8);
+    assert.equal(triton.latencyMs.p50.value, 5);
+    assert.equal(triton.latencyMs.p90.value, 7);
+    assert.equal(triton.ratio.p50.value, 2.5);
+  });
+
+  it("takes the arm xsched from the other server, and the rest from the stock one", () => {
+    const all = fourArms(stock, hooked);
+    assert.equal(p50(all, "standalone"), 2);
+    assert.equal(p50(all, "triton"), 5);
+    assert.equal(p50(all, "xsched"), 2.6);
+  });
+
+  it("reports each server against its own stand-alone arm", () => {
+    const setting = {
+      began: "2026-11-28T11:00:00.000Z",
+      gpu: "NVIDIA H100, 580",
+      triton: "2.51.0",
+      commit: "abc",
+      client: "this machine",
+    };
+    const held = { threads: 30, files: 60, memoryMb: 100, gpuMemoryMb: NaN, queues: 4 };
+    const text = markdown(setting, [
+      {
+        name: "tensorrt",
+        servers: [
+          { kind: "stock", results: stock, queues: [] },
+          {
+            kind: "hooked",
+            results: hooked,
+            queues: ["high/high_0 255", "high/high_0 255", "low/low_0 -255"],
+          },
+        ],
+        reloads: {
+          hooked: {
+            reloads: 200,
+            seconds: 60.2,
+            answered: 5000,
+            failed: 0,
+            problems: [],
+            before: held,
+            after: { ...held, threads: 31 },
+          },
+        },
+      },
+    ]);
+    // The bound: 100/s alone × (1 − 2 ms / 20 ms) = 90/s, and × (1 − 2.5 ms / 20 ms) = 87.5/s.
+    assert.match(text, /^\| stock Triton \| triton \| 8 \| 5\.000 \(2\.50\) \|.*\| – \| 100 % \|$/m);
+    assert.match(
+      text,
+      /^\| the core and the hooks \| xsched \| 4 \| 2\.600 \(1\.04\) \|.*\| – \| 103 % \|$/m,
+    );
+    assert.match(text, /^Stand-alone, the core and the hooks against stock Triton: P50 1\.250×\.$/m);
+    assert.match(text, /`high\/high_0 255` ×2, `low\/low_0 -255`\./);
+    assert.match(text, /5000 requests answered, 0 failed; threads 30 → 31, files 60 → 60, queues 4 → 4/);
+  });
+});

@@ -1,0 +1,50 @@
+import * as assert from "node:assert/strict";
+
+import { parseOptions } from "../../../scripts/prove/options";
+
+describe("the options of npm run prove", () => {
+  it("have the documented defaults", () => {
+    assert.deepEqual(parseOptions([]), {
+      tritonserver: "/opt/tritonserver/bin/tritonserver",
+      backends: undefined,
+      patched: undefined,
+      package: undefined,
+      cases: undefined,
+      repository: undefined,
+      python: "python3",
+      models: undefined,
+      prepare: false,
+      rate: 50,
+      samples: 1000,
+      rounds: 2,
+      lowBatch: 8,
+      lowConcurrency: 2,
+      warmUp: 2,
+      reloads: 200,
+      out: undefined,
+    });
+    assert.equal(parseOptions(["--help"]), undefined);
+  });
+
+  it("are refused with all faults at once", () => {
+    assert.throws(
+      () =>
+        parseOptions(["--rate", "fast", "--cases", "tensorflow", "--repository", "models", "--rounds", "0"]),
+      {
+        message: [
+          '--cases names "tensorflow": give one or more of tensorrt, pytorch, python, separated by commas',
+          "--cases and --repository are both given: give one of them",
+          '--rounds is "0": give a whole number from 1 to 100',
+          '--rate is "fast": give a whole number from 1 to 10000',
+          "fix: npm run prove -- --help lists every option",
+        ].join("\n"),
+      },
+    );
+    assert.throws(() => parseOptions(["--samples", "3", "--rounds", "4"]), /--samples is "3": .* from 4 to/);
+    assert.throws(() => parseOptions(["--gpu"]), /npm run prove -- \[OPTION…\]/);
+  });
+
+  it("name each case once, in the order in which the cases are measured", () => {
+    assert.deepEqual(parseOptions(["--cases", "pytorch, tensorrt,pytorch"])?.cases, ["tensorrt", "pytorch"]);
+  });
+});
