@@ -2,11 +2,11 @@ import * as path from "node:path";
 
 import { type Arm } from "../bench/arms/arms";
 import { main as bench } from "../bench/main";
-import { type Measurement } from "../bench/measure";
+import { type Measurement, type Plan } from "../bench/measure";
 import { type Results } from "../bench/report/results";
 import { summarize } from "../bench/report/summary";
 import { UserError } from "../triton/userError";
-import { HIGH, LOW } from "./models";
+import { HIGH, LOW, MIDDLE } from "./models";
 import { type ProveOptions } from "./options";
 import { type Installation, type ServerKind, TritonProcess } from "./tritonProcess";
 
@@ -49,6 +49,9 @@ export async function compare(
             ...["--rate", String(options.rate), "--samples", String(samples), "--rounds", "1"],
             ...["--low-concurrency", String(options.lowConcurrency), "--warm-up", String(options.warmUp)],
             ...["--seed", String(SEED + round), "--out", folder],
+            ...(options.middleRate > 0
+              ? ["--middle", MIDDLE, "--middle-rate", String(options.middleRate)]
+              : []),
           ],
           stackGiven: false,
           folder,
@@ -60,7 +63,7 @@ export async function compare(
           );
         }
         const entry = found.get(kind) ?? { rounds: [], queues: server.queues() };
-        entry.rounds.push(results);
+        entry.rounds.push(asked(results, entry.queues));
         found.set(kind, entry);
       } finally {
         await server.stop();
@@ -73,19 +76,33 @@ export async function compare(
   });
 }
 
+/** The results, with what the benchmark could not know: whether there is a core in the server. */
+function asked(results: Results, queues: readonly string[]): Results {
+  if (queues.length === 0) return results;
+  const scheduler = { active: true, says: `queues: ${queues.length}` };
+  return { ...results, run: { ...results.run, scheduler } };
+}
+
 /** Several benchmarks of one round each, as one of several rounds. */
 export function joined(rounds: readonly Results[]): Results {
   const [first] = rounds;
   if (first === undefined) throw new Error("there is no round");
-  const plan = {
+  const schedules = rounds.flatMap(({ plan }) => plan.high.schedules);
+  const middle = first.plan.middle && {
+    ...first.plan.middle,
+    schedules: rounds.flatMap(({ plan }) => plan.middle?.schedules ?? []),
+  };
+  const plan: Plan = {
     ...first.plan,
     rounds: rounds.length,
-    schedules: rounds.flatMap(({ plan: { schedules } }) => schedules),
+    high: { ...first.plan.high, schedules },
+    ...(middle && { middle }),
   };
   const measurements = rounds.flatMap((results, round) =>
     results.measurements.map((measurement): Measurement => ({ ...measurement, round })),
   );
-  return { run: first.run, plan, measurements, summary: summarize(plan, measurements, first.run.seed) };
+  const summary = summarize(plan, measurements, first.run.seed);
+  return { run: first.run, plan, measurements, summary, former: [] };
 }
 
 /** The arms of the stock server, and the arm "xsched" of another: what the product's chart shows. */
@@ -103,5 +120,6 @@ export function fourArms(stock: Results, ours: Results): Results {
     plan,
     measurements,
     summary: summarize(plan, measurements, stock.run.seed),
+    former: [],
   };
 }

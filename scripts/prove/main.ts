@@ -87,7 +87,7 @@ function casesOf(options: ProveOptions, backends: string, models: string): Case[
   }
   return names.map((name) => ({
     name,
-    repository: buildRepository(name, models, options.lowBatch, options.python),
+    repository: buildRepository(name, models, options.batches, options.middleRate > 0, options.python),
     kinds: kinds(name === "tensorrt"),
   }));
 }

@@ -6,11 +6,14 @@ import { UserError } from "../triton/userError";
 
 /** The models' names in every repository that is measured. */
 export const HIGH = "high";
+export const MIDDLE = "middle";
 export const LOW = "low";
+type Name = typeof HIGH | typeof MIDDLE | typeof LOW;
 
 /** Priorities of the models, as the parameter `xsched_priority` takes them. */
-const PRIORITIES = { [HIGH]: 255, [LOW]: -255 } as const;
-type Name = keyof typeof PRIORITIES;
+type Priorities = Readonly<Partial<Record<Name, number>>>;
+const TWO: Priorities = { [HIGH]: 255, [LOW]: -255 };
+const THREE: Priorities = { [HIGH]: 200, [MIDDLE]: 100, [LOW]: 10 };
 
 /** Tokens per text, as in BERT-large for question answering. */
 const SEQUENCE = 384;
@@ -39,8 +42,8 @@ export const BACKENDS = {
     inputs: BERT_INPUTS,
     output: "logits",
     write: (folder, batch, python) => {
-      run(python, WRITE_BERT, folder, "--batch", String(batch));
-      run(python, path.join(WRITERS, "tensorrt_engine.py"), folder);
+      run(python, WRITE_BERT, folder);
+      run(python, path.join(WRITERS, "tensorrt_engine.py"), folder, String(batch));
     },
   },
   pytorch: {
@@ -69,14 +72,24 @@ export type BackendName = keyof typeof BACKENDS;
 /**
  * Builds the repository of a case, or finds it as it was built before.
  *
- * @param lowBatch texts in each request to the low model; the high one has one
+ * @param batches texts in each request to the low model and to the others
+ * @param withMiddle whether there is a third model between the two, all of positive priorities
  * @returns the repository's folder
  */
-export function buildRepository(name: BackendName, models: string, lowBatch: number, python: string): string {
-  const repository = path.join(models, `${name}-batch${lowBatch}`);
+export function buildRepository(
+  name: BackendName,
+  models: string,
+  batches: { readonly high: number; readonly low: number },
+  withMiddle: boolean,
+  python: string,
+): string {
+  const repository = path.join(
+    models,
+    `${name}-batch${batches.high}-${batches.low}${withMiddle ? "-three" : ""}`,
+  );
   const backend: Backend = BACKENDS[name];
-  for (const model of Object.keys(PRIORITIES) as Name[]) {
-    const batch = model === LOW ? lowBatch : 1;
+  for (const [model, priority] of Object.entries(withMiddle ? THREE : TWO)) {
+    const batch = model === LOW ? batches.low : batches.high;
     const folder = path.join(repository, model, "1");
     // Written last, so that an interrupted build is made anew.
     const config = path.join(repository, model, "config.pbtxt");
@@ -84,12 +97,18 @@ export function buildRepository(name: BackendName, models: string, lowBatch: num
     console.log(`Building ${model} for the backend ${name} in ${folder} …`);
     fs.mkdirSync(folder, { recursive: true });
     backend.write(folder, batch, python);
-    fs.writeFileSync(config, configOf(model, name, backend, batch));
+    fs.writeFileSync(config, configOf(model, priority, name, backend, batch));
   }
   return repository;
 }
 
-function configOf(model: Name, name: BackendName, backend: Backend, batch: number): string {
+function configOf(
+  model: string,
+  priority: number,
+  name: BackendName,
+  backend: Backend,
+  batch: number,
+): string {
   const tensor = (tensorName: string, type: string, ...dims: number[]): string =>
     `{ name: "${tensorName}" data_type: TYPE_${type} dims: [ ${dims.join(", ")} ] }`;
   return `name: "${model}"
@@ -99,7 +118,7 @@ max_batch_size: 0
 input [ ${backend.inputs.map((input) => tensor(input, "INT32", batch, SEQUENCE)).join(", ")} ]
 output [ ${tensor(backend.output, "FP32", batch, SEQUENCE, 2)} ]
 instance_group [ { count: 1 kind: KIND_GPU } ]
-parameters { key: "xsched_priority" value { string_value: "${PRIORITIES[model]}" } }
+parameters { key: "xsched_priority" value { string_value: "${priority}" } }
 `;
 }
 

@@ -14,13 +14,16 @@ It builds the models, starts each server by itself on ports of the loopback inte
   --patched FILE        libtriton_tensorrt.so with native/tensorrt_backend's patch; adds a server with it
   --package FOLDER      the installed core and hooks (default: built by native/package.sh)
   --cases NAMES         of ${Object.keys(BACKENDS).join(", ")}; separated by commas (default: those whose backend is there)
-  --repository FOLDER   measure the models "high" and "low" of this model repository instead
+  --repository FOLDER   measure the models "high", "low" and, with --middle-rate, "middle" of this repository instead
   --python COMMAND      Python with numpy and onnx; also tensorrt or torch, for the cases of that name (default: python3)
   --models FOLDER       where the built models are kept and found again (default: .local/prove/models)
   --prepare             only build the models
   --rate N              requests per second to the high model (default: 50)
+  --middle-rate N       requests per second to a third model between the two, with priorities 200, 100 and 10
+                        (default: 0, which is none)
   --samples N           requests to the high model in each arm (default: 1000)
   --rounds N            rounds, in each of which every server is started once (default: 2)
+  --high-batch N        texts in each request to the high model (default: 1)
   --low-batch N         texts in each request to the low model (default: 8)
   --low-concurrency N   requests to the low model in flight at any time (default: 2)
   --warm-up SECONDS     warm-up time before each phase (default: 2)
@@ -38,9 +41,11 @@ export interface ProveOptions {
   readonly models?: string;
   readonly prepare: boolean;
   readonly rate: number;
+  readonly middleRate: number;
   readonly samples: number;
   readonly rounds: number;
-  readonly lowBatch: number;
+  /** Texts per request. */
+  readonly batches: { readonly high: number; readonly low: number };
   readonly lowConcurrency: number;
   readonly warmUp: number;
   readonly reloads: number;
@@ -59,7 +64,16 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
   if (given.help) return undefined;
   const faults: string[] = [];
   const number = (
-    name: "rate" | "samples" | "rounds" | "low-batch" | "low-concurrency" | "warm-up" | "reloads",
+    name:
+      | "rate"
+      | "middle-rate"
+      | "samples"
+      | "rounds"
+      | "high-batch"
+      | "low-batch"
+      | "low-concurrency"
+      | "warm-up"
+      | "reloads",
     fallback: number,
     least: number,
     most: number,
@@ -93,9 +107,10 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
     models: given.models,
     prepare: given.prepare,
     rate: number("rate", 50, 1, 10_000),
+    middleRate: number("middle-rate", 0, 0, 10_000),
     samples: number("samples", Math.max(1000, rounds), rounds, 1_000_000),
     rounds,
-    lowBatch: number("low-batch", 8, 1, 256),
+    batches: { high: number("high-batch", 1, 1, 256), low: number("low-batch", 8, 1, 256) },
     lowConcurrency: number("low-concurrency", 2, 1, 64),
     warmUp: number("warm-up", 2, 0, 600),
     reloads: number("reloads", 200, 0, 100_000),
@@ -120,8 +135,10 @@ function read(words: readonly string[]) {
         models: TEXT,
         prepare: SWITCH,
         rate: TEXT,
+        "middle-rate": TEXT,
         samples: TEXT,
         rounds: TEXT,
+        "high-batch": TEXT,
         "low-batch": TEXT,
         "low-concurrency": TEXT,
         "warm-up": TEXT,

@@ -20,6 +20,8 @@ export interface ReloadResults {
   readonly after: Holdings;
 }
 
+/** The parameter in which the configurations of two reloads differ. */
+const MARK = "reload";
 /** Reloads before the first look. */
 const SETTLING = 10;
 /** What was unloaded is freed a little later than its successor serves. */
@@ -28,8 +30,17 @@ const SETTLE_MS = 3000;
 /** Reloads both models in turn while requests are sent to both, back to back. */
 export async function reloadUnderLoad(server: TritonProcess, reloads: number): Promise<ReloadResults> {
   const api = new RemoteApi(server.url, undefined);
+  const configs = { [HIGH]: await api.config(HIGH), [LOW]: await api.config(LOW) };
+  let count = 0;
   const reload = async (times: number): Promise<void> => {
-    for (let count = 0; count < times; count++) await api.reload(count % 2 === 0 ? LOW : HIGH);
+    for (const end = count + times; count < end; count++) {
+      const model = count % 2 === 0 ? LOW : HIGH;
+      // Triton does nothing if neither the files nor the configuration have changed.
+      const mark = { [MARK]: { string_value: String(count) } };
+      await api.reload(model, { ...configs[model], parameters: { ...configs[model].parameters, ...mark } });
+      const loaded = (await api.config(model)).parameters?.[MARK]?.string_value;
+      if (loaded !== String(count)) throw new Error(`reload ${count} of "${model}" loaded nothing`);
+    }
   };
   await reload(SETTLING);
   await settle();
@@ -61,7 +72,7 @@ async function startLoads(url: string): Promise<() => Promise<readonly ClosedLoa
   if (command.kind !== "measure") throw new Error("these options measure");
   const way = await wayTo(serverAt(url, false, undefined, ""), undefined, command.options);
   const threads = await Promise.all(
-    [HIGH, LOW].map(async (model) => LoadThread.start(await way.target(model))),
+    [HIGH, LOW].map(async (model) => LoadThread.start(await way.target(model, 1))),
   );
   const running = threads.map((thread) => thread.closed(1));
   return async () => {

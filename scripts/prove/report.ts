@@ -46,21 +46,40 @@ function caseText({ name, servers, reloads }: CaseResults): string {
       arm.failed > 0 ? `${arm.samples} (${arm.failed} failed)` : String(arm.samples),
       ...names.map((each) => withRatio(arm.latencyMs[each].value, arm.ratio[each].value, arm)),
       compute(results.summary.server, arm),
-      arm.low === undefined ? "–" : percent(arm.low.ofBound.value),
+      arm.lowTotal === undefined ? "–" : percent(arm.lowTotal.ofBound.value),
     ]),
   );
   const [first] = servers;
   const plan = first?.results.plan;
+  const concurrency = plan?.lows.map((low) => low.concurrency).join(", ");
   return [
     `## ${name}`,
-    `${HIGH}: ${first?.results.run.rate} requests/s, open loop; low: back to back, ${plan?.lowConcurrency} in flight; ${plan?.rounds} rounds. In brackets: divided by the same server's stand-alone arm.`,
+    `${HIGH}: ${first?.results.run.rate} requests/s, open loop; low: back to back, ${concurrency} in flight; ${plan?.rounds} rounds. In brackets: divided by the same server's stand-alone arm.`,
     table([head, ...rows]),
+    ...servers.flatMap(middleText),
     ...idleCost(servers),
     ...servers
       .filter(({ queues }) => queues.length > 0)
       .map(({ kind, queues }) => `Queues with ${SERVERS[kind]}: ${counted(queues)}.`),
     ...Object.entries(reloads).map(([kind, found]) => reloadText(kind as ServerKind, found)),
   ].join("\n\n");
+}
+
+/** What the models beside it cost a model of middle priority. */
+function middleText({ kind, results }: ServerResults): string[] {
+  const { middle } = results.summary;
+  if (middle.length === 0) return [];
+  const head = ["middle model", "phase", "P50 ms", "P90 ms", "P99 ms", "over behind high, P50 / P90 / P99"];
+  const names = Object.keys(PERCENTILES) as Percentile[];
+  const rows = middle.map(({ phase, latencyMs, behindHigh }) => [
+    SERVERS[kind],
+    phase,
+    ...names.map((name) => latencyMs[name].value.toFixed(3)),
+    Number.isNaN(behindHigh.p50.value)
+      ? "–"
+      : names.map((name) => behindHigh[name].value.toFixed(2)).join(" / "),
+  ]);
+  return [table([head, ...rows])];
 }
 
 /** What the core costs while nothing contends: the two servers' stand-alone arms, round by round. */

@@ -11,7 +11,7 @@ import tensorrt
 
 
 def main():
-    folder = pathlib.Path(sys.argv[1])
+    folder, batch = pathlib.Path(sys.argv[1]), int(sys.argv[2])
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     builder = tensorrt.Builder(logger)
     network = builder.create_network()
@@ -20,6 +20,12 @@ def main():
         sys.exit("\n".join(str(parser.get_error(number)) for number in range(parser.num_errors)))
     config = builder.create_builder_config()
     config.set_flag(tensorrt.BuilderFlag.FP16)
+    profile = builder.create_optimization_profile()
+    for number in range(network.num_inputs):
+        tensor = network.get_input(number)
+        shape = [batch, *tensor.shape[1:]]
+        profile.set_shape(tensor.name, shape, shape, shape)
+    config.add_optimization_profile(profile)
     engine = builder.build_serialized_network(network, config)
     if engine is None:
         sys.exit("TensorRT built no engine; its reason is above")

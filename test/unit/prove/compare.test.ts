@@ -1,6 +1,6 @@
 import * as assert from "node:assert/strict";
 
-import { type Arm, PHASES } from "../../../scripts/bench/arms/arms";
+import { type Arm } from "../../../scripts/bench/arms/arms";
 import { type Measurement } from "../../../scripts/bench/measure";
 import { type Results } from "../../../scripts/bench/report/results";
 import { summarize } from "../../../scripts/bench/report/summary";
@@ -14,31 +14,27 @@ const ANSWERS = 90;
 function benchmark(latency: Readonly<Partial<Record<Arm, number>>>): Results {
   const arms = Object.keys(latency) as Arm[];
   const plan: Results["plan"] = {
-    high: "high",
-    low: "low",
+    high: { model: "high", periodMs: 20, schedules: [TIMES] },
+    lows: [{ model: "low", concurrency: 2 }],
     arms,
     rounds: 1,
-    periodMs: 20,
     warmUpMs: 0,
-    lowConcurrency: 2,
-    schedules: [TIMES],
   };
   const low = { answers: ANSWERS, seconds: 1, perSecond: ANSWERS, failed: 0, problems: [] };
-  const measurements = PHASES.filter((phase) => phase === "low alone" || arms.includes(phase)).map(
-    (phase): Measurement => ({
+  const measurements: Measurement[] = [
+    { phase: "low alone", round: 0, lows: { low: { ...low, perSecond: 100 } } },
+    ...arms.map((phase): Measurement => ({
       phase,
       round: 0,
-      ...(phase !== "low alone" && {
-        high: {
-          intended: TIMES,
-          lag: TIMES.map(() => 0),
-          latency: TIMES.map(() => latency[phase] ?? NaN),
-          problems: [],
-        },
-      }),
-      ...(phase !== "standalone" && { low: phase === "low alone" ? { ...low, perSecond: 100 } : low }),
-    }),
-  );
+      high: {
+        intended: TIMES,
+        lag: TIMES.map(() => 0),
+        latency: TIMES.map(() => latency[phase] ?? NaN),
+        problems: [],
+      },
+      lows: phase === "standalone" ? {} : { low },
+    })),
+  ];
   const run: Results["run"] = {
     began: "2026-11-28T11:00:00.000Z",
     server: "http://127.0.0.1:8000",
@@ -46,12 +42,14 @@ function benchmark(latency: Readonly<Partial<Record<Arm, number>>>): Results {
     protocol: "http",
     arrivals: "fixed",
     rate: 50,
+    middleRate: 0,
+    batch: { high: 1, low: 1 },
     seed: 1,
     priorities: { high: 255, low: -255 },
     scheduler: { active: false, says: "not asked" },
     client: "this machine",
   };
-  return { run, plan, measurements, summary: summarize(plan, measurements, 1) };
+  return { run, plan, measurements, summary: summarize(plan, measurements, 1), former: [] };
 }
 
 const p50 = ({ summary }: Results, name: Arm): number | undefined =>
@@ -63,7 +61,7 @@ describe("the comparison of npm run prove", () => {
 
   it("joins the rounds of several servers into one benchmark", () => {
     assert.equal(stock.plan.rounds, 2);
-    assert.equal(stock.plan.schedules.length, 2);
+    assert.equal(stock.plan.high.schedules.length, 2);
     assert.deepEqual([...new Set(stock.measurements.map(({ round }) => round))], [0, 1]);
     const triton = stock.summary.arms.find(({ arm }) => arm === "triton");
     assert.equal(triton?.samples, 8);
