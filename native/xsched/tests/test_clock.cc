@@ -22,12 +22,15 @@ namespace xsched {
 
 std::atomic<int64_t> test_clock_ns{1000000000};
 std::atomic<int64_t> test_tick_ns{0};
+std::atomic<int64_t> test_late_ns{0};
+std::atomic<int64_t> test_asleep_ns{0};
 std::atomic<int64_t> least_futex_wait_ns{0};
 
 void
 SleepNs(int64_t nanoseconds)
 {
-  test_clock_ns += nanoseconds;
+  test_asleep_ns += nanoseconds;
+  test_clock_ns += nanoseconds + test_late_ns;
 }
 
 void

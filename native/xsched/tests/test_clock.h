@@ -16,6 +16,10 @@ namespace xsched {
 extern std::atomic<int64_t> test_clock_ns;
 extern std::atomic<int64_t> test_tick_ns;
 
+// By how much a sleep ends late, and how long threads have meant to sleep.
+extern std::atomic<int64_t> test_late_ns;
+extern std::atomic<int64_t> test_asleep_ns;
+
 // How long who is to be woken waits for that, in real time, before it looks by
 // itself, if the scheduler would wait for less.
 extern std::atomic<int64_t> least_futex_wait_ns;

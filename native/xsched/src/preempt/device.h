@@ -13,6 +13,7 @@
 
 #include "domain/member.h"
 #include "preempt/durations.h"
+#include "preempt/lateness.h"
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
 #include "preempt/queue.h"
@@ -104,6 +105,7 @@ class Device {
   const Turn* GetTurn() const { return &turn_; }
   Durations* GetDurations() { return &durations_; }
   RoomTurn* GetRoomTurn() { return &room_turn_; }
+  Lateness* GetLateness() { return &lateness_; }
   // Grows whenever the turn of ready queues of that priority ends that share
   // the limit.
   const std::atomic<uint64_t>* Closures(Priority priority) const
@@ -249,6 +251,7 @@ class Device {
 
   Durations durations_;
   RoomTurn room_turn_;
+  Lateness lateness_;
   Watcher watcher_;
 };
 

@@ -156,7 +156,7 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
     const int64_t low_ns =
         std::min(limits.ns / 3, std::max(limits.ns - cost_ns, kWakeUpNs));
     if (remaining_ns > low_ns) {
-      return std::min(remaining_ns - low_ns, kMaxLookNs);
+      return remaining_ns - low_ns;
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
       return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);

@@ -26,11 +26,12 @@ constexpr int64_t kMaxSpinNs = 300000;
 // is cancelled.
 constexpr int64_t kCancelLookNs = 200000000;
 
-// Room that is expected within this is waited for awake. A sleep ends about
-// this late.
-constexpr int64_t kShortestSleepNs = 20000;
-constexpr int64_t kWakeUpNs = 8000;
+// Room is waited for asleep as far as a sleep ends in time (Lateness), and
+// looked for at least this often. Who is awake looks the more often the closer
+// it is.
+constexpr int64_t kLongestSleepNs = 100000;
 constexpr int64_t kAwakeLookNs = 2000;
+constexpr int64_t kAwakeLookPart = 8;
 // How often to ask for a launch whose time is not known, while another queue
 // has one in flight.
 constexpr int64_t kUnknownLookNs = 50000;
@@ -118,6 +119,28 @@ SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
     }
     waiter->Sleep(may_spin ? std::min(rest_ns, kCancelLookNs) : kCancelLookNs);
     pthread_testcancel();
+  }
+}
+
+// Until it is time to look for the room that is expected in 'rest_ns'.
+void
+RestUntilRoom(
+    Lateness* lateness, const Queue& queue, int64_t rest_ns, int64_t now_ns)
+{
+  const int64_t sleep_ns =
+      std::min(lateness->SleepFor(rest_ns, now_ns), kLongestSleepNs);
+  if (sleep_ns > 0) {
+    const int64_t begin_ns = NowNs();
+    SleepNs(sleep_ns);
+    const int64_t end_ns = NowNs();
+    lateness->Slept(sleep_ns, end_ns - begin_ns, end_ns);
+    return;
+  }
+  const int64_t until_ns =
+      now_ns +
+      std::min(rest_ns, std::max(kAwakeLookNs, rest_ns / kAwakeLookPart));
+  while (NowNs() < until_ns && !IsClosed(queue)) {
+    SpinPause();
   }
 }
 
@@ -326,17 +349,10 @@ Gate::WaitForRoom(
       continue;
     }
     pthread_testcancel();
-    if (!turn.TakeOrSleep(rest_ns)) {
+    if (!turn.TakeOrSleep(std::min(rest_ns, kLongestSleepNs))) {
       continue;
     }
-    if (rest_ns > kShortestSleepNs) {
-      SleepNs(rest_ns - kWakeUpNs);
-    } else {
-      const int64_t until_ns = now_ns + std::min(rest_ns, kAwakeLookNs);
-      while (NowNs() < until_ns && !IsClosed(*queue)) {
-        SpinPause();
-      }
-    }
+    RestUntilRoom(device->GetLateness(), *queue, rest_ns, now_ns);
   }
   return true;
 }

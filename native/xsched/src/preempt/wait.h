@@ -11,7 +11,8 @@ namespace xsched {
 
 // How threads wait here. The kernel may end a sleep up to the thread's timer
 // slack late, 50 us by default, in which a device runs dry; these lower the
-// slack for as long as they sleep (then a sleep ends about 7 us late).
+// slack for as long as they sleep. A sleep then ends about 7 us late, and later
+// on a virtual processor (Lateness).
 
 // One step of a spin.
 inline void
