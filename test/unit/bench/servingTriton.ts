@@ -23,6 +23,7 @@ interface Served {
   config: ModelConfig;
   requests: number;
   inFlight: number;
+  mostInFlight: number;
   answeredAt: number;
   readonly ns: Record<keyof Nanoseconds, number>;
 }
@@ -52,7 +53,10 @@ export class ServingTriton {
         const ns = { queue: 0, compute_input: 0, compute_infer: 0, compute_output: 0 };
         return [
           model.name,
-          { model, deployed: config, config, requests: 0, inFlight: 0, answeredAt: -Infinity, ns },
+          {
+            ...{ model, deployed: config, config, ns },
+            ...{ requests: 0, inFlight: 0, mostInFlight: 0, answeredAt: -Infinity },
+          },
         ];
       }),
     );
@@ -77,6 +81,11 @@ export class ServingTriton {
 
   public config(model: string): ModelConfig | undefined {
     return this.served.get(model)?.config;
+  }
+
+  /** The most requests that the model has had at a time. */
+  public mostInFlight(model: string): number | undefined {
+    return this.served.get(model)?.mostInFlight;
   }
 
   public async stop(): Promise<void> {
@@ -130,6 +139,7 @@ export class ServingTriton {
 
   private infer(served: Served, say: (document: object) => void): void {
     served.inFlight++;
+    served.mostInFlight = Math.max(served.mostInFlight, served.inFlight);
     setTimeout(() => {
       const used = ({ inFlight, answeredAt }: Served): boolean =>
         inFlight > 0 || performance.now() - answeredAt < USED_MS;
