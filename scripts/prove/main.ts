@@ -19,9 +19,14 @@ interface Case {
 
 /**
  * @param root the project's folder
+ * @param freePorts finds ports for the servers
  * @returns the exit status: 1 if a request failed
  */
-export async function main(words: readonly string[], root: string): Promise<number> {
+export async function main(
+  words: readonly string[],
+  root: string,
+  freePorts: Installation["freePorts"],
+): Promise<number> {
   const options = parseOptions(words);
   if (options === undefined) {
     console.log(USAGE);
@@ -44,6 +49,7 @@ export async function main(words: readonly string[], root: string): Promise<numb
     backends,
     patched: options.patched === undefined ? undefined : path.resolve(options.patched),
     package: path.resolve(options.package ?? buildPackage(root, path.join(local, "package"))),
+    freePorts,
   };
   const out = path.resolve(options.out ?? path.join(local, began.replace(/[:.]/g, "-")));
   fs.mkdirSync(out, { recursive: true });

@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import * as net from "node:net";
 import * as path from "node:path";
 
 import { UserError } from "../triton/userError";
@@ -22,6 +21,8 @@ export interface Installation {
   readonly patched?: string;
   /** Where the core and the hooks are installed. */
   readonly package: string;
+  /** Finds ports of the loopback interface that nobody uses. */
+  readonly freePorts: (count: number) => Promise<readonly number[]>;
 }
 
 /** What a process holds. What grows with each reload is a leak. */
@@ -69,7 +70,7 @@ export class TritonProcess {
   ): Promise<TritonProcess> {
     fs.mkdirSync(folder, { recursive: true });
     const log = path.join(folder, "triton.log");
-    const [http, grpc, metrics] = await freePorts(3);
+    const [http, grpc, metrics] = await installed.freePorts(3);
     const output = fs.openSync(log, "a");
     const environment = environmentOf(kind, installed, folder);
     const child = spawn(
@@ -199,34 +200,6 @@ function gpuMemoryMb(): number {
     { encoding: "utf8" },
   );
   return status === 0 ? stdout.split("\n").reduce((sum, line) => sum + (Number(line) || 0), 0) : NaN;
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const held = await Promise.all(
-    Array.from(
-      { length: count },
-      async () =>
-        new Promise<net.Server>((resolve, reject) => {
-          const server = net.createServer();
-          server.once("error", reject);
-          server.listen(0, "127.0.0.1", () => {
-            resolve(server);
-          });
-        }),
-    ),
-  );
-  const ports = held.map((server) => (server.address() as net.AddressInfo).port);
-  await Promise.all(
-    held.map(
-      async (server) =>
-        new Promise<void>((resolve) => {
-          server.close(() => {
-            resolve();
-          });
-        }),
-    ),
-  );
-  return ports;
 }
 
 function end(log: string): string {
