@@ -141,7 +141,7 @@ class Fleet:
 
     def __enter__(self):
         # The domain is in memory, and nobody else's.
-        self._folder = pathlib.Path(tempfile.mkdtemp(prefix="xsched-bench-", dir="/dev/shm"))
+        self._folder = pathlib.Path(tempfile.mkdtemp(prefix=f"xsched-bench-{os.getpid()}-", dir="/dev/shm"))
         try:
             plain = {
                 name: value

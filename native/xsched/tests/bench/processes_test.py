@@ -12,6 +12,7 @@ usage: processes_test.py CORE DRIVER
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,9 +30,16 @@ def command(*words):
 
 
 def execute(words, **more):
-    return subprocess.run(
-        words, env=environment(**more), capture_output=True, text=True, timeout=60, check=False
-    )
+    """The benchmark, run to its end, and the folders that it leaves."""
+    with subprocess.Popen(
+        words, env=environment(**more), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, stdout, stderr), folders_of(process.pid)
 
 
 def environment(**more):
@@ -66,19 +74,16 @@ def is_there(pid):
         return False
 
 
-def folders():
-    return set(pathlib.Path("/dev/shm").glob("xsched-bench-*"))
+def folders_of(pid):
+    return list(pathlib.Path("/dev/shm").glob(f"xsched-bench-{pid}-*"))
 
 
 class ProcessesTest(unittest.TestCase):
-    def setUp(self):
-        self.folders = folders()
-
     def test_shows_what_the_domain_does_to_the_background(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder, "results.json")
             words = command("--batches", 8, "--rounds", 2, "--seconds", 0.6, "--json", file)
-            result = execute(words, STAND_IN_LAYER_US="400")
+            result, left = execute(words, STAND_IN_LAYER_US="400")
             self.assertEqual(result.returncode, 0, result.stderr)
             found = json.loads(file.read_text())
         # The foreground, 24 layers of 0.4 ms, holds the background back for half of the time; without a domain nobody
@@ -99,31 +104,31 @@ class ProcessesTest(unittest.TestCase):
         self.assertTrue(any(queue["blocked"] > 0 for queue in queues["queues"]), queues)
         for column in ("| alone |", "| no scheduler |", "| domain |", "of the bound"):
             self.assertIn(column, result.stdout)
-        self.assertEqual(folders(), self.folders)
+        self.assertEqual(left, [])
 
     def test_begins_no_round_that_would_not_end_in_time(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder, "results.json")
             words = command("--batches", 8, "--rounds", 50, "--seconds", 0.2, "--limit", 8, "--json", file)
             began = time.monotonic()
-            result = execute(words)
+            result, _ = execute(words)
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertLess(time.monotonic() - began, 16)
         self.assertIn("of 50 rounds: no time for more.", result.stdout)
 
     def test_says_which_process_failed_and_leaves_none(self):
-        result = execute(command(), STAND_IN_FAILS="background")
+        result, left = execute(command(), STAND_IN_FAILS="background")
         self.assertEqual(result.returncode, 1)
         self.assertIn("the process 'background, no core' ended with status 1", result.stderr)
         self.assertIn("this stand-in fails", result.stderr)
-        self.assertEqual(folders(), self.folders)
+        self.assertEqual(left, [])
 
     def test_refuses_a_process_without_the_core_where_it_should_have_it(self):
         with tempfile.TemporaryDirectory() as folder:
             pathlib.Path(folder, "libcuda.so.1").symlink_to(DRIVER)
             words = command()
             words[words.index("--core") + 1] = folder
-            result = execute(words)
+            result, _ = execute(words)
         self.assertEqual(result.returncode, 1)
         self.assertIn("the process 'foreground, domain' runs without the core", result.stderr)
 
@@ -136,6 +141,7 @@ class ProcessesTest(unittest.TestCase):
                 process.stdout.readline()  # they are ready
                 workers = workers_of(process.pid)
                 self.assertEqual(len(workers), 4)
+                self.assertEqual(len(folders_of(process.pid)), 1)
                 process.send_signal(number)
                 process.wait(20)
             deadline = time.monotonic() + 20
@@ -143,9 +149,9 @@ class ProcessesTest(unittest.TestCase):
                 time.sleep(0.05)
             self.assertEqual([each for each in workers if is_there(each)], [])
             if number == signal.SIGTERM:
-                self.assertEqual(folders(), self.folders)
-        for folder in folders() - self.folders:  # nobody is left to do it
-            subprocess.run(["rm", "-rf", folder], check=True)
+                self.assertEqual(folders_of(process.pid), [])
+            for folder in folders_of(process.pid):  # nobody is left to do it
+                shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@
 //   competitor PRIORITY
 // It makes a queue of that priority, writes "ready", and does what the lines of
 // its standard input say, each with a line of output:
-//   hold        work that the device does not finish until "release"
-//   release
-//   burst       work for 200 ms, which nobody waits for
+//   hold        work that the device does not finish until "finish" or "release"
+//   finish      the device finishes it, and the process does not ask for it
+//   release     the device finishes it, and the process waits for that
 //   pass        launches once; the line says how many milliseconds that took
 //   run, stop   launches all the time, from a thread of its own
 //   count       how many launches "run" has made
@@ -33,7 +33,6 @@ namespace {
 
 constexpr uint64_t kKernelUs = 200;
 constexpr int kAtOnce = 16;
-constexpr int kBurst = 1000;
 constexpr unsigned kChildSeconds = 10;
 
 class Competitor {
@@ -57,10 +56,8 @@ class Competitor {
     } else if (line == "release") {
       simulated::Hold(false);
       cuStreamSynchronize(stream_);
-    } else if (line == "burst") {
-      for (int i = 0; i < kBurst; ++i) {
-        Launch();
-      }
+    } else if (line == "finish") {
+      simulated::Hold(false);
     } else if (line == "pass") {
       const auto begin = std::chrono::steady_clock::now();
       Launch();
