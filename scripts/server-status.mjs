@@ -55,6 +55,7 @@ export function printServer(server, { name }) {
   console.log(`\nTriton ${server.version} at http://${server.http} (process ${server.pid})${behind}`);
   if (behind !== "" && !gatewayRuns(server))
     console.log(`The gateway does not run, so no client gets through. Put it back: ${upOf(name)}`);
+  for (const line of outsiderLines(server)) console.log(line);
   const { hostname, host } = new URL(access.url);
   if (server.outputs.host.ssh && isLoopback(hostname)) {
     const { user, address, port } = server.outputs.host.ssh;
@@ -66,6 +67,16 @@ export function printServer(server, { name }) {
     console.log(`\nTry it:\n${lines.map((line) => `  ${line}`).join("\n")}`);
   } else if (server.models.some(({ ready }) => ready))
     console.log("\nNone of these models takes a request that curl can make; use a gRPC client.");
+}
+
+/** What is said of programs on the GPU that do not wait for the models, as the agent's `status` lists them. */
+export function outsiderLines({ outsiders }) {
+  if (!outsiders?.length) return [];
+  const names = outsiders.map(({ pid, name }) => `${name} (process ${pid})`);
+  return [
+    `On the GPU, but not scheduled with the models, so that these can wait for it: ${names.join(", ")}.`,
+    "Start such a program with xsched-run; see docs/how-to/priorities.md.",
+  ];
 }
 
 const upOf = (stack) => `npm run up${stack === "local" ? "" : ` -- ${stack}`}`;

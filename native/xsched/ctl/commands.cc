@@ -3,9 +3,6 @@
 
 #include "ctl/commands.h"
 
-#include <time.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -17,8 +14,8 @@
 #include "ctl/connection.h"
 #include "ctl/json.h"
 #include "ctl/processes.h"
+#include "ctl/show_changes.h"
 #include "ctl/table.h"
-#include "preempt/clock.h"
 
 namespace xsched {
 namespace {
@@ -91,21 +88,22 @@ Print(const std::string& text)
 }
 
 // Rates between two samples. A queue that is new since the first has none yet.
-void
-PrintRates(
-    const std::map<int64_t, QueueRow>& before, const std::vector<QueueRow>& now,
+std::string
+Rates(
+    const std::vector<QueueRow>& before, const std::vector<QueueRow>& now,
     double seconds)
 {
   std::vector<std::vector<std::string>> rows;
   for (const QueueRow& queue : now) {
-    const auto old = before.find(queue.id);
+    const auto old = std::find_if(
+        before.begin(), before.end(),
+        [&](const QueueRow& each) { return each.id == queue.id; });
     const auto rate = [&](int64_t QueueRow::*counter, double unit, int digits,
                           const char* suffix) {
       return old == before.end()
                  ? std::string("-")
                  : Fixed(
-                       static_cast<double>(
-                           queue.*counter - old->second.*counter) /
+                       static_cast<double>(queue.*counter - (*old).*counter) /
                            unit / seconds,
                        digits, suffix);
     };
@@ -118,7 +116,7 @@ PrintRates(
          rate(&QueueRow::preemptions, 1, 0, ""),
          Microseconds(queue.in_flight_ns)});
   }
-  Print(FormatTable(
+  return FormatTable(
       {{"ID", Align::kRight},
        {"NAME", Align::kLeft},
        {"PRIORITY", Align::kRight},
@@ -128,7 +126,7 @@ PrintRates(
        {"BLOCKED S/S", Align::kRight},
        {"PREEMPTIONS/S", Align::kRight},
        {"IN FLIGHT", Align::kRight}},
-      rows));
+      rows);
 }
 
 void
@@ -281,13 +279,6 @@ PrintStats(const std::vector<QueueRow>& queues, bool as_json)
   Print(FormatTable(columns, rows));
 }
 
-void
-Sleep(int64_t ns)
-{
-  struct timespec rest = {ns / 1000000000, ns % 1000000000};
-  nanosleep(&rest, nullptr);
-}
-
 }  // namespace
 
 ExitCode
@@ -390,29 +381,12 @@ ShowStatsOfAll(bool as_json)
 ExitCode
 Watch(const std::string& socket, int64_t interval_ns)
 {
-  std::vector<QueueRow> queues;
-  std::map<int64_t, QueueRow> before;
-  int64_t before_ns = 0;
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
-  for (;;) {
-    const ExitCode code = AskForQueues(socket, &queues);
-    if (code != kExitSuccess) {
-      return code;
-    }
-    const int64_t now_ns = NowNs();
-    if (before_ns != 0) {
-      // On a terminal, each table replaces the one before.
-      Print(terminal ? "\033[H\033[J" : "");
-      PrintRates(before, queues, static_cast<double>(now_ns - before_ns) / 1e9);
-      Print(terminal ? "" : "\n");
-    }
-    before.clear();
-    for (const QueueRow& queue : queues) {
-      before.emplace(queue.id, queue);
-    }
-    before_ns = now_ns;
-    Sleep(interval_ns);
-  }
+  return ShowChanges<std::vector<QueueRow>>(
+      interval_ns,
+      [&](std::vector<QueueRow>* queues) {
+        return AskForQueues(socket, queues);
+      },
+      Rates);
 }
 
 ExitCode

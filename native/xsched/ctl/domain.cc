@@ -13,7 +13,9 @@
 
 #include "control/protocol.h"
 #include "ctl/connection.h"
+#include "ctl/json.h"
 #include "ctl/processes.h"
+#include "ctl/show_changes.h"
 #include "ctl/table.h"
 #include "domain/census.h"
 #include "domain/folder.h"
@@ -27,7 +29,8 @@ using domain::Participant;
 // What the control socket of each process tells of its queues.
 class QueuesOfAll {
  public:
-  QueuesOfAll()
+  // Asks all processes.
+  void Read()
   {
     for (const Process& process : FindProcesses()) {
       AnswerTable answer({});
@@ -38,7 +41,9 @@ class QueuesOfAll {
       }
       for (size_t row = 0; row < answer.Rows(); ++row) {
         const std::string name = answer.Field(row, "name");
-        models_[process.pid].insert(name.empty() ? "-" : ModelOf(name));
+        if (!name.empty()) {
+          models_[process.pid].insert(ModelOf(name));
+        }
         rows_.push_back(
             {std::to_string(process.pid), answer.Field(row, "id"),
              name.empty() ? "-" : name, answer.Field(row, "device"),
@@ -49,16 +54,13 @@ class QueuesOfAll {
   }
 
   // The models whose queues a process has.
-  std::string ModelsOf(pid_t pid) const
+  std::vector<std::string> ModelsOf(pid_t pid) const
   {
     const auto found = models_.find(pid);
-    std::string text;
-    if (found != models_.end()) {
-      for (const std::string& model : found->second) {
-        text += (text.empty() ? "" : ", ") + model;
-      }
+    if (found == models_.end()) {
+      return {};
     }
-    return text.empty() ? "-" : text;
+    return {found->second.begin(), found->second.end()};
   }
 
   const std::vector<std::vector<std::string>>& Rows() const { return rows_; }
@@ -68,53 +70,28 @@ class QueuesOfAll {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string
-ShownPriority(int priority)
-{
-  return priority == PRIORITY_NO_EXECUTE ? "-" : std::to_string(priority);
-}
+// A process that takes part on one device.
+struct Member {
+  Participant process;
+  std::vector<std::string> models;
+  // The processes that it waits for.
+  std::vector<std::string> blockers;
+};
 
-std::string
-Seconds(int64_t ns)
-{
-  char text[32];
-  snprintf(text, sizeof(text), "%.3f s", static_cast<double>(ns) / 1e9);
-  return text;
-}
+struct Device {
+  std::string name;
+  std::vector<Member> members;
+};
 
-void
-PrintCensus(const Census& census, const QueuesOfAll& queues)
-{
-  std::vector<std::vector<std::string>> rows;
-  for (size_t i = 0; i < census.participants.size(); ++i) {
-    const Participant& process = census.participants[i];
-    std::string blockers;
-    for (const size_t blocker : domain::BlockersOf(census, i)) {
-      blockers += (blockers.empty() ? "" : ", ") +
-                  std::to_string(census.participants[blocker].pid);
-    }
-    rows.push_back(
-        {std::to_string(process.pid), queues.ModelsOf(process.pid),
-         ShownPriority(process.ready), ShownPriority(process.waits),
-         blockers.empty() ? "-" : blockers, Seconds(process.used_ns)});
-  }
-  printf(
-      "%s\n%s\n", census.device.c_str(),
-      FormatTable(
-          {{"PID", Align::kRight},
-           {"MODELS", Align::kLeft},
-           {"WORK", Align::kRight},
-           {"WAITS", Align::kRight},
-           {"BLOCKED BY", Align::kLeft},
-           {"GPU TIME", Align::kRight}},
-          rows)
-          .c_str());
-}
+// The user's domain at one moment.
+struct Domain {
+  std::vector<Device> devices;
+  QueuesOfAll queues;
+};
 
-}  // namespace
-
+// Prints why it cannot be read, or why a part of it cannot.
 ExitCode
-ListDomain()
+ReadDomain(Domain* domain)
 {
   const char* given = getenv("XSCHED_DOMAIN_DIR");
   const std::string folder = domain::Folder(given == nullptr ? "" : given);
@@ -124,19 +101,29 @@ ListDomain()
     fprintf(stderr, "xsched-ctl: %s\n", error.c_str());
     return kExitRefused;
   }
-  const QueuesOfAll queues;
-  size_t processes = 0;
+  domain->queues.Read();
   for (const Census& census : found) {
     if (!census.problem.empty()) {
       fprintf(
           stderr, "xsched-ctl: %s/%s: %s\n", folder.c_str(),
           OneLine(census.device).c_str(), census.problem.c_str());
-    } else if (!census.participants.empty()) {
-      processes += census.participants.size();
-      PrintCensus(census, queues);
+      continue;
+    }
+    Device device = {census.device, {}};
+    for (size_t i = 0; i < census.participants.size(); ++i) {
+      const Participant& process = census.participants[i];
+      Member member = {process, domain->queues.ModelsOf(process.pid), {}};
+      for (const size_t blocker : domain::BlockersOf(census, i)) {
+        member.blockers.push_back(
+            std::to_string(census.participants[blocker].pid));
+      }
+      device.members.push_back(member);
+    }
+    if (!device.members.empty()) {
+      domain->devices.push_back(device);
     }
   }
-  if (processes == 0) {
+  if (domain->devices.empty()) {
     fprintf(
         stderr,
         "xsched-ctl: no process is in the scheduling domain %s; run them with "
@@ -144,6 +131,136 @@ ListDomain()
         "they have it\n",
         folder.c_str());
     return kExitNoAnswer;
+  }
+  return kExitSuccess;
+}
+
+std::string
+Joined(const std::vector<std::string>& words)
+{
+  std::string text;
+  for (const std::string& word : words) {
+    text += (text.empty() ? "" : ", ") + word;
+  }
+  return text;
+}
+
+std::string
+OrDash(const std::string& text)
+{
+  return text.empty() ? "-" : text;
+}
+
+std::string
+ShownPriority(int priority)
+{
+  return priority == PRIORITY_NO_EXECUTE ? "-" : std::to_string(priority);
+}
+
+std::string
+Fixed(double value, int digits, const char* unit)
+{
+  char text[64];
+  snprintf(text, sizeof(text), "%.*f%s", digits, value, unit);
+  return text;
+}
+
+// A table of a device's members; the last column is 'title', with what
+// 'device_time' says of each.
+template <typename DeviceTime>
+std::string
+Table(
+    const Device& device, const std::string& title,
+    const DeviceTime& device_time)
+{
+  std::vector<std::vector<std::string>> rows;
+  for (const Member& member : device.members) {
+    rows.push_back(
+        {std::to_string(member.process.pid), OrDash(Joined(member.models)),
+         ShownPriority(member.process.ready),
+         ShownPriority(member.process.waits), OrDash(Joined(member.blockers)),
+         device_time(member)});
+  }
+  return device.name + "\n" +
+         FormatTable(
+             {{"PID", Align::kRight},
+              {"MODELS", Align::kLeft},
+              {"WORK", Align::kRight},
+              {"WAITS", Align::kRight},
+              {"BLOCKED BY", Align::kLeft},
+              {title, Align::kRight}},
+             rows);
+}
+
+// The time that a process has used since an earlier moment; -1 if it was not
+// there, or another one had its process id.
+int64_t
+UsedSince(const Domain& before, const Device& device, const Member& member)
+{
+  for (const Device& former : before.devices) {
+    for (const Member& each : former.members) {
+      if (former.name == device.name &&
+          each.process.pid == member.process.pid &&
+          each.process.since_ns == member.process.since_ns) {
+        return member.process.used_ns - each.process.used_ns;
+      }
+    }
+  }
+  return -1;
+}
+
+std::string
+JsonPriority(int priority)
+{
+  return priority == PRIORITY_NO_EXECUTE ? "null" : std::to_string(priority);
+}
+
+std::string
+JsonOf(const Domain& domain)
+{
+  std::string text = "{\"devices\": [";
+  for (const Device& device : domain.devices) {
+    text += &device == &domain.devices.front() ? "\n" : ",\n";
+    text += "  {\"device\": " + JsonString(device.name) + ", \"processes\": [";
+    for (const Member& member : device.members) {
+      std::string models;
+      for (const std::string& model : member.models) {
+        models += (models.empty() ? "" : ", ") + JsonString(model);
+      }
+      text += &member == &device.members.front() ? "\n" : ",\n";
+      text += "    {\"pid\": " + std::to_string(member.process.pid) +
+              ", \"models\": [" + models +
+              "], \"work\": " + JsonPriority(member.process.ready) +
+              ", \"waits\": " + JsonPriority(member.process.waits) +
+              ", \"blocked_by\": [" + Joined(member.blockers) +
+              "], \"used_ns\": " + std::to_string(member.process.used_ns) + "}";
+    }
+    text += "\n  ]}";
+  }
+  return text + "\n]}\n";
+}
+
+}  // namespace
+
+ExitCode
+ListDomain(bool as_json)
+{
+  Domain domain;
+  const ExitCode code = ReadDomain(&domain);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  if (as_json) {
+    printf("%s", JsonOf(domain).c_str());
+    return kExitSuccess;
+  }
+  for (const Device& device : domain.devices) {
+    const std::string table =
+        Table(device, "GPU TIME", [](const Member& member) {
+          return Fixed(
+              static_cast<double>(member.process.used_ns) / 1e9, 3, " s");
+        });
+    printf("%s\n", table.c_str());
   }
   printf(
       "%s", FormatTable(
@@ -155,9 +272,31 @@ ListDomain()
                  {"STATE", Align::kLeft},
                  {"LAUNCHES", Align::kRight},
                  {"BLOCKED", Align::kRight}},
-                queues.Rows())
+                domain.queues.Rows())
                 .c_str());
   return kExitSuccess;
+}
+
+ExitCode
+WatchDomain(int64_t interval_ns)
+{
+  return ShowChanges<Domain>(
+      interval_ns, ReadDomain,
+      [](const Domain& before, const Domain& now, double seconds) {
+        std::string text;
+        for (const Device& device : now.devices) {
+          text += text.empty() ? "" : "\n";
+          text += Table(device, "GPU SHARE", [&](const Member& member) {
+            const int64_t used_ns = UsedSince(before, device, member);
+            return used_ns < 0
+                       ? std::string("-")
+                       : Fixed(
+                             static_cast<double>(used_ns) / 1e7 / seconds, 1,
+                             " %");
+          });
+        }
+        return text;
+      });
 }
 
 }  // namespace xsched

@@ -30,7 +30,8 @@ an option, uses the only such process of this user; priority uses all.
 
 commands:
   status                 show the process's configuration; the health check
-  list [--domain]        list the queues; with --domain, the processes of the
+  list [--domain [--json]]
+                         list the queues; with --domain, the processes of the
                          user's scheduling domain, who waits for whom, and the
                          queues of all of them
   priority QUEUE N       set QUEUE's priority to N: -255 to 255, max (255),
@@ -42,8 +43,11 @@ commands:
                          of this user
   check                  show which driver a program would use if it started in
                          this environment, and whether that driver starts
-  watch [SECONDS]        show the counters as rates, every SECONDS (0.1 to 3600,
-                         default 1), until interrupted
+  watch [--domain] [SECONDS]
+                         show the counters as rates, every SECONDS (0.1 to 3600,
+                         default 1), until interrupted; with --domain, the
+                         processes of the user's scheduling domain, who waits
+                         for whom, and each one's share of the GPU's time
 
 options:
   --pid PID              the process
@@ -144,8 +148,15 @@ RunStats(const Target& target, const std::vector<std::string>& arguments)
 }
 
 ExitCode
-RunWatch(const Target& target, const std::vector<std::string>& arguments)
+RunWatch(const Target& target, std::vector<std::string> arguments)
 {
+  const bool of_domain = !arguments.empty() && arguments[0] == "--domain";
+  if (of_domain) {
+    if (target.pid != 0 || !target.socket.empty()) {
+      return WrongUsage("watch --domain is about all processes");
+    }
+    arguments.erase(arguments.begin());
+  }
   double seconds = 1;
   if (!arguments.empty()) {
     char* end = nullptr;
@@ -157,9 +168,29 @@ RunWatch(const Target& target, const std::vector<std::string>& arguments)
           arguments[0] + "\"");
     }
   }
+  const int64_t interval_ns = std::llround(seconds * 1e9);
+  if (of_domain) {
+    return WatchDomain(interval_ns);
+  }
   return WithSocket(target, [&](const std::string& socket) {
-    return Watch(socket, std::llround(seconds * 1e9));
+    return Watch(socket, interval_ns);
   });
+}
+
+ExitCode
+RunList(const Target& target, const std::vector<std::string>& arguments)
+{
+  if (arguments.empty()) {
+    return WithSocket(target, ListQueues);
+  }
+  const bool as_json = arguments.size() == 2 && arguments[1] == "--json";
+  if (arguments[0] != "--domain" || (arguments.size() > 1 && !as_json)) {
+    return WrongUsage(
+        "list takes no arguments but --domain and --domain --json");
+  }
+  return target.pid == 0 && target.socket.empty()
+             ? ListDomain(as_json)
+             : WrongUsage("list --domain is about all processes");
 }
 
 ExitCode
@@ -176,15 +207,13 @@ RunCommand(
   if (command == "watch") {
     return RunWatch(target, arguments);
   }
-  if (command != "status" && command != "list" && command != "check") {
+  if (command == "list") {
+    return RunList(target, arguments);
+  }
+  if (command != "status" && command != "check") {
     return WrongUsage(
         "unknown command \"" + command +
         "\"; use status, list, priority, stats, watch or check");
-  }
-  if (command == "list" && arguments == std::vector<std::string>{"--domain"}) {
-    return target.pid == 0 && target.socket.empty()
-               ? ListDomain()
-               : WrongUsage("list --domain is about all processes");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");
@@ -194,7 +223,7 @@ RunCommand(
                ? CheckEnvironment()
                : WrongUsage("check is about no process");
   }
-  return WithSocket(target, command == "status" ? ShowStatus : ListQueues);
+  return WithSocket(target, ShowStatus);
 }
 
 ExitCode

@@ -234,9 +234,37 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
   const std::vector<std::string> queue = WordsOf(lines[7]);
   ASSERT_GE(queue.size(), 6u) << found.output;
   EXPECT_EQ(lines.size(), 9u) << found.output;
+  // For programs.
+  const std::string json = list({"list", "--domain", "--json"}).output;
+  for (const std::string& part :
+       {std::string("{\"devices\": [\n  {\"device\": \"") + kDevice +
+            "\", \"processes\": [\n",
+        "    {\"pid\": " + high_pid +
+            ", \"models\": [], \"work\": 10, \"waits\": null, "
+            "\"blocked_by\": [], \"used_ns\": ",
+        "    {\"pid\": " + other_pid +
+            ", \"models\": [], \"work\": -20, \"waits\": -20, "
+            "\"blocked_by\": [" +
+            high_pid + ", " + low_pid + "], \"used_ns\": "}) {
+    EXPECT_NE(json.find(part), std::string::npos) << json;
+  }
+  // As it changes: who is held back gets nothing.
+  ChildProcess watch({XSCHED_CTL, "watch", "--domain", "0.2"}, environment);
+  EXPECT_EQ(watch.ReadLine(), kDevice);
+  EXPECT_EQ(
+      WordsOf(watch.ReadLine()),
+      WordsOf("PID MODELS WORK WAITS BLOCKED BY GPU SHARE"));
+  watch.ReadLine();
+  EXPECT_EQ(
+      WordsOf(watch.ReadLine()),
+      WordsOf(low_pid + " - -10 -10 " + high_pid + " 0.0 %"));
+  watch.Signal(SIGINT);
   Do(high, "release");
   EXPECT_TRUE(Proceeds(low));
   EXPECT_EQ(list({"--pid", low_pid, "list", "--domain"}).code, 2);
+  EXPECT_EQ(list({"--pid", low_pid, "watch", "--domain"}).code, 2);
+  EXPECT_EQ(list({"list", "--json"}).code, 2);
+  EXPECT_EQ(list({"watch", "--domain", "0"}).code, 2);
   // What is no domain is said to be none.
   ASSERT_EQ(truncate(File().c_str(), 10), 0);
   EXPECT_NE(list().errors.find("it is no file of a domain"), std::string::npos);

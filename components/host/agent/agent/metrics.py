@@ -1,5 +1,6 @@
 """What Triton's own metrics do not say, in Prometheus' text format over HTTP, on this host only: whether the server and
-each model is ready, which models are set aside, and what the scheduler counts for each of its queues."""
+each model is ready, which models are set aside, how many programs use a GPU unscheduled, and what the scheduler counts
+for each of its queues."""
 
 import json
 import threading
@@ -12,6 +13,7 @@ from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .errors import HostError
+from .server.outsiders import outsiders
 from .server.status import ModelState, model_states, scheduler_metrics, server_ready
 
 #: Where the CloudWatch agent scrapes; components/observability/agentConfig.ts.
@@ -25,6 +27,13 @@ def gauge(name: str, values: Sequence[Tuple[str, bool]]) -> str:
     """A metric with 1 or 0 for each set of labels."""
     lines = [f"# TYPE {name} gauge", *(f"{name}{labels} {int(value)}" for labels, value in values)]
     return "".join(f"{line}\n" for line in lines)
+
+
+def outsiders_text(directory: HostDirectory) -> str:
+    """How many programs use a GPU outside the server's scheduling domain; nothing if it is not known."""
+    found = outsiders(directory)
+    name = "xsched_triton_gpu_programs_unscheduled"
+    return "" if found is None else f"# TYPE {name} gauge\n{name} {len(found)}\n"
 
 
 def text_of(models: Sequence[ModelState], ready: bool, scheduler: str) -> str:
@@ -139,7 +148,7 @@ def serve(request: Request) -> None:
         request.directory,
         models=model_states,
         ready=server_ready,
-        scheduler=scheduler_metrics,
+        scheduler=lambda directory: outsiders_text(directory) + scheduler_metrics(directory),
     )
     with server_of(metrics, port_of(request.words)) as server:
         threading.Thread(target=metrics.keep_computing, daemon=True).start()

@@ -21,14 +21,8 @@ from agent.server.container import ContainerRuntime, scheduling_required
 from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
 from agent.server.settings import parse_settings, write_settings
-from agent.server.status import (
-    CONTROL_SCRIPT,
-    METRICS_SCRIPT,
-    merged_metrics,
-    scheduler_metrics,
-    scheduler_words,
-    server_ready,
-)
+from agent.server.status import METRICS_SCRIPT, merged_metrics, scheduler_metrics, server_ready
+from agent.server.xsched_ctl import CONTROL_SCRIPT, scheduler_words
 from stand_in_host import eventually
 from stand_in_machine import Machine
 
@@ -692,7 +686,10 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
     assert scheduler_metrics(docker.directory) == ""
 
 
-@pytest.mark.parametrize("words", [["stats", "--json"], ["priority", "chat", "7"], ["status"]])
+@pytest.mark.parametrize(
+    "words",
+    [["stats", "--json"], ["priority", "chat", "7"], ["status"], ["list"], ["list", "--domain", "--json"]],
+)
 @pytest.mark.parametrize("release", ["this", "former"])
 def test_counters_and_priorities_are_those_of_all_processes(
     tmp_path: Path, words: List[str], release: str
@@ -710,7 +707,7 @@ def test_counters_and_priorities_are_those_of_all_processes(
         check=True,
     )
     of_all = {"stats": ["stats", "--json", "--all"], "priority": words}
-    only = ["--pid", "17", *words]
+    only = words if "--domain" in words else ["--pid", "17", *words]
     expected = of_all.get(words[0], only) if release == "this" else only
     assert found.stdout.decode().split() == expected
 

@@ -14,9 +14,11 @@ from ..programs import call
 from ..triton import Health, Triton
 from ..triton.http import request as http_request
 from .container import CONTAINER_STATE, ContainerRuntime, container_name, docker
+from .outsiders import describe_outsiders
 from .record import Conduct, ConductBook
 from .runtime import Runtime, runtime_of
 from .settings import read_settings, require_settings
+from .xsched_ctl import scheduler_words
 
 
 class ModelState(NamedTuple):
@@ -70,6 +72,7 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "version": triton.version() if triton is not None else "",
         "http": settings.http_address if settings is not None else "",
         "gateway": describe_gateway(directory),
+        "outsiders": describe_outsiders(directory) if runtime is not None else None,
         "models": [
             _describe_model(name, triton, aside.get(name)) for name in sorted({*linked(directory), *aside})
         ],
@@ -135,43 +138,6 @@ def ask(request: Request) -> Dict[str, Any]:
             f"see the log in {request.directory.server}/logs",
         )
     return {"status": answer.status, "body": answer.body}
-
-
-#: Runs in the container. The image's entrypoint writes down tritonserver's pid. Models can have processes of their own:
-#: counters and priorities are those of all, if the image's xsched-ctl can do that, as earlier releases cannot.
-CONTROL_SCRIPT = """
-state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
-if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
-  echo "error: the image of this container has no XSched" >&2
-  exit 3
-fi
-of_all=no
-case $1 in
-  stats | priority) "$control" --help | grep -q -e --all && of_all=yes ;;
-esac
-case $of_all-$1 in
-  no-*) set -- --pid "$pid" "$@" ;;
-  yes-stats) set -- "$@" --all ;;
-esac
-exec "$control" "$@"
-"""
-
-
-def scheduler_words(directory: HostDirectory, words: List[str]) -> List[str]:
-    """The command that runs xsched-ctl for the server.
-
-    :raises HostError: if there is nothing to schedule
-    """
-    settings = read_settings(directory)
-    if settings is None or settings.kind != "container":
-        raise HostError(
-            "this server runs as a process, on the CPU, where there is nothing to schedule",
-            "use a container on a GPU",
-        )
-    runtime = ContainerRuntime(directory, settings)
-    if not runtime.find():
-        raise HostError(f"the container {runtime.name} does not run", "deploy the stack")
-    return ["docker", "exec", runtime.name, "sh", "-c", CONTROL_SCRIPT, "xsched-ctl", *words]
 
 
 def _queues(directory: HostDirectory) -> Tuple[Any, str]:
