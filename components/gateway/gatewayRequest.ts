@@ -16,7 +16,17 @@ export interface GatewayRequest {
 
 /** Standard input of the agent's command `gateway`: components/host/agent/README.md. */
 export function renderGatewayRequest({ options, tls, names, read }: GatewayRequest): string {
-  const { address, httpPort, grpcPort, metricsPort, metrics, limits, upstreamPorts, accessLog } = options;
+  const {
+    address,
+    httpPort,
+    grpcPort,
+    metricsPort,
+    metrics,
+    limits,
+    upstreamPorts,
+    accessLog,
+    uncheckedStreams,
+  } = options;
   const textOf = (inline: string | undefined, file: string | undefined): string =>
     inline ?? (file === undefined ? "" : unixLines(read(file)));
   return JSON.stringify({
@@ -42,6 +52,7 @@ export function renderGatewayRequest({ options, tls, names, read }: GatewayReque
     })),
     limits,
     accessLog,
+    uncheckedStreams,
   });
 }
 

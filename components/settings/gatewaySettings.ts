@@ -205,6 +205,11 @@ const serviceFields = {
   upstreamPorts: plain(
     defaulted(upstreamPorts, {}, "Triton's own ports on 127.0.0.1 of the host, behind the gateway."),
   ),
+  uncheckedStreams: defaulted(
+    boolean,
+    false,
+    "Whether streams over gRPC pass where the host's HAProxy is older than 2.5, such as that of Ubuntu 22.04, and cannot look into their messages: one message with a wrong shape can then end a model. Newer ones look into each message, whatever this says.",
+  ),
   accessLog: defaulted(
     boolean,
     true,

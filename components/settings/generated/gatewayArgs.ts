@@ -196,6 +196,13 @@ export interface GatewayArgs {
    */
   upstreamPorts?: UpstreamPortsArgs;
   /**
+   * Whether streams over gRPC pass where the host's HAProxy is older than 2.5, such as that of Ubuntu
+   * 22.04, and cannot look into their messages: one message with a wrong shape can then end a model.
+   * Newer ones look into each message, whatever this says.
+   * @default false
+   */
+  uncheckedStreams?: pulumi.Input<boolean>;
+  /**
    * Whether each request is logged on the host: who, when, what was asked, how it ended; never its
    * content.
    * @default true

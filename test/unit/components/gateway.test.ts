@@ -100,6 +100,7 @@ describe("the gateway", () => {
         requestSeconds: 300,
       },
       accessLog: true,
+      uncheckedStreams: false,
     });
     assert.deepEqual(await valueOf(stack.endpoints), {
       http: "https://gpu.example:9000",

@@ -45,6 +45,7 @@ describe("readSettings", () => {
         },
         upstreamPorts: { http: 18000, grpc: 18001, metrics: 18002 },
         accessLog: true,
+        uncheckedStreams: false,
       },
       scheduler: { domain: undefined, required: undefined },
       models: [],

@@ -20,7 +20,7 @@ TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 
 from agent.triton.grpc import bytes_field, string_field  # noqa: E402
-from crash_requests import crash_requests  # noqa: E402
+from crash_requests import crash_messages, crash_requests  # noqa: E402
 from gateway_host import GatewayHost, Load  # noqa: E402
 from grpc_channel import SERVICE  # noqa: E402
 from malformed import attack, grpc_request, http_request  # noqa: E402
@@ -107,6 +107,22 @@ def crash(gateway: GatewayHost) -> List[str]:
     ]
 
 
+def crash_by_grpc(gateway: GatewayHost) -> List[str]:
+    came = []
+    for name, message in crash_messages("scale").items():
+        called = gateway.channel().call(f"{SERVICE}/ModelInfer", message)
+        if called.status != 3:
+            came.append(f"{name}: {called}")
+        channel = gateway.channel()
+        channel.open(f"{SERVICE}/ModelStreamInfer")
+        channel.send(Requests.message)
+        channel.receive()
+        channel.send(message)
+        with contextlib.suppress(ConnectionError, AssertionError):
+            came.append(f"{name}, in a stream: {channel.receive()!r}")
+    return came
+
+
 def large_tensor(gateway: GatewayHost) -> List[str]:
     """16 MB there and back, in binary."""
     size = 16 << 20
@@ -177,6 +193,7 @@ def main(words: List[str]) -> int:
         rows = {
             "loads of models": lambda: load_a_model(gateway),
             "requests that crash": lambda: [fault for _ in range(5) for fault in crash(gateway)],
+            "messages that crash": lambda: [fault for _ in range(5) for fault in crash_by_grpc(gateway)],
             f"{count} malformed HTTP requests": lambda: malformed(gateway.http_port, http_request),
             f"{count} malformed gRPC requests": lambda: malformed(gateway.grpc_port, grpc_request),
             "a tensor of 16 MB": lambda: large_tensor(gateway),

@@ -19,7 +19,7 @@ from agent.processes import process_start
 from agent.server.supervision import GATEWAY, read_supervisor
 from free_ports import free_ports
 from grpc_channel import SERVICE, Channel
-from stand_in_host import Host
+from stand_in_host import Host, eventually
 
 
 def require_haproxy() -> None:
@@ -67,6 +67,7 @@ class GatewayHost:
                 "requestSeconds": 300,
             },
             "accessLog": True,
+            "uncheckedStreams": False,
         }
         self.metrics_port = metrics_port
 
@@ -110,6 +111,11 @@ class GatewayHost:
     def log(self) -> str:
         path = self.directory.gateway / "logs/gateway.log"
         return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    def log_with(self, text: str) -> str:
+        """The log, once it has this."""
+        eventually(lambda: text in self.log)
+        return self.log
 
     def ask(
         self,
@@ -169,6 +175,9 @@ def exchange(
     # It may answer before it has read all, and close.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.request(method, path, body=body, headers=headers or {}, **more)
+    # Nor does it answer where it has ended before the request was sent.
+    if connection.sock is None:
+        return Response(0, b"", {})
     try:
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}

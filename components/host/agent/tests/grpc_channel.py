@@ -75,7 +75,10 @@ class Channel:
         self._write(frame(_HEADERS, 4, self._stream, block))
 
     def send(self, body: bytes, *, last: bool = False) -> None:
-        data = message(body)
+        self.send_bytes(message(body), last=last)
+
+    def send_bytes(self, data: bytes, *, last: bool = False) -> None:
+        """A part of a message."""
         while data and not self._ended:
             room = min(_FRAME_BYTES, self._window, self._connection_window)
             if room <= 0:

@@ -281,6 +281,8 @@ def is_locked(path):
     return any(path.startswith(start) and name in locked for start, name in LOCKABLE.items())
 
 
+#: So that an answer is one frame.
+LARGEST_ANSWER = 16000
 LOCKABLE = {"/v2/repository": "model-repository", "/v2/logging": "logging"}
 
 
@@ -357,12 +359,13 @@ class GrpcConnection:
         return self.headers[stream][":path"].rpartition("/")[2]
 
     def answer_parts(self, stream):
-        """Each message of a stream is answered as soon as it is there."""
+        """Each message of a stream is answered with itself as soon as it is there, a large one with its beginning."""
         body = self.bodies[stream]
         while len(body) >= 5 and len(body) >= 5 + int.from_bytes(body[1:5], "big"):
             length = 5 + int.from_bytes(body[1:5], "big")
             self.open(stream)
-            self.send(frame(0, 0, stream, bytes(body[:length])))
+            answer = bytes(body[5 : min(length, LARGEST_ANSWER)])
+            self.send(frame(0, 0, stream, b"\0" + struct.pack("!I", len(answer)) + answer))
             del body[:length]
 
     def open(self, stream):

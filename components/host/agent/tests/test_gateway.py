@@ -567,6 +567,7 @@ CHANGES = {
     "tokens": ([{"name": "a b"}], r"the gateway setting tokens\[0\].name is 'a b'"),
     "limits": ({"bodyMegabytes": 5000}, "the gateway setting limits.bodyMegabytes is 5000"),
     "accessLog": ("yes", "the gateway setting accessLog is 'yes'"),
+    "uncheckedStreams": (1, "the gateway setting uncheckedStreams is 1"),
     "more": (1, "unknown gateway setting 'more'"),
 }
 

@@ -9,6 +9,7 @@ from typing import Any, Dict, List
 import pytest
 from agent.errors import HostError
 from agent.gateway.certificate import fingerprint
+from agent.triton.grpc import string_field
 from gateway_host import GatewayHost, Load, bearer, make_authority, openssl, token
 from grpc_channel import SERVICE, Channel
 
@@ -215,12 +216,13 @@ def test_a_stream_outlives_a_change(gateway: GatewayHost) -> None:
     gateway.serve()
     channel = gateway.channel()
     channel.open(f"{SERVICE}/ModelStreamInfer")
-    channel.send(b"first")
-    assert channel.receive() == b"first"
+    first, *others = (string_field(3, text) for text in ("first", "second", "third"))
+    channel.send(first)
+    assert channel.receive() == first
     gateway.deploy(limits=gateway.limits(bodyMegabytes=8))
-    for text in (b"second", b"third"):
-        channel.send(text)
-        assert channel.receive() == text
+    for message in others:
+        channel.send(message)
+        assert channel.receive() == message
     channel.end()
     assert channel.finish().status == 0
     assert gateway.host.run("status")["gateway"]["running"] is True

@@ -12,12 +12,18 @@ def tensor(shape: str, **more: Any) -> bytes:
     return f'{{"inputs":[{{"name":"INPUT","shape":{shape},{rest}]}}'.encode()
 
 
+#: With the classes of an output.
+CLASSIFIED = b'{"inputs":[{"name":"INPUT","shape":%s}],"outputs":[{"parameters":{"classification":3}}]}'
 #: What a request says, and the answer.
 SHAPES: Dict[str, "tuple[bytes, int]"] = {
     "right": (tensor("[1,16]"), 200),
     "scalar": (tensor("[]"), 200),
     "empty": (tensor("[0, 16]"), 200),
     "as large as the body": (tensor("[10, 10]"), 200),
+    "empty twice": (tensor("[0, 0]"), 400),
+    "empty, and to be classified": (CLASSIFIED % b"[3, 0]", 400),
+    "to be classified": (CLASSIFIED % b"[1, 16]", 200),
+    "a class that is in disguise": ((CLASSIFIED % b"[0]").replace(b"class", b"c\\u006cass"), 400),
     "overflows": (tensor("[9223372036854775807,2]"), 400),
     "overflows to nothing": (tensor("[4294967296,4294967296]"), 400),
     "beyond 64 bits": (tensor("[18446744073709551616]"), 400),
@@ -39,7 +45,7 @@ def test_a_shape_fits_its_data(shared_gateway: GatewayHost, name: str) -> None:
     answer = shared_gateway.infer(body)
     assert answer.status == status, answer
     if status == 400:
-        assert "more elements than the request has bytes" in answer.error
+        assert "more elements than the request has bytes" in answer.error, answer
 
 
 def test_a_shape_fits_its_data_in_binary(shared_gateway: GatewayHost) -> None:

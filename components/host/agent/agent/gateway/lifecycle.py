@@ -22,7 +22,8 @@ from ..server.supervision import (
     supervision,
 )
 from .certificate import certificate_of, show_certificate, warnings_of
-from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_user
+from .grpc_messages import FILTERS
+from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_user, version_of
 from .record import configured, folder_of, is_whole, other_folders
 from .rendering import KEEP_IDLE, Rendered, render
 from .settings import GatewaySettings, parse_gateway
@@ -43,6 +44,7 @@ def gateway(request: Request) -> Dict[str, Any]:
     directory = request.directory
     settings = parse_gateway(request.body)
     program = find_program()
+    has_filters = version_of(program) >= FILTERS
     with directory.lock("gateway"):
         new = not directory.gateway.is_dir()
         directory.gateway.mkdir(parents=True, exist_ok=True)
@@ -55,6 +57,7 @@ def gateway(request: Request) -> Dict[str, Any]:
                 threads=len(os.sched_getaffinity(0)),
                 user=unprivileged_user(),
                 keeps_idle=knows(program, KEEP_IDLE),
+                has_filters=has_filters,
             )
             state = _apply(directory, program, settings, rendered)
             certificate = show_certificate(directory, settings, pem)
@@ -63,6 +66,11 @@ def gateway(request: Request) -> Dict[str, Any]:
                 _remove(directory)
             raise
     warnings = warnings_of(settings, pem)
+    if not has_filters and not settings.unchecked_streams:
+        warnings.append(
+            "streams over gRPC (ModelStreamInfer) are refused, since HAProxy before 2.5 cannot look into them: install "
+            "a newer one on the host, or set gateway.uncheckedStreams if you trust your clients"
+        )
     for warning in warnings:
         progress(f"warning: {warning}")
     return {"state": state, "warnings": warnings, "certificate": certificate}

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from ..directory import HostDirectory
 from ..errors import HostError
@@ -59,17 +59,25 @@ def find_program() -> str:
     program = shutil.which("haproxy") or (_USUAL if os.access(_USUAL, os.X_OK) else None)
     if program is None:
         raise HostError("the gateway needs HAProxy, which this host does not have", INSTALL)
+    version = version_of(program)
+    if version < OLDEST:
+        raise HostError(
+            f"the gateway needs HAProxy {'.'.join(map(str, OLDEST))} or newer, and {program} is "
+            f"{'.'.join(map(str, version))}",
+            "install a newer one, such as that of Ubuntu 22.04 or Debian 12",
+        )
+    return program
+
+
+def version_of(program: str) -> Tuple[int, int]:
+    """
+    :raises HostError: if it does not tell
+    """
     shown = call([program, "-v"], seconds=20)
     found = re.search(r"HA-?Proxy version (\d+)\.(\d+)", shown.out)
     if found is None:
         raise HostError(f"{program} does not tell its version: {shown.reason}", INSTALL)
-    if (int(found.group(1)), int(found.group(2))) < OLDEST:
-        raise HostError(
-            f"the gateway needs HAProxy {'.'.join(map(str, OLDEST))} or newer, and {program} is {found.group(1)}."
-            f"{found.group(2)}",
-            "install a newer one, such as that of Ubuntu 22.04 or Debian 12",
-        )
-    return program
+    return int(found.group(1)), int(found.group(2))
 
 
 def unprivileged_user() -> str:

@@ -9,7 +9,7 @@ import json
 from typing import Dict, Iterable, List, NamedTuple, Tuple
 
 from ..triton import GRPC_KEY_HEADER, KEY_HEADER
-from . import json_depth, json_shapes
+from . import grpc_messages, json_depth, json_shapes
 from .json_depth import DEEPEST, HEAD_BYTES
 from .settings import GatewaySettings
 
@@ -50,7 +50,7 @@ _GRPC_OTHER = tuple(
 KEEP_IDLE = "option idle-close-on-response"
 
 #: gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
-_RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 8, 12, 16
+_INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 3, 8, 12, 16
 
 #: Seconds in which the headers of a request must be there, and the part of its body that is looked at.
 _HEADER_SECONDS = 10
@@ -66,6 +66,14 @@ _LOG_FORMAT = (
 )
 #: The name of the token that a request shows.
 _CLIENT = "req.fhdr(authorization),word(2,' '),sha2(256),hex,lower,map_str(tokens.map)"
+#: What is known of each token's rate.
+_TOKENS = (
+    "backend tokens",
+    "  stick-table type string len 64 size 10k expire 10s store gpc0,gpc0_rate(1s)",
+    "",
+)
+#: Bytes of a large message of gRPC in which all but its raw contents has to be.
+_HEAD_OF_MESSAGE = 65536
 #: Stands for the digest while that is computed.
 _DIGEST = "DIGEST"
 
@@ -79,16 +87,32 @@ class Rendered(NamedTuple):
 
 
 def render(
-    settings: GatewaySettings, certificate: str, *, threads: int, user: str, keeps_idle: bool = True
+    settings: GatewaySettings,
+    certificate: str,
+    *,
+    threads: int,
+    user: str,
+    keeps_idle: bool = True,
+    has_filters: bool = True,
 ) -> Rendered:
     """
     :param certificate: PEM of the certificate and its key; empty without TLS
     :param threads: how many processors there are
     :param user: whose rights HAProxy keeps; empty: those of whoever starts it
     :param keeps_idle: whether HAProxy knows `KEEP_IDLE`
+    :param has_filters: whether it lets Lua look at messages as they pass
     """
+    config = [
+        *_global(settings, min(threads, _MOST_THREADS), user),
+        *_defaults(settings, keeps_idle),
+        *_http(settings),
+        *_grpc(settings, has_filters),
+        *(_metrics(settings) if settings.ports.metrics is not None else []),
+        *(_TOKENS if settings.tokens else []),
+    ]
     files = {
-        CONFIG: "\n".join(_config(settings, min(threads, _MOST_THREADS), user, keeps_idle)) + "\n",
+        CONFIG: "\n".join(config) + "\n",
+        "grpc_messages.lua": grpc_messages.SCRIPT,
         "json_depth.lua": json_depth.SCRIPT,
         "json_shapes.lua": json_shapes.SCRIPT,
         FACTS: json.dumps(_facts(settings), indent=2) + "\n",
@@ -133,21 +157,6 @@ def _map(entries: Iterable[Tuple[str, object]]) -> str:
     return "".join(f"{key} {value}\n" for key, value in entries)
 
 
-def _config(settings: GatewaySettings, threads: int, user: str, keeps_idle: bool) -> List[str]:
-    lines = [*_global(settings, threads, user), *_defaults(settings, keeps_idle)]
-    lines += _http(settings)
-    lines += _grpc(settings)
-    if settings.ports.metrics is not None:
-        lines += _metrics(settings)
-    if settings.tokens:
-        lines += [
-            "backend tokens",
-            "  stick-table type string len 64 size 10k expire 10s store gpc0,gpc0_rate(1s)",
-            "",
-        ]
-    return lines
-
-
 def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
     limits = settings.limits
     # A request's headers, or the JSON of its body, must fit into one buffer.
@@ -165,6 +174,7 @@ def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
         f"  tune.maxrewrite {8 * 1024}",
         "  lua-load json_depth.lua",
         "  lua-load json_shapes.lua",
+        "  lua-load grpc_messages.lua",
         # Mozilla's "intermediate": https://wiki.mozilla.org/Security/Server_Side_TLS
         "  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
         "  ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
@@ -366,8 +376,9 @@ def _http(settings: GatewaySettings) -> List[str]:
         ),
         _answer(
             400,
-            "a shape has more elements than the request has bytes, or a key is written with escapes",
-            "if infers { lua.shapes_larger -m bool }",
+            "a shape has more elements than the request has bytes, or two dimensions of 0, or one where a"
+            " classification is asked for; or a key is written with escapes",
+            "if infers { lua.shapes_wrong -m bool }",
         ),
         "  default_backend http",
         "",
@@ -377,9 +388,12 @@ def _http(settings: GatewaySettings) -> List[str]:
     ]
 
 
-def _grpc(settings: GatewaySettings) -> List[str]:
+def _grpc(settings: GatewaySettings, has_filters: bool) -> List[str]:
     limits = settings.limits
     most = limits.body_megabytes * 1024 * 1024
+    # Smaller messages are there as a whole, in the room that there is for JSON.
+    large = max(limits.json_kilobytes * 1024, HEAD_BYTES)
+    head = min(large, _HEAD_OF_MESSAGE)
     too_large = f"a message may have {limits.body_megabytes} MB"
     return [
         "frontend grpc",
@@ -388,6 +402,7 @@ def _grpc(settings: GatewaySettings) -> List[str]:
         f"  acl health path {' '.join(_GRPC_HEALTH)}",
         f"  acl other path {' '.join(_GRPC_OTHER)}",
         f"  acl infers path {_SERVICE}/ModelInfer",
+        f"  acl streams path {_SERVICE}/ModelStreamInfer",
         "  acl grpc req.hdr(content-type) -m beg application/grpc",
         _answer(415, "this port speaks gRPC", "unless grpc { method POST }"),
         _grpc_answer(
@@ -406,18 +421,43 @@ def _grpc(settings: GatewaySettings) -> List[str]:
         _grpc_answer(_RESOURCE_EXHAUSTED, too_large, f"if {{ req.hdr_val(content-length) gt {most + 5} }}"),
         # A message begins with a byte and its length. A stream may begin long before its first message.
         f"  http-request wait-for-body time {_BODY_SECONDS}s at-least 5 if infers",
+        "  http-request set-var(txn.message_bytes) req.body,bytes(1,4),hex,hex2i if infers",
         _grpc_answer(
-            _RESOURCE_EXHAUSTED, too_large, f"if infers {{ req.body,bytes(1,4),hex,hex2i gt {most} }}"
+            _RESOURCE_EXHAUSTED, too_large, f"if infers {{ var(txn.message_bytes) -m int gt {most} }}"
         ),
+        f"  acl large var(txn.message_bytes) -m int gt {large}",
+        "  acl whole req.body_len,sub(txn.message_bytes) -m int ge 5",
+        f"  http-request wait-for-body time {_BODY_SECONDS}s if infers !large !whole",
+        f"  http-request wait-for-body time {_BODY_SECONDS}s at-least {head} if infers large",
+        f"  http-request set-var(txn.fault) lua.grpc_fault({most}) if infers",
+        _grpc_answer(_INVALID_ARGUMENT, "%[var(txn.fault)]", "if infers { var(txn.fault) -m len gt 0 }"),
+        *_streams(settings, has_filters),
         "  acl answered res.hdr(grpc-status) -m found",
         # An answer without a body is not given a type.
         "  http-after-response set-header content-type application/grpc if answered",
         "  http-after-response set-var(txn.grpc_status) res.hdr(grpc-status) if answered",
+        "  use_backend streams if streams",
         "  default_backend grpc",
         "",
         "backend grpc",
         _server(settings.upstream.grpc, "h2"),
         "",
+        "backend streams",
+        *([f"  filter lua.{grpc_messages.FILTER} {most}"] if has_filters else []),
+        _server(settings.upstream.grpc, "h2"),
+        "",
+    ]
+
+
+def _streams(settings: GatewaySettings, has_filters: bool) -> List[str]:
+    if has_filters or settings.unchecked_streams:
+        return []
+    return [
+        _grpc_answer(
+            _UNIMPLEMENTED,
+            "the gateway lets no streams through: the HAProxy of this host cannot look into them",
+            "if streams",
+        )
     ]
 
 

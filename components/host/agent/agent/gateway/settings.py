@@ -68,6 +68,8 @@ class GatewaySettings(NamedTuple):
     tokens: List[Token]
     limits: Limits
     access_log: bool
+    #: Whether gRPC streams pass where HAProxy is too old to look into them.
+    unchecked_streams: bool
     #: By what else clients call the host, for a certificate that is made here.
     names: List[str]
 
@@ -92,6 +94,7 @@ def parse_gateway(body: Dict[str, Any]) -> GatewaySettings:
         _tokens(body.get("tokens")),
         _limits(_object(body, "limits")),
         _boolean(body, "accessLog"),
+        _boolean({"uncheckedStreams": False, **body}, "uncheckedStreams"),
         _names(body.get("names", [])),
     )
     if ports.metrics is not None and upstream.metrics is None:
