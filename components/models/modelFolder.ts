@@ -4,6 +4,8 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
+import { isLeftover } from "./leftovers";
+
 /** What is in a model's folder, as it reaches the host. */
 export interface ModelFolder {
   /** Every file and folder, a folder before what is in it, in an order that is the same on every machine. */
@@ -23,9 +25,6 @@ export interface FolderItem {
   readonly bytes: number;
   readonly executable: boolean;
 }
-
-/** What tools leave in a folder, at any depth. The agent that stores a model on a host leaves out the same. */
-const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git", ".DS_Store", ".ipynb_checkpoints"]);
 
 /** Rendered for each deployment; at the top of the folder only. */
 const RENDERED = "config.pbtxt";
@@ -76,7 +75,7 @@ function readFolder(folder: string, prefix: string, inside: ReadonlySet<string>,
     );
   }
   const all = attempt(folder, () => fs.readdirSync(folder, { encoding: "buffer" }));
-  const own = all.filter((name) => !IGNORED.has(name.toString("latin1")));
+  const own = all.filter((name) => !isLeftover(name.toString("latin1")));
   if (own.length < all.length) walk.hasOthers = true;
   const decoded = own
     // The same order whatever the language of the machine.

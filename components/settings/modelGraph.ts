@@ -53,7 +53,7 @@ function readGraph(models: readonly unknown[], context: SettingsContext): Graph 
   );
 }
 
-/** Refuses a `dependsOn` that names no other model, and models that wait for each other. */
+/** Refuses a `dependsOn` or a step that names no model of the stack, and models that wait for each other. */
 export function refuseWrongDependencies(models: readonly unknown[], at: Place): void {
   const names = models.map((model) => keyOf(model, "name"));
   models.forEach((model, index) => {
@@ -77,11 +77,37 @@ export function refuseWrongDependencies(models: readonly unknown[], at: Place): 
       }
     });
   });
+  if (!names.some(isDeferred)) refuseMissingSteps(models, at);
   const graph = readGraph(models, at.context);
   for (const node of graph.values()) {
     const circle = circleFrom(node, graph);
     if (circle !== undefined) refuseCircle(circle, models, at);
   }
+}
+
+/** Triton would refuse the ensemble, or give it up when the model of its step is removed. */
+function refuseMissingSteps(models: readonly unknown[], at: Place): void {
+  const names = models.map((model) => keyOf(model, "name")).filter((name) => typeof name === "string");
+  models.forEach((model, index) => {
+    const missing = (stepsOf(model, at.context) ?? []).filter((step) => !names.includes(step));
+    const [first] = missing;
+    if (first === undefined) return;
+    const others = names.filter((name) => name !== keyOf(model, "name"));
+    const near = missing.length === 1 ? nearest(first, others) : undefined;
+    const key = configKeyOf(model);
+    at.at(index)
+      .at(key)
+      .fault(
+        keyOf(model, key),
+        "an ensemble of models of the stack",
+        `${near === undefined ? "" : `did you mean the model ${near}? Otherwise `}add ${missing.join(", ")} to the stack's models, or change the steps in its config.pbtxt`,
+      );
+  });
+}
+
+/** What an ensemble's steps are read from. */
+function configKeyOf(model: unknown): "config" | "source" {
+  return keyOf(model, "config") === undefined ? "source" : "config";
 }
 
 /** The models of a cycle through a model, which comes first, unless an earlier model is part of it. */
@@ -124,7 +150,7 @@ function refuseCircle(circle: readonly Node[], models: readonly unknown[], at: P
       );
     return;
   }
-  const key = keyOf(models[node.index], "config") === undefined ? "source" : "config";
+  const key = configKeyOf(models[node.index]);
   place
     .at(key)
     .fault(

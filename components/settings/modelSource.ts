@@ -1,5 +1,6 @@
 import * as path from "node:path";
 
+import { ensembleStepsOf } from "./ensemble";
 import { mapped, Rule, text } from "./rules";
 import { BUCKET_NAME, refuseS3Location } from "./s3Location";
 
@@ -39,9 +40,11 @@ export const modelSource: Rule<string> = mapped(place, (value, at) => {
     case "folder":
       break;
   }
-  return files
+  const hasVersion = files
     .entries(source)
-    .some((entry) => isVersion(entry) && files.kind(path.join(source, entry)) === "folder")
+    .some((entry) => isVersion(entry) && files.kind(path.join(source, entry)) === "folder");
+  // The version folder of an ensemble is empty, and Git keeps no empty folders: the host gets one.
+  return hasVersion || ensembleStepsOf(files.text(path.join(source, "config.pbtxt")) ?? "") !== undefined
     ? source
     : at.fault(
         value,

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 
 import { isVersion } from "../../settings";
+import { isLeftover } from "../leftovers";
 
 /** One object of a model. */
 export interface ModelObject {
@@ -16,9 +17,6 @@ export interface ModelObject {
 /** The configuration, which is rendered for each deployment. */
 export const CONFIG = "config.pbtxt";
 
-/** What comes and goes without a change of the model, at any depth; as for a model's folder on this machine. */
-const IGNORED: ReadonlySet<string> = new Set(["__pycache__", ".git"]);
-
 /** An ETag becomes a word of a line; https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html */
 const ETAG = /^[A-Za-z0-9+/=_-]{1,128}$/;
 
@@ -26,13 +24,16 @@ const ETAG = /^[A-Za-z0-9+/=_-]{1,128}$/;
  * What of the listed objects reaches the host, in a fixed order.
  *
  * @param source for messages
+ * @param isEnsemble whether it may lack its version folder, which is empty, and of which S3 keeps nothing
  * @throws RunError where the objects cannot be laid out as a model
  */
-export function modelObjects(source: string, listed: readonly ModelObject[]): readonly ModelObject[] {
+export function modelObjects(
+  source: string,
+  listed: readonly ModelObject[],
+  isEnsemble = false,
+): readonly ModelObject[] {
   const objects = listed
-    .filter(
-      ({ path }) => path !== "" && path !== CONFIG && !path.split("/").some((each) => IGNORED.has(each)),
-    )
+    .filter(({ path }) => path !== "" && path !== CONFIG && !path.split("/").some(isLeftover))
     .toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
   const names = new Set(objects.map(({ path }) => path));
   for (const { path, etag } of objects) {
@@ -54,7 +55,7 @@ export function modelObjects(source: string, listed: readonly ModelObject[]): re
       );
     }
   }
-  if (!objects.some(({ path }) => path.includes("/") && isVersion(path.split("/")[0] ?? ""))) {
+  if (!isEnsemble && !objects.some(({ path }) => path.includes("/") && isVersion(path.split("/")[0] ?? ""))) {
     throw new pulumi.RunError(
       `${source}: ${listed.length === 0 ? "there are no objects" : "there is no version folder"}\n` +
         `  allowed: objects below at least one version: ${source}/1/…\n  fix: put the model's files there, or correct the source`,

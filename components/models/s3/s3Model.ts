@@ -1,7 +1,7 @@
 import type { S3ClientConfig } from "@aws-sdk/client-s3";
 import * as pulumi from "@pulumi/pulumi";
 
-import { reject, type S3Location, s3Location } from "../../settings";
+import { ensembleStepsOf, reject, type S3Location, s3Location } from "../../settings";
 import { CONFIG, type ModelObject, modelObjects } from "./objectList";
 import { s3Fault } from "./s3Fault";
 
@@ -54,16 +54,17 @@ async function readNow(source: string): Promise<S3Model> {
         );
       }
     }
-    const objects = modelObjects(source, listed);
     const own = listed.find(({ path }) => path === CONFIG);
-    if (own === undefined) return { location, objects, config: undefined };
+    if (own === undefined) return { location, objects: modelObjects(source, listed), config: undefined };
     if (own.bytes > LARGEST_CONFIG) {
       throw new pulumi.RunError(
         `${source}/${CONFIG}: ${own.bytes} bytes are too many for a configuration\n  fix: put the right file there`,
       );
     }
     const { Body } = await client.send(new GetObjectCommand({ Bucket, Key: `${start}${CONFIG}` }));
-    return { location, objects, config: await Body?.transformToString() };
+    const config = await Body?.transformToString();
+    const objects = modelObjects(source, listed, ensembleStepsOf(config ?? "") !== undefined);
+    return { location, objects, config };
   } catch (error) {
     return await reject(error instanceof pulumi.RunError ? error : s3Fault(source, location.bucket, error));
   } finally {

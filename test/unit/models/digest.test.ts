@@ -46,6 +46,9 @@ describe("digestDirectory", () => {
     write(".git/HEAD", "ref");
     write(".DS_Store", "Finder");
     write("1/.ipynb_checkpoints/model-checkpoint.py", "print(0)\n");
+    write("1/.model.py.swp", "Vim");
+    // Emacs' lock of a file that somebody edits.
+    fs.symlinkSync("somebody@somewhere.1:2", at("1/.#model.py"));
     assert.equal(digest(), before);
     const copy = `${folder}-copy`;
     fs.cpSync(folder, copy, { recursive: true });

@@ -27,6 +27,8 @@ describe("the objects of a model in S3", () => {
     );
     // An ensemble's version is an empty folder, which S3's console makes a marker of.
     assert.deepEqual(paths("1/", "config.pbtxt"), ["1/"]);
+    // The AWS CLI leaves it out.
+    assert.deepEqual(modelObjects(SOURCE, [object("config.pbtxt")], true), []);
   });
 
   for (const [names, message] of [

@@ -25,12 +25,16 @@ export const CERTIFICATE_KEY = [
   "",
 ].join("\n");
 
-/** Files by their places: those of a gateway, and the configuration of `p`, an ensemble of the models a and b. */
+/**
+ * Files by their places: those of a gateway, and the configurations of `p`, an ensemble of the models a and b, and of `q`,
+ * one without a version folder.
+ */
 const TEXTS: Readonly<Record<string, string>> = {
   "/project/tls/chain.pem": CERTIFICATE,
   "/project/tls/key.pem": CERTIFICATE_KEY,
   "/project/tls/empty.pem": "",
   "/project/models/p/config.pbtxt": ensemble("a", "b"),
+  "/project/models/q/config.pbtxt": ensemble("a"),
 };
 
 /** Text of the `config.pbtxt` of an ensemble. */
@@ -53,7 +57,11 @@ export const context: SettingsContext = {
           ? "file"
           : "missing",
     entries: (folder) =>
-      folder.endsWith("empty") ? ["config.pbtxt", "01", "latest"] : ["1", "config.pbtxt"],
+      folder.endsWith("empty")
+        ? ["config.pbtxt", "01", "latest"]
+        : folder.endsWith("/q")
+          ? ["config.pbtxt"]
+          : ["1", "config.pbtxt"],
     text: (file) => TEXTS[file],
   },
   inform: () => undefined,

@@ -4,11 +4,12 @@ import { generateKeyPairSync } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 
 import { Fault } from "../../../components/settings";
-import { HOST_KEY, IMAGE, opensshKey, PRIVATE_KEY, refusal, SSH } from "./context";
+import { ensemble, HOST_KEY, IMAGE, opensshKey, PRIVATE_KEY, refusal, SSH } from "./context";
 
 const PRIORITIES = "an integer from -255 to 255, or one of max (255), default (0), min (-255)";
 const IMAGES = "an image by digest or tag: repository@sha256:<64 hexadecimal digits>, or repository:tag";
 const a = { name: "a", source: "models/a" };
+const b = { name: "b", source: "models/b" };
 /** An ensemble of the models a and b. */
 const p = { name: "p", source: "models/p" };
 /** A model from which an engine can be built. */
@@ -92,6 +93,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
           ...p,
           warmup: [{ name: "w", inputs: [{ name: "x", dataType: "FP32", dims: [1] }] }],
         },
+        ...[a, b],
       ],
     },
     [
@@ -149,7 +151,7 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   ],
   [
     "a step that waits for its ensemble",
-    { models: [p, { ...a, dependsOn: ["p"] }] },
+    { models: [p, { ...a, dependsOn: ["p"] }, b] },
     [
       "models[1].dependsOn",
       "[p]",
@@ -159,12 +161,37 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
   ],
   [
     "an ensemble that is a step of itself",
-    { models: [{ ...p, name: "a" }] },
+    { models: [{ ...p, name: "a" }, b] },
     [
       "models[0].source",
       '"models/p"',
       "an ensemble that is not a step of itself",
       "break the circle a → a: change the steps in its config.pbtxt",
+    ],
+  ],
+  [
+    "an ensemble of models that the stack does not have",
+    { models: [p] },
+    [
+      "models[0].source",
+      '"models/p"',
+      "an ensemble of models of the stack",
+      "add a, b to the stack's models, or change the steps in its config.pbtxt",
+    ],
+  ],
+  [
+    "a step whose name is not quite that of a model",
+    {
+      models: [
+        { ...a, name: "tokenizer" },
+        { ...p, config: ensemble("tokeniser") },
+      ],
+    },
+    [
+      "models[1].config",
+      '"platform: \\"ensemble\\"\\nensemble_scheduling { step [ { model_na…" (100 characters)',
+      "an ensemble of models of the stack",
+      "did you mean the model tokenizer? Otherwise add tokeniser to the stack's models, or change the steps in its config.pbtxt",
     ],
   ],
   [

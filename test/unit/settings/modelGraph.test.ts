@@ -45,14 +45,30 @@ describe("priority of an ensemble", () => {
   });
 
   it("is not spoken of where nothing takes it", () => {
-    assert.deepEqual(priorities([step("a"), { name: "p", source: "models/p" }])[1], []);
-    assert.deepEqual(priorities([{ name: "p", source: "models/p", priority: 3 }])[1], []);
+    assert.deepEqual(priorities([step("a"), step("b"), { name: "p", source: "models/p" }])[1], []);
+    assert.deepEqual(
+      priorities([
+        step("a", { priority: 1 }),
+        step("b", { priority: 2 }),
+        { name: "p", source: "models/p", priority: 3 },
+      ])[1],
+      [],
+    );
   });
 
   it("stays the same when settings are read again", () => {
-    const { models } = parsed({ models: [step("a"), { name: "p", source: "models/p", priority: 9 }] });
+    const { models } = parsed({
+      models: [step("a"), step("b"), { name: "p", source: "models/p", priority: 9 }],
+    });
     const again = parsed({ models: models.map((model) => ({ ...model })) });
     assert.deepEqual(again.models, models);
+  });
+});
+
+describe("the source of an ensemble", () => {
+  it("may lack the version folder, which is empty and which Git does not keep", () => {
+    const { models } = parsed({ models: [step("a"), { name: "q", source: "models/q" }] });
+    assert.equal(models[1]?.source, "/project/models/q");
   });
 });
 

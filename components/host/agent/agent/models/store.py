@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import zlib
@@ -18,8 +19,22 @@ from ..disk import is_full, no_space, says_full
 from ..errors import HostError
 from .wanted import linked, read_noted
 
-#: What tools leave in a folder. Never part of a model: Triton would take a folder for a version.
-IGNORED = frozenset({"__pycache__", ".git", ".DS_Store", ".ipynb_checkpoints"})
+#: What tools leave in a folder; components/models/leftovers.ts has the same.
+LEFTOVERS = re.compile(
+    r"__pycache__|\.git|\.hg|\.svn|\.ipynb_checkpoints|\.(pytest|mypy|ruff)_cache|\.idea|\.vscode"
+    r"|\.DS_Store|\._.*|__MACOSX|Thumbs\.db|desktop\.ini|\.nfs[0-9a-f]+"
+    r"|.*~|\..*\.sw[a-p]|\.#.*|#.*#",
+    re.DOTALL,
+)
+
+#: Names of folders that Triton takes for versions; components/settings/modelSource.ts has the same.
+VERSION = re.compile(r"[1-9][0-9]{0,18}")
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name is never part of a model: it comes and goes without a change of the model,
+    and Triton would take a folder for a version."""
+    return LEFTOVERS.fullmatch(name) is not None
 
 
 def store(request: Request) -> None:
@@ -102,8 +117,10 @@ def _describe_files(path: Path) -> Dict[str, List[int]]:
     found: Dict[str, List[int]] = {}
     for folder, folders, names in os.walk(path):
         # Python writes bytecode beside the code of a model that runs.
-        folders[:] = [name for name in folders if name not in IGNORED]
+        folders[:] = [name for name in folders if not is_leftover(name)]
         for name in names:
+            if is_leftover(name):
+                continue
             file = Path(folder) / name
             status = file.lstat()
             # The time of the configuration says when it was loaded last. It is small enough to be read.
@@ -133,6 +150,12 @@ def damaged(path: Path) -> bool:
     return bool(manifest != _describe_files(path))
 
 
+def has_files(directory: HostDirectory, model: str) -> bool:
+    """Whether the store has a model's files, of which each of its configurations gets links."""
+    found = [path for path in (directory.store / model).glob("files-*") if path.is_dir()]
+    return bool(found) and not any(damaged(path) for path in found)
+
+
 def put_in_place(staging: Path, path: Path) -> None:
     """Gives what is complete its name, and notes what it looks like."""
     _manifest(path).unlink() if _manifest(path).exists() else None
@@ -153,7 +176,7 @@ def _copy_files(model: str, source: str, staging: Path, files: Path) -> None:
         )
     try:
         # Links are followed, because what they point at may change or not be on this host tomorrow.
-        shutil.copytree(source, staging, ignore=lambda _, names: IGNORED & set(names))
+        shutil.copytree(source, staging, ignore=lambda _, names: [*filter(is_leftover, names)])
     except shutil.Error as errors:
         first = errors.args[0][0]
         if says_full(first[2]):
@@ -184,6 +207,9 @@ def readable(path: Path) -> None:
 def _link_files(files: Path, staging: Path, config: str) -> None:
     """Hard links: a new config must not cost a second copy of the weights."""
     shutil.copytree(files, staging, copy_function=os.link)
+    if not any(VERSION.fullmatch(path.name) for path in staging.iterdir()):
+        # Of an ensemble, whose version folder is empty, so that Git and S3 do not keep it.
+        (staging / "1").mkdir(mode=0o755)
     (staging / "config.pbtxt").write_text(config, "utf-8")
     (staging / "config.pbtxt").chmod(0o644)
 
