@@ -7,13 +7,14 @@ from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .gateway.record import find_fault as find_gateway_fault
-from .models.store import damaged
-from .models.wanted import linked, read_noted, read_wanted
+from .models.store import damaged, has_files
+from .models.wanted import Wanted, linked, read_noted, read_wanted
 from .repairs import read_tokens
+from .server.install import is_installed
 from .server.process import runtime_processes
 from .server.record import ConductBook
 from .server.runtime import runtime_of
-from .server.settings import read_settings
+from .server.settings import Settings, read_settings
 from .server.status import queue_priorities
 from .server.supervision import program_digest, read_supervisor
 
@@ -33,17 +34,15 @@ def inspect(request: Request) -> Dict[str, Dict[str, str]]:
 
 
 def find_faults(directory: HostDirectory) -> Dict[str, str]:
-    """What is wrong, by part: `agent`, `server`, `gateway`, `models`, or `model:NAME` for what is stored."""
+    """What is wrong, by part: `agent`, `runtime`, `server`, `gateway`, `models`, or `model:NAME` for what is stored."""
     faults: Dict[str, str] = {}
     if _is_edited(directory):
         faults["agent"] = "the agent has been changed on the host"
     wanted = read_noted(directory) or read_wanted(directory)
     for model in wanted:
-        entry = directory.store / model.name / model.digest
-        if not entry.is_dir():
-            faults[f"model:{model.name}"] = f"the stored model {model.name} is gone from the host"
-        elif damaged(entry):
-            faults[f"model:{model.name}"] = f"the stored model {model.name} has been changed on the host"
+        problem = _stored_otherwise(directory, model)
+        if problem is not None:
+            faults[f"model:{model.name}"] = problem
     settings = read_settings(directory)
     gateway = find_gateway_fault(directory, settings is not None and settings.gateway)
     if gateway is not None:
@@ -53,18 +52,45 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
             faults["server"] = "the record of the server is lost"
             faults["models"] = "models have to be served again"
         return faults
-    runtime = runtime_of(directory, settings)
-    supervisor = read_supervisor(directory)
-    if not runtime.find():
-        faults["server"] = "the server does not run"
-    elif supervisor is None:
-        faults["server"] = "the server's supervisor does not run"
-    elif supervisor.program and supervisor.program != program_digest():
-        faults["server"] = "the server's supervisor is another program"
-    problem = None if "server" in faults else _served_otherwise(directory)
-    if problem is not None or set(faults) - {"gateway"}:
-        faults["models"] = problem or "models have to be served again"
+    runtimes = directory.path / "runtime"
+    if settings.kind == "process" and settings.runtime and not is_installed(runtimes / settings.runtime):
+        faults["runtime"] = "Triton's installation is gone from the host, or parts of it are"
+    server = _server_fault(directory, settings)
+    if server is not None:
+        faults["server"] = server
+    served = None if "server" in faults else _served_otherwise(directory)
+    if served is not None or set(faults) - {"gateway", "runtime"}:
+        faults["models"] = served or "models have to be served again"
     return faults
+
+
+def _stored_otherwise(directory: HostDirectory, model: Wanted) -> Optional[str]:
+    """What is wrong with what is stored of a model."""
+    entry = directory.store / model.name / model.digest
+    if not entry.is_dir():
+        return f"the stored model {model.name} is gone from the host"
+    if damaged(entry):
+        return f"the stored model {model.name} has been changed on the host"
+    if not has_files(directory, model.name):
+        # It serves, but its next configuration would have no files.
+        return (
+            f"the files of the model {model.name} are gone from the host's store, or have been changed there"
+        )
+    return None
+
+
+def _server_fault(directory: HostDirectory, settings: Settings) -> Optional[str]:
+    """What is wrong with the server, whatever it serves."""
+    supervisor = read_supervisor(directory)
+    if not runtime_of(directory, settings).find():
+        return "the server does not run"
+    if supervisor is None:
+        return "the server's supervisor does not run"
+    if supervisor.program and supervisor.program != program_digest():
+        return "the server's supervisor is another program"
+    if settings.triton(directory).locked_out():
+        return "the key to the server's control is lost, so the server has to start again"
+    return None
 
 
 def _is_edited(directory: HostDirectory) -> bool:

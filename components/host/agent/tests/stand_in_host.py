@@ -113,6 +113,9 @@ class Host:
         else:
             program.write_text(f"#!{folder}/py/tritonserver -ISB\n{text}", "utf-8")
         program.chmod(0o755)
+        backend = folder / "tritonserver/backends/python"
+        backend.mkdir(parents=True)
+        (backend / "triton_python_backend_stub").symlink_to(PYTHON)
         current = self.directory.path / "runtime/current"
         if current.is_symlink():
             current.unlink()

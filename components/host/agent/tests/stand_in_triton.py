@@ -82,6 +82,9 @@ class Model:
             self.behaviour = json.loads((folder / "1/behaviour.json").read_text("utf-8"))
         if "needs" in self.behaviour:
             self.json["platform"] = "ensemble"
+            self.json["ensemble_scheduling"] = {
+                "step": [{"model_name": step} for step in self.behaviour["needs"]]
+            }
         self.tensor = self.behaviour.get("tensor", "INPUT")
 
 

@@ -159,6 +159,23 @@ def test_an_ensemble_and_its_steps_change_together(host: Host) -> None:
     assert host.ready("a_step", "z_step", "m_ensemble")
 
 
+def test_an_ensemble_is_asked_as_the_models_of_its_steps_are(host: Host) -> None:
+    host.start()
+    host.serve(
+        host.store("plain"),
+        host.store("sequence", config='name: "sequence"\nsequence_batching { }\n'),
+        host.store("stream", config='name: "stream"\nmodel_transaction_policy { decoupled: true }\n'),
+        {**host.store("inner", {"needs": {"sequence": "INPUT"}}), "dependsOn": ["sequence"]},
+        {
+            **host.store("outer", {"needs": {"inner": "INPUT", "stream": "INPUT"}}),
+            "dependsOn": ["inner", "stream"],
+        },
+    )
+    found = {model["name"]: model for model in host.run("status")["models"]}
+    assert {name for name in found if found[name]["sequence"]} == {"sequence", "inner", "outer"}
+    assert {name for name in found if found[name]["decoupled"]} == {"stream", "outer"}
+
+
 def test_a_step_that_its_ensemble_cannot_use_goes_back(host: Host) -> None:
     step = host.store("step", {"tensor": "X"})
     whole = {**host.store("ensemble", {"needs": {"step": "X"}}), "dependsOn": ["step"]}

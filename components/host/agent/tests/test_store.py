@@ -28,6 +28,8 @@ def source(tmp_path: Path) -> Path:
         "1/__pycache__/model.cpython-311.pyc": "bytecode",
         ".DS_Store": "finder",
         ".git/config": "git",
+        "1/.model.py.swp": "vim",
+        "1/model.py~": "emacs",
         "2/.ipynb_checkpoints/x": "notebook",
         "2/model.py": "print()",
         "config.pbtxt": "the user's own",
@@ -35,6 +37,7 @@ def source(tmp_path: Path) -> Path:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     (folder / "labels.txt").symlink_to(folder / "1/model.py")
+    (folder / "1/.#model.py").symlink_to("somebody@somewhere.1:2")
     (folder / "1/model.py").chmod(0o600)
     return folder
 
@@ -57,6 +60,18 @@ def test_stores_what_is_part_of_the_model(directory: HostDirectory, source: Path
     assert not (entry / "labels.txt").is_symlink()
     assert (entry / "1/model.py").stat().st_mode & 0o777 == 0o644
     assert not (directory.path / "uploads").exists()
+    assert not damaged(entry)
+
+
+def test_an_ensemble_gets_the_version_folder_that_git_does_not_keep(
+    directory: HostDirectory, tmp_path: Path
+) -> None:
+    folder = tmp_path / "ensemble"
+    folder.mkdir()
+    (folder / "config.pbtxt").write_text("theirs")
+    entry = put(directory, folder)
+    assert [path.name for path in sorted(entry.iterdir())] == ["1", "config.pbtxt"]
+    assert not list((entry / "1").iterdir())
     assert not damaged(entry)
 
 
@@ -100,6 +115,26 @@ def test_what_was_changed_is_noticed_and_put_right(
     assert "model:scale" not in find_faults(directory)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [shutil.rmtree, lambda files: (files / "1/model.py").unlink()],
+    ids=["all", "one"],
+)
+def test_files_that_the_next_configuration_needs_are_missed(
+    directory: HostDirectory, source: Path, change: Any
+) -> None:
+    entry = put(directory, source)
+    (directory.repository / "scale").symlink_to("../store/scale/d1")
+    change(directory.store / "scale/files-f1")
+    assert not damaged(entry)
+    assert find_faults(directory)["model:scale"].startswith("the files of the model scale are gone")
+    put(directory, source)
+    assert "model:scale" not in find_faults(directory)
+    # What serves has not been touched.
+    assert entry.is_dir()
+    put(directory, "/gone", "d2")
+
+
 def test_a_configuration_that_was_loaded_and_bytecode_are_no_change(
     directory: HostDirectory, source: Path
 ) -> None:
@@ -107,6 +142,7 @@ def test_a_configuration_that_was_loaded_and_bytecode_are_no_change(
     (entry / "config.pbtxt").touch()
     (entry / "1/__pycache__").mkdir()
     (entry / "1/__pycache__/model.pyc").write_text("bytecode")
+    (entry / "1/.nfs00000001").write_text("in use")
     assert not damaged(entry)
 
 
@@ -215,6 +251,36 @@ def test_faults_of_a_host_that_serves(host: Host) -> None:
     assert faults == {"server": "the server does not run", "models": "models have to be served again"}
     host.start()
     host.serve(scale, other)
+    assert find_faults(host.directory) == {}
+
+
+@pytest.mark.parametrize("lost", ["tritonserver", "python/bin/python3"])
+def test_an_installation_that_is_gone_is_noticed_and_touches_no_server(host: Host, lost: str) -> None:
+    host.start()
+    scale = host.store("scale")
+    host.serve(scale)
+    pid = host.server_pid
+    runtime = host.directory.path / "runtime"
+    [installed] = runtime.glob("triton-*")
+    place = installed / lost
+    place.rename(runtime / "aside")
+    assert set(find_faults(host.directory)) == {"runtime"}
+    (runtime / "aside").rename(place)
+    host.start()
+    assert find_faults(host.directory) == {}
+    assert host.server_pid == pid
+
+
+@pytest.mark.parametrize("change", [lambda key: key.unlink(), lambda key: key.write_text("mine\n")])
+def test_a_key_to_the_servers_control_that_is_lost_is_made_again(host: Host, change: Any) -> None:
+    host.start()
+    scale = host.store("scale")
+    host.serve(scale)
+    change(host.directory.server / "control-key")
+    assert "the key to the server's control is lost" in find_faults(host.directory)["server"]
+    host.start()
+    host.serve(scale, host.store("other"))
+    assert host.ready("scale", "other")
     assert find_faults(host.directory) == {}
 
 

@@ -18,6 +18,11 @@ from ..programs import call
 #: nvidia-pytriton includes stubs for these, and the pinned numpy has wheels for them.
 SUPPORTED_PYTHONS = ("3.9", "3.10", "3.11", "3.12")
 
+#: Programs of an installation.
+_SERVER = "tritonserver/bin/tritonserver"
+_STUB = "tritonserver/backends/python/triton_python_backend_stub"
+_PYTHON = "python/bin/python3"
+
 #: Answers of an interpreter about itself. ctypes and ssl are missing from stripped-down installations; models will want
 #: a whole standard library.
 _FACTS = """
@@ -82,14 +87,17 @@ def missing_libraries(program: Path) -> List[str]:
     return [line.strip() for line in (found.out + found.err).splitlines() if "not found" in line]
 
 
+def is_installed(runtime: Path) -> bool:
+    """Whether the programs of an installation are there; its libraries may still be missing."""
+    return all(os.access(runtime / program, os.X_OK) for program in (_SERVER, _STUB, _PYTHON))
+
+
 def runtime_works(runtime: Path) -> bool:
     """The host's Python, on which an installation stands, may have gone since."""
-    stub = runtime / "tritonserver/backends/python/triton_python_backend_stub"
-    python = runtime / "python/bin/python3"
+    python = runtime / _PYTHON
     return (
-        os.access(stub, os.X_OK)
-        and os.access(python, os.X_OK)
-        and not missing_libraries(stub)
+        is_installed(runtime)
+        and not missing_libraries(runtime / _STUB)
         and call([str(python), "-c", "import numpy"], seconds=60).ok
     )
 
@@ -108,7 +116,7 @@ def _install(staging: Path, requirements: str, version: str) -> None:
     _arrange(staging, python, packages, version)
     shutil.rmtree(staging / "downloads", ignore_errors=True)
     if not runtime_works(staging):
-        for line in missing_libraries(staging / "tritonserver/backends/python/triton_python_backend_stub"):
+        for line in missing_libraries(staging / _STUB):
             progress(line)
         raise HostError(
             "the installed Triton does not run on this host (libraries that are missing are listed above)",

@@ -76,6 +76,9 @@ def _goes_on(directory: HostDirectory, settings: Settings) -> bool:
     runtime = runtime_of(directory, settings)
     if not runtime.find():
         return False
+    if settings.triton(directory).locked_out():
+        progress("the key to the server's control is lost; starting the server again, which makes another")
+        return False
     write_settings(directory, settings)
     if isinstance(runtime, ContainerRuntime):
         runtime.link_log()

@@ -11,7 +11,7 @@ from ..errors import HostError
 from ..gateway.record import describe as describe_gateway
 from ..models.wanted import linked
 from ..programs import call
-from ..triton import Health, Triton
+from ..triton import Health, ModelFacts, Triton
 from ..triton.http import request as http_request
 from .container import CONTAINER_STATE, ContainerRuntime, container_name, docker
 from .outsiders import describe_outsiders
@@ -66,6 +66,8 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
     runtime = running_server(directory)
     triton = settings.triton(directory) if settings is not None and runtime is not None else None
     aside = ConductBook(directory).aside()
+    names = sorted({*linked(directory), *aside})
+    facts = {name: triton.facts(name) if triton is not None else None for name in names}
     return {
         "running": runtime is not None,
         "pid": runtime.pid if runtime is not None else None,
@@ -73,15 +75,19 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "http": settings.http_address if settings is not None else "",
         "gateway": describe_gateway(directory),
         "outsiders": describe_outsiders(directory) if runtime is not None else None,
-        "models": [
-            _describe_model(name, triton, aside.get(name)) for name in sorted({*linked(directory), *aside})
-        ],
+        "models": [_describe_model(name, triton, aside.get(name), facts) for name in names],
     }
 
 
-def _describe_model(name: str, triton: Optional[Triton], conduct: Optional[Conduct]) -> Dict[str, Any]:
+def _describe_model(
+    name: str,
+    triton: Optional[Triton],
+    conduct: Optional[Conduct],
+    known: Dict[str, Optional[ModelFacts]],
+) -> Dict[str, Any]:
     ready = triton is not None and triton.ready(name)
-    facts = triton.facts(name) if triton is not None and ready else None
+    facts = known[name] if ready else None
+    parts = [entry for entry in map(known.get, _with_steps(name, known)) if entry is not None]
     reason = conduct.aside if conduct is not None else ""
     if not ready and not reason and triton is not None:
         reason = triton.reason(name)
@@ -93,10 +99,20 @@ def _describe_model(name: str, triton: Optional[Triton], conduct: Optional[Condu
         "reason": reason,
         "setAside": conduct is not None,
         "inputs": facts.inputs if facts is not None else [],
-        "decoupled": facts is not None and facts.decoupled,
-        "sequence": facts is not None and facts.sequence,
+        # Triton hands an ensemble's request on to the models of its steps as it is.
+        "decoupled": ready and any(part.decoupled for part in parts),
+        "sequence": ready and any(part.sequence for part in parts),
         "ensemble": facts is not None and facts.ensemble,
     }
+
+
+def _with_steps(name: str, known: Dict[str, Optional[ModelFacts]]) -> List[str]:
+    """A model and, if it is an ensemble, all that its requests go to."""
+    found = [name]
+    for each in found:
+        facts = known.get(each)
+        found += [step for step in (facts.steps if facts is not None else []) if step not in found]
+    return found
 
 
 def measure(request: Request) -> Dict[str, Any]:

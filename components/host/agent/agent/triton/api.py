@@ -12,6 +12,8 @@ _SERVICE = "/inference.GRPCInferenceService"
 #: https://github.com/triton-inference-server/server/blob/r24.10/src/grpc/grpc_server.h
 KEY_HEADER = "xsched-triton-control"
 GRPC_KEY_HEADER = f"triton-grpc-protocol-{KEY_HEADER}"
+#: Status of HTTP.
+_FORBIDDEN = 403
 #: Seconds for an answer that needs no work.
 _SOON = 10
 
@@ -48,6 +50,8 @@ class ModelFacts(NamedTuple):
     #: Requests belong to sequences.
     sequence: bool
     ensemble: bool
+    #: The models of its steps, if it is an ensemble.
+    steps: List[str]
 
 
 class Triton:
@@ -94,6 +98,10 @@ class Triton:
         if status == http.NONE:
             return Health.DOWN
         return Health.LIVE if status == 200 else Health.FAILED
+
+    def locked_out(self) -> bool:
+        """Whether it runs and does not take the key, because that has been removed or changed."""
+        return self.control("POST", "/v2/repository/index").status == _FORBIDDEN
 
     def version(self) -> str:
         return str((self._json("GET", "/v2") or {}).get("version", ""))
@@ -156,6 +164,10 @@ class Triton:
             decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
             sequence="sequence_batching" in config,
             ensemble=config.get("platform") == "ensemble" or "ensemble_scheduling" in config,
+            steps=[
+                str(step.get("model_name", ""))
+                for step in config.get("ensemble_scheduling", {}).get("step", [])
+            ],
         )
 
     def load(
