@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import py_compile
+import shlex
 import shutil
 import stat
 import sys
@@ -99,15 +100,18 @@ def require_ours(folder: Path, mine: Dict[str, str]) -> None:
             f"{folder} holds files that no deployment has put there",
             "choose an empty folder, or one that does not exist (host.directory)",
         )
+    # What serves there goes on then.
+    take_over = f"echo {shlex.quote(json.dumps(mine))} >{shlex.quote(str(folder / MARKER))}"
     if any(found.get(key) != mine[key] for key in ("project", "stack")):
+        renamed = f"; if you have renamed it: {take_over}" if found.get("id") == mine["id"] else ""
         fail(
             f"{folder} belongs to the stack {found.get('stack')} of the project {found.get('project')}",
-            "choose another folder (host.directory), or remove that stack first",
+            f"choose another folder (host.directory), or remove that stack first{renamed}",
         )
     if found.get("id") != mine["id"]:
         fail(
             f"{folder} belongs to another deployment of a stack that is called {mine['stack']}, too",
-            f"remove that one first; if its state is lost: rm '{folder / MARKER}'",
+            f"remove that one first; if its state is lost, take the folder over: {take_over}",
         )
 
 

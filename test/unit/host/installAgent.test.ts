@@ -117,11 +117,26 @@ describe("the agent's installation", () => {
     );
     refused(
       install({ ...OWNER, id: "id-2" }),
-      /^error: .* another deployment of a stack that is called prod, too\nfix: .*\.xsched-triton\.json'$/m,
+      /^error: .* another deployment of a stack that is called prod, too\nfix: .*\.xsched-triton\.json'.*$/m,
     );
     assert.ok(!fs.existsSync(path.join(folder, "bin/agent")));
     assert.equal(install().status, 0);
     assert.deepEqual(content(), before);
+  });
+
+  it("names a command that takes over the folder of a stack that was renamed or has lost its state", () => {
+    install();
+    for (const owner of [
+      { ...OWNER, id: "id-2" },
+      { ...OWNER, id: "id-2", project: "sight" },
+    ]) {
+      const { status, stderr } = install(owner);
+      assert.equal(status, 1);
+      const command = /^fix: .*: (echo .*)$/m.exec(stderr)?.[1] ?? "";
+      assert.equal(spawnSync("sh", ["-c", command]).status, 0, command);
+      assert.equal(install(owner).status, 0);
+    }
+    assert.doesNotMatch(install({ ...OWNER, id: "id-3", stack: "dev" }).stderr, /echo/);
   });
 
   it("refuses a marker that says nothing", () => {
