@@ -8,7 +8,7 @@ from .console import progress
 from .directory import HostDirectory
 from .gateway.record import find_fault as find_gateway_fault
 from .models.store import damaged, has_files
-from .models.wanted import Wanted, linked, read_noted, read_wanted
+from .models.wanted import Wanted, has_note, linked, read_noted, read_wanted
 from .repairs import read_tokens
 from .server.install import is_installed
 from .server.process import runtime_processes
@@ -17,6 +17,9 @@ from .server.runtime import runtime_of
 from .server.settings import Settings, read_settings
 from .server.status import queue_priorities
 from .server.supervision import program_digest, read_supervisor
+
+#: Stands for every part.
+EVERYTHING = "*"
 
 
 def inspect(request: Request) -> Dict[str, Dict[str, str]]:
@@ -34,7 +37,8 @@ def inspect(request: Request) -> Dict[str, Dict[str, str]]:
 
 
 def find_faults(directory: HostDirectory) -> Dict[str, str]:
-    """What is wrong, by part: `agent`, `runtime`, `server`, `gateway`, `models`, or `model:NAME` for what is stored."""
+    """What is wrong, by part: `agent`, `runtime`, `server`, `gateway`, `models`, `model:NAME` for what is stored, or
+    everything."""
     faults: Dict[str, str] = {}
     if _is_edited(directory):
         faults["agent"] = "the agent has been changed on the host"
@@ -52,6 +56,9 @@ def find_faults(directory: HostDirectory) -> Dict[str, str]:
             faults["server"] = "the record of the server is lost"
             faults["models"] = "models have to be served again"
         return faults
+    if not wanted and not has_note(directory):
+        # Which models are missing, nobody here knows any more.
+        faults[EVERYTHING] = "the record of the models is lost; all is deployed anew"
     runtimes = directory.path / "runtime"
     if settings.kind == "process" and settings.runtime and not is_installed(runtimes / settings.runtime):
         faults["runtime"] = "Triton's installation is gone from the host, or parts of it are"

@@ -119,6 +119,29 @@ def test_a_flood_that_nobody_can_ask_about_stays_within_the_limit(host: Host) ->
         deployment.communicate()
 
 
+def test_a_log_that_somebody_removes_keeps_its_limit_and_can_be_read(host: Host) -> None:
+    host.start("flood")
+    logs = host.directory.server / "logs"
+    (logs / "triton.log").unlink()
+    eventually((logs / "triton.log").exists)
+    output = Path(f"/proc/{host.server_pid}/fd/1")
+    assert (logs / "triton.log").samefile(output)
+    largest = 0
+
+    def shrinks() -> bool:
+        """The file that has no name any more is emptied."""
+        nonlocal largest
+        size = output.stat().st_size
+        largest = max(largest, size)
+        return size < largest
+
+    eventually(shrinks)
+    eventually(lambda: host.log)
+    host.kill_server()
+    assert not (logs / "triton.log").is_symlink()
+    assert host.log
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few megabytes. Mounting one takes root, or sudo as CI machines have it."""

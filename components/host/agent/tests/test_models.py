@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -157,6 +158,33 @@ def test_an_ensemble_and_its_steps_change_together(host: Host) -> None:
     deploy("Y")
     host.kill_server()
     assert host.ready("a_step", "z_step", "m_ensemble")
+
+
+def test_a_lost_record_of_the_models_is_noticed(host: Host) -> None:
+    host.start()
+    host.serve()
+    assert host.run("inspect") == {"repairs": {}}
+    scale = host.store("scale")
+    host.serve(scale)
+    shutil.rmtree(host.directory.models)
+    assert set(host.run("inspect")["repairs"]) == {"*", "models"}
+    host.start()
+    host.run("store", body=host.stored)
+    host.serve(scale)
+    assert host.run("inspect") == {"repairs": {}}
+    assert host.ready("scale")
+
+
+def test_a_repository_that_is_gone_is_made_again(host: Host) -> None:
+    host.start()
+    models = [host.store("scale"), host.store("other")]
+    host.serve(*models)
+    shutil.rmtree(host.directory.repository)
+    assert set(host.run("inspect")["repairs"]) == {"models"}
+    host.serve(*models)
+    assert host.run("inspect") == {"repairs": {}}
+    host.kill_server()
+    assert host.ready("scale", "other")
 
 
 def test_an_ensemble_is_asked_as_the_models_of_its_steps_are(host: Host) -> None:

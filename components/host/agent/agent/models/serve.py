@@ -218,6 +218,8 @@ class Change:
         return ended
 
     def _link(self, model: Wanted) -> None:
+        # Somebody may have removed it.
+        self._directory.repository.mkdir(parents=True, exist_ok=True)
         point_link(self._directory.repository / model.name, link_target(model.name, model.digest))
 
     def _settle(self, lost: List[Wanted], run: Optional[Run]) -> None:

@@ -96,13 +96,22 @@ def linked(directory: HostDirectory) -> Dict[str, str]:
     }
 
 
+def _note(directory: HostDirectory) -> Path:
+    return directory.models / "wanted.json"
+
+
 def read_noted(directory: HostDirectory) -> List[Wanted]:
     """The models that the last deployment has left; none if it noted nothing, or not in this form."""
     try:
-        entries = json.loads((directory.models / "wanted.json").read_text("utf-8"))["models"]
+        entries = json.loads(_note(directory).read_text("utf-8"))["models"]
         return parse_wanted(entries)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, HostError):
         return []
+
+
+def has_note(directory: HostDirectory) -> bool:
+    """Whether a deployment has noted which models it has left, if any."""
+    return _note(directory).exists()
 
 
 def read_wanted(directory: HostDirectory) -> List[Wanted]:
@@ -119,4 +128,4 @@ def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
         {"name": name, "digest": digest, "priority": priority, "dependsOn": list(depends_on)}
         for name, digest, priority, depends_on in models
     ]
-    write_file(directory.models / "wanted.json", json.dumps({"models": entries}, indent=2) + "\n")
+    write_file(_note(directory), json.dumps({"models": entries}, indent=2) + "\n")

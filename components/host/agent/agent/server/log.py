@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 from pathlib import Path
 from typing import List
 
@@ -25,6 +26,23 @@ class ProcessLog:
         self._limit = megabytes * 1024 * 1024 // 2
         #: Its size at the last look.
         self._seen = 0
+
+    def prepare(self) -> None:
+        """Before a process starts that writes to it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_symlink():
+            self.path.unlink()
+
+    def recover(self, output: Path) -> None:
+        """Somebody may have removed the file, which the process goes on to fill: it stays within its limit, and can be
+        read, by a link to what the process has open.
+
+        :param output: that of the process in /proc
+        """
+        with contextlib.suppress(OSError):
+            if not self.path.exists() and stat.S_ISREG(output.stat().st_mode):
+                self.prepare()
+                self.path.symlink_to(output)
 
     def rotate(self) -> bool:
         """Moves the content away if there is too much. A disk that is full loses the older half.

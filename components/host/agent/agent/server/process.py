@@ -65,7 +65,7 @@ class ProcessRuntime:
         # Stubs of a server that was killed hold the shared memory that is removed next.
         send_signal(runtime_processes(self._directory), signal.SIGKILL)
         self.remove_shared_memory()
-        self.log.path.parent.mkdir(parents=True, exist_ok=True)
+        self.log.prepare()
         with self.log.path.open("ab") as log:
             self._child = self._spawn(log)
         self._pid = self._child.pid
@@ -147,6 +147,8 @@ class ProcessRuntime:
             with contextlib.suppress(OSError):
                 if path.stat().st_mode & 0o077:
                     path.chmod(0o600)
+        if self._pid and self._directory.server.is_dir():
+            self.log.recover(Path(f"/proc/{self._pid}/fd/1"))
         return self.log.rotate()
 
     def release(self) -> None:

@@ -99,8 +99,12 @@ class Supervisor:
     def note(self, text: str) -> None:
         """Writes a line into the log."""
         line = f"{time.strftime('%m%d %H:%M:%S')} supervisor: {text}\n"
+        path = self._log_path
         try:
-            with self._log_path.open("a", encoding="utf-8") as log:
+            if path.is_symlink() and not path.exists():
+                # It led to what a process had open that has ended.
+                path.unlink()
+            with path.open("a", encoding="utf-8") as log:
                 log.write(line)
         except OSError:
             # A full disk.
