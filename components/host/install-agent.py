@@ -93,15 +93,20 @@ def name_of(user: int) -> str:
 def require_ours(folder: Path, mine: Dict[str, str]) -> None:
     """Refuses the folder of another stack, and one with files of somebody else."""
     found = read_marker(folder)
+    # What serves there goes on then.
+    take_over = f"echo {shlex.quote(json.dumps(mine))} >{shlex.quote(str(folder / MARKER))}"
     if found is None:
         if (folder / FORMER).exists() or not any(folder.iterdir()):
             return
+        if (folder / "bin/agent.sha256").exists():
+            fail(
+                f"{folder} was made by a deployment, but {MARKER}, which says by which one, is gone",
+                f"choose another folder (host.directory), or, if this one is the stack's, take it over: {take_over}",
+            )
         fail(
             f"{folder} holds files that no deployment has put there",
             "choose an empty folder, or one that does not exist (host.directory)",
         )
-    # What serves there goes on then.
-    take_over = f"echo {shlex.quote(json.dumps(mine))} >{shlex.quote(str(folder / MARKER))}"
     if any(found.get(key) != mine[key] for key in ("project", "stack")):
         renamed = f"; if you have renamed it: {take_over}" if found.get("id") == mine["id"] else ""
         fail(

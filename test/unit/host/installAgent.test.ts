@@ -137,6 +137,11 @@ describe("the agent's installation", () => {
       assert.equal(install(owner).status, 0);
     }
     assert.doesNotMatch(install({ ...OWNER, id: "id-3", stack: "dev" }).stderr, /echo/);
+    fs.rmSync(path.join(folder, ".xsched-triton.json"));
+    refused(
+      install(),
+      /^error: .* was made by a deployment, but \.xsched-triton\.json, .* is gone\nfix: .* echo /m,
+    );
   });
 
   it("refuses a marker that says nothing", () => {
