@@ -106,7 +106,11 @@ export class TritonStack extends pulumi.ComponentResource {
 
     const bucket =
       host.kind === "aws" && models.some(travelsThroughBucket)
-        ? new ModelBucket(`${name}-model-files`, { tags: host.tags }, part("model-files")).bucket
+        ? new ModelBucket(
+            `${name}-model-files`,
+            { kmsKeyId: host.kmsKeyId, tags: host.tags },
+            part("model-files"),
+          ).bucket
         : undefined;
     const registry = ownRegistry(`${name}-registry`, settings, part("registry"));
     const machine =
@@ -246,10 +250,10 @@ function ownRegistry(
   if (host.kind !== "aws" || runtime.kind !== "container") return undefined;
   const { build } = runtime;
   if (build === undefined || build.repository !== undefined) return undefined;
-  const { tags, protect } = host;
+  const { kmsKeyId, tags, protect } = host;
   return new EcrRepository(
     name,
-    { keepImages: build.keepImages, forceDelete: !protect, tags },
+    { keepImages: build.keepImages, forceDelete: !protect, kmsKeyId, tags },
     { ...opts, protect },
   );
 }
@@ -345,12 +349,13 @@ function monitor(
   const { host, runtime, models, monitoring } = settings;
   if (monitoring.kind === "none" || host.kind !== "aws") return undefined;
   const { kind, ...watched } = monitoring;
-  const { instanceId, region, roleName, ssh } = machine;
+  const { instanceId, region, roleName, volumeKeyId, ssh } = machine;
   return new AwsMonitoring(
     name,
     {
       ...watched,
-      ...{ instanceId, region, roleName, directory, ssh },
+      ...{ instanceId, region, roleName, volumeKeyId, directory, ssh },
+      kmsKeyId: host.kmsKeyId,
       spot: host.spot,
       container: runtime.kind === "container",
       gateway: hasGateway(settings),

@@ -5,6 +5,7 @@ import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
 import type * as partition from "@pulumi/aws/getPartition";
 import type * as iam from "@pulumi/aws/iam";
+import type * as kms from "@pulumi/aws/kms";
 import type * as s3 from "@pulumi/aws/s3";
 import type * as sns from "@pulumi/aws/sns";
 import type * as ssm from "@pulumi/aws/ssm";
@@ -28,6 +29,9 @@ export const sdk = {
   },
   get iam(): typeof iam {
     return load("@pulumi/aws/iam") as typeof iam;
+  },
+  get kms(): typeof kms {
+    return load("@pulumi/aws/kms") as typeof kms;
   },
   get partition(): typeof partition {
     return load("@pulumi/aws/getPartition") as typeof partition;

@@ -32,7 +32,11 @@ export class EcrRepository extends pulumi.ComponentResource {
       {
         imageTagMutability: "IMMUTABLE",
         imageScanningConfiguration: { scanOnPush: true },
-        encryptionConfigurations: [{ encryptionType: "AES256" }],
+        encryptionConfigurations: [
+          args.kmsKeyId === undefined
+            ? { encryptionType: "AES256" }
+            : { encryptionType: "KMS", kmsKey: wanted.kmsKeyId as pulumi.Output<string> },
+        ],
         forceDelete: wanted.forceDelete,
         tags: tagsOf(name, wanted.tags),
       },

@@ -43,10 +43,24 @@ export class ModelBucket extends pulumi.ComponentResource {
         { bucket, rule: { objectOwnership: "BucketOwnerEnforced" } },
         child,
       ),
-      // S3's own key: with one of KMS the host would need a right to it, and an ETag would not be a checksum.
+      // S3's own key where nobody asks for another: with one of KMS the host needs a right to it, and an ETag is no checksum.
       new sdk.s3.BucketServerSideEncryptionConfiguration(
         `${name}-encryption`,
-        { bucket, rules: [{ applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }] },
+        {
+          bucket,
+          rules: [
+            args.kmsKeyId === undefined
+              ? { applyServerSideEncryptionByDefault: { sseAlgorithm: "AES256" } }
+              : {
+                  applyServerSideEncryptionByDefault: {
+                    sseAlgorithm: "aws:kms",
+                    kmsMasterKeyId: wanted.kmsKeyId as pulumi.Output<string>,
+                  },
+                  // One request to KMS for many files, which cost.
+                  bucketKeyEnabled: true,
+                },
+          ],
+        },
         child,
       ),
       new sdk.s3.BucketPolicy(

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 
-import { currentPartition, policyDocument, type PolicyStatement, sdk, tagsOf } from "../aws";
+import { currentPartition, policyDocument, type PolicyStatement, sdk, startInstances, tagsOf } from "../aws";
 import { agentCommand, agentRemoval, hostCommand, resolveLocation } from "../host";
 import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
@@ -31,9 +31,15 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     const child = { parent: this };
     const tags = tagsOf(name, wanted.tags);
 
+    const key = args.kmsKeyId === undefined ? undefined : (wanted.kmsKeyId as pulumi.Output<string>);
+
     const groups = ["logs", "metrics"].map(
       (kind) =>
-        new sdk.cloudwatch.LogGroup(`${name}-${kind}`, { retentionInDays: wanted.logDays, tags }, child),
+        new sdk.cloudwatch.LogGroup(
+          `${name}-${kind}`,
+          { retentionInDays: wanted.logDays, kmsKeyId: key, tags },
+          child,
+        ),
     );
     const [logs, metrics] = groups as [(typeof groups)[0], (typeof groups)[0]];
     const right = new sdk.iam.RolePolicy(
@@ -60,7 +66,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       { ...child, deletedWith, dependsOn: [right] },
     );
 
-    const topic = new sdk.sns.Topic(`${name}-alarms`, { tags }, child);
+    const topic = new sdk.sns.Topic(`${name}-alarms`, { kmsMasterKeyId: key, tags }, child);
     // Known now, since each becomes a resource.
     for (const [index, endpoint] of notify.entries()) {
       new sdk.sns.TopicSubscription(
@@ -138,7 +144,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
   /** An instance that AWS cannot move because of its disks is stopped and started. */
   private restart(
     name: string,
-    instance: pulumi.Output<Restarted>,
+    instance: pulumi.Output<Restarted & { readonly volumeKeyId?: string | undefined }>,
     alarm: pulumi.Output<string>,
     tags: pulumi.Output<Record<string, string>>,
   ): void {
@@ -154,7 +160,12 @@ export class AwsMonitoring extends pulumi.ComponentResource {
         role: role.name,
         policy: pulumi
           .all([instance, role.arn])
-          .apply(([known, arn]) => policyDocument(restartStatements(known, arn))),
+          .apply(([known, arn]) =>
+            policyDocument([
+              ...restartStatements(known, arn),
+              ...(known.volumeKeyId ? startInstances(known.volumeKeyId) : []),
+            ]),
+          ),
       },
       child,
     );

@@ -10,6 +10,7 @@ import {
   otherAccelerator,
   releasesOn,
 } from "./awsInstanceTypes";
+import { kmsKey } from "./kmsKey";
 import { directory, user } from "./machine";
 import { INVALID, Place, Read } from "./place";
 import {
@@ -215,6 +216,12 @@ const awsFields = {
     }),
   ),
   volume: defaulted(volume, {}, "The root volume, which is encrypted and of type gp3."),
+  kmsKeyId: optional(
+    kmsKey,
+    "Key of your own for all that the stack stores on AWS: the root volume, the parameter with the host key, the models' bucket, the image's repository, logs and the alarms' topic. Its key policy must let CloudWatch use it (docs/how-to/aws.md). Another key replaces the instance and the repository.",
+    "AWS's own keys; for the volume, the account's default key for EBS",
+    { cost: "KMS charges for each key and for requests" },
+  ),
   subnetId: optional(
     resourceId("subnet", "the id of a subnet"),
     "Subnet of the instance.",

@@ -4,6 +4,7 @@ import { tagsField } from "./awsHostSettings";
 import { engineRule, refuseNoOnnx } from "./engineSettings";
 import { NOT_FOR_ENSEMBLES } from "./ensemble";
 import { locationFields } from "./hostSettings";
+import { kmsKey } from "./kmsKey";
 import { priorityGivers, refuseWrongDependencies, stepsOf } from "./modelGraph";
 import { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 import { modelName } from "./modelName";
@@ -579,6 +580,7 @@ export const modelBucketInputs = object({
       unit: "days",
       cost: "AWS charges for what is stored",
     }),
+    kmsKeyId: optional(kmsKey, "Key of your own that the files are encrypted with.", "S3's own"),
     tags: tagsField,
   },
 });

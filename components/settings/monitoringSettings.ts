@@ -1,7 +1,20 @@
 import { tagsField } from "./awsHostSettings";
 import { hostDirectory, sshConnection } from "./hostSettings";
+import { kmsKey } from "./kmsKey";
 import { modelName } from "./modelName";
-import { boolean, defaulted, integer, list, object, plain, required, Rule, text, variants } from "./rules";
+import {
+  boolean,
+  defaulted,
+  integer,
+  list,
+  object,
+  optional,
+  plain,
+  required,
+  Rule,
+  text,
+  variants,
+} from "./rules";
 
 /** https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html */
 export const LOG_DAYS: readonly number[] = [
@@ -124,6 +137,16 @@ const watchedFields = {
     "Names of the models, for the dashboard.",
   ),
   ...thresholdFields,
+  kmsKeyId: optional(
+    kmsKey,
+    "Key of your own that logs and messages are encrypted with. Its key policy must let CloudWatch use it (docs/how-to/aws.md).",
+    "AWS's own keys",
+  ),
+  volumeKeyId: optional(
+    resource("a key of AWS KMS, as its ARN", /^(arn:aws[a-z-]*:kms:\S+)?$/),
+    "ARN of the key that the instance's volume is encrypted with: `volumeKeyId` of an `AwsGpuHost`. A restart on other hardware uses it.",
+    "one of AWS's",
+  ),
   tags: tagsField,
 };
 

@@ -2,6 +2,7 @@ import { factsOf, glibcOf, PATCHED_RELEASE, releaseOf } from "../image/tritonRel
 import { imageVariant } from "./allowedValues";
 import { tagsField } from "./awsHostSettings";
 import type { ImageVariant } from "./generated";
+import { kmsKey } from "./kmsKey";
 import { Place } from "./place";
 import {
   boolean,
@@ -372,6 +373,11 @@ export const ecrRepositoryInputs = object({
       boolean,
       false,
       "Whether the repository may be deleted together with its images. Otherwise it cannot be deleted while it has some.",
+    ),
+    kmsKeyId: optional(
+      kmsKey,
+      "Key of your own that the images are encrypted with. Another key replaces the repository.",
+      "ECR's own",
     ),
     tags: tagsField,
   },

@@ -8,6 +8,7 @@ import { EXAMPLES, MODELS } from "./examples";
 import { requireSuccess } from "./workspace";
 
 const INSTANCE = "aws:ec2/instance:Instance";
+const KEY = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
 const SUBSCRIBERS = ["ops@example.com", "https://pager.example.com/hook"];
 
 /** The configuration of a machine's agent. */
@@ -68,6 +69,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
     );
     stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
     stack.set(["xsched-triton:monitoring", "notify"], SUBSCRIBERS);
+    stack.set(["xsched-triton:host", "kmsKeyId"], KEY);
   });
 
   it("is shown in a preview that creates nothing", async () => {
@@ -110,6 +112,25 @@ describe("the stack prod, on a stand-in for AWS", function () {
       ["volumeType", "volumeSize", "throughput", "iops", "encrypted"].map((key) => rootBlockDevice[key]),
       ["gp3", 200, 250, 3000, true],
     );
+  });
+
+  it("stores everything under the user's own key, which only those may use who have to", () => {
+    const { rootBlockDevice, iamInstanceProfile } = stack.properties(INSTANCE);
+    assert.equal((rootBlockDevice as { kmsKeyId: string }).kmsKeyId, KEY);
+    assert.equal(stack.properties("aws:ssm/parameter:Parameter").keyId, KEY);
+    assert.equal(stack.properties("aws:sns/topic:Topic").kmsMasterKeyId, KEY);
+    for (const { properties } of stack.everything("aws:cloudwatch/logGroup:LogGroup")) {
+      assert.equal(properties.kmsKeyId, KEY);
+    }
+    assert.ok(roleMay(iamInstanceProfile as string, "kms:Decrypt", KEY));
+    assert.ok(!roleMay(iamInstanceProfile as string, "kms:CreateGrant", KEY));
+    const policies = stack.everything("aws:iam/rolePolicy:RolePolicy").map(({ properties }) => properties);
+    const restart = policies.find(({ name }) => (name as string).includes("-restart-"));
+    const { Statement: statements } = JSON.parse(restart?.policy as string) as {
+      Statement: { Action: string[]; Resource: string[] }[];
+    };
+    const grant = statements.find(({ Action: actions }) => actions.includes("kms:CreateGrant"));
+    assert.deepEqual(grant?.Resource, [KEY]);
   });
 
   it("notifies all recipients of each alarm and of its end", () => {

@@ -4,7 +4,15 @@ import * as path from "node:path";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 
-import { currentPartition, policyDocument, sdk, tagsOf } from "../../aws";
+import {
+  currentPartition,
+  policyDocument,
+  sdk,
+  SPOT_OPERATIONS,
+  spotRole,
+  tagsOf,
+  useThroughServices,
+} from "../../aws";
 import {
   awsInstance,
   type AwsGpuHostArgs,
@@ -19,18 +27,11 @@ import {
 import { toRemoteConnection } from "../connection";
 import { HostError } from "../hostError";
 import { shellQuote } from "../shellQuote";
+import { AMI_PARAMETER } from "./ami";
 import { ingress } from "./ingress";
 import { instanceStatements, instanceTrust } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
 import { userData } from "./userData";
-
-/**
- * The newest Deep Learning Base AMI of the release that the images are made for; Docker, NVIDIA's container toolkit and
- * the open driver are on it.
- * https://docs.aws.amazon.com/dlami/latest/devguide/aws-deep-learning-x86-base-gpu-ami-ubuntu-22-04.html
- */
-const AMI_PARAMETER =
-  "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-22.04/latest/ami-id";
 
 /** Dial attempts until a new machine counts as unreachable: about 6 minutes; a first boot takes 1 to 3. */
 const FIRST_BOOT_ATTEMPTS = 80;
@@ -70,6 +71,9 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly privateKey: pulumi.Output<string>;
   /** Region of the instance. */
   public readonly region: pulumi.Output<string>;
+  /** ARN of the key that the instance's volume is encrypted with; empty where AWS does not say. */
+  public readonly volumeKeyId: pulumi.Output<string>;
+
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
@@ -79,6 +83,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     const statements = inputs.resolve(policyStatementsRule, policyStatements, "policyStatements");
     const child = { parent: this };
     const tags = tagsOf(name, wanted.tags);
+
+    const own = args.kmsKeyId === undefined ? undefined : (wanted.kmsKeyId as pulumi.Output<string>);
 
     const hostKey = new sdk.tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, child);
     const loginKey = new sdk.tls.PrivateKey(`${name}-login-key`, { algorithm: "ED25519" }, child);
@@ -90,6 +96,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         name: `/xsched-triton/${pulumi.getProject()}/${pulumi.getStack()}/${name}/ssh-host-key`,
         type: "SecureString",
         value: hostKey.privateKeyOpenssh,
+        keyId: own,
         tags,
       },
       // A component that gets another name keeps its parameter, and so its instance.
@@ -103,9 +110,13 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       {
         role: role.name,
         policy: pulumi
-          .all([parameter.arn, repositoryArn, statements])
-          .apply(([key, repository, more]) =>
-            policyDocument([...instanceStatements(key, repository), ...more]),
+          .all([parameter.arn, repositoryArn, own, statements])
+          .apply(([parameterArn, repository, key, more]) =>
+            policyDocument([
+              ...instanceStatements(parameterArn, repository),
+              ...(key === undefined ? [] : [useThroughServices(key)]),
+              ...more,
+            ]),
           ),
       },
       child,
@@ -131,6 +142,19 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       child,
     );
 
+    // AWS itself starts a spot instance, now and after each stop.
+    const grant =
+      spot && own !== undefined
+        ? new sdk.kms.Grant(
+            `${name}-spot-key`,
+            {
+              keyId: own,
+              granteePrincipal: parameter.arn.apply(spotRole),
+              operations: [...SPOT_OPERATIONS],
+            },
+            child,
+          )
+        : undefined;
     const instance = new sdk.ec2.Instance(
       `${name}-instance`,
       {
@@ -159,6 +183,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
           throughput: wanted.volume.throughput,
           iops: wanted.volume.iops,
           encrypted: true,
+          kmsKeyId: own,
           deleteOnTermination: true,
           tags,
         },
@@ -177,7 +202,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         ...child,
         protect,
         // Without the policy, the first boot would wait for its host key.
-        dependsOn: [policy],
+        dependsOn: grant === undefined ? [policy] : [policy, grant],
         // EC2 can change the type of an instance that is stopped, but what is on it is made for one GPU.
         replaceOnChanges: ["instanceType"],
         // A newer AMI than the one that the instance was created from is no reason to replace it.
@@ -208,6 +233,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     this.amiId = instance.ami;
     this.roleName = role.name;
     this.securityGroupId = access.id;
+    // The account's default key for EBS may be the customer's, too.
+    this.volumeKeyId = instance.rootBlockDevice.apply(keyOfVolume);
     if (createS3Endpoint) {
       const subnetId =
         args.subnetId === undefined ? instance.subnetId : (wanted.subnetId as pulumi.Output<string>);
@@ -234,6 +261,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       securityGroupId: this.securityGroupId,
       region: this.region,
       hostKey: this.hostKey,
+      volumeKeyId: this.volumeKeyId,
     });
   }
 
@@ -297,6 +325,11 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       return pulumi.all([reached, done.id]).apply(([known]) => known);
     }, connection);
   }
+}
+
+/** Where nothing is known of the volume, as in tests of a program, nor is its key. */
+function keyOfVolume(volume: { readonly kmsKeyId?: string } | undefined): string {
+  return volume?.kmsKeyId ?? "";
 }
 
 /** The id of a subnet that gives its instances public addresses. */

@@ -166,6 +166,12 @@ export interface EcrRepositoryArgs {
    */
   forceDelete?: pulumi.Input<boolean>;
   /**
+   * Key of your own that the images are encrypted with. Another key replaces the repository.
+   * @default ECR's own
+   * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+   */
+  kmsKeyId?: pulumi.Input<string>;
+  /**
    * Tags for everything that is created on AWS.
    * @default {}
    * @example { team: "inference" }

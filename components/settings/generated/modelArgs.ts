@@ -492,6 +492,12 @@ export interface ModelBucketArgs {
    */
   keepDays?: pulumi.Input<number>;
   /**
+   * Key of your own that the files are encrypted with.
+   * @default S3's own
+   * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+   */
+  kmsKeyId?: pulumi.Input<string>;
+  /**
    * Tags for everything that is created on AWS.
    * @default {}
    * @example { team: "inference" }

@@ -73,6 +73,20 @@ export interface AwsMonitoringArgs {
    */
   logDays?: pulumi.Input<number>;
   /**
+   * Key of your own that logs and messages are encrypted with. Its key policy must let CloudWatch use
+   * it (docs/how-to/aws.md).
+   * @default AWS's own keys
+   * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+   */
+  kmsKeyId?: pulumi.Input<string>;
+  /**
+   * ARN of the key that the instance's volume is encrypted with: `volumeKeyId` of an `AwsGpuHost`. A
+   * restart on other hardware uses it.
+   * @default one of AWS's
+   * @example "the one of AwsGpuHost"
+   */
+  volumeKeyId?: pulumi.Input<string>;
+  /**
    * Tags for everything that is created on AWS.
    * @default {}
    * @example { team: "inference" }

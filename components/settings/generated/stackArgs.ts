@@ -108,6 +108,15 @@ export interface HostArgs {
    */
   volume?: pulumi.Input<AwsVolumeArgs>;
   /**
+   * With kind aws: Key of your own for all that the stack stores on AWS: the root volume, the
+   * parameter with the host key, the models' bucket, the image's repository, logs and the alarms'
+   * topic. Its key policy must let CloudWatch use it (docs/how-to/aws.md). Another key replaces the
+   * instance and the repository. Cost: KMS charges for each key and for requests.
+   * @default AWS's own keys; for the volume, the account's default key for EBS
+   * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
+   */
+  kmsKeyId?: pulumi.Input<string>;
+  /**
    * With kind aws: Subnet of the instance.
    * @default one of the default VPC
    * @example "subnet-0123456789abcdef0"

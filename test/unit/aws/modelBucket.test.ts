@@ -10,6 +10,7 @@ import { modelAccess } from "../../../components/models";
 import { PARTITION, type Registered, Recording, record, valueOf } from "./mocks";
 
 const HOST = "/srv/triton";
+const KEY = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
 
 /** The provider's answers. */
 const outputs = ({ type, name, inputs }: Registered): Record<string, unknown> => {
@@ -146,6 +147,25 @@ for (const preview of [true, false]) {
     });
   });
 }
+
+describe("a bucket for models with a key of your own", () => {
+  it("asks KMS once for many files", async () => {
+    const program = await record(false, outputs, async () => {
+      const { ModelBucket } = await import("../../../components");
+      new ModelBucket("files", { kmsKeyId: KEY });
+    });
+    assert.deepEqual(
+      program.inputs("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+        .rules,
+      [
+        {
+          applyServerSideEncryptionByDefault: { sseAlgorithm: "aws:kms", kmsMasterKeyId: KEY },
+          bucketKeyEnabled: true,
+        },
+      ],
+    );
+  });
+});
 
 describe("what a host may read", () => {
   const allowed = async (

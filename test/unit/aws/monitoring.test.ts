@@ -11,6 +11,7 @@ import { PARTITION, type Registered, Recording, record } from "./mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const INSTANCE = "i-0123456789abcdef0";
+const KEY = "arn:aws:kms:eu-west-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
 
 interface AgentFile {
   readonly agent: { readonly run_as_user: string };
@@ -432,7 +433,7 @@ describe("the monitoring of another host", () => {
   const outputs = ({ type, name }: Registered): Record<string, unknown> =>
     type.startsWith("command:") ? { stdout: "" } : { arn: `arn:of:${name}`, name };
   const watching = (
-    changes: { spot?: boolean; region?: string },
+    changes: { spot?: boolean; region?: string; kmsKeyId?: string; volumeKeyId?: string },
     partition?: typeof PARTITION,
   ): Promise<Recording> =>
     record(
@@ -450,6 +451,48 @@ describe("the monitoring of another host", () => {
     assert.deepEqual(program.names("aws:iam/role:Role"), []);
     assert.deepEqual(program.names("aws:cloudwatch/event"), []);
     assert.equal(program.names("aws:cloudwatch/metricAlarm:").length, ALARMS.length);
+  });
+
+  it("keeps logs and messages under a key of your own", async () => {
+    const program = await watching({ kmsKeyId: KEY });
+    for (const group of ["watch.eu-logs", "watch.eu-metrics"]) {
+      assert.equal(program.inputs("aws:cloudwatch/logGroup:LogGroup", group).kmsKeyId, KEY);
+    }
+    assert.equal(program.inputs("aws:sns/topic:Topic").kmsMasterKeyId, KEY);
+  });
+
+  it("restarts an instance whose volume has a customer's key, and none in the key's name otherwise", async () => {
+    const rights = async (changes: object): Promise<unknown[]> => {
+      const program = await watching(changes);
+      const { policy } = program.inputs("aws:iam/rolePolicy:RolePolicy", "watch.eu-restart-policy");
+      const { Statement: statements } = JSON.parse(policy as string) as { Statement: { Action: string[] }[] };
+      return statements.filter(({ Action: actions }) => actions.some((action) => action.startsWith("kms:")));
+    };
+    const ec2 = { "kms:ViaService": ["ec2.eu-west-1.amazonaws.com*"] };
+    assert.deepEqual(await rights({ volumeKeyId: KEY }), [
+      {
+        Sid: "GrantVolumeKey",
+        Effect: "Allow",
+        Action: ["kms:CreateGrant"],
+        Resource: [KEY],
+        Condition: { StringLike: ec2, Bool: { "kms:GrantIsForAWSResource": ["true"] } },
+      },
+      {
+        Sid: "UseVolumeKey",
+        Effect: "Allow",
+        Action: [
+          "kms:Decrypt",
+          "kms:DescribeKey",
+          "kms:GenerateDataKeyWithoutPlaintext",
+          "kms:ReEncryptFrom",
+          "kms:ReEncryptTo",
+        ],
+        Resource: [KEY],
+        Condition: { StringLike: ec2 },
+      },
+    ]);
+    assert.deepEqual(await rights({ volumeKeyId: "" }), []);
+    assert.deepEqual(await rights({}), []);
   });
 
   it("names everything as its part of AWS does", async () => {

@@ -8,6 +8,7 @@ import { PARTITION, valueOf } from "../aws/mocks";
 const KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----\n";
 const PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const PARAMETER = "arn:aws:ssm:us-east-1:111122223333:parameter/key";
+const OWN_KEY = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
 const REPOSITORY = "arn:aws:ecr:us-east-1:111122223333:repository/triton";
 /** The key that marks a secret on its way to the engine. */
 const SECRET = "4dabf18193072939515e22adb298388d";
@@ -166,6 +167,54 @@ for (const preview of [true, false]) {
           cidrBlocks: ["10.0.0.0/8"],
           ipv6CidrBlocks: ["fd00::/8"],
         },
+      ]);
+    });
+
+    it("use a key of your own, which AWS may hand on to what it starts", async () => {
+      const { volumeKeyId } = await host({ kmsKeyId: OWN_KEY, spot: true });
+      assert.equal((instance().rootBlockDevice as { kmsKeyId: string }).kmsKeyId, OWN_KEY);
+      assert.equal(only("aws:ssm/parameter:Parameter").keyId, OWN_KEY);
+      const { keyId, operations } = only("aws:kms/grant:Grant");
+      assert.equal(keyId, OWN_KEY);
+      assert.ok((operations as string[]).includes("CreateGrant"));
+      const order = registered.map(({ type }) => type);
+      assert.ok(order.indexOf("aws:kms/grant:Grant") < order.indexOf("aws:ec2/instance:Instance"));
+      if (preview) return;
+      assert.equal(await valueOf(volumeKeyId), OWN_KEY);
+      assert.equal(
+        only("aws:kms/grant:Grant").granteePrincipal,
+        "arn:aws:iam::111122223333:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+      );
+      const { Statement: statements } = JSON.parse(
+        only("aws:iam/rolePolicy:RolePolicy").policy as string,
+      ) as {
+        Statement: { Sid: string }[];
+      };
+      assert.deepEqual(
+        statements.find(({ Sid: sid }) => sid === "CustomerKey"),
+        {
+          Sid: "CustomerKey",
+          Effect: "Allow",
+          Action: ["kms:Decrypt", "kms:GenerateDataKey"],
+          Resource: [OWN_KEY],
+          Condition: {
+            StringLike: {
+              "kms:ViaService": ["ssm.us-east-1.amazonaws.com*", "s3.us-east-1.amazonaws.com*"],
+            },
+          },
+        },
+      );
+      // Whoever starts one on demand hands on the key himself.
+      await host({ kmsKeyId: OWN_KEY });
+      assert.ok(!registered.some(({ type }) => type === "aws:kms/grant:Grant"));
+    });
+
+    it("keep images under a key of your own", async () => {
+      await load();
+      new api.EcrRepository("images", { kmsKeyId: OWN_KEY });
+      await pulumi.runtime.disconnect();
+      assert.deepEqual(only("aws:ecr/repository:Repository").encryptionConfigurations, [
+        { encryptionType: "KMS", kmsKey: OWN_KEY },
       ]);
     });
 

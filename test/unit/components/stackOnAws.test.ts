@@ -8,7 +8,7 @@ import { parse } from "yaml";
 import { RELEASES } from "../../../components/image/tritonReleases";
 import { readSettings, type Settings, thisMachine } from "../../../components/settings";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
-import { PARTITION } from "../aws/mocks";
+import { PARTITION, record } from "../aws/mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
@@ -34,8 +34,18 @@ function settingsOf(stack: string, known: Record<string, object>): Settings {
   return readSettings(Object.fromEntries(raw), context);
 }
 
+/** What holds data. */
+const STORES = [
+  "aws:ec2/instance:",
+  "aws:ecr/repository:",
+  "aws:s3/bucketServerSideEncryptionConfiguration:",
+  "aws:ssm/parameter:",
+  "aws:cloudwatch/logGroup:",
+  "aws:sns/topic:",
+];
+
 /** The answers of AWS and the host. */
-function made(type: string, name: string): object {
+function made(type: string, name: string): Record<string, unknown> {
   switch (type) {
     case "aws:ecr/repository:Repository":
       return { repositoryUrl: URL, arn: "arn:aws:ecr:us-east-1:111122223333:repository/registry" };
@@ -44,7 +54,9 @@ function made(type: string, name: string): object {
     case "docker-build:index:Image":
       return { digest: `sha256:${"0".repeat(64)}` };
     case "aws:ec2/instance:Instance":
-      return { publicIp: "203.0.113.9", ami: "ami-0123456789abcdef0" };
+      return { id: "i-0123456789abcdef0", publicIp: "203.0.113.9", ami: "ami-0123456789abcdef0" };
+    case "aws:iam/role:Role":
+      return { name };
     case "tls:index/privateKey:PrivateKey":
       return { privateKeyOpenssh: PRIVATE_KEY, publicKeyOpenssh: HOST_KEY };
     case "aws:ec2/eip:Eip":
@@ -88,6 +100,23 @@ describe("the stacks on AWS", () => {
       [runtime.build?.variant, runtime.build?.base],
       ["hooked", `nvcr.io/nvidia/tritonserver:${RELEASES.at(-1)}-py3`],
     );
+  });
+
+  it("have their user's key wherever AWS stores something for them", async () => {
+    const key = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
+    const settings = settingsOf("prod", { ...KNOWN, host: { ...ADMIN, kmsKeyId: key } });
+    const models = settings.models.map((model) => ({ ...model, upload: "s3" as const }));
+    const { resources } = await record(
+      false,
+      ({ type, name }) => made(type, name),
+      async () => {
+        const { TritonStack } = await import("../../../components");
+        new TritonStack("triton", { ...settings, models });
+      },
+    );
+    const stored = resources.filter(({ type }) => STORES.some((each) => type.startsWith(each)));
+    assert.equal(new Set(stored.map(({ type }) => type)).size, STORES.length);
+    for (const { name, inputs } of stored) assert.ok(JSON.stringify(inputs).includes(key), name);
   });
 
   for (const [stack, variant] of [

@@ -95,7 +95,13 @@ describe("the policy pack", () => {
       ),
     );
     const untagged = new Set([
-      ...["cloudwatch/Dashboard", "cloudwatch/EventTarget", "ecr/LifecyclePolicy", "iam/RolePolicy"],
+      ...[
+        "cloudwatch/Dashboard",
+        "cloudwatch/EventTarget",
+        "ecr/LifecyclePolicy",
+        "iam/RolePolicy",
+        "kms/Grant",
+      ],
       ...["sns/TopicSubscription", "tls/PrivateKey", "s3/BucketObjectv2", "s3/BucketPublicAccessBlock"],
       ...["s3/BucketOwnershipControls", "s3/BucketServerSideEncryptionConfiguration", "s3/BucketPolicy"],
       ...["s3/BucketVersioning", "s3/BucketLifecycleConfiguration"],

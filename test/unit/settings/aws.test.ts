@@ -50,6 +50,16 @@ const cases: readonly (readonly [
     ],
   ],
   [
+    "an alias of a key, which AWS answers with another name",
+    { kmsKeyId: "alias/models" },
+    [
+      "host.kmsKeyId",
+      '"alias/models"',
+      "the ARN of a symmetric key of AWS KMS, in the region of the stack",
+      "give its ARN: aws kms describe-key --key-id alias/models --query KeyMetadata.Arn --output text",
+    ],
+  ],
+  [
     "an empty adminCidrs",
     { adminCidrs: [] },
     [
@@ -318,6 +328,7 @@ describe("settings of a host on AWS", () => {
       clientCidrs: [],
       createS3Endpoint: false,
       spot: false,
+      kmsKeyId: undefined,
       protect: false,
       publicIp: "elastic",
       volume: { size: 200, throughput: 125, iops: 3000 },
