@@ -89,8 +89,11 @@ def _stored_otherwise(directory: HostDirectory, model: Wanted) -> Optional[str]:
 def _server_fault(directory: HostDirectory, settings: Settings) -> Optional[str]:
     """What is wrong with the server, whatever it serves."""
     supervisor = read_supervisor(directory)
-    if not runtime_of(directory, settings).find():
+    runtime = runtime_of(directory, settings)
+    if not runtime.find():
         return "the server does not run"
+    if runtime.astray:
+        return "the host's folder has been moved while the server runs, which has to start again"
     if supervisor is None:
         return "the server's supervisor does not run"
     if supervisor.program and supervisor.program != program_digest():

@@ -271,6 +271,32 @@ def test_an_installation_that_is_gone_is_noticed_and_touches_no_server(host: Hos
     assert host.server_pid == pid
 
 
+def test_a_folder_that_was_moved_while_the_server_runs_is_noticed(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.start()
+    host.serve(host.store("scale"))
+    former = host.directory
+    host.directory = HostDirectory(former.path.rename(tmp_path / "elsewhere"))
+    monkeypatch.setattr("sys.argv", [str(host.directory.agent)])
+    assert "has been moved" in find_faults(host.directory)["server"]
+    # A link where it was is as good.
+    former.path.symlink_to(host.directory.path)
+    assert find_faults(host.directory) == {}
+    pid = host.server_pid
+    host.start()
+    assert host.server_pid == pid
+    former.path.unlink()
+    # The stand-in's program names its folder.
+    [installed] = (host.directory.path / "runtime").glob("triton-*")
+    shutil.rmtree(installed)
+    host.install(installed.name)
+    host.start()
+    assert host.server_pid != pid
+    assert host.ready("scale")
+    assert find_faults(host.directory) == {}
+
+
 @pytest.mark.parametrize("change", [lambda key: key.unlink(), lambda key: key.write_text("mine\n")])
 def test_a_key_to_the_servers_control_that_is_lost_is_made_again(host: Host, change: Any) -> None:
     host.start()

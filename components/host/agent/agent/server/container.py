@@ -159,6 +159,11 @@ class ContainerRuntime:
             raise HostError(f"Docker cannot start the container: {why}", "read Docker's message")
 
     @property
+    def astray(self) -> bool:
+        """A container has the folder itself, wherever it is moved to."""
+        return False
+
+    @property
     def lacks_lock(self) -> bool:
         """Whether its control is open to everybody, although this release knows the lock."""
         if read_key(self._directory):

@@ -76,6 +76,9 @@ def _goes_on(directory: HostDirectory, settings: Settings) -> bool:
     runtime = runtime_of(directory, settings)
     if not runtime.find():
         return False
+    if runtime.astray:
+        progress("the host's folder has been moved; starting the server again where it is now")
+        return False
     if settings.triton(directory).locked_out():
         progress("the key to the server's control is lost; starting the server again, which makes another")
         return False

@@ -21,6 +21,8 @@ from .control import can_lock, forget_key, locking_arguments, read_key, renew_ke
 from .log import ProcessLog
 from .settings import Settings
 
+_REPOSITORY = "--model-repository="
+
 
 def runtime_processes(directory: HostDirectory, pattern: str = "*") -> List[int]:
     """Our processes whose program's name matches."""
@@ -59,6 +61,19 @@ class ProcessRuntime:
         return False
 
     adopt = find
+
+    @property
+    def astray(self) -> bool:
+        """Whether it was started for a folder that has been moved since: what it is to load would not be found."""
+        found = [word for word in command_line(self._pid) if word.startswith(_REPOSITORY)]
+        if not found:
+            return False
+        folder = found[0][len(_REPOSITORY) : -len("/models/repository")]
+        try:
+            # Relative to where it was started.
+            return not (Path(f"/proc/{self._pid}/cwd") / folder).samefile(self._directory.path)
+        except OSError:
+            return True
 
     def launch(self) -> None:
         """Starts the server. What an earlier one has left is removed first."""
@@ -123,7 +138,7 @@ class ProcessRuntime:
         settings = self._settings
         folder = plain_folder(self._directory)
         return [
-            f"--model-repository={folder}/models/repository",
+            f"{_REPOSITORY}{folder}/models/repository",
             *settings.common_arguments,
             f"--backend-directory={folder}/runtime/{settings.runtime}/tritonserver/backends",
             f"--backend-config=python,shm-region-prefix-name={self.shared_memory_prefix}",
