@@ -35,6 +35,22 @@ def test_the_zipapp_answers_with_its_folder(directory: HostDirectory) -> None:
     assert set(facts) == {"directory", "os", "arch", "glibc", "python", "gpus", "docker"}
 
 
+def test_the_zipapps_children_know_nothing_of_a_logins_python(tmp_path: Path) -> None:
+    staging = tmp_path / "staging"
+    (staging / "agent").mkdir(parents=True)
+    # In place of the commands: what a child of theirs finds.
+    (staging / "agent/commands.py").write_text(
+        "import subprocess, sys\n"
+        "def main(_):\n"
+        "    return subprocess.run([sys.executable, '-c', 'import encodings']).returncode\n"
+    )
+    shutil.copy(SOURCE.parent / "__main__.py", staging)
+    program = tmp_path / "program"
+    zipapp.create_archive(staging, program, interpreter=sys.executable + " -I")
+    environment = {**os.environ, "PYTHONHOME": "/nonexistent", "PYTHONPATH": "/nonexistent"}
+    subprocess.run([str(program)], env=environment, check=True)
+
+
 def test_unknown_and_missing_commands_are_named(capsys: pytest.CaptureFixture) -> None:
     assert main(["/opt/x/bin/agent", "dance"]) == 1
     assert "error: there is no command 'dance'\nfix: use one of: " in capsys.readouterr().err
