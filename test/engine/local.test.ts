@@ -24,10 +24,16 @@ function processesWith(text: string): number[] {
     .map(Number);
 }
 
-/** The shared memory of Triton's Python backend for a host's folder; `host_identity` names it. */
-function sharedMemory(folder: string): string[] {
+/**
+ * The shared memory of Triton's Python backend for a host's folder.
+ *
+ * @param pid the server, which may have a /dev/shm of its own
+ */
+function sharedMemory(folder: string, pid?: number): string[] {
   const identity = createHash("sha256").update(folder).digest("hex").slice(0, 12);
-  return fs.readdirSync("/dev/shm").filter((name) => name.startsWith(`xsched-triton-${identity}-`));
+  return fs
+    .readdirSync(`${pid === undefined ? "" : `/proc/${pid}/root`}/dev/shm`)
+    .filter((name) => name.startsWith(`xsched-triton-${identity}-`));
 }
 
 async function until(seconds: number, condition: () => Promise<boolean>): Promise<boolean> {
@@ -250,7 +256,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
 
   it("`npm run down` leaves no process, no port and no file of the host", async () => {
     const folder = fs.realpathSync(workspace.file(".local/hosts/local"));
-    assert.notDeepEqual(sharedMemory(folder), []);
+    assert.notDeepEqual(sharedMemory(folder, serverProcess()), []);
     const { code, output } = await workspace.npm("down");
     requireSuccess({ code, output });
     assert.deepEqual(processesWith(workspace.directory), []);

@@ -276,7 +276,7 @@ export interface RuntimeArgs {
    * With kind container: How much memory of the machine the container may use, with what it writes to
    * `/dev/shm`. Beyond that, the kernel ends Triton, which starts again. An integer from 1 to 65536
    * (GiB).
-   * @default all of the machine
+   * @default nearly all of the machine: a twentieth is left to the rest of it
    * @example 48
    */
   memoryGiB?: pulumi.Input<number>;

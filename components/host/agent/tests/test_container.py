@@ -264,13 +264,20 @@ def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
     assert volumes == [f"type=volume,target={place}" for place in places]
 
 
-def test_a_container_has_as_much_memory_as_it_is_given(docker: Docker) -> None:
+def test_a_container_has_as_much_memory_as_it_is_given(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = tmp_path / "meminfo"
+    monkeypatch.setattr(module, "_MEMORY", facts)
+
     def limits(**changes: int) -> List[str]:
         settings = parse_settings({**SETTINGS, **changes})
         words = ContainerRuntime(docker.directory, settings).options()
         return [word for word in words if word.startswith("--memory")]
 
     assert limits() == []
+    facts.write_text("MemFree: 1 kB\nMemTotal:       16384000 kB\n")
+    assert limits() == ["--memory=15200m", "--memory-swap=15200m"]
     assert limits(memoryMegabytes=2048) == ["--memory=2048m", "--memory-swap=2048m"]
 
 

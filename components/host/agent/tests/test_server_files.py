@@ -15,7 +15,7 @@ from agent import directory as directory_module
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.processes import boot_id, command_line, executable, process_start, send_signal
-from agent.server import ports, supervision
+from agent.server import own_memory, ports, supervision
 from agent.server.log import ProcessLog, poll_reason, without_usage
 from agent.server.process import ProcessRuntime, plain_folder
 from agent.server.record import (
@@ -463,6 +463,29 @@ def test_the_process_of_a_server(host: Host) -> None:
     runtime.kill()
     assert eventually(runtime.poll) == "signal 9"
     runtime.clear()
+
+
+def test_a_server_has_shared_memory_of_its_own(host: Host) -> None:
+    runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
+    host.directory.repository.mkdir(parents=True)
+    runtime.launch()
+    eventually(lambda: "Started the stand-in" in runtime.log_since("0"))
+    memory, common = (Path(path).stat() for path in (f"/proc/{runtime.pid}/root/dev/shm", "/dev/shm"))
+    if own_memory.own_memory() is None:
+        # This system lets nobody have that.
+        assert memory.st_dev == common.st_dev
+    else:
+        assert memory.st_dev != common.st_dev
+        assert memory.st_mode & 0o777 == 0o700
+        assert memory.st_uid == os.geteuid()
+    runtime.kill()
+    eventually(runtime.poll)
+    runtime.clear()
+
+
+def test_a_system_that_lets_nobody_have_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_memory, "_PLACE", b"/nonexistent")
+    assert own_memory.own_memory() is None
 
 
 def test_the_processes_of_a_model_end_with_it(host: Host) -> None:

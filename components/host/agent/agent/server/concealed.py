@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, NoReturn, Sequence
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Sequence
 
 #: linux/ptrace.h
 _TRACEME, _CONT, _DETACH, _SEIZE = 0, 7, 17, 0x4206
@@ -42,23 +42,35 @@ class ConcealError(Exception):
 
 
 def spawn(
-    words: Sequence[str], concealed: Sequence[str], env: Dict[str, str], **options: Any
+    words: Sequence[str],
+    concealed: Sequence[str],
+    env: Dict[str, str],
+    *,
+    before: Optional[Callable[[], None]] = None,
+    **options: Any,
 ) -> "subprocess.Popen[bytes]":
     """Starts a program.
 
     :param words: the program and the arguments that everybody may see
     :param concealed: further arguments
+    :param before: what the process does before it becomes the program
     :param options: of `subprocess.Popen`
     :raises ConcealError: if they cannot be concealed. The program has not run then.
     :raises OSError: if the program cannot be started
     """
     libc = _libc()
     shown = _shown(concealed)
+
+    def begin() -> None:
+        # A child of a process with several threads may do little here. These are system calls.
+        if before is not None:
+            before()
+        libc.ptrace(_TRACEME, 0, None, None)
+
     process = subprocess.Popen(
         [*words, *shown],
         env=_with(env, concealed),
-        # A child of a process with several threads may do little here. This is one system call.
-        preexec_fn=lambda: libc.ptrace(_TRACEME, 0, None, None),  # noqa: PLW1509
+        preexec_fn=begin,  # noqa: PLW1509
         **options,
     )
     try:

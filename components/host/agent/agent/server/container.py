@@ -33,6 +33,8 @@ _WRITABLE = ("/tmp", "/var/tmp", PLACE, "/root", "/home")
 #: Processes and threads. Far more than any server needs, far fewer than a machine has.
 _MOST_PROCESSES = 32768
 
+_MEMORY = Path("/proc/meminfo")
+
 #: Lines of Docker that say no more than that there was an error.
 _NO_REASON = ("Error: failed to start containers", "See 'docker ", "Run 'docker ")
 
@@ -57,6 +59,16 @@ def scheduling_required(settings: Settings) -> bool:
     if settings.scheduler_required == "always":
         return settings.kind == "container"
     return settings.scheduler_required == "onGpu" and settings.kind == "container" and host_has_gpu()
+
+
+def nearly_all_megabytes() -> int:
+    """The memory of the machine without a twentieth, for the rest of it: the kernel must not have to end somebody
+    else's process because of a model. 0 if it is not known."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in _MEMORY.read_text("ascii").splitlines():
+            if line.startswith("MemTotal:"):
+                return int(line.split()[1]) // 1024 * 19 // 20
+    return 0
 
 
 def container_name(directory: HostDirectory) -> str:
@@ -238,12 +250,10 @@ class ContainerRuntime:
             *("--pids-limit", str(_MOST_PROCESSES)),
             "--read-only",
         ]
-        if settings.memory_megabytes:
+        memory = settings.memory_megabytes or nearly_all_megabytes()
+        if memory:
             # No swap on top: a model that is paged out is of no use to anybody.
-            options += [
-                f"--memory={settings.memory_megabytes}m",
-                f"--memory-swap={settings.memory_megabytes}m",
-            ]
+            options += [f"--memory={memory}m", f"--memory-swap={memory}m"]
         for path in sorted({*_WRITABLE, *settings.writable_paths}):
             # A volume has what the image has there, and goes with the container.
             options += ["--mount", f"type=volume,target={path}"]

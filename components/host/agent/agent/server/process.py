@@ -19,6 +19,7 @@ from ..programs import call
 from .concealed import ConcealError, spawn
 from .control import can_lock, forget_key, locking_arguments, read_key, renew_key
 from .log import ProcessLog
+from .own_memory import own_memory
 from .settings import Settings
 
 _REPOSITORY = "--model-repository="
@@ -96,17 +97,18 @@ class ProcessRuntime:
             "cwd": str(self._directory.path),
         }
         environment = self.environment()
+        before = own_memory()
         if not self._can_lock():
             forget_key(self._directory)
-            return subprocess.Popen(words, env=environment, **options)
+            return subprocess.Popen(words, env=environment, preexec_fn=before, **options)  # noqa: PLW1509
         locking = locking_arguments(renew_key(self._directory))
         try:
-            return spawn(words, locking, environment, **options)
+            return spawn(words, locking, environment, before=before, **options)
         except ConcealError as error:
             # Better a lock whose key the users of this machine can see than none.
             log.write(f"the process list shows the key to this server's control: {error}\n".encode())
             log.flush()
-            return subprocess.Popen([*words, *locking], env=environment, **options)
+            return subprocess.Popen([*words, *locking], env=environment, preexec_fn=before, **options)  # noqa: PLW1509
 
     @property
     def lacks_lock(self) -> bool:
@@ -157,7 +159,7 @@ class ProcessRuntime:
 
     def housekeep(self) -> bool:
         """Keeps the log within its limit, and tensors from other users; returns whether the log grows fast."""
-        # Triton's Python backend makes its shared memory readable for everybody, whatever the umask.
+        # What is there is of a server without memory of its own, which everybody may read (own_memory.py).
         for path in self._shared_memory():
             with contextlib.suppress(OSError):
                 if path.stat().st_mode & 0o077:

@@ -48,7 +48,7 @@ class Settings(NamedTuple):
     #: The scheduling domain of a container: "" for its own, "none" for none, otherwise the name of one that others on
     #: this host have, too.
     scheduler_domain: str
-    #: How much memory a container may use; 0: all of the machine.
+    #: How much memory a container may use; 0: nearly all of the machine.
     memory_megabytes: int
     #: Folders in a container that models write to, besides the usual ones.
     writable_paths: List[str]
