@@ -66,8 +66,13 @@ export function privateKey(stack) {
   return (stack.privateKey ??= findPrivateKey(stack));
 }
 
+/** The stack's config with its secrets, as Pulumi shows it. */
+export function stackConfig(stack) {
+  return pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
+}
+
 function findPrivateKey(stack) {
-  const config = pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
+  const config = stackConfig(stack);
   const given = config["xsched-triton:host"]?.objectValue?.privateKey;
   if (given !== undefined) return given;
   const outputs = pulumiJson(["stack", "output", "--json", "--show-secrets", "--stack", stack.name], stack);

@@ -50,6 +50,12 @@ function toolsFor(stack) {
   return builds || isReady(IMAGE_PROVIDER) ? [...defaultTools, IMAGE_PROVIDER] : defaultTools;
 }
 
+/** Whether the config of a stack may name a host on AWS: any other stack does not pay for the question. */
+export function mayBeOnAws(stack) {
+  const file = path.join(ROOT, `Pulumi.${stack}.yaml`);
+  return fs.existsSync(file) && /\bkind["']?\s*:\s*["']?aws\b/.test(fs.readFileSync(file, "utf8"));
+}
+
 /** Pulumi's environment for a stack; `tools` is the result of `ensureTools`. */
 function environmentFor(stack, tools) {
   const environment = {

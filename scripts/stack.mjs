@@ -9,7 +9,7 @@ import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { exportState, importState, resourcesOf } from "./stack-state.mjs";
-import { LOCAL_STATE, openStack, ROOT, UsageError } from "./stack-target.mjs";
+import { LOCAL_STATE, mayBeOnAws, openStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
 
 /** The Pulumi command behind each of ours, and its flags where nobody is asked. */
@@ -23,8 +23,11 @@ const COMMANDS = {
 /** Forgets what was deployed on a host that nobody can reach any more. */
 const HOST_IS_GONE = "--host-is-gone";
 
+/** Does not ask AWS beforehand whether it can create what is missing. */
+const NO_PREFLIGHT = "--no-preflight";
+
 /** Flags that are not Pulumi's. */
-const OURS = ["--verify", HOST_IS_GONE];
+const OURS = ["--verify", NO_PREFLIGHT, HOST_IS_GONE];
 
 function parseArguments([command = "", ...rest]) {
   if (!Object.hasOwn(COMMANDS, command)) {
@@ -37,7 +40,8 @@ function parseArguments([command = "", ...rest]) {
   if (rest.includes("--verify")) process.env.XSCHED_TRITON_VERIFY = "1";
   const hostIsGone = rest.includes(HOST_IS_GONE);
   if (hostIsGone && command !== "down") throw new UsageError(`${HOST_IS_GONE} is for npm run down.`);
-  return { command, stack: named ? rest[0] : "local", flags, hostIsGone };
+  const asksFirst = command === "up" && !rest.includes(NO_PREFLIGHT);
+  return { command, stack: named ? rest[0] : "local", flags, hostIsGone, asksFirst };
 }
 
 function run(program, words, environment) {
@@ -111,8 +115,18 @@ function refuseProtected(stack, flags) {
   );
 }
 
+/** Ends an `up` before it begins, if AWS cannot create what the stack lacks. Faults of the settings are left to Pulumi. */
+async function askAws(target) {
+  const { preflight } = await import("./preflight.mjs");
+  const { text, kind } = await preflight(target);
+  if (kind === "refused") {
+    throw new UsageError(`${text}\nTo try it all the same: npm run up -- ${target.name} ${NO_PREFLIGHT}`);
+  }
+  if (kind === "possible") console.error(text);
+}
+
 async function main(argv) {
-  const { command, stack, flags, hostIsGone } = parseArguments(argv);
+  const { command, stack, flags, hostIsGone, asksFirst } = parseArguments(argv);
   installPackages(ROOT);
   if (command === "status" && flags[0]?.startsWith("--watch")) {
     const { watchServer } = await import("./watch.mjs");
@@ -125,6 +139,7 @@ async function main(argv) {
     await checkLocks();
     forgetInterruption(target);
   }
+  if (asksFirst && mayBeOnAws(stack)) await askAws(target);
   if (!local && command === "down") refuseProtected(target, flags);
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 
 import { parse } from "yaml";
 
+import { fullAccount } from "../fixtures/standInCloud/api";
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
@@ -73,6 +74,55 @@ describe("the stack dev, on a stand-in for AWS", function () {
       assert.deepEqual(stack.everything(), []);
     } finally {
       fs.writeFileSync(stack.workspace.file("Pulumi.dev.yaml"), own);
+    }
+  });
+
+  it("is refused before anything is created, with all that AWS lacks for it", async function () {
+    needImageProvider(this);
+    const own = fs.readFileSync(stack.workspace.file("Pulumi.dev.yaml"));
+    const { api } = stack.cloud;
+    stack.set(["xsched-triton:host", "zone"], "us-east-1d");
+    stack.set(["xsched-triton:host", "ami"], "ami-0fedcba9876543210");
+    stack.set(
+      ["xsched-triton:host", "kmsKeyId"],
+      "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef",
+    );
+    stack.set(["xsched-triton:runtime"], {
+      kind: "container",
+      build: { repository: "111122223333.dkr.ecr.us-east-1.amazonaws.com/triton" },
+    });
+    stack.set(
+      ["xsched-triton:models"],
+      [
+        { name: "a", source: "s3://nobody-has-this/a" },
+        { name: "b", source: "s3://somebody-else-has-this/b" },
+      ],
+    );
+    api.account = {
+      ...fullAccount(),
+      ...{ vcpuQuota: 0, addressQuota: 0, defaultVpc: false, images: false, keyState: "Disabled" },
+      ...{ registryLogin: false, buckets: { "nobody-has-this": 404, "somebody-else-has-this": 403 } },
+    };
+    try {
+      for (const run of [() => stack.workspace.npm("preflight", "--", "dev"), () => stack.up()]) {
+        const { code, output } = await run();
+        assert.notEqual(code, 0);
+        assert.match(output, /^10 faults on AWS for arn:aws:iam::111122223333:user\/test in us-east-1/m);
+        assert.equal(output.match(/^ {2}\S.*\n {4}fix: .+$/gm)?.length, 10, output);
+        assert.doesNotMatch(output, /not checked/);
+      }
+      assert.deepEqual(stack.everything(), []);
+      // What AWS was asked for changes nothing.
+      for (const operation of api.asked) assert.match(operation, /^(Describe|Get|Head)/);
+
+      api.account = { ...fullAccount(), credentials: false };
+      const { code, output } = await stack.up();
+      assert.notEqual(code, 0);
+      assert.match(output, /^1 fault on AWS for the stack "dev"; nothing was created\.$/m);
+      assert.match(output, /AWS does not accept the credentials of this machine in us-east-1/);
+    } finally {
+      fs.writeFileSync(stack.workspace.file("Pulumi.dev.yaml"), own);
+      api.account = fullAccount();
     }
   });
 
@@ -155,10 +205,12 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   it("changes nothing when nothing has changed, although there is a newer machine image", async () => {
+    const { length } = stack.cloud.api.asked;
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
     assert.deepEqual(changed(output), []);
     assert.match(output, /Resources:\s+\d+ unchanged/);
+    assert.equal(stack.cloud.api.asked.length, length, "asks AWS for nothing");
   });
 
   it("touches only the model whose priority changes", async () => {
@@ -215,6 +267,20 @@ describe("the stack dev, on a stand-in for AWS", function () {
 
   describe("with another instance type", () => {
     let before: string[];
+
+    it("keeps serving while the quota does not allow both, and reports it", async () => {
+      before = stack.instances;
+      stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
+      stack.cloud.api.account.vcpuQuota = 7;
+      const { code, output } = await stack.up();
+      assert.notEqual(code, 0);
+      assert.match(
+        output,
+        new RegExp(`4 are in use, 4 of them by ${before[0]}, which serves until the new instance has booted`),
+      );
+      assert.deepEqual(stack.instances, before);
+      stack.cloud.api.account.vcpuQuota = 8;
+    });
 
     it("keeps serving while AWS has no capacity, and reports it", async () => {
       before = stack.instances;

@@ -50,7 +50,7 @@ export class AwsStack {
     workspace: Workspace,
   ): Promise<AwsStack> {
     await workspace.initStack(name, {});
-    cloud.serve(workspace);
+    await cloud.serve(workspace);
     // As if the machine image included it; ssh.test.ts installs it on a bare machine.
     await workspace.installTriton(cloud.file("image", `.xsched-triton-${name}`));
     const [httpPort = 0, grpcPort, metricsPort] = await freePorts(3);

@@ -27,7 +27,7 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
     cloud = new StandInCloud();
     workspace = await Workspace.create();
     await workspace.initStack(STACK, {});
-    cloud.serve(workspace);
+    await cloud.serve(workspace);
     set(["xsched-triton:host", "user"], "root");
     set(["xsched-triton:host", "adminCidrs"], ["203.0.113.7/32"]);
     set(["xsched-triton:runtime"], { kind: "process" });

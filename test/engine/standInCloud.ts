@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { StandInApi } from "../fixtures/standInCloud/api";
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { everything, type Remembered } from "../fixtures/standInCloud/world";
 import { SshServer } from "./sshServer";
@@ -18,6 +19,8 @@ export class StandInCloud {
       ? "only root may open port 22, which instances have"
       : undefined;
 
+  /** What the preflight asks. */
+  public readonly api = new StandInApi();
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-cloud-"));
 
   public constructor() {
@@ -25,7 +28,13 @@ export class StandInCloud {
   }
 
   /** Lets a workspace's stacks find it. */
-  public serve(workspace: Workspace): void {
+  public async serve(workspace: Workspace): Promise<void> {
+    await this.api.start();
+    for (const [name, value] of Object.entries(this.api.environment)) {
+      // A test may have a real S3 server.
+      const s3 = name.endsWith("_S3") && workspace.environment.AWS_ENDPOINT_URL !== undefined;
+      if (!s3) workspace.environment[name] ??= value;
+    }
     workspace.environment.STAND_IN_CLOUD = this.folder;
     workspace.environment.PATH = `${workspace.file(PROVIDERS, "cli")}:${process.env.PATH}`;
     workspace.environment.PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION = "true";
@@ -54,6 +63,7 @@ export class StandInCloud {
   }
 
   public async stop(): Promise<void> {
+    this.api.stop();
     const machines = this.file("machines");
     for (const id of fs.existsSync(machines) ? fs.readdirSync(machines) : []) await shutDown(id);
     fs.rmSync(this.folder, { recursive: true });

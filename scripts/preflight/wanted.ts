@@ -1,0 +1,75 @@
+import { s3Location, type Settings } from "../../components/settings";
+
+/** A resource in a stack's state. */
+export interface StateResource {
+  readonly type: string;
+  readonly id?: string;
+  readonly inputs?: Readonly<Record<string, unknown>>;
+  readonly outputs?: Readonly<Record<string, unknown>>;
+}
+
+/** What an `up` will ask of AWS. */
+export interface Wanted {
+  readonly instanceType: string;
+  readonly spot: boolean;
+  readonly zone: string | undefined;
+  readonly subnetId: string | undefined;
+  readonly ami: string | undefined;
+  readonly kmsKeyId: string | undefined;
+  readonly s3Endpoint: boolean;
+  /** Whether it needs one more elastic address. */
+  readonly address: boolean;
+  /** The repository that its image is pushed to, if it is one of ECR: its own, or the name of another. */
+  readonly registry: "none" | "own" | { readonly region: string; readonly name: string };
+  /** Buckets of others that it reads. */
+  readonly buckets: readonly string[];
+  /** The instance that serves until the new one has booted. */
+  readonly replaces: string | undefined;
+}
+
+/** What an `up` asks for when it launches an instance; undefined if the stack has the one that its settings describe. */
+export function wantedOf(settings: Settings, resources: readonly StateResource[]): Wanted | undefined {
+  const { host, runtime, models } = settings;
+  if (host.kind !== "aws") return undefined;
+  const instance = resources.find(({ type }) => type === "aws:ec2/instance:Instance");
+  if (instance !== undefined && isAsWanted(host, instance)) return undefined;
+  const { instanceType, spot, zone, subnetId, ami, kmsKeyId } = host;
+  return {
+    ...{ instanceType, spot, zone, subnetId, ami, kmsKeyId },
+    s3Endpoint:
+      host.createS3Endpoint && !resources.some(({ type }) => type.startsWith("aws:ec2/vpcEndpoint:")),
+    address: host.publicIp === "elastic" && !resources.some(({ type }) => type === "aws:ec2/eip:Eip"),
+    registry: runtime.kind === "container" ? registryOf(runtime.build) : "none",
+    buckets: bucketsOf(models),
+    replaces: instance?.id,
+  };
+}
+
+type AwsHost = Extract<Settings["host"], { kind: "aws" }>;
+
+/** Whether nothing has changed that replaces an instance (components/host/aws/awsGpuHost.ts). */
+function isAsWanted(host: AwsHost, { inputs = {}, outputs = {} }: StateResource): boolean {
+  const volume = outputs.rootBlockDevice as { readonly kmsKeyId?: unknown } | undefined;
+  return (
+    inputs.instanceType === host.instanceType &&
+    inputs.availabilityZone === host.zone &&
+    inputs.subnetId === host.subnetId &&
+    (inputs.instanceMarketOptions !== undefined) === host.spot &&
+    (host.ami === undefined || inputs.ami === host.ami) &&
+    (host.kmsKeyId === undefined || volume?.kmsKeyId === host.kmsKeyId)
+  );
+}
+
+function registryOf(build: { readonly repository: string | undefined } | undefined): Wanted["registry"] {
+  if (build === undefined) return "none";
+  if (build.repository === undefined) return "own";
+  const [, region, name] =
+    /^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/(.+)$/.exec(build.repository) ?? [];
+  return region === undefined || name === undefined ? "none" : { region, name };
+}
+
+function bucketsOf(models: Settings["models"]): string[] {
+  const sources = models.flatMap(({ source, engine }) => [source, engine?.shared]);
+  const buckets = sources.flatMap((source) => (source === undefined ? [] : [s3Location(source)?.bucket]));
+  return [...new Set(buckets.filter((bucket) => bucket !== undefined))];
+}
