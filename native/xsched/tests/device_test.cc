@@ -65,7 +65,7 @@ class RecordingPolicy final : public Policy {
     told_->used_ns[queue.queue] += device_ns;
     inner_->Used(queue, device_ns);
   }
-  Decision Decide() const override
+  Decision Decide() override
   {
     ++told_->decisions;
     return inner_->Decide();

@@ -64,6 +64,36 @@ TEST_F(OrderingTest, LowStarvesAsLongAsAHigherOneIsReady)
   EXPECT_EQ(Kernels(), expected);
 }
 
+// The same with a floor: the higher one launches for as long as the lower one
+// has work, which would never end without.
+TEST_F(OrderingTest, LowWithAFloorGoesOnThoughAHigherOneIsReady)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  EXPECT_EQ(XQueueSetFloor(low.Queue(), -1), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XQueueSetFloor(low.Queue(), 51), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XQueueSetFloor(0, 20), kXSchedErrorNotFound);
+  ASSERT_EQ(XQueueSetFloor(low.Queue(), 50), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetFloor(high.Queue(), 41), kXSchedErrorInvalidValue);
+  std::atomic<bool> low_is_done{false};
+  std::atomic<int> high_launches{0};
+  std::thread other = InContext([&] {
+    while (!low_is_done.load()) {
+      EXPECT_EQ(high.Launch(Kernel(200)), 0);
+      ++high_launches;
+    }
+  });
+  while (high_launches.load() < 3) {
+    std::this_thread::yield();
+  }
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(low.Launch(Kernel(50)), 0);
+  }
+  low_is_done = true;
+  other.join();
+  EXPECT_GT(low.Stats().blocked, 0);
+}
+
 TEST_F(OrderingTest, ALaunchThatWaitsComesBeforeThoseOfLowerPriority)
 {
   TestStream low(1);

@@ -30,6 +30,14 @@ XResult XQueueSetName(XQueueHandle xq, const char* name);
 
 XResult XQueueGetStats(XQueueHandle xq, XQueueStats* stats);
 
+// While the queue has work, it gets at least this percentage of the device's
+// time over any two seconds, 0 to 50, however high the priority of others: in
+// slices of XSCHED_SLICE_US, for which a launch of a higher queue may have to
+// wait. 0, the default: its priority alone counts. Queues of other processes
+// give way to no floor. kXSchedErrorInvalidValue, and nothing changes, if the
+// floors of all queues of the device would come to more than 90.
+XResult XQueueSetFloor(XQueueHandle xq, int32_t percent);
+
 // Creates an owner. While a thread works for one, every stream that it creates
 // gets an XQueue with the owner's name and priority, and its work in streams
 // without an XQueue, the default streams among them, belongs to the owner, too:

@@ -341,6 +341,15 @@ XQueueSetName(XQueueHandle xq, const char* name)
 }
 
 XSCHED_EXPORT XResult
+XQueueSetFloor(XQueueHandle xq, int32_t percent)
+{
+  if (percent < 0 || percent > 50) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] { return Scheduler::Get().SetFloor(xq, percent); });
+}
+
+XSCHED_EXPORT XResult
 XQueueGetStats(XQueueHandle xq, XQueueStats* stats)
 {
   if (stats == nullptr) {

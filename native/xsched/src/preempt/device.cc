@@ -40,6 +40,18 @@ constexpr int kMaxExpected = 4;
 // After a spin of some length there is none for so many times that.
 constexpr int64_t kSpinPause = 32;
 
+// The floors of a device leave something for everybody else, in percent.
+constexpr int kMaxFloors = 90;
+// By how much sooner a decision must change for the watcher to be told.
+constexpr int64_t kChangeSlackNs = 50000;
+
+// The policy has it from here.
+Queue*
+SliceOf(const Decision& decision)
+{
+  return const_cast<Queue*>(static_cast<const Queue*>(decision.slice));
+}
+
 constexpr size_t
 LevelOf(Priority priority)
 {
@@ -77,6 +89,9 @@ Device::Wakes::~Wakes()
   }
   if (member != nullptr) {
     member->Ring();
+  }
+  if (watcher != nullptr) {
+    watcher->Poke();
   }
 }
 
@@ -149,7 +164,7 @@ Device::Unlink(ListHead* first, ListHead* last, LinkOf link, Queue* queue)
 Standing
 Device::StandingOf(const Queue& queue) const
 {
-  return {&queue, queue.seat.priority, queue.seat.ready};
+  return {&queue, queue.seat.priority, queue.seat.ready, queue.seat.floor};
 }
 
 void
@@ -312,6 +327,9 @@ Device::Used(Queue* queue, int64_t device_ns)
   std::lock_guard<std::mutex> lock(mutex_);
   if (queue->seat.present) {
     queue->seat.used_ns += device_ns;
+    if (queue->seat.floor != 0) {
+      queue->seat.recent_use.Add(device_ns, NowNs());
+    }
     policy_->Used(StandingOf(*queue), device_ns);
     if (member_ != nullptr) {
       member_->AddUsed(device_ns);
@@ -352,7 +370,8 @@ void
 Device::Decide(Queue* cause, Wakes* wakes)
 {
   const Decision before = decision_;
-  decision_ = policy_->Decide();
+  const Decision own = policy_->Decide();
+  decision_ = own;
   // The child of a fork has no part in it.
   if (member_ != nullptr && in_domain_ && !Scheduler::Disabled()) {
     const domain::Claim all = member_->Publish(
@@ -360,9 +379,20 @@ Device::Decide(Queue* cause, Wakes* wakes)
     decision_.open_from = std::max(decision_.open_from, all.Ready());
     decision_.bounded_below = std::max(decision_.bounded_below, all.Ceiling());
     wakes->member = member_;
+    // Another process has it.
+    if (all.Ready() == decision_.open_from && all.Ready() > own.open_from) {
+      decision_.slice = nullptr;
+    }
+  }
+  if (decision_.all_bounded) {
+    decision_.bounded_below = PRIORITY_MAX + 1;
+  }
+  if (decision_.slice != nullptr) {
+    decision_.open_from = PRIORITY_MAX + 1;
   }
   if (decision_.open_from > before.open_from) {
-    if (cause != nullptr) {
+    // A slice takes its turn from all, and nobody is to blame.
+    if (cause != nullptr && decision_.slice == nullptr) {
       const bool itself = cause->seat.ready &&
                           cause->seat.priority >= before.open_from &&
                           cause->seat.priority < decision_.open_from;
@@ -384,6 +414,7 @@ Device::Decide(Queue* cause, Wakes* wakes)
                           : 1;
   sharers_.store(
       std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
+  GiveSlice(SliceOf(decision_), wakes);
   turn_.Set(decision_);
   waiting_.ForEach(
       decision_.open_from, before.open_from, [&](Priority priority) {
@@ -394,6 +425,38 @@ Device::Decide(Queue* cause, Wakes* wakes)
           WakeIfOpen(queue, wakes);
         }
       });
+  // The estimate of when that is wavers a little.
+  const int64_t change_ns = policy_->ChangesAtNs();
+  if (change_ns < watched_change_ns_ - kChangeSlackNs) {
+    watched_change_ns_ = change_ns;
+    wakes->watcher = &watcher_;
+  }
+}
+
+void
+Device::GiveSlice(Queue* queue, Wakes* wakes)
+{
+  if (queue == in_slice_) {
+    return;
+  }
+  if (in_slice_ != nullptr) {
+    // As at any end of a turn; before it, see Decide.
+    levels_[LevelOf(in_slice_->seat.priority)].closures.fetch_add(
+        1, std::memory_order_release);
+    // Sequentially consistent: see Turn.
+    in_slice_->in_slice.store(false, std::memory_order_seq_cst);
+  }
+  in_slice_ = queue;
+  if (queue != nullptr) {
+    queue->in_slice.store(true, std::memory_order_seq_cst);
+    WakeIfOpen(queue, wakes);
+  }
+}
+
+bool
+Device::IsOpen(const Queue& queue) const
+{
+  return queue.seat.priority >= decision_.open_from || &queue == in_slice_;
 }
 
 void
@@ -476,6 +539,29 @@ Device::SetPriority(Queue* queue, Priority priority)
   Decide(queue, &wakes);
   WakeIfOpen(queue, &wakes);
   WakeThoseWithOwnWork(&wakes);
+}
+
+bool
+Device::SetFloor(Queue* queue, int percent)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!queue->seat.present) {
+    return true;
+  }
+  int sum = percent;
+  for (const Queue* other : queues_) {
+    sum += other == queue ? 0 : other->seat.floor;
+  }
+  if (percent != 0 && sum > kMaxFloors) {
+    return false;
+  }
+  const Standing before = StandingOf(*queue);
+  queue->seat.floor = percent;
+  queue->seat.recent_use = {};
+  policy_->Changed(before, StandingOf(*queue));
+  Decide(nullptr, &wakes);
+  return true;
 }
 
 void
@@ -605,9 +691,12 @@ Device::Describe(const Queue& queue)
 {
   std::lock_guard<std::mutex> lock(mutex_);
   return {
-      queue.seat.priority, queue.seat.ready,
-      queue.seat.priority < turn_.Closely().open_from,
-      queue.held_back.load(std::memory_order_relaxed)};
+      queue.seat.priority,
+      queue.seat.ready,
+      queue.seat.priority < turn_.Closely().open_from && &queue != in_slice_,
+      queue.held_back.load(std::memory_order_relaxed),
+      queue.seat.floor,
+      queue.seat.floor == 0 ? 0 : queue.seat.recent_use.Sum(NowNs())};
 }
 
 // --- waiting -----------------------------------------------------------------
@@ -650,8 +739,7 @@ Device::WakeAll(Queue* queue, Wakes* wakes)
 void
 Device::WakeIfOpen(Queue* queue, Wakes* wakes)
 {
-  if (queue->held_back.load(std::memory_order_relaxed) == 0 &&
-      queue->seat.priority >= decision_.open_from) {
+  if (queue->held_back.load(std::memory_order_relaxed) == 0 && IsOpen(*queue)) {
     WakeAll(queue, wakes);
   }
 }
@@ -703,7 +791,7 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
       Decide(nullptr, &wakes);
     }
     if (held_back == 0) {
-      if (seat.priority >= decision_.open_from) {
+      if (IsOpen(*queue)) {
         return {
             queue->held_back.load(std::memory_order_relaxed) == 0
                 ? Answer::kGo
@@ -824,7 +912,14 @@ Device::LookAfterNs(const Queue& queue, int64_t now_ns)
 int64_t
 Device::CollectLooks(int64_t now_ns, std::vector<Queue*>* queues)
 {
+  Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
+  if (policy_->ChangesAtNs() <= now_ns) {
+    Decide(nullptr, &wakes);
+  }
+  // Its pokes are for others: it comes back in time itself.
+  wakes.watcher = nullptr;
+  watched_change_ns_ = policy_->ChangesAtNs();
   if (first_watched_ == nullptr) {
     if (now_ns - nothing_since_ns_ < kLingerNs) {
       return now_ns + kWatchNs;
@@ -865,7 +960,8 @@ Device::CollectLooks(int64_t now_ns, std::vector<Queue*>* queues)
     Push(&first_watched_, &last_watched_, &Seat::of_watch, queue);
     --rest;
   }
-  return std::min(next_ns, first_watched_->seat.looked_ns + each_ns);
+  return std::min(
+      {next_ns, first_watched_->seat.looked_ns + each_ns, watched_change_ns_});
 }
 
 }  // namespace xsched

@@ -97,6 +97,9 @@ class Device {
     bool ready;
     bool closed;  // it is not its turn
     uint8_t held_back;
+    int floor;
+    // Device time of the last two seconds, while it has a floor.
+    int64_t recent_ns;
   };
 
   Device(int id, std::unique_ptr<Policy> policy);
@@ -130,6 +133,8 @@ class Device {
   // Its launches go ahead.
   void Remove(Queue* queue);
   void SetPriority(Queue* queue, Priority priority);
+  // False if the floors of the device would take more than is allowed.
+  bool SetFloor(Queue* queue, int percent);
   // 'in_domain': other processes count, once the device has joined a domain.
   void SetPolicy(std::unique_ptr<Policy> policy, bool in_domain = true);
   // Takes part in a domain from now on. Once.
@@ -181,6 +186,8 @@ class Device {
   struct Wakes {
     ~Wakes();
     Waiter* first = nullptr;
+    // Whose decision changes by itself sooner than the watcher wakes up.
+    Watcher* watcher = nullptr;
     // The process's place in a domain whose other processes are to be told.
     domain::Member* member = nullptr;
   };
@@ -202,6 +209,9 @@ class Device {
   bool TryToBeIdle(Queue* queue);
   // After every change. 'cause' is blamed for the queues that have to stop.
   void Decide(Queue* cause, Wakes* wakes);
+  // The queue that has a slice from now on; null: none has.
+  void GiveSlice(Queue* queue, Wakes* wakes);
+  bool IsOpen(const Queue& queue) const;
   void Wake(Waiter* waiter, Wakes* wakes);
   void WakeAll(Queue* queue, Wakes* wakes);
   void WakeIfOpen(Queue* queue, Wakes* wakes);
@@ -223,7 +233,11 @@ class Device {
   // Guards all that follows, and the seats of the queues.
   std::mutex mutex_;
   std::unique_ptr<Policy> policy_;
+  // What is in force: in a slice it is the turn of no priority.
   Decision decision_;
+  Queue* in_slice_ = nullptr;
+  // When the watcher is going to ask the policy.
+  int64_t watched_change_ns_ = INT64_MAX;
   // Null if there is no domain; never destroyed.
   domain::Member* member_ = nullptr;
   bool in_domain_ = true;

@@ -43,8 +43,10 @@ bool
 IsClosed(const Queue& queue)
 {
   return queue.held_back.load(std::memory_order_relaxed) != 0 ||
-         queue.priority.load(std::memory_order_relaxed) <
-             queue.turn.load(std::memory_order_relaxed)->Closely().open_from;
+         (queue.priority.load(std::memory_order_relaxed) <
+              queue.turn.load(std::memory_order_relaxed)->Closely().open_from &&
+          // Acquire: what the thread that opened did comes before.
+          !queue.in_slice.load(std::memory_order_acquire));
 }
 
 bool

@@ -98,6 +98,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_POLICY",
     "XSCHED_REQUIRED",
     "XSCHED_SCHEDULER",
+    "XSCHED_SLICE_US",
 };
 constexpr char kOwn[] = "XSCHED_";
 // Of the image and of what deploys it.
@@ -192,6 +193,9 @@ ReadOptions()
       "XSCHED_AUTO_XQUEUE_BATCH_SIZE", 1, INT64_MAX, &options.auto_batch_size);
   if (ReadInteger("XSCHED_INFLIGHT_US", 1, 1000000, &value)) {
     options.inflight_ns = value * 1000;
+  }
+  if (ReadInteger("XSCHED_SLICE_US", 500, 100000, &value)) {
+    options.slice_ns = value * 1000;
   }
   options.control = ReadSwitch("XSCHED_CONTROL", true);
   options.control_directory = ReadText("XSCHED_CONTROL_DIR");

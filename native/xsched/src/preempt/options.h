@@ -33,6 +33,9 @@ struct Options {
   // XSCHED_INFLIGHT_US, in nanoseconds: the GPU time that a queue which can
   // be preempted may have in flight.
   int64_t inflight_ns = 150000;
+  // XSCHED_SLICE_US, in nanoseconds: how long a queue that has a floor has the
+  // device at a time, while higher ones have work.
+  int64_t slice_ns = 2000000;
   // XSCHED_CONTROL=OFF: no control socket.
   bool control = true;
   // XSCHED_CONTROL_DIR: where the socket is; empty: see ControlDirectories.

@@ -18,15 +18,24 @@ struct Standing {
   Priority priority;
   // It has launches that want to go, or work that the device has not finished.
   bool ready;
+  // The percentage of the device's time that it gets at least while it is
+  // ready; 0: what its priority leaves it.
+  int floor = 0;
 };
 
-// What a policy decides: two lines through the priorities.
+// What a policy decides: two lines through the priorities, and, for a moment,
+// one queue that they do not hold for.
 struct Decision {
   // Queues of this priority and above may launch.
   int open_from;
   // To those below this one the limit in flight applies: another queue could
   // preempt them later.
   int bounded_below;
+  // It applies to all queues here: each may have to stop for one that has a
+  // floor.
+  bool all_bounded = false;
+  // This queue alone may launch now, whatever its priority; null: see above.
+  const void* slice = nullptr;
 };
 
 // Decides for the queues of one device. It keeps what it needs of them, is told
@@ -45,7 +54,10 @@ class Policy {
   // The device has spent so much time on a queue, as far as is known.
   virtual void Used(const Standing& queue, int64_t device_ns) = 0;
 
-  virtual Decision Decide() const = 0;
+  virtual Decision Decide() = 0;
+  // When the decision changes though nothing happens: it is to be asked for it
+  // then. INT64_MAX: never.
+  virtual int64_t ChangesAtNs() const { return INT64_MAX; }
   // How many ready queues keep one of this priority from launching.
   virtual int Blockers(Priority priority) const = 0;
 };
@@ -55,6 +67,10 @@ std::unique_ptr<Policy> MakePolicy(XSchedulerType scheduler, XPolicyType type);
 
 std::unique_ptr<Policy> HighestPriorityFirst();
 std::unique_ptr<Policy> AppManaged();
+// Another policy, from whose decisions slices of so many nanoseconds are taken
+// for queues that have a floor.
+std::unique_ptr<Policy> WithFloors(
+    std::unique_ptr<Policy> inner, int64_t slice_ns);
 
 }  // namespace xsched
 

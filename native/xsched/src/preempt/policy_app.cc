@@ -1,6 +1,7 @@
 // Copyright 2026 the xsched-triton authors.
 // SPDX-License-Identifier: Apache-2.0
 
+#include "preempt/options.h"
 #include "preempt/policy.h"
 
 namespace xsched {
@@ -16,7 +17,7 @@ class AppManagedPolicy final : public Policy {
   void Changed(const Standing&, const Standing&) override {}
   void Used(const Standing&, int64_t) override {}
 
-  Decision Decide() const override
+  Decision Decide() override
   {
     return {PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE};
   }
@@ -40,7 +41,7 @@ MakePolicy(XSchedulerType scheduler, XPolicyType type)
   }
   if ((scheduler == kSchedulerLocal || scheduler == kSchedulerGlobal) &&
       type == kPolicyHighestPriorityFirst) {
-    return HighestPriorityFirst();
+    return WithFloors(HighestPriorityFirst(), GetOptions().slice_ns);
   }
   return nullptr;
 }

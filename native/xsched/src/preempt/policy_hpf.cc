@@ -39,7 +39,7 @@ class HighestPriorityFirstPolicy final : public Policy {
   // However much a queue has had, it comes before those below it.
   void Used(const Standing&, int64_t) override {}
 
-  Decision Decide() const override
+  Decision Decide() override
   {
     // Nobody can preempt the highest: it runs at full speed.
     return {ready_.Highest(), all_.Highest()};

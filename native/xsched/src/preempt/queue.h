@@ -11,6 +11,7 @@
 #include "preempt/context.h"
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
+#include "preempt/recent_use.h"
 #include "preempt/stream_ends.h"
 #include "preempt/turn.h"
 #include "xsched/types.h"
@@ -63,6 +64,9 @@ class Seat {
   bool ready = false;
   bool shares_limit = false;
   Priority priority = PRIORITY_DEFAULT;
+  int floor = 0;
+  // What is known of its device time, while it has a floor.
+  RecentUse recent_use;
   // The launches that the device has been seen to have finished.
   uint64_t drained = 0;
   int64_t ready_since_ns = 0;
@@ -144,6 +148,9 @@ struct alignas(64) Queue {
   // It has launched kernels while the limit applied: it takes a share of it.
   std::atomic<bool> shares_limit{false};
   std::atomic<int64_t> max_launches{0};
+  // It has a slice of the device for its floor, and so may launch whatever its
+  // priority. Written by the device, under its lock.
+  std::atomic<bool> in_slice{false};
 
   // Launches that wait for their turn. Written by the device, under its lock.
   std::atomic<uint32_t> waiting{0};

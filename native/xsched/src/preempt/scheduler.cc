@@ -174,6 +174,18 @@ Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 }
 
 XResult
+Scheduler::SetFloor(XQueueHandle handle, int percent)
+{
+  bool fits = true;
+  const bool found = registry_.With(handle, [&](Queue* queue) {
+    fits = queue->Home()->GetDevice()->SetFloor(queue, percent);
+  });
+  return !found  ? kXSchedErrorNotFound
+         : !fits ? kXSchedErrorInvalidValue
+                 : kXSchedSuccess;
+}
+
+XResult
 Scheduler::SetName(XQueueHandle handle, const std::string& name)
 {
   const bool found = registry_.With(
@@ -337,6 +349,8 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
         queue->preemptions.load(std::memory_order_relaxed);
     report->stats.in_flight_ns = queue->flight.InFlightNs();
     report->stats.priority = seen.priority;
+    report->floor = seen.floor;
+    report->recent_ns = seen.recent_ns;
     report->name = Registry::NameOf(*queue);
   });
   return found ? kXSchedSuccess : kXSchedErrorNotFound;

@@ -34,6 +34,8 @@ struct QueueReport {
   bool waiting;  // a launch has not returned from the driver yet
   bool blocked;  // and that is because of the policy or the priority
   bool suspended;
+  int floor;          // percent of the device's time
+  int64_t recent_ns;  // device time of the last two seconds; 0 without a floor
   std::string name;
   XQueueStats stats;
 };
@@ -80,6 +82,7 @@ class XSCHED_INTERNAL Scheduler {
 
   XResult SetMaxLaunches(XQueueHandle handle, int64_t launches);
   XResult SetPriority(XQueueHandle handle, Priority priority);
+  XResult SetFloor(XQueueHandle handle, int percent);
   XResult SetName(XQueueHandle handle, const std::string& name);
 
   // --- owners -----------------------------------------------------------

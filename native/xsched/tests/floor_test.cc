@@ -1,0 +1,316 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+//
+// What floors guarantee: launchers on a device that does one kernel after the
+// other, all by a clock that the test decides.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "fake_hardware.h"
+#include "preempt/device.h"
+#include "preempt/policy.h"
+#include "test_clock.h"
+
+namespace xsched { namespace {
+
+constexpr int64_t kSliceNs = 2000000;
+constexpr int64_t kLimitNs = 150000;
+constexpr int64_t kWindowNs = 2000000000;
+constexpr int64_t kStepNs = 10000;
+
+class Launcher {
+ public:
+  Launcher(
+      Device* device, Context* context, Priority priority, int64_t kernel_ns)
+      : device_(device), kernel_ns_(kernel_ns)
+  {
+    queue_.context.store(context);
+    queue_.turn.store(device->GetTurn());
+    queue_.flight.Attach(context->Events());
+    device_->Add(&queue_);
+    device_->SetPriority(&queue_, priority);
+  }
+
+  // It stands for all of the launches that one thread makes.
+  void Step(bool has_work, std::deque<Launcher*>* on_device)
+  {
+    if (waiter_ != nullptr) {
+      if (!waiter_->Woken()) {
+        return;
+      }
+      device_->Leave(waiter_.get());
+      waiter_ = nullptr;
+      asked_ = true;
+    }
+    while ((has_work || asked_) && in_flight_ns_ < kLimitNs) {
+      if (!asked_) {
+        ++queue_.submitted;
+        asked_ = true;
+      }
+      auto waiter = std::make_unique<Waiter>(&queue_);
+      if (device_->Enter(waiter.get(), queue_.generation.load(), 0).what ==
+          Device::Answer::kWait) {
+        waiter_ = std::move(waiter);
+        return;
+      }
+      device_->MarkReady(&queue_);
+      asked_ = false;
+      ++queue_.launched;
+      in_flight_ns_ += kernel_ns_;
+      on_device->push_back(this);
+    }
+  }
+
+  void Finish()
+  {
+    in_flight_ns_ -= kernel_ns_;
+    used_ns_ += kernel_ns_;
+    device_->Used(&queue_, kernel_ns_);
+    if (in_flight_ns_ == 0 && waiter_ == nullptr && !asked_) {
+      device_->MarkIdle(&queue_, queue_.launched.load(), test_clock_ns);
+    }
+  }
+
+  void End()
+  {
+    if (waiter_ != nullptr) {
+      device_->Leave(waiter_.get());
+      waiter_ = nullptr;
+    }
+    device_->Remove(&queue_);
+  }
+
+  bool Waits() const { return waiter_ != nullptr && !waiter_->Woken(); }
+  int64_t KernelNs() const { return kernel_ns_; }
+  int64_t UsedNs() const { return used_ns_; }
+  Queue* GetQueue() { return &queue_; }
+
+ private:
+  Device* const device_;
+  const int64_t kernel_ns_;
+  Queue queue_;
+  std::unique_ptr<Waiter> waiter_;
+  bool asked_ = false;
+  int64_t in_flight_ns_ = 0;
+  int64_t used_ns_ = 0;
+};
+
+// Never freed, as the scheduler's are.
+struct Parts {
+  FakeHardware hardware;
+  Device device{0, WithFloors(HighestPriorityFirst(), kSliceNs)};
+  Context context{&hardware, &device, 7};
+};
+
+class FloorTest : public testing::Test {
+ protected:
+  ~FloorTest() override
+  {
+    for (Launcher* each : launchers_) {
+      each->End();
+    }
+  }
+
+  Launcher* Add(Priority priority, int64_t kernel_ns, int floor)
+  {
+    // Their queues outlive them, as those of the registry do.
+    auto* const launcher =
+        new Launcher(device_, &parts_->context, priority, kernel_ns);
+    launchers_.push_back(launcher);
+    EXPECT_TRUE(device_->SetFloor(launcher->GetQueue(), floor));
+    return launcher;
+  }
+
+  // Who has work is up to 'has_work'.
+  template <typename HasWork>
+  void Run(int64_t ns, const HasWork& has_work)
+  {
+    std::vector<Queue*> looks;
+    const int64_t end_ns = test_clock_ns + ns;
+    while (test_clock_ns < end_ns) {
+      for (Launcher* each : launchers_) {
+        each->Step(has_work(each), &on_device_);
+      }
+      test_clock_ns += kStepNs;
+      while (!on_device_.empty()) {
+        Launcher* const front = on_device_.front();
+        began_ns_ = std::max(began_ns_, idle_until_ns_);
+        if (began_ns_ + front->KernelNs() > test_clock_ns) {
+          break;
+        }
+        began_ns_ += front->KernelNs();
+        on_device_.pop_front();
+        front->Finish();
+      }
+      if (on_device_.empty()) {
+        idle_until_ns_ = test_clock_ns;
+      }
+      looks.clear();
+      device_->CollectLooks(test_clock_ns, &looks);
+    }
+  }
+
+  void Run(int64_t ns)
+  {
+    Run(ns, [](Launcher*) { return true; });
+  }
+
+  // Its part of the device's time in the next window, in percent.
+  double ShareInWindow(const Launcher* launcher)
+  {
+    const int64_t before_ns = launcher->UsedNs();
+    Run(kWindowNs);
+    return 100. * static_cast<double>(launcher->UsedNs() - before_ns) /
+           static_cast<double>(kWindowNs);
+  }
+
+  Parts* const parts_ = new Parts;
+  Device* const device_ = &parts_->device;
+  std::vector<Launcher*> launchers_;
+  std::deque<Launcher*> on_device_;
+  int64_t began_ns_ = 0;
+  int64_t idle_until_ns_ = test_clock_ns;
+};
+
+TEST_F(FloorTest, FloorOfTwentyPercentHoldsInEveryWindow)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  const Launcher* const low = Add(PRIORITY_MIN, 50000, 20);
+  for (int window = 0; window < 4; ++window) {
+    const double share = ShareInWindow(low);
+    EXPECT_GE(share, 18);
+    EXPECT_LE(share, 22);
+  }
+}
+
+TEST_F(FloorTest, WithoutAFloorItGetsNothing)
+{
+  Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
+  const Launcher* const low = Add(PRIORITY_MIN, 50000, 0);
+  Run(1000000);  // until the higher one is ready
+  EXPECT_EQ(ShareInWindow(low), 0);
+  // As the policy alone decides: the highest is not bounded.
+  EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
+  EXPECT_EQ(device_->GetTurn()->Get().bounded_below, PRIORITY_MAX);
+  EXPECT_FALSE(high->GetQueue()->in_slice.load());
+}
+
+TEST_F(FloorTest, FloorThatIsTakenAwayEndsTheSlice)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const low = Add(PRIORITY_MIN, 50000, 50);
+  while (!low->GetQueue()->in_slice.load()) {
+    Run(kStepNs);
+  }
+  EXPECT_TRUE(device_->SetFloor(low->GetQueue(), 0));
+  EXPECT_FALSE(low->GetQueue()->in_slice.load());
+  EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
+  Run(1000000);
+  EXPECT_EQ(ShareInWindow(low), 0);
+}
+
+TEST_F(FloorTest, FloorThatIsMoreThanIsLeftIsRefused)
+{
+  Add(PRIORITY_MIN, 50000, 50);
+  Launcher* const second = Add(PRIORITY_MIN, 50000, 40);
+  EXPECT_FALSE(device_->SetFloor(second->GetQueue(), 41));
+  EXPECT_EQ(device_->Describe(*second->GetQueue()).floor, 40);
+  EXPECT_TRUE(device_->SetFloor(second->GetQueue(), 10));
+}
+
+// The slice bounds what the higher one waits, and its launches go on then.
+TEST_F(FloorTest, HigherOneWaitsForASliceAtMost)
+{
+  Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
+  Add(PRIORITY_MIN, 50000, 20);
+  int64_t waits_since_ns = 0;
+  int64_t longest_ns = 0;
+  for (int step = 0; step < 100000; ++step) {
+    Run(kStepNs);
+    if (!high->Waits()) {
+      waits_since_ns = 0;
+    } else if (waits_since_ns == 0) {
+      waits_since_ns = test_clock_ns;
+    } else {
+      longest_ns = std::max(longest_ns, test_clock_ns - waits_since_ns);
+    }
+  }
+  EXPECT_GT(longest_ns, kSliceNs / 2);
+  EXPECT_LE(longest_ns, kSliceNs + 5 * kStepNs);
+}
+
+// A kernel of several slices: what it takes beyond is charged.
+TEST_F(FloorTest, LongKernelsOfTheLowerOneDoNotTakeMore)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  const Launcher* const low = Add(PRIORITY_MIN, 10000000, 20);
+  Run(kWindowNs);
+  const double share = ShareInWindow(low);
+  EXPECT_GE(share, 18);
+  EXPECT_LE(share, 22);
+}
+
+TEST_F(FloorTest, RecentUseIsThatOfTheLastTwoSeconds)
+{
+  Launcher* const low = Add(PRIORITY_MIN, 50000, 20);
+  Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
+  Run(2 * kWindowNs);
+  const int64_t recent_ns = device_->Describe(*low->GetQueue()).recent_ns;
+  EXPECT_NEAR(
+      static_cast<double>(recent_ns), 0.2 * kWindowNs, 0.02 * kWindowNs);
+  EXPECT_EQ(device_->Describe(*high->GetQueue()).recent_ns, 0);
+  test_clock_ns += kWindowNs + kWindowNs / 8;
+  EXPECT_EQ(device_->Describe(*low->GetQueue()).recent_ns, 0);
+  idle_until_ns_ = test_clock_ns;
+}
+
+// Whatever priorities, floors and kernels: each that always has work gets its
+// floor in every window, and those above what is left.
+TEST_F(FloorTest, AnyFloorsHoldInEveryWindow)
+{
+  std::mt19937 random(16);
+  const auto pick = [&](int low, int high) {
+    return std::uniform_int_distribution<int>(low, high)(random);
+  };
+  for (int round = 0; round < 5; ++round) {
+    int left = 90;
+    std::vector<std::pair<Launcher*, int>> all;
+    for (int i = pick(1, 4); i > 0; --i) {
+      const int floor = std::min({pick(1, 50), left, 50});
+      left -= floor;
+      all.emplace_back(
+          Add(pick(PRIORITY_MIN, PRIORITY_MAX - 1), 1000 * pick(10, 100),
+              floor),
+          floor);
+    }
+    Launcher* const high = Add(PRIORITY_MAX, 1000 * pick(10, 100), 0);
+    Run(kWindowNs / 2,
+        [&](Launcher* each) { return each != high || pick(0, 9) != 0; });
+    std::vector<int64_t> before_ns;
+    for (const auto& each : all) {
+      before_ns.push_back(each.first->UsedNs());
+    }
+    EXPECT_GT(ShareInWindow(high), left * 0.9) << "round " << round;
+    for (size_t i = 0; i < all.size(); ++i) {
+      EXPECT_GE(
+          static_cast<double>(all[i].first->UsedNs() - before_ns[i]),
+          0.0095 * all[i].second * kWindowNs - kSliceNs)
+          << "round " << round << ", floor " << all[i].second;
+    }
+    // So that the next round begins with an idle device.
+    Run(kWindowNs / 2, [](Launcher*) { return false; });
+    for (Launcher* each : launchers_) {
+      each->End();
+    }
+    launchers_.clear();
+  }
+}
+
+}}  // namespace xsched
