@@ -346,7 +346,7 @@ TEST_F(ControlProcessTest, PriorityByNameReachesAllProcesses)
   }
   EXPECT_EQ(Tool({"priority", "1", "7"}).code, 2);
   // One that does not answer may have it, too; one that has ended has not.
-  kill(two->Pid(), SIGSTOP);
+  two->Stop();
   const Finished hangs = Tool({"priority", "chat", "8"});
   EXPECT_EQ(Tool({"stats", "--all"}).code, 3);
   kill(two->Pid(), SIGKILL);
@@ -530,7 +530,9 @@ TEST_F(ControlProcessTest, OnlySocketsAreRemoved)
   ASSERT_EQ(symlink("/nowhere", (directory_ + "/12346.sock").c_str()), 0);
   {
     const auto process = StartProcess();
-    EXPECT_EQ(Tool({"status"}).code, 0);
+    const Finished status = Tool({"status"});
+    EXPECT_EQ(status.code, 0)
+        << process->Pid() << process->Errors() << status.errors;
     process->CloseInput();
     EXPECT_EQ(process->Wait(), 0);
   }
