@@ -31,6 +31,10 @@ struct QueueRow {
   int64_t blocked_ns;
   int64_t preemptions;
   int64_t in_flight_ns;
+  // In percent of the device's time: the floor, and, if there is one, what the
+  // queue had in the last two seconds. A core of an earlier release has none.
+  int64_t floor;
+  std::string used;
   // Whose it is, where there are several processes.
   pid_t pid;
 };
@@ -46,7 +50,8 @@ AddQueues(const AnswerTable& answer, pid_t pid, std::vector<QueueRow>* queues)
         {number("id"), answer.Field(row, "name"), number("device"),
          number("priority"), answer.Field(row, "state"), number("launches"),
          number("blocked"), number("blocked_ns"), number("preemptions"),
-         number("in_flight_ns"), pid});
+         number("in_flight_ns"), number("floor"), answer.Field(row, "used"),
+         pid});
   }
 }
 
@@ -78,6 +83,15 @@ std::string
 Microseconds(int64_t ns)
 {
   return Fixed(static_cast<double>(ns) / 1e3, 0, " us");
+}
+
+// What a queue has of the device's time, and what it has at least.
+std::string
+ShownFloor(const QueueRow& queue)
+{
+  return queue.floor == 0
+             ? "-"
+             : queue.used + " of " + std::to_string(queue.floor) + " %";
 }
 
 void
@@ -149,7 +163,10 @@ PrintJson(const std::vector<QueueRow>& queues)
             ", \"blocked\": " + std::to_string(queue.blocked) +
             ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
             ", \"preemptions\": " + std::to_string(queue.preemptions) +
-            ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) + "}";
+            ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) +
+            ", \"floor_percent\": " + std::to_string(queue.floor) +
+            (queue.used.empty() ? "" : ", \"used_percent\": " + queue.used) +
+            "}";
   }
   Print(text + (queues.empty() ? "]}\n" : "\n]}\n"));
 }
@@ -295,7 +312,7 @@ ListQueues(const std::string& socket)
         {std::to_string(queue.id), Shown(queue.name),
          std::to_string(queue.device), std::to_string(queue.priority),
          queue.state, std::to_string(queue.launches),
-         Microseconds(queue.in_flight_ns)});
+         Microseconds(queue.in_flight_ns), ShownFloor(queue)});
   }
   Print(FormatTable(
       {{"ID", Align::kRight},
@@ -304,7 +321,8 @@ ListQueues(const std::string& socket)
        {"PRIORITY", Align::kRight},
        {"STATE", Align::kLeft},
        {"LAUNCHES", Align::kRight},
-       {"IN FLIGHT", Align::kRight}},
+       {"IN FLIGHT", Align::kRight},
+       {"FLOOR", Align::kRight}},
       rows));
   return kExitSuccess;
 }
@@ -323,6 +341,32 @@ ChangePriority(
   std::vector<std::vector<std::string>> rows;
   AddChanges(answer, &rows);
   PrintChanges({}, rows);
+  return kExitSuccess;
+}
+
+ExitCode
+ChangeFloor(
+    const std::string& socket, const std::string& queue,
+    const std::string& percent)
+{
+  AnswerTable answer({});
+  const ExitCode code = Ask(socket, "floor " + queue + " " + percent, &answer);
+  if (code != kExitSuccess) {
+    return code;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (size_t row = 0; row < answer.Rows(); ++row) {
+    rows.push_back(
+        {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
+         answer.Field(row, "previous") + " %",
+         answer.Field(row, "floor") + " %"});
+  }
+  Print(FormatTable(
+      {{"ID", Align::kRight},
+       {"NAME", Align::kLeft},
+       {"PREVIOUS", Align::kRight},
+       {"FLOOR", Align::kRight}},
+      rows));
   return kExitSuccess;
 }
 

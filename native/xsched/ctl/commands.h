@@ -22,6 +22,10 @@ ExitCode ChangePriority(
 // one of them.
 ExitCode ChangePriorityEverywhere(
     const std::string& queue, const std::string& priority);
+// 'percent' must be valid. Of the queues of one process, taken together.
+ExitCode ChangeFloor(
+    const std::string& socket, const std::string& queue,
+    const std::string& percent);
 ExitCode ShowStats(const std::string& socket, bool as_json);
 // Of all processes.
 ExitCode ShowStatsOfAll(bool as_json);

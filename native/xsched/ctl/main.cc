@@ -39,6 +39,10 @@ commands:
                          QUEUE is an id, a name, or the part of names before
                          the first slash, so a model's name means all its queues;
                          without an option, a name means those of all processes
+  floor QUEUE PERCENT    give QUEUE at least so much of the GPU's time while it
+                         has work, whatever is above it: 0 (none) to 50. A
+                         model's queues get it together. Until the process ends
+                         or the queue does
   stats [--json] [--all] show the queues' counters; with --all, of all processes
                          of this user
   check                  show which driver a program would use if it started in
@@ -126,6 +130,27 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
 }
 
 ExitCode
+RunFloor(const Target& target, const std::vector<std::string>& arguments)
+{
+  if (arguments.size() != 2 || arguments[0].empty()) {
+    return WrongUsage("floor needs a queue and a share");
+  }
+  if (OneLine(arguments[0]) != arguments[0]) {
+    return WrongUsage(
+        "the queue \"" + arguments[0] +
+        "\" contains control characters, which no queue's name does");
+  }
+  int percent = 0;
+  std::string error;
+  if (!ParseFloor(arguments[1], &percent, &error)) {
+    return WrongUsage(error);
+  }
+  return WithSocket(target, [&](const std::string& socket) {
+    return ChangeFloor(socket, arguments[0], std::to_string(percent));
+  });
+}
+
+ExitCode
 RunStats(const Target& target, const std::vector<std::string>& arguments)
 {
   bool as_json = false;
@@ -201,6 +226,9 @@ RunCommand(
   if (command == "priority") {
     return RunPriority(target, arguments);
   }
+  if (command == "floor") {
+    return RunFloor(target, arguments);
+  }
   if (command == "stats") {
     return RunStats(target, arguments);
   }
@@ -213,7 +241,7 @@ RunCommand(
   if (command != "status" && command != "check") {
     return WrongUsage(
         "unknown command \"" + command +
-        "\"; use status, list, priority, stats, watch or check");
+        "\"; use status, list, priority, floor, stats, watch or check");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");

@@ -179,6 +179,50 @@ TEST_F(ControlTest, IdsAreNeverUsedAgain)
   }
 }
 
+TEST_F(ControlTest, FloorsAreShownAndChanged)
+{
+  const NamedStream one(3, "chat/0");
+  const NamedStream other(3, "chat/1");
+  const NamedStream third(0, "batch/0");
+  EXPECT_EQ(FieldOf("chat/0", "floor"), "0");
+  EXPECT_EQ(FieldOf("chat/0", "used"), "");
+  const Finished list = RunTool({"list"}, {});
+  EXPECT_NE(list.output.find("FLOOR"), std::string::npos) << list.output;
+  // A model's queues share it.
+  const Finished changed = RunTool({"floor", "chat", "25"}, {});
+  EXPECT_EQ(changed.code, 0) << changed.errors;
+  EXPECT_NE(changed.output.find("12 %"), std::string::npos) << changed.output;
+  EXPECT_EQ(FieldOf("chat/0", "floor"), "12");
+  EXPECT_EQ(FieldOf("chat/1", "floor"), "13");
+  EXPECT_EQ(FieldOf("chat/0", "used"), "0.0");
+  EXPECT_EQ(FieldOf("batch/0", "floor"), "0");
+  EXPECT_NE(
+      RunTool({"list"}, {}).output.find("0.0 of 12 %"), std::string::npos);
+  EXPECT_NE(
+      RunTool({"stats", "--json"}, {})
+          .output.find("\"floor_percent\": 13, \"used_percent\": 0.0"),
+      std::string::npos);
+  EXPECT_EQ(
+      Error("floor chat 1"), "\"chat\" has 2 queues, which can't share 1 %");
+  EXPECT_EQ(Table("floor batch 50").Field(0, "previous"), "0");
+  EXPECT_EQ(
+      Error("floor chat 50").substr(0, 64),
+      "the floors of all queues of a device may be 90 % together, and t");
+  for (const char* share : {"51", "-1", "x", "1.5", ""}) {
+    EXPECT_EQ(
+        Error(std::string("floor batch ") + share),
+        std::string("the floor \"") + share +
+            "\" is not allowed; give an integer from 0 (none) to 50, in "
+            "percent of the GPU's time");
+    EXPECT_EQ(RunTool({"floor", "batch", share}, {}).code, 2) << share;
+  }
+  EXPECT_EQ(RunTool({"floor", "batch"}, {}).code, 2);
+  EXPECT_EQ(
+      Error("floor nobody 5").substr(0, 26), "there is no queue \"nobody\"");
+  EXPECT_EQ(RunTool({"floor", "batch", "0"}, {}).code, 0);
+  EXPECT_EQ(FieldOf("batch/0", "floor"), "0");
+}
+
 TEST_F(ControlTest, StatesAreShown)
 {
   NamedStream low(PRIORITY_MIN, "low");
@@ -375,7 +419,8 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
   }
   EXPECT_EQ(
       Error("hello"),
-      "unknown request \"hello\"; use status, queues or priority QUEUE N");
+      "unknown request \"hello\"; use status, queues, priority QUEUE N or floor "
+      "QUEUE PERCENT");
   EXPECT_EQ(Error("").substr(0, 7), "unknown");
   EXPECT_EQ(
       Error(std::string("status\0", 7)),

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "preempt/policy.h"
+
 namespace xsched {
 namespace {
 
@@ -122,6 +124,21 @@ ParsePriority(const std::string& text, Priority* priority, std::string* error)
            "\" is not allowed; give an integer from " +
            std::to_string(PRIORITY_MIN) + " to " +
            std::to_string(PRIORITY_MAX) + ", or max, default or min";
+  return false;
+}
+
+bool
+ParseFloor(const std::string& text, int* percent, std::string* error)
+{
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, *percent);
+  if (result.ec == std::errc() && result.ptr == end && *percent >= 0 &&
+      *percent <= kMaxFloor) {
+    return true;
+  }
+  *error = "the floor \"" + OneLine(text) +
+           "\" is not allowed; give an integer from 0 (none) to " +
+           std::to_string(kMaxFloor) + ", in percent of the GPU's time";
   return false;
 }
 

@@ -52,6 +52,9 @@ ParsedAnswer ParseAnswer(const std::string& text);
 bool ParsePriority(
     const std::string& text, Priority* priority, std::string* error);
 
+// The same for a floor: 0 to kMaxFloor.
+bool ParseFloor(const std::string& text, int* percent, std::string* error);
+
 // Text that fits on one line: control characters become question marks.
 std::string OneLine(const std::string& text);
 

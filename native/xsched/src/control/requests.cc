@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <utility>
 #include <vector>
 
 #include "control/protocol.h"
+#include "preempt/policy.h"
+#include "preempt/recent_use.h"
 #include "preempt/scheduler.h"
 
 namespace xsched {
@@ -46,6 +49,18 @@ Labels(const std::vector<QueueReport>& queues)
   return text;
 }
 
+// Device time of the last two seconds as a part of them.
+std::string
+Percent(int64_t recent_ns)
+{
+  char text[32];
+  snprintf(
+      text, sizeof(text), "%.1f",
+      100.0 * static_cast<double>(recent_ns) /
+          static_cast<double>(RecentUse::kWindowNs));
+  return text;
+}
+
 std::string
 AnswerStatus(const ShimDescription& shim)
 {
@@ -67,7 +82,7 @@ AnswerQueues()
 {
   AnswerTable table(
       {"id", "name", "device", "priority", "state", "launches", "blocked",
-       "blocked_ns", "preemptions", "in_flight_ns"});
+       "blocked_ns", "preemptions", "in_flight_ns", "floor", "used"});
   for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
     const XQueueStats& stats = queue.stats;
     table.AddRow(
@@ -75,7 +90,8 @@ AnswerQueues()
          std::to_string(stats.priority), StateOf(queue),
          std::to_string(stats.launches), std::to_string(stats.blocked),
          std::to_string(stats.blocked_ns), std::to_string(stats.preemptions),
-         std::to_string(stats.in_flight_ns)});
+         std::to_string(stats.in_flight_ns), std::to_string(queue.floor),
+         queue.floor == 0 ? "" : Percent(queue.recent_ns)});
   }
   return table.ToAnswer();
 }
@@ -164,6 +180,52 @@ AnswerPriority(const std::string& arguments)
   return table.ToAnswer();
 }
 
+// The floor of the queues that are meant, taken together: each gets its part.
+std::string
+AnswerFloor(const std::string& arguments)
+{
+  const size_t space = arguments.rfind(' ');
+  const std::string meant =
+      arguments.substr(0, space == std::string::npos ? 0 : space);
+  if (meant.empty()) {
+    return ErrorAnswer("give a queue and a share: floor QUEUE PERCENT");
+  }
+  std::string error;
+  int percent = 0;
+  if (!ParseFloor(arguments.substr(space + 1), &percent, &error)) {
+    return ErrorAnswer(error);
+  }
+  const std::vector<QueueReport> queues = FindQueues(meant, &error);
+  if (queues.empty()) {
+    return ErrorAnswer(error);
+  }
+  const int count = static_cast<int>(queues.size());
+  if (percent != 0 && percent < count) {
+    return ErrorAnswer(
+        "\"" + meant + "\" has " + std::to_string(count) +
+        " queues, which can't share " + std::to_string(percent) + " %");
+  }
+  AnswerTable table({"id", "name", "previous", "floor"});
+  for (int i = 0; i < count; ++i) {
+    const QueueReport& queue = queues[i];
+    const int part = percent * (i + 1) / count - percent * i / count;
+    const XResult result = Scheduler::Get().SetFloor(queue.handle, part);
+    if (result == kXSchedErrorInvalidValue) {
+      return ErrorAnswer(
+          "the floors of all queues of a device may be " +
+          std::to_string(kMaxFloors) + " % together, and those of " +
+          Label(queue) + " and the others would be more");
+    }
+    // Leaves out a queue that has just been destroyed.
+    if (result == kXSchedSuccess) {
+      table.AddRow(
+          {std::to_string(queue.id), queue.name, std::to_string(queue.floor),
+           std::to_string(part)});
+    }
+  }
+  return table.ToAnswer();
+}
+
 }  // namespace
 
 std::string
@@ -186,9 +248,14 @@ AnswerRequest(const ShimDescription& shim, const std::string& request)
   if (request.compare(0, sizeof(kPriority) - 1, kPriority) == 0) {
     return AnswerPriority(request.substr(sizeof(kPriority) - 1));
   }
+  constexpr const char kFloor[] = "floor ";
+  if (request.compare(0, sizeof(kFloor) - 1, kFloor) == 0) {
+    return AnswerFloor(request.substr(sizeof(kFloor) - 1));
+  }
   return ErrorAnswer(
       "unknown request \"" + request.substr(0, 64) +
-      "\"; use status, queues or priority QUEUE N");
+      "\"; use status, queues, priority QUEUE N or floor "
+      "QUEUE PERCENT");
 }
 
 }  // namespace xsched

@@ -343,7 +343,7 @@ XQueueSetName(XQueueHandle xq, const char* name)
 XSCHED_EXPORT XResult
 XQueueSetFloor(XQueueHandle xq, int32_t percent)
 {
-  if (percent < 0 || percent > 50) {
+  if (percent < 0 || percent > xsched::kMaxFloor) {
     return kXSchedErrorInvalidValue;
   }
   return Guard([&] { return Scheduler::Get().SetFloor(xq, percent); });

@@ -40,8 +40,6 @@ constexpr int kMaxExpected = 4;
 // After a spin of some length there is none for so many times that.
 constexpr int64_t kSpinPause = 32;
 
-// The floors of a device leave something for everybody else, in percent.
-constexpr int kMaxFloors = 90;
 // By how much sooner a decision must change for the watcher to be told.
 constexpr int64_t kChangeSlackNs = 50000;
 

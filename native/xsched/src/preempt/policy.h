@@ -11,6 +11,11 @@
 
 namespace xsched {
 
+// In percent of a device's time: the highest floor of one queue, and of all
+// queues together, which leaves something for everybody else.
+constexpr int kMaxFloor = 50;
+constexpr int kMaxFloors = 90;
+
 // One queue of a device, as a policy sees it.
 struct Standing {
   // Tells it from the others.
