@@ -56,7 +56,7 @@ const SECONDS = {
   aws: 180,
 };
 
-/** A check for each file of engine tests. Those that use Docker have few places and take long, so they come first. */
+/** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
 function engineTests() {
   const files = projectFiles("test/engine/*.test.ts").map((file) => {
     const name = path.basename(file, ".test.ts");
@@ -165,10 +165,9 @@ export function allChecks() {
 
 /**
  * How many checks may use a resource at a time; one by default. Engine tests mostly wait: the longest keep a core busy
- * for a fifth of their time. So more of them run than there are cores, and without them more linters. Each one that uses
- * Docker has an engine of its own.
+ * for a fifth of their time. So more of them run than there are cores, and without them more linters.
  */
 export function places(checks, cores) {
   const engine = checks.some(({ uses }) => uses.includes("engine"));
-  return { engine: cores + 2, docker: 2, lint: engine ? 1 : cores };
+  return { engine: cores + 1, lint: engine ? 1 : cores };
 }

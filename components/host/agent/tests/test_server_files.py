@@ -41,6 +41,7 @@ from agent.server.settings import (
 from agent.triton import Health
 from free_ports import free_ports
 from stand_in_host import RUNTIME, Host, eventually
+from stand_in_machine import SOURCE
 
 BODY: Dict[str, Any] = {
     "kind": "process",
@@ -483,7 +484,60 @@ def test_a_server_has_shared_memory_of_its_own(host: Host) -> None:
     runtime.clear()
 
 
+#: In a mount namespace whose mounts are shared, as on a machine with systemd. Prints what a process with memory of its
+#: own sees of a file system before and after it was unmounted here.
+SHARED_MOUNTS = """
+import subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from agent.server.own_memory import own_memory
+place = sys.argv[2]
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", place], check=True)
+enter = own_memory()
+print(enter is not None)
+with subprocess.Popen(["cat"], stdin=subprocess.PIPE, preexec_fn=enter) as process:
+    mounts = Path(f"/proc/{process.pid}/mountinfo")
+    print(place in mounts.read_text())
+    subprocess.run(["umount", place], check=True)
+    print(place in mounts.read_text())
+    process.stdin.close()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_disk_that_is_unmounted_is_free_although_a_server_has_memory_of_its_own(tmp_path: Path) -> None:
+    words = ["unshare", "--mount", "--propagation", "shared", sys.executable, "-c", SHARED_MOUNTS]
+    found = subprocess.run(
+        [*words, str(SOURCE), str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
+    assert found.stdout.split() == ["True", "True", "False"]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "allowed"),
+    [
+        ("23 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n24 23 0:22 / /sys rw - sysfs sysfs rw\n", True),
+        ("23 1 8:1 / / rw - ext4 /dev/sda1 rw\n", False),
+        (
+            "23 1 8:1 / / rw shared:1 - ext4 /dev/sda1 rw\n30 23 7:0 / /data rw master:1 - ext4 /dev/loop0 rw\n",
+            False,
+        ),
+    ],
+)
+def test_shared_memory_of_its_own_keeps_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounts: str, allowed: bool
+) -> None:
+    file = tmp_path / "mountinfo"
+    file.write_text(mounts)
+    monkeypatch.setattr(own_memory, "_MOUNTS", file)
+    monkeypatch.setattr(own_memory, "_works", lambda _: True)
+    assert (own_memory.own_memory() is not None) is allowed
+    file.unlink()
+    assert own_memory.own_memory() is None
+
+
 def test_a_system_that_lets_nobody_have_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_memory, "_gives_disks_back", lambda: True)
     monkeypatch.setattr(own_memory, "_PLACE", b"/nonexistent")
     assert own_memory.own_memory() is None
 

@@ -2,11 +2,15 @@
 
 Triton's Python backend makes its shared memory readable for everybody, whatever the umask. In a mount namespace of its
 own nobody else finds it. root may make one; another user needs a user namespace for it, which not every system allows.
+
+A mount namespace begins with all mounts that there are, and so keeps a disk that is unmounted elsewhere, unless it is
+told of that. It is where mounts are shared, as systemd makes them; mount_namespaces(7).
 """
 
 import ctypes
 import os
 import subprocess
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 #: linux/sched.h
@@ -15,9 +19,13 @@ _NEW_MOUNTS, _NEW_USERS = 0x20000, 0x10000000
 _NOSUID, _NODEV, _RECURSIVE, _FOLLOW = 2, 4, 1 << 14, 1 << 19
 _PLACE = b"/dev/shm"
 
+_MOUNTS = Path("/proc/self/mountinfo")
+
 
 def own_memory() -> Optional[Callable[[], None]]:
     """What a process has to do between fork and exec to have its own; None if this system does not let it."""
+    if not _gives_disks_back():
+        return None
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mount.argtypes = [*([ctypes.c_char_p] * 3), ctypes.c_ulong, ctypes.c_char_p]
     user, group = os.geteuid(), os.getegid()
@@ -34,6 +42,21 @@ def own_memory() -> Optional[Callable[[], None]]:
 
     # Half of it would be worse than nothing, so it is tried with another program before.
     return enter if _works(enter) else None
+
+
+def _gives_disks_back() -> bool:
+    """Whether a mount namespace is told when a disk is unmounted."""
+    try:
+        lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return False
+    for line in lines:
+        # proc(5): optional fields, such as `shared:1`, come before the dash; the file system and its source after it.
+        before, _, after = line.partition(" - ")
+        is_disk = after.partition(" ")[2].startswith("/dev/")
+        if is_disk and " shared:" not in before:
+            return False
+    return True
 
 
 def _works(enter: Callable[[], None]) -> bool:
