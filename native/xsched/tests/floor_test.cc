@@ -216,6 +216,25 @@ TEST_F(FloorTest, FloorThatIsTakenAwayEndsTheSlice)
   EXPECT_EQ(ShareInWindow(low), 0);
 }
 
+TEST_F(FloorTest, OneThatLosesItsFloorInASliceLeavesTheNextSliceToAnother)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const low = Add(PRIORITY_MIN, 50000, 40);
+  const Launcher* const other = Add(PRIORITY_MIN, 50000, 20);
+  while (!low->GetQueue()->in_slice.load()) {
+    Run(kStepNs);
+  }
+  EXPECT_TRUE(device_->SetFloor(low->GetQueue(), 0));
+  EXPECT_FALSE(low->GetQueue()->in_slice.load());
+  EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
+  const int64_t low_ns = low->UsedNs();
+  const double share = ShareInWindow(other);
+  EXPECT_GE(share, 18);
+  EXPECT_LE(share, 22);
+  // What it had in flight.
+  EXPECT_LE(low->UsedNs() - low_ns, kLimitNs + low->KernelNs());
+}
+
 TEST_F(FloorTest, FloorThatIsMoreThanIsLeftIsRefused)
 {
   Add(PRIORITY_MIN, 50000, 50);
