@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "fake_hardware.h"
+#include "keep.h"
 #include "preempt/inquiries.h"
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
@@ -87,16 +88,6 @@ class RecordingPolicy final : public Policy {
   const std::unique_ptr<Policy> inner_ = HighestPriorityFirst();
   Told* const told_;
 };
-
-// Never freed, as the scheduler's are: threads remember what they worked for.
-template <typename Kept>
-Kept*
-Keep(std::unique_ptr<Kept> object)
-{
-  static auto* const all = new std::vector<std::unique_ptr<Kept>>;
-  all->push_back(std::move(object));
-  return all->back().get();
-}
 
 struct Parts {
   FakeHardware hardware;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fake_hardware.h"
+#include "keep.h"
 #include "preempt/device.h"
 #include "preempt/policy.h"
 #include "test_clock.h"
@@ -102,7 +103,6 @@ class Launcher {
   int64_t used_ns_ = 0;
 };
 
-// Never freed, as the scheduler's are.
 struct Parts {
   FakeHardware hardware;
   Device device{0, WithFloors(HighestPriorityFirst(), kSliceNs)};
@@ -120,9 +120,8 @@ class FloorTest : public testing::Test {
 
   Launcher* Add(Priority priority, int64_t kernel_ns, int floor)
   {
-    // Their queues outlive them, as those of the registry do.
-    auto* const launcher =
-        new Launcher(device_, &parts_->context, priority, kernel_ns);
+    Launcher* const launcher = Keep(std::make_unique<Launcher>(
+        device_, &parts_->context, priority, kernel_ns));
     launchers_.push_back(launcher);
     EXPECT_TRUE(device_->SetFloor(launcher->GetQueue(), floor));
     return launcher;
@@ -171,7 +170,7 @@ class FloorTest : public testing::Test {
            static_cast<double>(kWindowNs);
   }
 
-  Parts* const parts_ = new Parts;
+  Parts* const parts_ = Keep(std::make_unique<Parts>());
   Device* const device_ = &parts_->device;
   std::vector<Launcher*> launchers_;
   std::deque<Launcher*> on_device_;
