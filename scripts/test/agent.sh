@@ -14,12 +14,20 @@ folder=$(pinned_python_tools "pytest-$version" scripts/test/pytest-requirements.
 cd components/host/agent
 
 export PYTHONPATH=$folder PYTHONDONTWRITEBYTECODE=1
+# The disks that these tests mount are seen by these tests alone. Whatever else begins a mount namespace at this moment,
+# such as another check's Docker daemon, would keep them after they were unmounted. Among the tests, mounts are shared, as
+# systemd makes them. Only root mounts disks.
+pytest=(python3 -m pytest -p no:cacheprovider)
+if [ "$(id -u)" = 0 ]; then
+  # shellcheck disable=SC2016  # expanded by the inner shell
+  pytest=(unshare --mount --propagation private sh -c 'mount --make-rshared / && exec "$@"' sh "${pytest[@]}")
+fi
 if [ $# -gt 0 ]; then
-  exec python3 -m pytest -p no:cacheprovider "$@"
+  exec "${pytest[@]}" "$@"
 fi
 data=$(mktemp -d)
 trap 'rm -rf "$data"' EXIT
 export COVERAGE_FILE=$data/coverage
 # Most tests wait for processes most of their time, so more of them run than there are cores.
-python3 -m pytest -p no:cacheprovider --quiet --numprocesses $(($(nproc) * 2)) --maxprocesses 8 --dist worksteal \
+"${pytest[@]}" --quiet --numprocesses $(($(nproc) * 2)) --maxprocesses 8 --dist worksteal \
   --cov=agent --cov-report=term:skip-covered --cov-fail-under=90 tests
