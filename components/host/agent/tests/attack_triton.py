@@ -19,11 +19,12 @@ from typing import Callable, List
 TESTS = Path(__file__).resolve().parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
 
+from agent.server.process import runtime_processes  # noqa: E402
 from agent.triton.grpc import bytes_field, string_field  # noqa: E402
 from crash_requests import crash_messages, crash_requests  # noqa: E402
 from gateway_host import GatewayHost, Load  # noqa: E402
 from grpc_channel import SERVICE  # noqa: E402
-from malformed import attack, grpc_request, http_request  # noqa: E402
+from malformed import ATTACKS, attack  # noqa: E402
 from stand_in_host import Host, build_agent  # noqa: E402
 
 RATE = 200
@@ -38,13 +39,19 @@ class TritonPythonModel:
 
         return [answer(request) for request in requests]
 """
-CONFIG = """name: "scale"
+CONFIG = """name: "{name}"
 backend: "python"
-max_batch_size: 0
-input [ { name: "INPUT", data_type: TYPE_UINT8, dims: [ -1 ] } ]
-output [ { name: "OUTPUT", data_type: TYPE_UINT8, dims: [ -1 ] } ]
-instance_group [ { kind: KIND_CPU, count: 1 } ]
+max_batch_size: {batch}
+input [ {{ name: "INPUT", data_type: TYPE_{kind}, dims: [ {dims} ] }} ]
+output [ {{ name: "OUTPUT", data_type: TYPE_{kind}, dims: [ {dims} ] }} ]
+instance_group [ {{ kind: KIND_CPU, count: 1 }} ]
 """
+#: What `malformed_inferences` asks for.
+CONFIGS = {
+    "scale": CONFIG.format(name="scale", batch=0, kind="UINT8", dims=-1),
+    "words": CONFIG.format(name="words", batch=0, kind="STRING", dims=-1),
+    "batched": CONFIG.format(name="batched", batch=8, kind="FP32", dims=16) + "dynamic_batching { }\n",
+}
 #: What a client would make the server run.
 EVIL = {
     "parameters": {
@@ -173,41 +180,34 @@ def main(words: List[str]) -> int:
         source = Path(folder) / "model/1"
         source.mkdir(parents=True)
         (source / "model.py").write_text(MODEL)
-        host.run(
-            "store",
-            body={
-                "model": "scale",
-                "digest": "d",
-                "filesDigest": "f",
-                "source": str(source.parent),
-                "config": CONFIG,
-            },
-        )
-        host.serve({"name": "scale", "digest": "d"})
+        for name, config in CONFIGS.items():
+            body = {"model": name, "digest": "d", "filesDigest": "f"}
+            host.run("store", body={**body, "source": str(source.parent), "config": config})
+        host.serve(*({"name": name, "digest": "d"} for name in CONFIGS))
         gateway.deploy()
         print(f"Triton {host.run('status')['version']}")
 
-        def malformed(port: int, request: Callable[..., bytes]) -> List[str]:
-            return attack(port, request, count)
+        def malformed(kind: str) -> Callable[[], List[str]]:
+            return lambda: attack(gateway, kind, count)
 
         rows = {
             "loads of models": lambda: load_a_model(gateway),
             "requests that crash": lambda: [fault for _ in range(5) for fault in crash(gateway)],
             "messages that crash": lambda: [fault for _ in range(5) for fault in crash_by_grpc(gateway)],
-            f"{count} malformed HTTP requests": lambda: malformed(gateway.http_port, http_request),
-            f"{count} malformed gRPC requests": lambda: malformed(gateway.grpc_port, grpc_request),
+            **{f"{count} malformed {kind}": malformed(kind) for kind in ATTACKS},
             "a tensor of 16 MB": lambda: large_tensor(gateway),
             "a stream": lambda: stream(gateway),
         }
         for name, run in rows.items():
-            before = host.server_pid, gateway.proxy.processes()
+            before = runtime_processes(host.directory), gateway.proxy.processes()
             with Requests(gateway, RATE, lambda: None, "") as load:
                 time.sleep(1)
                 faults = run()
                 time.sleep(1)
-            if (host.server_pid, gateway.proxy.processes()) != before:
+            if (runtime_processes(host.directory), gateway.proxy.processes()) != before:
                 faults.append("a process is another one")
-            if [entry["name"] for entry in host.triton.index() if entry.get("state") == "READY"] != ["scale"]:
+            ready = sorted(entry["name"] for entry in host.triton.index() if entry.get("state") == "READY")
+            if ready != sorted(CONFIGS):
                 faults.append("the models are others")
             faults += load.failures
             failed = failed or bool(faults)

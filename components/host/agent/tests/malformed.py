@@ -5,10 +5,12 @@ import random
 import socket
 import struct
 import threading
-from typing import Callable, List
+from typing import Callable, Dict, List, Optional
 
 from agent.triton.hpack import encode_literal
+from gateway_host import GatewayHost
 from grpc_channel import SERVICE, frame, message
+from malformed_inferences import ask_grpc, ask_http
 
 CLIENTS = 8
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -169,15 +171,32 @@ def send(port: int, data: bytes) -> bytes:
     return answer
 
 
-def attack(port: int, request: Callable[[random.Random], bytes], count: int) -> List[str]:
-    """Sends so many; returns what was answered as if the gateway or the server had failed."""
+def ask(port: int, request: Callable[[random.Random], bytes], generator: random.Random) -> Optional[str]:
+    """Sends one; returns what was answered if the gateway or the server had failed."""
+    answer = send(port, request(generator))
+    failed = answer.startswith((b"HTTP/1.1 500", b"HTTP/1.1 502", b"HTTP/1.1 504"))
+    return repr(answer[:200]) if failed else None
+
+
+#: By what they are: HTTP and gRPC are told apart by the first word.
+ATTACKS: Dict[str, Callable[[int, random.Random], Optional[str]]] = {
+    "HTTP requests": lambda port, generator: ask(port, http_request, generator),
+    "HTTP inferences": ask_http,
+    "gRPC requests": lambda port, generator: ask(port, grpc_request, generator),
+    "gRPC inferences": ask_grpc,
+}
+
+
+def attack(gateway: GatewayHost, name: str, count: int) -> List[str]:
+    """Sends so many of a kind; returns what was answered as if the gateway or the server had failed."""
     faults: List[str] = []
+    port = gateway.http_port if name.startswith("HTTP") else gateway.grpc_port
 
     def client(first: int) -> None:
         for seed in range(first, count, CLIENTS):
-            answer = send(port, request(random.Random(seed)))
-            if answer.startswith((b"HTTP/1.1 500", b"HTTP/1.1 502", b"HTTP/1.1 504")):
-                faults.append(f"seed {seed}: {answer[:200]!r}")
+            fault = ATTACKS[name](port, random.Random(seed))
+            if fault is not None:
+                faults.append(f"seed {seed}: {fault}")
 
     threads = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
     for thread in threads:

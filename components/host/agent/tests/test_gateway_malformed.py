@@ -6,19 +6,18 @@ from pathlib import Path
 
 import pytest
 from gateway_host import GatewayHost, Load
-from malformed import attack, grpc_request, http_request
+from malformed import ATTACKS, attack
 
 #: More of them: GATEWAY_REQUESTS=10000. A failure names the seed of its request.
-REQUESTS = int(os.environ.get("GATEWAY_REQUESTS", "1000"))
+REQUESTS = int(os.environ.get("GATEWAY_REQUESTS", "500"))
 
 
-@pytest.mark.parametrize("kind", ["http", "grpc"])
+@pytest.mark.parametrize("kind", ATTACKS)
 def test_malformed_requests_harm_nobody(gateway: GatewayHost, kind: str) -> None:
     gateway.serve()
     server, proxies = gateway.host.server_pid, gateway.proxy.processes()
-    port, request = (gateway.http_port, http_request) if kind == "http" else (gateway.grpc_port, grpc_request)
     with Load(gateway, 50, lambda: None, "") as load:
-        faults = attack(port, request, REQUESTS)
+        faults = attack(gateway, kind, REQUESTS)
         time.sleep(0.5)
     assert load.failures == []
     assert load.sent > 10

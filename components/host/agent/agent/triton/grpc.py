@@ -52,10 +52,11 @@ def string_field(number: int, text: str) -> bytes:
 
 
 def bytes_field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
+    return varint(number << 3 | 2) + varint(len(data)) + data
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number of variable length, as protocol buffers encode it; `value` is not negative."""
     encoded = bytearray()
     while value >= 128:
         encoded.append(value & 127 | 128)
