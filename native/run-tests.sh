@@ -68,7 +68,7 @@ set_sanitizer_options() {
 # programs mostly wait, so they run side by side.
 run_tests() {
   local folder=$1 kind test status failed=0
-  local -A started
+  local -A running ended
   shift
   set_sanitizer_options
   # An interrupt does not reach what runs in the background.
@@ -76,16 +76,16 @@ run_tests() {
   [ $# -gt 0 ] || set -- plain thread address
   for kind in "$@"; do
     build_kind "$kind" || return
-    started=()
+    running=() ended=()
     for test in "$BUILDS/$kind/$folder"/*_test; do
-      while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do sleep 0.05; done
+      [ "${#running[@]}" -lt "$(nproc)" ] || end_one
       timeout "$TEST_SECONDS" "$test" >"$test.log" 2>&1 &
-      started[$test]=$!
+      running[$!]=$test
     done
+    while [ "${#running[@]}" -gt 0 ]; do end_one; done
     for test in "$BUILDS/$kind/$folder"/*_test; do
       printf '%s, %s: ' "$kind" "$(basename "$test")"
-      status=0
-      wait "${started[$test]}" || status=$?
+      status=${ended[$test]}
       if [ "$status" -eq 0 ]; then
         grep -E '^\[ +(PASSED|SKIPPED) +\] [0-9]+ test' "$test.log"
         # GoogleTest succeeds with skipped tests; CI skips nothing.
@@ -105,6 +105,16 @@ run_tests() {
     done
   done
   return "$failed"
+}
+
+# Waits until one of the programs that run has ended, and notes how. Waiting for a
+# certain one later would not do: the shell forgets how a process ended once
+# another has its number, and numbers come again within minutes.
+end_one() {
+  local process status=0
+  wait -n -p process || status=$?
+  ended[${running[$process]}]=$status
+  unset "running[$process]"
 }
 
 # without_passed LOG: the output of a GoogleTest program, without the tests that
