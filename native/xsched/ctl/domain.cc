@@ -19,6 +19,7 @@
 #include "ctl/table.h"
 #include "domain/census.h"
 #include "domain/folder.h"
+#include "preempt/name.h"
 
 namespace xsched {
 namespace {

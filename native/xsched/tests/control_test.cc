@@ -188,26 +188,37 @@ TEST_F(ControlTest, FloorsAreShownAndChanged)
   EXPECT_EQ(FieldOf("chat/0", "used"), "");
   const Finished list = RunTool({"list"}, {});
   EXPECT_NE(list.output.find("FLOOR"), std::string::npos) << list.output;
-  // A model's queues share it.
-  const Finished changed = RunTool({"floor", "chat", "25"}, {});
+  // A model's queues share it, whichever of them is named.
+  const Finished changed = RunTool({"floor", "chat/1", "25"}, {});
   EXPECT_EQ(changed.code, 0) << changed.errors;
-  EXPECT_NE(changed.output.find("12 %"), std::string::npos) << changed.output;
-  EXPECT_EQ(FieldOf("chat/0", "floor"), "12");
-  EXPECT_EQ(FieldOf("chat/1", "floor"), "13");
+  EXPECT_NE(changed.output.find("25 %"), std::string::npos) << changed.output;
+  EXPECT_NE(changed.output.find("chat/0"), std::string::npos) << changed.output;
+  EXPECT_EQ(FieldOf("chat/0", "floor"), "25");
+  EXPECT_EQ(FieldOf("chat/1", "floor"), "25");
   EXPECT_EQ(FieldOf("chat/0", "used"), "0.0");
   EXPECT_EQ(FieldOf("batch/0", "floor"), "0");
   EXPECT_NE(
-      RunTool({"list"}, {}).output.find("0.0 of 12 %"), std::string::npos);
+      RunTool({"list"}, {}).output.find("0.0 of 25 %"), std::string::npos);
   EXPECT_NE(
       RunTool({"stats", "--json"}, {})
-          .output.find("\"floor_percent\": 13, \"used_percent\": 0.0"),
+          .output.find("\"floor_percent\": 25, \"used_percent\": 0.0"),
       std::string::npos);
-  EXPECT_EQ(
-      Error("floor chat 1"), "\"chat\" has 2 queues, which can't share 1 %");
+  // One that comes later has a part in it, too.
+  const NamedStream late(3, "chat/2");
+  EXPECT_EQ(FieldOf("chat/2", "floor"), "25");
+  EXPECT_EQ(Table("floor " + IdOf("chat/2") + " 1").Rows(), 3u);
+  EXPECT_EQ(FieldOf("chat/0", "floor"), "1");
   EXPECT_EQ(Table("floor batch 50").Field(0, "previous"), "0");
+  // Refused as a whole.
   EXPECT_EQ(
-      Error("floor chat 50").substr(0, 64),
-      "the floors of all queues of a device may be 90 % together, and t");
+      Error("floor chat 41"),
+      "\"chat\" can't have a floor of 41 %: the floors of a device come to at "
+      "most 90 %, and those of others leave it 40 % on device 0; give it that, "
+      "or lower another");
+  for (const char* name : {"chat/0", "chat/1", "chat/2"}) {
+    EXPECT_EQ(FieldOf(name, "floor"), "1") << name;
+  }
+  EXPECT_EQ(Table("floor chat 40").Rows(), 3u);
   for (const char* share : {"51", "-1", "x", "1.5", ""}) {
     EXPECT_EQ(
         Error(std::string("floor batch ") + share),
@@ -221,6 +232,33 @@ TEST_F(ControlTest, FloorsAreShownAndChanged)
       Error("floor nobody 5").substr(0, 26), "there is no queue \"nobody\"");
   EXPECT_EQ(RunTool({"floor", "batch", "0"}, {}).code, 0);
   EXPECT_EQ(FieldOf("batch/0", "floor"), "0");
+}
+
+// Owners that have no queue yet, as a model that has had no request.
+TEST_F(ControlTest, FloorsOfModelsWithoutQueuesAreForThoseToCome)
+{
+  XOwnerHandle owner = 0;
+  ASSERT_EQ(XOwnerCreate(&owner, "quiet/0", 3), kXSchedSuccess);
+  EXPECT_EQ(XOwnerSetFloor(owner, 51), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XOwnerSetFloor(owner, -1), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XOwnerSetFloor(0, 5), kXSchedErrorNotFound);
+  EXPECT_EQ(XOwnerSetFloor(owner, 20), kXSchedSuccess);
+  const AnswerTable changed = Table("floor quiet 30");
+  ASSERT_EQ(changed.Rows(), 1u);
+  EXPECT_EQ(changed.Field(0, "id"), "0");
+  EXPECT_EQ(changed.Field(0, "name"), "quiet/0");
+  EXPECT_EQ(changed.Field(0, "previous"), "20");
+  EXPECT_EQ(changed.Field(0, "floor"), "30");
+  XOwnerExchange(owner);
+  auto stream = std::make_unique<NamedStream>(3, "quiet/0");
+  XOwnerExchange(0);
+  EXPECT_EQ(FieldOf("quiet/0", "floor"), "30");
+  stream.reset();
+  EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+  XOwnerHandle nameless = 0;
+  ASSERT_EQ(XOwnerCreate(&nameless, "", 3), kXSchedSuccess);
+  EXPECT_EQ(XOwnerSetFloor(nameless, 5), kXSchedErrorNotAllowed);
+  EXPECT_EQ(XOwnerDestroy(nameless), kXSchedSuccess);
 }
 
 TEST_F(ControlTest, StatesAreShown)

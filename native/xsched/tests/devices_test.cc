@@ -6,14 +6,18 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "fixture.h"
+#include "preempt/scheduler.h"
 
 namespace {
 
 using simulated::Kernel;
+using xsched::QueueReport;
+using xsched::Scheduler;
 
 // A context on each of two devices, the first one current.
 class DevicesTest : public DriverTest {
@@ -68,6 +72,43 @@ TEST_F(DevicesTest, ReadyQueueHoldsBackItsOwnDeviceOnly)
   EXPECT_EQ(low->Stats().launches, 0);
   simulated::Hold(false);
   waiting.join();
+}
+
+// A floor is a share of each device that its model has queues on: where one of
+// them has no room for it, it changes on none.
+TEST_F(DevicesTest, FloorOfAModelIsSetOnAllDevicesOrOnNone)
+{
+  const auto floors = [] {
+    std::string text;
+    for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+      text += queue.name + " " + std::to_string(queue.device) + " " +
+              std::to_string(queue.floor) + "\n";
+    }
+    return text;
+  };
+  const auto named = [&](CUcontext context, const char* name) {
+    auto stream = StreamOn(context, PRIORITY_MIN);
+    EXPECT_EQ(XQueueSetName(stream->Queue(), name), kXSchedSuccess);
+    return stream;
+  };
+  const auto chat = named(context_, "chat/0");
+  const auto other_chat = named(second_, "chat/1");
+  const auto batch = named(second_, "batch/0");
+  const auto nameless = StreamOn(second_, PRIORITY_MIN);
+  EXPECT_EQ(XQueueSetFloor(chat->Queue(), 20), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetFloor(batch->Queue(), 50), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetFloor(nameless->Queue(), 10), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetFloor(chat->Queue(), 31), kXSchedErrorInvalidValue);
+  EXPECT_EQ(floors(), "chat/0 0 20\nchat/1 1 20\nbatch/0 1 50\n 1 10\n");
+  EXPECT_EQ(XQueueSetFloor(other_chat->Queue(), 30), kXSchedSuccess);
+  EXPECT_EQ(floors(), "chat/0 0 30\nchat/1 1 30\nbatch/0 1 50\n 1 10\n");
+  EXPECT_EQ(XQueueSetFloor(nameless->Queue(), 11), kXSchedErrorInvalidValue);
+  // What has a name from now on has its model's floor.
+  EXPECT_EQ(XQueueSetName(nameless->Queue(), "batch/1"), kXSchedSuccess);
+  EXPECT_EQ(floors(), "chat/0 0 30\nchat/1 1 30\nbatch/0 1 50\nbatch/1 1 50\n");
+  EXPECT_EQ(XQueueSetFloor(chat->Queue(), 40), kXSchedSuccess);
+  EXPECT_EQ(XQueueSetFloor(chat->Queue(), 0), kXSchedSuccess);
+  EXPECT_EQ(floors(), "chat/0 0 0\nchat/1 1 0\nbatch/0 1 50\nbatch/1 1 50\n");
 }
 
 TEST_F(DevicesTest, EachDeviceIsScheduledAtTheSameTime)

@@ -123,8 +123,14 @@ class FloorTest : public testing::Test {
     Launcher* const launcher = Keep(std::make_unique<Launcher>(
         device_, &parts_->context, priority, kernel_ns));
     launchers_.push_back(launcher);
-    EXPECT_TRUE(device_->SetFloor(launcher->GetQueue(), floor));
+    EXPECT_TRUE(SetFloor(launcher, floor));
     return launcher;
+  }
+
+  // Of a queue without a name.
+  bool SetFloor(Launcher* launcher, int floor)
+  {
+    return device_->SetFloor({launcher->GetQueue()}, "", floor);
   }
 
   // Who has work is up to 'has_work'.
@@ -208,7 +214,7 @@ TEST_F(FloorTest, FloorThatIsTakenAwayEndsTheSlice)
   while (!low->GetQueue()->in_slice.load()) {
     Run(kStepNs);
   }
-  EXPECT_TRUE(device_->SetFloor(low->GetQueue(), 0));
+  EXPECT_TRUE(SetFloor(low, 0));
   EXPECT_FALSE(low->GetQueue()->in_slice.load());
   EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
   Run(1000000);
@@ -223,7 +229,7 @@ TEST_F(FloorTest, OneThatLosesItsFloorInASliceLeavesTheNextSliceToAnother)
   while (!low->GetQueue()->in_slice.load()) {
     Run(kStepNs);
   }
-  EXPECT_TRUE(device_->SetFloor(low->GetQueue(), 0));
+  EXPECT_TRUE(SetFloor(low, 0));
   EXPECT_FALSE(low->GetQueue()->in_slice.load());
   EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
   const int64_t low_ns = low->UsedNs();
@@ -238,9 +244,115 @@ TEST_F(FloorTest, FloorThatIsMoreThanIsLeftIsRefused)
 {
   Add(PRIORITY_MIN, 50000, 50);
   Launcher* const second = Add(PRIORITY_MIN, 50000, 40);
-  EXPECT_FALSE(device_->SetFloor(second->GetQueue(), 41));
+  EXPECT_FALSE(SetFloor(second, 41));
   EXPECT_EQ(device_->Describe(*second->GetQueue()).floor, 40);
-  EXPECT_TRUE(device_->SetFloor(second->GetQueue(), 10));
+  EXPECT_TRUE(SetFloor(second, 10));
+}
+
+// Two instances of a model at the lowest priority, one of which has twice as
+// many kernels to do, and another model with a floor.
+TEST_F(FloorTest, QueuesOfAModelShareItsFloor)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const one = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 25000, 0);
+  const Launcher* const other = Add(PRIORITY_MIN, 50000, 10);
+  ASSERT_TRUE(
+      device_->SetFloor({one->GetQueue(), two->GetQueue()}, "chat", 20));
+  Run(kWindowNs / 2);
+  for (int window = 0; window < 3; ++window) {
+    const int64_t before_ns = one->UsedNs() + two->UsedNs();
+    const double others_share = ShareInWindow(other);
+    const double share =
+        100. * static_cast<double>(one->UsedNs() + two->UsedNs() - before_ns) /
+        static_cast<double>(kWindowNs);
+    EXPECT_GE(share, 18);
+    EXPECT_LE(share, 22);
+    EXPECT_GE(others_share, 9);
+    EXPECT_LE(others_share, 11);
+  }
+  EXPECT_NEAR(
+      static_cast<double>(device_->Describe(*two->GetQueue()).recent_ns),
+      0.2 * kWindowNs, 0.02 * kWindowNs);
+}
+
+// What one of them can't use, the others get.
+TEST_F(FloorTest, OneQueueOfAModelMayUseAllOfItsFloor)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const works = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const idle = Add(PRIORITY_MIN, 50000, 0);
+  ASSERT_TRUE(
+      device_->SetFloor({works->GetQueue(), idle->GetQueue()}, "chat", 20));
+  const auto has_work = [&](Launcher* each) { return each != idle; };
+  Run(kWindowNs / 2, has_work);
+  const int64_t before_ns = works->UsedNs();
+  Run(kWindowNs, has_work);
+  EXPECT_NEAR(
+      static_cast<double>(works->UsedNs() - before_ns), 0.2 * kWindowNs,
+      0.02 * kWindowNs);
+  EXPECT_EQ(idle->UsedNs(), 0);
+}
+
+// The model's urgent instance has all that it wants; what that takes counts.
+TEST_F(FloorTest, OneQueueOfAModelContendsThoughAnotherHasItsTurn)
+{
+  Launcher* const one = Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 50000, 0);
+  ASSERT_TRUE(
+      device_->SetFloor({one->GetQueue(), two->GetQueue()}, "chat", 20));
+  const Launcher* const other = Add(PRIORITY_MAX, 30000, 0);
+  Run(kWindowNs / 2);
+  const int64_t before_ns = two->UsedNs();
+  EXPECT_GT(ShareInWindow(other), 45);
+  EXPECT_EQ(two->UsedNs(), before_ns);
+  // Its other one alone.
+  Run(kWindowNs / 2, [&](Launcher* each) { return each != one; });
+  EXPECT_NEAR(
+      static_cast<double>(two->UsedNs() - before_ns), 0.1 * kWindowNs,
+      0.02 * kWindowNs);
+}
+
+TEST_F(FloorTest, QueueThatJoinsItsModelInASliceMayLaunchInIt)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const one = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 50000, 0);
+  ASSERT_TRUE(device_->SetFloor({one->GetQueue()}, "chat", 20));
+  while (!one->GetQueue()->in_slice.load()) {
+    Run(kStepNs);
+  }
+  EXPECT_TRUE(two->Waits());
+  EXPECT_EQ(device_->ShareFloorOf("batch", two->GetQueue()), 0);
+  EXPECT_TRUE(two->Waits());
+  EXPECT_EQ(device_->ShareFloorOf("chat", two->GetQueue()), 20);
+  EXPECT_FALSE(two->Waits());
+  EXPECT_TRUE(two->GetQueue()->in_slice.load());
+  // The floor is the model's as long as one of its queues is left.
+  EXPECT_EQ(device_->ShareFloorOf("batch", one->GetQueue()), 0);
+  EXPECT_FALSE(one->GetQueue()->in_slice.load());
+  EXPECT_TRUE(two->GetQueue()->in_slice.load());
+  EXPECT_EQ(device_->ShareFloorOf("batch", two->GetQueue()), 0);
+  EXPECT_FALSE(two->GetQueue()->in_slice.load());
+  EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
+  EXPECT_EQ(device_->ShareFloorOf("chat", two->GetQueue()), 0);
+}
+
+TEST_F(FloorTest, ModelsFloorCountsOnceHoweverManyQueuesItHas)
+{
+  Launcher* const one = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const other = Add(PRIORITY_MIN, 50000, 0);
+  const std::vector<Queue*> chat = {one->GetQueue(), two->GetQueue()};
+  ASSERT_TRUE(device_->SetFloor(chat, "chat", 50));
+  EXPECT_EQ(device_->RoomForFloor("chat", *chat[0]), 50);
+  EXPECT_EQ(device_->RoomForFloor("", *other->GetQueue()), 40);
+  EXPECT_FALSE(SetFloor(other, 41));
+  EXPECT_TRUE(SetFloor(other, 40));
+  EXPECT_TRUE(device_->SetFloor(chat, "chat", 50));
+  EXPECT_TRUE(device_->SetFloor(chat, "chat", 0));
+  EXPECT_EQ(device_->Describe(*chat[1]).floor, 0);
+  EXPECT_TRUE(SetFloor(other, 50));
 }
 
 // The slice bounds what the higher one waits, and its launches go on then.

@@ -34,8 +34,14 @@ XResult XQueueGetStats(XQueueHandle xq, XQueueStats* stats);
 // time over any two seconds, 0 to 50, however high the priority of others: in
 // slices of XSCHED_SLICE_US, for which a launch of a higher queue may have to
 // wait. 0, the default: its priority alone counts. Queues of other processes
-// give way to no floor. kXSchedErrorInvalidValue, and nothing changes, if the
-// floors of all queues of the device would come to more than 90.
+// give way to no floor.
+//
+// The floor of a queue that has a name is its model's, which is what the name
+// has before its first slash: on each device, all of the process's queues of
+// that model share it, those to come of its owners included, and a queue shares
+// it as soon as it has such a name. A queue without a name has its floor alone,
+// until it gets one. kXSchedErrorInvalidValue, and nothing changes, if the
+// floors of a device would come to more than 90.
 XResult XQueueSetFloor(XQueueHandle xq, int32_t percent);
 
 // Creates an owner. While a thread works for one, every stream that it creates
@@ -53,6 +59,12 @@ XResult XOwnerDestroy(XOwnerHandle owner);
 // The owner's name, and the priority that its XQueues to come have, which may
 // have been changed since. Waits for no driver.
 XResult XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio);
+
+// The floor of the owner's model, as XQueueSetFloor says. If there is no room
+// for it when the owner's first XQueue on a device is created, the model has no
+// floor there, and the log says so. kXSchedErrorNotAllowed if the owner has no
+// name.
+XResult XOwnerSetFloor(XOwnerHandle owner, int32_t percent);
 
 // The calling thread works for 'owner' from now on, for nobody if that is 0 or
 // has been destroyed. Returns whom it worked for before. Takes a few

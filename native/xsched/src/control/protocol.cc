@@ -154,10 +154,4 @@ OneLine(const std::string& text)
   return line;
 }
 
-std::string
-ModelOf(const std::string& name)
-{
-  return name.substr(0, name.find('/'));
-}
-
 }  // namespace xsched

@@ -58,10 +58,6 @@ bool ParseFloor(const std::string& text, int* percent, std::string* error);
 // Text that fits on one line: control characters become question marks.
 std::string OneLine(const std::string& text);
 
-// The part of a queue's name before the first slash: the model's name, if
-// queues are named <model>/<instance>.
-std::string ModelOf(const std::string& name);
-
 }  // namespace xsched
 
 #endif  // XSCHED_CONTROL_PROTOCOL_H_

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/protocol.h"
+#include "preempt/name.h"
 #include "preempt/policy.h"
 #include "preempt/recent_use.h"
 #include "preempt/scheduler.h"
@@ -103,9 +104,12 @@ IsMeant(const std::string& name, const std::string& meant)
   return name == meant || ModelOf(name) == meant;
 }
 
-// The queues that a person means; none, with the reason, if that is ambiguous.
-std::vector<QueueReport>
-FindQueues(const std::string& meant, std::string* error)
+// The queues that a person means. With the reason in 'error': false if that is
+// ambiguous, none if there are none.
+bool
+FindQueues(
+    const std::string& meant, std::vector<QueueReport>* found,
+    std::string* error)
 {
   std::vector<QueueReport> all = Scheduler::Get().ReportAll();
   std::vector<QueueReport> with_id;
@@ -122,30 +126,48 @@ FindQueues(const std::string& meant, std::string* error)
     *error = quoted + " is the id of the queue " + Label(with_id[0]) +
              " and the name of others: " + Labels(named) +
              "; use the name of the former or the ids of the latter";
-    return {};
+    return false;
   }
   if (with_id.empty() && named.empty()) {
     *error = "there is no queue " + quoted + "; " +
              (all.empty() ? "the process has none" : "use " + Labels(all));
   }
-  return with_id.empty() ? named : with_id;
+  *found = with_id.empty() ? named : with_id;
+  return true;
+}
+
+// "QUEUE VALUE": the last space is between them, as names may have some. False
+// if either is missing.
+bool
+SplitChange(
+    const std::string& arguments, std::string* meant, std::string* value)
+{
+  const size_t space = arguments.rfind(' ');
+  if (space == std::string::npos || space == 0) {
+    return false;
+  }
+  *meant = arguments.substr(0, space);
+  *value = arguments.substr(space + 1);
+  return true;
 }
 
 std::string
 AnswerPriority(const std::string& arguments)
 {
-  const size_t space = arguments.rfind(' ');
-  const std::string meant =
-      arguments.substr(0, space == std::string::npos ? 0 : space);
-  if (meant.empty()) {
+  std::string meant;
+  std::string value;
+  if (!SplitChange(arguments, &meant, &value)) {
     return ErrorAnswer("give a queue and a priority: priority QUEUE N");
   }
   std::string error;
   Priority priority = PRIORITY_DEFAULT;
-  if (!ParsePriority(arguments.substr(space + 1), &priority, &error)) {
+  if (!ParsePriority(value, &priority, &error)) {
     return ErrorAnswer(error);
   }
-  const std::vector<QueueReport> queues = FindQueues(meant, &error);
+  std::vector<QueueReport> queues;
+  if (!FindQueues(meant, &queues, &error)) {
+    return ErrorAnswer(error);
+  }
   const bool by_id =
       !queues.empty() && meant == std::to_string(queues.front().id);
   // Of queues to come, too. First, so that one that is created meanwhile has it
@@ -180,48 +202,83 @@ AnswerPriority(const std::string& arguments)
   return table.ToAnswer();
 }
 
-// The floor of the queues that are meant, taken together: each gets its part.
+std::vector<QueueReport>
+QueuesOf(const std::string& model)
+{
+  std::vector<QueueReport> queues = Scheduler::Get().ReportAll();
+  queues.erase(
+      std::remove_if(
+          queues.begin(), queues.end(),
+          [&](const QueueReport& queue) {
+            return ModelOf(queue.name) != model;
+          }),
+      queues.end());
+  return queues;
+}
+
+// Why a model or a queue can't have so high a floor.
+std::string
+NoRoom(const std::string& whose, int percent, const FloorRefusal& refusal)
+{
+  return "\"" + whose + "\" can't have a floor of " + std::to_string(percent) +
+         " %: the floors of a device come to at most " +
+         std::to_string(kMaxFloors) + " %, and those of others leave it " +
+         std::to_string(refusal.room) + " % on device " +
+         std::to_string(refusal.device) + "; give it that, or lower another";
+}
+
+// A model's floor, whichever of its queues is meant; of a queue without a name,
+// its own.
 std::string
 AnswerFloor(const std::string& arguments)
 {
-  const size_t space = arguments.rfind(' ');
-  const std::string meant =
-      arguments.substr(0, space == std::string::npos ? 0 : space);
-  if (meant.empty()) {
+  std::string meant;
+  std::string value;
+  if (!SplitChange(arguments, &meant, &value)) {
     return ErrorAnswer("give a queue and a share: floor QUEUE PERCENT");
   }
   std::string error;
   int percent = 0;
-  if (!ParseFloor(arguments.substr(space + 1), &percent, &error)) {
+  if (!ParseFloor(value, &percent, &error)) {
     return ErrorAnswer(error);
   }
-  const std::vector<QueueReport> queues = FindQueues(meant, &error);
-  if (queues.empty()) {
+  std::vector<QueueReport> queues;
+  if (!FindQueues(meant, &queues, &error)) {
     return ErrorAnswer(error);
   }
-  const int count = static_cast<int>(queues.size());
-  if (percent != 0 && percent < count) {
-    return ErrorAnswer(
-        "\"" + meant + "\" has " + std::to_string(count) +
-        " queues, which can't share " + std::to_string(percent) + " %");
+  const std::string model =
+      ModelOf(queues.empty() ? meant : queues.front().name);
+  FloorRefusal refusal;
+  std::vector<std::pair<std::string, int>> owners;
+  bool fits = true;
+  if (!model.empty()) {
+    // All of its queues, though only one of them was named.
+    queues = QueuesOf(model);
+    fits = Scheduler::Get().SetFloorOfModel(model, percent, &refusal, &owners);
+  } else if (!queues.empty()) {
+    const XResult result =
+        Scheduler::Get().SetFloor(queues.front().handle, percent, &refusal);
+    fits = result != kXSchedErrorInvalidValue;
+  }
+  if (!fits) {
+    return ErrorAnswer(NoRoom(model.empty() ? meant : model, percent, refusal));
+  }
+  if (queues.empty() && owners.empty()) {
+    return ErrorAnswer(error);
   }
   AnswerTable table({"id", "name", "previous", "floor"});
-  for (int i = 0; i < count; ++i) {
-    const QueueReport& queue = queues[i];
-    const int part = percent * (i + 1) / count - percent * i / count;
-    const XResult result = Scheduler::Get().SetFloor(queue.handle, part);
-    if (result == kXSchedErrorInvalidValue) {
-      return ErrorAnswer(
-          "the floors of all queues of a device may be " +
-          std::to_string(kMaxFloors) + " % together, and those of " +
-          Label(queue) + " and the others would be more");
-    }
-    // Leaves out a queue that has just been destroyed.
-    if (result == kXSchedSuccess) {
+  if (queues.empty()) {
+    // No queue yet, so no id.
+    for (const auto& owner : owners) {
       table.AddRow(
-          {std::to_string(queue.id), queue.name, std::to_string(queue.floor),
-           std::to_string(part)});
+          {"0", owner.first, std::to_string(owner.second),
+           std::to_string(percent)});
     }
+  }
+  for (const QueueReport& queue : queues) {
+    table.AddRow(
+        {std::to_string(queue.id), queue.name, std::to_string(queue.floor),
+         std::to_string(percent)});
   }
   return table.ToAnswer();
 }

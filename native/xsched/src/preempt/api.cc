@@ -399,6 +399,16 @@ XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio)
   });
 }
 
+XSCHED_EXPORT XResult
+XOwnerSetFloor(XOwnerHandle owner, int32_t percent)
+{
+  if (percent < 0 || percent > xsched::kMaxFloor) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard(
+      [&] { return Scheduler::Get().SetFloorOfOwner(owner, percent); });
+}
+
 XSCHED_EXPORT XOwnerHandle
 XOwnerExchange(XOwnerHandle owner)
 {

@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "preempt/clock.h"
 #include "preempt/scheduler.h"
@@ -44,10 +45,11 @@ constexpr int64_t kSpinPause = 32;
 constexpr int64_t kChangeSlackNs = 50000;
 
 // The policy has it from here.
-Queue*
+SharedFloor*
 SliceOf(const Decision& decision)
 {
-  return const_cast<Queue*>(static_cast<const Queue*>(decision.slice));
+  return const_cast<SharedFloor*>(
+      static_cast<const SharedFloor*>(decision.slice));
 }
 
 constexpr size_t
@@ -162,7 +164,10 @@ Device::Unlink(ListHead* first, ListHead* last, LinkOf link, Queue* queue)
 Standing
 Device::StandingOf(const Queue& queue) const
 {
-  return {&queue, queue.seat.priority, queue.seat.ready, queue.seat.floor};
+  const SharedFloor* const share = queue.seat.share;
+  return {
+      &queue, queue.seat.priority, queue.seat.ready,
+      share == nullptr ? 0 : share->floor, share};
 }
 
 void
@@ -325,8 +330,8 @@ Device::Used(Queue* queue, int64_t device_ns)
   std::lock_guard<std::mutex> lock(mutex_);
   if (queue->seat.present) {
     queue->seat.used_ns += device_ns;
-    if (queue->seat.floor != 0) {
-      queue->seat.recent_use.Add(device_ns, NowNs());
+    if (queue->seat.share != nullptr) {
+      queue->seat.share->recent_use.Add(device_ns, NowNs());
     }
     policy_->Used(StandingOf(*queue), device_ns);
     if (member_ != nullptr) {
@@ -432,29 +437,47 @@ Device::Decide(Queue* cause, Wakes* wakes)
 }
 
 void
-Device::GiveSlice(Queue* queue, Wakes* wakes)
+Device::GiveSlice(SharedFloor* share, Wakes* wakes)
 {
-  if (queue == in_slice_) {
+  if (share == slice_) {
     return;
   }
-  if (in_slice_ != nullptr) {
-    // As at any end of a turn; before it, see Decide.
-    levels_[LevelOf(in_slice_->seat.priority)].closures.fetch_add(
-        1, std::memory_order_release);
-    // Sequentially consistent: see Turn.
-    in_slice_->in_slice.store(false, std::memory_order_seq_cst);
+  if (slice_ != nullptr) {
+    for (Queue* queue : slice_->queues) {
+      EndSlice(queue);
+    }
   }
-  in_slice_ = queue;
-  if (queue != nullptr) {
-    queue->in_slice.store(true, std::memory_order_seq_cst);
-    WakeIfOpen(queue, wakes);
+  slice_ = share;
+  if (share != nullptr) {
+    for (Queue* queue : share->queues) {
+      LetLaunch(queue, wakes);
+    }
   }
+}
+
+void
+Device::LetLaunch(Queue* queue, Wakes* wakes)
+{
+  // Sequentially consistent: see Turn.
+  queue->in_slice.store(true, std::memory_order_seq_cst);
+  WakeIfOpen(queue, wakes);
+}
+
+void
+Device::EndSlice(Queue* queue)
+{
+  // As at any end of a turn; before it, see Decide.
+  levels_[LevelOf(queue->seat.priority)].closures.fetch_add(
+      1, std::memory_order_release);
+  // Sequentially consistent: see Turn.
+  queue->in_slice.store(false, std::memory_order_seq_cst);
 }
 
 bool
 Device::IsOpen(const Queue& queue) const
 {
-  return queue.seat.priority >= decision_.open_from || &queue == in_slice_;
+  return queue.seat.priority >= decision_.open_from ||
+         (slice_ != nullptr && queue.seat.share == slice_);
 }
 
 void
@@ -489,7 +512,9 @@ Device::Remove(Queue* queue)
   if (seat.ready) {
     SetReady(queue, false);
   }
-  policy_->Removed(StandingOf(*queue));
+  const Standing before = StandingOf(*queue);
+  LeaveShare(queue);
+  policy_->Removed(before);
   seat.present = false;
   queue->held_back.store(0, std::memory_order_relaxed);
   queues_.erase(std::find(queues_.begin(), queues_.end(), queue));
@@ -539,28 +564,130 @@ Device::SetPriority(Queue* queue, Priority priority)
   WakeThoseWithOwnWork(&wakes);
 }
 
+// --- floors ------------------------------------------------------------------
+
+SharedFloor*
+Device::FindShare(const std::string& model, const Queue& queue)
+{
+  if (model.empty()) {
+    return queue.seat.share;
+  }
+  const auto share = std::find_if(
+      shares_.begin(), shares_.end(),
+      [&](const auto& each) { return each->model == model; });
+  return share == shares_.end() ? nullptr : share->get();
+}
+
+int
+Device::RoomBeside(const SharedFloor* share) const
+{
+  int room = kMaxFloors;
+  for (const auto& each : shares_) {
+    room -= each.get() == share ? 0 : each->floor;
+  }
+  return std::min(room, kMaxFloor);
+}
+
+int
+Device::RoomForFloor(const std::string& model, const Queue& queue)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  return RoomBeside(FindShare(model, queue));
+}
+
 bool
-Device::SetFloor(Queue* queue, int percent)
+Device::SetFloor(
+    const std::vector<Queue*>& queues, const std::string& model, int percent)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Queue*> present;
+  std::copy_if(
+      queues.begin(), queues.end(), std::back_inserter(present),
+      [](const Queue* queue) { return queue->seat.present; });
+  if (present.empty()) {
+    return true;
+  }
+  SharedFloor* share = FindShare(model, *present.front());
+  if (percent > RoomBeside(share)) {
+    return false;
+  }
+  if (percent == 0) {
+    share = nullptr;
+  } else {
+    if (share == nullptr) {
+      auto made = std::make_unique<SharedFloor>();
+      made->model = model;
+      made->queues.reserve(present.size());
+      shares_.push_back(std::move(made));
+      share = shares_.back().get();
+    }
+    share->floor = percent;
+  }
+  for (Queue* queue : present) {
+    SetShare(queue, share, &wakes);
+  }
+  Decide(nullptr, &wakes);
+  return true;
+}
+
+int
+Device::ShareFloorOf(const std::string& model, Queue* queue)
 {
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
   if (!queue->seat.present) {
-    return true;
+    return 0;
   }
-  int sum = percent;
-  for (const Queue* other : queues_) {
-    sum += other == queue ? 0 : other->seat.floor;
+  SharedFloor* const share = model.empty() ? nullptr : FindShare(model, *queue);
+  if (share != queue->seat.share) {
+    SetShare(queue, share, &wakes);
+    Decide(nullptr, &wakes);
   }
-  if (percent != 0 && sum > kMaxFloors) {
-    return false;
-  }
-  const Standing before = StandingOf(*queue);
-  queue->seat.floor = percent;
-  queue->seat.recent_use = {};
-  policy_->Changed(before, StandingOf(*queue));
-  Decide(nullptr, &wakes);
-  return true;
+  return share == nullptr ? 0 : share->floor;
 }
+
+void
+Device::SetShare(Queue* queue, SharedFloor* share, Wakes* wakes)
+{
+  Seat& seat = queue->seat;
+  const Standing before = StandingOf(*queue);
+  if (seat.share != share) {
+    if (share != nullptr) {
+      // The only step that can fail, for want of memory.
+      share->queues.push_back(queue);
+    }
+    LeaveShare(queue);
+    seat.share = share;
+    if (share != nullptr && share == slice_) {
+      LetLaunch(queue, wakes);
+    }
+  }
+  policy_->Changed(before, StandingOf(*queue));
+}
+
+void
+Device::LeaveShare(Queue* queue)
+{
+  SharedFloor* const share = std::exchange(queue->seat.share, nullptr);
+  if (share == nullptr) {
+    return;
+  }
+  if (share == slice_) {
+    EndSlice(queue);
+  }
+  auto& queues = share->queues;
+  queues.erase(std::find(queues.begin(), queues.end(), queue));
+  if (!queues.empty()) {
+    return;
+  }
+  slice_ = share == slice_ ? nullptr : slice_;
+  shares_.erase(std::find_if(
+      shares_.begin(), shares_.end(),
+      [&](const auto& each) { return each.get() == share; }));
+}
+
+// --- the policy and the domain -----------------------------------------------
 
 void
 Device::SetPolicy(std::unique_ptr<Policy> policy, bool in_domain)
@@ -688,13 +815,15 @@ Device::Description
 Device::Describe(const Queue& queue)
 {
   std::lock_guard<std::mutex> lock(mutex_);
+  const SharedFloor* const share = queue.seat.share;
   return {
       queue.seat.priority,
       queue.seat.ready,
-      queue.seat.priority < turn_.Closely().open_from && &queue != in_slice_,
+      queue.seat.priority < turn_.Closely().open_from &&
+          (share == nullptr || share != slice_),
       queue.held_back.load(std::memory_order_relaxed),
-      queue.seat.floor,
-      queue.seat.floor == 0 ? 0 : queue.seat.recent_use.Sum(NowNs())};
+      share == nullptr ? 0 : share->floor,
+      share == nullptr ? 0 : share->recent_use.Sum(NowNs())};
 }
 
 // --- waiting -----------------------------------------------------------------

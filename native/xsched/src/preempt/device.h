@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "preempt/policy.h"
 #include "preempt/priority_counts.h"
 #include "preempt/queue.h"
+#include "preempt/recent_use.h"
 #include "preempt/room_turn.h"
 #include "preempt/turn.h"
 #include "preempt/watcher.h"
@@ -51,6 +53,18 @@ class Waiter {
   bool has_own_work_ = false;
   Waiter* previous_ = nullptr;
   Waiter* next_ = nullptr;
+};
+
+// A floor on one device, and who shares it: all queues of a model there, or one
+// queue that has no name. Under the device's lock.
+struct SharedFloor {
+  // Empty: the queue's own.
+  std::string model;
+  int floor = 0;  // percent, never 0 while there is one
+  // Never none.
+  std::vector<Queue*> queues;
+  // What is known of their device time.
+  RecentUse recent_use;
 };
 
 // The queues that compete for one device: which of them are ready, whose turn
@@ -98,7 +112,8 @@ class Device {
     bool closed;  // it is not its turn
     uint8_t held_back;
     int floor;
-    // Device time of the last two seconds, while it has a floor.
+    // Device time of the last two seconds of those who share the floor, while
+    // it has one.
     int64_t recent_ns;
   };
 
@@ -133,8 +148,17 @@ class Device {
   // Its launches go ahead.
   void Remove(Queue* queue);
   void SetPriority(Queue* queue, Priority priority);
-  // False if the floors of the device would take more than is allowed.
-  bool SetFloor(Queue* queue, int percent);
+  // The highest floor that the model may have here beside those of others, or,
+  // if 'model' is empty, the queue.
+  int RoomForFloor(const std::string& model, const Queue& queue);
+  // Gives these queues one floor, which they share: all that the model has here,
+  // or, if 'model' is empty, one. 0: none. False, and nothing changes, if there
+  // is no room for it.
+  bool SetFloor(
+      const std::vector<Queue*>& queues, const std::string& model, int percent);
+  // It is one of the model's queues from now on, and has a part in its floor if
+  // that has one here. Returns that floor.
+  int ShareFloorOf(const std::string& model, Queue* queue);
   // 'in_domain': other processes count, once the device has joined a domain.
   void SetPolicy(std::unique_ptr<Policy> policy, bool in_domain = true);
   // Takes part in a domain from now on. Once.
@@ -209,8 +233,16 @@ class Device {
   bool TryToBeIdle(Queue* queue);
   // After every change. 'cause' is blamed for the queues that have to stop.
   void Decide(Queue* cause, Wakes* wakes);
-  // The queue that has a slice from now on; null: none has.
-  void GiveSlice(Queue* queue, Wakes* wakes);
+  // Who has a slice from now on; null: nobody.
+  void GiveSlice(SharedFloor* share, Wakes* wakes);
+  void LetLaunch(Queue* queue, Wakes* wakes);
+  void EndSlice(Queue* queue);
+  SharedFloor* FindShare(const std::string& model, const Queue& queue);
+  int RoomBeside(const SharedFloor* share) const;
+  // Null: it has no part in a floor any more.
+  void SetShare(Queue* queue, SharedFloor* share, Wakes* wakes);
+  // Before the policy knows; the share ends with its last queue.
+  void LeaveShare(Queue* queue);
   bool IsOpen(const Queue& queue) const;
   void Wake(Waiter* waiter, Wakes* wakes);
   void WakeAll(Queue* queue, Wakes* wakes);
@@ -235,7 +267,8 @@ class Device {
   std::unique_ptr<Policy> policy_;
   // What is in force: in a slice it is the turn of no priority.
   Decision decision_;
-  Queue* in_slice_ = nullptr;
+  SharedFloor* slice_ = nullptr;
+  std::vector<std::unique_ptr<SharedFloor>> shares_;
   // When the watcher is going to ask the policy.
   int64_t watched_change_ns_ = INT64_MAX;
   // Null if there is no domain; never destroyed.

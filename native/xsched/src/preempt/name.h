@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string>
 
 namespace xsched {
 
@@ -21,6 +22,14 @@ IsName(const char* name)
          std::all_of(name, name + strlen(name), [](const char c) {
            return static_cast<unsigned char>(c) >= ' ' && c != 0x7F;
          });
+}
+
+// The part of a queue's name before the first slash: the model's name, if
+// queues are named <model>/<instance>.
+inline std::string
+ModelOf(const std::string& name)
+{
+  return name.substr(0, name.find('/'));
 }
 
 }  // namespace xsched

@@ -16,8 +16,8 @@
 
 namespace xsched {
 
-// Whose work threads do, such as a model instance's: the name and the priority
-// of the queues that they cause to exist. Comes from a pool and is never freed,
+// Whose work threads do, such as a model instance's: the name, the priority and
+// the floor of the queues that they cause to exist. Comes from a pool and is never freed,
 // so that a thread that still works for one that has ended reads a whole one.
 struct Owner {
   static constexpr size_t kMaxContexts = 16;
@@ -33,6 +33,9 @@ struct Owner {
   uint32_t slot = 0;
   Priority priority = PRIORITY_DEFAULT;
   std::string name;
+  int floor = 0;
+  // There was no room for it, and the log says so.
+  bool floor_refused = false;
 
   // Its queue for the default streams of a context; null if it has none there.
   Queue* DefaultQueue(uint64_t context, uint64_t self) const;

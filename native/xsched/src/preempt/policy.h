@@ -11,8 +11,8 @@
 
 namespace xsched {
 
-// In percent of a device's time: the highest floor of one queue, and of all
-// queues together, which leaves something for everybody else.
+// In percent of a device's time: the highest floor, and all floors together,
+// which leaves something for everybody else.
 constexpr int kMaxFloor = 50;
 constexpr int kMaxFloors = 90;
 
@@ -23,13 +23,15 @@ struct Standing {
   Priority priority;
   // It has launches that want to go, or work that the device has not finished.
   bool ready;
-  // The percentage of the device's time that it gets at least while it is
-  // ready; 0: what its priority leaves it.
+  // The percentage of the device's time that those who share it get at least
+  // while one of them is ready; 0: what its priority leaves it.
   int floor = 0;
+  // Whose floor that is: the same for all queues of a model. Null without one.
+  const void* share = nullptr;
 };
 
 // What a policy decides: two lines through the priorities, and, for a moment,
-// one queue that they do not hold for.
+// those who share one floor, for whom they do not hold.
 struct Decision {
   // Queues of this priority and above may launch.
   int open_from;
@@ -39,7 +41,8 @@ struct Decision {
   // It applies to all queues here: each may have to stop for one that has a
   // floor.
   bool all_bounded = false;
-  // This queue alone may launch now, whatever its priority; null: see above.
+  // Whoever has this share of a floor may launch now, whatever its priority, and
+  // nobody else; null: see above.
   const void* slice = nullptr;
 };
 
@@ -73,7 +76,7 @@ std::unique_ptr<Policy> MakePolicy(XSchedulerType scheduler, XPolicyType type);
 std::unique_ptr<Policy> HighestPriorityFirst();
 std::unique_ptr<Policy> AppManaged();
 // Another policy, from whose decisions slices of so many nanoseconds are taken
-// for queues that have a floor.
+// for those who have a floor.
 std::unique_ptr<Policy> WithFloors(
     std::unique_ptr<Policy> inner, int64_t slice_ns);
 

@@ -2,40 +2,43 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
 #include "preempt/clock.h"
 #include "preempt/policy.h"
+#include "preempt/priority_counts.h"
 
 namespace xsched {
 namespace {
 
-// The most that a queue can owe: a kernel that takes far
-// longer than a slice must not keep its queue from the device for ever.
+// The most that can be owed for one floor: a kernel that takes far longer than a
+// slice must not keep its queue from the device for ever.
 constexpr int64_t kMostDebtNs = 10000000;  // for each percent of the floor
 
-// Floors on top of another policy. A queue that has one contends while it is
-// ready and the other policy would not let it launch. All state is here, under
-// the device's lock as everything that a policy is told; what launches look at
-// (Queue::in_slice, Turn) the device writes after each decision.
+// Floors on top of another policy. Queues of one model share one, as their work
+// is one request's: it contends while any of them is ready and the other policy
+// would not let that one launch. All state is here, under the device's lock as
+// everything that a policy is told; what launches look at (Queue::in_slice,
+// Turn) the device writes after each decision.
 //
-// While a queue contends, it is owed its percentage of the time that passes.
+// While a floor contends, it is owed its percentage of the time that passes.
 //
 //   owed a slice --it is owed most--> has the slice --held it for as long,
 //        ^                                  |          or has no more work
 //        '------------ is owed less <-------'
 //
-// A slice is the queue's alone, and so is charged by the time that it lasts,
-// though it begins with what others still have in flight: when it ends, the
-// queue has as much there. That pays for device time that becomes known in it
+// A slice is for the floor's queues alone, and so is charged by the time that it
+// lasts, though it begins with what others still have in flight: when it ends,
+// they have as much there. That pays for device time that becomes known in it
 // or later; what goes beyond, as of a long kernel, is charged then. Between
 // slices others launch as the other policy says, but all of them under the
 // limit in flight, so that the next slice begins within it.
 //
-// What a queue is owed survives when it turns idle, so that many short requests
-// count as one long one. Time that it has because nobody else wants it is not
-// charged: it would lack it later.
+// What is owed survives when the queues turn idle, so that many short requests
+// count as one long one. Time that they have because nobody else wants it is not
+// charged: they would lack it later.
 class FloorPolicy final : public Policy {
  public:
   FloorPolicy(std::unique_ptr<Policy> inner, int64_t slice_ns)
@@ -49,25 +52,23 @@ class FloorPolicy final : public Policy {
   {
     Account();
     inner_->Added(queue);
-    Set(queue);
+    Put(queue);
   }
 
   void Removed(const Standing& queue) override
   {
     Account();
     inner_->Removed(queue);
-    Forget(queue.queue);
+    Take(queue);
   }
 
   void Changed(const Standing& before, const Standing& after) override
   {
     Account();
     inner_->Changed(before, after);
-    if (after.floor == 0) {
-      Forget(after.queue);
-    } else {
-      Set(after);
-    }
+    // In this order: a floor is kept while it has a queue.
+    Put(after);
+    Take(before);
   }
 
   void Used(const Standing& queue, int64_t device_ns) override
@@ -78,14 +79,19 @@ class FloorPolicy final : public Policy {
     }
     Account();
     // Of one that is idle, it is the time that it was ready.
-    const auto floor = Find(queue.queue);
+    const auto floor = Find(queue.share);
     if (floor == floors_.end() || !queue.ready) {
       return;
     }
     if (Contends(*floor)) {
       const int64_t paid_ns = std::min(floor->paid_ns, device_ns);
       floor->paid_ns -= paid_ns;
-      Owe(&*floor, paid_ns - device_ns);
+      int64_t rest_ns = device_ns - paid_ns;
+      if (queue.priority >= inner_->Decide().open_from) {
+        // What one queue has by its priority the others lack now, not later.
+        rest_ns = std::min(rest_ns, std::max<int64_t>(floor->owed_ns, 0));
+      }
+      Owe(&*floor, -rest_ns);
     }
   }
 
@@ -111,7 +117,7 @@ class FloorPolicy final : public Policy {
       }
     }
     if (slice_ == nullptr && next != nullptr) {
-      slice_ = next->queue.queue;
+      slice_ = next->share;
       slice_held_ns_ = 0;
     }
     decision.slice = slice_;
@@ -128,8 +134,8 @@ class FloorPolicy final : public Policy {
       if (Contends(floor)) {
         const int64_t lacks_ns =
             std::max<int64_t>(slice_ns_ - floor.owed_ns, 0);
-        at_ns = std::min(
-            at_ns, accounted_ns_ + lacks_ns * 100 / floor.queue.floor + 1);
+        at_ns =
+            std::min(at_ns, accounted_ns_ + lacks_ns * 100 / floor.percent + 1);
       }
     }
     return at_ns;
@@ -143,51 +149,66 @@ class FloorPolicy final : public Policy {
 
  private:
   struct Floor {
-    Standing queue;
+    const void* share = nullptr;
+    int percent = 0;
+    // Those who share it: how many there are, and which of them are ready.
+    int queues = 0;
+    PriorityCounts ready;
     int64_t owed_ns = 0;
     // Of that, hundredths of a nanosecond.
     int64_t rest = 0;
     // Time of slices that no known device time has been set against, of one
-    // slice at most: what a queue left unused it does not get for nothing.
+    // slice at most: what was left unused is not to be had for nothing.
     int64_t paid_ns = 0;
   };
 
-  std::vector<Floor>::iterator Find(const void* queue)
+  std::vector<Floor>::iterator Find(const void* share)
   {
     return std::find_if(floors_.begin(), floors_.end(), [&](const Floor& each) {
-      return each.queue.queue == queue;
+      return each.share == share;
     });
   }
 
   bool Contends(const Floor& floor) const
   {
-    return floor.queue.ready &&
-           floor.queue.priority < inner_->Decide().open_from;
+    return floor.ready.Between(
+               PRIORITY_NO_EXECUTE, inner_->Decide().open_from) != 0;
   }
 
-  void Set(const Standing& queue)
+  void Put(const Standing& queue)
   {
-    if (queue.floor == 0) {
+    if (queue.share == nullptr) {
       return;
     }
     if (floors_.empty()) {
       accounted_ns_ = NowNs();
     }
-    const auto floor = Find(queue.queue);
+    auto floor = Find(queue.share);
     if (floor == floors_.end()) {
-      floors_.push_back({queue});
-    } else {
-      floor->queue = queue;
+      floors_.emplace_back();
+      floor = std::prev(floors_.end());
+      floor->share = queue.share;
+    }
+    floor->percent = queue.floor;
+    ++floor->queues;
+    if (queue.ready) {
+      floor->ready.Add(queue.priority);
     }
   }
 
-  void Forget(const void* queue)
+  void Take(const Standing& queue)
   {
-    if (slice_ == queue) {
-      slice_ = nullptr;
+    if (queue.share == nullptr) {
+      return;
     }
-    const auto floor = Find(queue);
-    if (floor != floors_.end()) {
+    const auto floor = Find(queue.share);
+    if (queue.ready) {
+      floor->ready.Remove(queue.priority);
+    }
+    if (--floor->queues == 0) {
+      if (slice_ == floor->share) {
+        slice_ = nullptr;
+      }
       floors_.erase(floor);
     }
   }
@@ -195,8 +216,7 @@ class FloorPolicy final : public Policy {
   void Owe(Floor* floor, int64_t ns) const
   {
     floor->owed_ns = std::min(floor->owed_ns + ns, slice_ns_ + slice_ns_);
-    floor->owed_ns =
-        std::max(floor->owed_ns, -kMostDebtNs * floor->queue.floor);
+    floor->owed_ns = std::max(floor->owed_ns, -kMostDebtNs * floor->percent);
   }
 
   // The time since the last change, in which all was as it is.
@@ -211,11 +231,11 @@ class FloorPolicy final : public Policy {
     for (Floor& floor : floors_) {
       int64_t owed_ns = 0;
       if (Contends(floor)) {
-        const int64_t percents = passed_ns * floor.queue.floor + floor.rest;
+        const int64_t percents = passed_ns * floor.percent + floor.rest;
         owed_ns = percents / 100;
         floor.rest = percents % 100;
       }
-      if (slice_ == floor.queue.queue) {
+      if (slice_ == floor.share) {
         slice_held_ns_ += passed_ns;
         owed_ns -= passed_ns;
         floor.paid_ns = std::min(floor.paid_ns + passed_ns, slice_ns_);
@@ -228,7 +248,7 @@ class FloorPolicy final : public Policy {
   const int64_t slice_ns_;
   std::vector<Floor> floors_;
   int64_t accounted_ns_ = 0;
-  // Who has the slice, and for how long it has had it.
+  // Whose share has the slice, and for how long it has had it.
   const void* slice_ = nullptr;
   int64_t slice_held_ns_ = 0;
 };

@@ -11,7 +11,6 @@
 #include "preempt/context.h"
 #include "preempt/flight.h"
 #include "preempt/kernel_timer.h"
-#include "preempt/recent_use.h"
 #include "preempt/stream_ends.h"
 #include "preempt/turn.h"
 #include "xsched/types.h"
@@ -19,6 +18,7 @@
 namespace xsched {
 
 struct Queue;
+struct SharedFloor;
 struct TestAccess;
 class Waiter;
 
@@ -64,9 +64,8 @@ class Seat {
   bool ready = false;
   bool shares_limit = false;
   Priority priority = PRIORITY_DEFAULT;
-  int floor = 0;
-  // What is known of its device time, while it has a floor.
-  RecentUse recent_use;
+  // Its part in a floor; null if it has none.
+  SharedFloor* share = nullptr;
   // The launches that the device has been seen to have finished.
   uint64_t drained = 0;
   int64_t ready_since_ns = 0;
@@ -148,7 +147,7 @@ struct alignas(64) Queue {
   // It has launched kernels while the limit applied: it takes a share of it.
   std::atomic<bool> shares_limit{false};
   std::atomic<int64_t> max_launches{0};
-  // It has a slice of the device for its floor, and so may launch whatever its
+  // Its floor has a slice of the device, and so it may launch whatever its
   // priority. Written by the device, under its lock.
   std::atomic<bool> in_slice{false};
 

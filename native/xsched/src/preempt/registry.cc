@@ -4,8 +4,11 @@
 #include "preempt/registry.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
+#include "preempt/log.h"
+#include "preempt/name.h"
 #include "preempt/options.h"
 
 namespace xsched {
@@ -15,6 +18,18 @@ constexpr uint64_t kHwTag = UINT64_C(1) << 62;
 constexpr uint64_t kXqTag = UINT64_C(2) << 62;
 constexpr uint64_t kTags = UINT64_C(3) << 62;
 constexpr int kSlotBits = 16;
+
+// What is logged where it goes out of scope: declared before a lock is taken, it
+// is when that has been released.
+struct Complaint {
+  ~Complaint()
+  {
+    if (!text.empty()) {
+      Log(LogLevel::kWarning, "%s", text.c_str());
+    }
+  }
+  std::string text;
+};
 
 }  // namespace
 
@@ -363,23 +378,139 @@ Registry::DestroyOwner(uint64_t handle)
 }
 
 void
-Registry::Assign(Queue* queue, const Owner& owner)
+Registry::Assign(Queue* queue, Owner* owner, std::string* complaint)
 {
-  queue->entry.name = owner.name;
-  queue->owner.store(Owners::HandleOf(owner), std::memory_order_relaxed);
-  queue->Home()->GetDevice()->SetPriority(queue, owner.priority);
+  Device* const device = queue->Home()->GetDevice();
+  SetName(queue, owner->name);
+  queue->owner.store(Owners::HandleOf(*owner), std::memory_order_relaxed);
+  device->SetPriority(queue, owner->priority);
+  const std::string model = ModelOf(owner->name);
+  if (owner->floor == 0 || device->ShareFloorOf(model, queue) == owner->floor) {
+    return;
+  }
+  FloorRefusal refusal;
+  if (!GiveFloor(model, owner->floor, &refusal) &&
+      !std::exchange(owner->floor_refused, true)) {
+    *complaint = "the model " + model + " does not get its floor of " +
+                 std::to_string(owner->floor) +
+                 " %: the floors of a device come to at most " +
+                 std::to_string(kMaxFloors) + " %, and on device " +
+                 std::to_string(refusal.device) + " those of others leave it " +
+                 std::to_string(refusal.room) + " %";
+  }
 }
+
+// --- floors ------------------------------------------------------------------
+
+void
+Registry::SetName(Queue* queue, const std::string& name)
+{
+  const bool same_model = ModelOf(name) == ModelOf(queue->entry.name);
+  queue->entry.name = name;
+  if (!same_model) {
+    queue->Home()->GetDevice()->ShareFloorOf(ModelOf(name), queue);
+  }
+}
+
+// Floors change only under the registry's lock: what there is room for when all
+// devices are asked, there is room for when it is set.
+bool
+Registry::GiveFloor(
+    const std::string& model, int percent, FloorRefusal* refusal)
+{
+  std::map<Device*, std::vector<Queue*>> queues;
+  ForEach([&](Queue* queue) {
+    if (queue->entry.life == Life::kScheduled &&
+        ModelOf(queue->entry.name) == model) {
+      queues[queue->Home()->GetDevice()].push_back(queue);
+    }
+  });
+  for (const auto& each : queues) {
+    const int room = each.first->RoomForFloor(model, *each.second.front());
+    if (percent > room) {
+      *refusal = {each.first->Id(), room};
+      return false;
+    }
+  }
+  for (const auto& each : queues) {
+    each.first->SetFloor(each.second, model, percent);
+  }
+  return true;
+}
+
+bool
+Registry::SetFloorOfModel(
+    const std::string& model, int percent, FloorRefusal* refusal,
+    std::vector<std::pair<std::string, int>>* owners)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!GiveFloor(model, percent, refusal)) {
+    return false;
+  }
+  owners_.ForEach([&](Owner* owner) {
+    if (ModelOf(owner->name) == model) {
+      if (owners != nullptr) {
+        owners->emplace_back(owner->name, owner->floor);
+      }
+      owner->floor = percent;
+      owner->floor_refused = false;
+    }
+  });
+  return true;
+}
+
+XResult
+Registry::SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal)
+{
+  std::string model;
+  bool fits = true;
+  const bool found = With(handle, [&](Queue* queue) {
+    model = ModelOf(queue->entry.name);
+    if (model.empty()) {
+      Device* const device = queue->Home()->GetDevice();
+      fits = device->SetFloor({queue}, model, percent);
+      *refusal = {device->Id(), device->RoomForFloor(model, *queue)};
+    }
+  });
+  if (!found) {
+    return kXSchedErrorNotFound;
+  }
+  if (!model.empty()) {
+    fits = SetFloorOfModel(model, percent, refusal, nullptr);
+  }
+  return fits ? kXSchedSuccess : kXSchedErrorInvalidValue;
+}
+
+XResult
+Registry::SetFloorOfOwner(uint64_t handle, int percent, FloorRefusal* refusal)
+{
+  std::string name;
+  Priority priority = PRIORITY_DEFAULT;
+  if (!DescribeOwner(handle, &name, &priority)) {
+    return kXSchedErrorNotFound;
+  }
+  const std::string model = ModelOf(name);
+  if (model.empty()) {
+    return kXSchedErrorNotAllowed;
+  }
+  return SetFloorOfModel(model, percent, refusal, nullptr)
+             ? kXSchedSuccess
+             : kXSchedErrorInvalidValue;
+}
+
+// --- queues of owners --------------------------------------------------------
 
 bool
 Registry::GiveTo(uint64_t handle, XQueueHandle queue_handle)
 {
+  Complaint complaint;
   std::lock_guard<std::mutex> lock(mutex_);
-  const Owner* owner = owners_.Resolve(handle);
+  Owner* owner = owners_.Resolve(handle);
   Queue* queue = FindQueue(queue_handle);
   if (owner == nullptr || queue == nullptr) {
     return false;
   }
-  Assign(queue, *owner);
+  Assign(queue, owner, &complaint.text);
   return true;
 }
 
@@ -387,6 +518,7 @@ Queue*
 Registry::GetDefaultQueue(
     Hardware* hardware, int device, uint64_t context, uint64_t handle)
 {
+  Complaint complaint;
   std::lock_guard<std::mutex> lock(mutex_);
   Owner* owner = owners_.Resolve(handle);
   if (owner == nullptr) {
@@ -418,7 +550,7 @@ Registry::GetDefaultQueue(
     Free(queue);
     throw;
   }
-  Assign(queue, *owner);
+  Assign(queue, owner, &complaint.text);
   // Release: it is complete before a launch finds it.
   place->store(queue, std::memory_order_release);
   return queue;

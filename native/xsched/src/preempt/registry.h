@@ -21,6 +21,13 @@
 
 namespace xsched {
 
+// Why a floor was refused: on which device there is too little room for it, and
+// how much. Room for the whole of it: there is no such queue.
+struct FloorRefusal {
+  int device;
+  int room;  // percent
+};
+
 // The queues of the process: their handles, their streams, their lives
 // (queue.h), and the devices and contexts that they are of. Its lock is taken
 // before a device's.
@@ -75,6 +82,18 @@ class XSCHED_INTERNAL Registry {
     return before;
   }
 
+  // The floor that the queues of a model share on each device, also those that
+  // its owners are going to have. False, and nothing changes, if one of the
+  // devices has no room for it. 'owners' are those of the model, with the floor
+  // that they had; may be null.
+  bool SetFloorOfModel(
+      const std::string& model, int percent, FloorRefusal* refusal,
+      std::vector<std::pair<std::string, int>>* owners);
+  // The same for the model of a queue, or for the queue alone if it has no name.
+  XResult SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal);
+  // The same for the model of an owner, which must have a name.
+  XResult SetFloorOfOwner(uint64_t owner, int percent, FloorRefusal* refusal);
+
   // Null if there is none of that handle.
   Queue* FindHwQueue(HwQueueHandle handle) const;
   Queue* FindQueue(XQueueHandle handle) const;
@@ -108,10 +127,8 @@ class XSCHED_INTERNAL Registry {
   {
     return queue.entry.name;
   }
-  static void SetName(Queue* queue, const std::string& name)
-  {
-    queue->entry.name = name;
-  }
+  // Its floor is that of its model from then on.
+  static void SetName(Queue* queue, const std::string& name);
 
   // The queue has streams of others, or had some: it is looked through when one
   // is destroyed.
@@ -166,7 +183,9 @@ class XSCHED_INTERNAL Registry {
       Hardware* hardware, int device, uint64_t context, uint64_t stream,
       Queue** queue);
   XResult Schedule(Queue* queue);
-  static void Assign(Queue* queue, const Owner& owner);
+  // What is to be logged once the lock is released is added to 'complaint'.
+  void Assign(Queue* queue, Owner* owner, std::string* complaint);
+  bool GiveFloor(const std::string& model, int percent, FloorRefusal* refusal);
   Queue* TakeFree();
   void Free(Queue* queue);
   template <typename Visit>

@@ -174,15 +174,18 @@ Scheduler::SetPriority(XQueueHandle handle, Priority priority)
 }
 
 XResult
-Scheduler::SetFloor(XQueueHandle handle, int percent)
+Scheduler::SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal)
 {
-  bool fits = true;
-  const bool found = registry_.With(handle, [&](Queue* queue) {
-    fits = queue->Home()->GetDevice()->SetFloor(queue, percent);
-  });
-  return !found  ? kXSchedErrorNotFound
-         : !fits ? kXSchedErrorInvalidValue
-                 : kXSchedSuccess;
+  FloorRefusal ignored;
+  return registry_.SetFloor(
+      handle, percent, refusal == nullptr ? &ignored : refusal);
+}
+
+XResult
+Scheduler::SetFloorOfOwner(uint64_t owner, int percent)
+{
+  FloorRefusal ignored;
+  return registry_.SetFloorOfOwner(owner, percent, &ignored);
 }
 
 XResult

@@ -34,8 +34,9 @@ struct QueueReport {
   bool waiting;  // a launch has not returned from the driver yet
   bool blocked;  // and that is because of the policy or the priority
   bool suspended;
-  int floor;          // percent of the device's time
-  int64_t recent_ns;  // device time of the last two seconds; 0 without a floor
+  int floor;  // percent of the device's time, which its model's queues share
+  // Their device time of the last two seconds; 0 without a floor.
+  int64_t recent_ns;
   std::string name;
   XQueueStats stats;
 };
@@ -82,7 +83,9 @@ class XSCHED_INTERNAL Scheduler {
 
   XResult SetMaxLaunches(XQueueHandle handle, int64_t launches);
   XResult SetPriority(XQueueHandle handle, Priority priority);
-  XResult SetFloor(XQueueHandle handle, int percent);
+  // What is about floors: see Registry. 'refusal' may be null.
+  XResult SetFloor(
+      XQueueHandle handle, int percent, FloorRefusal* refusal = nullptr);
   XResult SetName(XQueueHandle handle, const std::string& name);
 
   // --- owners -----------------------------------------------------------
@@ -101,6 +104,13 @@ class XSCHED_INTERNAL Scheduler {
   {
     return registry_.SetPriorityOfOwners(matches, priority);
   }
+  bool SetFloorOfModel(
+      const std::string& model, int percent, FloorRefusal* refusal,
+      std::vector<std::pair<std::string, int>>* owners)
+  {
+    return registry_.SetFloorOfModel(model, percent, refusal, owners);
+  }
+  XResult SetFloorOfOwner(uint64_t owner, int percent);
   // False if there is none of that handle.
   bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   // In a process all of whose work is to be scheduled: whoever has no owner
