@@ -128,13 +128,16 @@ describe("what changes on a host behind the deployment's back, on the real engin
     assert.notEqual(fs.readFileSync(host("server/supervisor"), "utf8").split(" ")[0], pid);
   });
 
+  /** Removes the host's folder while the server and its supervisor still write into it. */
+  const loseFolder = () => fs.rmSync(host(), { recursive: true, maxRetries: 20 });
+
   it("a folder that is gone is deployed anew", async () => {
-    fs.rmSync(host(), { recursive: true });
+    loseFolder();
     await isPutRight(/warning: the host's folder .* is gone/);
   });
 
   it("a folder that is gone is there in the end, also if an `up` fails on the way", async () => {
-    fs.rmSync(host(), { recursive: true });
+    loseFolder();
     await killAll();
     // A process that ends shows no command line any more before it gives up its sockets.
     await until(10, () => isFree(httpPort));
@@ -157,7 +160,7 @@ describe("what changes on a host behind the deployment's back, on the real engin
   });
 
   it("`down` of a folder that is gone ends the server that still runs", async () => {
-    fs.rmSync(host(), { recursive: true });
+    loseFolder();
     assert.ok(await triton.isReady("realtime"));
     const down = await workspace.npm("down");
     requireSuccess(down);

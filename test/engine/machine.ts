@@ -50,7 +50,7 @@ export class Machine {
   }
 
   public remove(): void {
-    fs.rmSync(this.folder, { recursive: true, force: true });
+    fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 

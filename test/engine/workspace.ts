@@ -99,6 +99,6 @@ export class Workspace {
   }
 
   public remove(): void {
-    fs.rmSync(this.directory, { recursive: true, force: true });
+    fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 20 });
   }
 }
