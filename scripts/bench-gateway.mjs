@@ -8,7 +8,7 @@ import path from "node:path";
 
 import { CONFIG, copyTriton, MODEL } from "./bench-models.mjs";
 import { loadTypeScript } from "./deployed-server.mjs";
-import { freePorts } from "./over-ssh.mjs";
+import { freePorts } from "./ports.mjs";
 import { installPackages } from "./packages.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");

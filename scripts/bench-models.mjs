@@ -6,7 +6,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-import { freePorts } from "./over-ssh.mjs";
+import { freePorts } from "./ports.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "..");
 

@@ -1,9 +1,10 @@
 // Runs commands and opens tunnels on a stack's SSH host, with its private key and the host key that the stack pins.
 import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
-import net from "node:net";
 import os from "node:os";
 import path from "node:path";
+
+import { freePorts } from "./ports.mjs";
 
 /** Runs a command with its words unchanged and waits for its end; `options` are those of spawnSync. */
 export function runOverSsh(ssh, key, command, options) {
@@ -80,22 +81,4 @@ class Login {
   forget() {
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
-}
-
-/** Free ports. All are held open until all have been found, so that they differ. */
-export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise((resolve, reject) => {
-          const server = net.createServer();
-          server.once("error", reject);
-          server.listen(0, "127.0.0.1", () => resolve(server));
-        }),
-    ),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }

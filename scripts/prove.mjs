@@ -1,6 +1,6 @@
 // `npm run prove`: runs scripts/prove/main.ts.
 import { loadTypeScript, showError } from "./deployed-server.mjs";
-import { freePorts } from "./over-ssh.mjs";
+import { freePorts } from "./ports.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT } from "./stack-target.mjs";
 
