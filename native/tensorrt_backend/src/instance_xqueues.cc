@@ -21,7 +21,7 @@ ErrorIfProblem(const TRITONSERVER_Error_Code code, const std::string& problem)
 
 TRITONSERVER_Error*
 CreateXQueues(
-    const std::string& name, const ::Priority priority,
+    const std::string& name, const ::Priority priority, const int32_t floor,
     const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues)
 {
@@ -37,6 +37,10 @@ CreateXQueues(
     }
   }
 
+  if (!created.empty()) {
+    RETURN_IF_ERROR(created.front().SetFloor(floor));
+  }
+
   xqueues->swap(created);
   return nullptr;  // success
 }
@@ -46,7 +50,8 @@ CreateXQueues(
 TRITONSERVER_Error*
 CreateInstanceXQueues(
     const std::string& model_name, const std::string& instance_name,
-    const ::Priority priority, const std::vector<cudaStream_t>& streams,
+    const ::Priority priority, const int32_t floor,
+    const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues)
 {
   bool required = false;
@@ -54,13 +59,15 @@ CreateInstanceXQueues(
       TRITONSERVER_ERROR_INVALID_ARG, ReadXSchedRequired(&required)));
 
   const std::string name = XQueueName(model_name, instance_name);
-  TRITONSERVER_Error* err = CreateXQueues(name, priority, streams, xqueues);
+  TRITONSERVER_Error* err =
+      CreateXQueues(name, priority, floor, streams, xqueues);
   if (err == nullptr) {
     LOG_MESSAGE(
         TRITONSERVER_LOG_INFO,
         (std::string("XSched schedules instance ") + instance_name + " as '" +
          name + "': " + std::to_string(xqueues->size()) +
-         " streams with priority " + std::to_string(priority))
+         " streams with priority " + std::to_string(priority) +
+         (floor == 0 ? "" : " and a floor of " + std::to_string(floor) + " %"))
             .c_str());
     return nullptr;  // success
   }

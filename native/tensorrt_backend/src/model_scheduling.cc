@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "xsched/ext.h"
 #include "xsched/xqueue.h"
 
 namespace triton { namespace backend {
@@ -21,10 +22,12 @@ constexpr char kDriverLibrary[] = "libcuda.so.1";
 // Bytes that XQueueSetName allows.
 constexpr size_t kMaxNameSize = 63;
 
-// Whether 'text' is a decimal integer: an optional minus and digits,
-// nothing else.
+// Whether 'text' is a decimal integer in that range: an optional minus
+// and digits, nothing else.
 bool
-ParsePriorityNumber(const std::string& text, ::Priority* priority)
+ParseInteger(
+    const std::string& text, const int32_t minimum, const int32_t maximum,
+    int32_t* value)
 {
   const char* begin = text.c_str();
   const char first_digit = (*begin == '-') ? begin[1] : begin[0];
@@ -32,10 +35,10 @@ ParsePriorityNumber(const std::string& text, ::Priority* priority)
   char* end = nullptr;
   const long number = strtol(begin, &end, 10);
   if (first_digit < '0' || first_digit > '9' || end != begin + text.size() ||
-      number < PRIORITY_MIN || number > PRIORITY_MAX) {
+      number < minimum || number > maximum) {
     return false;
   }
-  *priority = number;
+  *value = number;
   return true;
 }
 
@@ -56,11 +59,22 @@ ParsePriority(const std::string& value, ::Priority* priority)
     *priority = PRIORITY_MIN;
   } else if (value == "default") {
     *priority = PRIORITY_DEFAULT;
-  } else if (!ParsePriorityNumber(value, priority)) {
+  } else if (!ParseInteger(value, PRIORITY_MIN, PRIORITY_MAX, priority)) {
     return std::string("model parameter '") + kXSchedPriorityParameter +
            "' is '" + value + "', but must be an integer from " +
            std::to_string(PRIORITY_MIN) + " to " +
            std::to_string(PRIORITY_MAX) + ", 'max', 'default' or 'min'";
+  }
+  return "";
+}
+
+std::string
+ParseFloor(const std::string& value, int32_t* percent)
+{
+  if (!ParseInteger(value, 0, XSCHED_MAX_FLOOR, percent)) {
+    return std::string("model parameter '") + kXSchedFloorParameter + "' is '" +
+           value + "', but must be an integer from 0 to " +
+           std::to_string(XSCHED_MAX_FLOOR) + ", in percent of the GPU's time";
   }
   return "";
 }

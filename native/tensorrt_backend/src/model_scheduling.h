@@ -3,6 +3,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "xsched/types.h"
@@ -21,6 +22,13 @@ constexpr char kXSchedPriorityParameter[] = "xsched_priority";
 // Parse the parameter's value: an integer, larger is more urgent, or
 // 'max', 'default' or 'min'. On a problem, 'priority' is unchanged.
 std::string ParsePriority(const std::string& value, ::Priority* priority);
+
+// The parameter that sets the floor of the model, and its value: the
+// percentage of a device's time that the model gets at least while it has
+// work, an integer from 0, none, to 50. On a problem, 'percent' is
+// unchanged.
+constexpr char kXSchedFloorParameter[] = "xsched_floor";
+std::string ParseFloor(const std::string& value, int32_t* percent);
 
 // The environment variable that says what happens to a model that
 // can't be scheduled: ON, it is not loaded; OFF, it runs unscheduled.

@@ -76,6 +76,22 @@ StreamXQueue::Create(
   return nullptr;  // success
 }
 
+TRITONSERVER_Error*
+StreamXQueue::SetFloor(const int32_t percent)
+{
+  const XResult result = XQueueSetFloor(xqueue_, percent);
+  if (result != kXSchedErrorInvalidValue) {
+    return ErrorIfFailed("XQueueSetFloor", result);
+  }
+  LOG_MESSAGE(
+      TRITONSERVER_LOG_WARN,
+      (std::string("XSched: the floors of other models leave no room for ") +
+       std::to_string(percent) + " % on the GPU; they come to at most " +
+       std::to_string(XSCHED_MAX_FLOORS) + " % together")
+          .c_str());
+  return nullptr;  // success
+}
+
 StreamXQueue::~StreamXQueue()
 {
   // The hardware queue comes last: XSched refuses to destroy one that

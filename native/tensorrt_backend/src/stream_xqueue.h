@@ -29,6 +29,12 @@ class StreamXQueue {
       cudaStream_t stream, const ::Priority priority, const std::string& name,
       StreamXQueue* xqueue);
 
+  // Set the floor of the model that the XQueue is named after, which all
+  // of the model's XQueues share. If the floors of other models leave no
+  // room for it, the model keeps the one that it has, and a warning says
+  // so.
+  TRITONSERVER_Error* SetFloor(const int32_t percent);
+
   StreamXQueue() : hw_queue_(0), xqueue_(0) {}
 
   // Launches that wait in the XQueue go ahead. Doesn't wait for work

@@ -18,13 +18,28 @@ ToXSchedPriority(const TensorRTModel::Priority priority)
   }
 }
 
+namespace {
+
 TRITONSERVER_Error*
-ParseXSchedPriority(const std::string& value, ::Priority* priority)
+ErrorIfProblem(const std::string& problem)
 {
-  const std::string problem = ParsePriority(value, priority);
   return problem.empty() ? nullptr
                          : TRITONSERVER_ErrorNew(
                                TRITONSERVER_ERROR_INVALID_ARG, problem.c_str());
+}
+
+}  // namespace
+
+TRITONSERVER_Error*
+ParseXSchedPriority(const std::string& value, ::Priority* priority)
+{
+  return ErrorIfProblem(ParsePriority(value, priority));
+}
+
+TRITONSERVER_Error*
+ParseXSchedFloor(const std::string& value, int32_t* percent)
+{
+  return ErrorIfProblem(ParseFloor(value, percent));
 }
 
 }}}  // namespace triton::backend::tensorrt

@@ -21,4 +21,9 @@ namespace triton { namespace backend { namespace tensorrt {
 TRITONSERVER_Error* ParseXSchedPriority(
     const std::string& value, ::Priority* priority);
 
+// Parse the value of the parameter that sets the model's floor: an
+// integer from 0 to 50. On error, 'percent' is unchanged.
+TRITONSERVER_Error* ParseXSchedFloor(
+    const std::string& value, int32_t* percent);
+
 }}}  // namespace triton::backend::tensorrt

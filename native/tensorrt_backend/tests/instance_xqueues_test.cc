@@ -12,12 +12,15 @@
 #include "backend_fixture.h"
 #include "environment.h"
 #include "model_scheduling.h"
+#include "preempt/scheduler.h"
 
 namespace {
 
 using triton::backend::XQueueName;
 using triton::backend::tensorrt::CreateInstanceXQueues;
 using triton::backend::tensorrt::StreamXQueue;
+using xsched::QueueReport;
+using xsched::Scheduler;
 
 // The legacy default stream by its own handle.
 const CUstream kLegacyStream = reinterpret_cast<CUstream>(1);
@@ -26,7 +29,18 @@ std::string
 Create(const std::vector<CUstream>& streams, std::vector<StreamXQueue>* xqueues)
 {
   return server::MessageOf(
-      CreateInstanceXQueues("bert", "bert_0_1", 40, streams, xqueues));
+      CreateInstanceXQueues("bert", "bert_0_1", 40, 0, streams, xqueues));
+}
+
+int
+FloorOf(CUstream stream)
+{
+  for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+    if (queue.stream == reinterpret_cast<uint64_t>(stream)) {
+      return queue.floor;
+    }
+  }
+  return -1;
 }
 
 class InstanceXQueuesTest : public BackendTest {};
@@ -52,6 +66,47 @@ TEST_F(InstanceXQueuesTest, EveryStreamGetsTheModelsPriority)
       log[0].text,
       "XSched schedules instance bert_0_1 as 'bert/bert_0_1': 3 streams with "
       "priority 40");
+}
+
+TEST_F(InstanceXQueuesTest, InstancesOfAModelShareItsFloor)
+{
+  const auto create = [](const std::string& model, int floor,
+                         const TestStream& stream,
+                         std::vector<StreamXQueue>* xqueues) {
+    return server::MessageOf(CreateInstanceXQueues(
+        model, model + "_0", 0, floor, {stream.Get()}, xqueues));
+  };
+  TestStream a, b, c;
+  std::vector<StreamXQueue> one, two, other;
+  EXPECT_EQ(create("bert", 50, a, &one), "");
+  EXPECT_EQ(create("bert", 50, b, &two), "");
+  EXPECT_EQ(create("gpt", 40, c, &other), "");
+  EXPECT_EQ(FloorOf(a.Get()), 50);
+  EXPECT_EQ(FloorOf(b.Get()), 50);
+  EXPECT_EQ(FloorOf(c.Get()), 40);
+  EXPECT_EQ(
+      server::TakeLog().at(0).text,
+      "XSched schedules instance bert_0 as 'bert/bert_0': 1 streams with "
+      "priority 0 and a floor of 50 %");
+  // What there is no room for does not keep a model from being loaded.
+  TestStream d;
+  std::vector<StreamXQueue> late;
+  EXPECT_EQ(create("late", 1, d, &late), "");
+  EXPECT_EQ(late.size(), 1U);
+  EXPECT_EQ(FloorOf(d.Get()), 0);
+  const auto log = server::TakeLog();
+  ASSERT_EQ(log.size(), 2U);
+  EXPECT_EQ(log[0].level, TRITONSERVER_LOG_WARN);
+  EXPECT_EQ(
+      log[0].text,
+      "XSched: the floors of other models leave no room for 1 % on the GPU; "
+      "they come to at most 90 % together");
+  // A new state of the model replaces the former's.
+  std::vector<StreamXQueue> reloaded;
+  TestStream e;
+  EXPECT_EQ(create("bert", 0, e, &reloaded), "");
+  EXPECT_EQ(FloorOf(a.Get()), 0);
+  server::TakeLog();
 }
 
 TEST_F(InstanceXQueuesTest, ModelDoesNotLoadIfSchedulingIsRequired)
@@ -146,7 +201,7 @@ TEST_F(InstanceXQueuesTest, NamesThatXSchedTakes)
     const Environment required("XSCHED_REQUIRED", "ON");
     EXPECT_EQ(
         server::MessageOf(CreateInstanceXQueues(
-            model, model + "_0", 0, {stream.Get()}, &xqueues)),
+            model, model + "_0", 0, 10, {stream.Get()}, &xqueues)),
         "");
   }
 }

@@ -108,6 +108,14 @@ XQueueSetName(XQueueHandle xq, const char* name)
 }
 
 XResult
+XQueueSetFloor(XQueueHandle xq, int32_t percent)
+{
+  return Forward(
+      "XQueueSetFloor", "XQueueSetFloor " + std::to_string(percent), xq,
+      percent);
+}
+
+XResult
 XQueueDestroy(XQueueHandle xq)
 {
   return Forward("XQueueDestroy", "XQueueDestroy", xq);

@@ -9,6 +9,7 @@
 
 namespace {
 
+using triton::backend::tensorrt::ParseXSchedFloor;
 using triton::backend::tensorrt::ParseXSchedPriority;
 using triton::backend::tensorrt::TensorRTModel;
 using triton::backend::tensorrt::ToXSchedPriority;
@@ -78,6 +79,31 @@ TEST(XSchedPriorityTest, BadValues)
                    "'default' or 'min'"
                  : ""));
     EXPECT_EQ(priority, 99);
+  }
+}
+
+TEST(XSchedPriorityTest, EveryFloor)
+{
+  for (int value = -60; value <= 60; ++value) {
+    int32_t floor = 99;
+    const std::string problem =
+        server::MessageOf(ParseXSchedFloor(std::to_string(value), &floor));
+    if (value >= 0 && value <= 50) {
+      EXPECT_EQ(problem, "") << value;
+      EXPECT_EQ(floor, value);
+    } else {
+      EXPECT_EQ(
+          problem, "model parameter 'xsched_floor' is '" +
+                       std::to_string(value) +
+                       "', but must be an integer from 0 to 50, in percent of "
+                       "the GPU's time");
+      EXPECT_EQ(floor, 99);
+    }
+  }
+  for (const char* bad : {"", "max", "20%", "1.5", " 1", "4294967296"}) {
+    int32_t floor = 99;
+    EXPECT_NE(server::MessageOf(ParseXSchedFloor(bad, &floor)), "") << bad;
+    EXPECT_EQ(floor, 99);
   }
 }
 

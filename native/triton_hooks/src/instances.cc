@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "model_priority.h"
 #include "model_scheduling.h"
+#include "model_settings.h"
 
 namespace triton_hooks {
 namespace {
@@ -76,8 +76,8 @@ Judge(const TritonApi& triton, TRITONBACKEND_ModelInstance* instance)
   if (triton.ModelNameOf(instance, &model, &problem) &&
       triton.InstanceNameOf(instance, &name, &problem) &&
       triton.ConfigOf(instance, &config, &problem)) {
-    Priority priority = PRIORITY_DEFAULT;
-    const ConfigProblem found = ReadPriority(config, &priority);
+    ModelSettings settings;
+    const ConfigProblem found = ReadSettings(config, &settings);
     if (found.is_the_users) {
       verdict.error = kErrorInvalidArgument;
       verdict.problem = found.text;
@@ -87,15 +87,21 @@ Judge(const TritonApi& triton, TRITONBACKEND_ModelInstance* instance)
         found.text.empty() ? ProcessProblem(triton, instance) : found.text;
     const std::string queue = XQueueName(model, name);
     if (problem.empty() &&
-        XOwnerCreate(&verdict.owner, queue.c_str(), priority) !=
+        XOwnerCreate(&verdict.owner, queue.c_str(), settings.priority) !=
             kXSchedSuccess) {
       problem = "XSched has no place for another instance";
     }
     if (problem.empty()) {
+      // Of an owner that has a model's name, and in range: it is not refused.
+      XOwnerSetFloor(verdict.owner, settings.floor);
       triton.Log(
           kLogInfo, "XSched schedules the work of instance " + name +
                         " in this process as '" + queue + "', with priority " +
-                        std::to_string(priority));
+                        std::to_string(settings.priority) +
+                        (settings.floor == 0
+                             ? ""
+                             : " and a floor of " +
+                                   std::to_string(settings.floor) + " %"));
       return verdict;
     }
   }

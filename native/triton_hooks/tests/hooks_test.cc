@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -209,6 +210,49 @@ TEST_F(HooksTest, ABadPriorityFailsTheLoadAndTheBackendIsNotAsked)
       "integer from -255 to 255, 'max', 'default' or 'min'");
   EXPECT_EQ(instance.state, nullptr);
   EXPECT_EQ(Queues(), Lines{});
+}
+
+TEST_F(HooksTest, FloorIsThatOfTheModel)
+{
+  const auto config = [](const std::string& floor) {
+    return Config(kWork + "," + Parameter("xsched_floor", floor));
+  };
+  const auto floors = [] {
+    std::vector<int> floors;
+    for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+      floors.push_back(queue.floor);
+    }
+    return floors;
+  };
+  const Instance first(one_stream_, "m", config("20"));
+  EXPECT_EQ(first.Problem(), "");
+  EXPECT_EQ(floors(), (std::vector<int>{20}));
+  EXPECT_EQ(
+      stand_in::TakeLog(),
+      Lines{"0: XSched schedules the work of instance m_0_0 in this process as "
+            "'m/m_0_0', with priority 0 and a floor of 20 %"});
+  // The instances of a new state come before those of the former go.
+  const Instance second(one_stream_, "m", config("30"));
+  EXPECT_EQ(floors(), (std::vector<int>{30, 30}));
+  const Instance other(one_stream_, "n", config("50"));
+  EXPECT_EQ(floors(), (std::vector<int>{30, 30, 50}));
+  const Instance third(one_stream_, "m", Config(kWork));
+  EXPECT_EQ(floors(), (std::vector<int>{0, 0, 50, 0}));
+}
+
+TEST_F(HooksTest, ABadFloorFailsTheLoad)
+{
+  for (const char* floor : {"51", "-1", "10%", ""}) {
+    const Instance instance(
+        one_stream_, "m",
+        Config(kWork + "," + Parameter("xsched_floor", floor)));
+    EXPECT_EQ(
+        instance.Problem(),
+        std::string("3: model parameter 'xsched_floor' is '") + floor +
+            "', but must be an integer from 0 to 50, in percent of the GPU's "
+            "time");
+    EXPECT_EQ(Queues(), Lines{});
+  }
 }
 
 TEST_F(HooksTest, NothingIsLeftOfAnInstanceThatCannotBeInitialized)
@@ -418,6 +462,87 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(WhereIsItsWork(info.param.first)) + "And" +
              WhereIsItsWork(info.param.second);
     });
+
+// The share of the device's time, in percent, that the two instances of a model
+// get together with this floor, while two of an urgent one always have work.
+double
+ShareWith(const std::string& floor)
+{
+  constexpr uint64_t kLowMicroseconds = 201;
+  constexpr uint64_t kHighMicroseconds = 200;
+  constexpr uint64_t kMeasuredMicroseconds = 400000;
+  const auto config = [](uint64_t microseconds, const std::string& priority,
+                         const std::string& floor) {
+    return Config(
+        Parameter("kernels", "10") + "," +
+        Parameter("microseconds", std::to_string(microseconds)) + "," +
+        Parameter("xsched_priority", priority) + "," +
+        Parameter("xsched_floor", floor));
+  };
+  const Backend backend(ONE_STREAM);
+  simulated::TakeRuns();
+  std::atomic<bool> stop{false};
+  std::vector<std::unique_ptr<Instance>> instances;
+  std::vector<std::thread> threads;
+  for (const char* name : {"0", "1"}) {
+    instances.push_back(std::make_unique<Instance>(
+        backend, "high", config(kHighMicroseconds, "max", "0"), stand_in::kCpu,
+        std::string("high_") + name));
+    instances.push_back(std::make_unique<Instance>(
+        backend, "low", config(kLowMicroseconds, "min", floor), stand_in::kCpu,
+        std::string("low_") + name));
+  }
+  for (const auto& instance : instances) {
+    threads.emplace_back([&stop, &instance] {
+      while (!stop.load()) {
+        EXPECT_GE(instance->Execute(), 0);
+      }
+    });
+  }
+  uint64_t low = 0;
+  uint64_t high = 0;
+  while (low + high < kMeasuredMicroseconds) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (const simulated::Execution& run : simulated::TakeRuns()) {
+      const uint64_t microseconds =
+          reinterpret_cast<uint64_t>(run.function) & 0xFFFFFFFF;
+      (microseconds == kLowMicroseconds ? low : high) += microseconds;
+    }
+  }
+  stop = true;
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  return 100. * static_cast<double>(low) / static_cast<double>(low + high);
+}
+
+// On a busy machine, either side's threads may not come to launch: then it is
+// tried again.
+void
+ExpectShare(const std::string& floor, double least, double most)
+{
+  constexpr int kTries = 10;
+  std::string shares;
+  for (int i = 0; i < kTries; ++i) {
+    const double share = ShareWith(floor);
+    if (share >= least && share <= most) {
+      return;
+    }
+    shares += " " + std::to_string(share);
+  }
+  ADD_FAILURE() << "with a floor of " << floor << ":" << shares;
+}
+
+TEST_F(HooksTest, ModelWithoutAFloorGetsNextToNothingBelowABusyOne)
+{
+  ExpectShare("0", 0, 10);
+}
+
+// Two instances: each with a floor of its own would get 60 %.
+TEST_F(HooksTest, InstancesOfAModelGetItsFloorTogether)
+{
+  ExpectShare("30", 15, 45);
+}
 
 // --- the functions that the library stands in front of ---------------------------
 

@@ -255,6 +255,21 @@ TEST_F(ControlTest, FloorsOfModelsWithoutQueuesAreForThoseToCome)
   EXPECT_EQ(FieldOf("quiet/0", "floor"), "30");
   stream.reset();
   EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+  // Another model's floor leaves no room for it until that has gone.
+  const NamedStream batch(3, "batch/0");
+  EXPECT_EQ(XQueueSetFloor(batch.Queue(), 50), kXSchedSuccess);
+  ASSERT_EQ(XOwnerCreate(&owner, "quiet/1", 3), kXSchedSuccess);
+  EXPECT_EQ(XOwnerSetFloor(owner, 50), kXSchedSuccess);
+  XOwnerExchange(owner);
+  const NamedStream first(3, "quiet/1");
+  EXPECT_EQ(FieldOf("quiet/1", "floor"), "0");
+  EXPECT_EQ(XQueueSetFloor(batch.Queue(), 40), kXSchedSuccess);
+  const NamedStream second(3, "quiet/2");
+  XOwnerExchange(0);
+  EXPECT_EQ(FieldOf("quiet/1", "floor"), "50");
+  EXPECT_EQ(FieldOf("quiet/2", "floor"), "50");
+  EXPECT_EQ(XOwnerSetFloor(owner, 0), kXSchedSuccess);
+  EXPECT_EQ(FieldOf("quiet/1", "floor"), "0");
   XOwnerHandle nameless = 0;
   ASSERT_EQ(XOwnerCreate(&nameless, "", 3), kXSchedSuccess);
   EXPECT_EQ(XOwnerSetFloor(nameless, 5), kXSchedErrorNotAllowed);

@@ -338,6 +338,24 @@ TEST_F(FloorTest, QueueThatJoinsItsModelInASliceMayLaunchInIt)
   EXPECT_EQ(device_->ShareFloorOf("chat", two->GetQueue()), 0);
 }
 
+TEST_F(FloorTest, QueuesOfAModelShareTheLimitInTheirSlice)
+{
+  Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const one = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 50000, 0);
+  Launcher* const idle = Add(PRIORITY_MIN, 50000, 0);
+  std::vector<Queue*> chat;
+  for (Launcher* each : {one, two, idle}) {
+    chat.push_back(each->GetQueue());
+    device_->Share(each->GetQueue());
+  }
+  ASSERT_TRUE(device_->SetFloor(chat, "chat", 20));
+  while (!one->GetQueue()->in_slice.load()) {
+    Run(kStepNs, [&](Launcher* each) { return each != idle; });
+  }
+  EXPECT_EQ(device_->ShareOf(kLimitNs), kLimitNs / 2);
+}
+
 TEST_F(FloorTest, ModelsFloorCountsOnceHoweverManyQueuesItHas)
 {
   Launcher* const one = Add(PRIORITY_MIN, 50000, 0);

@@ -24,6 +24,11 @@ typedef struct {
   Priority priority;
 } XQueueStats;
 
+// In percent of a device's time: the highest floor, and all floors of a device
+// together, which leaves something for everybody else.
+#define XSCHED_MAX_FLOOR 50
+#define XSCHED_MAX_FLOORS 90
+
 // Names a queue in logs, metrics and xsched-ctl, usually after the model. At
 // most 63 bytes, no control characters; need not be unique.
 XResult XQueueSetName(XQueueHandle xq, const char* name);
@@ -60,10 +65,10 @@ XResult XOwnerDestroy(XOwnerHandle owner);
 // have been changed since. Waits for no driver.
 XResult XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio);
 
-// The floor of the owner's model, as XQueueSetFloor says. If there is no room
-// for it when the owner's first XQueue on a device is created, the model has no
-// floor there, and the log says so. kXSchedErrorNotAllowed if the owner has no
-// name.
+// The floor of the owner's model, as XQueueSetFloor says, also of XQueues to
+// come. If a device has no room for it, the model keeps there what it has, and
+// the log says so once; it is tried again whenever the model gets another
+// XQueue. kXSchedErrorNotAllowed if the owner has no name.
 XResult XOwnerSetFloor(XOwnerHandle owner, int32_t percent);
 
 // The calling thread works for 'owner' from now on, for nobody if that is 0 or

@@ -412,11 +412,9 @@ Device::Decide(Queue* cause, Wakes* wakes)
               1, std::memory_order_release);
         });
   }
-  const int sharers = decision_.open_from < decision_.bounded_below
-                          ? sharing_.At(decision_.open_from)
-                          : 1;
   sharers_.store(
-      std::min(std::max(sharers, 1), kMaxSharers), std::memory_order_relaxed);
+      std::min(std::max(CountSharers(), 1), kMaxSharers),
+      std::memory_order_relaxed);
   GiveSlice(SliceOf(decision_), wakes);
   turn_.Set(decision_);
   waiting_.ForEach(
@@ -434,6 +432,21 @@ Device::Decide(Queue* cause, Wakes* wakes)
     watched_change_ns_ = change_ns;
     wakes->watcher = &watcher_;
   }
+}
+
+// The ready queues that may launch under the limit now.
+int
+Device::CountSharers() const
+{
+  if (const SharedFloor* const slice = SliceOf(decision_)) {
+    return static_cast<int>(std::count_if(
+        slice->queues.begin(), slice->queues.end(), [](const Queue* queue) {
+          return queue->seat.ready && queue->seat.shares_limit;
+        }));
+  }
+  return decision_.open_from < decision_.bounded_below
+             ? sharing_.At(decision_.open_from)
+             : 1;
 }
 
 void

@@ -233,6 +233,7 @@ class Device {
   bool TryToBeIdle(Queue* queue);
   // After every change. 'cause' is blamed for the queues that have to stop.
   void Decide(Queue* cause, Wakes* wakes);
+  int CountSharers() const;
   // Who has a slice from now on; null: nobody.
   void GiveSlice(SharedFloor* share, Wakes* wakes);
   void LetLaunch(Queue* queue, Wakes* wakes);

@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <memory>
 
+#include "xsched/ext.h"
 #include "xsched/types.h"
 
 namespace xsched {
 
-// In percent of a device's time: the highest floor, and all floors together,
-// which leaves something for everybody else.
-constexpr int kMaxFloor = 50;
-constexpr int kMaxFloors = 90;
+// In percent of a device's time: the highest floor, and all floors together.
+constexpr int kMaxFloor = XSCHED_MAX_FLOOR;
+constexpr int kMaxFloors = XSCHED_MAX_FLOORS;
 
 // One queue of a device, as a policy sees it.
 struct Standing {

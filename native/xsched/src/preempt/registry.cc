@@ -384,19 +384,8 @@ Registry::Assign(Queue* queue, Owner* owner, std::string* complaint)
   SetName(queue, owner->name);
   queue->owner.store(Owners::HandleOf(*owner), std::memory_order_relaxed);
   device->SetPriority(queue, owner->priority);
-  const std::string model = ModelOf(owner->name);
-  if (owner->floor == 0 || device->ShareFloorOf(model, queue) == owner->floor) {
-    return;
-  }
-  FloorRefusal refusal;
-  if (!GiveFloor(model, owner->floor, &refusal) &&
-      !std::exchange(owner->floor_refused, true)) {
-    *complaint = "the model " + model + " does not get its floor of " +
-                 std::to_string(owner->floor) +
-                 " %: the floors of a device come to at most " +
-                 std::to_string(kMaxFloors) + " %, and on device " +
-                 std::to_string(refusal.device) + " those of others leave it " +
-                 std::to_string(refusal.room) + " %";
+  if (owner->floor != 0 && device->Describe(*queue).floor != owner->floor) {
+    GiveFloor(owner, complaint);
   }
 }
 
@@ -481,21 +470,48 @@ Registry::SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal)
   return fits ? kXSchedSuccess : kXSchedErrorInvalidValue;
 }
 
-XResult
-Registry::SetFloorOfOwner(uint64_t handle, int percent, FloorRefusal* refusal)
+void
+Registry::GiveFloor(Owner* owner, std::string* complaint)
 {
-  std::string name;
-  Priority priority = PRIORITY_DEFAULT;
-  if (!DescribeOwner(handle, &name, &priority)) {
+  FloorRefusal refusal;
+  if (GiveFloor(ModelOf(owner->name), owner->floor, &refusal)) {
+    owner->floor_refused = false;
+    return;
+  }
+  if (std::exchange(owner->floor_refused, true)) {
+    return;
+  }
+  *complaint = "the model " + ModelOf(owner->name) +
+               " does not get its floor of " + std::to_string(owner->floor) +
+               " %: the floors of a device come to at most " +
+               std::to_string(kMaxFloors) + " %, and those of others leave " +
+               std::to_string(refusal.room) + " % on device " +
+               std::to_string(refusal.device);
+}
+
+XResult
+Registry::SetFloorOfOwner(uint64_t handle, int percent)
+{
+  Complaint complaint;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Owner* const owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
     return kXSchedErrorNotFound;
   }
-  const std::string model = ModelOf(name);
+  const std::string model = ModelOf(owner->name);
   if (model.empty()) {
     return kXSchedErrorNotAllowed;
   }
-  return SetFloorOfModel(model, percent, refusal, nullptr)
-             ? kXSchedSuccess
-             : kXSchedErrorInvalidValue;
+  // Its others, such as those that it is about to replace, do not ask for the
+  // former one again.
+  owners_.ForEach([&](Owner* each) {
+    if (ModelOf(each->name) == model) {
+      each->floor = percent;
+      each->floor_refused = false;
+    }
+  });
+  GiveFloor(owner, &complaint.text);
+  return kXSchedSuccess;
 }
 
 // --- queues of owners --------------------------------------------------------

@@ -91,8 +91,9 @@ class XSCHED_INTERNAL Registry {
       std::vector<std::pair<std::string, int>>* owners);
   // The same for the model of a queue, or for the queue alone if it has no name.
   XResult SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal);
-  // The same for the model of an owner, which must have a name.
-  XResult SetFloorOfOwner(uint64_t owner, int percent, FloorRefusal* refusal);
+  // For the model of an owner, which must have a name. Where there is no room
+  // for it now, the model's next queue tries again.
+  XResult SetFloorOfOwner(uint64_t owner, int percent);
 
   // Null if there is none of that handle.
   Queue* FindHwQueue(HwQueueHandle handle) const;
@@ -186,6 +187,8 @@ class XSCHED_INTERNAL Registry {
   // What is to be logged once the lock is released is added to 'complaint'.
   void Assign(Queue* queue, Owner* owner, std::string* complaint);
   bool GiveFloor(const std::string& model, int percent, FloorRefusal* refusal);
+  // That of an owner, which the first refusal is a complaint about.
+  void GiveFloor(Owner* owner, std::string* complaint);
   Queue* TakeFree();
   void Free(Queue* queue);
   template <typename Visit>

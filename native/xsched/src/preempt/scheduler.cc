@@ -184,8 +184,7 @@ Scheduler::SetFloor(XQueueHandle handle, int percent, FloorRefusal* refusal)
 XResult
 Scheduler::SetFloorOfOwner(uint64_t owner, int percent)
 {
-  FloorRefusal ignored;
-  return registry_.SetFloorOfOwner(owner, percent, &ignored);
+  return registry_.SetFloorOfOwner(owner, percent);
 }
 
 XResult
