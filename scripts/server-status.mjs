@@ -43,13 +43,7 @@ export function printServer(server, { name }) {
     console.log(`\nNo Triton serves on the stack "${name}". Start it: ${upOf(name)}`);
     return;
   }
-  const rows = server.models.map(({ name, version, priority, ready, reason }) => [
-    name,
-    String(version ?? "–"),
-    String(priority ?? "–"),
-    ready ? "yes" : `no${reason ? `: ${reason}` : ""}`,
-  ]);
-  console.log(`\n${table(["model", "version", "priority", "ready"], rows)}`);
+  console.log(`\n${modelTable(server.models)}`);
   const access = clientAccess(server);
   const behind = server.outputs.gateway === undefined ? "" : `, behind the gateway at ${access.url}`;
   console.log(`\nTriton ${server.version} at http://${server.http} (process ${server.pid})${behind}`);
@@ -67,6 +61,19 @@ export function printServer(server, { name }) {
     console.log(`\nTry it:\n${lines.map((line) => `  ${line}`).join("\n")}`);
   } else if (server.models.some(({ ready }) => ready))
     console.log("\nNone of these models takes a request that curl can make; use a gRPC client.");
+}
+
+/** The models; their floors where any of them has one. */
+export function modelTable(models) {
+  const hasFloors = models.some(({ floor }) => floor > 0);
+  const rows = models.map(({ name, version, priority, floor, ready, reason }) => [
+    name,
+    String(version ?? "–"),
+    String(priority ?? "–"),
+    ...(hasFloors ? [floor > 0 ? `${floor} %` : "–"] : []),
+    ready ? "yes" : `no${reason ? `: ${reason}` : ""}`,
+  ]);
+  return table(["model", "version", "priority", ...(hasFloors ? ["floor"] : []), "ready"], rows);
 }
 
 /** What is said of programs on the GPU that do not wait for the models, as the agent's `status` lists them. */

@@ -39,6 +39,8 @@ export interface StoredModel {
   readonly digest: pulumi.Output<string>;
   /** How urgent its requests are: −255 to 255, larger first. */
   readonly priority: pulumi.Output<number>;
+  /** The share of a GPU's time that it gets at least while it has requests, in percent: 0 to 50. */
+  readonly floor: pulumi.Output<number>;
   /** The models that must be ready before it is loaded. */
   readonly dependsOn: pulumi.Output<string[]>;
 }
@@ -144,6 +146,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       name: model.name,
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
       priority: model.settings.apply(({ priority }) => priority),
+      floor: model.settings.apply(({ floor }) => floor),
       dependsOn: pulumi
         .all([config, model.settings])
         .apply(([text, settings]) => modelDependencies(text, settings, model.served)),

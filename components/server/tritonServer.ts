@@ -79,7 +79,12 @@ export class TritonServer extends pulumi.ComponentResource {
         remove: agentRemoval(location, "unserve"),
         stdin: pulumi
           .all(models.map((model, index) => inputs.resolve(servedModel, model, "models", index)))
-          .apply((wanted) => JSON.stringify({ models: wanted })),
+          // One that has no floor is as it was before there were any: a new release reloads nothing.
+          .apply((wanted) =>
+            JSON.stringify({
+              models: wanted.map(({ floor, ...model }) => (floor === 0 ? model : { ...model, floor })),
+            }),
+          ),
       },
       { parent: this, dependsOn: process },
     );

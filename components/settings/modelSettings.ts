@@ -1,8 +1,10 @@
+import { FLOOR_PARAMETER, HIGHEST_FLOOR, HIGHEST_SUM_OF_FLOORS } from "../floor";
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../priority";
 import { dataType, instanceKind, MAX_INT32, MAX_UINT32, modelUpload, timeoutAction } from "./allowedValues";
 import { tagsField } from "./awsHostSettings";
 import { engineRule, refuseNoOnnx } from "./engineSettings";
 import { NOT_FOR_ENSEMBLES } from "./ensemble";
+import { refuseTooHighFloors } from "./floors";
 import { locationFields } from "./hostSettings";
 import { kmsKey } from "./kmsKey";
 import { priorityGivers, refuseWrongDependencies, stepsOf } from "./modelGraph";
@@ -34,8 +36,11 @@ import {
 } from "./rules";
 import { BUCKET_NAME, refuseBucketName } from "./s3Location";
 
-/** Set by the model's priority alone. */
-const PRIORITY_PARAMETER = "xsched_priority";
+/** Parameters that a setting of the model alone sets, and which. */
+const OWNED_PARAMETERS: ReadonlyMap<string, string> = new Map([
+  ["xsched_priority", "priority"],
+  [FLOOR_PARAMETER, "floor"],
+]);
 
 const PRIORITY_NAME_LIST = Object.entries(PRIORITY_NAMES).map(([name, value]) => `${name} (${value})`);
 
@@ -84,6 +89,8 @@ function priorityFix(value: unknown): string {
   }
   return `round it: ${Math.round(value) + 0}`;
 }
+
+const floor = integer(0, HIGHEST_FLOOR, 10);
 
 const version = integer(1, Number.MAX_SAFE_INTEGER, 1);
 
@@ -334,8 +341,9 @@ const parameters = map({
 });
 
 function readParameter(key: string, value: unknown, at: Place): Read<string> {
-  if (key === PRIORITY_PARAMETER) {
-    return at.fault(value, "parameters that no setting owns", "remove it, and set the model's priority");
+  const setting = OWNED_PARAMETERS.get(key);
+  if (setting !== undefined) {
+    return at.fault(value, "parameters that no setting owns", `remove it, and set the model's ${setting}`);
   }
   if (key === "" || key.length > 256 || UNPRINTABLE.test(key)) {
     return at.fault(
@@ -400,6 +408,15 @@ export const modelRule = object({
       0,
       "How urgent the model's requests are: a larger number goes first on the GPU, and models of the same number share. Rendered into the model's configuration as Triton's `optimization.priority` and as the parameter `xsched_priority`. That of an ensemble applies to those models of its steps that have none.",
       { example: "200" },
+    ),
+    floor: defaulted(
+      floor,
+      0,
+      `Share of a GPU's time that the model's instances there get at least, all together, while they have requests, however urgent other models are; 0: what those leave, which can be nothing. It comes in slices of 2 ms, in which no other model starts work. The floors on a GPU come to at most ${HIGHEST_SUM_OF_FLOORS}. A floor counts among the models in tritonserver's own process: those that run in others, such as the Python backend's, neither have one nor stop for one. Rendered into the model's configuration as the parameter \`${FLOOR_PARAMETER}\`.`,
+      {
+        unit: "percent",
+        cost: "while the model has requests, those of more urgent models can wait 2 ms longer, plus what the model has in flight",
+      },
     ),
     dependsOn: plain(
       defaulted(
@@ -466,6 +483,7 @@ function refuseUnfitForEnsemble(at: Place, raw: unknown): void {
   for (const key of NOT_FOR_ENSEMBLES) {
     const value = keyOf(raw, key);
     if (value === undefined || (key === "warmup" && itemsOf(value).length === 0)) continue;
+    if (key === "floor" && value === 0) continue;
     at.at(key).fault(
       value,
       `no ${key} for an ensemble, which runs nothing itself`,
@@ -482,6 +500,7 @@ export const modelsRule = list(modelRule, {
   check(models, at) {
     refuseRepeatedNames(models, at);
     refuseWrongDependencies(models, at);
+    refuseTooHighFloors(models, at);
   },
   derive: withPrioritiesOfEnsembles,
 });
@@ -601,6 +620,7 @@ export const servedModel = object({
     name: plain(required(modelName, "Name of the model.")),
     digest: required(storedDigest, "Which stored state of the model is served."),
     priority: defaulted(priority, "default", "The model's priority: the most urgent is loaded first."),
+    floor: defaulted(floor, 0, "The model's floor.", { unit: "percent" }),
     dependsOn: defaulted(
       list(modelName, { allowed: "a list of other models of the server" }),
       [],

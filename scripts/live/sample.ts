@@ -11,6 +11,8 @@ export interface Sample {
     readonly models: readonly {
       readonly name: string;
       readonly priority: number | null;
+      /** In percent; null if the model is not ready, absent where the host has the agent of an earlier release. */
+      readonly floor?: number | null;
       readonly ready: boolean;
       readonly reason: string;
     }[];
@@ -64,6 +66,16 @@ export function counters({ statistics, queues }: Sample, model: string): Counter
 /** A model's current priority: that of its queues, if it has any, since it can change without a reload. */
 export function livePriority({ queues }: Sample, model: string): number | undefined {
   return queues?.queues.find((queue) => modelOf(queue) === model)?.priority;
+}
+
+/** What a model has of its floor, in percent of the GPU's time in the last two seconds, and its floor there. */
+export function liveFloor(
+  { queues }: Sample,
+  model: string,
+): { readonly used: number; readonly floor: number } | undefined {
+  // Queues in processes of their own have none.
+  const queue = queues?.queues.find((found) => modelOf(found) === model && (found.floor_percent ?? 0) > 0);
+  return queue && { used: queue.used_percent ?? 0, floor: queue.floor_percent ?? 0 };
 }
 
 /** A GPU, according to Triton's metrics. */

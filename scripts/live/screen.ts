@@ -1,16 +1,8 @@
 import { table } from "../terminal/table";
-import { counters, type Gpu, gpus, livePriority, type Sample } from "./sample";
+import { counters, type Gpu, gpus, liveFloor, livePriority, type Sample } from "./sample";
 
-const HEAD = [
-  "model",
-  "priority",
-  "ready",
-  "requests/s",
-  "queue ms",
-  "compute ms",
-  "blocked",
-  "preemptions/s",
-];
+/** After the model, its priority and, where any has one, its floor. */
+const HEAD = ["ready", "requests/s", "queue ms", "compute ms", "blocked", "preemptions/s"];
 const NOTHING = "–";
 
 /**
@@ -21,12 +13,16 @@ const NOTHING = "–";
 export function screen(stack: string, before: Sample | undefined, now: Sample): string {
   const { server } = now;
   if (!server.running) return `No Triton serves on the stack "${stack}".`;
-  const rows = server.models.map((model) => row(model, before, now));
+  const floors = server.models.map(({ name, floor }) => floorCell(now, name, floor ?? 0));
+  const hasFloors = floors.some((cell) => cell !== NOTHING);
+  const rows = server.models.map((model, index) =>
+    row(model, hasFloors ? [floors[index] ?? NOTHING] : [], before, now),
+  );
   const lines = gpus(now).map(gpuLine);
   return [
     `Triton ${server.version} of the stack "${stack}" at http://${server.http}`,
     "",
-    table([HEAD, ...rows]),
+    table([["model", "priority", ...(hasFloors ? ["floor"] : []), ...HEAD], ...rows]),
     "",
     ...(lines.length > 0 ? lines : ["No GPU in Triton's metrics."]),
     ...(now.queues === null ? [`Nothing is scheduled: ${now.noQueues}.`] : []),
@@ -36,6 +32,7 @@ export function screen(stack: string, before: Sample | undefined, now: Sample): 
 
 function row(
   { name, priority, ready }: Sample["server"]["models"][number],
+  floor: readonly string[],
   before: Sample | undefined,
   now: Sample,
 ): string[] {
@@ -47,6 +44,7 @@ function row(
     live !== undefined && priority !== null && live !== priority
       ? `${live} (config: ${priority})`
       : String(shown ?? NOTHING),
+    ...floor,
     ready ? "yes" : "no",
   ];
   const seconds = now.seconds - (before?.seconds ?? now.seconds);
@@ -66,6 +64,14 @@ function row(
     counted ? percent(difference(then?.blockedNs, counted.blockedNs) / 1e9 / seconds) : NOTHING,
     counted ? (difference(then?.preemptions, counted.preemptions) / seconds).toFixed(1) : NOTHING,
   ];
+}
+
+/** A floor, and what the model has had of it; it can have been changed with npm run set-floor. */
+function floorCell(now: Sample, model: string, inConfig: number): string {
+  const live = liveFloor(now, model);
+  if (live === undefined) return inConfig > 0 ? `${inConfig} %` : NOTHING;
+  const changed = live.floor === inConfig ? "" : ` (config: ${inConfig} %)`;
+  return `${live.used} of ${live.floor} %${changed}`;
 }
 
 /** Queues are created anew with their model, and count from zero. */

@@ -10,6 +10,9 @@ export interface Queue {
   readonly blocked: number;
   readonly blocked_ns: number;
   readonly preemptions: number;
+  /** The floor that the queues of its model share, and what they have had of the last two seconds if there is one. */
+  readonly floor_percent?: number;
+  readonly used_percent?: number;
 }
 
 /** The model that a queue belongs to, or empty. */
@@ -44,6 +47,16 @@ export class Scheduler {
    */
   public setPriority(queue: string, priority: number): void {
     this.control("priority", queue, String(priority));
+  }
+
+  /**
+   * Changes the floor that a model's queues share at once.
+   *
+   * @param floor in percent of the GPU's time; 0: none
+   * @throws Error with the scheduler's reason
+   */
+  public setFloor(model: string, floor: number): void {
+    this.control("floor", model, String(floor));
   }
 
   private control(...words: string[]): string {

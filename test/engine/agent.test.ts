@@ -373,8 +373,8 @@ describe("the agent with a real Triton", function () {
     const inputs = [{ name: "INPUT", datatype: "FP32", shape: [-1, -1] }];
     assert.deepEqual(models, [
       {
-        ...{ name: "scale", version: "1", priority: 100, ready: true, reason: "", setAside: false, inputs },
-        ...{ decoupled: false, sequence: false, ensemble: false },
+        ...{ name: "scale", version: "1", priority: 100, floor: 0, ready: true, reason: "", inputs },
+        ...{ setAside: false, decoupled: false, sequence: false, ensemble: false },
       },
     ]);
     const entry = path.join(host.directory, "models/store/scale");

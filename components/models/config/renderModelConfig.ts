@@ -1,5 +1,6 @@
 import * as path from "node:path";
 
+import { FLOOR_PARAMETER } from "../../floor";
 import {
   ensembleSteps,
   leavesModelFolder,
@@ -38,7 +39,7 @@ const TENSORRT_PLATFORM = "tensorrt_plan";
 /** What Triton refuses in an ensemble, which runs nothing itself. */
 const NOT_IN_ENSEMBLES: readonly string[] = ["optimization", "instance_group", "model_warmup"];
 
-/** What is set in a model's configuration: its name and priority, and the options that are given. */
+/** What is set in a model's configuration: its name and priority, its floor, and the options that are given. */
 export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority"> & Partial<ModelSettings>;
 
 /**
@@ -82,6 +83,10 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
     putParameter(document, key, value);
   }
   putParameter(document, PRIORITY_PARAMETER, String(model.priority));
+  const floor = model.floor ?? 0;
+  if (floor !== 0 || parametersOf(document, FLOOR_PARAMETER).length > 0) {
+    putParameter(document, FLOOR_PARAMETER, String(floor));
+  }
   return document.toString();
 }
 
@@ -202,8 +207,13 @@ function refuseUnfitForEnsemble(document: TextDocument, model: RenderedSettings,
       `remove ${field}; the models of its steps can have it`,
     );
   }
-  const setting = NOT_FOR_ENSEMBLES.find((key) => key !== "warmup" && model[key] !== undefined);
-  const given = setting ?? ((model.warmup?.length ?? 0) > 0 ? "warmup" : undefined);
+  const given = NOT_FOR_ENSEMBLES.find((key) =>
+    key === "warmup"
+      ? (model.warmup?.length ?? 0) > 0
+      : key === "floor"
+        ? (model.floor ?? 0) !== 0
+        : model[key] !== undefined,
+  );
   if (given !== undefined) {
     throw new ModelConfigError(
       file,
@@ -215,9 +225,7 @@ function refuseUnfitForEnsemble(document: TextDocument, model: RenderedSettings,
 
 /** Every entry of the key gets the value, since the last one counts. */
 function putParameter(document: TextDocument, key: string, value: string): void {
-  const entries = messagesOf(document.named("parameters")).filter(
-    (entry): entry is MessageValue => entry.kind === "message" && textOf(entry, "key")?.text === key,
-  );
+  const entries = parametersOf(document, key);
   if (entries.length === 0) {
     document.append(message("parameters", parameterEntry(key, value)));
   }
@@ -230,6 +238,12 @@ function putParameter(document: TextDocument, key: string, value: string): void 
       document.replaceMessage(entry, parameterEntry(key, value));
     }
   }
+}
+
+function parametersOf(document: TextDocument, key: string): readonly MessageValue[] {
+  return messagesOf(document.named("parameters")).filter(
+    (entry): entry is MessageValue => entry.kind === "message" && textOf(entry, "key")?.text === key,
+  );
 }
 
 function textOf(holder: MessageValue, name: string): ScalarValue | undefined {

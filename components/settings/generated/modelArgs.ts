@@ -405,6 +405,18 @@ export interface ModelArgs {
    */
   priority?: pulumi.Input<Priority>;
   /**
+   * Share of a GPU's time that the model's instances there get at least, all together, while they have
+   * requests, however urgent other models are; 0: what those leave, which can be nothing. It comes in
+   * slices of 2 ms, in which no other model starts work. The floors on a GPU come to at most 90. A
+   * floor counts among the models in tritonserver's own process: those that run in others, such as the
+   * Python backend's, neither have one nor stop for one. Rendered into the model's configuration as
+   * the parameter `xsched_floor`. An integer from 0 to 50 (percent). Cost: while the model has
+   * requests, those of more urgent models can wait 2 ms longer, plus what the model has in flight.
+   * @default 0
+   * @example 10
+   */
+  floor?: pulumi.Input<number>;
+  /**
    * Models that this one calls, so that they are loaded before it and removed after it. What the steps
    * of an ensemble need is known without it; name here what cannot be seen, such as the models that a
    * Python model calls.

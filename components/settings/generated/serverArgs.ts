@@ -25,6 +25,12 @@ export interface ServedModelArgs {
    */
   priority?: pulumi.Input<Priority>;
   /**
+   * The model's floor. An integer from 0 to 50 (percent).
+   * @default 0
+   * @example 10
+   */
+  floor?: pulumi.Input<number>;
+  /**
    * Models that are loaded before this one.
    * @default []
    * @example ["my-model"]

@@ -133,6 +133,27 @@ for (const preview of [true, false]) {
       assert.match(config, /key: "xsched_priority"\s+value \{\s+string_value: "-100"\s+\}/);
     });
 
+    it("render a model's floor and tell the host, and change nothing of a model without one", async () => {
+      await deploy({
+        models: [
+          { name: "realtime", source: path.join(MODELS, "realtime"), priority: 200 },
+          { name: "batch", source: path.join(MODELS, "batch"), floor: pulumi.output(20) },
+        ],
+      });
+      const { config } = stdinOf("edge-models-batch") as { config: string };
+      assert.match(config, /key: "xsched_floor"\s+value \{\s+string_value: "20"\s+\}/);
+      const { config: plain } = stdinOf("edge-models-realtime") as { config: string };
+      assert.doesNotMatch(plain, /floor/);
+      const { models } = stdinOf("edge-server-models") as { models: { name: string }[] };
+      assert.deepEqual(
+        models.map((model) => Object.keys(model)),
+        [
+          ["name", "digest", "priority", "dependsOn"],
+          ["name", "digest", "priority", "dependsOn", "floor"],
+        ],
+      );
+    });
+
     it("give the steps of an ensemble that is known only later its priority", async () => {
       const later = pulumi.output(ensemble("batch", "realtime"));
       const { models } = await deploy({

@@ -118,6 +118,30 @@ describe("the screen of status --watch", () => {
     ]);
   });
 
+  it("shows floors where a model has one: what it has had of it, and the configured one after a change", () => {
+    const now = sample(104, 90, 0);
+    const models = now.server.models.map((model) => ({ ...model, floor: model.name === "batch" ? 20 : 0 }));
+    const withFloors = (floor_percent: number, used_percent?: number) => ({
+      ...now,
+      server: { ...now.server, models },
+      queues: {
+        queues: now.queues!.queues.map((queue) =>
+          queue.name === "batch/1" ? { ...queue, floor_percent, used_percent } : queue,
+        ),
+      },
+    });
+    const shown = (floor: number, used?: number): string[] => {
+      const text = screen("dev", undefined, withFloors(floor, used));
+      assert.deepEqual(cells(text, "chat").slice(0, 4), ["chat", "255", "–", "yes"]);
+      return cells(text, "batch").slice(1, 4);
+    };
+    assert.deepEqual(shown(20, 12.5), ["-255", "12.5 of 20 %", "yes"]);
+    assert.deepEqual(shown(30, 0), ["-255", "0 of 30 % (config: 20 %)", "yes"]);
+    // No queue yet, or in a process of its own.
+    assert.deepEqual(shown(0), ["-255", "20 %", "yes"]);
+    assert.equal(screen("dev", undefined, now).includes("floor"), false);
+  });
+
   it("says why nothing is scheduled, and that there is no GPU", () => {
     const cpu = { queues: null, noQueues: "this server runs as a process", metrics: "" };
     const text = screen("local", sample(100, 50, 0, cpu), sample(104, 90, 0, cpu));

@@ -17,6 +17,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     upload: "auto",
     allowOutsideLinks: false,
     priority: 40,
+    floor: 0,
     engine: undefined,
     versionPolicy: undefined,
     instanceGroups: undefined,
@@ -97,6 +98,11 @@ describe("renderModelConfig", () => {
 
     const faults: readonly (readonly [string, Partial<ModelSettings>, string])[] = [
       [
+        "",
+        { floor: 10 },
+        "the model is an ensemble, which runs nothing itself, but the stack config gives it floor\n  fix: remove floor from the stack config, or set it for the models of its steps",
+      ],
+      [
         "optimization { priority: PRIORITY_MAX }",
         {},
         "an ensemble runs nothing itself and cannot have optimization\n  fix: remove optimization; the models of its steps can have it",
@@ -132,6 +138,18 @@ describe("renderModelConfig", () => {
         });
       });
     }
+  });
+
+  it("adds a floor as the scheduler's parameter, and nothing without one", () => {
+    const plain = renderModelConfig("", model());
+    const block = PRIORITY_BLOCK.replace("xsched_priority", "xsched_floor").replace("40", "20");
+    const rendered = renderModelConfig("", model({ floor: 20 }));
+    assert.equal(rendered, `${plain}${block}`);
+    assert.equal(renderModelConfig(rendered, model({ floor: 20 })), rendered);
+    const { floor: _, ...earlier } = model();
+    assert.equal(renderModelConfig("", earlier), plain);
+    // The stack's counts, as the sum on a GPU is the stack's to check.
+    assert.equal(renderModelConfig(rendered, model()), rendered.replace('"20"', '"0"'));
   });
 
   it("names the priority as Triton does", () => {

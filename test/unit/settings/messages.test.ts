@@ -220,6 +220,65 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ["models[0].priority", '"40"', PRIORITIES, "write it without quotes: 40"],
   ],
   [
+    "a floor above the range",
+    { models: [{ ...a, floor: 51 }] },
+    ["models[0].floor", "51", "an integer from 0 to 50", "give an integer from 0 to 50, for example 10"],
+  ],
+  [
+    "floors of which there is too much on every GPU",
+    {
+      models: [
+        { ...a, floor: 50 },
+        { ...b, floor: 30 },
+        { ...x, floor: 20 },
+        { name: "c", source: "models/a", floor: 50, instanceGroups: [{ kind: "cpu" }] },
+      ],
+    },
+    [
+      "models[2].floor",
+      "20",
+      "floors that come to at most 90 on a GPU",
+      "lower some of those on every GPU by 10 together: a (50), b (30), x (20)",
+    ],
+  ],
+  [
+    "floors of which there is too much on one GPU",
+    {
+      ...CONTAINER,
+      models: [
+        { ...a, floor: 50, instanceGroups: [{ gpus: [0, 1] }] },
+        { ...b, floor: 50, instanceGroups: [{ gpus: [2] }] },
+        { ...x, floor: 41 },
+      ],
+    },
+    [
+      "models[2].floor",
+      "41",
+      "floors that come to at most 90 on a GPU",
+      "lower some of those on GPU 0 by 1 together: a (50), x (41)",
+    ],
+  ],
+  [
+    "a floor of an ensemble",
+    { models: [a, b, { ...p, floor: 10 }] },
+    [
+      "models[2].floor",
+      "10",
+      "no floor for an ensemble, which runs nothing itself",
+      "remove floor, or set it for the models of its steps: a, b",
+    ],
+  ],
+  [
+    "the floor as a parameter",
+    { models: [{ ...a, parameters: { xsched_floor: 10 } }] },
+    [
+      "models[0].parameters.xsched_floor",
+      "10",
+      "parameters that no setting owns",
+      "remove it, and set the model's floor",
+    ],
+  ],
+  [
     "a name of two models",
     { models: [a, { ...a, source: "models/b" }] },
     ["models[1].name", '"a"', "a name that no other has; models[0] has this one", "rename one of the two"],

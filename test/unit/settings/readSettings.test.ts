@@ -105,6 +105,7 @@ describe("readSettings", () => {
       upload: "ssh",
       allowOutsideLinks: true,
       priority: 40,
+      floor: 20,
       config: "max_batch_size: 8",
       dependsOn: [],
       engine: {
@@ -165,6 +166,21 @@ describe("readSettings", () => {
         },
       },
     ]);
+  });
+
+  it("accepts floors up to what each GPU has to share out", () => {
+    const models = [
+      { name: "a", source: "models/a", floor: 50, instanceGroups: [{ gpus: [0] }] },
+      { name: "b", source: "models/a", floor: 50, instanceGroups: [{ gpus: [1] }] },
+      { name: "c", source: "models/a", floor: 40 },
+      { name: "d", source: "models/a", floor: 50, instanceGroups: [{ kind: "cpu" }] },
+    ];
+    const settings = parsed({ runtime: { kind: "container", image: IMAGE }, models });
+    assert.deepEqual(
+      settings.models.map(({ floor }) => floor),
+      [50, 50, 40, 50],
+    );
+    assert.equal(parsed({ models: [{ name: "a", source: "models/a" }] }).models[0]?.floor, 0);
   });
 
   it("freezes its result", () => {
@@ -330,6 +346,7 @@ describe("readSettings", () => {
           name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/),
           source: fc.constantFrom("/project/models/a", "/project/models/b"),
           priority: fc.integer({ min: -255, max: 255 }),
+          floor: fc.integer({ min: 0, max: 11 }),
           versionPolicy: fc.oneof(
             fc.record({ kind: fc.constant("latest"), count }),
             fc.record({ kind: fc.constant("all") }),

@@ -130,11 +130,12 @@ export class StandInServer implements DeployedServer {
     if (this.queues === undefined) return failed(3, "error: this server runs as a process");
     if (command === "status") return done("scheduled  yes\n");
     if (command === "stats") return done(JSON.stringify({ queues: this.queues }));
-    const [queue = "", priority] = rest;
+    const [queue = "", value] = rest;
     const meant = this.queues.filter(({ id, name }) => String(id) === queue || name.split("/")[0] === queue);
-    if (command !== "priority" || meant.length === 0) return failed(1, `error: no queue is called ${queue}`);
+    const key = command === "priority" ? "priority" : command === "floor" ? "floor_percent" : undefined;
+    if (key === undefined || meant.length === 0) return failed(1, `error: no queue is called ${queue}`);
     this.queues = this.queues.map((found) =>
-      meant.includes(found) ? { ...found, priority: Number(priority) } : found,
+      meant.includes(found) ? { ...found, [key]: Number(value) } : found,
     );
     return done("");
   }

@@ -15,7 +15,7 @@ from .server.process import runtime_processes
 from .server.record import ConductBook
 from .server.runtime import runtime_of
 from .server.settings import Settings, read_settings
-from .server.status import queue_priorities
+from .server.status import live_scheduling
 from .server.supervision import program_digest, read_supervisor
 
 #: Stands for every part.
@@ -128,8 +128,9 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
             wrong.append(f"the model {name} is not in the repository any more")
         elif name not in noted or (model is not None and model.digest != links[name]):
             wrong.append(f"the model {name} is in the repository with another state")
-    live = queue_priorities(directory)
-    for model in read_wanted(directory):
+    wanted = read_wanted(directory)
+    live = live_scheduling(directory, floors=any(model.floor for model in wanted))
+    for model in wanted:
         if model.name in aside:
             continue
         if not triton.ready(model.name):
@@ -141,8 +142,15 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
                 f"the model {model.name} has the priority {facts.priority} instead of {model.priority}"
             )
             continue
-        for priority in sorted(live.get(model.name, set()) - {model.priority}):
+        if facts is not None and facts.floor is not None and facts.floor != model.floor:
+            wrong.append(f"the model {model.name} has the floor {facts.floor} % instead of {model.floor} %")
+            continue
+        for priority in sorted(live.priorities.get(model.name, set()) - {model.priority}):
             wrong.append(
                 f"the scheduler has the priority {priority} for the model {model.name} instead of {model.priority}"
+            )
+        for floor in sorted(live.floors.get(model.name, set()) - {model.floor}):
+            wrong.append(
+                f"the scheduler has the floor {floor} % for the model {model.name} instead of {model.floor} %"
             )
     return "; ".join(wrong) or None

@@ -67,10 +67,11 @@ class Model:
             self.config = (folder / "config.pbtxt").read_text("utf-8")
         if not hasattr(self, "config"):
             raise RefusedError(f"failed to load '{name}', failed to poll from model repository")
-        found = re.search(r'key: "xsched_priority" value: \{ string_value: "(-?\d+)"', self.config)
-        self.json = {"name": name, "parameters": {}}
-        if found:
-            self.json["parameters"]["xsched_priority"] = {"string_value": found.group(1)}
+        found = re.findall(r'key: "(xsched_\w+)" value: \{ string_value: "(-?\d+)"', self.config)
+        self.json = {
+            "name": name,
+            "parameters": {key: {"string_value": value} for key, value in found},
+        }
         if "decoupled: true" in self.config:
             self.json["model_transaction_policy"] = {"decoupled": True}
         if "sequence_batching" in self.config:

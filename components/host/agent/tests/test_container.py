@@ -695,7 +695,15 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
 
 @pytest.mark.parametrize(
     "words",
-    [["stats", "--json"], ["priority", "chat", "7"], ["status"], ["list"], ["list", "--domain", "--json"]],
+    [
+        ["stats", "--json"],
+        ["priority", "chat", "7"],
+        ["floor", "chat", "7"],
+        ["status"],
+        ["list"],
+        ["list", "--domain", "--json"],
+        ["server", "stats", "--json"],
+    ],
 )
 @pytest.mark.parametrize("release", ["this", "former"])
 def test_counters_and_priorities_are_those_of_all_processes(
@@ -714,7 +722,8 @@ def test_counters_and_priorities_are_those_of_all_processes(
         check=True,
     )
     of_all = {"stats": ["stats", "--json", "--all"], "priority": words}
-    only = words if "--domain" in words else ["--pid", "17", *words]
+    of_server = words[1:] if words[0] == "server" else words
+    only = words if "--domain" in words else ["--pid", "17", *of_server]
     expected = of_all.get(words[0], only) if release == "this" else only
     assert found.stdout.decode().split() == expected
 

@@ -20,6 +20,7 @@ from stand_in_host import Host, eventually
 PRIORITY = (
     'name: "{name}"\nparameters: {{ key: "xsched_priority" value: {{ string_value: "{priority}" }} }}\n'
 )
+FLOOR = 'parameters: {{ key: "xsched_floor" value: {{ string_value: "{floor}" }} }}\n'
 
 
 @pytest.fixture
@@ -74,6 +75,25 @@ def test_a_priority_that_somebody_has_changed_is_put_back(host: Host) -> None:
     assert "models" in host.run("inspect")["repairs"]
     host.serve(model)
     assert host.triton.facts("scale").priority == 5
+
+
+def test_a_floor_that_somebody_has_changed_is_put_back(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PRIORITY.format(name="scale", priority=5) + FLOOR.format(floor=20)
+    model = {**host.store("scale", config=config), "priority": 5, "floor": 20}
+    host.serve(model)
+    assert host.run("status")["models"][0]["floor"] == 20
+    assert host.run("inspect") == {"repairs": {}}
+    changed = {
+        "parameters": {"xsched_priority": {"string_value": "5"}, "xsched_floor": {"string_value": "50"}}
+    }
+    host.run("reload", "scale", body=changed)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == "the model scale has the floor 50 % instead of 20 %\n"
+    host.serve(model)
+    assert host.triton.facts("scale").floor == 20
 
 
 def test_a_model_that_was_changed_on_the_host_and_loaded_is_put_right(host: Host) -> None:
@@ -549,6 +569,7 @@ def test_status_before_during_and_after(host: Host) -> None:
         "name": "scale",
         "version": "1",
         "priority": -3,
+        "floor": 0,
         "ready": True,
         "reason": "",
         "setAside": False,
@@ -584,20 +605,28 @@ def test_a_model_that_changes_has_a_clean_record(directory: HostDirectory) -> No
     assert not book.of("scale", "2").served
 
 
-#: xsched-ctl of a scheduler whose queues are in the file of its first argument.
+#: xsched-ctl of a scheduler whose queues are in the file of its first argument; those of models in processes of their
+#: own have a pid.
 CONTROL = """
 import json, sys
 file, command, *words = sys.argv[1:]
 with open(file) as queues:
     found = json.load(queues)
-if command == "stats":
+of_server = [queue for queue in found if "pid" not in queue]
+if command == "server":
+    print(json.dumps({"queues": of_server}))
+elif command == "stats":
     print(json.dumps({"queues": found}))
 elif words[0] == "stubborn":
     sys.exit("error: no queue is called stubborn")
 else:
-    for queue in found:
+    key = {"priority": "priority", "floor": "floor_percent"}[command]
+    for queue in found if command == "priority" else of_server:
         if queue["name"].split("/")[0] == words[0]:
-            queue["priority"] = int(words[1])
+            queue[key] = int(words[1])
+    floors = {queue["name"].split("/")[0]: queue.get("floor_percent", 0) for queue in of_server}
+    if sum(floors.values()) > 90:
+        sys.exit("error: the floors come to more than 90 %")
     with open(file, "w") as queues:
         json.dump(found, queues)
 """
@@ -619,6 +648,20 @@ class Queues:
         ]
         # Of a thread that works for no model.
         self._file.write_text(json.dumps([*queues, {"name": "", "priority": 7}]))
+
+    def set_floors(self, **floors: int) -> None:
+        queues = json.loads(self._file.read_text())
+        for queue in queues:
+            queue["floor_percent"] = floors.get(queue["name"].split("/")[0], 0)
+        self._file.write_text(json.dumps(queues))
+
+    def add_in_process_of_its_own(self, name: str) -> None:
+        queues = json.loads(self._file.read_text())
+        queues.append({"name": name, "priority": 0, "floor_percent": 0, "pid": 99})
+        self._file.write_text(json.dumps(queues))
+
+    def get_floors(self) -> Dict[str, int]:
+        return {queue["name"]: queue["floor_percent"] for queue in json.loads(self._file.read_text())}
 
     def get(self) -> Dict[str, int]:
         return {queue["name"]: queue["priority"] for queue in json.loads(self._file.read_text())}
@@ -645,6 +688,54 @@ def test_a_priority_that_was_set_in_the_running_scheduler_is_put_back_without_a_
     host.serve(*models)
     assert queues.get() == {"urgent/0": 40, "urgent/1": 40, "calm/0": -3, "calm/1": -3, "": 7}
     assert config.stat().st_mtime_ns == loaded
+
+
+def _with_floor(host: Host, name: str, floor: int) -> Dict[str, object]:
+    config = PRIORITY.format(name=name, priority=0) + FLOOR.format(floor=floor)
+    return {**host.store(name, config=config), "floor": floor}
+
+
+def test_a_floor_that_was_set_in_the_running_scheduler_is_put_back_without_a_reload(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=0, two=0, python=0, plain=0)
+    queues.add_in_process_of_its_own("python/0")
+    queues.set_floors(one=30, two=20)
+    models = [_with_floor(host, name, floor) for name, floor in (("one", 30), ("two", 20), ("plain", 0))]
+    host.serve(*models)
+    assert host.run("inspect") == {"repairs": {}}
+    config = host.directory.repository / "one/config.pbtxt"
+    loaded = config.stat().st_mtime_ns
+    # The sum leaves no room to put back the first one before the second.
+    queues.set_floors(one=0, two=50, plain=40)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == (
+        "the scheduler has the floor 0 % for the model one instead of 30 %; "
+        "the scheduler has the floor 40 % for the model plain instead of 0 %; "
+        "the scheduler has the floor 50 % for the model two instead of 20 %\n"
+    )
+    host.serve(*models)
+    floors = queues.get_floors()
+    assert {name: floor for name, floor in floors.items() if floor} == {
+        "one/0": 30,
+        "one/1": 30,
+        "two/0": 20,
+        "two/1": 20,
+    }
+    assert config.stat().st_mtime_ns == loaded
+
+
+def test_floor_of_a_model_in_a_process_of_its_own_is_not_missed(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set()
+    queues.add_in_process_of_its_own("python/0")
+    model = _with_floor(host, "python", 30)
+    host.serve(model)
+    assert host.run("inspect") == {"repairs": {}}
 
 
 def test_a_scheduler_that_does_not_take_a_priority_back_fails_the_deployment(

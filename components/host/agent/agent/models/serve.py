@@ -11,7 +11,7 @@ from ..server.lifecycle import await_service
 from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
 from ..server.settings import Settings, read_settings, require_settings
-from ..server.status import queue_priorities, running_server, set_queue_priority
+from ..server.status import live_scheduling, running_server, set_queue_floor, set_queue_priority
 from ..server.supervision import ensure_supervisor, read_supervisor
 from ..triton import Health
 from .loader import Loaded, Loader
@@ -129,7 +129,7 @@ class Change:
             waiting = [model for model in waiting if model.name not in ended]
         for model in self._unusable:
             self._keep_former(model)
-        self._put_priorities_back()
+        self._put_scheduling_back()
         self._note()
 
     def _differs(self, model: Wanted) -> bool:
@@ -142,7 +142,9 @@ class Change:
             return True
         facts = self._triton.facts(model.name)
         # Changed live, by somebody.
-        return facts is not None and facts.priority is not None and facts.priority != model.priority
+        return facts is not None and (
+            facts.priority not in (None, model.priority) or facts.floor not in (None, model.floor)
+        )
 
     def _may_load(self, model: Wanted) -> bool:
         """A model that has ended the server is tried again once: the fault may have been elsewhere."""
@@ -303,17 +305,29 @@ class Change:
         aside = self._conduct.of(model.name, model.digest).aside
         self._fail(model, f"it is set aside: {aside}", model.name in self._served)
 
-    def _put_priorities_back(self) -> None:
-        """What somebody has set in the running scheduler ends with the next deployment, without a reload."""
-        live = queue_priorities(self._directory)
+    def _put_scheduling_back(self) -> None:
+        """What somebody has set in the running scheduler ends with the next deployment, without a reload. So does a
+        floor that there was no room for while a model had its former one."""
+        live = live_scheduling(self._directory, floors=any(model.floor for model in self._wanted))
         for model in self._wanted:
-            if live.get(model.name, set()) <= {model.priority}:
+            if live.priorities.get(model.name, set()) <= {model.priority}:
                 continue
-            problem = set_queue_priority(self._directory, model.name, model.priority)
-            if problem:
-                self.failures.append(
-                    f"the scheduler does not take the priority of the model {model.name}: {problem}"
-                )
+            self._note_refusal(
+                "priority", model, set_queue_priority(self._directory, model.name, model.priority)
+            )
+        # Those that shrink first, which makes room for the others.
+        for model in sorted(
+            self._wanted, key=lambda model: model.floor - max(live.floors.get(model.name, {0}))
+        ):
+            if live.floors.get(model.name, set()) <= {model.floor}:
+                continue
+            self._note_refusal("floor", model, set_queue_floor(self._directory, model.name, model.floor))
+
+    def _note_refusal(self, what: str, model: Wanted, problem: str) -> None:
+        if problem:
+            self.failures.append(
+                f"the scheduler does not take the {what} of the model {model.name}: {problem}"
+            )
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""

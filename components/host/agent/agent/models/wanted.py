@@ -18,6 +18,8 @@ class Wanted(NamedTuple):
     priority: int = 0
     #: Models that must be ready before, such as the steps of an ensemble.
     depends_on: Tuple[str, ...] = ()
+    #: Share of a GPU's time that it gets at least, in percent; 0: none.
+    floor: int = 0
 
 
 def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
@@ -30,6 +32,7 @@ def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
             require_path_segment("digest", str(entry.get("digest", ""))),
             int(entry.get("priority", 0)),
             tuple(str(name) for name in entry.get("dependsOn", ())),
+            int(entry.get("floor", 0)),
         )
         for entry in entries
     ]
@@ -125,7 +128,13 @@ def read_wanted(directory: HostDirectory) -> List[Wanted]:
 
 def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
     entries = [
-        {"name": name, "digest": digest, "priority": priority, "dependsOn": list(depends_on)}
-        for name, digest, priority, depends_on in models
+        {
+            "name": model.name,
+            "digest": model.digest,
+            "priority": model.priority,
+            "dependsOn": list(model.depends_on),
+            "floor": model.floor,
+        }
+        for model in models
     ]
     write_file(_note(directory), json.dumps({"models": entries}, indent=2) + "\n")

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple
 
 from ..commands import Request
 from ..directory import HostDirectory
@@ -95,6 +95,7 @@ def _describe_model(
         "name": name,
         "version": triton.model_version(name) if triton is not None and ready else "",
         "priority": facts.priority if facts is not None else None,
+        "floor": facts.floor if facts is not None else None,
         "ready": ready,
         "reason": reason,
         "setAside": conduct is not None,
@@ -156,25 +157,46 @@ def ask(request: Request) -> Dict[str, Any]:
     return {"status": answer.status, "body": answer.body}
 
 
-def _queues(directory: HostDirectory) -> Tuple[Any, str]:
+class LiveScheduling(NamedTuple):
+    """What the scheduler has for each model's queues now, which anybody on the host may change; without a scheduler,
+    nothing."""
+
+    priorities: Dict[str, Set[int]]
+    #: In tritonserver's process, where alone models have floors.
+    floors: Dict[str, Set[int]]
+
+
+def _queues(directory: HostDirectory, words: Sequence[str] = ("stats", "--json")) -> Tuple[Any, str]:
     """What the scheduler tells of its queues; or None, and why it does not."""
     try:
-        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
+        found = call(scheduler_words(directory, list(words)), seconds=20)
     except HostError as error:
         return None, error.what
     return (json.loads(found.out), "") if found.ok else (None, found.reason)
 
 
-def queue_priorities(directory: HostDirectory) -> Dict[str, Set[int]]:
-    """The priorities of each model's queues, as the scheduler has them now; without one, nothing."""
+def live_scheduling(directory: HostDirectory, floors: bool) -> LiveScheduling:
+    """
+    :param floors: whether any model is to have a floor; if none is, and none has one, they are not asked for
+    """
     found, _ = _queues(directory)
-    priorities: Dict[str, Set[int]] = {}
-    for queue in found["queues"] if found is not None else []:
+    queues = found["queues"] if found is not None else []
+    own: List[Dict[str, Any]] = []
+    if floors or any(queue.get("floor_percent") for queue in queues):
+        found, _ = _queues(directory, ["server", "stats", "--json"])
+        own = found["queues"] if found is not None else []
+    return LiveScheduling(_by_model(queues, "priority"), _by_model(own, "floor_percent"))
+
+
+def _by_model(queues: Iterable[Dict[str, Any]], key: str) -> Dict[str, Set[int]]:
+    values: Dict[str, Set[int]] = {}
+    for queue in queues:
         # MODEL/INSTANCE; without a name where a backend tells none.
         model, _, instance = str(queue["name"]).partition("/")
-        if instance:
-            priorities.setdefault(model, set()).add(int(queue["priority"]))
-    return priorities
+        # The scheduler of an earlier release has no floors.
+        if instance and key in queue:
+            values.setdefault(model, set()).add(int(queue[key]))
+    return values
 
 
 def set_queue_priority(directory: HostDirectory, model: str, priority: int) -> str:
@@ -182,7 +204,16 @@ def set_queue_priority(directory: HostDirectory, model: str, priority: int) -> s
 
     :returns: why it could not be done; empty if it is done
     """
-    found = call(scheduler_words(directory, ["priority", model, str(priority)]), seconds=20)
+    return _tell(directory, ["priority", model, str(priority)])
+
+
+def set_queue_floor(directory: HostDirectory, model: str, floor: int) -> str:
+    """The same for the floor that they share, in percent."""
+    return _tell(directory, ["floor", model, str(floor)])
+
+
+def _tell(directory: HostDirectory, words: List[str]) -> str:
+    found = call(scheduler_words(directory, words), seconds=20)
     return "" if found.ok else found.reason
 
 

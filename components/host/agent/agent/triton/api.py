@@ -45,6 +45,8 @@ class ModelFacts(NamedTuple):
 
     inputs: List[Dict[str, Any]]
     priority: Optional[int]
+    #: Absent from the configuration, it is 0.
+    floor: Optional[int]
     #: Answers come as a stream.
     decoupled: bool
     #: Requests belong to sequences.
@@ -157,10 +159,13 @@ class Triton:
         metadata = self._json("GET", f"/v2/models/{quote(model)}")
         if not isinstance(config, dict) or not isinstance(metadata, dict):
             return None
-        given = config.get("parameters", {}).get("xsched_priority", {}).get("string_value", "")
+        parameters = config.get("parameters", {})
+        priority = parameters.get("xsched_priority", {}).get("string_value", "")
+        floor = parameters.get("xsched_floor", {}).get("string_value", "0")
         return ModelFacts(
             inputs=metadata.get("inputs", []),
-            priority=int(given) if _is_integer(given) else None,
+            priority=int(priority) if _is_integer(priority) else None,
+            floor=int(floor) if _is_integer(floor) else None,
             decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
             sequence="sequence_batching" in config,
             ensemble=config.get("platform") == "ensemble" or "ensemble_scheduling" in config,
