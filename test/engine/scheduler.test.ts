@@ -11,6 +11,7 @@ import { type Finished } from "../../scripts/triton/deployedServer";
 import { type Sample } from "../../scripts/live/sample";
 import { Scheduler } from "../../scripts/triton/scheduler";
 import { screen } from "../../scripts/live/screen";
+import { setFloor } from "../../scripts/live/setFloor";
 import { setPriority } from "../../scripts/live/setPriority";
 import { DeployedApi } from "../../scripts/triton/tritonApi";
 import { callAgent, installAgent } from "../agent";
@@ -152,6 +153,34 @@ describe("a running scheduler", () => {
     assert.equal(priorityOf("batch"), 12);
     assert.deepEqual(server.loads, []);
     await setPriority(server, "batch", -255);
+  });
+
+  it("applies a floor at once, shows what the model has of it, and refuses more than there is", async () => {
+    const floorOf = (model: string): number | undefined =>
+      new Scheduler(server).queues().find(({ name }) => name === `${model}/0`)?.floor_percent;
+    const said = await setFloor(server, "batch", 20);
+    assert.match(said, /^batch now has a floor of 20 %: changed in the running scheduler/);
+    assert.deepEqual([floorOf("chat"), floorOf("batch")], [0, 20]);
+    assert.deepEqual(server.loads, []);
+    const now = sample();
+    const served = server.models.map((model) => ({ ...model, floor: 0, ready: true, reason: "" }));
+    const text = screen("test", undefined, {
+      ...now,
+      server: { ...now.server, running: true, models: served },
+    });
+    assert.match(text, /^batch +-255 +[\d.]+ of 20 % \(config: 0 %\) +yes/m);
+    await setFloor(server, "chat", 50);
+    await assert.rejects(
+      setFloor(server, "batch", 41),
+      /"batch" can't have a floor of 41 %: .* leave it 40 % on device 0/,
+    );
+    // tritonserver's process alone, as the host's agent asks it.
+    const { status, stdout } = server.onHost(["scheduler", "server", "stats", "--json"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /"floor_percent": 20/);
+    await setFloor(server, "batch", 0);
+    await setFloor(server, "chat", 0);
+    assert.deepEqual([floorOf("chat"), floorOf("batch")], [0, 0]);
   });
 
   it("blocks nobody where the benchmark measures without it, and does so again afterwards", async () => {
