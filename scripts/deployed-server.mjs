@@ -10,8 +10,7 @@ import { ToolchainError } from "./toolchain.mjs";
 /** Loads a TypeScript module from scripts/. */
 export function loadTypeScript(file) {
   const require = createRequire(import.meta.url);
-  process.env.TS_NODE_PROJECT = path.join(ROOT, "tsconfig.json");
-  require("ts-node/register/transpile-only");
+  require("../components/compile.cjs");
   return require(path.join(ROOT, "scripts", file));
 }
 
