@@ -45,6 +45,14 @@ export interface InstanceAccess extends AccessCommands {
   readonly instanceId: string;
   /** Region of the instance. */
   readonly region: string;
+  /** Type of the instance. */
+  readonly instanceType: string;
+  /** Availability zone of the instance. */
+  readonly zone: string;
+  /** Whether the instance is on spot capacity. */
+  readonly onSpot: boolean;
+  /** With several choices, those that AWS had no capacity for before it had this one, each with AWS's reason. */
+  readonly passedOver: string[];
   /** Id of the machine image that the instance was created from. */
   readonly amiId: string;
   /** Name of the instance's role. */
@@ -315,10 +323,12 @@ function containerArgs(
 }
 
 function accessTo(
-  { instanceId, region, amiId, roleName, address, hostKey }: AwsGpuHost,
+  machine: AwsGpuHost,
   user: pulumi.Input<string>,
   settings: KnownSettings,
 ): pulumi.Output<InstanceAccess> {
+  const { instanceId, region, amiId, roleName, address, hostKey } = machine;
+  const { instanceType, zone, onSpot, passedOver } = machine;
   // A tunnel leads to Triton itself, and begins at the ports that clients know.
   const [near, far] = [settings.server, tritonItself(settings)];
   const ports = (["httpPort", "grpcPort", "metricsPort"] as const).map((key) => ({
@@ -327,7 +337,7 @@ function accessTo(
   }));
   return pulumi
     .all([
-      pulumi.output({ instanceId, region, amiId, roleName, address }),
+      pulumi.output({ instanceId, region, instanceType, zone, onSpot, passedOver, amiId, roleName, address }),
       pulumi.output({ user, hostKey, ports }),
     ])
     .apply(([known, login]) => ({ ...known, ...accessCommands({ ...known, ...login }) }));

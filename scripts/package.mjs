@@ -26,7 +26,7 @@ fs.cpSync(SOURCE, TARGET, {
   filter: (file) =>
     !/\/(node_modules|agent\/tests|__pycache__)$/.test(file) &&
     (fs.statSync(file).isDirectory() ||
-      /\.(sh|py|txt)$|\/image\/[^/]*\.cjs$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(
+      /\.(sh|py|txt)$|\/(image|host\/aws)\/[^/]*\.cjs$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(
         file,
       )),
 });

@@ -49,6 +49,7 @@ export function printServer(server, { name }) {
   console.log(`\nTriton ${server.version} at http://${server.http} (process ${server.pid})${behind}`);
   if (behind !== "" && !gatewayRuns(server))
     console.log(`The gateway does not run, so no client gets through. Put it back: ${upOf(name)}`);
+  for (const line of placeLines(server.outputs)) console.log(line);
   for (const line of outsiderLines(server)) console.log(line);
   const { hostname, host } = new URL(access.url);
   if (server.outputs.host.ssh && isLoopback(hostname)) {
@@ -74,6 +75,19 @@ export function modelTable(models) {
     ready ? "yes" : `no${reason ? `: ${reason}` : ""}`,
   ]);
   return table(["model", "version", "priority", ...(hasFloors ? ["floor"] : []), "ready"], rows);
+}
+
+/** What is said of the instance on AWS: where it is, and why it is not where the settings prefer it to be. */
+export function placeLines({ aws }) {
+  // A stack that no `up` of this release has seen does not say so.
+  if (aws?.instanceType === undefined) return [];
+  const { instanceId, instanceType, zone, onSpot, passedOver } = aws;
+  const market = onSpot ? "on spot capacity" : "on demand";
+  return [
+    `On AWS: ${instanceId}, a ${instanceType} in ${zone}, ${market}`,
+    ...(passedOver.length > 0 ? ["AWS had no capacity for what comes first in the settings:"] : []),
+    ...passedOver.map((choice) => `  ${choice}`),
+  ];
 }
 
 /** What is said of programs on the GPU that do not wait for the models, as the agent's `status` lists them. */

@@ -7,6 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import { readLocks } from "./locks.mjs";
 import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
+import { placesToChooseAgain } from "./chosen-place.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { exportState, importState, resourcesOf } from "./stack-state.mjs";
 import { LOCAL_STATE, mayBeOnAws, openStack, ROOT, UsageError } from "./stack-target.mjs";
@@ -144,7 +145,9 @@ async function main(argv) {
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);
   if (pulumi) {
-    const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...flags];
+    const again = command === "up" && mayBeOnAws(stack) ? placesToChooseAgain(resourcesOf(target)) : [];
+    const replace = again.flatMap((urn) => ["--replace", urn]);
+    const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...replace, ...flags];
     const status = run("pulumi", words, target.environment);
     if (status !== 0 && command === "down") adviseOnHost(target);
     if (status !== 0) return status;

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 
 import type * as cloudwatch from "@pulumi/aws/cloudwatch";
+import type * as config from "@pulumi/aws/config";
 import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
 import type * as partition from "@pulumi/aws/getPartition";
@@ -20,6 +21,9 @@ const load = createRequire(__filename);
 export const sdk = {
   get cloudwatch(): typeof cloudwatch {
     return load("@pulumi/aws/cloudwatch") as typeof cloudwatch;
+  },
+  get config(): typeof config {
+    return load("@pulumi/aws/config") as typeof config;
   },
   get ec2(): typeof ec2 {
     return load("@pulumi/aws/ec2") as typeof ec2;

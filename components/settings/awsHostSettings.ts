@@ -28,6 +28,7 @@ import {
   object,
   optional,
   plain,
+  refuseRepeats,
   required,
   Rule,
   text,
@@ -69,6 +70,10 @@ function resourceId(prefix: string, what: string): Rule<string> {
         : `give the id as AWS shows it, for example ${prefix}-0123456789abcdef0`,
   });
 }
+
+/** Where a host on AWS may be launched: a list whose order counts, without repeats. */
+const preferences = (item: Rule<string>, allowed: string): Rule<string[]> =>
+  list(item, { allowed, minimum: 1, check: refuseRepeats });
 
 const zone = text({
   allowed: "the name of an availability zone: the region and a letter",
@@ -178,10 +183,19 @@ export const tagsField = defaulted(tags, {}, "Tags for everything that is create
 
 /** A host on AWS, in the stack config and as a component's arguments. */
 const awsFields = {
-  instanceType: required(
+  instanceType: optional(
     instanceType,
-    `EC2 instance type with NVIDIA GPUs: ${familiesFor(PATCHED_RELEASE).join(", ")} for Triton ${PATCHED_RELEASE}; ${familiesFor(NEWEST_RELEASE).join(", ")} for ${NEWEST_RELEASE}. Changing it replaces the instance and everything on it.`,
+    `EC2 instance type with NVIDIA GPUs: ${familiesFor(PATCHED_RELEASE).join(", ")} for Triton ${PATCHED_RELEASE}; ${familiesFor(NEWEST_RELEASE).join(", ")} for ${NEWEST_RELEASE}. Changing it replaces the instance and everything on it. One of \`instanceType\` and \`instanceTypes\` is required.`,
+    "the first of `instanceTypes` that AWS has capacity for",
     { cost: "by the hour" },
+  ),
+  instanceTypes: plain(
+    optional(
+      preferences(instanceType, "a list of EC2 instance types, at least one and none twice"),
+      "Instance types to choose from, the preferred one first: the first that AWS has capacity for is taken, and kept as long as it is in the list. Instead of `instanceType`.",
+      "`instanceType` alone",
+      { example: "[g5.xlarge, g4dn.xlarge]", cost: "by the hour, at the price of the type that is taken" },
+    ),
   ),
   adminCidrs: required(
     list(addressRange, { allowed: "a list of ranges of IP addresses, at least one", minimum: 1 }),
@@ -201,6 +215,14 @@ const awsFields = {
       false,
       "Whether to use spare capacity. AWS can stop the instance at two minutes' notice and starts it again when there is capacity.",
       { cost: "usually about half of the on-demand price" },
+    ),
+  ),
+  onDemandFallback: plain(
+    defaulted(
+      boolean,
+      false,
+      "With `spot`: whether the instance is launched on demand if no choice has spare capacity. An instance that is on demand stays so until it is replaced.",
+      { cost: "the on-demand price" },
     ),
   ),
   protect: plain(
@@ -239,6 +261,14 @@ const awsFields = {
     zone,
     "Availability zone, for when others are short of capacity. Not with `subnetId`.",
     "any",
+  ),
+  zones: plain(
+    optional(
+      preferences(zone, "a list of names of availability zones, at least one and none twice"),
+      "Availability zones to choose from, the preferred one first. With several instance types, the first type is tried in each zone before the second. Instead of `zone`; not with `subnetId`.",
+      "`zone` alone, or any",
+      { example: "[us-east-1a, us-east-1b]" },
+    ),
   ),
   ami: optional(
     resourceId("ami", "the id of an AMI for x86-64"),
@@ -404,11 +434,27 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "remove protect, or set spot to false",
     );
   }
-  if (keyOf(raw, "subnetId") !== undefined && keyOf(raw, "zone") !== undefined) {
-    at.at("zone").fault(
-      keyOf(raw, "zone"),
-      "subnetId or zone, not both: a subnet is in one zone",
+  for (const key of ["zone", "zones"]) {
+    if (keyOf(raw, "subnetId") === undefined || keyOf(raw, key) === undefined) continue;
+    at.at(key).fault(
+      keyOf(raw, key),
+      `subnetId or ${key}, not both: a subnet is in one zone`,
       "remove one of the two",
+    );
+  }
+  for (const key of ["instanceType", "zone"]) refuseBoth(raw, key, `${key}s`, at);
+  if (["instanceType", "instanceTypes"].every((key) => keyOf(raw, key) === undefined)) {
+    at.at("instanceType").fault(
+      undefined,
+      instanceType.allowed,
+      `add instanceType: ${instanceType.example}, or instanceTypes with the preferred one first`,
+    );
+  }
+  if (keyOf(raw, "onDemandFallback") === true && keyOf(raw, "spot") !== true) {
+    at.at("onDemandFallback").fault(
+      true,
+      "true only with spot: without it, the instance is on demand anyway",
+      "remove onDemandFallback, or set spot to true",
     );
   }
   if (keyOf(raw, "publicIp") === "none" && keyOf(raw, "subnetId") === undefined) {
@@ -418,10 +464,10 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "set subnetId to a private subnet that the deploying machine can reach, or remove publicIp",
     );
   }
-  const type = keyOf(raw, "instanceType");
-  if (typeof type !== "string") return;
-  const driver = gpuFamily(type)?.driver ?? "open";
-  if (driver !== "open" && keyOf(raw, "ami") === undefined) {
+  if (keyOf(raw, "ami") !== undefined) return;
+  for (const { type } of instanceTypesIn(raw, at)) {
+    const driver = typeof type === "string" ? (gpuFamily(type)?.driver ?? "open") : "open";
+    if (typeof type !== "string" || driver === "open") continue;
     at.at("ami").fault(
       undefined,
       `an AMI with NVIDIA's ${driver} driver for ${familyOf(type)}: the default one has the open driver, which needs ${
@@ -429,7 +475,29 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       }`,
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     );
+    return;
   }
+}
+
+/** A choice between one value and a list of them. */
+function refuseBoth(raw: unknown, one: string, several: string, at: Place): void {
+  if (keyOf(raw, one) === undefined || keyOf(raw, several) === undefined) return;
+  at.at(several).fault(
+    keyOf(raw, several),
+    `${one} or ${several}, not both: ${one} is a list of one`,
+    `remove ${one}, and put it first into ${several}`,
+  );
+}
+
+/** The instance types of a host as it was given, with their places. */
+export function instanceTypesIn(
+  raw: unknown,
+  at: Place,
+): readonly { readonly type: unknown; readonly at: Place }[] {
+  const several = keyOf(raw, "instanceTypes");
+  return several === undefined
+    ? [{ type: keyOf(raw, "instanceType"), at: at.at("instanceType") }]
+    : itemsOf(several).map((type, index) => ({ type, at: at.at("instanceTypes").at(index) }));
 }
 
 /**

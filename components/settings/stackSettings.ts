@@ -1,5 +1,5 @@
 import { PATCHED_RELEASE } from "../image/tritonReleases";
-import { refuseTooManyRanges, refuseUnsuitedGpu } from "./awsHostSettings";
+import { instanceTypesIn, refuseTooManyRanges, refuseUnsuitedGpu } from "./awsHostSettings";
 import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
 import { hostRule } from "./hostSettings";
@@ -162,7 +162,9 @@ function checkAgainstAws(raw: unknown, at: Place): void {
     }
     return;
   }
-  refuseUnsuitedGpu(keyOf(host, "instanceType"), tritonRelease(runtime), at.at("host").at("instanceType"));
+  for (const { type, at: place } of instanceTypesIn(host, at.at("host"))) {
+    refuseUnsuitedGpu(type, tritonRelease(runtime), place);
+  }
   const withMetrics = keyOf(keyOf(raw, "gateway"), "metrics") === true;
   refuseTooManyRanges(host, withMetrics ? 3 : 2, at.at("host"));
   const clients = itemsOf(keyOf(host, "clientCidrs"));

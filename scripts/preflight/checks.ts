@@ -1,4 +1,5 @@
 import { AMI_PARAMETER } from "../../components/host/aws/ami";
+import type { Choice } from "../../components/host/aws/choices";
 import type { Account, RunningInstance } from "./account";
 import { ADDRESSES, quotaOf } from "./quotas";
 import type { Wanted } from "./wanted";
@@ -15,6 +16,8 @@ export interface Findings {
   readonly faults: readonly Fault[];
   /** What could not be checked, and why. */
   readonly unknown: readonly string[];
+  /** Choices of the lists that AWS will refuse, though not all of them. */
+  readonly refused: readonly string[];
 }
 
 /** An account whose region is known. */
@@ -22,16 +25,55 @@ export type RegionalAccount = Account & { readonly region: string };
 
 type Check = (wanted: Wanted, account: RegionalAccount) => Promise<readonly Fault[]>;
 
+/** A check of one choice: what is wrong with it keeps nobody from another one. */
+type ChoiceCheck = (choice: Choice, wanted: Wanted, account: RegionalAccount) => Promise<readonly Fault[]>;
+
 /** Asks everything at once, and reports everything. */
-export async function check(wanted: Wanted, account: RegionalAccount): Promise<Findings> {
-  const results = await Promise.allSettled(Object.values(CHECKS).map((each) => each(wanted, account)));
-  const names = Object.keys(CHECKS);
-  return {
-    faults: results.flatMap((result) => (result.status === "fulfilled" ? result.value : [])),
-    unknown: results.flatMap((result, index) =>
-      result.status === "rejected" ? [`${names[index]}: ${reasonOf(result.reason)}`] : [],
-    ),
+export async function check(wanted: Wanted, asked: RegionalAccount): Promise<Findings> {
+  const account = answeringOnce(asked);
+  const unknown = new Set<string>();
+  const settled = async (name: string, asked: Promise<readonly Fault[]>): Promise<readonly Fault[]> => {
+    try {
+      return await asked;
+    } catch (error) {
+      unknown.add(`${name}: ${reasonOf(error)}`);
+      return [];
+    }
   };
+  const [choices, all] = await Promise.all([
+    Promise.all(
+      wanted.choices.map(async (choice) => {
+        const checks = Object.entries(CHOICE_CHECKS);
+        return (
+          await Promise.all(checks.map(([name, each]) => settled(name, each(choice, wanted, account))))
+        ).flat();
+      }),
+    ),
+    Promise.all(Object.entries(CHECKS).map(([name, each]) => settled(name, each(wanted, account)))),
+  ]);
+  // Several choices have the same quota, and the same type.
+  const ofChoices = [...new Map(choices.flat().map((fault) => [fault.what, fault])).values()];
+  const possible = choices.some((faults) => faults.length === 0);
+  return {
+    faults: [...(possible ? [] : ofChoices), ...all.flat()],
+    unknown: [...unknown],
+    refused: possible ? ofChoices.map(({ what }) => what) : [],
+  };
+}
+
+/** The same account, which is asked each question only once: choices share most of theirs. */
+function answeringOnce(account: RegionalAccount): RegionalAccount {
+  const answers = new Map<string, unknown>();
+  const remembered = Object.entries(account).map(([name, ask]: [string, unknown]) => {
+    if (typeof ask !== "function") return [name, ask];
+    const once = (...words: unknown[]): unknown => {
+      const question = JSON.stringify([name, ...words]);
+      if (!answers.has(question)) answers.set(question, (ask as (...given: unknown[]) => unknown)(...words));
+      return answers.get(question);
+    };
+    return [name, once];
+  });
+  return Object.fromEntries(remembered) as RegionalAccount;
 }
 
 /** A right that only the preflight needs must not keep anybody from deploying. */
@@ -40,9 +82,13 @@ function reasonOf(error: unknown): string {
   return `${name}: ${message}`.split("\n")[0] ?? name;
 }
 
-const CHECKS: Readonly<Record<string, Check>> = {
+const CHOICE_CHECKS: Readonly<Record<string, ChoiceCheck>> = {
   "quota for instances": vcpuQuota,
   "where the instance type is offered": placement,
+  "default subnet": defaultSubnet,
+};
+
+const CHECKS: Readonly<Record<string, Check>> = {
   network,
   "machine image": image,
   "quota for addresses": addressQuota,
@@ -54,7 +100,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
 };
 
 async function vcpuQuota(
-  { instanceType, spot, replaces }: Wanted,
+  { instanceType, spot }: Choice,
+  { replaces }: Wanted,
   account: RegionalAccount,
 ): Promise<readonly Fault[]> {
   const counted = quotaOf(instanceType, spot);
@@ -89,14 +136,17 @@ function raise(service: string, code: string, value: number, region: string): st
   return `aws service-quotas request-service-quota-increase --service-code ${service} --quota-code ${code} --desired-value ${value} --region ${region}`;
 }
 
-async function placement(wanted: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
-  const { instanceType, zone, subnetId } = wanted;
+async function placement(
+  { instanceType, zone }: Choice,
+  { subnetId, keys }: Wanted,
+  account: RegionalAccount,
+): Promise<readonly Fault[]> {
   const offered = await account.zonesOffering(instanceType);
   if (offered.length === 0) {
     return [
       {
         what: `${instanceType} is not offered in ${account.region}`,
-        fix: `choose another host.instanceType or aws:region; where there is one: aws ec2 describe-instance-type-offerings --region REGION --filters Name=instance-type,Values=${instanceType}`,
+        fix: `choose another ${keys.type} or aws:region; where there is one: aws ec2 describe-instance-type-offerings --region REGION --filters Name=instance-type,Values=${instanceType}`,
       },
     ];
   }
@@ -111,12 +161,12 @@ async function placement(wanted: Wanted, account: RegionalAccount): Promise<read
       fix:
         zone === undefined
           ? `set host.subnetId to a subnet in ${offered.join(", ")}`
-          : `set host.zone to ${offered.join(", ")}, or remove it`,
+          : `set ${keys.zone} to ${offered.join(", ")}, or remove it`,
     },
   ];
 }
 
-async function network({ zone, subnetId }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
+async function network({ subnetId }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
   const { region } = account;
   if (subnetId !== undefined) {
     const subnet = await account.subnet(subnetId);
@@ -140,6 +190,17 @@ async function network({ zone, subnetId }: Wanted, account: RegionalAccount): Pr
       },
     ];
   }
+  return [];
+}
+
+async function defaultSubnet(
+  { zone }: Choice,
+  { subnetId }: Wanted,
+  account: RegionalAccount,
+): Promise<readonly Fault[]> {
+  // Without a default VPC, that is the fault.
+  if (subnetId !== undefined || (await account.defaultVpc()) === undefined) return [];
+  const { region } = account;
   const zones = await account.defaultSubnetZones();
   if (zone === undefined ? zones.length > 0 : zones.includes(zone)) return [];
   return [

@@ -49,7 +49,18 @@ export async function preflight(
       kind: "nothing",
     };
   }
-  return ask(stack, wanted, optionsOf(config), connect);
+  const answer = await ask(stack, wanted, optionsOf(config), connect);
+  return answer.kind === "possible" && config["aws:maxRetries"] === undefined
+    ? { ...answer, text: `${answer.text}\n${remarkOnRetries(stack)}` }
+    : answer;
+}
+
+/** Pulumi's provider tries 25 times to launch an instance (docs/facts/pulumi.md). */
+function remarkOnRetries(stack: string): string {
+  return (
+    "  aws:maxRetries is not set: if AWS has no capacity at the launch, that is reported after some 50 minutes only\n" +
+    `    fix: pulumi config set --stack ${stack} aws:maxRetries 7`
+  );
 }
 
 function settingsOf({ stack, projectDirectory, config }: PreflightInput): Settings {
@@ -98,7 +109,7 @@ async function ask(
     account = await connect(options);
     ({ arn: who } = await account.identity());
   } catch (error) {
-    return report(stack, "", { faults: [noAccount(stack, options, error)], unknown: [] });
+    return report(stack, "", { faults: [noAccount(stack, options, error)], unknown: [], refused: [] });
   }
   return report(stack, ` for ${who} in ${account.region}`, await check(wanted, account));
 }
@@ -136,8 +147,11 @@ function noAccount(stack: string, { region, profile }: AccountOptions, error: un
   };
 }
 
-function report(stack: string, where: string, { faults, unknown }: Findings): Preflight {
-  const notes = unknown.map((each) => `  not checked: ${each}`);
+function report(stack: string, where: string, { faults, unknown, refused }: Findings): Preflight {
+  const notes = [
+    ...refused.map((each) => `  one choice less: ${each}`),
+    ...unknown.map((each) => `  not checked: ${each}`),
+  ];
   if (faults.length === 0) {
     return { text: [`AWS can create the stack "${stack}"${where}.`, ...notes].join("\n"), kind: "possible" };
   }

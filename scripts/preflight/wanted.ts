@@ -1,3 +1,4 @@
+import { type Choice, choicesOf, isAllowed } from "../../components/host/aws/choices";
 import { s3Location, type Settings } from "../../components/settings";
 
 /** A resource in a stack's state. */
@@ -10,9 +11,10 @@ export interface StateResource {
 
 /** What an `up` will ask of AWS. */
 export interface Wanted {
-  readonly instanceType: string;
-  readonly spot: boolean;
-  readonly zone: string | undefined;
+  /** Where the instance may be launched, the preferred choice first. */
+  readonly choices: readonly Choice[];
+  /** Which settings name the choices. */
+  readonly keys: { readonly type: string; readonly zone: string };
   readonly subnetId: string | undefined;
   readonly ami: string | undefined;
   readonly kmsKeyId: string | undefined;
@@ -33,9 +35,13 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
   if (host.kind !== "aws") return undefined;
   const instance = resources.find(({ type }) => type === "aws:ec2/instance:Instance");
   if (instance !== undefined && isAsWanted(host, instance)) return undefined;
-  const { instanceType, spot, zone, subnetId, ami, kmsKeyId } = host;
+  const { subnetId, ami, kmsKeyId } = host;
   return {
-    ...{ instanceType, spot, zone, subnetId, ami, kmsKeyId },
+    ...{ choices: choicesOf(host), subnetId, ami, kmsKeyId },
+    keys: {
+      type: host.instanceTypes === undefined ? "host.instanceType" : "host.instanceTypes",
+      zone: host.zones === undefined ? "host.zone" : "host.zones",
+    },
     s3Endpoint:
       host.createS3Endpoint && !resources.some(({ type }) => type.startsWith("aws:ec2/vpcEndpoint:")),
     address: host.publicIp === "elastic" && !resources.some(({ type }) => type === "aws:ec2/eip:Eip"),
@@ -48,16 +54,26 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
 type AwsHost = Extract<Settings["host"], { kind: "aws" }>;
 
 /** Whether nothing has changed that replaces an instance (components/host/aws/awsGpuHost.ts). */
-function isAsWanted(host: AwsHost, { inputs = {}, outputs = {} }: StateResource): boolean {
+function isAsWanted(
+  host: AwsHost,
+  { inputs = {}, outputs = {} }: Pick<StateResource, "inputs" | "outputs">,
+): boolean {
   const volume = outputs.rootBlockDevice as { readonly kmsKeyId?: unknown } | undefined;
   return (
-    inputs.instanceType === host.instanceType &&
-    inputs.availabilityZone === host.zone &&
+    isAllowed(placeOf({ inputs, outputs }), choicesOf(host)) &&
     inputs.subnetId === host.subnetId &&
-    (inputs.instanceMarketOptions !== undefined) === host.spot &&
     (host.ami === undefined || inputs.ami === host.ami) &&
     (host.kmsKeyId === undefined || volume?.kmsKeyId === host.kmsKeyId)
   );
+}
+
+/** Where an instance is. */
+function placeOf({ inputs = {}, outputs = {} }: Pick<StateResource, "inputs" | "outputs">): Choice {
+  return {
+    instanceType: String(inputs.instanceType),
+    zone: (inputs.availabilityZone ?? outputs.availabilityZone) as string | undefined,
+    spot: inputs.instanceMarketOptions !== undefined,
+  };
 }
 
 function registryOf(build: { readonly repository: string | undefined } | undefined): Wanted["registry"] {

@@ -28,6 +28,8 @@ import { toRemoteConnection } from "../connection";
 import { HostError } from "../hostError";
 import { shellQuote } from "../shellQuote";
 import { AMI_PARAMETER } from "./ami";
+import { type Choice, choicesOf, isToBeChosen } from "./choices";
+import { chosenPlace } from "./chosenPlace";
 import { ingress } from "./ingress";
 import { instanceStatements, instanceTrust } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
@@ -71,6 +73,14 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly privateKey: pulumi.Output<string>;
   /** Region of the instance. */
   public readonly region: pulumi.Output<string>;
+  /** Type of the instance. */
+  public readonly instanceType: pulumi.Output<string>;
+  /** Availability zone of the instance. */
+  public readonly zone: pulumi.Output<string>;
+  /** Whether the instance is on spot capacity. */
+  public readonly onSpot: pulumi.Output<boolean>;
+  /** With several choices, those that AWS had no capacity for before it had the one that was taken, each with AWS's reason. */
+  public readonly passedOver: pulumi.Output<string[]>;
   /** ARN of the key that the instance's volume is encrypted with; empty where AWS does not say. */
   public readonly volumeKeyId: pulumi.Output<string>;
 
@@ -155,16 +165,37 @@ export class AwsGpuHost extends pulumi.ComponentResource {
             child,
           )
         : undefined;
+    // Without the policy, the first boot would wait for its host key.
+    const before = grant === undefined ? [policy] : [policy, grant];
+    const choices = wanted.apply(choicesOf);
+    const place = isToBeChosen(inputs.known)
+      ? chosenPlace(
+          `${name}-place`,
+          {
+            choices,
+            region: parameter.region,
+            image: wanted.apply(({ ami }) => ami ?? `resolve:ssm:${AMI_PARAMETER}`),
+            launch: wanted.apply(({ ami, kmsKeyId, subnetId }) => ({
+              ...{ ami, kmsKeyId, subnetId },
+              publicIp: publicIp !== PublicIp.None,
+            })),
+            tags,
+          },
+          // After all that the instance needs, so that it comes next.
+          { ...child, dependsOn: [...before, login, profile, access] },
+        )
+      : choices.apply(([only]): Choice => only);
     const instance = new sdk.ec2.Instance(
       `${name}-instance`,
       {
         ami: args.ami === undefined ? newestAmi(child) : wanted.ami,
-        instanceType: wanted.instanceType,
+        instanceType: place.instanceType,
         keyName: login.keyName,
         iamInstanceProfile: profile.name,
         vpcSecurityGroupIds: [access.id],
         subnetId: publicIp === PublicIp.Dynamic ? subnet?.apply(withPublicAddresses) : wanted.subnetId,
-        availabilityZone: wanted.zone,
+        // A subnet is in one zone.
+        availabilityZone: args.subnetId === undefined ? place.apply(({ zone }) => zone) : undefined,
         // Only ever to forbid one: AWS shows true as false while the instance is stopped, and a change replaces it.
         associatePublicIpAddress: publicIp === PublicIp.None ? false : undefined,
         userData: pulumi
@@ -187,12 +218,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
           deleteOnTermination: true,
           tags,
         },
-        instanceMarketOptions: spot
-          ? {
-              marketType: "spot",
-              spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
-            }
-          : undefined,
+        instanceMarketOptions: spot ? place.apply((chosen) => (chosen.spot ? SPOT : undefined)) : undefined,
         instanceInitiatedShutdownBehavior: "stop",
         disableApiTermination: protect,
         ebsOptimized: true,
@@ -201,8 +227,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       {
         ...child,
         protect,
-        // Without the policy, the first boot would wait for its host key.
-        dependsOn: grant === undefined ? [policy] : [policy, grant],
+        dependsOn: before,
         // EC2 can change the type of an instance that is stopped, but what is on it is made for one GPU.
         replaceOnChanges: ["instanceType"],
         // A newer AMI than the one that the instance was created from is no reason to replace it.
@@ -218,7 +243,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         {
           delete: pulumi
             .all([parameter.region, request])
-            .apply(([region, id]) => shellQuote([...words, region, id])),
+            // On demand, after all, there is no request.
+            .apply(([region, id]) => (id === "" ? "true" : shellQuote([...words, region, id]))),
           triggers: [request],
           interpreter: ["/bin/bash", "-c"],
           addPreviousOutputInEnv: false,
@@ -231,6 +257,12 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     INSTANCES.set(this, instance);
     this.instanceId = instance.id;
     this.amiId = instance.ami;
+    this.instanceType = instance.instanceType;
+    this.zone = instance.availabilityZone;
+    this.onSpot = place.apply((chosen) => chosen.spot);
+    this.passedOver = pulumi
+      .output<Choice & { readonly passedOver?: readonly string[] }>(place)
+      .apply(({ passedOver = [] }) => [...passedOver]);
     this.roleName = role.name;
     this.securityGroupId = access.id;
     // The account's default key for EBS may be the customer's, too.
@@ -257,6 +289,10 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       address: this.address,
       instanceId: this.instanceId,
       amiId: this.amiId,
+      instanceType: this.instanceType,
+      zone: this.zone,
+      onSpot: this.onSpot,
+      passedOver: this.passedOver,
       roleName: this.roleName,
       securityGroupId: this.securityGroupId,
       region: this.region,
@@ -340,6 +376,12 @@ function withPublicAddresses(subnet: { id: string; mapPublicIpOnLaunch: boolean 
     "set publicIp to elastic or none, or choose a subnet that gives them",
   );
 }
+
+/** AWS stops the instance when it takes it back, and starts it when there is capacity again. */
+const SPOT = {
+  marketType: "spot",
+  spotOptions: { spotInstanceType: "persistent", instanceInterruptionBehavior: "stop" },
+};
 
 const CANCEL_SPOT_REQUEST = fs.readFileSync(path.join(__dirname, "cancel-spot-request.sh"), "utf8");
 

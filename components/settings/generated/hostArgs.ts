@@ -174,10 +174,20 @@ export interface AwsGpuHostArgs {
   /**
    * EC2 instance type with NVIDIA GPUs: p3dn, g4dn, p4d, p4de, g5 for Triton 22.06; g4dn, p4d, p4de,
    * g5, g6, g6e, g6f, gr6, gr6f, p5, p5e, p5en, p6-b200, p6-b300, g7, g7e for 26.09. Changing it
-   * replaces the instance and everything on it. Cost: by the hour.
+   * replaces the instance and everything on it. One of `instanceType` and `instanceTypes` is required.
+   * Cost: by the hour.
+   * @default the first of `instanceTypes` that AWS has capacity for
    * @example "g4dn.xlarge"
    */
-  instanceType: pulumi.Input<string>;
+  instanceType?: pulumi.Input<string>;
+  /**
+   * Instance types to choose from, the preferred one first: the first that AWS has capacity for is
+   * taken, and kept as long as it is in the list. Instead of `instanceType`. Cost: by the hour, at the
+   * price of the type that is taken.
+   * @default `instanceType` alone
+   * @example [g5.xlarge, g4dn.xlarge]
+   */
+  instanceTypes?: string[];
   /**
    * IP address ranges that may connect over SSH. The machine that deploys must be in one of them.
    * @example ["203.0.113.7/32"]
@@ -201,6 +211,12 @@ export interface AwsGpuHostArgs {
    * @default false
    */
   spot?: boolean;
+  /**
+   * With `spot`: whether the instance is launched on demand if no choice has spare capacity. An
+   * instance that is on demand stays so until it is replaced. Cost: the on-demand price.
+   * @default false
+   */
+  onDemandFallback?: boolean;
   /**
    * Whether AWS and Pulumi refuse to terminate or replace the instance. Not with `spot`.
    * @default false
@@ -243,6 +259,13 @@ export interface AwsGpuHostArgs {
    * @example "us-east-1a"
    */
   zone?: pulumi.Input<string>;
+  /**
+   * Availability zones to choose from, the preferred one first. With several instance types, the first
+   * type is tried in each zone before the second. Instead of `zone`; not with `subnetId`.
+   * @default `zone` alone, or any
+   * @example [us-east-1a, us-east-1b]
+   */
+  zones?: string[];
   /**
    * Machine image: Debian or Ubuntu with an NVIDIA driver that Triton's release runs on (515 or newer
    * for 22.06, 580 for 26.09), Docker, NVIDIA's container toolkit, cloud-init and the AWS CLI.

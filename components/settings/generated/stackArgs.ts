@@ -62,10 +62,20 @@ export interface HostArgs {
   /**
    * With kind aws: EC2 instance type with NVIDIA GPUs: p3dn, g4dn, p4d, p4de, g5 for Triton 22.06;
    * g4dn, p4d, p4de, g5, g6, g6e, g6f, gr6, gr6f, p5, p5e, p5en, p6-b200, p6-b300, g7, g7e for 26.09.
-   * Changing it replaces the instance and everything on it. Required. Cost: by the hour.
+   * Changing it replaces the instance and everything on it. One of `instanceType` and `instanceTypes`
+   * is required. Cost: by the hour.
+   * @default the first of `instanceTypes` that AWS has capacity for
    * @example "g4dn.xlarge"
    */
   instanceType?: pulumi.Input<string>;
+  /**
+   * With kind aws: Instance types to choose from, the preferred one first: the first that AWS has
+   * capacity for is taken, and kept as long as it is in the list. Instead of `instanceType`. Cost: by
+   * the hour, at the price of the type that is taken.
+   * @default `instanceType` alone
+   * @example [g5.xlarge, g4dn.xlarge]
+   */
+  instanceTypes?: string[];
   /**
    * With kind aws: IP address ranges that may connect over SSH. The machine that deploys must be in
    * one of them. Required.
@@ -90,6 +100,12 @@ export interface HostArgs {
    * @default false
    */
   spot?: boolean;
+  /**
+   * With kind aws: With `spot`: whether the instance is launched on demand if no choice has spare
+   * capacity. An instance that is on demand stays so until it is replaced. Cost: the on-demand price.
+   * @default false
+   */
+  onDemandFallback?: boolean;
   /**
    * With kind aws: Whether AWS and Pulumi refuse to terminate or replace the instance. Not with
    * `spot`.
@@ -135,6 +151,14 @@ export interface HostArgs {
    * @example "us-east-1a"
    */
   zone?: pulumi.Input<string>;
+  /**
+   * With kind aws: Availability zones to choose from, the preferred one first. With several instance
+   * types, the first type is tried in each zone before the second. Instead of `zone`; not with
+   * `subnetId`.
+   * @default `zone` alone, or any
+   * @example [us-east-1a, us-east-1b]
+   */
+  zones?: string[];
   /**
    * With kind aws: Machine image: Debian or Ubuntu with an NVIDIA driver that Triton's release runs on
    * (515 or newer for 22.06, 580 for 26.09), Docker, NVIDIA's container toolkit, cloud-init and the

@@ -40,12 +40,17 @@ const OUTPUTS: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
+const launchOf = (inputs: unknown): string =>
+  (inputs as { environment: { LAUNCH: string } }).environment.LAUNCH;
+
 for (const preview of [true, false]) {
   describe(`components on AWS, ${preview ? "in a preview" : "in an update"}`, () => {
     let registered: Registered[];
     let calls: string[];
     let subnetGivesAddresses = true;
     let partition = PARTITION;
+    /** What the command that chooses a place has printed. */
+    let chosen: object = {};
     let api: typeof components;
 
     const load = async (): Promise<void> => {
@@ -55,7 +60,9 @@ for (const preview of [true, false]) {
         {
           newResource: ({ type, name, inputs }) => {
             registered.push({ type, name, inputs: inputs as Record<string, unknown> });
-            const made = preview ? {} : OUTPUTS[type];
+            const printed =
+              name === "gpu-place" ? { stdout: JSON.stringify({ ...chosen, launch: launchOf(inputs) }) } : {};
+            const made = preview ? {} : { ...OUTPUTS[type], ...printed };
             // In a preview, new resources have no id.
             return { id: preview ? "" : `${name}-id`, state: { ...(inputs as object), ...made } };
           },
@@ -298,6 +305,54 @@ for (const preview of [true, false]) {
       if (!preview) assert.match(cancel.delete as string, / cancel-spot-request\.sh us-east-1 sir-1$/);
       await host({ protect: true });
       assert.equal(instance().disableApiTermination, true);
+    });
+
+    it("are where AWS has capacity for one of several choices, and say what that is", async () => {
+      chosen = {
+        instanceType: "g6.xlarge",
+        zone: "us-east-1b",
+        spot: false,
+        passedOver: ["g5.xlarge: none"],
+      };
+      const lists = { instanceType: undefined, instanceTypes: ["g5.xlarge", "g6.xlarge"] };
+      const zones = ["us-east-1a", "us-east-1b"];
+      const { passedOver, onSpot } = await host({ ...lists, zones, spot: true, onDemandFallback: true });
+      const order = registered.map(({ name }) => name);
+      // Right before the instance, so that nobody else is faster.
+      for (const name of ["gpu-policy", "gpu-login", "gpu-profile", "gpu-access"])
+        assert.ok(order.indexOf(name) < order.indexOf("gpu-place"), name);
+      const { environment } = registered.find(({ name }) => name === "gpu-place")!.inputs as {
+        environment: Readonly<Record<string, string>>;
+      };
+      assert.deepEqual(
+        (
+          JSON.parse(environment.CHOICES ?? "") as { instanceType: string; zone: string; spot: boolean }[]
+        ).map(({ instanceType, zone, spot }) => `${spot ? "spot" : "od"} ${instanceType} ${zone}`),
+        ["spot", "od"].flatMap((market) =>
+          lists.instanceTypes.flatMap((type) => zones.map((zone) => `${market} ${type} ${zone}`)),
+        ),
+      );
+      if (preview) return;
+      const { instanceType, availabilityZone, instanceMarketOptions } = instance();
+      assert.deepEqual(
+        [instanceType, availabilityZone, instanceMarketOptions],
+        ["g6.xlarge", "us-east-1b", undefined],
+      );
+      assert.deepEqual([await valueOf(passedOver), await valueOf(onSpot)], [["g5.xlarge: none"], false]);
+
+      chosen = { ...chosen, spot: true };
+      await host({ ...lists, spot: true, onDemandFallback: true });
+      assert.equal((instance().instanceMarketOptions as { marketType: string }).marketType, "spot");
+      assert.equal(instance().availabilityZone, "us-east-1b");
+      // A list leaves a subnet where it is.
+      await host({ ...lists, spot: true, subnetId: "subnet-01234567" });
+      assert.equal(instance().availabilityZone, undefined);
+    });
+
+    it("have nothing to choose with one choice", async () => {
+      await host({ zone: "us-east-1a", spot: true });
+      assert.ok(!registered.some(({ name }) => name === "gpu-place"));
+      assert.equal(instance().availabilityZone, "us-east-1a");
     });
 
     it("use the newest machine image, or a given one", async () => {

@@ -45,10 +45,13 @@ interface Question {
   readonly config?: Readonly<Record<string, unknown>>;
   readonly resources?: readonly StateResource[];
   readonly account?: Partial<Account>;
+  /** What `aws:maxRetries` is; 7 by default. */
+  readonly retries?: string | undefined;
 }
 
 async function ask(question: Question = {}): Promise<{ text: string; kind: string }> {
   const { host = {}, config = {}, resources = [], account: changes } = question;
+  const retries = "retries" in question ? question.retries : "7";
   const keys = { "xsched-triton:host": { ...HOST, ...host }, ...config };
   const values = Object.entries(keys).map(([key, value]) => [key, { objectValue: value, secret: false }]);
   const input: PreflightInput = {
@@ -57,6 +60,7 @@ async function ask(question: Question = {}): Promise<{ text: string; kind: strin
     config: {
       ...(Object.fromEntries(values) as StackConfig),
       "aws:region": { value: "us-east-1", secret: false },
+      ...(retries !== undefined && { "aws:maxRetries": { value: retries, secret: false } }),
     },
     resources,
   };
@@ -87,6 +91,15 @@ describe("the preflight of a stack on AWS", () => {
       text: 'AWS can create the stack "dev" for arn:aws:iam::111122223333:user/ci in us-east-1.',
       kind: "possible",
     });
+  });
+
+  it("says how long a launch without capacity would be silent", async () => {
+    const { text, kind } = await ask({ retries: undefined });
+    assert.equal(kind, "possible");
+    assert.match(
+      text,
+      /aws:maxRetries is not set: .* after some 50 minutes only\n {4}fix: pulumi config set --stack dev aws:maxRetries 7$/,
+    );
   });
 
   it("asks nothing of AWS for another host, for settings with faults, and for an instance that stays", async () => {
@@ -192,6 +205,98 @@ describe("the preflight of a stack on AWS", () => {
       assert.equal((await ask({ resources: [INSTANCE(inputs)], host })).kind, "possible");
     });
   }
+
+  describe("with several choices", () => {
+    const lists = {
+      instanceType: undefined,
+      instanceTypes: ["g5.xlarge", "g6.xlarge"],
+      zones: ["us-east-1a", "us-east-1b"],
+    };
+
+    it("names those that AWS will refuse, and goes on with the others", async () => {
+      const { text, kind } = await ask({
+        host: lists,
+        account: {
+          zonesOffering: (type) => Promise.resolve(type === "g5.xlarge" ? ["us-east-1a"] : ["us-east-1b"]),
+        },
+      });
+      assert.equal(kind, "possible");
+      assert.deepEqual(text.split("\n").slice(1), [
+        "  one choice less: g5.xlarge is not offered in us-east-1b of us-east-1",
+        "  one choice less: g6.xlarge is not offered in us-east-1a of us-east-1",
+      ]);
+    });
+
+    it("lists what is wrong with each if none is left", async () => {
+      const { text, kind } = await ask({
+        host: lists,
+        account: {
+          zonesOffering: (type) => Promise.resolve(type === "g5.xlarge" ? ["us-east-1c"] : ["us-east-1b"]),
+          vcpus: (type) => Promise.resolve(type === "g6.xlarge" ? 16 : 4),
+        },
+      });
+      assert.equal(kind, "refused");
+      assert.deepEqual(
+        faultsOf(text).map((each) => each.trim().split("\n    fix: ")),
+        [
+          [
+            "g5.xlarge is not offered in us-east-1a of us-east-1",
+            "set host.zones to us-east-1c, or remove it",
+          ],
+          [
+            "g5.xlarge is not offered in us-east-1b of us-east-1",
+            "set host.zones to us-east-1c, or remove it",
+          ],
+          [
+            'g6.xlarge needs 16 vCPUs, but of the 8 of the quota "Running On-Demand G and VT instances" (L-DB2E81BA), 0 are in use',
+            "aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-DB2E81BA --desired-value 16 --region us-east-1",
+          ],
+          [
+            "g6.xlarge is not offered in us-east-1a of us-east-1",
+            "set host.zones to us-east-1b, or remove it",
+          ],
+        ],
+      );
+    });
+
+    it("counts the quota of spot capacity for spot, and that of on demand for what comes after it", async () => {
+      const { text, kind } = await ask({
+        host: { spot: true, onDemandFallback: true },
+        account: {
+          quota: (_, code) => Promise.resolve({ name: code, value: code === "L-3819A6DF" ? 0 : 8 }),
+        },
+      });
+      assert.equal(kind, "possible");
+      assert.match(text, /one choice less: g5\.xlarge needs 4 vCPUs, but of the 0 of the quota "L-3819A6DF"/);
+    });
+
+    it("asks AWS each question once", async () => {
+      const asked: string[] = [];
+      const { kind } = await ask({
+        host: lists,
+        account: {
+          running: () => {
+            asked.push("running");
+            return Promise.resolve([]);
+          },
+          zonesOffering: (type) => {
+            asked.push(type);
+            return Promise.resolve(["us-east-1a"]);
+          },
+        },
+      });
+      assert.equal(kind, "possible");
+      assert.deepEqual(asked.sort(), ["g5.xlarge", "g6.xlarge", "running"]);
+    });
+
+    it("asks for nothing while the instance is one of them", async () => {
+      const refuse = { identity: failing("Asked") };
+      const first = INSTANCE({ instanceType: "g6.xlarge", availabilityZone: "us-east-1b" });
+      assert.equal((await ask({ host: lists, resources: [first], account: refuse })).kind, "nothing");
+      const elsewhere = INSTANCE({ instanceType: "g6.xlarge", availabilityZone: "us-east-1c" });
+      assert.equal((await ask({ host: lists, resources: [elsewhere] })).kind, "possible");
+    });
+  });
 
   it("finds what keeps a subnet from being used", async () => {
     const host = { subnetId: "subnet-01234567" };

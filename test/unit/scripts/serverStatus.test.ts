@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 
 import { loadScript } from "./load";
 
-const { modelTable, outsiderLines } = loadScript("server-status.mjs") as {
+const { modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
   readonly modelTable: (models: readonly object[]) => string;
+  readonly placeLines: (outputs: { aws?: object }) => string[];
   readonly outsiderLines: (server: {
     outsiders?: readonly { pid: number; name: string }[] | null;
   }) => string[];
@@ -50,5 +51,26 @@ describe("what is said of programs on the GPU that nothing holds back", () => {
     assert.deepEqual(outsiderLines({ outsiders: [] }), []);
     assert.deepEqual(outsiderLines({ outsiders: null }), []);
     assert.deepEqual(outsiderLines({}), []);
+  });
+});
+
+describe("what is said of the instance on AWS", () => {
+  const aws = { instanceId: "i-0123456789abcdef0", instanceType: "g5.xlarge", zone: "us-east-1b" };
+
+  it("is where it is, and why it is not where the settings prefer it to be", () => {
+    assert.deepEqual(placeLines({ aws: { ...aws, onSpot: true, passedOver: [] } }), [
+      "On AWS: i-0123456789abcdef0, a g5.xlarge in us-east-1b, on spot capacity",
+    ]);
+    const passedOver = ["g5.xlarge in us-east-1b, on spot capacity: InsufficientInstanceCapacity: none"];
+    assert.deepEqual(placeLines({ aws: { ...aws, onSpot: false, passedOver } }), [
+      "On AWS: i-0123456789abcdef0, a g5.xlarge in us-east-1b, on demand",
+      "AWS had no capacity for what comes first in the settings:",
+      "  g5.xlarge in us-east-1b, on spot capacity: InsufficientInstanceCapacity: none",
+    ]);
+  });
+
+  it("is nothing for another host, or before an up of this release", () => {
+    assert.deepEqual(placeLines({}), []);
+    assert.deepEqual(placeLines({ aws: { instanceId: "i-0123456789abcdef0" } }), []);
   });
 });
