@@ -313,6 +313,27 @@ TEST_F(FloorTest, OneQueueOfAModelContendsThoughAnotherHasItsTurn)
       0.02 * kWindowNs);
 }
 
+// The urgent instance has a quarter of the time with three equals: the other one
+// gets what is left of the floor.
+TEST_F(FloorTest, WhatOneQueueHasByItsPriorityIsAPartOfItsModelsFloor)
+{
+  for (int i = 0; i < 3; ++i) {
+    Add(PRIORITY_MAX, 30000, 0);
+  }
+  Launcher* const one = Add(PRIORITY_MAX, 30000, 0);
+  Launcher* const two = Add(PRIORITY_MIN, 50000, 0);
+  ASSERT_TRUE(
+      device_->SetFloor({one->GetQueue(), two->GetQueue()}, "chat", 50));
+  Run(kWindowNs / 2);
+  const int64_t before_ns = one->UsedNs() + two->UsedNs();
+  Run(kWindowNs);
+  const double share =
+      100. * static_cast<double>(one->UsedNs() + two->UsedNs() - before_ns) /
+      static_cast<double>(kWindowNs);
+  EXPECT_GE(share, 45);
+  EXPECT_LE(share, 58);
+}
+
 TEST_F(FloorTest, QueueThatJoinsItsModelInASliceMayLaunchInIt)
 {
   Add(PRIORITY_MAX, 30000, 0);
