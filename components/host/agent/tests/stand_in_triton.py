@@ -9,6 +9,7 @@ It runs as a program of its own; `stand_in_host.py` puts it where the agent star
     {"hold": FILE}                 the load ends as soon as there is this file
     {"stub": true}                 the load waits in a process of its own, for ever
     {"ends_at_load": TIMES}        the server ends as it loads the model, so often
+    {"ends_after_load": TIMES}     the server ends a moment after it has loaded the model, so often
     {"ends_at_inference": TIMES}   the server ends as it answers a request, so often
     {"needs": {MODEL: TENSOR}}     an ensemble of these models, which must be ready and have this tensor
     {"tensor": NAME}               the name of the model's input
@@ -123,6 +124,9 @@ def load(name, override):
     with LOCK:
         FAILED.pop(name, None)
         MODELS[name] = model
+    if count_down(model, "ends_after_load"):
+        threading.Timer(1, os._exit, [11]).start()
+    with LOCK:
         # As Triton does: what depends on a model that was loaded is checked again.
         for other in list(MODELS.values()):
             if name in other.behaviour.get("needs", {}):

@@ -1,5 +1,6 @@
 """Models: stored, served, reloaded, removed, and what happens when one does harm."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -359,6 +360,20 @@ def test_a_model_that_ends_the_server_at_inference_is_set_aside(host: Host) -> N
     assert host.run("status")["models"][0]["reason"].startswith("it is the likeliest cause")
     host.serve(good, host.store("bad"))
     assert host.ready("bad")
+
+
+def test_a_model_that_ends_the_server_a_moment_after_its_load_is_set_aside(host: Host) -> None:
+    # So that Triton says that no request was in work.
+    host.start(arguments=["--log-verbose=1"])
+    good = host.store("good")
+    host.serve(good)
+    with contextlib.suppress(HostError):
+        host.serve(good, host.store("bad", {"ends_after_load": 99}))
+    eventually(lambda: host.aside() == ["bad"])
+    eventually(lambda: host.phase == "serving" and host.ready("good"))
+    assert host.aside() == ["bad"]
+    host.serve(good, host.store("bad"))
+    assert host.ready("good", "bad")
 
 
 def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> None:

@@ -128,6 +128,14 @@ def clear_marks(directory: HostDirectory, models: "List[str] | None" = None) -> 
                 (_marks(directory) / mark.model).unlink()
 
 
+def last_load(directory: HostDirectory) -> float:
+    """When a load last began or ended, in seconds since 1970; 0 if none has."""
+    try:
+        return _marks(directory).stat().st_mtime
+    except OSError:
+        return 0
+
+
 class Conduct(NamedTuple):
     """What one state of a model has done to the server."""
 

@@ -27,6 +27,7 @@ from .record import (
     Mark,
     Run,
     clear_marks,
+    last_load,
     read_marks,
     read_run,
     write_run,
@@ -54,6 +55,8 @@ _SERIES_SECONDS = 600
 _WITNESS_SECONDS = 120
 #: Ends that somebody else has ordered, such as the kernel when memory is short.
 _ORDERED = ("signal 9", "signal 15", "status 137", "status 143")
+#: A server that ends within so many seconds of a load may have ended because of it.
+_SETTLING_SECONDS = 5
 #: Seconds between two looks at which models work.
 _SAMPLE_SECONDS = 2
 #: Seconds to wait for a deployment that loads models as well. It gives up when its server has ended, unless somebody
@@ -337,6 +340,7 @@ class Supervisor:
     def _after_end(self, ended: str) -> None:
         """Finds out which model did it, and waits a little."""
         marks = read_marks(self._directory)
+        settling = time.time() - last_load(self._directory) < _SETTLING_SECONDS
         clear_marks(self._directory)
         self._processes.forget()
         self.note(f"tritonserver ended with {ended}; starting it again in {self._delay:.0f} s")
@@ -347,7 +351,7 @@ class Supervisor:
             if marks and (not at_work or any(mark.late for mark in marks)):
                 self._blame_loads(marks)
             elif at_work or self._run.phase == SERVING:
-                self._blame_work(ended, at_work)
+                self._blame_work(ended, at_work, settling)
         self._enter(ENDED, ended)
         if time.monotonic() - self._began >= _STEADY_SECONDS:
             self._delay = _FIRST_DELAY
@@ -372,11 +376,12 @@ class Supervisor:
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
         self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
 
-    def _blame_work(self, ended: str, at_work: Optional[Set[str]]) -> None:
+    def _blame_work(self, ended: str, at_work: Optional[Set[str]], settling: bool) -> None:
         """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: of
         those that had a request in work one that has not answered since the first time, and of those the one that was
         changed last. If the server ends again, it was another one: this one comes back, and is the last to be
-        suspected again. Nobody is to blame for the end of a server without a request."""
+        suspected again. Without a request in work, nobody is to blame, unless the server ends a moment after its models
+        were loaded (`settling`): then it may be any of them."""
         now = time.monotonic()
         self._ends = [end for end in self._ends if now - end < _SERIES_SECONDS]
         self._ends.append(now)
@@ -386,9 +391,9 @@ class Supervisor:
         models = read_wanted(self._directory)
         accused = {name for name, conduct in self._conduct.aside().items() if conduct.crashes}
         candidates = [model for model in models if not self._conduct.of(model.name, model.digest).aside]
-        if at_work is not None:
+        if at_work:
             candidates = [model for model in candidates if model.name in at_work]
-        elif ended in _ORDERED:
+        elif ended in _ORDERED or (at_work is not None and not settling):
             candidates = []
         if not candidates:
             self.note("no model was seen at work when the server ended, so none is set aside")
