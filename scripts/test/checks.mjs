@@ -54,6 +54,7 @@ const SECONDS = {
   ssh: 150,
   hooks: 60,
   aws: 180,
+  awsCapacity: 240,
 };
 
 /** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
