@@ -125,7 +125,7 @@ def load(name, override):
         FAILED.pop(name, None)
         MODELS[name] = model
     if count_down(model, "ends_after_load"):
-        threading.Timer(1, os._exit, [11]).start()
+        threading.Timer(0.3, os._exit, [11]).start()
     with LOCK:
         # As Triton does: what depends on a model that was loaded is checked again.
         for other in list(MODELS.values()):

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
 
 import pytest
 from agent.directory import HostDirectory
@@ -362,18 +362,23 @@ def test_a_model_that_ends_the_server_at_inference_is_set_aside(host: Host) -> N
     assert host.ready("bad")
 
 
-def test_a_model_that_ends_the_server_a_moment_after_its_load_is_set_aside(host: Host) -> None:
-    # So that Triton says that no request was in work.
-    host.start(arguments=["--log-verbose=1"])
-    good = host.store("good")
-    host.serve(good)
+@pytest.mark.parametrize("arguments", [[], ["--log-verbose=1"]])
+def test_a_model_that_ends_the_server_a_moment_after_its_load_is_set_aside(
+    host: Host, arguments: List[str]
+) -> None:
+    # With the second, Triton says which requests were in work.
+    host.start(arguments=arguments)
+    good = [host.store(name) for name in ("a", "good", "z")]
+    host.serve(*good)
+    bad = host.store("bad", {"ends_after_load": 99})
     with contextlib.suppress(HostError):
-        host.serve(good, host.store("bad", {"ends_after_load": 99}))
+        host.serve(*good, bad)
     eventually(lambda: host.aside() == ["bad"])
-    eventually(lambda: host.phase == "serving" and host.ready("good"))
+    eventually(lambda: host.phase == "serving" and host.ready("a", "good", "z"))
     assert host.aside() == ["bad"]
-    host.serve(good, host.store("bad"))
-    assert host.ready("good", "bad")
+    assert "a moment after it was loaded twice" in host.run("status")["models"][1]["reason"]
+    host.serve(*good, host.store("bad"))
+    assert host.ready("a", "bad", "good", "z")
 
 
 def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> None:

@@ -333,6 +333,24 @@ def test_who_holds_a_port_is_described() -> None:
         process.communicate(b"\n")
 
 
+def test_a_process_that_ends_gives_up_its_port_before_it_counts_as_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listening = [["1"], ["1"], []]
+    monkeypatch.setattr(ports, "listening_inodes", lambda port: listening.pop(0))
+    monkeypatch.setattr(ports, "socket_holder", lambda inode: None)
+    ports.require_ports({"httpPort": 8000}, set())
+    assert listening == []
+
+
+def test_a_port_of_a_process_that_stays_unseen_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_LOOK", 0)
+    monkeypatch.setattr(ports, "listening_inodes", lambda port: ["1"])
+    monkeypatch.setattr(ports, "socket_holder", lambda inode: None)
+    with pytest.raises(HostError, match=r"the port 8000 \(httpPort\) is in use by a process of another user"):
+        ports.require_ports({"httpPort": 8000}, set())
+
+
 def test_ports_that_our_container_publishes_are_free_for_its_successor(directory: HostDirectory) -> None:
     [port] = free_ports(1)
     current = parse_settings({**BODY, "kind": "container", "httpPort": port})

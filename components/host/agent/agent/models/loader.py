@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 from ..console import progress
 from ..directory import HostDirectory
 from ..server.log import poll_reason
-from ..server.record import ConductBook, Mark, clear_marks, mark_load, write_mark
+from ..server.record import SETTLING_SECONDS, ConductBook, Mark, clear_marks, mark_load, write_mark
 from ..server.settings import Settings
 from ..triton import Health
 from .store import restored_note
@@ -54,12 +54,14 @@ class Loader:
         :param config: a model configuration, as JSON, in place of the model's own
         :param whole: starts its instances anew, which Triton keeps where only the configuration is newer
         """
-        mark_load(self._directory, model.name, model.digest)
+        mark = mark_load(self._directory, model.name, model.digest)
         if whole:
             touch_versions(self._directory, model.name)
         loaded = self._load(model, config)
-        # The mark of a load in which the server ended is for the supervisor.
-        if not loaded.lost:
+        # For the supervisor: the mark of a load in which the server ended, and of one that has just ended well.
+        if loaded.ok:
+            write_mark(self._directory, mark._replace(loaded=time.time()))
+        elif not loaded.lost:
             clear_marks(self._directory, [model.name])
         return loaded
 
@@ -88,7 +90,7 @@ class Loader:
         if answer.lost:
             return Loaded(False, "the server ended while it was loaded", lost=True)
         if answer.ok and self._triton.ready(model.name):
-            self._conduct.update(model.name, model.digest, served=True, load_crashes=0, aside="")
+            self._conduct.update(model.name, model.digest, served=True, aside="")
             with contextlib.suppress(FileNotFoundError):
                 restored_note(self._directory, model.name, model.digest).unlink()
             return Loaded(True)
@@ -157,6 +159,17 @@ class Loader:
             loaded = self.load(model)
             lost = loaded.lost
             done(model, loaded)
+            if loaded.ok:
+                lost = not self._settles()
+
+    def _settles(self) -> bool:
+        """Whether the server lives on after a load, so that nobody else is suspected of what it does."""
+        end = time.monotonic() + SETTLING_SECONDS
+        while time.monotonic() < end:
+            if self._triton.health() == Health.DOWN:
+                return False
+            time.sleep(0.1)
+        return True
 
     @staticmethod
     def _touches(model: Wanted, last: Set[str], models: List[Wanted]) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Set
 
@@ -13,6 +14,8 @@ from .settings import Settings
 
 #: A whole command line would fill the screen.
 _SHOWN = 120
+#: How often, and after how many seconds each, somebody is looked for whom we cannot see.
+_LOOKS, _LOOK = 20, 0.1
 
 
 def listening_inodes(port: Optional[int], tables: Optional[List[Path]] = None) -> Iterator[str]:
@@ -79,6 +82,19 @@ def require_free_ports(directory: HostDirectory, settings: Settings, current: Op
     )
 
 
+def _foreign_holders(port: int, ours: Set[int]) -> List[Optional[int]]:
+    """Who else listens at a port. A process that was killed shows nothing of itself any more while its sockets still
+    close, so one that we cannot see gets a moment."""
+    for _ in range(_LOOKS):
+        foreign = [
+            pid for pid in (socket_holder(inode) for inode in listening_inodes(port)) if pid not in ours
+        ]
+        if foreign != [None] * len(foreign) or not foreign:
+            return foreign
+        time.sleep(_LOOK)
+    return foreign
+
+
 def require_ports(ports: Dict[str, int], ours: Set[int]) -> None:
     """
     :param ports: by their key in the settings of the server
@@ -88,8 +104,7 @@ def require_ports(ports: Dict[str, int], ours: Set[int]) -> None:
     taken: List[str] = []
     keys: List[str] = []
     for key, port in ports.items():
-        holders = [socket_holder(inode) for inode in listening_inodes(port)]
-        foreign = [holder for holder in holders if holder not in ours]
+        foreign = _foreign_holders(port, ours)
         if foreign:
             taken.append(f"the port {port} ({key}) is in use by {describe_holder(foreign[0])}")
             keys.append(f"server.{key}")

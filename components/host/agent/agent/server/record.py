@@ -76,8 +76,12 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
+#: A server that ends within so many seconds of a load may have ended because of it.
+SETTLING_SECONDS = 3.0
+
+
 class Mark(NamedTuple):
-    """A load that is under way."""
+    """A load that is under way, or has ended well a moment ago."""
 
     model: str
     digest: str
@@ -86,6 +90,13 @@ class Mark(NamedTuple):
     start: str
     #: The load took too long, so the server is ended.
     late: bool = False
+    #: When the load ended well, in seconds since 1970; 0 while it is under way.
+    loaded: float = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the server has lived with the model for long enough."""
+        return self.loaded > 0 and not 0 <= time.time() - self.loaded < SETTLING_SECONDS
 
     @property
     def loader_lives(self) -> bool:
@@ -96,9 +107,11 @@ def _marks(directory: HostDirectory) -> Path:
     return directory.server / "loading"
 
 
-def mark_load(directory: HostDirectory, model: str, digest: str) -> None:
+def mark_load(directory: HostDirectory, model: str, digest: str) -> Mark:
     """Leaves a mark while a model is loaded, so that a server which ends meanwhile tells who did it."""
-    write_mark(directory, Mark(model, digest, os.getpid(), process_start(os.getpid()) or ""))
+    mark = Mark(model, digest, os.getpid(), process_start(os.getpid()) or "")
+    write_mark(directory, mark)
+    return mark
 
 
 def write_mark(directory: HostDirectory, mark: Mark) -> None:
@@ -126,14 +139,6 @@ def clear_marks(directory: HostDirectory, models: "List[str] | None" = None) -> 
         if models is None or mark.model in models:
             with contextlib.suppress(OSError):
                 (_marks(directory) / mark.model).unlink()
-
-
-def last_load(directory: HostDirectory) -> float:
-    """When a load last began or ended, in seconds since 1970; 0 if none has."""
-    try:
-        return _marks(directory).stat().st_mtime
-    except OSError:
-        return 0
 
 
 class Conduct(NamedTuple):

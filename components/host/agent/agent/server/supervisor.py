@@ -27,7 +27,6 @@ from .record import (
     Mark,
     Run,
     clear_marks,
-    last_load,
     read_marks,
     read_run,
     write_run,
@@ -55,8 +54,6 @@ _SERIES_SECONDS = 600
 _WITNESS_SECONDS = 120
 #: Ends that somebody else has ordered, such as the kernel when memory is short.
 _ORDERED = ("signal 9", "signal 15", "status 137", "status 143")
-#: A server that ends within so many seconds of a load may have ended because of it.
-_SETTLING_SECONDS = 5
 #: Seconds between two looks at which models work.
 _SAMPLE_SECONDS = 2
 #: Seconds to wait for a deployment that loads models as well. It gives up when its server has ended, unless somebody
@@ -304,8 +301,13 @@ class Supervisor:
             if answer.ok:
                 self._worked |= _successful(answer.body)
         self._look_at_processes()
+        marks = read_marks(self._directory)
+        for mark in marks:
+            if mark.settled:
+                self._conduct.update(mark.model, mark.digest, load_crashes=0)
+                clear_marks(self._directory, [mark.model])
         # A late one is for the end that is about to come.
-        left = [mark.model for mark in read_marks(self._directory) if not mark.late and not mark.loader_lives]
+        left = [mark.model for mark in marks if not (mark.late or mark.loaded or mark.loader_lives)]
         if left:
             # Triton itself goes on with a load whose client has gone.
             going = self._triton.loading()
@@ -315,7 +317,7 @@ class Supervisor:
         """Loads models again that have lost a process of theirs, which Triton itself does not notice."""
         if self._healing is not None and self._healing.is_alive():
             return
-        if read_marks(self._directory):
+        if any(not mark.loaded for mark in read_marks(self._directory)):
             # A model that is loaded anew changes its processes.
             self._processes.forget()
             return
@@ -339,8 +341,10 @@ class Supervisor:
 
     def _after_end(self, ended: str) -> None:
         """Finds out which model did it, and waits a little."""
-        marks = read_marks(self._directory)
-        settling = time.time() - last_load(self._directory) < _SETTLING_SECONDS
+        marks = [mark for mark in read_marks(self._directory) if not mark.settled]
+        if ended in _ORDERED:
+            # Nobody who has been loaded did it.
+            marks = [mark for mark in marks if not mark.loaded]
         clear_marks(self._directory)
         self._processes.forget()
         self.note(f"tritonserver ended with {ended}; starting it again in {self._delay:.0f} s")
@@ -348,10 +352,14 @@ class Supervisor:
         self._listens = False
         # A request may end a server while other models are being loaded.
         if self._run.phase in (LOADING, SERVING):
-            if marks and (not at_work or any(mark.late for mark in marks)):
+            tried = any(mark.late or mark.model in self._suspects for mark in marks)
+            if marks and (not at_work or tried):
                 self._blame_loads(marks)
+                if all(mark.loaded for mark in marks):
+                    # It may have been a request as well.
+                    self._count_end()
             elif at_work or self._run.phase == SERVING:
-                self._blame_work(ended, at_work, settling)
+                self._blame_work(ended, at_work)
         self._enter(ENDED, ended)
         if time.monotonic() - self._began >= _STEADY_SECONDS:
             self._delay = _FIRST_DELAY
@@ -360,7 +368,8 @@ class Supervisor:
 
     def _blame_loads(self, marks: List[Mark]) -> None:
         late = [mark for mark in marks if mark.late]
-        suspects = late or marks
+        # Suspects are loaded after all others, one at a time.
+        suspects = late or [mark for mark in marks if mark.model in self._suspects] or marks
         self._suspects |= {mark.model for mark in suspects}
         if len(suspects) > 1:
             # Each is tried alone.
@@ -368,32 +377,37 @@ class Supervisor:
         [mark] = suspects
         conduct = self._conduct.of(mark.model, mark.digest)
         crashes = conduct.load_crashes + 1
-        what = "did not finish loading" if mark.late else "ended the server while it was loaded"
+        when = "a moment after" if mark.loaded else "while"
+        what = "did not finish loading" if mark.late else f"ended the server {when} it was loaded"
         # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory. So
-        # does one that the Python backend has given up on a busy machine.
+        # do one whose load had ended well, and one that the Python backend has given up on a busy machine.
         chance = conduct.served or _GAVE_UP in self._runtime.log_since(self._log_mark)
         aside = f"it {what}{' twice' if crashes > 1 else ''}" if crashes > 1 or not chance else ""
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
         self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
 
-    def _blame_work(self, ended: str, at_work: Optional[Set[str]], settling: bool) -> None:
-        """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: of
-        those that had a request in work one that has not answered since the first time, and of those the one that was
-        changed last. If the server ends again, it was another one: this one comes back, and is the last to be
-        suspected again. Without a request in work, nobody is to blame, unless the server ends a moment after its models
-        were loaded (`settling`): then it may be any of them."""
+    def _count_end(self) -> int:
+        """How many ends belong together with the one that has just been."""
         now = time.monotonic()
         self._ends = [end for end in self._ends if now - end < _SERIES_SECONDS]
         self._ends.append(now)
-        if len(self._ends) < 2:
+        if len(self._ends) == 1:
             self._worked = set()
+        return len(self._ends)
+
+    def _blame_work(self, ended: str, at_work: Optional[Set[str]]) -> None:
+        """The second time that a server ends while it serves, the model that is the likeliest cause is set aside: of
+        those that had a request in work one that has not answered since the first time, and of those the one that was
+        changed last. If the server ends again, it was another one: this one comes back, and is the last to be
+        suspected again. Nobody is to blame for the end of a server without a request."""
+        if self._count_end() < 2:
             return
         models = read_wanted(self._directory)
         accused = {name for name, conduct in self._conduct.aside().items() if conduct.crashes}
         candidates = [model for model in models if not self._conduct.of(model.name, model.digest).aside]
-        if at_work:
+        if at_work is not None:
             candidates = [model for model in candidates if model.name in at_work]
-        elif ended in _ORDERED or (at_work is not None and not settling):
+        elif ended in _ORDERED:
             candidates = []
         if not candidates:
             self.note("no model was seen at work when the server ended, so none is set aside")
