@@ -129,7 +129,9 @@ describe("what changes on a host behind the deployment's back, on the real engin
   });
 
   /** Removes the host's folder while the server and its supervisor still write into it. */
-  const loseFolder = () => fs.rmSync(host(), { recursive: true, maxRetries: 20 });
+  const loseFolder = (): void => {
+    fs.rmSync(host(), { recursive: true, maxRetries: 20 });
+  };
 
   it("a folder that is gone is deployed anew", async () => {
     loseFolder();
