@@ -68,7 +68,7 @@ set_sanitizer_options() {
 # programs mostly wait, so they run side by side.
 run_tests() {
   local folder=$1 kind test status failed=0
-  local -A programs ended
+  local -A started ended
   shift
   set_sanitizer_options
   # An interrupt does not reach what runs in the background.
@@ -76,13 +76,13 @@ run_tests() {
   [ $# -gt 0 ] || set -- plain thread address
   for kind in "$@"; do
     build_kind "$kind" || return
-    programs=() ended=()
+    started=() ended=()
     for test in "$BUILDS/$kind/$folder"/*_test; do
-      [ "${#programs[@]}" -lt "$(nproc)" ] || end_one
+      [ "${#started[@]}" -lt "$(nproc)" ] || end_one
       timeout "$TEST_SECONDS" "$test" >"$test.log" 2>&1 &
-      programs[$!]=$test
+      started[$!]=$test
     done
-    while [ "${#programs[@]}" -gt 0 ]; do end_one; done
+    while [ "${#started[@]}" -gt 0 ]; do end_one; done
     for test in "$BUILDS/$kind/$folder"/*_test; do
       printf '%s, %s: ' "$kind" "$(basename "$test")"
       status=${ended[$test]}
@@ -113,8 +113,8 @@ run_tests() {
 end_one() {
   local process status=0
   wait -n -p process || status=$?
-  ended[${programs[$process]}]=$status
-  unset "programs[$process]"
+  ended[${started[$process]}]=$status
+  unset "started[$process]"
 }
 
 # without_passed LOG: the output of a GoogleTest program, without the tests that
