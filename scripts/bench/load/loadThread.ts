@@ -26,7 +26,7 @@ export class LoadThread {
     const options: LoadThreadOptions = { target, answered: this.answers.buffer };
     this.worker = new Worker(path.join(__dirname, "thread.ts"), {
       workerData: options,
-      execArgv: ["--require", require.resolve("ts-node/register/transpile-only")],
+      execArgv: ["--require", require.resolve("../../../components/compile.cjs")],
       // Nothing is sent during a collection, so collections must be short. Much of gRPC's data survives one: it takes
       // 0.8 ms with 6 MB and 7 ms with 64 MB (medians). Either way, collections take a small share of the time.
       resourceLimits: { maxYoungGenerationSizeMb: 6 },
