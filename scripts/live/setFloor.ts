@@ -3,6 +3,7 @@ import { type DeployedServer } from "../triton/deployedServer";
 import { Scheduler } from "../triton/scheduler";
 import { DeployedApi } from "../triton/tritonApi";
 import { UserError } from "../triton/userError";
+import { changeWords, findModel, keepChange } from "./change";
 
 export const USAGE = "npm run set-floor -- [STACK] MODEL PERCENT";
 
@@ -25,14 +26,8 @@ export function parseFloor(text: string): number {
  * @throws UserError where nothing is scheduled, or the scheduler refuses it
  */
 export async function setFloor(server: DeployedServer, model: string, floor: number): Promise<string> {
-  const { stack, models } = server;
-  const index = models.findIndex(({ name }) => name === model);
-  if (index < 0) {
-    throw new UserError(
-      `the stack "${stack}" has no model "${model}"`,
-      `use one of its models: ${models.map(({ name }) => name).join(", ")}`,
-    );
-  }
+  const { stack } = server;
+  findModel(server, model);
   const api = new DeployedApi(server);
   await api.requireReady(model);
   const scheduler = new Scheduler(server);
@@ -53,18 +48,13 @@ export async function setFloor(server: DeployedServer, model: string, floor: num
       : [
           `The config of the stack "${stack}" still has ${inConfig}. ` +
             "The change lasts until the model is reloaded or the server restarts; npm run up puts it back.",
-          `To keep it, set in Pulumi.${stack}.yaml, models[${index}] (${model}):`,
-          `    floor: ${floor}`,
-          `and run: npm run up${stack === "local" ? "" : ` -- ${stack}`}`,
+          ...keepChange(server, model, "floor", floor),
         ]),
   ].join("\n");
 }
 
 /** @param words the command line's arguments: [STACK] MODEL PERCENT */
 export function parseWords(words: readonly string[]): { stack: string; model: string; floor: number } {
-  const [stack, model, floor] = words.length === 3 ? words : ["local", ...words];
-  if (stack === undefined || model === undefined || floor === undefined || words.length > 3) {
-    throw new UserError("a model or a share is missing", USAGE);
-  }
-  return { stack, model, floor: parseFloor(floor) };
+  const { stack, model, value } = changeWords(words, "a share", USAGE);
+  return { stack, model, floor: parseFloor(value) };
 }

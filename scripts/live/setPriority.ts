@@ -4,6 +4,7 @@ import { UserError } from "../triton/userError";
 import { configuredPriority, type ModelConfig, withPriority } from "../triton/modelConfig";
 import { Scheduler } from "../triton/scheduler";
 import { DeployedApi } from "../triton/tritonApi";
+import { changeWords, findModel, keepChange } from "./change";
 
 export const USAGE = "npm run set-priority -- [STACK] MODEL PRIORITY";
 
@@ -30,13 +31,7 @@ export function parsePriority(text: string): number {
  * @returns what happened, and how long it will last, for a person
  */
 export async function setPriority(server: DeployedServer, model: string, priority: number): Promise<string> {
-  const deployed = server.models.find(({ name }) => name === model);
-  if (deployed === undefined) {
-    throw new UserError(
-      `the stack "${server.stack}" has no model "${model}"`,
-      `use one of its models: ${server.models.map(({ name }) => name).join(", ")}`,
-    );
-  }
+  const deployed = findModel(server, model);
   const api = new DeployedApi(server);
   await api.requireReady(model);
   const how = changeQueues(server, model, priority);
@@ -86,30 +81,25 @@ async function configOf(api: DeployedApi, model: string): Promise<ModelConfig> {
 
 /** How long it lasts, and how to make it last. */
 function future(
-  { stack, models }: DeployedServer,
+  server: DeployedServer,
   model: string,
   priority: number,
   { inConfig, reloaded }: { readonly inConfig: number; readonly reloaded: boolean },
 ): string[] {
+  const { stack } = server;
   if (priority === inConfig) return [`This is also the priority in the config of the stack "${stack}".`];
 
-  const index = models.findIndex(({ name }) => name === model);
   return [
     `The config of the stack "${stack}" still has ${inConfig}. ` +
       (reloaded
         ? "The change lasts until the model is reloaded or the server restarts; npm run up puts it back."
         : "The change lasts until the model is reloaded or the server restarts; npm run up does not see it."),
-    `To keep it, set in Pulumi.${stack}.yaml, models[${index}] (${model}):`,
-    `    priority: ${priority}`,
-    `and run: npm run up${stack === "local" ? "" : ` -- ${stack}`}`,
+    ...keepChange(server, model, "priority", priority),
   ];
 }
 
 /** @param words the command line's arguments: [STACK] MODEL PRIORITY */
 export function parseWords(words: readonly string[]): { stack: string; model: string; priority: number } {
-  const [stack, model, priority] = words.length === 3 ? words : ["local", ...words];
-  if (stack === undefined || model === undefined || priority === undefined || words.length > 3) {
-    throw new UserError("a model or a priority is missing", USAGE);
-  }
-  return { stack, model, priority: parsePriority(priority) };
+  const { stack, model, value } = changeWords(words, "a priority", USAGE);
+  return { stack, model, priority: parsePriority(value) };
 }
