@@ -25,15 +25,27 @@ function listen(port) {
   });
 }
 
-/** So many free ports of the loopback interface. All are held open until all have been found, so that they differ. */
-export async function freePorts(count) {
+/** Whether nobody listens at a port of the loopback interface. */
+export async function isFree(port) {
+  const server = await listen(port);
+  await new Promise((resolve) => (server ? server.close(resolve) : resolve()));
+  return server !== undefined;
+}
+
+/**
+ * So many free ports of the loopback interface. All are held open until all have been found, so that they differ.
+ *
+ * @param places into how many parts the ports are divided, for processes that look for some at once
+ * @param place the part to take them from, counted from 0
+ */
+export async function freePorts(count, places = 1, place = 0) {
   const end = firstEphemeralPort();
-  const servers = [];
-  while (servers.length < count) {
-    const server = await listen(randomInt(LOWEST, end));
-    if (server) servers.push(server);
+  const held = new Map();
+  while (held.size < count) {
+    const port = randomInt(Math.ceil(LOWEST / places), Math.floor(end / places)) * places + place;
+    const server = await listen(port);
+    if (server) held.set(port, server);
   }
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  await Promise.all([...held.values()].map((server) => new Promise((resolve) => server.close(resolve))));
+  return [...held.keys()];
 }

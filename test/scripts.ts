@@ -5,5 +5,5 @@ const load = createRequire(__filename);
 
 /** A module of scripts/, which is plain JavaScript. */
 export function loadScript(name: string): unknown {
-  return load(path.resolve(__dirname, "../../../scripts", name));
+  return load(path.resolve(__dirname, "../scripts", name));
 }

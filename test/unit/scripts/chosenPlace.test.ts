@@ -1,6 +1,6 @@
 import * as assert from "node:assert/strict";
 
-import { loadScript } from "./load";
+import { loadScript } from "../../scripts";
 
 interface Resource {
   readonly urn: string;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 
-import { loadScript } from "./load";
+import { loadScript } from "../../scripts";
 
 interface Tensor {
   readonly name: string;

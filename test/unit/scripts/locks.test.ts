@@ -7,7 +7,7 @@ import * as path from "node:path";
 import { type Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 
-import { loadScript } from "./load";
+import { loadScript } from "../../scripts";
 
 interface Lock {
   readonly file: string;

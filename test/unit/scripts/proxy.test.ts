@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 
-import { loadScript } from "./load";
+import { loadScript } from "../../scripts";
 
 type Variables = Record<string, string | undefined>;
 const { withoutProxy } = loadScript("proxy.mjs") as { withoutProxy: (environment: Variables) => Variables };

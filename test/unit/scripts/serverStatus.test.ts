@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-import { loadScript } from "./load";
+import { loadScript } from "../../scripts";
 
 const { modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
   readonly modelTable: (models: readonly object[]) => string;
