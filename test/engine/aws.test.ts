@@ -11,24 +11,21 @@ import { missingHaproxy } from "./haproxy";
 import { freePorts } from "./ports";
 import { IMAGE_PROVIDER } from "./toolchain";
 import { requireSuccess } from "./workspace";
+import { skipWithout } from "./needs";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 
 /** A machine without the provider says so; CI has it. */
 function needImageProvider(test: Mocha.Context): void {
-  if (fs.existsSync(IMAGE_PROVIDER)) return;
-  console.log("      Docker's build provider is missing (`npm test` looks for it)");
-  test.skip();
+  const missing = "Docker's build provider is missing (`npm test` looks for it)";
+  skipWithout(test, fs.existsSync(IMAGE_PROVIDER) ? undefined : missing);
 }
 
 describe("the stack dev, on a stand-in for AWS", function () {
   let stack: AwsStack;
 
   before(async function () {
-    if (AwsStack.missing !== undefined) {
-      console.log(`      ${AwsStack.missing}`);
-      this.skip();
-    }
+    skipWithout(this, AwsStack.missing);
     stack = await AwsStack.create("dev");
     // The stand-in's machines have neither a GPU nor Docker.
     if (!fs.existsSync(IMAGE_PROVIDER)) stack.set(["xsched-triton:runtime"], { kind: "process" });
@@ -222,10 +219,7 @@ describe("the stack dev, on a stand-in for AWS", function () {
   });
 
   it("lets clients in through the gateway alone, as soon as somebody has decided about TLS", async function () {
-    if (missingHaproxy !== undefined) {
-      console.log(`      ${missingHaproxy}`);
-      this.skip();
-    }
+    skipWithout(this, missingHaproxy);
     const instance = stack.instances;
     const open = (): unknown[] =>
       (stack.properties("aws:ec2/securityGroup:SecurityGroup").ingress as { fromPort: number }[]).map(

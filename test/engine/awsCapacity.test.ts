@@ -5,6 +5,7 @@ import { text } from "../fixtures/standInCloud/identity";
 import { AwsStack, changed } from "./awsStack";
 import { MODELS } from "./examples";
 import { requireSuccess } from "./workspace";
+import { skipWithout } from "./needs";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 const HOST = "xsched-triton:host";
@@ -20,10 +21,7 @@ describe("an instance with several choices, on a stand-in for AWS", function () 
   let meanwhile: string[][];
 
   before(async function () {
-    if (AwsStack.missing !== undefined) {
-      console.log(`      ${AwsStack.missing}`);
-      this.skip();
-    }
+    skipWithout(this, AwsStack.missing);
     stack = await AwsStack.create("dev");
     // The stand-in's machines have neither a GPU nor Docker.
     stack.set(["xsched-triton:runtime"], { kind: "process" });

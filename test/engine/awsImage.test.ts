@@ -11,6 +11,7 @@ import { EXAMPLES, MODELS } from "./examples";
 import { StandInImages } from "./standInImage";
 import { IMAGE_PROVIDER } from "./toolchain";
 import { requireSuccess } from "./workspace";
+import { skipWithout } from "./needs";
 
 const REPOSITORY = "aws:ecr/repository:Repository";
 
@@ -50,11 +51,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
   };
 
   before(async function () {
-    const missing = whatIsMissing();
-    if (missing !== undefined) {
-      console.log(`      ${missing}`);
-      this.skip();
-    }
+    skipWithout(this, whatIsMissing());
     stack = await AwsStack.create("dev");
     ecr = await Ecr.serve(stack.cloud);
     engine = await DockerEngine.start(ecr.names);

@@ -6,6 +6,7 @@ import * as path from "node:path";
 import { S3Server } from "../aws/s3Server";
 import { AwsStack } from "./awsStack";
 import { changesIn, requireSuccess } from "./workspace";
+import { skipWithout } from "./needs";
 
 const BUCKET = "aws:s3/bucket:Bucket";
 
@@ -14,7 +15,7 @@ describe("a stack on AWS that cannot be set up", function () {
   let folder: string;
 
   before(function () {
-    if (AwsStack.missing !== undefined) this.skip();
+    skipWithout(this, AwsStack.missing);
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-refused-"));
     process.env.TMPDIR = folder;
   });
@@ -56,10 +57,7 @@ describe("a model transferred through a bucket, on a stand-in for AWS", function
   };
 
   before(async function () {
-    if (AwsStack.missing !== undefined) {
-      console.log(`      ${AwsStack.missing}`);
-      this.skip();
-    }
+    skipWithout(this, AwsStack.missing);
     stack = await AwsStack.create("dev");
     s3 = await S3Server.start();
     const server = JSON.stringify({ url: s3.url, programs: s3.programs });

@@ -6,6 +6,7 @@ import { roleMay } from "../fixtures/standInCloud/permissions";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
 import { requireSuccess } from "./workspace";
+import { skipWithout } from "./needs";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 const KEY = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
@@ -41,10 +42,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
   let stack: AwsStack;
 
   before(async function () {
-    if (AwsStack.missing !== undefined) {
-      console.log(`      ${AwsStack.missing}`);
-      this.skip();
-    }
+    skipWithout(this, AwsStack.missing);
     stack = await AwsStack.create("prod");
   });
 

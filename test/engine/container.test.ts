@@ -13,6 +13,7 @@ import { missingHaproxy } from "./haproxy";
 import { TritonClient, underLoad } from "./triton";
 import { freePorts, isFree } from "./ports";
 import { changesIn, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 /** What everybody on this machine sees of its processes. */
 function commandLines(): string[] {
@@ -78,11 +79,7 @@ describe("the container runtime on a real Docker", function () {
   const grpcAt = (port: number): GrpcAccess => ({ port, credentials: credentials.createInsecure() });
 
   before(async function () {
-    const missing = DockerEngine.missing ?? StandInImages.missing ?? missingHaproxy;
-    if (missing !== undefined) {
-      console.log(`      ${missing}`);
-      this.skip();
-    }
+    skipWithout(this, DockerEngine.missing ?? StandInImages.missing ?? missingHaproxy);
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);
     workspace = await Workspace.create(engine.environment);

@@ -11,6 +11,7 @@ import { missingHaproxy } from "./haproxy";
 import { freePorts, isFree } from "./ports";
 import { TritonClient, underLoad } from "./triton";
 import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 const hashOf = (token: string): string => createHash("sha256").update(token).digest("hex");
 const newToken = (): string => randomBytes(32).toString("hex");
@@ -60,10 +61,7 @@ describe("the gateway on the real engine", function () {
   });
 
   before(async function () {
-    if (missingHaproxy !== undefined) {
-      console.log(`      ${missingHaproxy}`);
-      this.skip();
-    }
+    skipWithout(this, missingHaproxy);
     workspace = await Workspace.create();
     await workspace.installTriton();
     const [httpPort, grpcPort, metricsPort, ...others] = await freePorts(6);

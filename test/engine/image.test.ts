@@ -15,6 +15,7 @@ import { StandInImages } from "./standInImage";
 import { IMAGE_PROVIDER } from "./toolchain";
 import { TritonClient } from "./triton";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 const STACK = "built";
 const REPOSITORY = "team/triton";
@@ -122,11 +123,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean);
 
   before(async function () {
-    const missing = whatIsMissing();
-    if (missing !== undefined) {
-      console.log(`      ${missing}`);
-      this.skip();
-    }
+    skipWithout(this, whatIsMissing());
     engine = await DockerEngine.start();
     kit = await BuildKit.start({ disk: "user" });
     images = await StandInImages.serve(engine);

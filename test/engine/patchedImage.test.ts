@@ -14,6 +14,7 @@ import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
 import { IMAGE_PROVIDER, PLUGINS } from "./toolchain";
 import { execute, type Finished, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 const FIXTURE = "test/fixtures/patchedImage";
 const REPOSITORIES = ["tensorrt_backend", "core", "common", "backend"] as const;
@@ -242,11 +243,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
   };
 
   before(async function () {
-    const missing = whatIsMissing();
-    if (missing !== undefined) {
-      console.log(`      ${missing}`);
-      this.skip();
-    }
+    skipWithout(this, whatIsMissing());
     engine = await DockerEngine.start();
     kit = await BuildKit.start({ disk: "user" });
     images = await StandInImages.serve(engine);

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 
 import { StandInCloud } from "./standInCloud";
 import { type Finished, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 const STACK = "dev";
 
@@ -20,10 +21,7 @@ describe("the policy pack on the real engine, on a stand-in for AWS", function (
   };
 
   before(async function () {
-    if (StandInCloud.missing !== undefined) {
-      console.log(`      ${StandInCloud.missing}`);
-      this.skip();
-    }
+    skipWithout(this, StandInCloud.missing);
     cloud = new StandInCloud();
     workspace = await Workspace.create();
     await workspace.initStack(STACK, {});

@@ -10,6 +10,7 @@ import { MetadataService } from "./metadataService";
 import { freePorts } from "./ports";
 import { StandInImages } from "./standInImage";
 import { TritonClient } from "./triton";
+import { skipWithout } from "./needs";
 
 const SLOW = path.resolve(__dirname, "../fixtures/models/slow");
 const CONFIG = `name: "slow"
@@ -58,11 +59,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
 
   before(async function () {
     this.timeout(300_000);
-    const missing = DockerEngine.missing ?? StandInImages.missing;
-    if (missing !== undefined) {
-      console.log(`      ${missing}`);
-      this.skip();
-    }
+    skipWithout(this, DockerEngine.missing ?? StandInImages.missing);
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);
     metadata = await MetadataService.start();

@@ -8,6 +8,7 @@ import { SshServer } from "./sshServer";
 import { TritonClient } from "./triton";
 import { freePorts } from "./ports";
 import { changesIn, requireSuccess, Workspace } from "./workspace";
+import { skipWithout } from "./needs";
 
 const STACK = "edge";
 
@@ -38,10 +39,7 @@ describe("a stack on an existing machine over SSH", function () {
   const up = () => workspace.npm("up", "--", STACK, "--yes", "--skip-preview", "--non-interactive");
 
   before(async function () {
-    if (!SshServer.available) {
-      console.log("      sshd is not installed (Debian: openssh-server)");
-      this.skip();
-    }
+    skipWithout(this, SshServer.available ? undefined : "sshd is not installed (Debian: openssh-server)");
     ssh = await SshServer.start();
     const [httpPort, grpcPort, metricsPort] = await freePorts(3);
     triton = new TritonClient(httpPort!);
@@ -214,10 +212,7 @@ describe("a stack on an existing machine over SSH", function () {
   });
 
   it("lets clients in through the gateway, and its outputs tell them how", async function () {
-    if (missingHaproxy !== undefined) {
-      console.log(`      ${missingHaproxy}`);
-      this.skip();
-    }
+    skipWithout(this, missingHaproxy);
     const token = randomBytes(32).toString("hex");
     const [http, grpc, metrics] = await freePorts(3);
     workspace.edit(STACK, (config) => {
