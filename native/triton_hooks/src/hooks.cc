@@ -70,6 +70,12 @@ StartForOwner(void* argument)
   return started.start(started.argument);
 }
 
+__attribute__((constructor)) void
+Announce()
+{
+  XHooksAnnounce();
+}
+
 }}  // namespace triton_hooks
 
 using triton_hooks::Backend;

@@ -94,6 +94,11 @@ TEST_F(HooksTest, StreamOfAnInstanceHasItsNameAndPriority)
             "priority 40"});
 }
 
+TEST_F(HooksTest, TheModeIsHooked)
+{
+  EXPECT_STREQ(Scheduler::Get().ModeName(), "hooked");
+}
+
 TEST_F(HooksTest, WorkInTheDefaultStreamIsTheInstances)
 {
   Instance batch(default_stream_, "batch", ConfigOf("-100"));

@@ -50,7 +50,6 @@ AnnounceOnce()
     Inquiries::Forget();
   });
   AdoptProcess();
-  const Options& options = GetOptions();
   const DriverLibrary& driver = DriverLibrary::Get();
   const std::string socket = StartControl(
       {XSCHED_VERSION, driver.Loaded() ? driver.Path() : "", InitResult});
@@ -59,8 +58,8 @@ AnnounceOnce()
       "control %s",
       XSCHED_VERSION, driver.Loaded() ? driver.Path().c_str() : "(none)",
       Scheduler::Get().PolicyName(),
-      options.auto_xqueue ? "transparent" : "explicit",
-      static_cast<long long>(options.inflight_ns / 1000),
+      Scheduler::Get().ModeName(),
+      static_cast<long long>(GetOptions().inflight_ns / 1000),
       socket.empty() ? "off" : socket.c_str());
 }
 

@@ -84,6 +84,10 @@ XOwnerHandle XOwnerCurrent(void);
 // says that the process is not scheduled.
 void XUnscheduledAdd(int32_t count);
 
+// Says that hooks tell the core whose work the threads of this process do:
+// xsched-ctl status, metrics and the log then have its mode as hooked.
+void XHooksAnnounce(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -20,7 +20,7 @@ GetProcessStatus(const ShimDescription& shim)
   status.pid = getpid();
   status.policy = scheduler.PolicyName();
   status.scheduler = scheduler.SchedulerName();
-  status.mode = options.auto_xqueue ? "transparent" : "explicit";
+  status.mode = scheduler.ModeName();
   status.in_flight_limit_ns = options.inflight_ns;
   if (shim.driver.empty()) {
     status.problem =

@@ -26,7 +26,7 @@ struct ProcessStatus {
   pid_t pid;
   std::string policy;
   std::string scheduler;  // LCL or APP
-  std::string mode;       // explicit or transparent
+  std::string mode;       // see Scheduler::ModeName
   int64_t in_flight_limit_ns;
   // Why something is not scheduled that should be; empty if all is.
   std::string problem;

@@ -19,7 +19,7 @@
 //
 //   status
 //     One row: version, pid, driver (its path; empty if none was found),
-//     policy, scheduler (LCL, APP), mode (explicit, transparent),
+//     policy, scheduler (LCL, APP), mode (explicit, transparent, hooked),
 //     in_flight_limit_us, queues (their number), scheduled (yes, no), problem
 //     (the reason for a no; otherwise empty).
 //   queues

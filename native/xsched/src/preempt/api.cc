@@ -426,3 +426,9 @@ XUnscheduledAdd(int32_t count)
 {
   Scheduler::Get().AddUnscheduled(count);
 }
+
+XSCHED_EXPORT void
+XHooksAnnounce()
+{
+  Scheduler::Get().AnnounceHooks();
+}

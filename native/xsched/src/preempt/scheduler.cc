@@ -419,6 +419,16 @@ Scheduler::SchedulerName() const
              : "LCL";
 }
 
+const char*
+Scheduler::ModeName() const
+{
+  // Relaxed: for people.
+  if (hooked_.load(std::memory_order_relaxed)) {
+    return "hooked";
+  }
+  return GetOptions().auto_xqueue ? "transparent" : "explicit";
+}
+
 bool
 Scheduler::AppSchedules() const
 {

@@ -148,6 +148,11 @@ class XSCHED_INTERNAL Scheduler {
   const char* PolicyName() const;
   // As XSCHED_SCHEDULER names it: what is in force.
   const char* SchedulerName() const;
+  // Where the process's XQueues come from: the application makes them
+  // (explicit), each stream gets one (transparent), or hooks say whose each one
+  // is (hooked).
+  const char* ModeName() const;
+  void AnnounceHooks() { hooked_.store(true, std::memory_order_relaxed); }
   // Whether scheduling is left to the application.
   bool AppSchedules() const;
 
@@ -294,6 +299,7 @@ class XSCHED_INTERNAL Scheduler {
   Table events_;
   std::atomic<XSchedulerType> scheduler_;
   std::atomic<int> unscheduled_{0};
+  std::atomic<bool> hooked_{false};
   // The devices that have joined a domain, or tried to. With a lock of its own.
   std::mutex domain_mutex_;
   std::set<int> domain_devices_;
