@@ -51,8 +51,15 @@ def leader():
     return min(continued, 1)
 
 
+def command_line(process):
+    try:
+        return (process / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""  # it has ended meanwhile
+
+
 def left_behind(name):
-    return [path for path in pathlib.Path("/proc").glob("[0-9]*/cmdline") if name in path.read_bytes()]
+    return [process for process in pathlib.Path("/proc").glob("[0-9]*") if name in command_line(process)]
 
 
 class StopAtRandomTest(unittest.TestCase):
