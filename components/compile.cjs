@@ -17,32 +17,65 @@ const OPTIONS = {
   swcrc: false,
 };
 
-// What the SDK depends on, as the SDK itself finds it.
+// What the SDK depends on, as the SDK itself finds it, and the SDK's own modules.
 const ofSdk = (name) => require.resolve(name, { paths: [require.resolve("@pulumi/pulumi")] });
 
-// The SDK notes where each resource is made. For that it looks up the whole stack in source maps, its own among them,
-// unless it is told that there are none.
+// The SDK notes where each resource and each promise is made. For that it looks up the whole stack in source maps, its own
+// among them, unless it is told that there are none. V8's own text of a stack is the same without maps, and cheaper.
 if (!withMaps) {
   const noMaps = { retrieveSourceMap: () => null, overrideRetrieveSourceMap: true };
   require(ofSdk("source-map-support")).install(noMaps);
+  Error.prepareStackTrace = undefined;
 }
 
-// The SDK loads these two only to serialize functions, which this program never does. They are a fifth of all that it
-// loads, so they wait until they are used.
-for (const name of ["typescript", "@npmcli/arborist"]) {
-  const file = ofSdk(name);
-  const load = () => {
-    delete require.cache[file];
-    return require(file);
-  };
-  let loaded;
-  const exports = new Proxy(
-    {},
+/**
+ * Lets modules wait until an export of one of them is used.
+ *
+ * @param {string[]} names packages, or modules of the SDK
+ * @param {(load: () => object, name: string) => unknown} exportOf what stands for an export until then
+ */
+function loadLater(names, exportOf = (load, name) => load()[name]) {
+  const files = names.map(ofSdk);
+  let waiting = true;
+  for (const file of files) {
+    const load = () => {
+      if (waiting) for (const other of files) delete require.cache[other];
+      waiting = false;
+      return require(file);
+    };
     // Marked as an ES module, because the SDK would copy all properties of any other.
-    { get: (_, property) => (property === "__esModule" ? true : (loaded ??= load())[property]) },
-  );
-  require.cache[file] = Object.assign(new Module(file), { filename: file, loaded: true, exports });
+    const get = (_, name) => (name === "__esModule" ? true : exportOf(load, name));
+    const exports = new Proxy({}, { get });
+    require.cache[file] = Object.assign(new Module(file), { filename: file, loaded: true, exports });
+  }
 }
+
+// Half of what the SDK loads is for what this program never does, so it waits until it is used: the automation API, what
+// serializes functions, …
+loadLater(["@pulumi/pulumi/automation"]);
+loadLater(["typescript"]);
+loadLater(["@npmcli/arborist"]);
+loadLater(["normalize-package-data"], (load, name) => (name === "default" ? load() : load()[name]));
+// … for which V8's debugger reports each script from the start …
+loadLater(["@pulumi/pulumi/runtime/closure/v8Hooks"], (load, name) =>
+  name === "isInitializedAsync" ? () => Promise.resolve() : load()[name],
+);
+// … and tracing. The SDK takes its functions and classes out of their modules at once.
+loadLater(
+  [
+    "exporter-zipkin",
+    "instrumentation",
+    "instrumentation-grpc",
+    "resources",
+    "sdk-trace-base",
+    "sdk-trace-node",
+  ].map((name) => `@opentelemetry/${name}`),
+  (load, name) =>
+    new Proxy(function () {}, {
+      apply: (_, self, values) => Reflect.apply(load()[name], self, values),
+      construct: (_, values) => Reflect.construct(load()[name], values),
+    }),
+);
 
 require.extensions[".ts"] = (module, filename) => {
   const { code } = transformSync(fs.readFileSync(filename, "utf8"), { ...OPTIONS, filename });

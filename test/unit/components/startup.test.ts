@@ -2,9 +2,9 @@ import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as path from "node:path";
 
-/** Packages that the SDK needs only to serialize functions, and how to tell that they have been loaded. */
-const FOR_FUNCTIONS = `
-  const loaded = () => ["typescript/lib/typescript.js", "@npmcli/arborist/lib/index.js"].map((file) => {
+/** Modules that the SDK seldom needs, and how to tell that they have been loaded. */
+const SELDOM_NEEDED = `
+  const loaded = (...files) => files.map((file) => {
     const found = require.cache[path.resolve("node_modules", file)];
     return found !== undefined && !require("node:util").types.isProxy(found.exports);
   });`;
@@ -53,19 +53,85 @@ describe("a program", () => {
       const path = require("node:path");
       const pulumi = require("@pulumi/pulumi");
       const { TritonStack } = require("./components");
-      ${FOR_FUNCTIONS}
+      ${SELDOM_NEEDED}
+      const forFunctions = () => loaded(
+        "typescript/lib/typescript.js",
+        "@pulumi/pulumi/runtime/closure/v8Hooks.js",
+        "normalize-package-data/lib/normalize.js",
+        "@npmcli/arborist/lib/index.js",
+      );
       const captured = 5;
       (async () => {
-        const before = loaded();
+        await require("@pulumi/pulumi/runtime/closure/v8Hooks").isInitializedAsync();
+        const before = forFunctions();
         const { text } = await pulumi.runtime.serializeFunction(() => captured);
-        console.log(JSON.stringify({ stack: typeof TritonStack, before, after: loaded(), text }));
+        const after = forFunctions();
+        // As the SDK imports it: a module that is a function.
+        const description = {};
+        require("normalize-package-data").default(description);
+        const all = forFunctions();
+        console.log(JSON.stringify({ stack: typeof TritonStack, before, after, all, id: description._id, text }));
       })();`;
     const words = ["-r", "./components/compile.cjs", "-e", script];
     // To look for the function's modules, the SDK loads all of Node's, deprecated ones among them.
     const env = { ...process.env, NODE_NO_WARNINGS: "1" };
     const result: unknown = JSON.parse(execFileSync("node", words, { cwd: ROOT, encoding: "utf8", env }));
     const { text, ...rest } = result as { text: string };
-    assert.deepEqual(rest, { stack: "function", before: [false, false], after: [true, false] });
+    assert.deepEqual(rest, {
+      stack: "function",
+      before: [false, false, false, false],
+      after: [true, true, false, false],
+      all: [true, true, true, false],
+      id: "@",
+    });
     assert.match(text, /with\(\{ captured: 5, [^]*return \(\) => captured;/);
+  }).timeout(120_000);
+
+  it("loads the automation API and what traces it when it uses them", () => {
+    const script = `
+      const path = require("node:path");
+      const http = require("node:http");
+      const pulumi = require("@pulumi/pulumi");
+      const tracing = require("@pulumi/pulumi/cmd/run/tracing");
+      ${SELDOM_NEEDED}
+      const seldom = () => loaded(
+        "@pulumi/pulumi/automation/index.js",
+        "@opentelemetry/sdk-trace-node/build/src/index.js",
+        "@opentelemetry/exporter-zipkin/build/src/index.js",
+      );
+      const before = [...seldom(), tracing.newSpan("nobody sees it").isRecording()];
+      const collector = http.createServer((request, response) => {
+        let body = "";
+        request.on("data", (part) => (body += part));
+        request.on("end", () => {
+          response.end();
+          collector.close();
+          const spans = JSON.parse(body).map(({ name, tags }) => [name, tags["service.name"]]);
+          console.log(JSON.stringify({ before, after: [...seldom(), typeof workspace], spans }));
+          process.exit();
+        });
+      });
+      const workspace = pulumi.automation.LocalWorkspace.create;
+      collector.listen(0, "127.0.0.1", () => {
+        tracing.start("http://localhost:" + collector.address().port);
+        tracing.newSpan("of the program").end();
+      });`;
+    const words = ["-r", "./components/compile.cjs", "-e", script];
+    assert.deepEqual(JSON.parse(execFileSync("node", words, { cwd: ROOT, encoding: "utf8" })), {
+      before: [false, false, false, false],
+      after: [true, true, true, "function"],
+      spans: [["of the program", "nodejs-runtime"]],
+    });
+  }).timeout(120_000);
+
+  it("has stacks that say where its TypeScript failed, with the lines of its source if SOURCE_MAPS is set", () => {
+    const script = `
+      try { require("./components/settings").readSettings(null); } catch (error) { console.log(error.stack); }`;
+    for (const maps of [{}, { SOURCE_MAPS: "1" }]) {
+      const words = ["-r", "./components/compile.cjs", "-e", script];
+      const env = { ...process.env, ...maps };
+      const stack = execFileSync("node", words, { cwd: ROOT, encoding: "utf8", env });
+      assert.match(stack, /^ {4}at .*components\/settings\/\w+\.ts:\d+:\d+/m);
+    }
   }).timeout(120_000);
 });
