@@ -37,7 +37,14 @@ expect() {
 
 expect 'two processes, twice' none -DN=2 -DROUNDS=2
 expect 'three processes' none -DN=3 -DROUNDS=1
+expect 'one of two has a floor, twice' none -DN=2 -DROUNDS=2 -DFLOORED=1
+expect 'both have floors, twice' none -DN=2 -DROUNDS=2 -DFLOORED=2
+expect 'two of three have floors' none -DN=3 -DROUNDS=1 -DFLOORED=2
+expect 'the third has work without end' none -DN=3 -DROUNDS=1 -DFLOORED=2 -DSTAYS=1
 expect 'broken: top is replaced only if it changes' some -DN=3 -DMUTATION=1
 expect 'broken: top is replaced whatever it is' some -DN=2 -DROUNDS=2 -DMUTATION=2
 expect 'broken: waits is written after the look' some -DN=2 -DROUNDS=2 -DMUTATION=3
 expect 'broken: nobody is rung' some -DN=2 -DROUNDS=2 -DMUTATION=4
+expect 'broken: who has the slice does not keep it' some -DN=2 -DROUNDS=2 -DFLOORED=2 -DMUTATION=5
+expect 'broken: who wants the slice is not rung' some -DN=3 -DROUNDS=1 -DFLOORED=2 -DSTAYS=1 -DMUTATION=6
+expect 'broken: who is rung does not take the slice' some -DN=2 -DROUNDS=2 -DFLOORED=2 -DMUTATION=7

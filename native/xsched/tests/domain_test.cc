@@ -350,6 +350,63 @@ TEST_F(DomainTest, APriorityCountsAtOnce)
   EXPECT_TRUE(Proceeds(other));
 }
 
+TEST_F(DomainTest, AFloorGivesALowerProcessSlices)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  Do(high, "hold");
+  Do(low, "run");
+  ASSERT_TRUE(IsHeldBack(low));
+  ASSERT_EQ(Do(low, "floor 20"), "done");
+  EXPECT_TRUE(Proceeds(low));
+  EXPECT_TRUE(Proceeds(low));
+  Do(low, "floor 0");
+  EXPECT_TRUE(IsHeldBack(low));
+}
+
+TEST_F(DomainTest, SeveralProcessesBelowHaveSlices)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  const Process other = Start(-20);
+  Do(high, "hold");
+  for (const Process* process : {&low, &other}) {
+    Do(*process, "run");
+    ASSERT_TRUE(IsHeldBack(*process));
+    Do(*process, "floor 20");
+  }
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(Proceeds(low));
+    EXPECT_TRUE(Proceeds(other));
+  }
+}
+
+// Wherever it is in its slice then.
+TEST_F(DomainTest, AProcessThatEndsOrStopsInASliceHoldsNobodyBack)
+{
+  const Process high = Start(10);
+  for (const int signal : {SIGKILL, SIGSTOP}) {
+    const Process low = Start(-10, {{"XSCHED_SLICE_US", "100000"}});
+    Do(high, "hold");
+    Do(low, "run");
+    ASSERT_TRUE(IsHeldBack(low));
+    Do(high, "release");
+    Do(high, "run");
+    Do(low, "floor 50");
+    ASSERT_TRUE(Proceeds(low));
+    // Most of the time it has one.
+    if (signal == SIGSTOP) {
+      low->Stop();
+    } else {
+      low->Signal(signal);
+    }
+    EXPECT_TRUE(Proceeds(high));
+    EXPECT_TRUE(Proceeds(high));
+    Do(high, "stop");
+    low->Signal(SIGCONT);
+  }
+}
+
 TEST_F(DomainTest, TheHigherProcessLooksAfterItsEndWhenOthersWait)
 {
   const Process high = Start(10);
@@ -466,7 +523,7 @@ TEST_F(DomainTest, AnotherVersionIsRefusedWhileItIsInUse)
   ExpectOnItsOwn(
       Start(0),
       "is in use by processes with version 99 of the layout; this one has "
-      "version 1");
+      "version 2");
   // Once nobody uses it, it is replaced.
   other->Signal(SIGKILL);
   other->Wait();

@@ -4,15 +4,22 @@
 // What floors guarantee: launchers on a device that does one kernel after the
 // other, all by a clock that the test decides.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
+#include "domain/layout.h"
+#include "domain/member.h"
 #include "fake_hardware.h"
 #include "keep.h"
 #include "preempt/device.h"
@@ -480,6 +487,187 @@ TEST_F(FloorTest, AnyFloorsHoldInEveryWindow)
     }
     launchers_.clear();
   }
+}
+
+// --- in a domain ---------------------------------------------------------------
+
+using domain::Claim;
+using domain::Demand;
+using domain::Layout;
+
+// The device of one process of a domain. Another process is what the test writes
+// into the file, in the next slot.
+class DomainFloorTest : public FloorTest {
+ protected:
+  static constexpr int kOther = 1;
+  static constexpr int kOthersSlice = kOther + 1;
+
+  DomainFloorTest()
+  {
+    char folder[] = "/tmp/xsched-floor-XXXXXX";
+    EXPECT_NE(mkdtemp(folder), nullptr);
+    std::string error;
+    member_ = domain::Member::Join(folder, "gpu-1", &error);
+    EXPECT_NE(member_, nullptr) << error;
+    const std::string file = std::string(folder) + "/gpu-1";
+    const int fd = open(file.c_str(), O_RDWR | O_CLOEXEC);
+    shared_ = static_cast<Layout*>(mmap(
+        nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+    // It is not closed: that would give up this process's lock.
+    unlink(file.c_str());
+    rmdir(folder);
+    shared_->header.used.store(kOther + 1);
+    device_->Join(member_);
+  }
+
+  // The other process publishes a demand, and takes the slice or gives it back.
+  void Other(const Demand& demand)
+  {
+    const Claim own(shared_->slots[member_->OwnSlice() - 1].claim.load());
+    const Claim top(shared_->top.load());
+    shared_->slots[kOther].claim.store(Claim(demand, ++beat_).Word());
+    Demand all = {
+        std::max(demand.ready, own.Ready()),
+        std::max(demand.ceiling, own.Ceiling()), demand.floors + own.Floors(),
+        demand.slice != 0             ? kOthersSlice
+        : top.Slice() == kOthersSlice ? 0
+                                      : top.Slice()};
+    shared_->top.store(Claim(all, top.Beat() + 1).Word());
+    device_->DomainChanged();
+  }
+
+  Claim Top() const { return Claim(shared_->top.load()); }
+  Claim OwnClaim() const
+  {
+    return Claim(shared_->slots[member_->OwnSlice() - 1].claim.load());
+  }
+
+  void RunUntilInSlice(Launcher* launcher)
+  {
+    while (!launcher->GetQueue()->in_slice.load()) {
+      Run(kStepNs);
+    }
+  }
+
+  domain::Member* member_ = nullptr;
+  Layout* shared_ = nullptr;
+  uint64_t beat_ = 0;
+};
+
+TEST_F(DomainFloorTest, FloorHoldsBelowAHigherProcess)
+{
+  Other({10, 10});
+  const Launcher* const low = Add(-10, 50000, 20);
+  Run(kWindowNs / 2);
+  for (int window = 0; window < 3; ++window) {
+    const double share = ShareInWindow(low);
+    EXPECT_GE(share, 18);
+    EXPECT_LE(share, 22);
+  }
+  EXPECT_EQ(Top().Ready(), 10);
+  EXPECT_EQ(Top().Floors(), 20);
+}
+
+TEST_F(DomainFloorTest, WithoutAFloorTheLowerProcessGetsNothing)
+{
+  Other({10, 10});
+  const Launcher* const low = Add(-10, 50000, 0);
+  EXPECT_EQ(ShareInWindow(low), 0);
+  EXPECT_EQ(Top().Floors(), 0);
+  EXPECT_EQ(Top().Slice(), 0);
+}
+
+// Nobody is owed what nobody keeps it from.
+TEST_F(DomainFloorTest, FloorDoesNotCountWhileNoHigherProcessHasWork)
+{
+  Other({PRIORITY_NO_EXECUTE, 10});
+  const Launcher* const low = Add(-10, 50000, 20);
+  EXPECT_GT(ShareInWindow(low), 99);
+  EXPECT_EQ(Top().Floors(), 0);
+  EXPECT_EQ(Top().Slice(), 0);
+  // An equal one, neither.
+  Other({-10, 10});
+  EXPECT_GT(ShareInWindow(low), 99);
+  EXPECT_EQ(Top().Slice(), 0);
+}
+
+TEST_F(DomainFloorTest, SliceIsGivenBackWhenItEnds)
+{
+  Other({10, 10});
+  Launcher* const low = Add(-10, 50000, 20);
+  RunUntilInSlice(low);
+  EXPECT_EQ(Top().Slice(), member_->OwnSlice());
+  EXPECT_TRUE(device_->GetTurn()->SliceHolds());
+  Run(kSliceNs + kStepNs);
+  EXPECT_FALSE(low->GetQueue()->in_slice.load());
+  EXPECT_EQ(Top().Slice(), 0);
+  EXPECT_EQ(OwnClaim().Slice(), 0);
+  EXPECT_TRUE(low->Waits());
+}
+
+// It holds everybody back, and ends by itself.
+TEST_F(DomainFloorTest, SliceOfAnotherProcessHoldsBackTheHighest)
+{
+  Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
+  Run(kWindowNs / 100);
+  EXPECT_FALSE(high->Waits());
+  Other({-10, 10, 20, 1});
+  Run(kWindowNs / 100);
+  EXPECT_TRUE(high->Waits());
+  EXPECT_TRUE(member_->HoldsBack(PRIORITY_MAX));
+  EXPECT_EQ(device_->GetTurn()->Closely().open_from, PRIORITY_MAX + 1);
+  Other({-10, 10, 20, 0});
+  EXPECT_FALSE(high->Waits());
+  EXPECT_FALSE(member_->HoldsBack(PRIORITY_MAX));
+  // The next slice is to begin within the limit.
+  EXPECT_EQ(device_->GetTurn()->Closely().bounded_below, PRIORITY_MAX + 1);
+  Other({-10, 10});
+  EXPECT_EQ(device_->GetTurn()->Closely().bounded_below, PRIORITY_MAX);
+}
+
+TEST_F(DomainFloorTest, ProcessesTakeSlicesInTurn)
+{
+  Other({10, 10});
+  Launcher* const low = Add(-10, 50000, 20);
+  Other({10, 10, 20, 1});
+  const int64_t before_ns = low->UsedNs();
+  Run(kWindowNs / 10);
+  EXPECT_EQ(low->UsedNs(), before_ns);
+  EXPECT_FALSE(low->GetQueue()->in_slice.load());
+  // It says that it wants one, and does not ask all the time.
+  EXPECT_NE(OwnClaim().Slice(), 0);
+  EXPECT_EQ(Top().Slice(), kOthersSlice);
+  std::vector<Queue*> looks;
+  EXPECT_GT(
+      device_->CollectLooks(test_clock_ns, &looks), test_clock_ns + kSliceNs);
+  Other({10, 10, 20, 0});
+  EXPECT_EQ(Top().Slice(), member_->OwnSlice());
+  EXPECT_TRUE(low->GetQueue()->in_slice.load());
+  EXPECT_FALSE(low->Waits());
+}
+
+TEST_F(DomainFloorTest, FloorsOfAllProcessesLeaveSomething)
+{
+  Other({10, 10, 90});
+  const Launcher* const low = Add(-10, 50000, 45);
+  Run(kWindowNs / 2);
+  EXPECT_NEAR(ShareInWindow(low), 30, 2);
+}
+
+// While the process was stopped, say.
+TEST_F(DomainFloorTest, SliceThatIsRevokedLetsNobodyLaunch)
+{
+  Other({10, 10});
+  Launcher* const low = Add(-10, 50000, 20);
+  RunUntilInSlice(low);
+  shared_->slots[member_->OwnSlice() - 1].claim.store(
+      Claim({}, OwnClaim().Beat() + 1).Word());
+  Other({10, 10, 0, 1});
+  EXPECT_FALSE(device_->GetTurn()->SliceHolds());
+  EXPECT_FALSE(low->GetQueue()->in_slice.load());
+  const int64_t before_ns = low->UsedNs();
+  Run(kWindowNs / 100);
+  EXPECT_LE(low->UsedNs() - before_ns, kLimitNs + low->KernelNs());
 }
 
 }}  // namespace xsched

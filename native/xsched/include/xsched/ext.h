@@ -38,8 +38,8 @@ XResult XQueueGetStats(XQueueHandle xq, XQueueStats* stats);
 // While the queue has work, it gets at least this percentage of the device's
 // time over any two seconds, 0 to 50, however high the priority of others: in
 // slices of XSCHED_SLICE_US, for which a launch of a higher queue may have to
-// wait. 0, the default: its priority alone counts. Queues of other processes
-// give way to no floor.
+// wait. 0, the default: its priority alone counts. In a scheduling domain,
+// queues of other processes give way, too.
 //
 // The floor of a queue that has a name is its model's, which is what the name
 // has before its first slash: on each device, all of the process's queues of

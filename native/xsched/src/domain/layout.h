@@ -7,6 +7,7 @@
 #ifndef XSCHED_DOMAIN_LAYOUT_H_
 #define XSCHED_DOMAIN_LAYOUT_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,43 +17,78 @@
 namespace xsched { namespace domain {
 
 constexpr uint64_t kMagic = UINT64_C(0x6e69616d6f647378);  // "xsdomain"
-constexpr uint32_t kLayoutVersion = 1;
+constexpr uint32_t kLayoutVersion = 2;
 constexpr int kSlots = 64;
 
-// Two priorities and a number that every write changes, in one word. Decoding
-// knows no invalid one, whatever somebody scribbled there.
+// What a process wants of the others, or what all of them want together.
+struct Demand {
+  // The highest priority that has work; PRIORITY_NO_EXECUTE: none has.
+  int ready = PRIORITY_NO_EXECUTE;
+  // The highest priority that there is a queue of.
+  int ceiling = PRIORITY_NO_EXECUTE;
+  // The percentages of the floors whose queues others hold back, together, at
+  // most 127. While there are any, the limit in flight applies to everybody.
+  int floors = 0;
+  // Of one process: not 0 if it has the slice, or wants it. Of all: the slot,
+  // plus one, of the process that has it, whose floor alone may launch; 0: none
+  // has.
+  int slice = 0;
+};
+
+// A demand and a number that every write changes, in one word. Decoding knows no
+// invalid one, whatever somebody scribbled there.
 class Claim {
  public:
   Claim() = default;
   explicit Claim(uint64_t word) : word_(word) {}
-  Claim(int ready, int ceiling, uint64_t beat)
+  Claim(const Demand& demand, uint64_t beat)
       : word_(
-            LevelOf(ready) | LevelOf(ceiling) << kLevelBits |
-            beat << 2 * kLevelBits)
+            LevelOf(demand.ready) | LevelOf(demand.ceiling) << kLevelBits |
+            PartOf(demand.floors) << 2 * kLevelBits |
+            PartOf(demand.slice) << (2 * kLevelBits + kPartBits) |
+            beat << kDemandBits)
   {
   }
 
   uint64_t Word() const { return word_; }
-  // The highest priority that has work; PRIORITY_NO_EXECUTE: none has.
   int Ready() const { return PriorityOf(word_); }
-  // The highest priority that there is a queue of.
   int Ceiling() const { return PriorityOf(word_ >> kLevelBits); }
-  uint64_t Beat() const { return word_ >> 2 * kLevelBits; }
-  bool IsEmpty() const { return (word_ & (kMask << kLevelBits | kMask)) == 0; }
+  int Floors() const { return static_cast<int>(Part(2 * kLevelBits)); }
+  int Slice() const
+  {
+    return static_cast<int>(Part(2 * kLevelBits + kPartBits));
+  }
+  uint64_t Beat() const { return word_ >> kDemandBits; }
+  // It asks for nothing, and there is no queue.
+  bool IsEmpty() const
+  {
+    return (word_ & ((UINT64_C(1) << kDemandBits) - 1)) == 0;
+  }
+  // It keeps others from something.
+  bool IsDue() const { return Ready() != PRIORITY_NO_EXECUTE || Slice() != 0; }
 
  private:
   static constexpr int kLevelBits = 9;
-  static constexpr uint64_t kMask = (1 << kLevelBits) - 1;
-  static_assert(PRIORITY_MAX - PRIORITY_NO_EXECUTE == kMask, "9 bits");
+  static constexpr int kPartBits = 7;
+  static constexpr int kDemandBits = 2 * (kLevelBits + kPartBits);
+  static constexpr uint64_t kLevelMask = (1 << kLevelBits) - 1;
+  static constexpr uint64_t kPartMask = (1 << kPartBits) - 1;
+  static_assert(PRIORITY_MAX - PRIORITY_NO_EXECUTE == kLevelMask, "9 bits");
+  static_assert(kSlots < kPartMask, "a slot's number fits");
 
   static uint64_t LevelOf(int priority)
   {
-    return static_cast<uint64_t>(priority - PRIORITY_NO_EXECUTE) & kMask;
+    return static_cast<uint64_t>(priority - PRIORITY_NO_EXECUTE) & kLevelMask;
   }
   static int PriorityOf(uint64_t word)
   {
-    return PRIORITY_NO_EXECUTE + static_cast<int>(word & kMask);
+    return PRIORITY_NO_EXECUTE + static_cast<int>(word & kLevelMask);
   }
+  static uint64_t PartOf(int number)
+  {
+    return std::min(static_cast<uint64_t>(number), kPartMask);
+  }
+  uint64_t Part(int from) const { return word_ >> from & kPartMask; }
 
   uint64_t word_ = 0;
 };

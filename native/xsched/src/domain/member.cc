@@ -67,6 +67,15 @@ UsedSlots(const Layout& shared)
       shared.header.used.load(std::memory_order_acquire), kSlots));
 }
 
+// Whatever the slice.
+void
+Unite(const Claim& claim, Demand* all)
+{
+  all->ready = std::max(all->ready, claim.Ready());
+  all->ceiling = std::max(all->ceiling, claim.Ceiling());
+  all->floors += claim.Floors();
+}
+
 // Enough slots to see this one.
 void
 Use(Layout* shared, int slot)
@@ -99,7 +108,6 @@ Member::Member(Region* region) : region_(region)
   own.pid.store(getpid(), std::memory_order_relaxed);
   own.since_ns.store(NowNs(), std::memory_order_relaxed);
   own.used_ns.store(0, std::memory_order_relaxed);
-  Use(region_->Shared(), region_->Own());
   WriteClaim();
   Settle();
 }
@@ -121,14 +129,13 @@ Member::Start(std::function<void()> changed)
 void
 Member::WriteClaim()
 {
+  // Also in the memory that took the place of a file.
+  Use(region_->Shared(), region_->Own());
   const uint64_t beat = beat_.load(std::memory_order_relaxed) + 1;
   beat_.store(beat, std::memory_order_relaxed);
   // Sequentially consistent, as is all of the protocol: see Settle and Publish.
   OwnSlot().claim.store(
-      Claim(
-          ready_.load(std::memory_order_relaxed),
-          ceiling_.load(std::memory_order_relaxed), beat)
-          .Word(),
+      demand_.load(std::memory_order_relaxed) | Claim({}, beat).Word(),
       std::memory_order_seq_cst);
 }
 
@@ -138,6 +145,10 @@ Member::WriteClaim()
 // the last time; whoever wrote one after that has yet to replace it. The top is
 // replaced even if nothing changes: else one that is at it with older claims
 // would succeed.
+//
+// The slice is in the top alone, so one process has it at most. Who has it keeps
+// it as long as its claim says so; then it is whoever's that takes it first.
+// Nobody is given it: one that sleeps would keep the device idle.
 Claim
 Member::Settle()
 {
@@ -145,25 +156,33 @@ Member::Settle()
   uint64_t top = shared->top.load(std::memory_order_seq_cst);
   Claim settled;
   do {
-    int ready = PRIORITY_NO_EXECUTE;
-    int ceiling = PRIORITY_NO_EXECUTE;
+    Demand all;
+    bool wants_slice = false;
+    const int holder = Claim(top).Slice();
     const int used = UsedSlots(*shared);
     for (int slot = 0; slot < used; ++slot) {
       const Claim claim(
           shared->slots[slot].claim.load(std::memory_order_seq_cst));
-      ready = std::max(ready, claim.Ready());
-      ceiling = std::max(ceiling, claim.Ceiling());
+      Unite(claim, &all);
+      if (claim.Slice() != 0) {
+        all.slice = slot + 1 == holder ? holder : all.slice;
+        wants_slice = wants_slice || slot == region_->Own();
+      }
     }
-    settled = Claim(ready, ceiling, Claim(top).Beat() + 1);
+    if (all.slice == 0 && wants_slice) {
+      all.slice = OwnSlice();
+    }
+    settled = Claim(all, Claim(top).Beat() + 1);
   } while (!shared->top.compare_exchange_weak(
       top, settled.Word(), std::memory_order_seq_cst));
   return settled;
 }
 
 // Who waits says so and then reads the top; who lowers the top then looks who
-// waits. So one of them sees the other.
+// waits. So one of them sees the other. Who wants the slice waits for it in the
+// same way, by its claim.
 Claim
-Member::Publish(int ready, int ceiling, int waits)
+Member::Publish(const Demand& demand, int waits)
 {
   Slot& own = OwnSlot();
   const Claim written(own.claim.load(std::memory_order_seq_cst));
@@ -176,20 +195,19 @@ Member::Publish(int ready, int ceiling, int waits)
     waits_ = waits;
     rings_.store(true, std::memory_order_relaxed);
   }
-  const bool differs = ready != ready_.load(std::memory_order_relaxed) ||
-                       ceiling != ceiling_.load(std::memory_order_relaxed);
-  if (!differs && !revoked) {
-    if (renews_.exchange(false, std::memory_order_relaxed)) {
-      WriteClaim();
-    }
-    return Claim(Top()->load(std::memory_order_seq_cst));
+  const uint64_t said = Claim(demand, 0).Word();
+  if (said != demand_.load(std::memory_order_relaxed) || revoked) {
+    // Sequentially consistent: see Tick.
+    demand_.store(said, std::memory_order_seq_cst);
+    rings_.store(true, std::memory_order_relaxed);
+    WriteClaim();
+    return Settle();
   }
-  // Sequentially consistent: see Tick.
-  ready_.store(ready, std::memory_order_seq_cst);
-  ceiling_.store(ceiling, std::memory_order_relaxed);
-  rings_.store(true, std::memory_order_relaxed);
-  WriteClaim();
-  return Settle();
+  if (renews_.exchange(false, std::memory_order_relaxed)) {
+    WriteClaim();
+  }
+  const Claim top(Top()->load(std::memory_order_seq_cst));
+  return demand.slice != 0 && top.Slice() == 0 ? Settle() : top;
 }
 
 void
@@ -200,12 +218,12 @@ Member::Ring()
   }
   Layout* const shared = region_->Shared();
   // There is something to renew now.
-  if (ready_.load(std::memory_order_seq_cst) != PRIORITY_NO_EXECUTE &&
+  if (ReadyHere() != PRIORITY_NO_EXECUTE &&
       rests_.load(std::memory_order_seq_cst) &&
       rests_.exchange(false, std::memory_order_seq_cst)) {
     RingAt(&OwnSlot());
   }
-  const int top = Claim(Top()->load(std::memory_order_seq_cst)).Ready();
+  const Claim top(Top()->load(std::memory_order_seq_cst));
   const int own_waits = WaitsOf(OwnSlot());
   const int used = UsedSlots(*shared);
   for (int i = 0; i < used; ++i) {
@@ -214,10 +232,15 @@ Member::Ring()
       continue;
     }
     const int waits = WaitsOf(slot);
-    const int ready = Claim(slot.claim.load(std::memory_order_seq_cst)).Ready();
-    // Its turn has come; or it may not know that this process waits for it.
-    if ((waits != PRIORITY_NO_EXECUTE && waits >= top) ||
-        (own_waits != PRIORITY_NO_EXECUTE && ready > own_waits)) {
+    const Claim claim(slot.claim.load(std::memory_order_seq_cst));
+    const bool its_turn =
+        top.Slice() == 0 &&
+        (claim.Slice() != 0 ||
+         (waits != PRIORITY_NO_EXECUTE && waits >= top.Ready()));
+    // It may not know that this process waits for it.
+    const bool unaware =
+        own_waits != PRIORITY_NO_EXECUTE && claim.Ready() > own_waits;
+    if (its_turn || unaware) {
       RingAt(&slot);
     }
   }
@@ -240,40 +263,48 @@ Member::Describe() const
   }
   const int waits = WaitsOf(OwnSlot());
   report.used_ns = OwnSlot().used_ns.load(std::memory_order_relaxed);
-  report.waits = waits != PRIORITY_NO_EXECUTE && HighestOutside() > waits;
+  report.waits = waits != PRIORITY_NO_EXECUTE && HoldsBack(waits);
   report.holds_up = OthersWait();
   return report;
 }
 
 // --- what others claim -------------------------------------------------------
 
-int
-Member::HighestOutside() const
+Demand
+Member::Outside() const
 {
   const Layout& shared = *region_->Shared();
-  int highest = PRIORITY_NO_EXECUTE;
+  Demand all;
   const int used = UsedSlots(shared);
   for (int slot = 0; slot < used; ++slot) {
     if (slot != region_->Own()) {
-      highest = std::max(
-          highest,
-          Claim(shared.slots[slot].claim.load(std::memory_order_seq_cst))
-              .Ready());
+      Unite(
+          Claim(shared.slots[slot].claim.load(std::memory_order_seq_cst)),
+          &all);
     }
   }
-  return highest;
+  return all;
+}
+
+bool
+Member::HoldsBack(int priority) const
+{
+  const int slice = Claim(Top()->load(std::memory_order_seq_cst)).Slice();
+  return (slice != 0 && slice != OwnSlice()) || Outside().ready > priority;
 }
 
 bool
 Member::OthersWait() const
 {
   const Layout& shared = *region_->Shared();
-  const int ready = ready_.load(std::memory_order_relaxed);
+  const int ready = ReadyHere();
+  const bool has_slice =
+      Claim(Top()->load(std::memory_order_seq_cst)).Slice() == OwnSlice();
   const int used = UsedSlots(shared);
   for (int slot = 0; slot < used; ++slot) {
     const int waits = WaitsOf(shared.slots[slot]);
     if (slot != region_->Own() && waits != PRIORITY_NO_EXECUTE &&
-        waits < ready) {
+        (waits < ready || has_slice)) {
       return true;
     }
   }
@@ -289,9 +320,7 @@ Member::Revoke(int index, Claim claim)
   uint64_t word = claim.Word();
   // Not if it has been renewed meanwhile.
   if (slot.claim.compare_exchange_strong(
-          word,
-          Claim(PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE, claim.Beat() + 1)
-              .Word(),
+          word, Claim({}, claim.Beat() + 1).Word(),
           std::memory_order_seq_cst)) {
     slot.waits.store(0, std::memory_order_seq_cst);
     rings_.store(true, std::memory_order_relaxed);
@@ -317,7 +346,7 @@ Member::LookAtOthers(int64_t now_ns, bool at_all)
       continue;
     }
     // One that has nothing to do renews nothing.
-    const bool due = claim.Ready() != PRIORITY_NO_EXECUTE;
+    const bool due = claim.IsDue();
     const int64_t age_ns = now_ns - seen.since_ns;
     if ((due && age_ns >= kLeaseNs) ||
         (((due && age_ns > kTickNs) || at_all) && !region_->IsTaken(slot))) {
@@ -359,13 +388,13 @@ Member::Tick(int64_t now_ns)
   }
   changed_();
   Ring();
-  if (ready_.load(std::memory_order_relaxed) != PRIORITY_NO_EXECUTE) {
+  if (ReadyHere() != PRIORITY_NO_EXECUTE) {
     worked_ns_ = now_ns;
   } else if (now_ns - worked_ns_ > kLingerNs) {
     // Either this sees that there is something to renew, or Ring sees that the
     // thread rests, and the bell rings before it sleeps.
     rests_.store(true, std::memory_order_seq_cst);
-    if (ready_.load(std::memory_order_seq_cst) == PRIORITY_NO_EXECUTE) {
+    if (ReadyHere() == PRIORITY_NO_EXECUTE) {
       return kCheckNs;
     }
   }

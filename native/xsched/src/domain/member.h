@@ -36,11 +36,13 @@ class Member {
   // The claims of all processes taken together: every launch reads it.
   const std::atomic<uint64_t>* Top() const { return &region_->Shared()->top; }
 
-  // What this process claims: the highest priorities that have work, that it
-  // has queues of, and that launches wait with (PRIORITY_NO_EXECUTE: none).
-  // Returns what all processes claim after that. Ring must follow, without a
-  // lock.
-  Claim Publish(int ready, int ceiling, int waits);
+  // What this process claims, and the highest priority that its launches wait
+  // with (PRIORITY_NO_EXECUTE: none). Returns what all processes claim after
+  // that. Ring must follow, without a lock.
+  //
+  // A slice that it wants it has if nobody else has one. If somebody has, this
+  // process is rung when that ends, and publishes again.
+  Claim Publish(const Demand& demand, int waits);
   // Wakes the processes that what was published concerns.
   void Ring();
   void AddUsed(int64_t device_ns);
@@ -54,8 +56,12 @@ class Member {
   };
   Report Describe() const;
 
-  // The highest priority that has work in another process.
-  int HighestOutside() const;
+  // What all other processes claim together; not which of them has the slice.
+  Demand Outside() const;
+  // Whether another process keeps a launch of this priority from going.
+  bool HoldsBack(int priority) const;
+  // What says in Top that this process has the slice.
+  int OwnSlice() const { return region_->Own() + 1; }
   // Whether a launch in another process waits for what this one claims.
   bool OthersWait() const;
 
@@ -68,8 +74,9 @@ class Member {
   Slot& OwnSlot() const { return region_->Shared()->slots[region_->Own()]; }
   // Writes the claim, which is another one each time.
   void WriteClaim();
-  // Makes the top what the claims are. At least one of those that change a claim
-  // at the same time sees all of them.
+  // Makes the top what the claims are, and takes the slice if this process wants
+  // it and nobody has it. At least one of those that change a claim at the same
+  // time sees all of them.
   Claim Settle();
   void Revoke(int slot, Claim claim);
   // 'at_all': also at those that claim no work.
@@ -78,10 +85,14 @@ class Member {
 
   Region* const region_;
   std::function<void()> changed_;
-  // What was published last: priorities, and the beat of the claim. Written
-  // under the device's lock; the thread reads them.
-  std::atomic<int> ready_{PRIORITY_NO_EXECUTE};
-  std::atomic<int> ceiling_{PRIORITY_NO_EXECUTE};
+  int ReadyHere() const
+  {
+    return Claim(demand_.load(std::memory_order_seq_cst)).Ready();
+  }
+
+  // What was published last, a claim without a beat, and the beat of the claim.
+  // Written under the device's lock; the thread reads them.
+  std::atomic<uint64_t> demand_{0};
   std::atomic<uint64_t> beat_{0};
   int waits_ = PRIORITY_NO_EXECUTE;
   std::atomic<bool> rings_{false};

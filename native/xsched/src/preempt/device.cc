@@ -373,29 +373,41 @@ void
 Device::Decide(Queue* cause, Wakes* wakes)
 {
   const Decision before = decision_;
-  const Decision own = policy_->Decide();
-  decision_ = own;
   // The child of a fork has no part in it.
-  if (member_ != nullptr && in_domain_ && !Scheduler::Disabled()) {
+  const bool in_domain =
+      member_ != nullptr && in_domain_ && !Scheduler::Disabled();
+  if (in_domain && !shares_.empty()) {
+    const domain::Demand outside = member_->Outside();
+    policy_->Elsewhere(outside.ready, outside.floors);
+  }
+  decision_ = policy_->Decide();
+  bool others_slice = false;
+  if (in_domain) {
     const domain::Claim all = member_->Publish(
-        decision_.open_from, decision_.bounded_below, waiting_.Highest());
+        {decision_.open_from, decision_.bounded_below, decision_.floors,
+         decision_.slice == nullptr ? 0 : 1},
+        waiting_.Highest());
     decision_.open_from = std::max(decision_.open_from, all.Ready());
     decision_.bounded_below = std::max(decision_.bounded_below, all.Ceiling());
-    wakes->member = member_;
-    // Another process has it.
-    if (all.Ready() == decision_.open_from && all.Ready() > own.open_from) {
+    decision_.floors = all.Floors();
+    others_slice = all.Slice() != 0 && all.Slice() != member_->OwnSlice();
+    if (decision_.slice != nullptr && all.Slice() != member_->OwnSlice()) {
+      policy_->SliceRefused();
       decision_.slice = nullptr;
     }
+    wakes->member = member_;
   }
-  if (decision_.all_bounded) {
+  if (decision_.floors != 0) {
     decision_.bounded_below = PRIORITY_MAX + 1;
   }
-  if (decision_.slice != nullptr) {
+  // It takes the turn from everybody else.
+  const bool slice = decision_.slice != nullptr || others_slice;
+  if (slice) {
     decision_.open_from = PRIORITY_MAX + 1;
   }
   if (decision_.open_from > before.open_from) {
-    // A slice takes its turn from all, and nobody is to blame.
-    if (cause != nullptr && decision_.slice == nullptr) {
+    // For a slice, nobody is to blame.
+    if (cause != nullptr && !slice) {
       const bool itself = cause->seat.ready &&
                           cause->seat.priority >= before.open_from &&
                           cause->seat.priority < decision_.open_from;
@@ -710,10 +722,9 @@ Device::SetPolicy(std::unique_ptr<Policy> policy, bool in_domain)
   policy_ = std::move(policy);
   in_domain_ = in_domain;
   if (member_ != nullptr) {
-    turn_.Follow(in_domain ? member_->Top() : nullptr);
+    turn_.Follow(in_domain ? member_->Top() : nullptr, member_->OwnSlice());
     if (!in_domain) {
-      member_->Publish(
-          PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE);
+      member_->Publish({}, PRIORITY_NO_EXECUTE);
       wakes.member = member_;
     }
   }
@@ -730,7 +741,7 @@ Device::Join(domain::Member* member)
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
   member_ = member;
-  turn_.Follow(member->Top());
+  turn_.Follow(member->Top(), member->OwnSlice());
   Decide(nullptr, &wakes);
 }
 
@@ -941,7 +952,7 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
       const int own = CountOwnWorkAbove(*queue);
       if (own != 0 && policy_->Blockers(seat.priority) <= own &&
           (member_ == nullptr || !in_domain_ ||
-           member_->HighestOutside() <= seat.priority)) {
+           !member_->HoldsBack(seat.priority))) {
         return {Answer::kGoThoughNotItsTurn, 0};
       }
       has_own_work = own != 0;

@@ -42,11 +42,13 @@ constexpr uint32_t kSampleEvery = 32;
 bool
 IsClosed(const Queue& queue)
 {
+  const Turn& turn = *queue.turn.load(std::memory_order_relaxed);
   return queue.held_back.load(std::memory_order_relaxed) != 0 ||
          (queue.priority.load(std::memory_order_relaxed) <
-              queue.turn.load(std::memory_order_relaxed)->Closely().open_from &&
+              turn.Closely().open_from &&
           // Acquire: what the thread that opened did comes before.
-          !queue.in_slice.load(std::memory_order_acquire));
+          !(queue.in_slice.load(std::memory_order_acquire) &&
+            turn.SliceHolds()));
 }
 
 bool

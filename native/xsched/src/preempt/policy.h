@@ -38,9 +38,9 @@ struct Decision {
   // To those below this one the limit in flight applies: another queue could
   // preempt them later.
   int bounded_below;
-  // It applies to all queues here: each may have to stop for one that has a
-  // floor.
-  bool all_bounded = false;
+  // The floors whose queues others hold back, together, in percent. While there
+  // are any, the limit applies to all queues: each may have to stop for a slice.
+  int floors = 0;
   // Whoever has this share of a floor may launch now, whatever its priority, and
   // nobody else; null: see above.
   const void* slice = nullptr;
@@ -66,6 +66,12 @@ class Policy {
   // When the decision changes though nothing happens: it is to be asked for it
   // then. INT64_MAX: never.
   virtual int64_t ChangesAtNs() const { return INT64_MAX; }
+  // What there is in other processes that share the device: the highest priority
+  // that has work, before which those below it do not launch here either, and
+  // floors as in Decision. Changes only before Decide.
+  virtual void Elsewhere(int /* ready */, int /* floors */) {}
+  // The slice of the last decision is not to be had: another process has one.
+  virtual void SliceRefused() {}
   // How many ready queues keep one of this priority from launching.
   virtual int Blockers(Priority priority) const = 0;
 };

@@ -87,7 +87,7 @@ class FloorPolicy final : public Policy {
       const int64_t paid_ns = std::min(floor->paid_ns, device_ns);
       floor->paid_ns -= paid_ns;
       int64_t rest_ns = device_ns - paid_ns;
-      if (queue.priority >= inner_->Decide().open_from) {
+      if (queue.priority >= OpenFrom()) {
         // What one queue has by its priority the others lack now, not later.
         rest_ns = std::min(rest_ns, std::max<int64_t>(floor->owed_ns, 0));
       }
@@ -101,6 +101,7 @@ class FloorPolicy final : public Policy {
       return inner_->Decide();
     }
     Account();
+    refused_ = false;
     if (slice_ != nullptr &&
         (!Contends(*Find(slice_)) || slice_held_ns_ >= slice_ns_)) {
       slice_ = nullptr;
@@ -109,7 +110,7 @@ class FloorPolicy final : public Policy {
     const Floor* next = nullptr;
     for (const Floor& floor : floors_) {
       if (Contends(floor)) {
-        decision.all_bounded = true;
+        decision.floors += floor.percent;
         if (floor.owed_ns >= slice_ns_ &&
             (next == nullptr || floor.owed_ns > next->owed_ns)) {
           next = &floor;
@@ -130,15 +131,35 @@ class FloorPolicy final : public Policy {
       return accounted_ns_ + std::max<int64_t>(slice_ns_ - slice_held_ns_, 0);
     }
     int64_t at_ns = INT64_MAX;
+    if (refused_) {
+      return at_ns;
+    }
+    const int floors = Floors();
     for (const Floor& floor : floors_) {
       if (Contends(floor)) {
         const int64_t lacks_ns =
             std::max<int64_t>(slice_ns_ - floor.owed_ns, 0);
-        at_ns =
-            std::min(at_ns, accounted_ns_ + lacks_ns * 100 / floor.percent + 1);
+        at_ns = std::min(
+            at_ns,
+            accounted_ns_ + lacks_ns * WholeOf(floors) / floor.percent + 1);
       }
     }
     return at_ns;
+  }
+
+  void Elsewhere(int ready, int floors) override
+  {
+    if (ready != ready_elsewhere_ || floors != floors_elsewhere_) {
+      Account();
+      ready_elsewhere_ = ready;
+      floors_elsewhere_ = floors;
+    }
+  }
+
+  void SliceRefused() override
+  {
+    slice_ = nullptr;
+    refused_ = true;
   }
 
   // A slice keeps everybody else from launching.
@@ -155,7 +176,7 @@ class FloorPolicy final : public Policy {
     int queues = 0;
     PriorityCounts ready;
     int64_t owed_ns = 0;
-    // Of that, hundredths of a nanosecond.
+    // Of that, parts of a nanosecond.
     int64_t rest = 0;
     // Time of slices that no known device time has been set against, of one
     // slice at most: what was left unused is not to be had for nothing.
@@ -169,10 +190,33 @@ class FloorPolicy final : public Policy {
     });
   }
 
+  // Those below this one are held back.
+  int OpenFrom() const
+  {
+    return std::max(inner_->Decide().open_from, ready_elsewhere_);
+  }
+
   bool Contends(const Floor& floor) const
   {
-    return floor.ready.Between(
-               PRIORITY_NO_EXECUTE, inner_->Decide().open_from) != 0;
+    return floor.ready.Between(PRIORITY_NO_EXECUTE, OpenFrom()) != 0;
+  }
+
+  // The floors that contend, here and elsewhere.
+  int Floors() const
+  {
+    int floors = floors_elsewhere_;
+    for (const Floor& floor : floors_) {
+      floors += Contends(floor) ? floor.percent : 0;
+    }
+    return floors;
+  }
+
+  // What a floor's percentage is a part of. Where processes have more than the
+  // most of floors together, each gets less: something is left for the others.
+  static int64_t WholeOf(int floors)
+  {
+    return static_cast<int64_t>(100) * std::max(floors, kMaxFloors) /
+           kMaxFloors;
   }
 
   void Put(const Standing& queue)
@@ -228,12 +272,13 @@ class FloorPolicy final : public Policy {
     const int64_t now_ns = NowNs();
     const int64_t passed_ns = now_ns - accounted_ns_;
     accounted_ns_ = now_ns;
+    const int64_t whole = WholeOf(Floors());
     for (Floor& floor : floors_) {
       int64_t owed_ns = 0;
       if (Contends(floor)) {
         const int64_t percents = passed_ns * floor.percent + floor.rest;
-        owed_ns = percents / 100;
-        floor.rest = percents % 100;
+        owed_ns = percents / whole;
+        floor.rest = percents % whole;
       }
       if (slice_ == floor.share) {
         slice_held_ns_ += passed_ns;
@@ -251,6 +296,11 @@ class FloorPolicy final : public Policy {
   // Whose share has the slice, and for how long it has had it.
   const void* slice_ = nullptr;
   int64_t slice_held_ns_ = 0;
+  // Another process has one: this one is told when that ends.
+  bool refused_ = false;
+  // See Elsewhere.
+  int ready_elsewhere_ = PRIORITY_NO_EXECUTE;
+  int floors_elsewhere_ = 0;
 };
 
 }  // namespace

@@ -25,9 +25,11 @@ class Turn {
   // Everybody's.
   Turn() { Set({PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE}); }
 
-  // What all processes of the domain claim; null: there is no domain.
-  void Follow(const std::atomic<uint64_t>* claims)
+  // What all processes of the domain claim, and what says there that this one
+  // has the slice; null: there is no domain.
+  void Follow(const std::atomic<uint64_t>* claims, int own_slice)
   {
+    own_slice_.store(own_slice, std::memory_order_relaxed);
     // Release: the memory is there before a launch looks at it.
     claims_.store(claims, std::memory_order_release);
   }
@@ -52,9 +54,24 @@ class Turn {
       // Acquire, as above.
       const domain::Claim all(claims->load(std::memory_order_acquire));
       decision.open_from = std::max(decision.open_from, all.Ready());
-      decision.bounded_below = std::max(decision.bounded_below, all.Ceiling());
+      decision.bounded_below =
+          all.Floors() != 0 ? PRIORITY_MAX + 1
+                            : std::max(decision.bounded_below, all.Ceiling());
+      if (all.Slice() != 0) {
+        decision.open_from = PRIORITY_MAX + 1;
+      }
     }
     return decision;
+  }
+
+  // Whether no other process has the slice that this one's device has given to a
+  // queue: it may have been revoked while this process was stopped.
+  bool SliceHolds() const
+  {
+    const auto* claims = claims_.load(std::memory_order_acquire);
+    return claims == nullptr ||
+           domain::Claim(claims->load(std::memory_order_acquire)).Slice() ==
+               own_slice_.load(std::memory_order_relaxed);
   }
 
  private:
@@ -80,6 +97,7 @@ class Turn {
   std::atomic<uint64_t> word_;
   std::atomic<uint64_t> decided_;
   std::atomic<const std::atomic<uint64_t>*> claims_{nullptr};
+  std::atomic<int> own_slice_{0};
 };
 
 }  // namespace xsched

@@ -12,6 +12,7 @@
 //   run, stop   launches all the time, from a thread of its own
 //   count       how many launches "run" has made
 //   priority N  the queue's priority from now on
+//   floor N     its floor, in percent
 //   fork        a child that does nothing lives for some seconds
 //   exec        becomes another program that does nothing
 
@@ -27,6 +28,7 @@
 #include "driver_interface.h"
 #include "simulated_driver/simulated_driver.h"
 #include "xsched/cuda/hal.h"
+#include "xsched/ext.h"
 #include "xsched/xsched.h"
 
 namespace {
@@ -84,6 +86,10 @@ class Competitor {
       return std::to_string(launches_.load());
     } else if (line.rfind("priority ", 0) == 0) {
       SetPriority(atoi(line.c_str() + 9));
+    } else if (line.rfind("floor ", 0) == 0) {
+      if (XQueueSetFloor(xq_, atoi(line.c_str() + 6)) != kXSchedSuccess) {
+        return "refused";
+      }
     } else if (line == "fork") {
       if (fork() == 0) {
         sleep(kChildSeconds);

@@ -19,6 +19,7 @@
 namespace {
 
 using xsched::domain::Claim;
+using xsched::domain::Demand;
 using xsched::domain::Member;
 
 // What the device does under its lock.
@@ -31,20 +32,23 @@ class Contender {
     }
   }
 
-  void Say(int ready, int waits)
+  // 'floor': in percent; with one it wants a slice, and may have it afterwards.
+  void Say(int ready, int waits, int floor = 0)
   {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      ready_ = ready;
+      demand_ = {ready, PRIORITY_MAX, floor, floor == 0 ? 0 : 1};
       waits_ = waits;
-      member_->Publish(ready_, PRIORITY_MAX, waits_);
+      member_->Publish(demand_, waits_);
     }
     member_->Ring();
   }
 
   bool MayGo(int priority) const
   {
-    return Claim(member_->Top()->load()).Ready() <= priority;
+    const Claim top(member_->Top()->load());
+    return top.Slice() == member_->OwnSlice() ||
+           (top.Slice() == 0 && top.Ready() <= priority);
   }
 
   void SleepUntilMayGo(int priority)
@@ -58,12 +62,12 @@ class Contender {
   void Repeat()
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    member_->Publish(ready_, PRIORITY_MAX, waits_);
+    member_->Publish(demand_, waits_);
   }
 
   Member* const member_;
   std::mutex mutex_;
-  int ready_ = PRIORITY_NO_EXECUTE;
+  Demand demand_ = {PRIORITY_NO_EXECUTE, PRIORITY_MAX};
   int waits_ = PRIORITY_NO_EXECUTE;
 };
 
@@ -84,9 +88,11 @@ main(int, char** argv)
   std::mt19937 random(static_cast<unsigned>(atoi(argv[3])));
   while (true) {
     const int priority = static_cast<int>(random() % 100);
-    contender.Say(priority, priority);
+    const int floor =
+        random() % 3 == 0 ? 1 + static_cast<int>(random() % 50) : 0;
+    contender.Say(priority, priority, floor);
     contender.SleepUntilMayGo(priority);
-    contender.Say(priority, PRIORITY_NO_EXECUTE);
+    contender.Say(priority, PRIORITY_NO_EXECUTE, floor);
     xsched::SleepNs(random() % 50000);
     contender.Say(PRIORITY_NO_EXECUTE, PRIORITY_NO_EXECUTE);
   }
