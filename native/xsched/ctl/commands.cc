@@ -12,6 +12,7 @@
 
 #include "control/protocol.h"
 #include "ctl/connection.h"
+#include "ctl/floor.h"
 #include "ctl/json.h"
 #include "ctl/processes.h"
 #include "ctl/show_changes.h"
@@ -31,10 +32,7 @@ struct QueueRow {
   int64_t blocked_ns;
   int64_t preemptions;
   int64_t in_flight_ns;
-  // In percent of the device's time: the floor, and, if there is one, what the
-  // queue had in the last two seconds. A core of an earlier release has none.
-  int64_t floor;
-  std::string used;
+  Floor floor;
   // Whose it is, where there are several processes.
   pid_t pid;
 };
@@ -47,10 +45,17 @@ AddQueues(const AnswerTable& answer, pid_t pid, std::vector<QueueRow>* queues)
       return strtoll(answer.Field(row, column).c_str(), nullptr, 10);
     };
     queues->push_back(
-        {number("id"), answer.Field(row, "name"), number("device"),
-         number("priority"), answer.Field(row, "state"), number("launches"),
-         number("blocked"), number("blocked_ns"), number("preemptions"),
-         number("in_flight_ns"), number("floor"), answer.Field(row, "used"),
+        {number("id"),
+         answer.Field(row, "name"),
+         number("device"),
+         number("priority"),
+         answer.Field(row, "state"),
+         number("launches"),
+         number("blocked"),
+         number("blocked_ns"),
+         number("preemptions"),
+         number("in_flight_ns"),
+         {answer.Field(row, "floor"), answer.Field(row, "used")},
          pid});
   }
 }
@@ -83,15 +88,6 @@ std::string
 Microseconds(int64_t ns)
 {
   return Fixed(static_cast<double>(ns) / 1e3, 0, " us");
-}
-
-// What a queue has of the device's time, and what it has at least.
-std::string
-ShownFloor(const QueueRow& queue)
-{
-  return queue.floor == 0
-             ? "-"
-             : queue.used + " of " + std::to_string(queue.floor) + " %";
 }
 
 void
@@ -154,19 +150,22 @@ PrintJson(const std::vector<QueueRow>& queues)
     if (queue.pid != 0) {
       text += "\"pid\": " + std::to_string(queue.pid) + ", ";
     }
-    text += "\"id\": " + std::to_string(queue.id) +
-            ", \"name\": " + JsonString(queue.name) +
-            ", \"device\": " + std::to_string(queue.device) +
-            ", \"priority\": " + std::to_string(queue.priority) +
-            ", \"state\": " + JsonString(queue.state) +
-            ", \"launches\": " + std::to_string(queue.launches) +
-            ", \"blocked\": " + std::to_string(queue.blocked) +
-            ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
-            ", \"preemptions\": " + std::to_string(queue.preemptions) +
-            ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) +
-            ", \"floor_percent\": " + std::to_string(queue.floor) +
-            (queue.used.empty() ? "" : ", \"used_percent\": " + queue.used) +
-            "}";
+    text +=
+        "\"id\": " + std::to_string(queue.id) +
+        ", \"name\": " + JsonString(queue.name) +
+        ", \"device\": " + std::to_string(queue.device) +
+        ", \"priority\": " + std::to_string(queue.priority) +
+        ", \"state\": " + JsonString(queue.state) +
+        ", \"launches\": " + std::to_string(queue.launches) +
+        ", \"blocked\": " + std::to_string(queue.blocked) +
+        ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
+        ", \"preemptions\": " + std::to_string(queue.preemptions) +
+        ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) +
+        ", \"floor_percent\": " +
+        (queue.floor.Exists()
+             ? queue.floor.percent + ", \"used_percent\": " + queue.floor.used
+             : "0") +
+        "}";
   }
   Print(text + (queues.empty() ? "]}\n" : "\n]}\n"));
 }
@@ -312,7 +311,7 @@ ListQueues(const std::string& socket)
         {std::to_string(queue.id), Shown(queue.name),
          std::to_string(queue.device), std::to_string(queue.priority),
          queue.state, std::to_string(queue.launches),
-         Microseconds(queue.in_flight_ns), ShownFloor(queue)});
+         Microseconds(queue.in_flight_ns), queue.floor.Shown()});
   }
   Print(FormatTable(
       {{"ID", Align::kRight},

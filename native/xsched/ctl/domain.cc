@@ -13,6 +13,7 @@
 
 #include "control/protocol.h"
 #include "ctl/connection.h"
+#include "ctl/floor.h"
 #include "ctl/json.h"
 #include "ctl/processes.h"
 #include "ctl/show_changes.h"
@@ -26,6 +27,14 @@ namespace {
 
 using domain::Census;
 using domain::Participant;
+
+// A model's floor in a process, and whether the model lacks a part of it.
+struct ModelFloor {
+  std::string model;
+  std::string device;
+  Floor floor;
+  bool is_missed;
+};
 
 // What the control socket of each process tells of its queues.
 class QueuesOfAll {
@@ -45,11 +54,18 @@ class QueuesOfAll {
         if (!name.empty()) {
           models_[process.pid].insert(ModelOf(name));
         }
+        const Floor floor = {
+            answer.Field(row, "floor"), answer.Field(row, "used")};
+        AddFloor(
+            {ModelOf(name), answer.Field(row, "device"), floor,
+             floor.IsMissed(answer.Field(row, "state"))},
+            &floors_[process.pid]);
         rows_.push_back(
             {std::to_string(process.pid), answer.Field(row, "id"),
              name.empty() ? "-" : name, answer.Field(row, "device"),
              answer.Field(row, "priority"), answer.Field(row, "state"),
-             answer.Field(row, "launches"), answer.Field(row, "blocked")});
+             answer.Field(row, "launches"), answer.Field(row, "blocked"),
+             floor.Shown()});
       }
     }
   }
@@ -64,10 +80,35 @@ class QueuesOfAll {
     return {found->second.begin(), found->second.end()};
   }
 
+  // Of each model and device once, however many queues share it.
+  std::vector<ModelFloor> FloorsOf(pid_t pid) const
+  {
+    const auto found = floors_.find(pid);
+    return found == floors_.end() ? std::vector<ModelFloor>() : found->second;
+  }
+
   const std::vector<std::vector<std::string>>& Rows() const { return rows_; }
 
  private:
+  static void AddFloor(const ModelFloor& added, std::vector<ModelFloor>* floors)
+  {
+    if (!added.floor.Exists()) {
+      return;
+    }
+    const auto known =
+        std::find_if(floors->begin(), floors->end(), [&](const auto& each) {
+          return !each.model.empty() && each.model == added.model &&
+                 each.device == added.device;
+        });
+    if (known == floors->end()) {
+      floors->push_back(added);
+    } else {
+      known->is_missed = known->is_missed || added.is_missed;
+    }
+  }
+
   std::map<pid_t, std::set<std::string>> models_;
+  std::map<pid_t, std::vector<ModelFloor>> floors_;
   std::vector<std::vector<std::string>> rows_;
 };
 
@@ -75,6 +116,8 @@ class QueuesOfAll {
 struct Member {
   Participant process;
   std::vector<std::string> models;
+  // On all devices that the process uses: it numbers them by itself.
+  std::vector<ModelFloor> floors;
   // The processes that it waits for.
   std::vector<std::string> blockers;
 };
@@ -113,7 +156,11 @@ ReadDomain(Domain* domain)
     Device device = {census.device, {}};
     for (size_t i = 0; i < census.participants.size(); ++i) {
       const Participant& process = census.participants[i];
-      Member member = {process, domain->queues.ModelsOf(process.pid), {}};
+      Member member = {
+          process,
+          domain->queues.ModelsOf(process.pid),
+          domain->queues.FloorsOf(process.pid),
+          {}};
       for (const size_t blocker : domain::BlockersOf(census, i)) {
         member.blockers.push_back(
             std::to_string(census.participants[blocker].pid));
@@ -159,6 +206,18 @@ ShownPriority(int priority)
 }
 
 std::string
+ShownFloors(const std::vector<ModelFloor>& floors)
+{
+  std::vector<std::string> shown;
+  for (const ModelFloor& each : floors) {
+    shown.push_back(
+        (each.model.empty() ? "" : each.model + " ") + each.floor.Shown() +
+        (each.is_missed ? " (missed)" : ""));
+  }
+  return OrDash(Joined(shown));
+}
+
+std::string
 Fixed(double value, int digits, const char* unit)
 {
   char text[64];
@@ -178,9 +237,10 @@ Table(
   for (const Member& member : device.members) {
     rows.push_back(
         {std::to_string(member.process.pid), OrDash(Joined(member.models)),
-         ShownPriority(member.process.ready),
+         ShownPriority(member.process.ready) +
+             (member.process.has_slice ? " (slice)" : ""),
          ShownPriority(member.process.waits), OrDash(Joined(member.blockers)),
-         device_time(member)});
+         ShownFloors(member.floors), device_time(member)});
   }
   return device.name + "\n" +
          FormatTable(
@@ -189,6 +249,7 @@ Table(
               {"WORK", Align::kRight},
               {"WAITS", Align::kRight},
               {"BLOCKED BY", Align::kLeft},
+              {"FLOORS", Align::kLeft},
               {title, Align::kRight}},
              rows);
 }
@@ -217,6 +278,20 @@ JsonPriority(int priority)
 }
 
 std::string
+JsonFloors(const std::vector<ModelFloor>& floors)
+{
+  std::string text;
+  for (const ModelFloor& each : floors) {
+    text += (text.empty() ? "{\"model\": " : ", {\"model\": ") +
+            JsonString(each.model) +
+            ", \"floor_percent\": " + each.floor.percent +
+            ", \"used_percent\": " + each.floor.used +
+            ", \"missed\": " + (each.is_missed ? "true" : "false") + "}";
+  }
+  return "[" + text + "]";
+}
+
+std::string
 JsonOf(const Domain& domain)
 {
   std::string text = "{\"devices\": [";
@@ -233,8 +308,10 @@ JsonOf(const Domain& domain)
               ", \"models\": [" + models +
               "], \"work\": " + JsonPriority(member.process.ready) +
               ", \"waits\": " + JsonPriority(member.process.waits) +
+              ", \"slice\": " + (member.process.has_slice ? "true" : "false") +
               ", \"blocked_by\": [" + Joined(member.blockers) +
-              "], \"used_ns\": " + std::to_string(member.process.used_ns) + "}";
+              "], \"floors\": " + JsonFloors(member.floors) +
+              ", \"used_ns\": " + std::to_string(member.process.used_ns) + "}";
     }
     text += "\n  ]}";
   }
@@ -272,7 +349,8 @@ ListDomain(bool as_json)
                  {"PRIORITY", Align::kRight},
                  {"STATE", Align::kLeft},
                  {"LAUNCHES", Align::kRight},
-                 {"BLOCKED", Align::kRight}},
+                 {"BLOCKED", Align::kRight},
+                 {"FLOOR", Align::kRight}},
                 domain.queues.Rows())
                 .c_str());
   return kExitSuccess;

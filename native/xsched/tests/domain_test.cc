@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "control/child_process.h"
+#include "ctl/floor.h"
 #include "domain/layout.h"
 
 namespace {
@@ -32,6 +33,7 @@ namespace {
 using namespace std::chrono_literals;
 using xsched::domain::Claim;
 using xsched::domain::Layout;
+using xsched::domain::Slot;
 
 constexpr const char* kDevice = "gpu-01000000000000000000000000000000";
 // Nobody waits 100 ms for a process that is no more. A busy machine, under a
@@ -218,12 +220,13 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
   ASSERT_GE(lines.size(), 9u) << found.output;
   EXPECT_EQ(lines[0], kDevice);
   EXPECT_EQ(
-      WordsOf(lines[1]), WordsOf("PID MODELS WORK WAITS BLOCKED BY GPU TIME"));
+      WordsOf(lines[1]),
+      WordsOf("PID MODELS WORK WAITS BLOCKED BY FLOORS GPU TIME"));
   const std::vector<std::string> expected[] = {
-      WordsOf(high_pid + " - 10 - -"),
-      WordsOf(low_pid + " - -10 -10 " + high_pid),
+      WordsOf(high_pid + " - 10 - - -"),
+      WordsOf(low_pid + " - -10 -10 " + high_pid + " -"),
       // It waits for both.
-      WordsOf(other_pid + " - -20 -20 " + high_pid + ", " + low_pid)};
+      WordsOf(other_pid + " - -20 -20 " + high_pid + ", " + low_pid + " -")};
   for (int i = 0; i < 3; ++i) {
     std::vector<std::string> words = WordsOf(lines[2 + i]);
     ASSERT_GE(words.size(), 2u);
@@ -241,11 +244,12 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
             "\", \"processes\": [\n",
         "    {\"pid\": " + high_pid +
             ", \"models\": [], \"work\": 10, \"waits\": null, "
-            "\"blocked_by\": [], \"used_ns\": ",
+            "\"slice\": false, \"blocked_by\": [], \"floors\": [], "
+            "\"used_ns\": ",
         "    {\"pid\": " + other_pid +
             ", \"models\": [], \"work\": -20, \"waits\": -20, "
-            "\"blocked_by\": [" +
-            high_pid + ", " + low_pid + "], \"used_ns\": "}) {
+            "\"slice\": false, \"blocked_by\": [" +
+            high_pid + ", " + low_pid + "], \"floors\": [], \"used_ns\": "}) {
     EXPECT_NE(json.find(part), std::string::npos) << json;
   }
   // As it changes: who is held back gets nothing.
@@ -253,11 +257,11 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
   EXPECT_EQ(watch.ReadLine(), kDevice);
   EXPECT_EQ(
       WordsOf(watch.ReadLine()),
-      WordsOf("PID MODELS WORK WAITS BLOCKED BY GPU SHARE"));
+      WordsOf("PID MODELS WORK WAITS BLOCKED BY FLOORS GPU SHARE"));
   watch.ReadLine();
   EXPECT_EQ(
       WordsOf(watch.ReadLine()),
-      WordsOf(low_pid + " - -10 -10 " + high_pid + " 0.0 %"));
+      WordsOf(low_pid + " - -10 -10 " + high_pid + " - 0.0 %"));
   watch.Signal(SIGINT);
   Do(high, "release");
   EXPECT_TRUE(Proceeds(low));
@@ -270,6 +274,84 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
   EXPECT_NE(list().errors.find("it is no file of a domain"), std::string::npos);
   ASSERT_EQ(chmod(Folder().c_str(), 0777), 0);
   EXPECT_EQ(list().code, 1);
+}
+
+TEST_F(DomainTest, TheListHasTheFloors)
+{
+  const Environment environment = {
+      {"XSCHED_CONTROL", ""},
+      {"XSCHED_CONTROL_DIR", folder_ / "control"},
+      {"XSCHED_DOMAIN_DIR", Folder()}};
+  const Process low = Start(-10, environment);
+  ASSERT_EQ(Do(low, "floor 20"), "done");
+  const std::string table = RunTool({"list", "--domain"}, environment).output;
+  const std::vector<std::string> lines = LinesOf(table);
+  ASSERT_GE(lines.size(), 5u) << table;
+  const std::vector<std::string> process = WordsOf(lines[2]);
+  EXPECT_EQ(
+      std::vector<std::string>(process.begin(), process.end() - 2),
+      WordsOf(std::to_string(low->Pid()) + " - - - - 0.0 of 20 %"))
+      << table;
+  const std::string queue_end = "0.0 of 20 %";
+  EXPECT_EQ(
+      lines.back().substr(lines.back().size() - queue_end.size()), queue_end)
+      << table;
+  const std::string json =
+      RunTool({"list", "--domain", "--json"}, environment).output;
+  EXPECT_NE(
+      json.find("\"floors\": [{\"model\": \"\", \"floor_percent\": 20, "
+                "\"used_percent\": 0.0, \"missed\": false}]"),
+      std::string::npos)
+      << json;
+}
+
+TEST(FloorTest, OneIsMissedByThoseWhoWait)
+{
+  EXPECT_TRUE((xsched::Floor{"20", "17.9"}).IsMissed("blocked"));
+  EXPECT_FALSE((xsched::Floor{"20", "18.0"}).IsMissed("blocked"));
+  EXPECT_FALSE((xsched::Floor{"20", "0.0"}).IsMissed("ready"));
+  EXPECT_FALSE((xsched::Floor{"0", ""}).IsMissed("blocked"));
+}
+
+// What processes do would not last until it is looked at: here they are
+// stopped, and the test writes what they claim.
+TEST_F(DomainTest, TheListSaysWhoHasTheSlice)
+{
+  const Process high = Start(10);
+  const Process low = Start(-10);
+  high->Stop();
+  low->Stop();
+  const int fd = open(File().c_str(), O_RDWR | O_CLOEXEC);
+  const auto write = [&](auto word, size_t offset) {
+    EXPECT_EQ(
+        pwrite(fd, &word, sizeof(word), static_cast<off_t>(offset)),
+        static_cast<ssize_t>(sizeof(word)));
+  };
+  // The first slot is the higher one's. It waits for the slice of the other one,
+  // which waits for nobody now.
+  const size_t first = offsetof(Layout, slots);
+  const size_t second = first + sizeof(Slot);
+  write(Claim({10, 10}, 1).Word(), first + offsetof(Slot, claim));
+  write(Claim({-10, -10, 20, 1}, 1).Word(), second + offsetof(Slot, claim));
+  write(uint32_t{10 - PRIORITY_NO_EXECUTE}, first + offsetof(Slot, waits));
+  write(uint32_t{-10 - PRIORITY_NO_EXECUTE}, second + offsetof(Slot, waits));
+  write(Claim({10, 10, 20, 2}, 1).Word(), offsetof(Layout, top));
+  close(fd);
+  const std::string table =
+      RunTool({"list", "--domain"}, {{"XSCHED_DOMAIN_DIR", Folder()}}).output;
+  const std::vector<std::string> lines = LinesOf(table);
+  ASSERT_GE(lines.size(), 4u) << table;
+  const auto without_time = [](const std::string& line) {
+    std::vector<std::string> words = WordsOf(line);
+    words.resize(words.size() - 2);
+    return words;
+  };
+  const std::string high_pid = std::to_string(high->Pid());
+  const std::string low_pid = std::to_string(low->Pid());
+  EXPECT_EQ(
+      without_time(lines[2]), WordsOf(high_pid + " - 10 10 " + low_pid + " -"));
+  EXPECT_EQ(
+      without_time(lines[3]), WordsOf(low_pid + " - -10 (slice) -10 - -"));
 }
 
 TEST_F(DomainTest, MetricsSayWhoWaitsAndWhoIsWaitedFor)

@@ -175,6 +175,8 @@ TEST(MetricsTest, EveryMetricHasItsValue)
   queue.stats.preemptions = 5;
   queue.stats.in_flight_ns = 150000;
   queue.stats.priority = -255;
+  queue.floor = 20;
+  queue.recent_ns = 375000000;
   QueueReport other = queue;
   other.id = 5;
   other.ready = false;
@@ -189,6 +191,8 @@ TEST(MetricsTest, EveryMetricHasItsValue)
       {"xsched_queue_priority", -255},
       {"xsched_queue_ready", 1},
       {"xsched_queue_waiting", 0},
+      {"xsched_queue_floor_ratio", 0.2},
+      {"xsched_queue_floor_used_ratio", 0.1875},
   };
   for (const auto& metric : expected) {
     const auto* sample = metrics.Find(metric.first, "4");
@@ -331,7 +335,7 @@ TEST_F(LiveMetricsTest, FileFollowsTheQueues)
     }
     const Exposition metrics(text);
     ASSERT_FALSE(HasFailure());
-    EXPECT_EQ(metrics.Types().size(), 9u);
+    EXPECT_EQ(metrics.Types().size(), 11u);
     for (const auto& sample : metrics.Samples()) {
       seen =
           seen || (sample.name == "xsched_queue_launches_total" &&

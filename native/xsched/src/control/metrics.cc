@@ -13,6 +13,7 @@
 #include "control/file_descriptor.h"
 #include "control/utf8.h"
 #include "preempt/log.h"
+#include "preempt/recent_use.h"
 
 namespace xsched {
 namespace {
@@ -42,6 +43,12 @@ Seconds(int64_t ns)
   const std::string fraction = std::to_string(ns % 1000000000);
   return std::to_string(ns / 1000000000) + "." +
          std::string(9 - fraction.size(), '0') + fraction;
+}
+
+std::string
+Ratio(int64_t part, int64_t whole)
+{
+  return Seconds(part * 1000000000 / whole);
 }
 
 struct Metric {
@@ -88,6 +95,16 @@ const Metric kMetrics[] = {
      "1 while a launch waits for other queues.",
      [](const QueueReport& queue) {
        return std::string(queue.blocked ? "1" : "0");
+     }},
+    {"xsched_queue_floor_ratio", "gauge",
+     "Share of the device's time that the queue's model gets at least while it "
+     "has work; 0: none.",
+     [](const QueueReport& queue) { return Ratio(queue.floor, 100); }},
+    {"xsched_queue_floor_used_ratio", "gauge",
+     "Share of the device's time that the queue's model had in the last two "
+     "seconds; 0 without a floor.",
+     [](const QueueReport& queue) {
+       return Ratio(queue.recent_ns, RecentUse::kWindowNs);
      }},
 };
 

@@ -46,6 +46,7 @@ Look(int folder, const std::string& name)
                      " of the layout, not " + std::to_string(kLayoutVersion);
     return census;
   }
+  const int slice = Claim(shared->top.load(std::memory_order_relaxed)).Slice();
   for (int number = 0; number < kSlots; ++number) {
     struct flock lock = {};
     lock.l_type = F_WRLCK;
@@ -65,7 +66,7 @@ Look(int folder, const std::string& name)
     const int64_t own = slot.pid.load(std::memory_order_relaxed);
     census.participants.push_back(
         {lock.l_pid > 0 ? lock.l_pid : static_cast<pid_t>(own), claim.Ready(),
-         PRIORITY_NO_EXECUTE + static_cast<int>(waits),
+         PRIORITY_NO_EXECUTE + static_cast<int>(waits), number + 1 == slice,
          slot.since_ns.load(std::memory_order_relaxed),
          slot.used_ns.load(std::memory_order_relaxed)});
   }
@@ -110,10 +111,20 @@ std::vector<size_t>
 BlockersOf(const Census& census, size_t participant)
 {
   std::vector<size_t> blockers;
-  const int waits = census.participants[participant].waits;
-  for (size_t i = 0; i < census.participants.size(); ++i) {
-    if (i != participant && waits != PRIORITY_NO_EXECUTE &&
-        census.participants[i].ready > waits) {
+  const std::vector<Participant>& all = census.participants;
+  const Participant& self = all[participant];
+  // In its own, it waits with a queue that has none.
+  if (self.waits == PRIORITY_NO_EXECUTE || self.has_slice) {
+    return blockers;
+  }
+  const auto holder = std::find_if(
+      all.begin(), all.end(),
+      [](const Participant& each) { return each.has_slice; });
+  if (holder != all.end()) {
+    return {static_cast<size_t>(holder - all.begin())};
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i != participant && all[i].ready > self.waits) {
       blockers.push_back(i);
     }
   }

@@ -20,6 +20,8 @@ struct Participant {
   // PRIORITY_NO_EXECUTE: none.
   int ready;
   int waits;
+  // It has the slice, in which nobody else launches.
+  bool has_slice;
   int64_t since_ns;
   int64_t used_ns;
 };
@@ -37,7 +39,8 @@ struct Census {
 // be trusted; nothing without one, if there is none.
 std::vector<Census> TakeCensus(const std::string& folder, std::string* error);
 
-// The processes that a process waits for, by their places in the census.
+// The processes that a process waits for, by their places in the census: who has
+// the slice, or those of higher priority.
 std::vector<size_t> BlockersOf(const Census& census, size_t participant);
 
 }}  // namespace xsched::domain
