@@ -18,7 +18,7 @@ async function main([stack, ...rest]) {
     throw new UsageError("Name the stack: npm run preflight -- STACK");
   }
   installPackages(ROOT);
-  const { text, kind } = await preflight(await openStack(stack));
+  const { text, kind } = await preflight(await openStack(stack, { withState: true }));
   console.log(text);
   return kind === "settings" || kind === "refused" ? 1 : 0;
 }

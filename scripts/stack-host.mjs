@@ -66,9 +66,9 @@ export function privateKey(stack) {
   return (stack.privateKey ??= findPrivateKey(stack));
 }
 
-/** The stack's config with its secrets, as Pulumi shows it. */
+/** The stack's config with its secrets, as Pulumi shows it; asked for once. */
 export function stackConfig(stack) {
-  return pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack);
+  return (stack.config ??= pulumiJson(["config", "--json", "--show-secrets", "--stack", stack.name], stack));
 }
 
 function findPrivateKey(stack) {

@@ -1,7 +1,7 @@
 // A stack's state, as Pulumi exports and imports it.
 import { spawnSync } from "node:child_process";
 
-import { ROOT } from "./stack-target.mjs";
+import { MAX_STATE_BYTES, ROOT } from "./stack-target.mjs";
 
 /** What `pulumi stack export` prints. */
 export function exportState(stack) {
@@ -12,9 +12,9 @@ export function importState(stack, state) {
   run(stack, "import", JSON.stringify(state));
 }
 
-/** The resources in a stack's state. */
+/** The resources in a stack's state, as they were when the stack was opened with its state, or else are now. */
 export function resourcesOf(stack) {
-  return exportState(stack).deployment.resources ?? [];
+  return (stack.state ?? exportState(stack)).deployment.resources ?? [];
 }
 
 function run({ name, environment }, command, input) {
@@ -22,7 +22,7 @@ function run({ name, environment }, command, input) {
     cwd: ROOT,
     env: environment,
     encoding: "utf8",
-    maxBuffer: 1024 ** 3,
+    maxBuffer: MAX_STATE_BYTES,
     input,
   });
   if (error) throw error;

@@ -16,22 +16,30 @@ export const LOCAL_STATE = path.join(LOCAL, "state");
 const LOCAL_STACKS = path.join(LOCAL_STATE, ".pulumi", "stacks");
 const LOCAL_STATE_FILE = path.join(LOCAL_STACKS, projectName(), "local.json");
 
+/** The longest state that is read. */
+export const MAX_STATE_BYTES = 1024 ** 3;
+
 const IMAGE_PROVIDER = "pulumi-resource-docker-build";
 
 /** A command that cannot be carried out as given. Its message is all that the user needs. */
 export class UsageError extends Error {}
 
-/** An existing stack, with its tools installed. */
-export async function openStack(name) {
+/**
+ * An existing stack, with its tools installed.
+ *
+ * @param withState asks a stack that is not `local` for its state as well, for `resourcesOf`: that takes Pulumi hardly longer
+ *   than to say that there is such a stack
+ */
+export async function openStack(name, { withState = false } = {}) {
   const environment = environmentFor(name, await ensureTools(toolsFor(name), { log: console.error }));
-  const local = name === "local";
-  if (local) {
+  const stack = { name, root: ROOT, environment, stateFile: undefined };
+  if (name === "local") {
     refuseLocalSecrets();
     createLocalStack(environment);
-  } else {
-    requireStack(name, environment);
+    return { ...stack, stateFile: LOCAL_STATE_FILE };
   }
-  return { name, root: ROOT, environment, stateFile: local ? LOCAL_STATE_FILE : undefined };
+  const state = requireStack(name, environment, withState ? ["export"] : ["--show-name"]);
+  return withState ? { ...stack, state: JSON.parse(state) } : stack;
 }
 
 /** The same for a read-only command, which needs no tools for the stack "local": its state is a file. */
@@ -110,13 +118,17 @@ function refuseLocalSecrets() {
   }
 }
 
-/** Other stacks belong to the user: reports what is missing before Pulumi asks or fails halfway. */
-function requireStack(stack, environment) {
-  const words = ["stack", "--show-name", "--stack", stack, "--non-interactive"];
-  const { status, stderr, error } = spawnSync("pulumi", words, {
+/**
+ * Other stacks belong to the user: reports what is missing before Pulumi asks or fails halfway. Returns what Pulumi answers to
+ * the question.
+ */
+function requireStack(stack, environment, question) {
+  const words = ["stack", ...question, "--stack", stack, "--non-interactive"];
+  const { status, stdout, stderr, error } = spawnSync("pulumi", words, {
     cwd: ROOT,
     env: environment,
     encoding: "utf8",
+    maxBuffer: MAX_STATE_BYTES,
   });
   if (error) throw error;
   if (status !== 0) {
@@ -125,6 +137,7 @@ function requireStack(stack, environment) {
         `fix: pulumi login, then pulumi stack init ${stack}`,
     );
   }
+  return stdout;
 }
 
 function createLocalStack(environment) {

@@ -133,19 +133,21 @@ async function main(argv) {
     const { watchServer } = await import("./watch.mjs");
     return watchServer(stack, flags);
   }
-  const target = await openStack(stack);
+  const onAws = mayBeOnAws(stack);
+  // Where the state is looked at before Pulumi changes it.
+  const target = await openStack(stack, { withState: command === "down" || (command === "up" && onAws) });
   const { pulumi, unattended } = COMMANDS[command];
   const local = stack === "local";
   if (local && (command === "up" || command === "down")) {
     await checkLocks();
     forgetInterruption(target);
   }
-  if (asksFirst && mayBeOnAws(stack)) await askAws(target);
+  if (asksFirst && onAws) await askAws(target);
   if (!local && command === "down") refuseProtected(target, flags);
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);
   if (pulumi) {
-    const again = command === "up" && mayBeOnAws(stack) ? placesToChooseAgain(resourcesOf(target)) : [];
+    const again = command === "up" && onAws ? placesToChooseAgain(resourcesOf(target)) : [];
     const replace = again.flatMap((urn) => ["--replace", urn]);
     const words = [...pulumi, "--stack", stack, ...(local ? unattended : []), ...replace, ...flags];
     const status = run("pulumi", words, target.environment);
