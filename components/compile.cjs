@@ -1,10 +1,10 @@
 // Lets Node load the TypeScript of this checkout with swc, for the program (Pulumi.yaml) and the plugin. ts-node would
 // check the types of all sources at each start of the plugin, and add a fifth to an `up` without changes. With
 // SOURCE_MAPS=1, stack traces show lines of the TypeScript instead of the JavaScript that it becomes.
+const { createHash } = require("node:crypto");
 const fs = require("node:fs");
 const Module = require("node:module");
-
-const { transformSync } = require("@swc/core");
+const path = require("node:path");
 
 const withMaps = process.env.SOURCE_MAPS !== undefined;
 
@@ -77,7 +77,32 @@ loadLater(
     }),
 );
 
+/** Where compiled sources are kept, by their content. `npm ci` empties it. */
+const KEPT = path.join(__dirname, "../node_modules/.cache/compiled");
+const MADE_BY = JSON.stringify([require("@swc/core/package.json").version, OPTIONS]);
+
+/** A source in TypeScript as JavaScript. */
+function compile(source, filename) {
+  const transform = () => require("@swc/core").transformSync(source, { ...OPTIONS, filename }).code;
+  // A map names its file.
+  if (withMaps) return transform();
+  const file = path.join(KEPT, `${createHash("sha256").update(MADE_BY).update(source).digest("hex")}.js`);
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch {
+    const code = transform();
+    try {
+      fs.mkdirSync(KEPT, { recursive: true });
+      // Whoever compiles the same meanwhile never reads half of it.
+      fs.writeFileSync(`${file}.${process.pid}`, code);
+      fs.renameSync(`${file}.${process.pid}`, file);
+    } catch {
+      // A checkout that cannot be written to is compiled each time.
+    }
+    return code;
+  }
+}
+
 require.extensions[".ts"] = (module, filename) => {
-  const { code } = transformSync(fs.readFileSync(filename, "utf8"), { ...OPTIONS, filename });
-  module._compile(code, filename);
+  module._compile(compile(fs.readFileSync(filename, "utf8"), filename), filename);
 };

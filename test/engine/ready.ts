@@ -23,9 +23,17 @@ async function linkFolder(folder: string, target: string): Promise<void> {
   requireSuccess(await execute("cp", ["-a", folder, target], PROJECT));
 }
 
-/** Gives a clone this project's packages. */
+/** What components/compile.cjs keeps, by its content. */
+const COMPILED = "node_modules/.cache/compiled";
+
+/** Gives a clone this project's packages, and lets it compile each source once for all clones. */
 export async function linkPackages(clone: string): Promise<void> {
   await linkFolder(path.join(PROJECT, "node_modules"), path.join(clone, "node_modules"));
+  const shared = path.join(PROJECT, COMPILED);
+  fs.mkdirSync(shared, { recursive: true });
+  fs.rmSync(path.join(clone, COMPILED), { recursive: true, force: true });
+  fs.mkdirSync(path.dirname(path.join(clone, COMPILED)), { recursive: true });
+  fs.symlinkSync(shared, path.join(clone, COMPILED));
 }
 
 let installed: Promise<string> | undefined;
