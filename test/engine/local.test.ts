@@ -86,7 +86,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
   });
 
   it("`npm run up` serves every example model at the priority of Pulumi.local.yaml", async () => {
-    const { code, output } = await workspace.npm("up");
+    const { code, output } = await workspace.npmItself("up");
     requireSuccess({ code, output });
     for (const { name, ...priority } of EXAMPLES) {
       assert.ok(await triton.isReady(name), `${name} is ready`);
@@ -100,7 +100,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
   });
 
   it("the request that `up` prints works", async () => {
-    const { output } = await workspace.npm("status");
+    const { output } = await workspace.npmItself("status");
     const request = /^ {2}(curl .*)$/m.exec(output)?.[1];
     assert.ok(request, output);
     const answer = await workspace.run("bash", ["-c", request]);
@@ -119,7 +119,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
 
   it("`npm run preview` of a changed priority names only that model and changes nothing", async () => {
     setPriority("interactive", 90);
-    const { code, output } = await workspace.npm("preview");
+    const { code, output } = await workspace.npmItself("preview");
     requireSuccess({ code, output });
     const touched = [...output.matchAll(/^\s*~\s+command:\S+\s+(\S+)/gm)].map(([, name]) => name);
     assert.deepEqual(touched.sort(), ["triton-models-interactive", "triton-server-models"]);
@@ -257,7 +257,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
   it("`npm run down` leaves no process, no port and no file of the host", async () => {
     const folder = fs.realpathSync(workspace.file(".local/hosts/local"));
     assert.notDeepEqual(sharedMemory(folder, serverProcess()), []);
-    const { code, output } = await workspace.npm("down");
+    const { code, output } = await workspace.npmItself("down");
     requireSuccess({ code, output });
     assert.deepEqual(processesWith(workspace.directory), []);
     for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
