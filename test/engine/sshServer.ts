@@ -43,7 +43,9 @@ export class SshServer {
       `PidFile ${folder}/pid`,
       "StrictModes no",
       "UsePAM no",
-      `SetEnv XSCHED_TRITON_SYSTEMD=${process.env.XSCHED_TRITON_SYSTEMD ?? ""}`,
+      // With a level of shells, Bash does not read this machine's ~/.bashrc in each login, which may take longer than the
+      // command and put other programs first on PATH.
+      `SetEnv SHLVL=1 XSCHED_TRITON_SYSTEMD=${process.env.XSCHED_TRITON_SYSTEMD ?? ""}`,
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
       "Subsystem sftp internal-sftp",
