@@ -57,8 +57,7 @@ AnnounceOnce()
       "version %s, driver %s, policy %s, mode %s, in flight at most %lld us, "
       "control %s",
       XSCHED_VERSION, driver.Loaded() ? driver.Path().c_str() : "(none)",
-      Scheduler::Get().PolicyName(),
-      Scheduler::Get().ModeName(),
+      Scheduler::Get().PolicyName(), Scheduler::Get().ModeName(),
       static_cast<long long>(GetOptions().inflight_ns / 1000),
       socket.empty() ? "off" : socket.c_str());
 }
