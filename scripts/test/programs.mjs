@@ -39,7 +39,8 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, folder, show, l
     const child = spawn(program, words, {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...colour, ...process.env, ...env, TMPDIR: folder.path },
+      // At level 0 of shells, Bash takes a socket for its input, as Node gives it, for a remote login, and reads ~/.bashrc.
+      env: { ...colour, ...process.env, ...env, SHLVL: "1", TMPDIR: folder.path },
       // It leads a session of its own, by which its processes are known.
       detached: true,
     });
