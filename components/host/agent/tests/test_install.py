@@ -37,7 +37,10 @@ case "$*" in
     printf '#!/bin/sh\\n' >"$server/bin/tritonserver"
     chmod 0666 "$server/bin/tritonserver"
     ;;
-  "-c import numpy") [ ! -e "$folder/broken" ] ;;
+  "-c import numpy")
+    [ -n "$PYTHONDONTWRITEBYTECODE" ] || touch "$folder/compiles"
+    [ ! -e "$folder/broken" ]
+    ;;
   *) exit 3 ;;
 esac
 """
@@ -118,6 +121,14 @@ def test_installs_once(machine: Machine, python: Interpreter) -> None:
     (python.folder / "installed").unlink()
     install(machine)
     assert not (python.folder / "installed").exists()
+
+
+def test_has_numpy_compiled_whatever_the_environment_says(
+    machine: Machine, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    install(machine)
+    assert (python.folder / "compiles").exists()
 
 
 def test_other_requirements_are_another_installation(machine: Machine, python: Interpreter) -> None:

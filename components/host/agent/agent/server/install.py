@@ -93,12 +93,16 @@ def is_installed(runtime: Path) -> bool:
 
 
 def runtime_works(runtime: Path) -> bool:
-    """The host's Python, on which an installation stands, may have gone since."""
+    """The host's Python, on which an installation stands, may have gone since.
+
+    To find out also leaves NumPy compiled. The process of each Python model imports it and may not write anything; to
+    compile it anew takes longer than the rest of its start."""
     python = runtime / _PYTHON
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return (
         is_installed(runtime)
         and not missing_libraries(runtime / _STUB)
-        and call([str(python), "-c", "import numpy"], seconds=60).ok
+        and call([str(python), "-c", "import numpy"], seconds=60, environment=environment).ok
     )
 
 
