@@ -13,7 +13,10 @@ version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 folder=$(pinned_python_tools "pytest-$version" scripts/test/pytest-requirements.txt)
 cd components/host/agent
 
-export PYTHONPATH=$folder PYTHONDONTWRITEBYTECODE=1
+# Each of pytest's processes reads the agent and its tests. What they compile is kept, but not beside the agent's sources.
+# conftest.py keeps it from what the tests start.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPATH=$folder PYTHONPYCACHEPREFIX=${folder%/*}/pycache
 # The disks that these tests mount are seen by these tests alone. Whatever else begins a mount namespace at this moment,
 # such as another check's Docker daemon, would keep them after they were unmounted. Among the tests, mounts are shared, as
 # systemd makes them. Only root mounts disks.

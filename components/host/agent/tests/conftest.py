@@ -1,5 +1,6 @@
 """Fixtures of the agent's tests. They need no Pulumi, no root and no network."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, Callable, Generator, Iterator
@@ -14,6 +15,14 @@ from gateway_host import GatewayHost, gateway_hosts  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
 from stand_in_host import Host, build_agent  # noqa: E402
 from stand_in_machine import Machine  # noqa: E402
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Programs that tests start keep no bytecode. The processes that run tests do (scripts/test/agent.sh)."""
+    starts_others = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if not starts_others:
+        os.environ.pop("PYTHONPYCACHEPREFIX", None)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.hookimpl(hookwrapper=True)
