@@ -77,14 +77,6 @@ Shown(const std::string& name)
 }
 
 std::string
-Fixed(double value, int digits, const char* unit)
-{
-  char text[64];
-  snprintf(text, sizeof(text), "%.*f%s", digits, value, unit);
-  return text;
-}
-
-std::string
 Microseconds(int64_t ns)
 {
   return Fixed(static_cast<double>(ns) / 1e3, 0, " us");

@@ -217,14 +217,6 @@ ShownFloors(const std::vector<ModelFloor>& floors)
   return OrDash(Joined(shown));
 }
 
-std::string
-Fixed(double value, int digits, const char* unit)
-{
-  char text[64];
-  snprintf(text, sizeof(text), "%.*f%s", digits, value, unit);
-  return text;
-}
-
 // A table of a device's members; the last column is 'title', with what
 // 'device_time' says of each.
 template <typename DeviceTime>

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdio>
 
 #include "control/utf8.h"
 
@@ -66,6 +67,14 @@ FormatTable(
     row.erase(row.find_last_not_of(' ') + 1);
     text += row + "\n";
   }
+  return text;
+}
+
+std::string
+Fixed(double value, int digits, const char* unit)
+{
+  char text[64];
+  snprintf(text, sizeof(text), "%.*f%s", digits, value, unit);
   return text;
 }
 

@@ -21,6 +21,9 @@ std::string FormatTable(
     const std::vector<Column>& columns,
     const std::vector<std::vector<std::string>>& rows);
 
+// A number with 'digits' decimal places and its unit, as cells show it.
+std::string Fixed(double value, int digits, const char* unit);
+
 }  // namespace xsched
 
 #endif  // XSCHED_CTL_TABLE_H_

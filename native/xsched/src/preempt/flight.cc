@@ -18,8 +18,8 @@ constexpr int64_t kGraceNs = 20000;
 // How soon to look again at something that should have ended already, as a
 // part of the time by which it is late.
 constexpr int64_t kLatePart = 8;
-constexpr int64_t kMinLookNs = 10000;
-constexpr int64_t kMaxLookNs = 100000;
+constexpr int64_t kMinFlightLookNs = 10000;
+constexpr int64_t kMaxFlightLookNs = 100000;
 // What must be left on the device when a thread is to launch a long kernel: it
 // takes some 20 us to wake up and be back with it.
 constexpr int64_t kWakeUpNs = 40000;
@@ -115,7 +115,7 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
   int64_t now_ns = NowNs();
   if (open_ns_ > 0) {
     if (open_in_driver_) {
-      return kMinLookNs;
+      return kMinFlightLookNs;
     }
     const int64_t open_left_ns = std::max<int64_t>(open_due_ns_ - now_ns, 0);
     if (closed_.empty() && limits.launches == 0 && kind == Kind::kKnown &&
@@ -147,7 +147,8 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
         misjudged_.store(true, std::memory_order_relaxed);
       }
       return Clamp(
-          (now_ns - front_due_ns_) / kLatePart, kMinLookNs, kMaxLookNs);
+          (now_ns - front_due_ns_) / kLatePart, kMinFlightLookNs,
+          kMaxFlightLookNs);
     }
     remaining_ns = RemainingNs(now_ns);
     // A third of the limit keeps the device busy until the thread is back; to
@@ -159,7 +160,7 @@ Flight::Admit(const Estimate& estimate, uint64_t stream, const Limits& limits)
       return remaining_ns - low_ns;
     }
     if (limits.launches != 0 && closed_launches_ >= limits.launches) {
-      return Clamp(front_due_ns_ - now_ns, 1, kMaxLookNs);
+      return Clamp(front_due_ns_ - now_ns, 1, kMaxFlightLookNs);
     }
   }
   Open(now_ns, kind);

@@ -8,8 +8,8 @@
 namespace xsched {
 namespace {
 
-constexpr int kSlotBits = 16;
-constexpr uint64_t kSlotMask = (UINT64_C(1) << kSlotBits) - 1;
+constexpr int kOwnerSlotBits = 16;
+constexpr uint64_t kOwnerSlotMask = (UINT64_C(1) << kOwnerSlotBits) - 1;
 
 }  // namespace
 
@@ -36,7 +36,7 @@ uint64_t
 Owners::HandleOf(const Owner& owner)
 {
   const uint64_t generation = owner.generation.load(std::memory_order_relaxed);
-  return generation << kSlotBits | (owner.slot + 1);
+  return generation << kOwnerSlotBits | (owner.slot + 1);
 }
 
 Owner*
@@ -49,15 +49,16 @@ Owners::AtSlot(uint32_t slot) const
 Owner*
 Owners::Resolve(uint64_t handle) const
 {
-  const uint64_t slot = (handle & kSlotMask) - 1;
+  const uint64_t slot = (handle & kOwnerSlotMask) - 1;
   if (slot >= kMaxOwners ||
       chunks_[slot / kChunk].load(std::memory_order_acquire) == nullptr) {
     return nullptr;
   }
   Owner* owner = AtSlot(static_cast<uint32_t>(slot));
   const uint32_t generation = owner->generation.load(std::memory_order_acquire);
-  return generation % 2 != 0 && generation == handle >> kSlotBits ? owner
-                                                                  : nullptr;
+  return generation % 2 != 0 && generation == handle >> kOwnerSlotBits
+             ? owner
+             : nullptr;
 }
 
 Owner*
