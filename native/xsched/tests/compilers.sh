@@ -4,7 +4,8 @@
 #
 # Builds the core and the hooks for Triton with every GCC (9 or later) and Clang
 # that it finds, with warnings as errors, and loads the results. Prints one line
-# per compiler; the plain tests' compiler has built them already.
+# per compiler; the plain tests' compiler has built them already, so it builds the
+# core as the image does, with each library as one source.
 #   usage: compilers.sh [COMPILER]... (instead of those on the PATH)
 set -euo pipefail
 # shellcheck source=native/run-tests.sh
@@ -37,17 +38,17 @@ while IFS= read -r compiler; do
   esac
   directory=$BUILDS/compiler-$(printf %s "$program" | sha256sum | cut -c 1-8)
   shim=$directory/xsched/libshimcuda.so
+  sources=$NATIVE options=()
   if [ "$program" = "$default" ]; then
-    shim=$BUILDS/plain/xsched/libshimcuda.so
-    : >"$directory.log"
-  else
-    rm -rf "$directory"
-    {
-      cmake -S "$NATIVE" -B "$directory" -DXSCHED_BUILD_TESTS=OFF \
-        "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" &&
-        cmake --build "$directory" --parallel "$(nproc)"
-    } >"$directory.log" 2>&1 || shim=
+    sources=$NATIVE/xsched shim=$directory/libshimcuda.so
+    options=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=0)
   fi
+  rm -rf "$directory"
+  {
+    cmake -S "$sources" -B "$directory" -DXSCHED_BUILD_TESTS=OFF "${options[@]}" \
+      "-DCMAKE_CXX_COMPILER=$compiler" "-DCMAKE_ASM_COMPILER=$compiler" &&
+      cmake --build "$directory" --parallel "$(nproc)"
+  } >"$directory.log" 2>&1 || shim=
   if [ -n "$shim" ] &&
     python3 -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1]).cuInit' "$shim" >>"$directory.log" 2>&1; then
     printf 'compilers: %s: built without a warning\n' "$version"
