@@ -33,6 +33,7 @@ struct QueueRow {
   int64_t preemptions;
   int64_t in_flight_ns;
   Floor floor;
+  int64_t weight;
   // Whose it is, where there are several processes.
   pid_t pid;
 };
@@ -56,6 +57,7 @@ AddQueues(const AnswerTable& answer, pid_t pid, std::vector<QueueRow>* queues)
          number("preemptions"),
          number("in_flight_ns"),
          {answer.Field(row, "floor"), answer.Field(row, "used")},
+         number("weight"),
          pid});
   }
 }
@@ -153,6 +155,7 @@ PrintJson(const std::vector<QueueRow>& queues)
         ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
         ", \"preemptions\": " + std::to_string(queue.preemptions) +
         ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) +
+        ", \"weight\": " + std::to_string(queue.weight) +
         ", \"floor_percent\": " +
         (queue.floor.Exists()
              ? queue.floor.percent + ", \"used_percent\": " + queue.floor.used
@@ -336,12 +339,13 @@ ChangePriority(
 }
 
 ExitCode
-ChangeFloor(
-    const std::string& socket, const std::string& queue,
-    const std::string& percent)
+ChangeShared(
+    const std::string& socket, const SharedColumn& column,
+    const std::string& queue, const std::string& value)
 {
   AnswerTable answer({});
-  const ExitCode code = Ask(socket, "floor " + queue + " " + percent, &answer);
+  const ExitCode code =
+      Ask(socket, column.request + (" " + queue) + " " + value, &answer);
   if (code != kExitSuccess) {
     return code;
   }
@@ -349,14 +353,14 @@ ChangeFloor(
   for (size_t row = 0; row < answer.Rows(); ++row) {
     rows.push_back(
         {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
-         answer.Field(row, "previous") + " %",
-         answer.Field(row, "floor") + " %"});
+         answer.Field(row, "previous") + column.unit,
+         answer.Field(row, column.request) + column.unit});
   }
   Print(FormatTable(
       {{"ID", Align::kRight},
        {"NAME", Align::kLeft},
        {"PREVIOUS", Align::kRight},
-       {"FLOOR", Align::kRight}},
+       {column.title, Align::kRight}},
       rows));
   return kExitSuccess;
 }

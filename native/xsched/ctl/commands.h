@@ -22,10 +22,17 @@ ExitCode ChangePriority(
 // one of them.
 ExitCode ChangePriorityEverywhere(
     const std::string& queue, const std::string& priority);
-// 'percent' must be valid. Of the queues of one process, taken together.
-ExitCode ChangeFloor(
-    const std::string& socket, const std::string& queue,
-    const std::string& percent);
+// What a model's queues in one process share: the request that changes it, and
+// how it is shown.
+struct SharedColumn {
+  const char* request;
+  const char* title;
+  const char* unit;
+};
+// 'value' must be valid.
+ExitCode ChangeShared(
+    const std::string& socket, const SharedColumn& column,
+    const std::string& queue, const std::string& value);
 ExitCode ShowStats(const std::string& socket, bool as_json);
 // Of all processes.
 ExitCode ShowStatsOfAll(bool as_json);

@@ -43,6 +43,9 @@ commands:
                          has work, whatever is above it: 0 (none) to 50. A
                          model's queues get it together. Until the process ends
                          or the queue does
+  weight QUEUE N         share the GPU's time among models of equal priority in
+                         the ratio of their weights, 1 to 100; 0: none. Like a
+                         floor, a model's queues have it together
   stats [--json] [--all] show the queues' counters; with --all, of all processes
                          of this user
   check                  show which driver a program would use if it started in
@@ -129,24 +132,29 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
   });
 }
 
+// A floor or a weight.
 ExitCode
-RunFloor(const Target& target, const std::vector<std::string>& arguments)
+RunShared(
+    const Target& target, const SharedColumn& column,
+    bool (*parse)(const std::string&, int*, std::string*),
+    const std::vector<std::string>& arguments)
 {
   if (arguments.size() != 2 || arguments[0].empty()) {
-    return WrongUsage("floor needs a queue and a share");
+    return WrongUsage(
+        std::string(column.request) + " needs a queue and a number");
   }
   if (OneLine(arguments[0]) != arguments[0]) {
     return WrongUsage(
         "the queue \"" + arguments[0] +
         "\" contains control characters, which no queue's name does");
   }
-  int percent = 0;
+  int value = 0;
   std::string error;
-  if (!ParseFloor(arguments[1], &percent, &error)) {
+  if (!parse(arguments[1], &value, &error)) {
     return WrongUsage(error);
   }
   return WithSocket(target, [&](const std::string& socket) {
-    return ChangeFloor(socket, arguments[0], std::to_string(percent));
+    return ChangeShared(socket, column, arguments[0], std::to_string(value));
   });
 }
 
@@ -227,7 +235,10 @@ RunCommand(
     return RunPriority(target, arguments);
   }
   if (command == "floor") {
-    return RunFloor(target, arguments);
+    return RunShared(target, {"floor", "FLOOR", " %"}, ParseFloor, arguments);
+  }
+  if (command == "weight") {
+    return RunShared(target, {"weight", "WEIGHT", ""}, ParseWeight, arguments);
   }
   if (command == "stats") {
     return RunStats(target, arguments);
@@ -241,7 +252,7 @@ RunCommand(
   if (command != "status" && command != "check") {
     return WrongUsage(
         "unknown command \"" + command +
-        "\"; use status, list, priority, floor, stats, watch or check");
+        "\"; use status, list, priority, floor, weight, stats, watch or check");
   }
   if (!arguments.empty()) {
     return WrongUsage(command + " takes no arguments; options come before it");

@@ -234,6 +234,55 @@ TEST_F(ControlTest, FloorsAreShownAndChanged)
   EXPECT_EQ(FieldOf("batch/0", "floor"), "0");
 }
 
+TEST_F(ControlTest, WeightsAreShownAndChanged)
+{
+  const NamedStream one(3, "chat/0");
+  const NamedStream other(3, "chat/1");
+  const NamedStream unnamed(3, "");
+  EXPECT_EQ(FieldOf("chat/0", "weight"), "0");
+  const Finished changed = RunTool({"weight", "chat/1", "3"}, {});
+  EXPECT_EQ(changed.code, 0) << changed.errors;
+  EXPECT_NE(changed.output.find("WEIGHT"), std::string::npos) << changed.output;
+  EXPECT_NE(changed.output.find("chat/0"), std::string::npos) << changed.output;
+  EXPECT_EQ(FieldOf("chat/0", "weight"), "3");
+  EXPECT_EQ(FieldOf("", "weight"), "0");
+  EXPECT_EQ(Table("weight " + IdOf("") + " 100").Field(0, "previous"), "0");
+  EXPECT_EQ(FieldOf("", "weight"), "100");
+  // A floor is beside it.
+  EXPECT_EQ(Table("floor chat 20").Rows(), 2u);
+  EXPECT_EQ(Table("weight chat 0").Field(0, "previous"), "3");
+  EXPECT_EQ(FieldOf("chat/1", "weight"), "0");
+  EXPECT_EQ(FieldOf("chat/1", "floor"), "20");
+  EXPECT_EQ(XQueueSetWeight(one.Queue(), 2), kXSchedSuccess);
+  EXPECT_EQ(FieldOf("chat/1", "weight"), "2");
+  EXPECT_EQ(XQueueSetWeight(one.Queue(), 101), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XQueueSetWeight(one.Queue(), -1), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XQueueSetWeight(0, 1), kXSchedErrorNotFound);
+  // One that comes later has it, too.
+  const NamedStream late(3, "chat/2");
+  EXPECT_EQ(FieldOf("chat/2", "weight"), "2");
+  EXPECT_EQ(
+      Error("weight chat 101"),
+      "the weight \"101\" is not allowed; give an integer from 0 (none) to 100");
+  EXPECT_EQ(RunTool({"weight", "chat", "x"}, {}).code, 2);
+  EXPECT_EQ(RunTool({"weight", "chat"}, {}).code, 2);
+}
+
+// Also those of owners that have no queue yet.
+TEST_F(ControlTest, WeightsOfModelsAreForQueuesToCome)
+{
+  XOwnerHandle owner = 0;
+  ASSERT_EQ(XOwnerCreate(&owner, "quiet/0", 3), kXSchedSuccess);
+  EXPECT_EQ(Table("weight quiet 5").Field(0, "id"), "0");
+  XOwnerExchange(owner);
+  {
+    const NamedStream stream(3, "quiet/0");
+    XOwnerExchange(0);
+    EXPECT_EQ(FieldOf("quiet/0", "weight"), "5");
+  }
+  EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+}
+
 // Owners that have no queue yet, as a model that has had no request.
 TEST_F(ControlTest, FloorsOfModelsWithoutQueuesAreForThoseToCome)
 {
@@ -472,8 +521,8 @@ TEST_F(ControlTest, WrongRequestsAreAnsweredWithWhatIsAllowed)
   }
   EXPECT_EQ(
       Error("hello"),
-      "unknown request \"hello\"; use status, queues, priority QUEUE N or floor "
-      "QUEUE PERCENT");
+      "unknown request \"hello\"; use status, queues, priority QUEUE N, "
+      "floor QUEUE PERCENT or weight QUEUE N");
   EXPECT_EQ(Error("").substr(0, 7), "unknown");
   EXPECT_EQ(
       Error(std::string("status\0", 7)),

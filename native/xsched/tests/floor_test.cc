@@ -112,7 +112,8 @@ class Launcher {
 
 struct Parts {
   FakeHardware hardware;
-  Device device{0, WithFloors(HighestPriorityFirst(), kSliceNs)};
+  Device device{
+      0, WithWeights(WithFloors(HighestPriorityFirst(), kSliceNs), kSliceNs)};
   Context context{&hardware, &device, 7};
 };
 
@@ -172,6 +173,11 @@ class FloorTest : public testing::Test {
   void Run(int64_t ns)
   {
     Run(ns, [](Launcher*) { return true; });
+  }
+
+  void SetWeight(Launcher* launcher, int weight)
+  {
+    device_->SetWeight({launcher->GetQueue()}, "", weight);
   }
 
   // Its part of the device's time in the next window, in percent.
@@ -351,19 +357,24 @@ TEST_F(FloorTest, QueueThatJoinsItsModelInASliceMayLaunchInIt)
     Run(kStepNs);
   }
   EXPECT_TRUE(two->Waits());
-  EXPECT_EQ(device_->ShareFloorOf("batch", two->GetQueue()), 0);
+  device_->JoinModel("batch", two->GetQueue());
+  EXPECT_EQ(device_->Describe(*two->GetQueue()).floor, 0);
   EXPECT_TRUE(two->Waits());
-  EXPECT_EQ(device_->ShareFloorOf("chat", two->GetQueue()), 20);
+  device_->JoinModel("chat", two->GetQueue());
+  EXPECT_EQ(device_->Describe(*two->GetQueue()).floor, 20);
   EXPECT_FALSE(two->Waits());
   EXPECT_TRUE(two->GetQueue()->in_slice.load());
   // The floor is the model's as long as one of its queues is left.
-  EXPECT_EQ(device_->ShareFloorOf("batch", one->GetQueue()), 0);
+  device_->JoinModel("batch", one->GetQueue());
+  EXPECT_EQ(device_->Describe(*one->GetQueue()).floor, 0);
   EXPECT_FALSE(one->GetQueue()->in_slice.load());
   EXPECT_TRUE(two->GetQueue()->in_slice.load());
-  EXPECT_EQ(device_->ShareFloorOf("batch", two->GetQueue()), 0);
+  device_->JoinModel("batch", two->GetQueue());
+  EXPECT_EQ(device_->Describe(*two->GetQueue()).floor, 0);
   EXPECT_FALSE(two->GetQueue()->in_slice.load());
   EXPECT_EQ(device_->GetTurn()->Get().open_from, PRIORITY_MAX);
-  EXPECT_EQ(device_->ShareFloorOf("chat", two->GetQueue()), 0);
+  device_->JoinModel("chat", two->GetQueue());
+  EXPECT_EQ(device_->Describe(*two->GetQueue()).floor, 0);
 }
 
 TEST_F(FloorTest, QueuesOfAModelShareTheLimitInTheirSlice)
@@ -489,6 +500,121 @@ TEST_F(FloorTest, AnyFloorsHoldInEveryWindow)
   }
 }
 
+// --- weights -------------------------------------------------------------------
+
+TEST_F(FloorTest, EqualPrioritiesShareByTheirWeights)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Run(kWindowNs / 4);
+  for (int window = 0; window < 2; ++window) {
+    const int64_t before_ns = one->UsedNs();
+    const double share = ShareInWindow(three);
+    EXPECT_NEAR(share, 75, 75 * 0.05);
+    const double rest = 100. * static_cast<double>(one->UsedNs() - before_ns) /
+                        static_cast<double>(kWindowNs);
+    EXPECT_NEAR(rest, 25, 25 * 0.05);
+  }
+}
+
+// Whatever their kernels take, and however many queues a model has.
+TEST_F(FloorTest, WeightIsOfTheModel)
+{
+  Launcher* const one = Add(10, 400000, 0);
+  Launcher* const two = Add(10, 50000, 0);
+  Launcher* const other = Add(10, 30000, 0);
+  device_->SetWeight({one->GetQueue(), two->GetQueue()}, "chat", 1);
+  SetWeight(other, 2);
+  Run(kWindowNs / 4);
+  EXPECT_NEAR(ShareInWindow(other), 66.7, 66.7 * 0.05);
+  EXPECT_EQ(device_->Describe(*two->GetQueue()).weight, 1);
+}
+
+TEST_F(FloorTest, WhatOneDoesNotUseIsTheOthers)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  const auto only_one = [&](Launcher* each) { return each == one; };
+  Run(kWindowNs / 4, only_one);
+  const int64_t before_ns = one->UsedNs();
+  Run(kWindowNs / 4, only_one);
+  EXPECT_GT(one->UsedNs() - before_ns, kWindowNs / 4 * 99 / 100);
+  EXPECT_FALSE(one->GetQueue()->passed_over.load());
+  EXPECT_FALSE(three->GetQueue()->passed_over.load());
+  // The other one is not owed the time in which it wanted nothing.
+  EXPECT_NEAR(ShareInWindow(three), 75, 75 * 0.05);
+}
+
+TEST_F(FloorTest, WeightsDoNotChangeTheOrderOfPriorities)
+{
+  Launcher* const high = Add(20, 30000, 0);
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  Launcher* const low = Add(-10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  SetWeight(low, 100);
+  SetWeight(high, 1);
+  Run(kWindowNs / 4);
+  EXPECT_GT(ShareInWindow(high), 99);
+  const auto without_high = [&](Launcher* each) { return each != high; };
+  Run(kWindowNs / 100, without_high);
+  const int64_t before_ns = three->UsedNs();
+  const int64_t low_ns = low->UsedNs();
+  Run(kWindowNs, without_high);
+  EXPECT_NEAR(
+      static_cast<double>(three->UsedNs() - before_ns), 0.75 * kWindowNs,
+      0.05 * 0.75 * kWindowNs);
+  EXPECT_EQ(low->UsedNs(), low_ns);
+}
+
+// What is left of a floor is shared by weights.
+TEST_F(FloorTest, FloorsComeBeforeWeights)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  Launcher* const low = Add(-10, 50000, 20);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Run(kWindowNs / 4);
+  const int64_t three_ns = three->UsedNs();
+  const int64_t one_ns = one->UsedNs();
+  const double share = ShareInWindow(low);
+  EXPECT_GE(share, 18);
+  EXPECT_LE(share, 22);
+  EXPECT_NEAR(
+      static_cast<double>(three->UsedNs() - three_ns) /
+          static_cast<double>(one->UsedNs() - one_ns),
+      3, 3 * 0.05);
+}
+
+TEST_F(FloorTest, OneThatEndsInItsTurnLeavesItToTheOthers)
+{
+  Launcher* const one = Add(10, 30000, 0);
+  Launcher* const two = Add(10, 50000, 0);
+  SetWeight(one, 1);
+  SetWeight(two, 1);
+  while (!two->GetQueue()->passed_over.load()) {
+    Run(kStepNs);
+  }
+  SetWeight(one, 0);
+  EXPECT_FALSE(two->GetQueue()->passed_over.load());
+  EXPECT_FALSE(two->Waits());
+  SetWeight(one, 1);
+  while (!two->GetQueue()->passed_over.load()) {
+    Run(kStepNs);
+  }
+  // What it has on the device is no concern any more.
+  on_device_.clear();
+  launchers_.erase(launchers_.begin());
+  one->End();
+  EXPECT_FALSE(two->GetQueue()->passed_over.load());
+}
+
 // --- in a domain ---------------------------------------------------------------
 
 using domain::Claim;
@@ -523,6 +649,13 @@ class DomainFloorTest : public FloorTest {
   // The other process publishes a demand, and takes the slice or gives it back.
   void Other(const Demand& demand)
   {
+    OtherUnheard(demand);
+    device_->DomainChanged();
+  }
+
+  // The same, before the process has been rung.
+  void OtherUnheard(const Demand& demand)
+  {
     const Claim own(shared_->slots[member_->OwnSlice() - 1].claim.load());
     const Claim top(shared_->top.load());
     shared_->slots[kOther].claim.store(Claim(demand, ++beat_).Word());
@@ -533,7 +666,6 @@ class DomainFloorTest : public FloorTest {
         : top.Slice() == kOthersSlice ? 0
                                       : top.Slice()};
     shared_->top.store(Claim(all, top.Beat() + 1).Word());
-    device_->DomainChanged();
   }
 
   Claim Top() const { return Claim(shared_->top.load()); }
@@ -611,6 +743,11 @@ TEST_F(DomainFloorTest, SliceOfAnotherProcessHoldsBackTheHighest)
   Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
   Run(kWindowNs / 100);
   EXPECT_FALSE(high->Waits());
+  OtherUnheard({-10, 10, 20, 0});
+  EXPECT_EQ(device_->GetTurn()->Closely().bounded_below, PRIORITY_MAX + 1);
+  EXPECT_EQ(device_->GetTurn()->Closely().open_from, PRIORITY_MAX);
+  OtherUnheard({-10, 10, 20, 1});
+  EXPECT_EQ(device_->GetTurn()->Closely().open_from, PRIORITY_MAX + 1);
   Other({-10, 10, 20, 1});
   Run(kWindowNs / 100);
   EXPECT_TRUE(high->Waits());

@@ -129,6 +129,34 @@ class SchedulerTest : public testing::Test {
   Stream low_;
 };
 
+// One of equal priority, while it is another's turn by their weights.
+TEST_F(SchedulerTest, LaunchThatIsPassedOverWaitsForItsTurn)
+{
+  const Stream other = Create(PRIORITY_MAX);
+  for (const Stream& stream : {high_, other}) {
+    EXPECT_EQ(scheduler_.SetWeight(stream.xq, 1), kXSchedSuccess);
+  }
+  Launch(high_);
+  std::atomic<bool> launched{false};
+  std::thread thread([&] {
+    Launch(other);
+    launched = true;
+  });
+  while (other.queue->waiting.load() == 0 && !launched) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(launched);
+  // Its turn comes although the first one still has work.
+  test_clock_ns += kSecond;
+  std::vector<Queue*> looks;
+  high_.queue->Home()->GetDevice()->CollectLooks(test_clock_ns, &looks);
+  thread.join();
+  EXPECT_TRUE(Synchronized(high_));
+  EXPECT_TRUE(Synchronized(other));
+  EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
+  EXPECT_EQ(scheduler_.DestroyHwQueue(other.hwq), kXSchedSuccess);
+}
+
 // A launch that waits is woken; it does not find out by itself.
 TEST_F(SchedulerTest, BlockedLaunchIsWoken)
 {

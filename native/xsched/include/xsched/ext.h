@@ -28,6 +28,8 @@ typedef struct {
 // together, which leaves something for everybody else.
 #define XSCHED_MAX_FLOOR 50
 #define XSCHED_MAX_FLOORS 90
+// The highest weight.
+#define XSCHED_MAX_WEIGHT 100
 
 // Names a queue in logs, metrics and xsched-ctl, usually after the model. At
 // most 63 bytes, no control characters; need not be unique.
@@ -48,6 +50,14 @@ XResult XQueueGetStats(XQueueHandle xq, XQueueStats* stats);
 // until it gets one. kXSchedErrorInvalidValue, and nothing changes, if the
 // floors of a device would come to more than 90.
 XResult XQueueSetFloor(XQueueHandle xq, int32_t percent);
+
+// Of the queues of one priority that have a weight, each model gets a part of the
+// time that the device has for them in the ratio of the weights, 1 to 100: in
+// turns of XSCHED_SLICE_US, in which the others that have a weight do not launch.
+// Whoever has nothing to do has no turn. Queues of that priority without a weight
+// (0, the default) launch in all turns, as do those of other processes. Whose
+// weight it is, is as with XQueueSetFloor.
+XResult XQueueSetWeight(XQueueHandle xq, int32_t weight);
 
 // Creates an owner. While a thread works for one, every stream that it creates
 // gets an XQueue with the owner's name and priority, and its work in streams

@@ -102,7 +102,7 @@ const Metric kMetrics[] = {
      [](const QueueReport& queue) { return Ratio(queue.floor, 100); }},
     {"xsched_queue_floor_used_ratio", "gauge",
      "Share of the device's time that the queue's model had in the last two "
-     "seconds; 0 without a floor.",
+     "seconds; 0 without a floor or a weight.",
      [](const QueueReport& queue) {
        return Ratio(queue.recent_ns, RecentUse::kWindowNs);
      }},

@@ -40,6 +40,24 @@ Split(const std::string& text, char separator)
 constexpr const char* kOk = "ok";
 constexpr const char* kError = "error ";
 
+// An integer from 0, which means none, to 'most'.
+bool
+ParseUpTo(
+    int most, const char* what, const char* unit, const std::string& text,
+    int* value, std::string* error)
+{
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, *value);
+  if (result.ec == std::errc() && result.ptr == end && *value >= 0 &&
+      *value <= most) {
+    return true;
+  }
+  *error = std::string("the ") + what + " \"" + OneLine(text) +
+           "\" is not allowed; give an integer from 0 (none) to " +
+           std::to_string(most) + unit;
+  return false;
+}
+
 }  // namespace
 
 AnswerTable::AnswerTable(std::vector<std::string> columns)
@@ -130,16 +148,15 @@ ParsePriority(const std::string& text, Priority* priority, std::string* error)
 bool
 ParseFloor(const std::string& text, int* percent, std::string* error)
 {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, *percent);
-  if (result.ec == std::errc() && result.ptr == end && *percent >= 0 &&
-      *percent <= kMaxFloor) {
-    return true;
-  }
-  *error = "the floor \"" + OneLine(text) +
-           "\" is not allowed; give an integer from 0 (none) to " +
-           std::to_string(kMaxFloor) + ", in percent of the GPU's time";
-  return false;
+  return ParseUpTo(
+      kMaxFloor, "floor", ", in percent of the GPU's time", text, percent,
+      error);
+}
+
+bool
+ParseWeight(const std::string& text, int* weight, std::string* error)
+{
+  return ParseUpTo(kMaxWeight, "weight", "", text, weight, error);
 }
 
 std::string

@@ -54,6 +54,8 @@ bool ParsePriority(
 
 // The same for a floor: 0 to kMaxFloor.
 bool ParseFloor(const std::string& text, int* percent, std::string* error);
+// And for a weight: 0 to kMaxWeight.
+bool ParseWeight(const std::string& text, int* weight, std::string* error);
 
 // Text that fits on one line: control characters become question marks.
 std::string OneLine(const std::string& text);

@@ -83,7 +83,7 @@ AnswerQueues()
 {
   AnswerTable table(
       {"id", "name", "device", "priority", "state", "launches", "blocked",
-       "blocked_ns", "preemptions", "in_flight_ns", "floor", "used"});
+       "blocked_ns", "preemptions", "in_flight_ns", "floor", "used", "weight"});
   for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
     const XQueueStats& stats = queue.stats;
     table.AddRow(
@@ -92,7 +92,8 @@ AnswerQueues()
          std::to_string(stats.launches), std::to_string(stats.blocked),
          std::to_string(stats.blocked_ns), std::to_string(stats.preemptions),
          std::to_string(stats.in_flight_ns), std::to_string(queue.floor),
-         queue.floor == 0 ? "" : Percent(queue.recent_ns)});
+         queue.floor == 0 ? "" : Percent(queue.recent_ns),
+         std::to_string(queue.weight)});
   }
   return table.ToAnswer();
 }
@@ -227,19 +228,76 @@ NoRoom(const std::string& whose, int percent, const FloorRefusal& refusal)
          std::to_string(refusal.device) + "; give it that, or lower another";
 }
 
-// A model's floor, whichever of its queues is meant; of a queue without a name,
-// its own.
+// What the queues of a model share and a person may change.
+struct SharedValue {
+  // Also the name of the request, and of its column.
+  const char* name;
+  const char* usage;
+  bool (*parse)(const std::string& text, int* value, std::string* error);
+  int QueueReport::*now;
+  // Of a model, and of a queue without a name, which a person called 'meant'.
+  // False, with the reason, if it is refused.
+  bool (*set_of_model)(
+      const std::string& model, int value,
+      std::vector<std::pair<std::string, int>>* owners, std::string* error);
+  bool (*set_of_queue)(
+      XQueueHandle queue, const std::string& meant, int value,
+      std::string* error);
+};
+
+constexpr SharedValue kFloor = {
+    "floor",
+    "give a queue and a share: floor QUEUE PERCENT",
+    ParseFloor,
+    &QueueReport::floor,
+    [](const std::string& model, int percent,
+       std::vector<std::pair<std::string, int>>* owners, std::string* error) {
+      FloorRefusal refusal;
+      if (Scheduler::Get().SetFloorOfModel(model, percent, &refusal, owners)) {
+        return true;
+      }
+      *error = NoRoom(model, percent, refusal);
+      return false;
+    },
+    [](XQueueHandle queue, const std::string& meant, int percent,
+       std::string* error) {
+      FloorRefusal refusal;
+      if (Scheduler::Get().SetFloor(queue, percent, &refusal) !=
+          kXSchedErrorInvalidValue) {
+        return true;
+      }
+      *error = NoRoom(meant, percent, refusal);
+      return false;
+    }};
+
+constexpr SharedValue kWeight = {
+    "weight",
+    "give a queue and a weight: weight QUEUE N",
+    ParseWeight,
+    &QueueReport::weight,
+    [](const std::string& model, int weight,
+       std::vector<std::pair<std::string, int>>* owners, std::string*) {
+      Scheduler::Get().SetWeightOfModel(model, weight, owners);
+      return true;
+    },
+    [](XQueueHandle queue, const std::string&, int weight, std::string*) {
+      Scheduler::Get().SetWeight(queue, weight);
+      return true;
+    }};
+
+// A model's, whichever of its queues is meant; of a queue without a name, its
+// own.
 std::string
-AnswerFloor(const std::string& arguments)
+AnswerChange(const SharedValue& shared, const std::string& arguments)
 {
   std::string meant;
-  std::string value;
-  if (!SplitChange(arguments, &meant, &value)) {
-    return ErrorAnswer("give a queue and a share: floor QUEUE PERCENT");
+  std::string text;
+  if (!SplitChange(arguments, &meant, &text)) {
+    return ErrorAnswer(shared.usage);
   }
   std::string error;
-  int percent = 0;
-  if (!ParseFloor(value, &percent, &error)) {
+  int value = 0;
+  if (!shared.parse(text, &value, &error)) {
     return ErrorAnswer(error);
   }
   std::vector<QueueReport> queues;
@@ -248,37 +306,35 @@ AnswerFloor(const std::string& arguments)
   }
   const std::string model =
       ModelOf(queues.empty() ? meant : queues.front().name);
-  FloorRefusal refusal;
   std::vector<std::pair<std::string, int>> owners;
-  bool fits = true;
+  std::string refusal;
   if (!model.empty()) {
     // All of its queues, though only one of them was named.
     queues = QueuesOf(model);
-    fits = Scheduler::Get().SetFloorOfModel(model, percent, &refusal, &owners);
-  } else if (!queues.empty()) {
-    const XResult result =
-        Scheduler::Get().SetFloor(queues.front().handle, percent, &refusal);
-    fits = result != kXSchedErrorInvalidValue;
-  }
-  if (!fits) {
-    return ErrorAnswer(NoRoom(model.empty() ? meant : model, percent, refusal));
+    if (!shared.set_of_model(model, value, &owners, &refusal)) {
+      return ErrorAnswer(refusal);
+    }
+  } else if (
+      !queues.empty() &&
+      !shared.set_of_queue(queues.front().handle, meant, value, &refusal)) {
+    return ErrorAnswer(refusal);
   }
   if (queues.empty() && owners.empty()) {
     return ErrorAnswer(error);
   }
-  AnswerTable table({"id", "name", "previous", "floor"});
+  AnswerTable table({"id", "name", "previous", shared.name});
   if (queues.empty()) {
     // No queue yet, so no id.
     for (const auto& owner : owners) {
       table.AddRow(
           {"0", owner.first, std::to_string(owner.second),
-           std::to_string(percent)});
+           std::to_string(value)});
     }
   }
   for (const QueueReport& queue : queues) {
     table.AddRow(
-        {std::to_string(queue.id), queue.name, std::to_string(queue.floor),
-         std::to_string(percent)});
+        {std::to_string(queue.id), queue.name,
+         std::to_string(queue.*shared.now), std::to_string(value)});
   }
   return table.ToAnswer();
 }
@@ -305,14 +361,16 @@ AnswerRequest(const ShimDescription& shim, const std::string& request)
   if (request.compare(0, sizeof(kPriority) - 1, kPriority) == 0) {
     return AnswerPriority(request.substr(sizeof(kPriority) - 1));
   }
-  constexpr const char kFloor[] = "floor ";
-  if (request.compare(0, sizeof(kFloor) - 1, kFloor) == 0) {
-    return AnswerFloor(request.substr(sizeof(kFloor) - 1));
+  for (const SharedValue* shared : {&kFloor, &kWeight}) {
+    const std::string verb = std::string(shared->name) + " ";
+    if (request.compare(0, verb.size(), verb) == 0) {
+      return AnswerChange(*shared, request.substr(verb.size()));
+    }
   }
   return ErrorAnswer(
       "unknown request \"" + request.substr(0, 64) +
-      "\"; use status, queues, priority QUEUE N or floor "
-      "QUEUE PERCENT");
+      "\"; use status, queues, priority QUEUE N, floor QUEUE PERCENT or "
+      "weight QUEUE N");
 }
 
 }  // namespace xsched

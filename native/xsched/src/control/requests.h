@@ -26,12 +26,17 @@
 //     One row per queue: id, name, device, priority, state (suspended;
 //     blocked: a launch waits for other queues; ready: as far as is known, the
 //     device still has work of it; idle), launches, blocked, blocked_ns,
-//     preemptions, in_flight_ns. See XQueueStats.
+//     preemptions, in_flight_ns (see XQueueStats), floor and weight, which a
+//     model's queues share, used (percent of the device's time that those had in
+//     the last two seconds; empty without a floor).
 //   priority QUEUE N
 //     Sets the priority N (-255 to 255, max, default, min) of one or more
 //     queues. QUEUE is an id, a name, or the part of names before the first
 //     slash; it can contain spaces. One row per changed queue: id, name,
 //     previous, priority.
+//   floor QUEUE PERCENT, weight QUEUE N
+//     The same for a floor (0 to 50) or a weight (0 to 100), of all queues of the
+//     model.
 //
 // A request that returns an error has changed nothing.
 

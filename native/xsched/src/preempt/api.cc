@@ -350,6 +350,15 @@ XQueueSetFloor(XQueueHandle xq, int32_t percent)
 }
 
 XSCHED_EXPORT XResult
+XQueueSetWeight(XQueueHandle xq, int32_t weight)
+{
+  if (weight < 0 || weight > xsched::kMaxWeight) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] { return Scheduler::Get().SetWeight(xq, weight); });
+}
+
+XSCHED_EXPORT XResult
 XQueueGetStats(XQueueHandle xq, XQueueStats* stats)
 {
   if (stats == nullptr) {

@@ -45,11 +45,10 @@ constexpr int64_t kSpinPause = 32;
 constexpr int64_t kChangeSlackNs = 50000;
 
 // The policy has it from here.
-SharedFloor*
-SliceOf(const Decision& decision)
+ModelShare*
+Shared(const void* share)
 {
-  return const_cast<SharedFloor*>(
-      static_cast<const SharedFloor*>(decision.slice));
+  return const_cast<ModelShare*>(static_cast<const ModelShare*>(share));
 }
 
 constexpr size_t
@@ -164,10 +163,14 @@ Device::Unlink(ListHead* first, ListHead* last, LinkOf link, Queue* queue)
 Standing
 Device::StandingOf(const Queue& queue) const
 {
-  const SharedFloor* const share = queue.seat.share;
+  const ModelShare* const share = queue.seat.share;
   return {
-      &queue, queue.seat.priority, queue.seat.ready,
-      share == nullptr ? 0 : share->floor, share};
+      &queue,
+      queue.seat.priority,
+      queue.seat.ready,
+      share == nullptr ? 0 : share->floor,
+      share == nullptr ? 0 : share->weight,
+      share};
 }
 
 void
@@ -384,8 +387,8 @@ Device::Decide(Queue* cause, Wakes* wakes)
   bool others_slice = false;
   if (in_domain) {
     const domain::Claim all = member_->Publish(
-        {decision_.open_from, decision_.bounded_below, decision_.floors,
-         decision_.slice == nullptr ? 0 : 1},
+        {decision_.open_from, std::min(decision_.bounded_below, PRIORITY_MAX),
+         decision_.floors, decision_.slice == nullptr ? 0 : 1},
         waiting_.Highest());
     decision_.open_from = std::max(decision_.open_from, all.Ready());
     decision_.bounded_below = std::max(decision_.bounded_below, all.Ceiling());
@@ -427,7 +430,8 @@ Device::Decide(Queue* cause, Wakes* wakes)
   sharers_.store(
       std::min(std::max(CountSharers(), 1), kMaxSharers),
       std::memory_order_relaxed);
-  GiveSlice(SliceOf(decision_), wakes);
+  GiveSlice(Shared(decision_.slice), wakes);
+  GiveTurn(Shared(decision_.turn), wakes);
   turn_.Set(decision_);
   waiting_.ForEach(
       decision_.open_from, before.open_from, [&](Priority priority) {
@@ -450,19 +454,32 @@ Device::Decide(Queue* cause, Wakes* wakes)
 int
 Device::CountSharers() const
 {
-  if (const SharedFloor* const slice = SliceOf(decision_)) {
+  const auto count = [](const ModelShare& share, Priority least) {
     return static_cast<int>(std::count_if(
-        slice->queues.begin(), slice->queues.end(), [](const Queue* queue) {
-          return queue->seat.ready && queue->seat.shares_limit;
+        share.queues.begin(), share.queues.end(), [&](const Queue* queue) {
+          return queue->seat.ready && queue->seat.shares_limit &&
+                 queue->seat.priority >= least;
         }));
+  };
+  if (decision_.slice != nullptr) {
+    return count(*Shared(decision_.slice), PRIORITY_NO_EXECUTE);
   }
-  return decision_.open_from < decision_.bounded_below
-             ? sharing_.At(decision_.open_from)
-             : 1;
+  if (decision_.open_from >= decision_.bounded_below) {
+    return 1;
+  }
+  int sharers = sharing_.At(decision_.open_from);
+  if (decision_.turn != nullptr) {
+    for (const auto& share : shares_) {
+      sharers -= share->weight != 0 && share.get() != decision_.turn
+                     ? count(*share, decision_.open_from)
+                     : 0;
+    }
+  }
+  return sharers;
 }
 
 void
-Device::GiveSlice(SharedFloor* share, Wakes* wakes)
+Device::GiveSlice(ModelShare* share, Wakes* wakes)
 {
   if (share == slice_) {
     return;
@@ -498,10 +515,45 @@ Device::EndSlice(Queue* queue)
   queue->in_slice.store(false, std::memory_order_seq_cst);
 }
 
+void
+Device::GiveTurn(const ModelShare* turn, Wakes* wakes)
+{
+  if (turn == weighted_turn_ && !weighted_turn_ended_) {
+    return;
+  }
+  weighted_turn_ = turn;
+  weighted_turn_ended_ = false;
+  for (const auto& share : shares_) {
+    for (Queue* queue : share->queues) {
+      PassOver(queue, wakes);
+    }
+  }
+}
+
+void
+Device::PassOver(Queue* queue, Wakes* wakes)
+{
+  const ModelShare* const share = queue->seat.share;
+  const bool passed_over = weighted_turn_ != nullptr && share != nullptr &&
+                           share->weight != 0 && share != weighted_turn_;
+  if (passed_over == queue->passed_over.load(std::memory_order_relaxed)) {
+    return;
+  }
+  if (passed_over) {
+    // As at any end of a turn; before it, see Decide.
+    levels_[LevelOf(queue->seat.priority)].closures.fetch_add(
+        1, std::memory_order_release);
+  }
+  // Sequentially consistent: see Turn.
+  queue->passed_over.store(passed_over, std::memory_order_seq_cst);
+  WakeIfOpen(queue, wakes);
+}
+
 bool
 Device::IsOpen(const Queue& queue) const
 {
-  return queue.seat.priority >= decision_.open_from ||
+  return (queue.seat.priority >= decision_.open_from &&
+          !queue.passed_over.load(std::memory_order_relaxed)) ||
          (slice_ != nullptr && queue.seat.share == slice_);
 }
 
@@ -519,6 +571,7 @@ Device::Add(Queue* queue)
   queue->priority.store(PRIORITY_DEFAULT, std::memory_order_relaxed);
   queue->held_back.store(0, std::memory_order_relaxed);
   queue->shares_limit.store(false, std::memory_order_relaxed);
+  queue->passed_over.store(false, std::memory_order_relaxed);
   queue->flight.Follow(Closures(PRIORITY_DEFAULT));
   policy_->Added(StandingOf(*queue));
   Decide(queue, &wakes);
@@ -542,6 +595,7 @@ Device::Remove(Queue* queue)
   policy_->Removed(before);
   seat.present = false;
   queue->held_back.store(0, std::memory_order_relaxed);
+  queue->passed_over.store(false, std::memory_order_relaxed);
   queues_.erase(std::find(queues_.begin(), queues_.end(), queue));
   Decide(nullptr, &wakes);
   WakeThoseWithOwnWork(&wakes);
@@ -589,9 +643,9 @@ Device::SetPriority(Queue* queue, Priority priority)
   WakeThoseWithOwnWork(&wakes);
 }
 
-// --- floors ------------------------------------------------------------------
+// --- what models share ------------------------------------------------------------------
 
-SharedFloor*
+ModelShare*
 Device::FindShare(const std::string& model, const Queue& queue)
 {
   if (model.empty()) {
@@ -604,7 +658,7 @@ Device::FindShare(const std::string& model, const Queue& queue)
 }
 
 int
-Device::RoomBeside(const SharedFloor* share) const
+Device::RoomBeside(const ModelShare* share) const
 {
   int room = kMaxFloors;
   for (const auto& each : shares_) {
@@ -620,60 +674,83 @@ Device::RoomForFloor(const std::string& model, const Queue& queue)
   return RoomBeside(FindShare(model, queue));
 }
 
+std::vector<Queue*>
+Device::PresentOf(const std::vector<Queue*>& queues)
+{
+  std::vector<Queue*> present;
+  std::copy_if(
+      queues.begin(), queues.end(), std::back_inserter(present),
+      [](const Queue* queue) { return queue->seat.present; });
+  return present;
+}
+
 bool
 Device::SetFloor(
     const std::vector<Queue*>& queues, const std::string& model, int percent)
 {
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
-  std::vector<Queue*> present;
-  std::copy_if(
-      queues.begin(), queues.end(), std::back_inserter(present),
-      [](const Queue* queue) { return queue->seat.present; });
-  if (present.empty()) {
-    return true;
-  }
-  SharedFloor* share = FindShare(model, *present.front());
-  if (percent > RoomBeside(share)) {
+  const std::vector<Queue*> present = PresentOf(queues);
+  if (!present.empty() &&
+      percent > RoomBeside(FindShare(model, *present.front()))) {
     return false;
   }
-  if (percent == 0) {
-    share = nullptr;
-  } else {
-    if (share == nullptr) {
-      auto made = std::make_unique<SharedFloor>();
-      made->model = model;
-      made->queues.reserve(present.size());
-      shares_.push_back(std::move(made));
-      share = shares_.back().get();
-    }
-    share->floor = percent;
-  }
-  for (Queue* queue : present) {
-    SetShare(queue, share, &wakes);
-  }
-  Decide(nullptr, &wakes);
+  Entitle(present, model, &ModelShare::floor, percent, &wakes);
   return true;
 }
 
-int
-Device::ShareFloorOf(const std::string& model, Queue* queue)
+void
+Device::SetWeight(
+    const std::vector<Queue*>& queues, const std::string& model, int weight)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  Entitle(PresentOf(queues), model, &ModelShare::weight, weight, &wakes);
+}
+
+void
+Device::Entitle(
+    const std::vector<Queue*>& queues, const std::string& model,
+    int ModelShare::*right, int value, Wakes* wakes)
+{
+  if (queues.empty()) {
+    return;
+  }
+  ModelShare* share = FindShare(model, *queues.front());
+  if (share == nullptr && value != 0) {
+    auto made = std::make_unique<ModelShare>();
+    made->model = model;
+    made->queues.reserve(queues.size());
+    shares_.push_back(std::move(made));
+    share = shares_.back().get();
+  }
+  if (share != nullptr) {
+    share->*right = value;
+    share = share->floor == 0 && share->weight == 0 ? nullptr : share;
+  }
+  for (Queue* queue : queues) {
+    SetShare(queue, share, wakes);
+  }
+  Decide(nullptr, wakes);
+}
+
+void
+Device::JoinModel(const std::string& model, Queue* queue)
 {
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
   if (!queue->seat.present) {
-    return 0;
+    return;
   }
-  SharedFloor* const share = model.empty() ? nullptr : FindShare(model, *queue);
+  ModelShare* const share = model.empty() ? nullptr : FindShare(model, *queue);
   if (share != queue->seat.share) {
     SetShare(queue, share, &wakes);
     Decide(nullptr, &wakes);
   }
-  return share == nullptr ? 0 : share->floor;
 }
 
 void
-Device::SetShare(Queue* queue, SharedFloor* share, Wakes* wakes)
+Device::SetShare(Queue* queue, ModelShare* share, Wakes* wakes)
 {
   Seat& seat = queue->seat;
   const Standing before = StandingOf(*queue);
@@ -688,13 +765,14 @@ Device::SetShare(Queue* queue, SharedFloor* share, Wakes* wakes)
       LetLaunch(queue, wakes);
     }
   }
+  PassOver(queue, wakes);
   policy_->Changed(before, StandingOf(*queue));
 }
 
 void
 Device::LeaveShare(Queue* queue)
 {
-  SharedFloor* const share = std::exchange(queue->seat.share, nullptr);
+  ModelShare* const share = std::exchange(queue->seat.share, nullptr);
   if (share == nullptr) {
     return;
   }
@@ -707,6 +785,7 @@ Device::LeaveShare(Queue* queue)
     return;
   }
   slice_ = share == slice_ ? nullptr : slice_;
+  weighted_turn_ended_ = weighted_turn_ended_ || share == weighted_turn_;
   shares_.erase(std::find_if(
       shares_.begin(), shares_.end(),
       [&](const auto& each) { return each.get() == share; }));
@@ -839,14 +918,16 @@ Device::Description
 Device::Describe(const Queue& queue)
 {
   std::lock_guard<std::mutex> lock(mutex_);
-  const SharedFloor* const share = queue.seat.share;
+  const ModelShare* const share = queue.seat.share;
   return {
       queue.seat.priority,
       queue.seat.ready,
-      queue.seat.priority < turn_.Closely().open_from &&
+      (queue.seat.priority < turn_.Closely().open_from ||
+       queue.passed_over.load(std::memory_order_relaxed)) &&
           (share == nullptr || share != slice_),
       queue.held_back.load(std::memory_order_relaxed),
       share == nullptr ? 0 : share->floor,
+      share == nullptr ? 0 : share->weight,
       share == nullptr ? 0 : share->recent_use.Sum(NowNs())};
 }
 

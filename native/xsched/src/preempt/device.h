@@ -55,12 +55,13 @@ class Waiter {
   Waiter* next_ = nullptr;
 };
 
-// A floor on one device, and who shares it: all queues of a model there, or one
-// queue that has no name. Under the device's lock.
-struct SharedFloor {
+// What all queues of a model share on one device, or one queue that has no name.
+// Under the device's lock. There is one as long as it says anything.
+struct ModelShare {
   // Empty: the queue's own.
   std::string model;
-  int floor = 0;  // percent, never 0 while there is one
+  int floor = 0;  // percent
+  int weight = 0;
   // Never none.
   std::vector<Queue*> queues;
   // What is known of their device time.
@@ -112,8 +113,9 @@ class Device {
     bool closed;  // it is not its turn
     uint8_t held_back;
     int floor;
-    // Device time of the last two seconds of those who share the floor, while
-    // it has one.
+    int weight;
+    // Device time of the last two seconds of those who share these, while there
+    // is either.
     int64_t recent_ns;
   };
 
@@ -156,9 +158,12 @@ class Device {
   // is no room for it.
   bool SetFloor(
       const std::vector<Queue*>& queues, const std::string& model, int percent);
-  // It is one of the model's queues from now on, and has a part in its floor if
-  // that has one here. Returns that floor.
-  int ShareFloorOf(const std::string& model, Queue* queue);
+  // The same for a weight, which there is always room for.
+  void SetWeight(
+      const std::vector<Queue*>& queues, const std::string& model, int weight);
+  // It is one of the model's queues from now on, and has a part in what that
+  // shares here.
+  void JoinModel(const std::string& model, Queue* queue);
   // 'in_domain': other processes count, once the device has joined a domain.
   void SetPolicy(std::unique_ptr<Policy> policy, bool in_domain = true);
   // Takes part in a domain from now on. Once.
@@ -235,13 +240,20 @@ class Device {
   void Decide(Queue* cause, Wakes* wakes);
   int CountSharers() const;
   // Who has a slice from now on; null: nobody.
-  void GiveSlice(SharedFloor* share, Wakes* wakes);
+  void GiveSlice(ModelShare* share, Wakes* wakes);
   void LetLaunch(Queue* queue, Wakes* wakes);
   void EndSlice(Queue* queue);
-  SharedFloor* FindShare(const std::string& model, const Queue& queue);
-  int RoomBeside(const SharedFloor* share) const;
-  // Null: it has no part in a floor any more.
-  void SetShare(Queue* queue, SharedFloor* share, Wakes* wakes);
+  // Whose turn it is from now on of those that have weights; null: all of theirs.
+  void GiveTurn(const ModelShare* share, Wakes* wakes);
+  void PassOver(Queue* queue, Wakes* wakes);
+  static std::vector<Queue*> PresentOf(const std::vector<Queue*>& queues);
+  void Entitle(
+      const std::vector<Queue*>& queues, const std::string& model,
+      int ModelShare::*right, int value, Wakes* wakes);
+  ModelShare* FindShare(const std::string& model, const Queue& queue);
+  int RoomBeside(const ModelShare* share) const;
+  // Null: it shares nothing any more.
+  void SetShare(Queue* queue, ModelShare* share, Wakes* wakes);
   // Before the policy knows; the share ends with its last queue.
   void LeaveShare(Queue* queue);
   bool IsOpen(const Queue& queue) const;
@@ -268,8 +280,11 @@ class Device {
   std::unique_ptr<Policy> policy_;
   // What is in force: in a slice it is the turn of no priority.
   Decision decision_;
-  SharedFloor* slice_ = nullptr;
-  std::vector<std::unique_ptr<SharedFloor>> shares_;
+  ModelShare* slice_ = nullptr;
+  // Of those that have weights. Not to be followed: it may have ended.
+  const ModelShare* weighted_turn_ = nullptr;
+  bool weighted_turn_ended_ = false;
+  std::vector<std::unique_ptr<ModelShare>> shares_;
   // When the watcher is going to ask the policy.
   int64_t watched_change_ns_ = INT64_MAX;
   // Null if there is no domain; never destroyed.

@@ -43,12 +43,15 @@ bool
 IsClosed(const Queue& queue)
 {
   const Turn& turn = *queue.turn.load(std::memory_order_relaxed);
-  return queue.held_back.load(std::memory_order_relaxed) != 0 ||
-         (queue.priority.load(std::memory_order_relaxed) <
-              turn.Closely().open_from &&
-          // Acquire: what the thread that opened did comes before.
-          !(queue.in_slice.load(std::memory_order_acquire) &&
-            turn.SliceHolds()));
+  if (queue.held_back.load(std::memory_order_relaxed) != 0) {
+    return true;
+  }
+  // Acquire, of all that opens: what the thread that did comes before.
+  const bool its_turn = queue.priority.load(std::memory_order_relaxed) >=
+                            turn.Closely().open_from &&
+                        !queue.passed_over.load(std::memory_order_acquire);
+  return !its_turn &&
+         !(queue.in_slice.load(std::memory_order_acquire) && turn.SliceHolds());
 }
 
 bool

@@ -16,9 +16,10 @@
 
 namespace xsched {
 
-// Whose work threads do, such as a model instance's: the name, the priority and
-// the floor of the queues that they cause to exist. Comes from a pool and is never freed,
-// so that a thread that still works for one that has ended reads a whole one.
+// Whose work threads do, such as a model instance's: the name, the priority, the
+// floor and the weight of the queues that they cause to exist. Comes from a pool
+// and is never freed, so that a thread that still works for one that has ended
+// reads a whole one.
 struct Owner {
   static constexpr size_t kMaxContexts = 16;
 
@@ -34,6 +35,7 @@ struct Owner {
   Priority priority = PRIORITY_DEFAULT;
   std::string name;
   int floor = 0;
+  int weight = 0;
   // There was no room for it, and the log says so.
   bool floor_refused = false;
 

@@ -15,6 +15,7 @@ namespace xsched {
 // In percent of a device's time: the highest floor, and all floors together.
 constexpr int kMaxFloor = XSCHED_MAX_FLOOR;
 constexpr int kMaxFloors = XSCHED_MAX_FLOORS;
+constexpr int kMaxWeight = XSCHED_MAX_WEIGHT;
 
 // One queue of a device, as a policy sees it.
 struct Standing {
@@ -26,12 +27,17 @@ struct Standing {
   // The percentage of the device's time that those who share it get at least
   // while one of them is ready; 0: what its priority leaves it.
   int floor = 0;
-  // Whose floor that is: the same for all queues of a model. Null without one.
+  // What the device's time is shared by among those of equal priority that have a
+  // weight; 0: none.
+  int weight = 0;
+  // Whose floor and weight that is: the same for all queues of a model. Null
+  // without either.
   const void* share = nullptr;
 };
 
 // What a policy decides: two lines through the priorities, and, for a moment,
-// those who share one floor, for whom they do not hold.
+// those who share one floor, for whom they do not hold; and, of those of equal
+// priority, whose turn it is.
 struct Decision {
   // Queues of this priority and above may launch.
   int open_from;
@@ -44,6 +50,8 @@ struct Decision {
   // Whoever has this share of a floor may launch now, whatever its priority, and
   // nobody else; null: see above.
   const void* slice = nullptr;
+  // Of those that have a weight, only this share's may launch; null: all.
+  const void* turn = nullptr;
 };
 
 // Decides for the queues of one device. It keeps what it needs of them, is told
@@ -84,6 +92,10 @@ std::unique_ptr<Policy> AppManaged();
 // Another policy, from whose decisions slices of so many nanoseconds are taken
 // for those who have a floor.
 std::unique_ptr<Policy> WithFloors(
+    std::unique_ptr<Policy> inner, int64_t slice_ns);
+// Another policy, by whose decisions those of equal priority that have weights
+// take turns of so many nanoseconds.
+std::unique_ptr<Policy> WithWeights(
     std::unique_ptr<Policy> inner, int64_t slice_ns);
 
 }  // namespace xsched

@@ -41,7 +41,8 @@ MakePolicy(XSchedulerType scheduler, XPolicyType type)
   }
   if ((scheduler == kSchedulerLocal || scheduler == kSchedulerGlobal) &&
       type == kPolicyHighestPriorityFirst) {
-    return WithFloors(HighestPriorityFirst(), GetOptions().slice_ns);
+    const int64_t slice_ns = GetOptions().slice_ns;
+    return WithWeights(WithFloors(HighestPriorityFirst(), slice_ns), slice_ns);
   }
   return nullptr;
 }

@@ -2,13 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
-#include <vector>
 
 #include "preempt/clock.h"
 #include "preempt/policy.h"
-#include "preempt/priority_counts.h"
+#include "preempt/share_accounts.h"
 
 namespace xsched {
 namespace {
@@ -74,43 +72,42 @@ class FloorPolicy final : public Policy {
   void Used(const Standing& queue, int64_t device_ns) override
   {
     inner_->Used(queue, device_ns);
-    if (floors_.empty()) {
+    if (floors_.IsEmpty()) {
       return;
     }
     Account();
     // Of one that is idle, it is the time that it was ready.
-    const auto floor = Find(queue.share);
-    if (floor == floors_.end() || !queue.ready) {
+    ShareAccount* const floor = floors_.Find(queue.share);
+    if (floor == nullptr || !queue.ready) {
       return;
     }
     if (Contends(*floor)) {
-      const int64_t paid_ns = std::min(floor->paid_ns, device_ns);
-      floor->paid_ns -= paid_ns;
-      int64_t rest_ns = device_ns - paid_ns;
+      int64_t unpaid_ns = floor->TakeUnpaid(device_ns);
       if (queue.priority >= OpenFrom()) {
         // What one queue has by its priority the others lack now, not later.
-        rest_ns = std::min(rest_ns, std::max<int64_t>(floor->owed_ns, 0));
+        unpaid_ns = std::min(unpaid_ns, std::max<int64_t>(floor->owed_ns, 0));
       }
-      Owe(&*floor, -rest_ns);
+      floor->owed_ns -= unpaid_ns;
+      Limit(floor);
     }
   }
 
   Decision Decide() override
   {
-    if (floors_.empty()) {
+    if (floors_.IsEmpty()) {
       return inner_->Decide();
     }
     Account();
     refused_ = false;
     if (slice_ != nullptr &&
-        (!Contends(*Find(slice_)) || slice_held_ns_ >= slice_ns_)) {
+        (!Contends(*floors_.Find(slice_)) || slice_held_ns_ >= slice_ns_)) {
       slice_ = nullptr;
     }
     Decision decision = inner_->Decide();
-    const Floor* next = nullptr;
-    for (const Floor& floor : floors_) {
+    const ShareAccount* next = nullptr;
+    for (const ShareAccount& floor : floors_) {
       if (Contends(floor)) {
-        decision.floors += floor.percent;
+        decision.floors += floor.part;
         if (floor.owed_ns >= slice_ns_ &&
             (next == nullptr || floor.owed_ns > next->owed_ns)) {
           next = &floor;
@@ -135,13 +132,12 @@ class FloorPolicy final : public Policy {
       return at_ns;
     }
     const int floors = Floors();
-    for (const Floor& floor : floors_) {
+    for (const ShareAccount& floor : floors_) {
       if (Contends(floor)) {
         const int64_t lacks_ns =
             std::max<int64_t>(slice_ns_ - floor.owed_ns, 0);
         at_ns = std::min(
-            at_ns,
-            accounted_ns_ + lacks_ns * WholeOf(floors) / floor.percent + 1);
+            at_ns, accounted_ns_ + lacks_ns * WholeOf(floors) / floor.part + 1);
       }
     }
     return at_ns;
@@ -169,44 +165,24 @@ class FloorPolicy final : public Policy {
   }
 
  private:
-  struct Floor {
-    const void* share = nullptr;
-    int percent = 0;
-    // Those who share it: how many there are, and which of them are ready.
-    int queues = 0;
-    PriorityCounts ready;
-    int64_t owed_ns = 0;
-    // Of that, parts of a nanosecond.
-    int64_t rest = 0;
-    // Time of slices that no known device time has been set against, of one
-    // slice at most: what was left unused is not to be had for nothing.
-    int64_t paid_ns = 0;
-  };
-
-  std::vector<Floor>::iterator Find(const void* share)
-  {
-    return std::find_if(floors_.begin(), floors_.end(), [&](const Floor& each) {
-      return each.share == share;
-    });
-  }
-
   // Those below this one are held back.
   int OpenFrom() const
   {
     return std::max(inner_->Decide().open_from, ready_elsewhere_);
   }
 
-  bool Contends(const Floor& floor) const
+  bool Contends(const ShareAccount& floor) const
   {
-    return floor.ready.Between(PRIORITY_NO_EXECUTE, OpenFrom()) != 0;
+    return floor.part != 0 &&
+           floor.ready.Between(PRIORITY_NO_EXECUTE, OpenFrom()) != 0;
   }
 
   // The floors that contend, here and elsewhere.
   int Floors() const
   {
     int floors = floors_elsewhere_;
-    for (const Floor& floor : floors_) {
-      floors += Contends(floor) ? floor.percent : 0;
+    for (const ShareAccount& floor : floors_) {
+      floors += Contends(floor) ? floor.part : 0;
     }
     return floors;
   }
@@ -221,77 +197,51 @@ class FloorPolicy final : public Policy {
 
   void Put(const Standing& queue)
   {
-    if (queue.share == nullptr) {
-      return;
-    }
-    if (floors_.empty()) {
+    if (floors_.IsEmpty()) {
       accounted_ns_ = NowNs();
     }
-    auto floor = Find(queue.share);
-    if (floor == floors_.end()) {
-      floors_.emplace_back();
-      floor = std::prev(floors_.end());
-      floor->share = queue.share;
-    }
-    floor->percent = queue.floor;
-    ++floor->queues;
-    if (queue.ready) {
-      floor->ready.Add(queue.priority);
-    }
+    floors_.Put(queue);
   }
 
   void Take(const Standing& queue)
   {
-    if (queue.share == nullptr) {
-      return;
-    }
-    const auto floor = Find(queue.share);
-    if (queue.ready) {
-      floor->ready.Remove(queue.priority);
-    }
-    if (--floor->queues == 0) {
-      if (slice_ == floor->share) {
-        slice_ = nullptr;
-      }
-      floors_.erase(floor);
+    if (floors_.Take(queue) && slice_ == queue.share) {
+      slice_ = nullptr;
     }
   }
 
-  void Owe(Floor* floor, int64_t ns) const
+  // Within what may be owed.
+  void Limit(ShareAccount* floor) const
   {
-    floor->owed_ns = std::min(floor->owed_ns + ns, slice_ns_ + slice_ns_);
-    floor->owed_ns = std::max(floor->owed_ns, -kMostDebtNs * floor->percent);
+    floor->owed_ns = std::min(floor->owed_ns, slice_ns_ + slice_ns_);
+    floor->owed_ns = std::max(floor->owed_ns, -kMostDebtNs * floor->part);
   }
 
   // The time since the last change, in which all was as it is.
   void Account()
   {
-    if (floors_.empty()) {
+    if (floors_.IsEmpty()) {
       return;
     }
     const int64_t now_ns = NowNs();
     const int64_t passed_ns = now_ns - accounted_ns_;
     accounted_ns_ = now_ns;
     const int64_t whole = WholeOf(Floors());
-    for (Floor& floor : floors_) {
-      int64_t owed_ns = 0;
+    for (ShareAccount& floor : floors_) {
       if (Contends(floor)) {
-        const int64_t percents = passed_ns * floor.percent + floor.rest;
-        owed_ns = percents / whole;
-        floor.rest = percents % whole;
+        floor.Pass(passed_ns, whole);
       }
       if (slice_ == floor.share) {
         slice_held_ns_ += passed_ns;
-        owed_ns -= passed_ns;
-        floor.paid_ns = std::min(floor.paid_ns + passed_ns, slice_ns_);
+        floor.Have(passed_ns, slice_ns_);
       }
-      Owe(&floor, owed_ns);
+      Limit(&floor);
     }
   }
 
   const std::unique_ptr<Policy> inner_;
   const int64_t slice_ns_;
-  std::vector<Floor> floors_;
+  ShareAccounts floors_{&Standing::floor};
   int64_t accounted_ns_ = 0;
   // Whose share has the slice, and for how long it has had it.
   const void* slice_ = nullptr;

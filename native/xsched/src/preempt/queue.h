@@ -18,7 +18,7 @@
 namespace xsched {
 
 struct Queue;
-struct SharedFloor;
+struct ModelShare;
 struct TestAccess;
 class Waiter;
 
@@ -64,8 +64,8 @@ class Seat {
   bool ready = false;
   bool shares_limit = false;
   Priority priority = PRIORITY_DEFAULT;
-  // Its part in a floor; null if it has none.
-  SharedFloor* share = nullptr;
+  // Its part in a floor and a weight; null if it has neither.
+  ModelShare* share = nullptr;
   // The launches that the device has been seen to have finished.
   uint64_t drained = 0;
   int64_t ready_since_ns = 0;
@@ -150,6 +150,9 @@ struct alignas(64) Queue {
   // Its floor has a slice of the device, and so it may launch whatever its
   // priority. Written by the device, under its lock.
   std::atomic<bool> in_slice{false};
+  // It has a weight, and it is another's turn. Written by the device, under its
+  // lock.
+  std::atomic<bool> passed_over{false};
 
   // Launches that wait for their turn. Written by the device, under its lock.
   std::atomic<uint32_t> waiting{0};

@@ -4,7 +4,6 @@
 #include "preempt/registry.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "preempt/log.h"
@@ -387,6 +386,9 @@ Registry::Assign(Queue* queue, Owner* owner, std::string* complaint)
   if (owner->floor != 0 && device->Describe(*queue).floor != owner->floor) {
     GiveFloor(owner, complaint);
   }
+  if (owner->weight != 0 && device->Describe(*queue).weight != owner->weight) {
+    GiveWeight(ModelOf(owner->name), owner->weight);
+  }
 }
 
 // --- floors ------------------------------------------------------------------
@@ -397,15 +399,12 @@ Registry::SetName(Queue* queue, const std::string& name)
   const bool same_model = ModelOf(name) == ModelOf(queue->entry.name);
   queue->entry.name = name;
   if (!same_model) {
-    queue->Home()->GetDevice()->ShareFloorOf(ModelOf(name), queue);
+    queue->Home()->GetDevice()->JoinModel(ModelOf(name), queue);
   }
 }
 
-// Floors change only under the registry's lock: what there is room for when all
-// devices are asked, there is room for when it is set.
-bool
-Registry::GiveFloor(
-    const std::string& model, int percent, FloorRefusal* refusal)
+std::map<Device*, std::vector<Queue*>>
+Registry::QueuesOf(const std::string& model) const
 {
   std::map<Device*, std::vector<Queue*>> queues;
   ForEach([&](Queue* queue) {
@@ -414,6 +413,16 @@ Registry::GiveFloor(
       queues[queue->Home()->GetDevice()].push_back(queue);
     }
   });
+  return queues;
+}
+
+// Floors change only under the registry's lock: what there is room for when all
+// devices are asked, there is room for when it is set.
+bool
+Registry::GiveFloor(
+    const std::string& model, int percent, FloorRefusal* refusal)
+{
+  const std::map<Device*, std::vector<Queue*>> queues = QueuesOf(model);
   for (const auto& each : queues) {
     const int room = each.first->RoomForFloor(model, *each.second.front());
     if (percent > room) {
@@ -511,6 +520,52 @@ Registry::SetFloorOfOwner(uint64_t handle, int percent)
     }
   });
   GiveFloor(owner, &complaint.text);
+  return kXSchedSuccess;
+}
+
+// --- weights -----------------------------------------------------------------
+
+void
+Registry::GiveWeight(const std::string& model, int weight)
+{
+  for (const auto& each : QueuesOf(model)) {
+    each.first->SetWeight(each.second, model, weight);
+  }
+}
+
+void
+Registry::SetWeightOfModel(
+    const std::string& model, int weight,
+    std::vector<std::pair<std::string, int>>* owners)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  GiveWeight(model, weight);
+  owners_.ForEach([&](Owner* owner) {
+    if (ModelOf(owner->name) == model) {
+      if (owners != nullptr) {
+        owners->emplace_back(owner->name, owner->weight);
+      }
+      owner->weight = weight;
+    }
+  });
+}
+
+XResult
+Registry::SetWeight(XQueueHandle handle, int weight)
+{
+  std::string model;
+  const bool found = With(handle, [&](Queue* queue) {
+    model = ModelOf(queue->entry.name);
+    if (model.empty()) {
+      queue->Home()->GetDevice()->SetWeight({queue}, model, weight);
+    }
+  });
+  if (!found) {
+    return kXSchedErrorNotFound;
+  }
+  if (!model.empty()) {
+    SetWeightOfModel(model, weight, nullptr);
+  }
   return kXSchedSuccess;
 }
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -95,6 +96,12 @@ class XSCHED_INTERNAL Registry {
   // for it now, the model's next queue tries again.
   XResult SetFloorOfOwner(uint64_t owner, int percent);
 
+  // The same for weights, which are never refused.
+  void SetWeightOfModel(
+      const std::string& model, int weight,
+      std::vector<std::pair<std::string, int>>* owners);
+  XResult SetWeight(XQueueHandle handle, int weight);
+
   // Null if there is none of that handle.
   Queue* FindHwQueue(HwQueueHandle handle) const;
   Queue* FindQueue(XQueueHandle handle) const;
@@ -128,7 +135,7 @@ class XSCHED_INTERNAL Registry {
   {
     return queue.entry.name;
   }
-  // Its floor is that of its model from then on.
+  // Its floor and weight are those of its model from then on.
   static void SetName(Queue* queue, const std::string& name);
 
   // The queue has streams of others, or had some: it is looked through when one
@@ -186,6 +193,9 @@ class XSCHED_INTERNAL Registry {
   XResult Schedule(Queue* queue);
   // What is to be logged once the lock is released is added to 'complaint'.
   void Assign(Queue* queue, Owner* owner, std::string* complaint);
+  std::map<Device*, std::vector<Queue*>> QueuesOf(
+      const std::string& model) const;
+  void GiveWeight(const std::string& model, int weight);
   bool GiveFloor(const std::string& model, int percent, FloorRefusal* refusal);
   // That of an owner, which the first refusal is a complaint about.
   void GiveFloor(Owner* owner, std::string* complaint);

@@ -352,6 +352,7 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
     report->stats.in_flight_ns = queue->flight.InFlightNs();
     report->stats.priority = seen.priority;
     report->floor = seen.floor;
+    report->weight = seen.weight;
     report->recent_ns = seen.recent_ns;
     report->name = Registry::NameOf(*queue);
   });

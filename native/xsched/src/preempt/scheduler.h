@@ -35,7 +35,8 @@ struct QueueReport {
   bool blocked;  // and that is because of the policy or the priority
   bool suspended;
   int floor;  // percent of the device's time, which its model's queues share
-  // Their device time of the last two seconds; 0 without a floor.
+  int weight;
+  // Their device time of the last two seconds; 0 without a floor or a weight.
   int64_t recent_ns;
   std::string name;
   XQueueStats stats;
@@ -111,6 +112,16 @@ class XSCHED_INTERNAL Scheduler {
     return registry_.SetFloorOfModel(model, percent, refusal, owners);
   }
   XResult SetFloorOfOwner(uint64_t owner, int percent);
+  XResult SetWeight(XQueueHandle handle, int weight)
+  {
+    return registry_.SetWeight(handle, weight);
+  }
+  void SetWeightOfModel(
+      const std::string& model, int weight,
+      std::vector<std::pair<std::string, int>>* owners)
+  {
+    registry_.SetWeightOfModel(model, weight, owners);
+  }
   // False if there is none of that handle.
   bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   // In a process all of whose work is to be scheduled: whoever has no owner

@@ -1,0 +1,200 @@
+// Copyright 2026 the xsched-triton authors.
+// SPDX-License-Identifier: Apache-2.0
+
+#include <algorithm>
+#include <utility>
+
+#include "preempt/clock.h"
+#include "preempt/policy.h"
+#include "preempt/share_accounts.h"
+
+namespace xsched {
+namespace {
+
+// The most that can be owed for one weight, by or to those who share it.
+constexpr int64_t kMostDebtNs = 100000000;
+
+// Weights on top of another policy: of the queues whose turn it is by that one,
+// models that have weights take turns of one slice, and so get parts of the
+// device's time in the ratio of their weights.
+//
+// They contend if at least two of them have a ready queue of the priority whose
+// turn it is. While they do, each is owed its part of the time that passes, and
+// has the turn charged that it has. The next turn is that of the one that is
+// owed most. So a turn begins with what another has in flight, and ends with
+// about as much of its own: the same for all, as the limit applies to them.
+//
+// It is charged by the time that it lasts, as a slice of a floor is: see there.
+// Queues without a weight take no part, and launch in all turns.
+class WeightPolicy final : public Policy {
+ public:
+  WeightPolicy(std::unique_ptr<Policy> inner, int64_t slice_ns)
+      : inner_(std::move(inner)), slice_ns_(slice_ns)
+  {
+  }
+
+  const char* Name() const override { return inner_->Name(); }
+
+  void Added(const Standing& queue) override
+  {
+    Account();
+    inner_->Added(queue);
+    accounts_.Put(queue);
+  }
+
+  void Removed(const Standing& queue) override
+  {
+    Account();
+    inner_->Removed(queue);
+    Take(queue);
+  }
+
+  void Changed(const Standing& before, const Standing& after) override
+  {
+    Account();
+    inner_->Changed(before, after);
+    // In this order: an account is kept while it has a queue.
+    accounts_.Put(after);
+    Take(before);
+  }
+
+  void Used(const Standing& queue, int64_t device_ns) override
+  {
+    inner_->Used(queue, device_ns);
+    Account();
+    ShareAccount* const account = accounts_.Find(queue.share);
+    // Of one that is idle, it is the time that it was ready.
+    if (turn_ != nullptr && queue.ready && account != nullptr &&
+        Contends(*account)) {
+      account->owed_ns -= account->TakeUnpaid(device_ns);
+      Limit(account);
+    }
+  }
+
+  Decision Decide() override
+  {
+    Decision decision = inner_->Decide();
+    if (accounts_.IsEmpty()) {
+      return decision;
+    }
+    Account();
+    // In a slice, and while another process is above, it is nobody's turn.
+    level_ = decision.slice == nullptr && decision.open_from >= ready_elsewhere_
+                 ? decision.open_from
+                 : PRIORITY_NO_EXECUTE;
+    const ShareAccount* next = nullptr;
+    int contending = 0;
+    for (const ShareAccount& account : accounts_) {
+      if (Contends(account)) {
+        ++contending;
+        next = next == nullptr || account.owed_ns > next->owed_ns ? &account
+                                                                  : next;
+      }
+    }
+    if (contending < 2) {
+      turn_ = nullptr;
+      return decision;
+    }
+    if (turn_ == nullptr || held_ns_ >= slice_ns_ ||
+        !Contends(*accounts_.Find(turn_))) {
+      turn_ = next->share;
+      held_ns_ = 0;
+    }
+    decision.turn = turn_;
+    // Those whose turn it is will have to stop.
+    decision.bounded_below =
+        std::max(decision.bounded_below, decision.open_from + 1);
+    return decision;
+  }
+
+  int64_t ChangesAtNs() const override
+  {
+    const int64_t ends_ns =
+        turn_ == nullptr
+            ? INT64_MAX
+            : accounted_ns_ + std::max<int64_t>(slice_ns_ - held_ns_, 0);
+    return std::min(inner_->ChangesAtNs(), ends_ns);
+  }
+
+  void Elsewhere(int ready, int floors) override
+  {
+    inner_->Elsewhere(ready, floors);
+    ready_elsewhere_ = ready;
+  }
+
+  void SliceRefused() override { inner_->SliceRefused(); }
+
+  int Blockers(Priority priority) const override
+  {
+    return inner_->Blockers(priority);
+  }
+
+ private:
+  bool Contends(const ShareAccount& account) const
+  {
+    return account.part != 0 && level_ != PRIORITY_NO_EXECUTE &&
+           account.ready.At(level_) != 0;
+  }
+
+  void Take(const Standing& queue)
+  {
+    if (accounts_.Take(queue) && turn_ == queue.share) {
+      turn_ = nullptr;
+    }
+  }
+
+  void Limit(ShareAccount* account) const
+  {
+    account->owed_ns =
+        std::min(std::max(account->owed_ns, -kMostDebtNs), kMostDebtNs);
+  }
+
+  // The time since the last change, in which all was as it is.
+  void Account()
+  {
+    if (accounts_.IsEmpty()) {
+      return;
+    }
+    const int64_t now_ns = NowNs();
+    const int64_t passed_ns = now_ns - std::exchange(accounted_ns_, now_ns);
+    if (turn_ == nullptr) {
+      return;
+    }
+    int64_t whole = 0;
+    for (const ShareAccount& account : accounts_) {
+      whole += Contends(account) ? account.part : 0;
+    }
+    for (ShareAccount& account : accounts_) {
+      if (Contends(account)) {
+        account.Pass(passed_ns, whole);
+      }
+      if (account.share == turn_) {
+        account.Have(passed_ns, slice_ns_);
+      }
+      Limit(&account);
+    }
+    held_ns_ += passed_ns;
+  }
+
+  const std::unique_ptr<Policy> inner_;
+  const int64_t slice_ns_;
+  ShareAccounts accounts_{&Standing::weight};
+  int64_t accounted_ns_ = 0;
+  // The priority whose turn it is; PRIORITY_NO_EXECUTE: none of this device's.
+  int level_ = PRIORITY_NO_EXECUTE;
+  // Whose turn it is, and for how long it has been.
+  const void* turn_ = nullptr;
+  int64_t held_ns_ = 0;
+  // See Elsewhere.
+  int ready_elsewhere_ = PRIORITY_NO_EXECUTE;
+};
+
+}  // namespace
+
+std::unique_ptr<Policy>
+WithWeights(std::unique_ptr<Policy> inner, int64_t slice_ns)
+{
+  return std::make_unique<WeightPolicy>(std::move(inner), slice_ns);
+}
+
+}  // namespace xsched
