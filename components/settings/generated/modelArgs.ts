@@ -408,10 +408,9 @@ export interface ModelArgs {
    * Share of a GPU's time that the model's instances there get at least, all together, while they have
    * requests, however urgent other models are; 0: what those leave, which can be nothing. It comes in
    * slices of 2 ms, in which no other model starts work. The floors on a GPU come to at most 90. It
-   * holds against all programs in the scheduling domain. A model that runs in a process of its own,
-   * such as the Python backend's, has none. Rendered into the model's configuration as the parameter
-   * `xsched_floor`. An integer from 0 to 50 (percent). Cost: while the model has requests, those of
-   * more urgent models can wait 2 ms longer, plus what the model has in flight.
+   * holds against all programs in the scheduling domain. Rendered into the model's configuration as
+   * the parameter `xsched_floor`. An integer from 0 to 50 (percent). Cost: while the model has
+   * requests, those of more urgent models can wait 2 ms longer, plus what the model has in flight.
    * @default 0
    * @example 10
    */

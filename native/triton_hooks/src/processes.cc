@@ -2,9 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Processes that a backend starts for an instance, as Triton's Python backend
-// does. What they do is the instance's work: their environment has its name and
-// priority, and they inherit the shim with it. So do the processes that these
-// start.
+// does. What they do is the instance's work: their environment has its name,
+// priority and floor, and they inherit the shim with it. So do the processes that
+// these start.
 //
 // Between fork and exec only the forking thread is there, and the locks of
 // others stay locked. So everything is prepared before.
@@ -14,6 +14,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 
 #include "next_symbol.h"
 #include "xsched/ext.h"
@@ -23,7 +24,10 @@ namespace triton_hooks { namespace {
 constexpr const char* kOn = "XSCHED_AUTO_XQUEUE=ON";
 constexpr char kName[] = "XSCHED_AUTO_XQUEUE_NAME=";
 constexpr char kPriority[] = "XSCHED_AUTO_XQUEUE_PRIORITY=";
-constexpr const char* kReplaced[] = {"XSCHED_AUTO_XQUEUE=", kName, kPriority};
+constexpr char kFloor[] = "XSCHED_AUTO_XQUEUE_FLOOR=";
+constexpr const char* kReplaced[] = {
+    "XSCHED_AUTO_XQUEUE=", kName, kPriority, kFloor};
+constexpr size_t kAdded = std::size(kReplaced);
 // More than any environment has. A process with more is started as it is.
 constexpr size_t kMostVariables = 4096;
 
@@ -32,6 +36,7 @@ struct Variables {
   bool there;
   char name[sizeof(kName) + 64];
   char priority[sizeof(kPriority) + 8];
+  char floor[sizeof(kFloor) + 8];
 };
 thread_local Variables variables;
 // Whether this is a child that has not become another program.
@@ -43,11 +48,15 @@ BeforeFork()
   Variables& own = variables;
   char name[64];
   Priority priority = PRIORITY_DEFAULT;
+  int32_t floor = 0;
   const XOwnerHandle owner = XOwnerCurrent();
-  own.there = owner != 0 && XOwnerGet(owner, name, &priority) == kXSchedSuccess;
+  own.there = owner != 0 &&
+              XOwnerGet(owner, name, &priority) == kXSchedSuccess &&
+              XOwnerGetFloor(owner, &floor) == kXSchedSuccess;
   if (own.there) {
     snprintf(own.name, sizeof(own.name), "%s%s", kName, name);
     snprintf(own.priority, sizeof(own.priority), "%s%d", kPriority, priority);
+    snprintf(own.floor, sizeof(own.floor), "%s%d", kFloor, floor);
     NextExecvp();
   }
 }
@@ -81,7 +90,7 @@ AddVariables()
   static char* changed[kMostVariables + 1];
   size_t count = 0;
   for (char** each = environ; *each != nullptr; ++each) {
-    if (count + 3 == kMostVariables) {
+    if (count + kAdded == kMostVariables) {
       return;
     }
     if (!IsReplaced(*each)) {
@@ -91,6 +100,7 @@ AddVariables()
   changed[count++] = const_cast<char*>(kOn);
   changed[count++] = variables.name;
   changed[count++] = variables.priority;
+  changed[count++] = variables.floor;
   changed[count] = nullptr;
   environ = changed;
 }

@@ -125,7 +125,7 @@ VariablesOfAChild()
 {
   const char* command =
       "echo $XSCHED_AUTO_XQUEUE $XSCHED_AUTO_XQUEUE_NAME "
-      "$XSCHED_AUTO_XQUEUE_PRIORITY $BESIDE";
+      "$XSCHED_AUTO_XQUEUE_PRIORITY $XSCHED_AUTO_XQUEUE_FLOOR $BESIDE";
   const char* words[] = {"sh", "-c", command, nullptr};
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
@@ -156,11 +156,12 @@ TEST_F(HooksTest, ProcessesThatABackendStartsBelongToTheirInstance)
   XOwnerHandle owner = 0;
   ASSERT_EQ(XOwnerCreate(&owner, "chat/chat_0_0", 40), kXSchedSuccess);
   XOwnerExchange(owner);
-  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 40 beside\n");
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 40 0 beside\n");
   // As it is now.
   Scheduler::Get().SetPriorityOfOwners(
       [](const std::string&) { return true; }, -7);
-  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 -7 beside\n");
+  EXPECT_EQ(XOwnerSetFloor(owner, 20), kXSchedSuccess);
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 -7 20 beside\n");
   XOwnerExchange(0);
   EXPECT_EQ(VariablesOfAChild(), "1 beside\n");
   EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);

@@ -228,14 +228,16 @@ Report(
 // 'first' comes before what the answer says of a queue.
 void
 AddChanges(
-    const AnswerTable& answer, std::vector<std::vector<std::string>>* rows,
+    const AnswerTable& answer, const Changeable& what,
+    std::vector<std::vector<std::string>>* rows,
     const std::vector<std::string>& first = {})
 {
   for (size_t row = 0; row < answer.Rows(); ++row) {
     std::vector<std::string> cells = first;
     for (const std::string& cell :
          {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
-          answer.Field(row, "previous"), answer.Field(row, "priority")}) {
+          answer.Field(row, "previous") + what.unit,
+          answer.Field(row, what.request) + what.unit}) {
       cells.push_back(cell);
     }
     rows->push_back(cells);
@@ -244,12 +246,12 @@ AddChanges(
 
 void
 PrintChanges(
-    std::vector<Column> columns,
+    std::vector<Column> columns, const Changeable& what,
     const std::vector<std::vector<std::string>>& rows)
 {
   for (const Column& column :
        {Column{"ID", Align::kRight}, Column{"NAME", Align::kLeft},
-        Column{"PREVIOUS", Align::kRight}, Column{"PRIORITY", Align::kRight}}) {
+        Column{"PREVIOUS", Align::kRight}, Column{what.title, Align::kRight}}) {
     columns.push_back(column);
   }
   Print(
@@ -322,64 +324,38 @@ ListQueues(const std::string& socket)
 }
 
 ExitCode
-ChangePriority(
-    const std::string& socket, const std::string& queue,
-    const std::string& priority)
+Change(
+    const std::string& socket, const Changeable& what, const std::string& queue,
+    const std::string& value)
 {
   AnswerTable answer({});
-  const ExitCode code =
-      Ask(socket, "priority " + queue + " " + priority, &answer);
+  const ExitCode code = Ask(
+      socket, std::string(what.request) + " " + queue + " " + value, &answer);
   if (code != kExitSuccess) {
     return code;
   }
   std::vector<std::vector<std::string>> rows;
-  AddChanges(answer, &rows);
-  PrintChanges({}, rows);
+  AddChanges(answer, what, &rows);
+  PrintChanges({}, what, rows);
   return kExitSuccess;
 }
 
 ExitCode
-ChangeShared(
-    const std::string& socket, const SharedColumn& column,
-    const std::string& queue, const std::string& value)
-{
-  AnswerTable answer({});
-  const ExitCode code =
-      Ask(socket, column.request + (" " + queue) + " " + value, &answer);
-  if (code != kExitSuccess) {
-    return code;
-  }
-  std::vector<std::vector<std::string>> rows;
-  for (size_t row = 0; row < answer.Rows(); ++row) {
-    rows.push_back(
-        {answer.Field(row, "id"), Shown(answer.Field(row, "name")),
-         answer.Field(row, "previous") + column.unit,
-         answer.Field(row, column.request) + column.unit});
-  }
-  Print(FormatTable(
-      {{"ID", Align::kRight},
-       {"NAME", Align::kLeft},
-       {"PREVIOUS", Align::kRight},
-       {column.title, Align::kRight}},
-      rows));
-  return kExitSuccess;
-}
-
-ExitCode
-ChangePriorityEverywhere(const std::string& queue, const std::string& priority)
+ChangeEverywhere(
+    const Changeable& what, const std::string& queue, const std::string& value)
 {
   std::vector<std::vector<std::string>> rows;
   const std::map<pid_t, Refusal> refusals = AskAll(
-      "priority " + queue + " " + priority,
+      std::string(what.request) + " " + queue + " " + value,
       [&](pid_t pid, const AnswerTable& answer) {
-        AddChanges(answer, &rows, {std::to_string(pid)});
+        AddChanges(answer, what, &rows, {std::to_string(pid)});
       });
   // Most processes have no such queue. One that does not answer may have it.
   const ExitCode code = Report(
       refusals, rows.empty() ? kExitRefused : kExitNoAnswer,
       rows.empty() ? kExitRefused : kExitSuccess);
   if (!rows.empty()) {
-    PrintChanges({{"PID", Align::kRight}}, rows);
+    PrintChanges({{"PID", Align::kRight}}, what, rows);
   }
   return code;
 }

@@ -14,25 +14,20 @@
 namespace xsched {
 
 ExitCode ListQueues(const std::string& socket);
-// 'priority' must be valid.
-ExitCode ChangePriority(
-    const std::string& socket, const std::string& queue,
-    const std::string& priority);
-// The same in every process that has such a queue; one that starts meanwhile is
-// one of them.
-ExitCode ChangePriorityEverywhere(
-    const std::string& queue, const std::string& priority);
-// What a model's queues in one process share: the request that changes it, and
-// how it is shown.
-struct SharedColumn {
+// What can be changed of queues: the request that does it, and how it is shown.
+struct Changeable {
   const char* request;
   const char* title;
   const char* unit;
 };
 // 'value' must be valid.
-ExitCode ChangeShared(
-    const std::string& socket, const SharedColumn& column,
-    const std::string& queue, const std::string& value);
+ExitCode Change(
+    const std::string& socket, const Changeable& what, const std::string& queue,
+    const std::string& value);
+// The same in every process that has such a queue; one that starts meanwhile is
+// one of them.
+ExitCode ChangeEverywhere(
+    const Changeable& what, const std::string& queue, const std::string& value);
 ExitCode ShowStats(const std::string& socket, bool as_json);
 // Of all processes.
 ExitCode ShowStatsOfAll(bool as_json);

@@ -26,7 +26,8 @@ constexpr const char* kHelp =
     R"(usage: xsched-ctl [--pid PID | --socket PATH] COMMAND
 
 Inspects a process that runs under XSched, and changes its priorities. Without
-an option, uses the only such process of this user; priority uses all.
+an option, uses the only such process of this user; with a name,
+priority, floor and weight use all.
 
 commands:
   status                 show the process's configuration; the health check
@@ -103,11 +104,16 @@ WithSocket(const Target& target, const Command& command)
   return command(socket);
 }
 
+// Of the queues of one process, or of all that have such a queue.
 ExitCode
-RunPriority(const Target& target, const std::vector<std::string>& arguments)
+RunChange(
+    const Target& target, const Changeable& what,
+    bool (*parse)(const std::string&, int*, std::string*),
+    const std::vector<std::string>& arguments)
 {
   if (arguments.size() != 2 || arguments[0].empty()) {
-    return WrongUsage("priority needs a queue and a priority");
+    return WrongUsage(
+        std::string(what.request) + " needs a queue and a number");
   }
   const std::string& queue = arguments[0];
   if (OneLine(queue) != queue) {
@@ -116,45 +122,19 @@ RunPriority(const Target& target, const std::vector<std::string>& arguments)
         "\" contains control characters, which no "
         "queue's name does");
   }
-  Priority priority = PRIORITY_DEFAULT;
+  int value = 0;
   std::string error;
-  if (!ParsePriority(arguments[1], &priority, &error)) {
+  if (!parse(arguments[1], &value, &error)) {
     return WrongUsage(error);
   }
   const bool is_name =
       queue.find_first_not_of("0123456789") != std::string::npos;
   if (is_name && target.pid == 0 && target.socket.empty() &&
       FindProcesses().size() > 1) {
-    return ChangePriorityEverywhere(queue, std::to_string(priority));
+    return ChangeEverywhere(what, queue, std::to_string(value));
   }
   return WithSocket(target, [&](const std::string& socket) {
-    return ChangePriority(socket, queue, std::to_string(priority));
-  });
-}
-
-// A floor or a weight.
-ExitCode
-RunShared(
-    const Target& target, const SharedColumn& column,
-    bool (*parse)(const std::string&, int*, std::string*),
-    const std::vector<std::string>& arguments)
-{
-  if (arguments.size() != 2 || arguments[0].empty()) {
-    return WrongUsage(
-        std::string(column.request) + " needs a queue and a number");
-  }
-  if (OneLine(arguments[0]) != arguments[0]) {
-    return WrongUsage(
-        "the queue \"" + arguments[0] +
-        "\" contains control characters, which no queue's name does");
-  }
-  int value = 0;
-  std::string error;
-  if (!parse(arguments[1], &value, &error)) {
-    return WrongUsage(error);
-  }
-  return WithSocket(target, [&](const std::string& socket) {
-    return ChangeShared(socket, column, arguments[0], std::to_string(value));
+    return Change(socket, what, queue, std::to_string(value));
   });
 }
 
@@ -232,13 +212,14 @@ RunCommand(
     const std::vector<std::string>& arguments)
 {
   if (command == "priority") {
-    return RunPriority(target, arguments);
+    return RunChange(
+        target, {"priority", "PRIORITY", ""}, ParsePriority, arguments);
   }
   if (command == "floor") {
-    return RunShared(target, {"floor", "FLOOR", " %"}, ParseFloor, arguments);
+    return RunChange(target, {"floor", "FLOOR", " %"}, ParseFloor, arguments);
   }
   if (command == "weight") {
-    return RunShared(target, {"weight", "WEIGHT", ""}, ParseWeight, arguments);
+    return RunChange(target, {"weight", "WEIGHT", ""}, ParseWeight, arguments);
   }
   if (command == "stats") {
     return RunStats(target, arguments);

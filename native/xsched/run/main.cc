@@ -19,7 +19,8 @@
 namespace {
 
 constexpr const char* kHelp =
-    R"(usage: xsched-run [--priority N] [--name NAME] [--] COMMAND [ARGUMENT...]
+    R"(usage: xsched-run [--priority N] [--floor PERCENT] [--name NAME] [--]
+                  COMMAND [ARGUMENT...]
 
 Runs COMMAND so that all its work on GPUs has one priority among the processes
 of this user: a training job or a notebook below the models of a server, for
@@ -28,6 +29,9 @@ example. What COMMAND starts runs the same way.
 options:
   --priority N           -255 to 255, max (255), default (0) or min (-255), the
                          default; larger is more urgent
+  --floor PERCENT        what it gets of the GPU's time at least while it has
+                         work, whatever is above it: 0, the default, to 50;
+                         processes of one name share it
   --name NAME            the name of its queues in xsched-ctl, at most 63 bytes;
                          the default is COMMAND's, without its folder
   --help, --version
@@ -71,6 +75,7 @@ LibraryFolder()
 
 struct Settings {
   Priority priority = PRIORITY_MIN;
+  int floor = 0;
   std::string name;
 };
 
@@ -96,7 +101,7 @@ ReadOptions(int argc, char** argv, Settings* settings, int* next, int* code)
       *code = 0;
       return false;
     }
-    if (option != "--priority" && option != "--name") {
+    if (option != "--priority" && option != "--floor" && option != "--name") {
       *code = Fail("unknown option \"" + option + "\"");
       return false;
     }
@@ -115,7 +120,10 @@ ReadOptions(int argc, char** argv, Settings* settings, int* next, int* code)
       }
       settings->name = value;
       has_name = true;
-    } else if (!xsched::ParsePriority(value, &settings->priority, &error)) {
+    } else if (!(option == "--floor"
+                     ? xsched::ParseFloor(value, &settings->floor, &error)
+                     : xsched::ParsePriority(
+                           value, &settings->priority, &error))) {
       *code = Fail(error);
       return false;
     }
@@ -159,7 +167,10 @@ main(int argc, char** argv)
       setenv("XSCHED_AUTO_XQUEUE_NAME", settings.name.c_str(), 1) != 0 ||
       setenv(
           "XSCHED_AUTO_XQUEUE_PRIORITY",
-          std::to_string(settings.priority).c_str(), 1) != 0) {
+          std::to_string(settings.priority).c_str(), 1) != 0 ||
+      setenv(
+          "XSCHED_AUTO_XQUEUE_FLOOR", std::to_string(settings.floor).c_str(),
+          1) != 0) {
     return Fail(strerror(errno));
   }
   execvp(argv[next], argv + next);

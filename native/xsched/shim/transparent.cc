@@ -37,7 +37,8 @@ AdoptProcess()
     // The default streams have the lowest priority.
     Scheduler::Get().AdoptAll(
         options.auto_name,
-        options.has_auto_priority ? options.auto_priority : PRIORITY_DEFAULT);
+        options.has_auto_priority ? options.auto_priority : PRIORITY_DEFAULT,
+        options.auto_floor);
   }
 }
 

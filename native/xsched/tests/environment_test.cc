@@ -34,7 +34,7 @@ TEST(EnvironmentTest, WhatHasAMeaningIsNotWarnedOf)
   const std::string log = LogWith(
       "XSCHED_POLICY=HPF XSCHED_SCHEDULER=LCL XSCHED_AUTO_XQUEUE=ON "
       "XSCHED_AUTO_XQUEUE_LEVEL=2 XSCHED_AUTO_XQUEUE_PRIORITY=-256 "
-      "XSCHED_AUTO_XQUEUE_NAME=chat/0 "
+      "XSCHED_AUTO_XQUEUE_NAME=chat/0 XSCHED_AUTO_XQUEUE_FLOOR=50 "
       "XSCHED_AUTO_XQUEUE_THRESHOLD=16 XSCHED_AUTO_XQUEUE_BATCH_SIZE=8 "
       "XSCHED_INFLIGHT_US=100 XSCHED_LOG_LEVEL=INFO XSCHED_REQUIRED=ON "
       "XSCHED_CONTROL_DIR=/tmp XSCHED_METRICS_INTERVAL_MS=1000 "
@@ -49,6 +49,14 @@ TEST(EnvironmentTest, NameThatIsNoneIsNamed)
       "XSCHED_AUTO_XQUEUE_NAME=" + std::string(64, 'x'),
       "XSCHED_AUTO_XQUEUE_NAME is ignored: a name has at most 63 bytes and no "
       "control characters");
+}
+
+TEST(EnvironmentTest, FloorOfNobodyIsNamed)
+{
+  ExpectWarning(
+      "XSCHED_AUTO_XQUEUE_FLOOR=20",
+      "XSCHED_AUTO_XQUEUE_FLOOR is ignored: it needs a name, which "
+      "XSCHED_AUTO_XQUEUE_NAME gives");
 }
 
 TEST(EnvironmentTest, EachVariableOfXSchedWithoutMeaningIsNamed)

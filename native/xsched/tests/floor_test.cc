@@ -791,6 +791,33 @@ TEST_F(DomainFloorTest, FloorsOfAllProcessesLeaveSomething)
   EXPECT_NEAR(ShareInWindow(low), 30, 2);
 }
 
+// As two instances of a model of Triton's Python backend do.
+TEST_F(DomainFloorTest, ProcessesOfAModelShareItsFloor)
+{
+  Launcher* const low = Add(-10, 50000, 21);
+  member_->WorkFor("chat");
+  shared_->slots[kOther].model.store(
+      shared_->slots[member_->OwnSlice() - 1].model.load());
+  Other({10, 10, 11});
+  Run(kWindowNs / 2);
+  EXPECT_NEAR(ShareInWindow(low), 10.5, 1);
+  EXPECT_EQ(OwnClaim().Floors(), 11);
+  // While the other one's is held back, too.
+  Other({10, 10});
+  Run(kWindowNs / 100);
+  EXPECT_NEAR(ShareInWindow(low), 21, 2);
+  EXPECT_EQ(OwnClaim().Floors(), 21);
+  // Another model's.
+  member_->WorkFor("batch");
+  Other({10, 10, 11});
+  EXPECT_EQ(OwnClaim().Floors(), 21);
+  // And whoever works for several.
+  member_->WorkFor("");
+  shared_->slots[kOther].model.store(0);
+  Other({10, 10, 12});
+  EXPECT_EQ(OwnClaim().Floors(), 21);
+}
+
 // While the process was stopped, say.
 TEST_F(DomainFloorTest, SliceThatIsRevokedLetsNobodyLaunch)
 {

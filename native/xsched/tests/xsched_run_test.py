@@ -116,6 +116,21 @@ class XSchedRunTest(unittest.TestCase):
         self.assertEqual(changed.returncode, 0, changed.stderr)
         self.assertLess(progress(high, 200), 100)
 
+    def test_a_program_with_a_floor_goes_on_below_a_more_urgent_one(self):
+        low = self.start("--name", "low", "--floor", "20")
+        high = self.start("--priority", "9", "--name", "high")
+        found = self.execute("--pid", str(low.pid), "stats", "--json", program="xsched-ctl")
+        self.assertEqual([queue["floor_percent"] for queue in json.loads(found.stdout)["queues"]], [20])
+        self.say(low, "work")
+        self.say(high, "work")
+        begin = self.say(low, "")
+        while self.say(low, "") < begin + 500:
+            pass
+        # By name, in whichever process has it.
+        changed = self.execute("floor", "low", "30", program="xsched-ctl")
+        self.assertEqual(changed.returncode, 0, changed.stderr)
+        self.assertIn("30 %", changed.stdout)
+
     def test_the_command_is_run_as_it_is(self):
         result = self.execute("--", "sh", "-c", "printf '%s|' \"$@\"; exit 7", "-", "--priority", "a b")
         self.assertEqual((result.returncode, result.stdout), (7, "--priority|a b|"))
@@ -128,6 +143,7 @@ class XSchedRunTest(unittest.TestCase):
             ((), 125, "no command was given"),
             (("--priority", "300", "true"), 125, "300"),
             (("--priority",), 125, "--priority needs a value"),
+            (("--floor", "51", "true"), 125, 'the floor "51" is not allowed'),
             (("--name", "x" * 64, "true"), 125, "a name has at most 63 bytes"),
             (("--fast", "true"), 125, 'unknown option "--fast"'),
             (("nothing-of-that-name",), 127, "nothing-of-that-name: No such file or directory"),

@@ -705,13 +705,17 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
         ["server", "stats", "--json"],
     ],
 )
-@pytest.mark.parametrize("release", ["this", "former"])
-def test_counters_and_priorities_are_those_of_all_processes(
+@pytest.mark.parametrize("release", ["this", "former", "first"])
+def test_counters_priorities_and_floors_are_those_of_all_processes(
     tmp_path: Path, words: List[str], release: str
 ) -> None:
     (tmp_path / "server").write_text("17\n127.0.0.1\n8000\nON\n-\n")
     control = tmp_path / "xsched-ctl"
-    usage = "stats [--json] [--all]" if release == "this" else "stats [--json]"
+    usage = {
+        "this": "priority, floor and weight use all. stats [--json] [--all]",
+        "former": "priority uses all. stats [--json] [--all]",
+        "first": "stats [--json]",
+    }[release]
     control.write_text(f'#!/bin/sh\n[ "$1" != --help ] || {{ echo "{usage}"; exit; }}\necho "$@"\n')
     control.chmod(0o755)
     script = CONTROL_SCRIPT.replace("/opt/xsched/bin/xsched-ctl", str(control))
@@ -722,9 +726,11 @@ def test_counters_and_priorities_are_those_of_all_processes(
         check=True,
     )
     of_all = {"stats": ["stats", "--json", "--all"], "priority": words}
+    if release == "this":
+        of_all["floor"] = words
     of_server = words[1:] if words[0] == "server" else words
     only = words if "--domain" in words else ["--pid", "17", *of_server]
-    expected = of_all.get(words[0], only) if release == "this" else only
+    expected = only if release == "first" else of_all.get(words[0], only)
     assert found.stdout.decode().split() == expected
 
 

@@ -81,6 +81,9 @@ XResult XOwnerGet(XOwnerHandle owner, char name[64], Priority* prio);
 // XQueue. kXSchedErrorNotAllowed if the owner has no name.
 XResult XOwnerSetFloor(XOwnerHandle owner, int32_t percent);
 
+// The floor that it is to have, which may have been changed since.
+XResult XOwnerGetFloor(XOwnerHandle owner, int32_t* percent);
+
 // The calling thread works for 'owner' from now on, for nobody if that is 0 or
 // has been destroyed. Returns whom it worked for before. Takes a few
 // nanoseconds. Threads do not inherit their creator's owner.

@@ -110,6 +110,9 @@ struct alignas(128) Slot {
   // The highest priority that a launch waits with, less PRIORITY_NO_EXECUTE; 0
   // if none does.
   std::atomic<uint32_t> waits;
+  // The model that the process works for alone, as a hash; 0: no such one. Its
+  // processes share its floor.
+  std::atomic<uint64_t> model;
   // For people; the pid is that of the process's own namespace.
   std::atomic<int64_t> pid;
   std::atomic<int64_t> since_ns;

@@ -108,6 +108,7 @@ Member::Member(Region* region) : region_(region)
   own.pid.store(getpid(), std::memory_order_relaxed);
   own.since_ns.store(NowNs(), std::memory_order_relaxed);
   own.used_ns.store(0, std::memory_order_relaxed);
+  own.model.store(0, std::memory_order_relaxed);
   WriteClaim();
   Settle();
 }
@@ -270,20 +271,39 @@ Member::Describe() const
 
 // --- what others claim -------------------------------------------------------
 
-Demand
+void
+Member::WorkFor(const std::string& model)
+{
+  // FNV-1a, which is the same in every process.
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (const char c : model) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * UINT64_C(0x100000001B3);
+  }
+  // Relaxed: it changes no order.
+  OwnSlot().model.store(
+      model.empty() ? 0 : hash | 1, std::memory_order_relaxed);
+}
+
+Member::Others
 Member::Outside() const
 {
   const Layout& shared = *region_->Shared();
+  const uint64_t model = OwnSlot().model.load(std::memory_order_relaxed);
   Demand all;
+  int partners = 0;
   const int used = UsedSlots(shared);
-  for (int slot = 0; slot < used; ++slot) {
-    if (slot != region_->Own()) {
-      Unite(
-          Claim(shared.slots[slot].claim.load(std::memory_order_seq_cst)),
-          &all);
+  for (int number = 0; number < used; ++number) {
+    const Slot& slot = shared.slots[number];
+    if (number != region_->Own()) {
+      const Claim claim(slot.claim.load(std::memory_order_seq_cst));
+      Unite(claim, &all);
+      partners += model != 0 && claim.Floors() != 0 &&
+                          slot.model.load(std::memory_order_relaxed) == model
+                      ? 1
+                      : 0;
     }
   }
-  return all;
+  return {all.ready, all.floors, partners};
 }
 
 bool

@@ -56,8 +56,17 @@ class Member {
   };
   Report Describe() const;
 
-  // What all other processes claim together; not which of them has the slice.
-  Demand Outside() const;
+  // All of this process's work is that model's from now on.
+  void WorkFor(const std::string& model);
+
+  // What all other processes claim together.
+  struct Others {
+    int ready = PRIORITY_NO_EXECUTE;
+    int floors = 0;
+    // How many of them work for the same model and have its floor held back.
+    int partners = 0;
+  };
+  Others Outside() const;
   // Whether another process keeps a launch of this priority from going.
   bool HoldsBack(int priority) const;
   // What says in Top that this process has the slice.

@@ -418,6 +418,15 @@ XOwnerSetFloor(XOwnerHandle owner, int32_t percent)
       [&] { return Scheduler::Get().SetFloorOfOwner(owner, percent); });
 }
 
+XSCHED_EXPORT XResult
+XOwnerGetFloor(XOwnerHandle owner, int32_t* percent)
+{
+  if (percent == nullptr) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] { return Scheduler::Get().FloorOfOwner(owner, percent); });
+}
+
 XSCHED_EXPORT XOwnerHandle
 XOwnerExchange(XOwnerHandle owner)
 {

@@ -380,8 +380,8 @@ Device::Decide(Queue* cause, Wakes* wakes)
   const bool in_domain =
       member_ != nullptr && in_domain_ && !Scheduler::Disabled();
   if (in_domain && !shares_.empty()) {
-    const domain::Demand outside = member_->Outside();
-    policy_->Elsewhere(outside.ready, outside.floors);
+    const domain::Member::Others outside = member_->Outside();
+    policy_->SetElsewhere({outside.ready, outside.floors, outside.partners});
   }
   decision_ = policy_->Decide();
   bool others_slice = false;

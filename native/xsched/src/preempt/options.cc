@@ -14,6 +14,7 @@
 
 #include "preempt/log.h"
 #include "preempt/name.h"
+#include "preempt/policy.h"
 
 namespace xsched {
 namespace {
@@ -83,6 +84,7 @@ constexpr struct {
 constexpr const char* kWithMeaning[] = {
     "XSCHED_AUTO_XQUEUE",
     "XSCHED_AUTO_XQUEUE_BATCH_SIZE",
+    "XSCHED_AUTO_XQUEUE_FLOOR",
     "XSCHED_AUTO_XQUEUE_LEVEL",
     "XSCHED_AUTO_XQUEUE_NAME",
     "XSCHED_AUTO_XQUEUE_PRIORITY",
@@ -186,6 +188,15 @@ ReadOptions()
         "no control characters",
         kMaxName);
     options.auto_name.clear();
+  }
+  if (ReadInteger("XSCHED_AUTO_XQUEUE_FLOOR", 0, kMaxFloor, &value)) {
+    options.auto_floor =
+        options.auto_name.empty() ? 0 : static_cast<int>(value);
+    if (options.auto_floor != value) {
+      Log(LogLevel::kWarning,
+          "XSCHED_AUTO_XQUEUE_FLOOR is ignored: it needs a name, which "
+          "XSCHED_AUTO_XQUEUE_NAME gives");
+    }
   }
   ReadInteger(
       "XSCHED_AUTO_XQUEUE_THRESHOLD", 1, INT64_MAX, &options.auto_threshold);

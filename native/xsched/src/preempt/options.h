@@ -27,6 +27,8 @@ struct Options {
   Priority auto_priority = PRIORITY_DEFAULT;
   // XSCHED_AUTO_XQUEUE_NAME: that of all queues, which then have one priority.
   std::string auto_name;
+  // XSCHED_AUTO_XQUEUE_FLOOR: of that name, in percent; 0: none.
+  int auto_floor = 0;
   // XSCHED_AUTO_XQUEUE_THRESHOLD, _BATCH_SIZE; 0: no cap.
   int64_t auto_threshold = 0;
   int64_t auto_batch_size = 0;

@@ -54,6 +54,23 @@ struct Decision {
   const void* turn = nullptr;
 };
 
+// What there is in other processes that share the device.
+struct Elsewhere {
+  // The highest priority that has work: those below it do not launch here either.
+  int ready = PRIORITY_NO_EXECUTE;
+  // As in Decision.
+  int floors = 0;
+  // How many of them have a part in the floors of this process, which are all of
+  // one model.
+  int partners = 0;
+
+  bool operator==(const Elsewhere& other) const
+  {
+    return ready == other.ready && floors == other.floors &&
+           partners == other.partners;
+  }
+};
+
 // Decides for the queues of one device. It keeps what it needs of them, is told
 // of every change, and is asked for its decision after each, so that neither
 // needs to look at all queues. Called with the device's lock held: a policy
@@ -74,10 +91,8 @@ class Policy {
   // When the decision changes though nothing happens: it is to be asked for it
   // then. INT64_MAX: never.
   virtual int64_t ChangesAtNs() const { return INT64_MAX; }
-  // What there is in other processes that share the device: the highest priority
-  // that has work, before which those below it do not launch here either, and
-  // floors as in Decision. Changes only before Decide.
-  virtual void Elsewhere(int /* ready */, int /* floors */) {}
+  // Changes only before Decide.
+  virtual void SetElsewhere(const Elsewhere&) {}
   // The slice of the last decision is not to be had: another process has one.
   virtual void SliceRefused() {}
   // How many ready queues keep one of this priority from launching.

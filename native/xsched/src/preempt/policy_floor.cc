@@ -107,7 +107,7 @@ class FloorPolicy final : public Policy {
     const ShareAccount* next = nullptr;
     for (const ShareAccount& floor : floors_) {
       if (Contends(floor)) {
-        decision.floors += floor.part;
+        decision.floors += PartHere(floor);
         if (floor.owed_ns >= slice_ns_ &&
             (next == nullptr || floor.owed_ns > next->owed_ns)) {
           next = &floor;
@@ -143,12 +143,11 @@ class FloorPolicy final : public Policy {
     return at_ns;
   }
 
-  void Elsewhere(int ready, int floors) override
+  void SetElsewhere(const Elsewhere& elsewhere) override
   {
-    if (ready != ready_elsewhere_ || floors != floors_elsewhere_) {
+    if (!(elsewhere == elsewhere_)) {
       Account();
-      ready_elsewhere_ = ready;
-      floors_elsewhere_ = floors;
+      elsewhere_ = elsewhere;
     }
   }
 
@@ -168,7 +167,7 @@ class FloorPolicy final : public Policy {
   // Those below this one are held back.
   int OpenFrom() const
   {
-    return std::max(inner_->Decide().open_from, ready_elsewhere_);
+    return std::max(inner_->Decide().open_from, elsewhere_.ready);
   }
 
   bool Contends(const ShareAccount& floor) const
@@ -180,19 +179,25 @@ class FloorPolicy final : public Policy {
   // The floors that contend, here and elsewhere.
   int Floors() const
   {
-    int floors = floors_elsewhere_;
+    int floors = elsewhere_.floors;
     for (const ShareAccount& floor : floors_) {
-      floors += Contends(floor) ? floor.part : 0;
+      floors += Contends(floor) ? PartHere(floor) : 0;
     }
     return floors;
   }
 
+  // What this process has of a floor that it shares with others, rounded up.
+  int PartHere(const ShareAccount& floor) const
+  {
+    return (floor.part + elsewhere_.partners) / (elsewhere_.partners + 1);
+  }
+
   // What a floor's percentage is a part of. Where processes have more than the
   // most of floors together, each gets less: something is left for the others.
-  static int64_t WholeOf(int floors)
+  int64_t WholeOf(int floors) const
   {
-    return static_cast<int64_t>(100) * std::max(floors, kMaxFloors) /
-           kMaxFloors;
+    return static_cast<int64_t>(100) * (elsewhere_.partners + 1) *
+           std::max(floors, kMaxFloors) / kMaxFloors;
   }
 
   void Put(const Standing& queue)
@@ -248,9 +253,7 @@ class FloorPolicy final : public Policy {
   int64_t slice_held_ns_ = 0;
   // Another process has one: this one is told when that ends.
   bool refused_ = false;
-  // See Elsewhere.
-  int ready_elsewhere_ = PRIORITY_NO_EXECUTE;
-  int floors_elsewhere_ = 0;
+  Elsewhere elsewhere_;
 };
 
 }  // namespace

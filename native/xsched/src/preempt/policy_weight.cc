@@ -79,7 +79,7 @@ class WeightPolicy final : public Policy {
     }
     Account();
     // In a slice, and while another process is above, it is nobody's turn.
-    level_ = decision.slice == nullptr && decision.open_from >= ready_elsewhere_
+    level_ = decision.slice == nullptr && decision.open_from >= elsewhere_.ready
                  ? decision.open_from
                  : PRIORITY_NO_EXECUTE;
     const ShareAccount* next = nullptr;
@@ -116,10 +116,10 @@ class WeightPolicy final : public Policy {
     return std::min(inner_->ChangesAtNs(), ends_ns);
   }
 
-  void Elsewhere(int ready, int floors) override
+  void SetElsewhere(const Elsewhere& elsewhere) override
   {
-    inner_->Elsewhere(ready, floors);
-    ready_elsewhere_ = ready;
+    inner_->SetElsewhere(elsewhere);
+    elsewhere_ = elsewhere;
   }
 
   void SliceRefused() override { inner_->SliceRefused(); }
@@ -185,8 +185,7 @@ class WeightPolicy final : public Policy {
   // Whose turn it is, and for how long it has been.
   const void* turn_ = nullptr;
   int64_t held_ns_ = 0;
-  // See Elsewhere.
-  int ready_elsewhere_ = PRIORITY_NO_EXECUTE;
+  Elsewhere elsewhere_;
 };
 
 }  // namespace

@@ -523,6 +523,18 @@ Registry::SetFloorOfOwner(uint64_t handle, int percent)
   return kXSchedSuccess;
 }
 
+XResult
+Registry::FloorOfOwner(uint64_t handle, int* percent)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* const owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return kXSchedErrorNotFound;
+  }
+  *percent = owner->floor;
+  return kXSchedSuccess;
+}
+
 // --- weights -----------------------------------------------------------------
 
 void

@@ -95,6 +95,7 @@ class XSCHED_INTERNAL Registry {
   // For the model of an owner, which must have a name. Where there is no room
   // for it now, the model's next queue tries again.
   XResult SetFloorOfOwner(uint64_t owner, int percent);
+  XResult FloorOfOwner(uint64_t owner, int* percent);
 
   // The same for weights, which are never refused.
   void SetWeightOfModel(

@@ -9,6 +9,7 @@
 #include "preempt/clock.h"
 #include "preempt/inquiries.h"
 #include "preempt/log.h"
+#include "preempt/name.h"
 #include "preempt/options.h"
 #include "preempt/thread_work.h"
 
@@ -78,6 +79,8 @@ Scheduler::JoinDomain(Hardware* hardware, int device)
         member == nullptr ? error.c_str() : "there is no thread for it");
     return;
   }
+  // All that it does then has one name.
+  member->WorkFor(ModelOf(GetOptions().auto_name));
   home->Join(member);
   Log(LogLevel::kInfo, "device %d is in the scheduling domain %s/%s", device,
       folder.c_str(), name.c_str());
@@ -237,9 +240,12 @@ Scheduler::DescribeOwner(uint64_t owner, std::string* name, Priority* priority)
 }
 
 void
-Scheduler::AdoptAll(const std::string& name, Priority priority)
+Scheduler::AdoptAll(const std::string& name, Priority priority, int floor)
 {
   const uint64_t owner = registry_.CreateOwner(name, priority);
+  if (floor != 0) {
+    registry_.SetFloorOfOwner(owner, floor);
+  }
   // Release: the owner is complete before a launch finds it.
   process_owner_.store(registry_.FindOwner(owner), std::memory_order_release);
 }

@@ -112,6 +112,10 @@ class XSCHED_INTERNAL Scheduler {
     return registry_.SetFloorOfModel(model, percent, refusal, owners);
   }
   XResult SetFloorOfOwner(uint64_t owner, int percent);
+  XResult FloorOfOwner(uint64_t owner, int* percent)
+  {
+    return registry_.FloorOfOwner(owner, percent);
+  }
   XResult SetWeight(XQueueHandle handle, int weight)
   {
     return registry_.SetWeight(handle, weight);
@@ -125,8 +129,9 @@ class XSCHED_INTERNAL Scheduler {
   // False if there is none of that handle.
   bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   // In a process all of whose work is to be scheduled: whoever has no owner
-  // works for one of this name, which may be empty, and priority.
-  void AdoptAll(const std::string& name, Priority priority);
+  // works for one of this name, which may be empty, priority and floor, which
+  // needs a name.
+  void AdoptAll(const std::string& name, Priority priority, int floor);
   // Gives the queue to the owner of the calling thread, if it has one: then
   // true.
   bool GiveToOwnerOfThread(XQueueHandle queue);
