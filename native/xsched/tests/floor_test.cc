@@ -4,24 +4,18 @@
 // What floors guarantee: launchers on a device that does one kernel after the
 // other, all by a clock that the test decides.
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <random>
-#include <string>
 #include <vector>
 
-#include "domain/layout.h"
-#include "domain/member.h"
 #include "fake_hardware.h"
 #include "keep.h"
+#include "other_process.h"
 #include "preempt/device.h"
 #include "preempt/policy.h"
 #include "test_clock.h"
@@ -500,7 +494,7 @@ TEST_F(FloorTest, AnyFloorsHoldInEveryWindow)
   }
 }
 
-// --- weights -------------------------------------------------------------------
+// --- weights -----------------------------------------------------------------
 
 TEST_F(FloorTest, EqualPrioritiesShareByTheirWeights)
 {
@@ -615,64 +609,25 @@ TEST_F(FloorTest, OneThatEndsInItsTurnLeavesItToTheOthers)
   EXPECT_FALSE(two->GetQueue()->passed_over.load());
 }
 
-// --- in a domain ---------------------------------------------------------------
+// --- in a domain -------------------------------------------------------------
 
 using domain::Claim;
 using domain::Demand;
-using domain::Layout;
 
-// The device of one process of a domain. Another process is what the test writes
-// into the file, in the next slot.
+// The device of one process of a domain, beside another one.
 class DomainFloorTest : public FloorTest {
  protected:
-  static constexpr int kOther = 1;
-  static constexpr int kOthersSlice = kOther + 1;
+  DomainFloorTest() { device_->Join(member_); }
 
-  DomainFloorTest()
-  {
-    char folder[] = "/tmp/xsched-floor-XXXXXX";
-    EXPECT_NE(mkdtemp(folder), nullptr);
-    std::string error;
-    member_ = domain::Member::Join(folder, "gpu-1", &error);
-    EXPECT_NE(member_, nullptr) << error;
-    const std::string file = std::string(folder) + "/gpu-1";
-    const int fd = open(file.c_str(), O_RDWR | O_CLOEXEC);
-    shared_ = static_cast<Layout*>(mmap(
-        nullptr, sizeof(Layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
-    // It is not closed: that would give up this process's lock.
-    unlink(file.c_str());
-    rmdir(folder);
-    shared_->header.used.store(kOther + 1);
-    device_->Join(member_);
-  }
-
-  // The other process publishes a demand, and takes the slice or gives it back.
+  // The other one publishes a demand, and rings.
   void Other(const Demand& demand)
   {
-    OtherUnheard(demand);
+    other_->Publish(demand);
     device_->DomainChanged();
   }
 
-  // The same, before the process has been rung.
-  void OtherUnheard(const Demand& demand)
-  {
-    const Claim own(shared_->slots[member_->OwnSlice() - 1].claim.load());
-    const Claim top(shared_->top.load());
-    shared_->slots[kOther].claim.store(Claim(demand, ++beat_).Word());
-    Demand all = {
-        std::max(demand.ready, own.Ready()),
-        std::max(demand.ceiling, own.Ceiling()), demand.floors + own.Floors(),
-        demand.slice != 0             ? kOthersSlice
-        : top.Slice() == kOthersSlice ? 0
-                                      : top.Slice()};
-    shared_->top.store(Claim(all, top.Beat() + 1).Word());
-  }
-
-  Claim Top() const { return Claim(shared_->top.load()); }
-  Claim OwnClaim() const
-  {
-    return Claim(shared_->slots[member_->OwnSlice() - 1].claim.load());
-  }
+  Claim Top() const { return other_->Top(); }
+  Claim OwnClaim() const { return other_->OwnClaim(); }
 
   void RunUntilInSlice(Launcher* launcher)
   {
@@ -681,9 +636,8 @@ class DomainFloorTest : public FloorTest {
     }
   }
 
-  domain::Member* member_ = nullptr;
-  Layout* shared_ = nullptr;
-  uint64_t beat_ = 0;
+  OtherProcess* const other_ = Keep(std::make_unique<OtherProcess>());
+  domain::Member* const member_ = other_->GetMember();
 };
 
 TEST_F(DomainFloorTest, FloorHoldsBelowAHigherProcess)
@@ -743,10 +697,10 @@ TEST_F(DomainFloorTest, SliceOfAnotherProcessHoldsBackTheHighest)
   Launcher* const high = Add(PRIORITY_MAX, 30000, 0);
   Run(kWindowNs / 100);
   EXPECT_FALSE(high->Waits());
-  OtherUnheard({-10, 10, 20, 0});
+  other_->Publish({-10, 10, 20, 0});
   EXPECT_EQ(device_->GetTurn()->Closely().bounded_below, PRIORITY_MAX + 1);
   EXPECT_EQ(device_->GetTurn()->Closely().open_from, PRIORITY_MAX);
-  OtherUnheard({-10, 10, 20, 1});
+  other_->Publish({-10, 10, 20, 1});
   EXPECT_EQ(device_->GetTurn()->Closely().open_from, PRIORITY_MAX + 1);
   Other({-10, 10, 20, 1});
   Run(kWindowNs / 100);
@@ -773,7 +727,7 @@ TEST_F(DomainFloorTest, ProcessesTakeSlicesInTurn)
   EXPECT_FALSE(low->GetQueue()->in_slice.load());
   // It says that it wants one, and does not ask all the time.
   EXPECT_NE(OwnClaim().Slice(), 0);
-  EXPECT_EQ(Top().Slice(), kOthersSlice);
+  EXPECT_EQ(Top().Slice(), OtherProcess::kSlice);
   std::vector<Queue*> looks;
   EXPECT_GT(
       device_->CollectLooks(test_clock_ns, &looks), test_clock_ns + kSliceNs);
@@ -796,8 +750,7 @@ TEST_F(DomainFloorTest, ProcessesOfAModelShareItsFloor)
 {
   Launcher* const low = Add(-10, 50000, 21);
   member_->WorkFor("chat");
-  shared_->slots[kOther].model.store(
-      shared_->slots[member_->OwnSlice() - 1].model.load());
+  other_->WorkForTheSameModel();
   Other({10, 10, 11});
   Run(kWindowNs / 2);
   EXPECT_NEAR(ShareInWindow(low), 10.5, 1);
@@ -813,7 +766,7 @@ TEST_F(DomainFloorTest, ProcessesOfAModelShareItsFloor)
   EXPECT_EQ(OwnClaim().Floors(), 21);
   // And whoever works for several.
   member_->WorkFor("");
-  shared_->slots[kOther].model.store(0);
+  other_->WorkForSeveralModels();
   Other({10, 10, 12});
   EXPECT_EQ(OwnClaim().Floors(), 21);
 }
@@ -824,8 +777,7 @@ TEST_F(DomainFloorTest, SliceThatIsRevokedLetsNobodyLaunch)
   Other({10, 10});
   Launcher* const low = Add(-10, 50000, 20);
   RunUntilInSlice(low);
-  shared_->slots[member_->OwnSlice() - 1].claim.store(
-      Claim({}, OwnClaim().Beat() + 1).Word());
+  other_->OwnSlot().claim.store(Claim({}, OwnClaim().Beat() + 1).Word());
   Other({10, 10, 0, 1});
   EXPECT_FALSE(device_->GetTurn()->SliceHolds());
   EXPECT_FALSE(low->GetQueue()->in_slice.load());

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "fake_hardware.h"
+#include "keep.h"
+#include "other_process.h"
 #include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
 #include "test_access.h"
@@ -155,6 +157,31 @@ TEST_F(SchedulerTest, LaunchThatIsPassedOverWaitsForItsTurn)
   EXPECT_TRUE(Synchronized(other));
   EXPECT_EQ(scheduler_.DestroyQueue(other.xq), kXSchedSuccess);
   EXPECT_EQ(scheduler_.DestroyHwQueue(other.hwq), kXSchedSuccess);
+}
+
+// A process that was stopped in its slice goes on when another one has it, and
+// has not decided anew yet.
+TEST_F(SchedulerTest, LaunchInASliceThatWasRevokedWaits)
+{
+  auto* const other = Keep(std::make_unique<OtherProcess>());
+  Device* const device = low_.queue->Home()->GetDevice();
+  device->Join(other->GetMember());
+  other->Publish({PRIORITY_MAX, PRIORITY_MAX, 10, 1});
+  low_.queue->in_slice = true;
+  std::atomic<bool> launched{false};
+  std::thread thread([&] {
+    Launch(low_);
+    launched = true;
+  });
+  while (low_.queue->waiting.load() == 0 && !launched) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  EXPECT_FALSE(launched);
+  low_.queue->in_slice = false;
+  other->Publish({});
+  device->DomainChanged();
+  thread.join();
+  EXPECT_TRUE(Synchronized(low_));
 }
 
 // A launch that waits is woken; it does not find out by itself.

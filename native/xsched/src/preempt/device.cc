@@ -643,7 +643,7 @@ Device::SetPriority(Queue* queue, Priority priority)
   WakeThoseWithOwnWork(&wakes);
 }
 
-// --- what models share ------------------------------------------------------------------
+// --- what models share -------------------------------------------------------
 
 ModelShare*
 Device::FindShare(const std::string& model, const Queue& queue)
