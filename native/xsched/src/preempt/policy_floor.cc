@@ -13,7 +13,7 @@ namespace {
 
 // The most that can be owed for one floor: a kernel that takes far longer than a
 // slice must not keep its queue from the device for ever.
-constexpr int64_t kMostDebtNs = 10000000;  // for each percent of the floor
+constexpr int64_t kMostFloorDebtNs = 10000000;  // for each percent of the floor
 
 // Floors on top of another policy. Queues of one model share one, as their work
 // is one request's: it contends while any of them is ready and the other policy
@@ -219,7 +219,7 @@ class FloorPolicy final : public Policy {
   void Limit(ShareAccount* floor) const
   {
     floor->owed_ns = std::min(floor->owed_ns, slice_ns_ + slice_ns_);
-    floor->owed_ns = std::max(floor->owed_ns, -kMostDebtNs * floor->part);
+    floor->owed_ns = std::max(floor->owed_ns, -kMostFloorDebtNs * floor->part);
   }
 
   // The time since the last change, in which all was as it is.

@@ -12,7 +12,7 @@ namespace xsched {
 namespace {
 
 // The most that can be owed for one weight, by or to those who share it.
-constexpr int64_t kMostDebtNs = 100000000;
+constexpr int64_t kMostWeightDebtNs = 100000000;
 
 // Weights on top of another policy: of the queues whose turn it is by that one,
 // models that have weights take turns of one slice, and so get parts of the
@@ -145,8 +145,8 @@ class WeightPolicy final : public Policy {
 
   void Limit(ShareAccount* account) const
   {
-    account->owed_ns =
-        std::min(std::max(account->owed_ns, -kMostDebtNs), kMostDebtNs);
+    account->owed_ns = std::min(
+        std::max(account->owed_ns, -kMostWeightDebtNs), kMostWeightDebtNs);
   }
 
   // The time since the last change, in which all was as it is.
