@@ -7,7 +7,7 @@ import { UserError } from "../triton/userError";
 import { compare, fourArms, type ServerResults } from "./compare";
 import { BACKENDS, type BackendName, buildRepository } from "./models";
 import { parseOptions, type ProveOptions, USAGE } from "./options";
-import { reloadUnderLoad, type ReloadResults } from "./reloads";
+import { type ReloadOutcome, reloadUnderLoad } from "./reloads";
 import { type CaseResults, markdown, type Setting } from "./report";
 import { type Installation, type ServerKind, TritonProcess } from "./tritonProcess";
 
@@ -63,7 +63,7 @@ export async function main(
     results.push({ name: each.name, servers, reloads: {} });
     write(out, setting, results);
     drawFourArms(folder, servers);
-    const reloads: Partial<Record<ServerKind, ReloadResults>> = {};
+    const reloads: Partial<Record<ServerKind, ReloadOutcome>> = {};
     if (options.reloads > 0) {
       for (const kind of each.kinds) {
         reloads[kind] = await reloadsOf(kind, each.repository, installed, options, folder);
@@ -73,12 +73,12 @@ export async function main(
     }
   }
   if (setting !== undefined) console.log(`\n${markdown(setting, results)}\n\n${out}`);
-  return results.some(({ reloads }) => Object.values(reloads).some(({ failed }) => failed > 0)) ? 1 : 0;
+  return results.some(({ reloads }) => Object.values(reloads).some(broken)) ? 1 : 0;
 }
 
 function casesOf(options: ProveOptions, backends: string, models: string): Case[] {
   const kinds = (patched: boolean): readonly ServerKind[] =>
-    patched && options.patched !== undefined ? ["stock", "hooked", "patched"] : ["stock", "hooked"];
+    options.servers.filter((kind) => kind !== "patched" || (patched && options.patched !== undefined));
   if (options.repository !== undefined) {
     return [{ name: "own", repository: path.resolve(options.repository), kinds: kinds(true) }];
   }
@@ -98,20 +98,30 @@ function casesOf(options: ProveOptions, backends: string, models: string): Case[
   }));
 }
 
+/** A server that ends or stops to answer is a result, too: the other servers are still to come. */
 async function reloadsOf(
   kind: ServerKind,
   repository: string,
   installed: Installation,
   options: ProveOptions,
   folder: string,
-): Promise<ReloadResults> {
+): Promise<ReloadOutcome> {
   console.log(`Reloading ${options.reloads} times under load: ${kind} …`);
-  const server = await TritonProcess.start(kind, installed, repository, path.join(folder, `${kind}-reloads`));
+  const ownFolder = path.join(folder, `${kind}-reloads`);
+  const server = await TritonProcess.start(kind, installed, repository, ownFolder);
   try {
     return await reloadUnderLoad(server, options.reloads);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    console.error(`error: ${problem}; ${path.join(ownFolder, "triton.log")} has the server's side`);
+    return { problem };
   } finally {
     await server.stop();
   }
+}
+
+function broken(outcome: ReloadOutcome): boolean {
+  return "problem" in outcome || outcome.failed > 0;
 }
 
 function write(out: string, setting: Setting, cases: readonly CaseResults[]): void {

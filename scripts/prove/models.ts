@@ -70,7 +70,7 @@ export const BACKENDS = {
 export type BackendName = keyof typeof BACKENDS;
 
 /**
- * Builds the repository of a case, or finds it as it was built before.
+ * Writes the repository of a case. Its models are built, or found as they were built before.
  *
  * @param batches texts in each request to the low model and to the others
  * @param withMiddle whether there is a third model between the two, all of positive priorities
@@ -90,16 +90,35 @@ export function buildRepository(
   const backend: Backend = BACKENDS[name];
   for (const [model, priority] of Object.entries(withMiddle ? THREE : TWO)) {
     const batch = model === LOW ? batches.low : batches.high;
-    const folder = path.join(repository, model, "1");
-    // Written last, so that an interrupted build is made anew.
-    const config = path.join(repository, model, "config.pbtxt");
-    if (fs.existsSync(config)) continue;
-    console.log(`Building ${model} for the backend ${name} in ${folder} …`);
-    fs.mkdirSync(folder, { recursive: true });
-    backend.write(folder, batch, python);
-    fs.writeFileSync(config, configOf(model, priority, name, backend, batch));
+    const version = buildVersion(name, models, batch, python);
+    const folder = path.join(repository, model);
+    fs.rmSync(folder, { recursive: true, force: true });
+    fs.mkdirSync(path.join(folder, "1"), { recursive: true });
+    for (const file of fs.readdirSync(version)) {
+      fs.linkSync(path.join(version, file), path.join(folder, "1", file));
+    }
+    fs.writeFileSync(path.join(folder, "config.pbtxt"), configOf(model, priority, name, backend, batch));
   }
   return repository;
+}
+
+/**
+ * Builds what a backend's models of a batch size are made of, or finds it as it was built before. Such models are the
+ * same but for their configuration, and an engine takes minutes.
+ *
+ * @returns the folder
+ */
+function buildVersion(name: BackendName, models: string, batch: number, python: string): string {
+  const version = path.join(models, `${name}-batch${batch}`);
+  if (fs.existsSync(version)) return version;
+  // Gets its name when it is whole, so that an interrupted build is made anew.
+  const partial = `${version}.partial`;
+  fs.rmSync(partial, { recursive: true, force: true });
+  fs.mkdirSync(partial, { recursive: true });
+  console.log(`Building BERT-large for the backend ${name}, ${batch} texts a request, in ${version} …`);
+  BACKENDS[name].write(partial, batch, python);
+  fs.renameSync(partial, version);
+  return version;
 }
 
 function configOf(

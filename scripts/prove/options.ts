@@ -2,6 +2,7 @@ import { parseArgs } from "node:util";
 
 import { UserError } from "../triton/userError";
 import { BACKENDS, type BackendName } from "./models";
+import { type ServerKind, SERVERS } from "./tritonProcess";
 
 export const USAGE = `npm run prove -- [OPTION…]
 
@@ -13,6 +14,7 @@ It builds the models, starts each server by itself on ports of the loopback inte
   --backends FOLDER     its backends (default: ../backends, seen from the program)
   --patched FILE        libtriton_tensorrt.so with native/tensorrt_backend's patch; adds a server with it
   --package FOLDER      the installed core and hooks (default: built by native/package.sh)
+  --servers NAMES       of ${Object.keys(SERVERS).join(", ")}; separated by commas (default: all; patched if --patched is given)
   --cases NAMES         of ${Object.keys(BACKENDS).join(", ")}; separated by commas (default: those whose backend is there)
   --repository FOLDER   measure the models "high", "low" and, with --middle-rate, "middle" of this repository instead
   --python COMMAND      Python with numpy and onnx; also tensorrt or torch, for the cases of that name (default: python3)
@@ -35,6 +37,7 @@ export interface ProveOptions {
   readonly backends?: string;
   readonly patched?: string;
   readonly package?: string;
+  readonly servers: readonly ServerKind[];
   readonly cases?: readonly BackendName[];
   readonly repository?: string;
   readonly python: string;
@@ -85,12 +88,20 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
     faults.push(`--${name} is "${text}": give a whole number from ${least} to ${most}`);
     return fallback;
   };
-  const names = Object.keys(BACKENDS) as BackendName[];
-  const cases = given.cases?.split(",").map((name) => name.trim());
-  for (const name of cases ?? []) {
-    if (!names.some((known) => known === name)) {
-      faults.push(`--cases names "${name}": give one or more of ${names.join(", ")}, separated by commas`);
+  const namesOf = <Name extends string>(option: "cases" | "servers", known: readonly Name[]) => {
+    const words = given[option]?.split(",").map((word) => word.trim());
+    for (const word of words ?? []) {
+      if (known.some((name) => name === word)) continue;
+      faults.push(
+        `--${option} names "${word}": give one or more of ${known.join(", ")}, separated by commas`,
+      );
     }
+    return words && known.filter((name) => words.includes(name));
+  };
+  const cases = namesOf("cases", Object.keys(BACKENDS) as BackendName[]);
+  const servers = namesOf("servers", Object.keys(SERVERS) as ServerKind[]);
+  if (servers?.includes("patched") && given.patched === undefined) {
+    faults.push("--servers names patched: give --patched, the library to measure");
   }
   if (cases !== undefined && given.repository !== undefined) {
     faults.push("--cases and --repository are both given: give one of them");
@@ -101,7 +112,8 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
     backends: given.backends,
     patched: given.patched,
     package: given.package,
-    cases: cases === undefined ? undefined : names.filter((name) => cases.includes(name)),
+    servers: servers ?? (Object.keys(SERVERS) as ServerKind[]),
+    cases,
     repository: given.repository,
     python: given.python ?? "python3",
     models: given.models,
@@ -129,6 +141,7 @@ function read(words: readonly string[]) {
         backends: TEXT,
         patched: TEXT,
         package: TEXT,
+        servers: TEXT,
         cases: TEXT,
         repository: TEXT,
         python: TEXT,

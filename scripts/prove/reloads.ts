@@ -20,6 +20,9 @@ export interface ReloadResults {
   readonly after: Holdings;
 }
 
+/** What came of reloading a server many times: `problem` says why it could not be done to the end. */
+export type ReloadOutcome = ReloadResults | { readonly problem: string };
+
 /** The parameter in which the configurations of two reloads differ. */
 const MARK = "reload";
 /** Reloads before the first look. */

@@ -1,7 +1,7 @@
 import { type ArmSummary, type Percentile, PERCENTILES } from "../bench/report/summary";
 import { type ServerResults } from "./compare";
 import { HIGH } from "./models";
-import { type ReloadResults } from "./reloads";
+import { type ReloadOutcome } from "./reloads";
 import { type ServerKind, SERVERS } from "./tritonProcess";
 
 /** What the results were measured on. */
@@ -18,7 +18,7 @@ export interface Setting {
 export interface CaseResults {
   readonly name: string;
   readonly servers: readonly ServerResults[];
-  readonly reloads: Readonly<Partial<Record<ServerKind, ReloadResults>>>;
+  readonly reloads: Readonly<Partial<Record<ServerKind, ReloadOutcome>>>;
 }
 
 /** The results as Markdown. */
@@ -105,7 +105,8 @@ function compute(server: ServerResults["results"]["summary"]["server"], { arm }:
   return found === undefined ? "–" : withRatio(found.computeMs.value, found.computeRatio.value, { arm });
 }
 
-function reloadText(kind: ServerKind, found: ReloadResults): string {
+function reloadText(kind: ServerKind, found: ReloadOutcome): string {
+  if ("problem" in found) return `Reloads under load with ${SERVERS[kind]} came to no end: ${found.problem}.`;
   const { before, after } = found;
   const change = (name: keyof typeof before, unit = ""): string => `${before[name]} → ${after[name]}${unit}`;
   return [

@@ -171,6 +171,8 @@ function environmentOf(kind: ServerKind, installed: Installation, folder: string
     LD_LIBRARY_PATH: path_ ? `${library}:${path_}` : library,
     XSCHED_POLICY: "HPF",
     XSCHED_REQUIRED: "ON",
+    // As in the image: models of the Python backend work in processes of their own.
+    XSCHED_SCHEDULER: process.env.XSCHED_SCHEDULER ?? "GLB",
     XSCHED_CONTROL_DIR: path.join(folder, "control"),
     ...(kind === "hooked" && {
       LD_PRELOAD: preload ? `${hooks}:${preload}` : hooks,
@@ -192,11 +194,12 @@ function backendsOf(kind: ServerKind, { backends, patched }: Installation, folde
   return links;
 }
 
-/** Of all processes: the only one of which we know that it changes is ours. */
+/** Of all processes: the only one of which we know that it changes is ours. Only of the GPUs that it may use. */
 function gpuMemoryMb(): number {
+  const visible = process.env.CUDA_VISIBLE_DEVICES;
   const { status, stdout } = spawnSync(
     "nvidia-smi",
-    ["--query-gpu=memory.used", "--format=csv,noheader,nounits"],
+    ["--query-gpu=memory.used", "--format=csv,noheader,nounits", ...(visible ? [`--id=${visible}`] : [])],
     { encoding: "utf8" },
   );
   return status === 0 ? stdout.split("\n").reduce((sum, line) => sum + (Number(line) || 0), 0) : NaN;

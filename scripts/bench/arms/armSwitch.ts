@@ -8,7 +8,7 @@ import {
 } from "../../triton/modelConfig";
 import { modelOf, type Queue, type Scheduler } from "../../triton/scheduler";
 import { type TritonApi } from "../../triton/tritonApi";
-import { configFor, type Contender, type Setting, UNSCHEDULED } from "./arms";
+import { configFor, type Contender, type Setting, unmarked, UNSCHEDULED } from "./arms";
 import { isRunning, type Journal, type JournalEntry } from "./journal";
 
 /** The server whose arms are switched. */
@@ -148,7 +148,8 @@ export async function restore(
 
 /**
  * Loads a model with its stack's configuration. If only the priority then differs from the one before, it had been
- * changed live, and that change is made again.
+ * changed live, and that change is made again. A plain Triton whose files have not changed keeps the benchmark's
+ * configuration when it is asked to load them, so the one before is loaded there, too.
  *
  * @returns false if the model differs from before, because the stack has another one now
  */
@@ -157,7 +158,7 @@ async function restoreModel(api: TritonApi, model: string, before: ModelConfig):
   await api.reload(model);
   const deployed = await api.config(model);
   if (sameConfig(deployed, before)) return true;
-  if (!sameButPriority(deployed, before)) return false;
+  if (!sameButPriority(unmarked(deployed), before)) return false;
   await api.reload(model, before);
   return sameConfig(await api.config(model), before);
 }

@@ -55,6 +55,14 @@ const CUDA: Readonly<Record<Role, string>> = {
 };
 
 /**
+ * A parameter that only the benchmark's configurations have. If a configuration differs from the loaded one in nothing but
+ * its instance groups, which Triton spells out, Triton (r23.05 and later) only replaces the instances; its TensorRT backend
+ * then executes one that it has deleted, and the server ends (seen with r24.10). Any other difference makes it load the
+ * whole model.
+ */
+const MARK = "xsched_benchmark";
+
+/**
  * A model's configuration in a setting; undefined for the stack's own.
  *
  * @param own the configuration that the stack has deployed
@@ -62,12 +70,22 @@ const CUDA: Readonly<Record<Role, string>> = {
 export function configFor(setting: Setting, role: Role, own: ModelConfig): ModelConfig | undefined {
   switch (setting) {
     case "none":
-      return withPriorities(own, "PRIORITY_DEFAULT", UNSCHEDULED);
+      return marked(withPriorities(own, "PRIORITY_DEFAULT", UNSCHEDULED), setting);
     case "cuda":
-      return withPriorities(own, CUDA[role], UNSCHEDULED);
+      return marked(withPriorities(own, CUDA[role], UNSCHEDULED), setting);
     case "own":
       return undefined;
   }
+}
+
+function marked(config: ModelConfig, setting: Setting): ModelConfig {
+  return { ...config, parameters: { ...config.parameters, [MARK]: { string_value: setting } } };
+}
+
+/** A configuration without what only the benchmark sets, but for the priorities. */
+export function unmarked(config: ModelConfig): ModelConfig {
+  const { [MARK]: _, ...parameters } = config.parameters ?? {};
+  return { ...config, parameters };
 }
 
 /** A phase, with the models that are sent requests in it. */

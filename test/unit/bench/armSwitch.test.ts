@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { ARMS, type Contender, type PhaseRun, phasesOf } from "../../../scripts/bench/arms/arms";
+import { ARMS, configFor, type Contender, type PhaseRun, phasesOf } from "../../../scripts/bench/arms/arms";
 import { ArmSwitch, restore, type Server } from "../../../scripts/bench/arms/armSwitch";
 import { isRunning, Journal } from "../../../scripts/bench/arms/journal";
 import { configuredPriority, type ModelConfig } from "../../../scripts/triton/modelConfig";
@@ -39,6 +39,39 @@ describe("switching arms", () => {
     ...(standIn.queues && { scheduler: new Scheduler(standIn) }),
     stack: standIn.stack,
     journal: new Journal(path.join(folder, "journals"), "here"),
+  });
+
+  /** Triton with its own model control: it keeps a configuration that was given to it while the files are the same. */
+  class UnchangedFiles extends DeployedApi {
+    public override async reload(model: string, config?: ModelConfig): Promise<void> {
+      if (config !== undefined) await super.reload(model, config);
+    }
+  }
+
+  it("makes Triton load the whole model, even one whose priorities are those of the setting", () => {
+    const standIn = new StandInServer([{ name: "chat", priority: 255 }, ...MODELS.slice(1)], undefined);
+    const own = standIn.config("chat");
+    const parametersFor = (setting: "none" | "cuda") => configFor(setting, "high", own)?.parameters;
+    assert.deepEqual(parametersFor("none"), {
+      ...own.parameters,
+      xsched_benchmark: { string_value: "none" },
+    });
+    assert.notDeepEqual(parametersFor("cuda"), parametersFor("none"));
+  });
+
+  it("restores a server that is no stack's", async () => {
+    const standIn = new StandInServer(MODELS, undefined);
+    const before = MODELS.map(({ name }) => standIn.config(name));
+    const arms = await ArmSwitch.begin(
+      { ...serverOf(standIn), api: new UnchangedFiles(standIn) },
+      CONTENDERS,
+    );
+    for (const setting of ["none", "own", "cuda"] as const) await arms.use(setting);
+    assert.deepEqual(await arms.restore(), []);
+    assert.deepEqual(
+      MODELS.map(({ name }) => standIn.config(name)),
+      before,
+    );
   });
 
   const priorities = (standIn: StandInServer) =>

@@ -17,6 +17,7 @@ describe("the options of npm run prove", () => {
       rate: 50,
       middleRate: 0,
       samples: 1000,
+      servers: ["stock", "hooked", "patched"],
       rounds: 2,
       batches: { high: 1, low: 8 },
       lowConcurrency: 2,
@@ -43,6 +44,21 @@ describe("the options of npm run prove", () => {
     );
     assert.throws(() => parseOptions(["--samples", "3", "--rounds", "4"]), /--samples is "3": .* from 4 to/);
     assert.throws(() => parseOptions(["--gpu"]), /npm run prove -- \[OPTION…\]/);
+  });
+
+  it("refuse to measure a patched backend that is not given", () => {
+    assert.throws(
+      () => parseOptions(["--servers", "stock,patched,triton"]),
+      (error: Error) => {
+        assert.deepEqual(error.message.split("\n").slice(0, 2), [
+          '--servers names "triton": give one or more of stock, hooked, patched, separated by commas',
+          "--servers names patched: give --patched, the library to measure",
+        ]);
+        return true;
+      },
+    );
+    const found = parseOptions(["--servers", "patched, hooked", "--patched", "libtriton_tensorrt.so"]);
+    assert.deepEqual(found?.servers, ["hooked", "patched"]);
   });
 
   it("name each case once, in the order in which the cases are measured", () => {
