@@ -350,7 +350,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
         assert.match(status, /^driver +\/simulated\/driver\.so$/m);
         assert.match(status, /^scheduled +yes$/m);
         // A stream that is nobody's gets an XQueue all the same.
-        assert.match(status, /^mode +transparent$/m);
+        assert.match(status, /^mode +hooked$/m);
       } finally {
         await docker("rm", "--force", container);
       }
