@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { type ComponentInputs, modelRule, type ModelSettings } from "../settings";
 import { renderModelConfig } from "./config";
-import { ownConfig } from "./modelConfig";
+import { hasPlan, ownConfig } from "./modelConfig";
 
 /** What has been rendered, by the settings that it comes from; those never change. */
 const RENDERED = new WeakMap<object, pulumi.Output<string>>();
@@ -13,13 +13,16 @@ const RENDERED = new WeakMap<object, pulumi.Output<string>>();
  * @throws ModelConfigError where the model's own configuration is malformed or contradicts the settings
  */
 export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
-  const known = RENDERED.get(model);
-  if (known !== undefined) return known;
+  const earlier = RENDERED.get(model);
+  if (earlier !== undefined) return earlier;
   const own = model.config ?? ownConfig(model.source);
+  // What is known is rendered at once, for its faults, even where the files are not known yet.
+  const plan = hasPlan(model.source);
+  const known = typeof own === "object" ? undefined : renderModelConfig(own, model, plan === true);
   const rendered =
-    typeof own === "object"
-      ? pulumi.output(own).apply((text) => renderModelConfig(text, model))
-      : pulumi.output(renderModelConfig(own, model));
+    known !== undefined && typeof plan === "boolean"
+      ? pulumi.output(known)
+      : pulumi.all([own, plan]).apply(([text, found]) => renderModelConfig(text, model, found));
   RENDERED.set(model, rendered);
   return rendered;
 }

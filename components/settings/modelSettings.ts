@@ -40,6 +40,7 @@ import { BUCKET_NAME, refuseBucketName } from "./s3Location";
 const OWNED_PARAMETERS: ReadonlyMap<string, string> = new Map([
   ["xsched_priority", "priority"],
   [FLOOR_PARAMETER, "floor"],
+  ["xsched_instances", "instanceGroups"],
 ]);
 
 const PRIORITY_NAME_LIST = Object.entries(PRIORITY_NAMES).map(([name, value]) => `${name} (${value})`);

@@ -9,32 +9,21 @@ import {
   NOT_FOR_ENSEMBLES,
   s3Location,
 } from "../../settings";
-import {
-  Field,
-  message,
-  messagesOf,
-  MessageValue,
-  named,
-  scalar,
-  ScalarValue,
-  TextDocument,
-  TextFormatError,
-} from "../../textFormat";
+import { Field, message, named, scalar, TextDocument, TextFormatError } from "../../textFormat";
+import { withInstancesParameter } from "./instances";
 import { ModelConfigError } from "./modelConfigError";
+import { parametersOf, putParameter } from "./parameters";
+import { TENSORRT_BACKEND, TENSORRT_PLATFORM } from "./tensorRt";
 import {
   dynamicBatchingField,
   instanceGroupField,
   modelPriority,
-  parameterEntry,
   versionPolicyField,
   warmupField,
 } from "./tritonFields";
 
 /** Parameter that the scheduler takes a model's priority from; Triton's own three names are too few. */
 const PRIORITY_PARAMETER = "xsched_priority";
-
-/** Triton's name for engines of TensorRT. */
-const TENSORRT_PLATFORM = "tensorrt_plan";
 
 /** What Triton refuses in an ensemble, which runs nothing itself. */
 const NOT_IN_ENSEMBLES: readonly string[] = ["optimization", "instance_group", "model_warmup"];
@@ -45,12 +34,13 @@ export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority
 /**
  * The `config.pbtxt` that Triton gets: the model's own with its name, its priority and the options that the settings
  * give. A given option replaces the model's own field; all else stays as it was written. Rendering its own result
- * changes nothing.
+ * changes nothing. For TensorRT, a parameter names the instance groups, so that another one loads the whole model.
  *
  * @param own text of the model's own config.pbtxt, if it has one
+ * @param hasPlan whether a version folder has a `model.plan`, by which Triton knows a model of TensorRT
  * @throws ModelConfigError where the text is malformed or contradicts the settings
  */
-export function renderModelConfig(own: string | undefined, model: RenderedSettings): string {
+export function renderModelConfig(own: string | undefined, model: RenderedSettings, hasPlan = false): string {
   const file = configPlace(model.source);
   const document = open(own ?? "", file);
   refuseOutsideFiles(document.fields, file);
@@ -87,7 +77,7 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   if (floor !== 0 || parametersOf(document, FLOOR_PARAMETER).length > 0) {
     putParameter(document, FLOOR_PARAMETER, String(floor));
   }
-  return document.toString();
+  return withInstancesParameter(document.toString(), hasPlan);
 }
 
 /** Where a model's own configuration is, for messages. */
@@ -130,7 +120,7 @@ function putPlatform(document: TextDocument, file: string): void {
     const value = single(document.fields, name, file)?.value;
     return value?.kind === "string" && value.text !== "" ? [{ name, text: value.text }] : [];
   });
-  const other = backends.find(({ text }) => !["tensorrt", TENSORRT_PLATFORM].includes(text));
+  const other = backends.find(({ text }) => ![TENSORRT_BACKEND, TENSORRT_PLATFORM].includes(text));
   if (other !== undefined) {
     throw new ModelConfigError(
       file,
@@ -221,32 +211,4 @@ function refuseUnfitForEnsemble(document: TextDocument, model: RenderedSettings,
       `remove ${given} from the stack config, or set it for the models of its steps`,
     );
   }
-}
-
-/** Every entry of the key gets the value, since the last one counts. */
-function putParameter(document: TextDocument, key: string, value: string): void {
-  const entries = parametersOf(document, key);
-  if (entries.length === 0) {
-    document.append(message("parameters", parameterEntry(key, value)));
-  }
-  for (const entry of entries) {
-    const holder = named(entry.fields, "value")[0]?.value;
-    const current = holder?.kind === "message" ? textOf(holder, "string_value") : undefined;
-    if (current !== undefined && holder?.kind === "message" && holder.fields.length === 1) {
-      document.replaceValue(current, value);
-    } else {
-      document.replaceMessage(entry, parameterEntry(key, value));
-    }
-  }
-}
-
-function parametersOf(document: TextDocument, key: string): readonly MessageValue[] {
-  return messagesOf(document.named("parameters")).filter(
-    (entry): entry is MessageValue => entry.kind === "message" && textOf(entry, "key")?.text === key,
-  );
-}
-
-function textOf(holder: MessageValue, name: string): ScalarValue | undefined {
-  const value = named(holder.fields, name).at(-1)?.value;
-  return value?.kind === "string" ? value : undefined;
 }

@@ -156,6 +156,28 @@ for (const preview of [true, false]) {
       );
     });
 
+    it("name the instances of a model with a model.plan in its configuration, and change nothing of others", async () => {
+      const source = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-plan-"));
+      fs.mkdirSync(path.join(source, "2"));
+      fs.writeFileSync(path.join(source, "2/model.plan"), "");
+      const instanceGroups = [{ count: 2 }];
+      await deploy({
+        models: [
+          { name: "realtime", source, instanceGroups },
+          { name: "batch", source: path.join(MODELS, "batch"), instanceGroups },
+        ],
+      });
+      fs.rmSync(source, { recursive: true });
+      const configs = ["realtime", "batch"].map(
+        (name) => stdinOf(`edge-models-${name}`) as { config: string },
+      );
+      assert.match(
+        configs[0]!.config,
+        /key: "xsched_instances"\s+value \{\s+string_value: "[0-9a-f]{16}"\s+\}/,
+      );
+      assert.doesNotMatch(configs[1]!.config, /xsched_instances/);
+    });
+
     it("give the steps of an ensemble that is known only later its priority", async () => {
       const later = pulumi.output(ensemble("batch", "realtime"));
       const { models } = await deploy({

@@ -152,6 +152,78 @@ describe("renderModelConfig", () => {
     assert.equal(renderModelConfig(rendered, model()), rendered.replace('"20"', '"0"'));
   });
 
+  describe("of a model that TensorRT serves", () => {
+    const group: NonNullable<ModelSettings["instanceGroups"]>[number] = {
+      name: undefined,
+      kind: "gpu",
+      count: 1,
+      gpus: [],
+      rateLimiter: undefined,
+    };
+    const two = { ...group, count: 2 };
+    const instances = (own: string | undefined, options: Partial<ModelSettings> = {}, hasPlan?: boolean) =>
+      parametersOf(renderModelConfig(own, model(options), hasPlan)).get("xsched_instances");
+
+    for (const own of [
+      'backend: "tensorrt"',
+      'platform: "tensorrt_plan"',
+      'default_model_filename: "model.plan"',
+    ]) {
+      it(`names the instance groups with ${own}`, () => {
+        const one = instances(own, { instanceGroups: [group] });
+        assert.match(one ?? "", /^[0-9a-f]{16}$/);
+        const others = [
+          [two],
+          [group, group],
+          [{ ...group, gpus: [0] }],
+          [{ ...group, gpus: [1] }],
+          [{ ...group, name: "a" }],
+        ].map((instanceGroups) => instances(own, { instanceGroups }));
+        assert.equal(new Set([one, undefined, ...others]).size, 7);
+      });
+    }
+
+    it("knows one by its model.plan, unless the file names something else", () => {
+      assert.match(instances(undefined, { instanceGroups: [group] }, true) ?? "", /^[0-9a-f]{16}$/);
+      for (const own of [
+        'backend: "python"',
+        'platform: "onnxruntime_onnx"',
+        'default_model_filename: "m.pt"',
+      ]) {
+        assert.equal(instances(own, { instanceGroups: [group] }, true), undefined);
+      }
+    });
+
+    it("names those of the model's own file, however they are spelled", () => {
+      const own = (groups: string): string => `backend: "tensorrt"\n${groups}\n`;
+      const one = instances(own("instance_group [ { kind: KIND_GPU count: 1 } ]"));
+      assert.match(one ?? "", /^[0-9a-f]{16}$/);
+      assert.equal(instances(own("instance_group { kind: KIND_GPU, # ours\n count: 1 }")), one);
+      assert.equal(instances("backend: 'tensorrt'", { instanceGroups: [group] }), one);
+      assert.notEqual(instances(own("instance_group [ { kind: KIND_GPU count: 2 } ]")), one);
+      // The settings replace them.
+      assert.equal(
+        instances(own("instance_group { count: 9 }"), { instanceGroups: [two] }),
+        instances(own(""), { instanceGroups: [two] }),
+      );
+    });
+
+    it("adds nothing without instance groups, and leaves no name of earlier ones", () => {
+      const own = 'backend: "tensorrt"';
+      assert.equal(instances(own), undefined);
+      const rendered = renderModelConfig(`${own} instance_group { count: 2 }`, model());
+      assert.equal(renderModelConfig(rendered, model()), rendered);
+      assert.equal(instances(rendered.replace("instance_group { count: 2 }", "")), "default");
+    });
+
+    it("leaves models of other backends as they are", () => {
+      for (const backend of ["onnxruntime", "python", "pytorch", "tensorrtllm"]) {
+        const own = `name: "m"\nbackend: "${backend}"\ninstance_group { count: 2 }\noptimization {\n  priority: PRIORITY_MAX\n}\n${PRIORITY_BLOCK}`;
+        assert.equal(renderModelConfig(own, model()), own);
+      }
+    });
+  });
+
   it("names the priority as Triton does", () => {
     const name = (priority: number): string | undefined =>
       /PRIORITY_[A-Z]+/.exec(renderModelConfig(undefined, model({ priority })))?.[0];
@@ -475,8 +547,8 @@ ${PRIORITY_BLOCK}`,
 
     it("sets what was requested, keeps all other fields, and changes nothing the second time", () => {
       fc.assert(
-        fc.property(file, options, (own, wanted) => {
-          const rendered = renderModelConfig(own, wanted);
+        fc.property(file, options, flags, (own, wanted, hasPlan) => {
+          const rendered = renderModelConfig(own, wanted, hasPlan);
           const fields = parseTextFormat(rendered);
 
           assert.deepEqual(meaningOf(named(fields, "name")), [["name", '"m"']]);
@@ -510,7 +582,7 @@ ${PRIORITY_BLOCK}`,
           }
 
           assert.deepEqual(untouched(fields), untouched(parseTextFormat(own)));
-          assert.equal(renderModelConfig(rendered, wanted), rendered);
+          assert.equal(renderModelConfig(rendered, wanted, hasPlan), rendered);
         }),
         { numRuns: runs(400) },
       );

@@ -3,13 +3,23 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as path from "node:path";
 
+import type * as pulumi from "@pulumi/pulumi";
+
+import { renderedConfig } from "../../../components/models/renderedConfig";
 import { digestObjects, readS3Model } from "../../../components/models/s3";
 import { type ModelObject, modelObjects } from "../../../components/models/s3/objectList";
 import { s3Fault } from "../../../components/models/s3/s3Fault";
+import type { ModelSettings } from "../../../components/settings";
 import { S3Server } from "../../aws/s3Server";
 
 const SOURCE = "s3://bucket/m";
 const ETAG = "d41d8cd98f00b204e9800998ecf8427e";
+
+/** The configuration that Triton gets for a model. */
+async function rendered(model: Partial<ModelSettings>): Promise<string> {
+  const settings = { name: "m", priority: 0, ...model } as ModelSettings;
+  return (renderedConfig(settings) as pulumi.Output<string> & { promise(): Promise<string> }).promise();
+}
 
 const object = (name: string, etag = ETAG, bytes = 1): ModelObject => ({ path: name, etag, bytes });
 
@@ -116,6 +126,21 @@ describe("a model in S3, read with the SDK", function () {
     assert.deepEqual(objects, [{ path: "1/model.onnx", etag, bytes: 7 }]);
     assert.equal(config, 'backend: "onnxruntime"\n');
     assert.deepEqual(location, { bucket: "sdk-bucket", prefix: "team/chat" });
+  });
+
+  it("names its instances in the configuration if a version has TensorRT's model.plan", async () => {
+    const model = { source: "s3://sdk-bucket/plan" };
+    await s3.put("sdk-bucket", "plan/1/model.plan", "engine");
+    await s3.put("sdk-bucket", "plan/config.pbtxt", "instance_group { count: 2 }\n");
+    assert.match(await rendered(model), /key: "xsched_instances"/);
+    // A configuration of the settings is no reason not to look at the files.
+    assert.match(
+      await rendered({ ...model, config: "instance_group { count: 2 }" }),
+      /key: "xsched_instances"/,
+    );
+    await s3.put("sdk-bucket", "no-plan/1/model.onnx", "weights");
+    await s3.put("sdk-bucket", "no-plan/config.pbtxt", "instance_group { count: 2 }\n");
+    assert.doesNotMatch(await rendered({ ...model, source: "s3://sdk-bucket/no-plan" }), /xsched_instances/);
   });
 
   it("is complete even if it has more objects than one answer lists", async () => {

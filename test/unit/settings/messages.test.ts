@@ -279,6 +279,16 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "the instances as a parameter",
+    { models: [{ ...a, parameters: { xsched_instances: "2" } }] },
+    [
+      "models[0].parameters.xsched_instances",
+      '"2"',
+      "parameters that no setting owns",
+      "remove it, and set the model's instanceGroups",
+    ],
+  ],
+  [
     "a name of two models",
     { models: [a, { ...a, source: "models/b" }] },
     ["models[1].name", '"a"', "a name that no other has; models[0] has this one", "rename one of the two"],
