@@ -592,6 +592,21 @@ TEST_F(FloorTest, FloorsComeBeforeWeights)
       3, 3 * 0.05);
 }
 
+TEST_F(FloorTest, OneThatLosesItsWeightIsNotPassedOver)
+{
+  Launcher* const one = Add(10, 30000, 0);
+  for (Launcher* each : {one, Add(10, 30000, 0), Add(10, 50000, 0)}) {
+    SetWeight(each, 1);
+  }
+  while (!one->GetQueue()->passed_over.load()) {
+    Run(kStepNs);
+  }
+  // The turn is still the same.
+  SetWeight(one, 0);
+  EXPECT_FALSE(one->GetQueue()->passed_over.load());
+  EXPECT_FALSE(one->Waits());
+}
+
 TEST_F(FloorTest, OneThatEndsInItsTurnLeavesItToTheOthers)
 {
   Launcher* const one = Add(10, 30000, 0);
