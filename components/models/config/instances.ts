@@ -48,7 +48,9 @@ function meaningOf(value: Field["value"]): unknown {
       return value.fields.map(({ name, value: inner }) => [name, meaningOf(inner)]);
     case "list":
       return value.items.map(meaningOf);
-    default:
+    case "string":
+    case "number":
+    case "identifier":
       return value.text;
   }
 }
