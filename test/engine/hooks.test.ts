@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { renderModelConfig } from "../../components/models/config";
 import { type ReloadResults } from "../../scripts/prove/reloads";
 import { until } from "./machine";
 import { freePorts } from "./ports";
@@ -387,6 +388,15 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       path.join(backends, "one_stream/libtriton_one_stream.so"),
       path.join(folder, "models/own/libtriton_own.so"),
     );
+    // Triton knows TensorRT's backend by its name; this one takes its place.
+    fs.mkdirSync(path.join(backends, "tensorrt"));
+    fs.copyFileSync(
+      path.join(backends, "one_stream/libtriton_one_stream.so"),
+      path.join(backends, "tensorrt/libtriton_tensorrt.so"),
+    );
+    for (const backend of ["one_stream", "tensorrt"]) {
+      fs.mkdirSync(path.join(folder, `models/resized_${backend}/1`), { recursive: true });
+    }
     server = new Server(folder, options.xsched, options.driver, await freePorts(3), true);
     await server.start("chat", "batch", "pool", "own", "both");
   });
@@ -500,6 +510,33 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     await reload();
     await server.infer("batch");
     assert.deepEqual(await server.queues(), EXPECTED);
+  });
+
+  it("loads a whole model of TensorRT, not only its instances, when their number changes", async () => {
+    const config = (model: string): string => path.join(folder, "models", model, "config.pbtxt");
+    /** How many instances of a model Triton has made. */
+    const made = (model: string): number =>
+      server.said.split(`XSched schedules the work of instance ${model}_`).length - 1;
+    const instancesMade: number[][] = [];
+    for (const backend of ["one_stream", "tensorrt"]) {
+      const model = `resized_${backend}`;
+      const counts: number[] = [];
+      for (const instances of [2, 1]) {
+        const own = configOf({ backend, priority: 1, instances });
+        fs.writeFileSync(config(model), renderModelConfig(own, { name: model, source: folder, priority: 1 }));
+        assert.equal((await server.load(model)).status, 200, server.said);
+        await server.infer(model);
+        counts.push(made(model));
+      }
+      instancesMade.push(counts);
+      await server.unload(model);
+      await server.gone(model);
+    }
+    // In place, Triton keeps one of the two instances; in a whole new model, the one is new.
+    assert.deepEqual(instancesMade, [
+      [2, 2],
+      [2, 3],
+    ]);
   });
 
   it("serves models of the Python backend, whose processes inherit its environment", async () => {
