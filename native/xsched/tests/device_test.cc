@@ -510,6 +510,28 @@ TEST_F(DeviceTest, WatcherLooksAtWhatOthersWaitForFirst)
   EXPECT_EQ(std::count(looks.begin(), looks.end(), &queues_[1]), 1);
 }
 
+// It may have ended long ago: nobody has looked closely.
+TEST_F(DeviceTest, WatcherLooksOftenWhenSomebodyBeginsToWait)
+{
+  SetPriority(0, 2);
+  SetPriority(1, 1);
+  Launch(0);
+  std::vector<Queue*> looks;
+  test_clock_ns += 1000000000;
+  device_->CollectLooks(test_clock_ns, &looks);
+  looks.clear();
+  Launch(1);
+  const auto blocked = AskElsewhere(1);
+  const int64_t now_ns = test_clock_ns;
+  const int64_t next_ns = device_->CollectLooks(now_ns, &looks);
+  EXPECT_EQ(looks, std::vector<Queue*>{&queues_[0]});
+  EXPECT_LE(next_ns, now_ns + 100000);
+  // The longer it takes, the less it matters.
+  looks.clear();
+  EXPECT_GT(
+      device_->CollectLooks(now_ns + 16000000, &looks), now_ns + 16900000);
+}
+
 TEST_F(DeviceTest, WatcherIsToldWhenThereIsSomethingToSee)
 {
   SetPriority(0, 2);

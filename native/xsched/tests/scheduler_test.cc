@@ -442,6 +442,22 @@ TEST_F(SchedulerTest, SleepOfWhoWaitsIsNotTakenForWork)
   EXPECT_LT(usual_ns, kSecond / 100);
 }
 
+// While nobody waits for it, a queue that the application doesn't synchronise is
+// looked at now and then. The time between two looks says nothing of how long
+// its work takes, and who waits for it later must not sleep for that long.
+TEST_F(SchedulerTest, TimeBetweenLooksIsNotTakenForWork)
+{
+  static constexpr int64_t kBetweenLooksNs = kSecond / 50;
+  for (int request = 0; request < 10; ++request) {
+    Launch(high_);
+    TestAccess::Age(high_.queue, kBetweenLooksNs);
+    ASSERT_TRUE(IsReady(high_)) << "the first look only sees that it launched";
+    TestAccess::Age(high_.queue, kBetweenLooksNs);
+    ASSERT_FALSE(IsReady(high_));
+  }
+  EXPECT_LT(TestAccess::UsualReadyNs(*high_.queue), kSecond / 1000);
+}
+
 // A late launch may leave something in a queue that has ended; it must not be
 // asked for once its context is gone.
 TEST_F(SchedulerTest, QueueThatHasEndedKeepsNothingOfAContextThatEnds)

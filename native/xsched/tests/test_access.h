@@ -31,6 +31,7 @@ struct TestAccess {
     const std::lock_guard<std::mutex> lock(MutexOf(*queue));
     queue->seat.ready_since_ns -= ns;
     queue->looks.since_ns -= ns;
+    queue->looks.looked_ns -= ns;
     queue->looks.busy_ns -= ns;
   }
 

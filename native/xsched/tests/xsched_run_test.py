@@ -11,7 +11,8 @@ import sys
 import tempfile
 import unittest
 
-# Launches kernels of 1 ms, without end once it is told how many; what it has done by then it says at each line.
+# Launches kernels of 1 ms, without end once it is told to; what it has done by then it says at each line. It launches
+# many at a time, since a busy machine keeps it long from the next ones, and then it is the others' turn.
 PROGRAM = """
 import ctypes, sys, threading
 driver = ctypes.CDLL("libcuda.so.1")
@@ -26,9 +27,10 @@ count = 0
 def work():
     global count
     while True:
-        call("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, none, none)
+        for _ in range(20):
+            call("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, none, none)
         call("cuStreamSynchronize", stream)
-        count += 1
+        count += 20
 print("ready", flush=True)
 for line in sys.stdin:
     if line == "work\\n":

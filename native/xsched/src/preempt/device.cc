@@ -21,8 +21,8 @@ namespace {
 constexpr int kMaxSharers = 8;
 
 // Of a queue that others wait for, the next look is due after this part of the
-// time that it has been ready, within these bounds. The more it has taken, the
-// less it matters.
+// time that they have waited for it, within these bounds. The more it has taken,
+// the less it matters.
 constexpr int64_t kLookPart = 16;
 constexpr int64_t kMinLookNs = 50000;
 constexpr int64_t kMaxLookNs = 5000000;
@@ -1124,7 +1124,7 @@ Device::GiveSpin(int64_t spun_ns)
 // --- for the watcher ---------------------------------------------------------
 
 int64_t
-Device::LookAfterNs(const Queue& queue, int64_t now_ns)
+Device::LookAfterNs(const Queue& queue, int64_t now_ns) const
 {
   const Seat& seat = queue.seat;
   const int64_t least_ns =
@@ -1134,11 +1134,11 @@ Device::LookAfterNs(const Queue& queue, int64_t now_ns)
       seat.usual_ready_ns == 0
           ? 0
           : seat.ready_since_ns + seat.usual_ready_ns - now_ns;
-  return now_ns + std::min(
-                      std::max(
-                          {(now_ns - seat.ready_since_ns) / kLookPart, rest_ns,
-                           least_ns}),
-                      kMaxLookNs);
+  const int64_t awaited_ns =
+      now_ns - std::max(seat.ready_since_ns, awaited_since_ns_);
+  return now_ns +
+         std::min(
+             std::max({awaited_ns / kLookPart, rest_ns, least_ns}), kMaxLookNs);
 }
 
 int64_t
@@ -1161,8 +1161,14 @@ Device::CollectLooks(int64_t now_ns, std::vector<Queue*>* queues)
   }
   int64_t next_ns = INT64_MAX;
   // What another process keeps from launching is not to be seen here.
-  if ((waiting_.Total() != 0 && decision_.open_from <= ready_.Highest()) ||
-      OthersWait()) {
+  const bool awaited =
+      (waiting_.Total() != 0 && decision_.open_from <= ready_.Highest()) ||
+      OthersWait();
+  if (awaited && !awaited_) {
+    awaited_since_ns_ = now_ns;
+  }
+  awaited_ = awaited;
+  if (awaited) {
     Level& level = levels_[LevelOf(ready_.Highest())];
     size_t rest = kMaxLooks;
     for (Queue* queue = level.first_ready; queue != nullptr && rest > 0;

@@ -266,7 +266,7 @@ class Device {
   // Whether launches of other processes wait for the queues here.
   bool OthersWait() const;
   int64_t ExpectedNs() const;
-  static int64_t LookAfterNs(const Queue& queue, int64_t now_ns);
+  int64_t LookAfterNs(const Queue& queue, int64_t now_ns) const;
 
   const int id_;
   Turn turn_;
@@ -287,6 +287,10 @@ class Device {
   std::vector<std::unique_ptr<ModelShare>> shares_;
   // When the watcher is going to ask the policy.
   int64_t watched_change_ns_ = INT64_MAX;
+  // Whether anybody waits for what has its turn here, as the watcher saw last,
+  // and since when.
+  bool awaited_ = false;
+  int64_t awaited_since_ns_ = 0;
   // Null if there is no domain; never destroyed.
   domain::Member* member_ = nullptr;
   bool in_domain_ = true;

@@ -98,7 +98,8 @@ class Looks {
   // The launches seen last, and when that number changed.
   uint64_t launches = 0;
   int64_t since_ns = 0;
-  // When it was last seen to have work.
+  // When the last look was, and when the queue was last known to have work.
+  int64_t looked_ns = 0;
   int64_t busy_ns = 0;
 };
 

@@ -100,22 +100,24 @@ Readiness::Look(Queue* queue)
   if (looks.launches != launched) {
     looks.launches = launched;
     looks.since_ns = now_ns;
-    looks.busy_ns = now_ns;
+    // Something came since the last look, at some time.
+    looks.busy_ns = looks.looked_ns;
   } else if (now_ns - looks.since_ns >= quiet_ns) {
     const CallScope calls(queue->Home()->GetHardware());
     const Progress progress = AskOwn(*queue);
     // A device that fails will never finish: nobody may wait for it.
     if (progress == Progress::kFailed ||
         (progress == Progress::kDone && ForeignDone(*queue))) {
-      // It ended at some time since the last look. A thread that slept for as
-      // long as the queue usually takes must not take that to be how long it
-      // took.
+      // It ended at some time since it was known to have work. A thread that
+      // slept for as long as the queue usually takes must not take that to be
+      // how long it took, nor the watcher the time between two of its looks.
       queue->Home()->GetDevice()->MarkIdle(queue, launched, looks.busy_ns);
     } else {
       looks.since_ns = now_ns - quiet_ns + kQuietNs;
       looks.busy_ns = now_ns;
     }
   }
+  looks.looked_ns = now_ns;
   looks.looking.store(false, std::memory_order_release);
 }
 
