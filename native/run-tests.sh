@@ -8,7 +8,7 @@
 
 # How long a program may take, in seconds: more than ten times as long as the
 # slowest one on an idle machine.
-readonly TEST_SECONDS=300
+readonly TEST_SECONDS=600
 
 NATIVE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # One build of each kind serves the tests of all native code.

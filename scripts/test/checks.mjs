@@ -30,14 +30,14 @@ function goModulesWithTests() {
  * How long a check may run, in seconds, on a machine that is busy with other checks. A check that hangs is ended, or CI
  * would end all of them without showing why.
  */
-const LIMIT = 15 * 60;
+const LIMIT = 30 * 60;
 /** One that compiles from nothing, with sanitizers, for several compilers or from all sources of Pulumi. */
 const LIMIT_OF_BUILDS = 40 * 60;
 /**
  * A file of engine tests and, in it, a single test. mocha's limit comes first, so that the file can still clean up, and
  * say which test hung.
  */
-const LIMIT_OF_ENGINE_TESTS = 20 * 60;
+const LIMIT_OF_ENGINE_TESTS = 30 * 60;
 const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */

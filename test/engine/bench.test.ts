@@ -5,7 +5,6 @@ import * as fs from "node:fs";
 import { parse } from "yaml";
 
 import { ARMS } from "../../scripts/bench/arms/arms";
-import { percentile, sorted } from "../../scripts/bench/statistics/percentile";
 import { freePorts } from "./ports";
 import { TritonClient } from "./triton";
 import { requireSuccess, Workspace } from "./workspace";
@@ -200,10 +199,17 @@ describe("the benchmark on the local stack", () => {
       assert.equal((await triton.infer(HIGH, request)).status, 200);
       timed[index] = performance.now() - began;
     }
-    const byHand = percentile(sorted(timed), 0.5);
-    const alone = results.summary.arms[0]!.latencyMs.p50.value;
-    // The machine may be busier during one of the two.
-    assert.ok(alone < byHand * 10 + 20 && byHand < alone * 10 + 20, `P50 ${alone} ms, by hand ${byHand} ms`);
+    // The machine may be busier during one of the two, so that requests queue up in the arm: the fastest ones count.
+    const byHand = Math.min(...timed);
+    const alone = Math.min(
+      ...results.measurements
+        .filter(({ phase }) => phase === "standalone")
+        .flatMap(({ high }) => high?.latencyMs ?? []),
+    );
+    assert.ok(
+      alone < byHand * 10 + 20 && byHand < alone * 10 + 20,
+      `fastest ${alone} ms, by hand ${byHand} ms`,
+    );
   });
 
   it("measures three models at three priorities, all loaded at once", async () => {
