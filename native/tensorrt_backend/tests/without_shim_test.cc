@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "built_files.h"
 #include "environment.h"
 #include "instance_xqueues.h"
 #include "tritonserver.h"
@@ -76,18 +77,18 @@ TEST(WithoutShimTest, NoDriver)
 
 TEST(WithoutShimTest, AnotherDriver)
 {
-  const Loaded driver(OTHER_LIBCUDA);
+  const Loaded driver(kOtherLibcuda);
   ExpectUnscheduled(
-      "libcuda.so.1 is " OTHER_LIBCUDA
+      "libcuda.so.1 is " + std::string(kOtherLibcuda) +
       ", which is not XSched's; put the directory of XSched's first in "
       "LD_LIBRARY_PATH");
 }
 
 TEST(WithoutShimTest, ShimOfAnotherInstallation)
 {
-  const Loaded shim(OTHER_SHIM);
+  const Loaded shim(kOtherShim);
   ExpectUnscheduled(
-      "libcuda.so.1 is " OTHER_SHIM
+      "libcuda.so.1 is " + std::string(kOtherShim) +
       ", which does not use the libpreempt.so of this backend; install XSched "
       "once and put its directory first in LD_LIBRARY_PATH");
 }

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "built_files.h"
 #include "stand_in_triton.h"
 
 namespace {
@@ -78,7 +79,7 @@ SlowestNs(
 int
 main()
 {
-  const Backend backend(ONLY_EXECUTE);
+  const Backend backend(kOnlyExecute);
   // What the C library finds, past the hooks.
   const auto find = reinterpret_cast<void* (*)(void*, const char*)>(
       dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.2.5"));

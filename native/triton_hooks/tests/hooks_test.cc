@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "built_files.h"
 #include "contest.h"
 #include "fixture.h"
 #include "preempt/scheduler.h"
@@ -73,9 +74,9 @@ class HooksTest : public DriverTest {
     return queues;
   }
 
-  const Backend one_stream_{ONE_STREAM};
-  const Backend default_stream_{DEFAULT_STREAM};
-  const Backend threads_{THREADS};
+  const Backend one_stream_{kOneStream};
+  const Backend default_stream_{kDefaultStream};
+  const Backend threads_{kThreads};
 };
 
 using Lines = std::vector<std::string>;
@@ -282,7 +283,7 @@ TEST_F(HooksTest, FaultsOfTheHooksLeaveTheModelUnscheduled)
     stand_in::Fail(function);
     stand_in::TakeLog();
     // A backend that does not need these functions by itself.
-    const Backend backend(ONLY_EXECUTE);
+    const Backend backend(kOnlyExecute);
     Instance instance(backend, "m", ConfigOf("40"));
     EXPECT_EQ(instance.Problem(), "") << function;
     EXPECT_EQ(instance.Execute(), -1);
@@ -312,7 +313,7 @@ TEST_F(HooksTest, FaultsOfTheHooksLeaveTheModelUnscheduled)
 
 TEST_F(HooksTest, AnAnswerThatIsNotUnderstoodLeavesTheModelUnscheduled)
 {
-  const Backend backend(ONLY_EXECUTE);
+  const Backend backend(kOnlyExecute);
   for (const char* config : {"", "{", R"({"optimization":{"priority":"X"}})"}) {
     const Instance instance(backend, "m", config);
     EXPECT_EQ(instance.Problem(), "") << config;
@@ -344,7 +345,7 @@ TEST_F(HooksTest, WhatIsRequiredMustBeSaidProperly)
 // Triton requires only one of the functions.
 TEST_F(HooksTest, ABackendNeedNotHaveAllFunctions)
 {
-  const Backend backend(ONLY_EXECUTE);
+  const Backend backend(kOnlyExecute);
   for (int round = 0; round < 100; ++round) {
     Instance instance(backend, "m", ConfigOf("40"), stand_in::kGpu);
     EXPECT_EQ(instance.Problem(), "");
@@ -373,7 +374,7 @@ TEST_F(HooksTest, ABackendNeedNotHaveAllFunctions)
 TEST_F(HooksTest, AnInstanceThatTheHooksDoNotKnowIsExecuted)
 {
   Instance chat(one_stream_, "chat", ConfigOf("40"));
-  const Backend unused(ONE_STREAM);
+  const Backend unused(kOneStream);
   Instance unknown(unused, "unknown", ConfigOf("40"));
   // As if it had not been initialized.
   one_stream_.finalize(unknown.Handle());
@@ -394,7 +395,7 @@ class ModelsTest
   static contest::Runs Compete(
       const std::string& first_priority, const std::string& second_priority)
   {
-    const Backend one_stream(ONE_STREAM);
+    const Backend one_stream(kOneStream);
     const Backend backend_of_first(GetParam().first);
     const Backend backend_of_second(GetParam().second);
     const auto config = [](uint64_t microseconds, const std::string& priority) {
@@ -455,15 +456,15 @@ TEST_P(ModelsTest, UnscheduledNobodyWaits)
 const char*
 WhereIsItsWork(const std::string& backend)
 {
-  return backend == DEFAULT_STREAM ? "Default" : "Own";
+  return backend == kDefaultStream ? "Default" : "Own";
 }
 
 INSTANTIATE_TEST_SUITE_P(
     FirstAndSecond, ModelsTest,
     testing::Values(
-        std::make_pair(DEFAULT_STREAM, ONE_STREAM),
-        std::make_pair(ONE_STREAM, DEFAULT_STREAM),
-        std::make_pair(DEFAULT_STREAM, DEFAULT_STREAM)),
+        std::make_pair(kDefaultStream, kOneStream),
+        std::make_pair(kOneStream, kDefaultStream),
+        std::make_pair(kDefaultStream, kDefaultStream)),
     [](const auto& info) {
       return std::string(WhereIsItsWork(info.param.first)) + "And" +
              WhereIsItsWork(info.param.second);
@@ -485,7 +486,7 @@ ShareWith(const std::string& floor)
         Parameter("xsched_priority", priority) + "," +
         Parameter("xsched_floor", floor));
   };
-  const Backend backend(ONE_STREAM);
+  const Backend backend(kOneStream);
   simulated::TakeRuns();
   std::atomic<bool> stop{false};
   std::vector<std::unique_ptr<Instance>> instances;
@@ -581,7 +582,7 @@ TEST_F(HooksTest, OtherSymbolsAreFoundAsEver)
 TEST_F(HooksTest, NextMeansAfterTheCallersLibrary)
 {
   const auto next = reinterpret_cast<const char* (*)()>(
-      dlsym(dlopen(ASKS_FOR_NEXT, RTLD_NOW), "next_of_asker"));
+      dlsym(dlopen(kAsksForNext, RTLD_NOW), "next_of_asker"));
   ASSERT_NE(next, nullptr);
   EXPECT_STREQ(next(), "of the library behind the asker");
 }
@@ -594,7 +595,7 @@ TEST_F(HooksTest, BackendsMayComeAndGoWithoutEnd)
   fs::create_directory(folder);
   const auto copy = [&](int number) {
     const fs::path path = folder / (std::to_string(number) + ".so");
-    fs::copy_file(ONLY_EXECUTE, path);
+    fs::copy_file(kOnlyExecute, path);
     return path.string();
   };
   std::vector<std::unique_ptr<Backend>> backends;

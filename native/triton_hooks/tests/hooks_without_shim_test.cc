@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "built_files.h"
 #include "stand_in_triton.h"
 
 namespace {
@@ -18,7 +19,7 @@ using stand_in::Instance;
 
 TEST(WithoutShimTest, AModelOnAGpuRunsUnscheduledOrIsRefused)
 {
-  const Backend backend(ONLY_EXECUTE);
+  const Backend backend(kOnlyExecute);
   const std::string problem =
       "XSched can't schedule instance m_0_0 of model 'm': no libcuda.so.1 is "
       "loaded (XSCHED_REQUIRED";

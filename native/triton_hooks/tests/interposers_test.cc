@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "built_files.h"
 #include "stand_in_triton.h"
 #include "xsched/ext.h"
 
@@ -26,7 +27,7 @@ using stand_in::Instance;
 TEST(InterposersTest, BothAreAsked)
 {
   const int lookups = other_lookups();
-  const Backend backend(ONLY_EXECUTE);
+  const Backend backend(kOnlyExecute);
   EXPECT_GT(other_lookups(), lookups);
   stand_in::TakeLog();
   Instance instance(backend, "m", Config(""));

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "built_files.h"
+
 namespace {
 
 __attribute__((constructor)) void
@@ -18,7 +20,7 @@ BeginAnew(int, char** argv, char**)
   // AddressSanitizer insists on being the first library.
 #if !defined(__SANITIZE_ADDRESS__)
   if (getenv("LD_PRELOAD") == nullptr) {
-    setenv("LD_PRELOAD", HOOKS, 1);
+    setenv("LD_PRELOAD", kHooks, 1);
     execv("/proc/self/exe", argv);
     perror("execv");
     _exit(1);

@@ -21,7 +21,8 @@
 #include "xsched/cuda/hal.h"
 #include "xsched/ext.h"
 #include "xsched/xsched.h"
-#if defined(SIMULATED_DRIVER)
+#if defined(SIMULATED)
+#include "built_files.h"
 #include "simulated_driver/simulated_driver.h"
 #endif
 
@@ -61,7 +62,7 @@ Check(bool ok, const char* what)
   }
 }
 
-#if defined(SIMULATED_DRIVER)
+#if defined(SIMULATED)
 
 CUfunction
 EmptyKernel()
@@ -74,7 +75,7 @@ EmptyKernel()
 std::string
 DriverPath()
 {
-  return SIMULATED_DRIVER;
+  return kSimulatedDriver;
 }
 
 void
@@ -175,8 +176,8 @@ Median(std::vector<double> values)
 int
 main()
 {
-#if defined(SIMULATED_DRIVER)
-  setenv("XSCHED_CUDA_LIB", SIMULATED_DRIVER, 1);
+#if defined(SIMULATED)
+  setenv("XSCHED_CUDA_LIB", kSimulatedDriver, 1);
   setenv("XSCHED_INFLIGHT_US", "1000000", 1);
 #endif
   Check(cuInit(0) == 0, "cuInit");

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "built_files.h"
 #include "driver_interface.h"
 #include "preempt/clock.h"
 #include "preempt/scheduler.h"
@@ -103,7 +104,7 @@ main(int argc, char** argv)
 {
   const int queues = argc > 1 ? atoi(argv[1]) : 4000;
   const int threads = argc > 2 ? atoi(argv[2]) : 64;
-  setenv("XSCHED_CUDA_LIB", SIMULATED_DRIVER, 1);
+  setenv("XSCHED_CUDA_LIB", kSimulatedDriver, 1);
   setenv("XSCHED_CONTROL", "OFF", 1);
   setenv("XSCHED_LOG_LEVEL", "WARN", 0);
   CUcontext context = nullptr;

@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "built_files.h"
 #include "control/child_process.h"
 #include "control/listener.h"
 #include "control/raw_client.h"
@@ -35,7 +36,7 @@ class ControlProcessTest : public testing::Test {
   void SetUp() override
   {
     environment_ = {
-        {"XSCHED_CUDA_LIB", SIMULATED_DRIVER},
+        {"XSCHED_CUDA_LIB", kSimulatedDriver},
         {"XSCHED_CONTROL", ""},
         {"XSCHED_CONTROL_DIR", directory_},
         {"XSCHED_SCHEDULER", ""},
@@ -46,7 +47,7 @@ class ControlProcessTest : public testing::Test {
   std::unique_ptr<ChildProcess> StartProcess(
       const std::vector<std::string>& words = {"wait"})
   {
-    std::vector<std::string> all = {SCHEDULED_PROCESS};
+    std::vector<std::string> all = {kScheduledProcess};
     all.insert(all.end(), words.begin(), words.end());
     auto process = std::make_unique<ChildProcess>(all, environment_);
     said_ = process->ReadLine();
@@ -151,15 +152,13 @@ TEST_F(ControlProcessTest, StatusIsOneIfTheDriverDoesNotStart)
 
 TEST_F(ControlProcessTest, CheckSaysWhatAProgramWouldRunWith)
 {
-  environment_["LD_LIBRARY_PATH"] = SHIM_FOLDER;
+  environment_["LD_LIBRARY_PATH"] = kShimFolder;
   const Finished good = Tool({"check"});
   EXPECT_EQ(good.code, 0) << good.output << good.errors;
   EXPECT_EQ(
-      good.output, "library    " SHIM_FOLDER
-                   "/libcuda.so.1\n"
-                   "driver     " SIMULATED_DRIVER
-                   "\n"
-                   "scheduled  yes\n");
+      good.output, "library    " + std::string(kShimFolder) +
+                       "/libcuda.so.1\ndriver     " + kSimulatedDriver +
+                       "\nscheduled  yes\n");
   EXPECT_EQ(good.errors, "");
   EXPECT_FALSE(Exists(directory_));  // no control socket
   EXPECT_EQ(Tool({"--pid", "1", "check"}).code, 2);
@@ -182,7 +181,7 @@ TEST_F(ControlProcessTest, CheckSaysWhatAProgramWouldRunWith)
       std::string::npos)
       << none.output;
 
-  ASSERT_EQ(symlink(SIMULATED_DRIVER, (folder_ / "libcuda.so.1").c_str()), 0);
+  ASSERT_EQ(symlink(kSimulatedDriver, (folder_ / "libcuda.so.1").c_str()), 0);
   environment_["LD_LIBRARY_PATH"] = folder_ / "";
   const Finished other = Tool({"check"});
   EXPECT_EQ(other.code, 1);
@@ -454,7 +453,7 @@ TEST_F(ControlProcessTest, OtherFilesAndMissingParentsAreRefused)
   ExpectNoSocket("cannot be created: No such file or directory");
   environment_["XSCHED_CONTROL_DIR"] = "control";
   ExpectNoSocket("is not an absolute path");
-  environment_["XSCHED_CONTROL_DIR"] = SCHEDULED_PROCESS;
+  environment_["XSCHED_CONTROL_DIR"] = kScheduledProcess;
   ExpectNoSocket("is a file");
 }
 
@@ -595,7 +594,7 @@ TEST_F(ControlProcessTest, KilledAtAnyMomentHindersNobody)
   environment_["XSCHED_METRICS_INTERVAL_MS"] = "100";
   std::mt19937 random(7);
   const std::vector<std::string> words = {
-      SCHEDULED_PROCESS, "churn", "a/0", "a/1"};
+      kScheduledProcess, "churn", "a/0", "a/1"};
   for (int round = 0; round < 25; ++round) {
     ChildProcess process(words, environment_);
     ChildProcess beside(words, environment_);

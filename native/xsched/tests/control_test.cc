@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "built_files.h"
 #include "control/child_process.h"
 #include "control/file_descriptor.h"
 #include "control/listener.h"
@@ -145,7 +146,7 @@ TEST_F(ControlTest, StatusSaysWhatTheProcessRunsWith)
   const AnswerTable status = Table("status");
   ASSERT_EQ(status.Rows(), 1u);
   EXPECT_EQ(status.Field(0, "pid"), std::to_string(getpid()));
-  EXPECT_EQ(status.Field(0, "driver"), SIMULATED_DRIVER);
+  EXPECT_EQ(status.Field(0, "driver"), kSimulatedDriver);
   EXPECT_EQ(status.Field(0, "policy"), "HPF");
   EXPECT_EQ(status.Field(0, "scheduler"), "LCL");
   EXPECT_EQ(status.Field(0, "mode"), "explicit");
@@ -614,7 +615,7 @@ TEST_F(ControlTest, JsonWithoutQueues)
 TEST_F(ControlTest, WatchGoesOnUntilItIsInterrupted)
 {
   NamedStream queue(0, "watched");
-  ChildProcess watch({XSCHED_CTL, "watch", "0.1"}, {});
+  ChildProcess watch({kXschedCtl, "watch", "0.1"}, {});
   int tables = 0;
   while (tables < 3) {
     ASSERT_EQ(queue.Launch(Kernel(1)), 0);

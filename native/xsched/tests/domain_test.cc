@@ -24,6 +24,7 @@
 #include <thread>
 #include <vector>
 
+#include "built_files.h"
 #include "control/child_process.h"
 #include "ctl/floor.h"
 #include "domain/layout.h"
@@ -94,8 +95,8 @@ class DomainTest : public testing::Test {
   Process Start(int priority, Environment more = {})
   {
     Environment environment = {
-        {"LD_LIBRARY_PATH", SHIM_FOLDER},
-        {"XSCHED_CUDA_LIB", SIMULATED_DRIVER},
+        {"LD_LIBRARY_PATH", kShimFolder},
+        {"XSCHED_CUDA_LIB", kSimulatedDriver},
         {"XSCHED_CONTROL", "OFF"},
         {"XSCHED_SCHEDULER", "GLB"},
         {"XSCHED_DOMAIN_DIR", Folder()}};
@@ -103,7 +104,7 @@ class DomainTest : public testing::Test {
       environment[each.first] = each.second;
     }
     auto process = std::make_unique<ChildProcess>(
-        std::vector<std::string>{COMPETITOR, std::to_string(priority)},
+        std::vector<std::string>{kCompetitor, std::to_string(priority)},
         environment);
     EXPECT_EQ(process->ReadLine(), "ready") << process->Errors();
     return process;
@@ -253,7 +254,7 @@ TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
     EXPECT_NE(json.find(part), std::string::npos) << json;
   }
   // As it changes: who is held back gets nothing.
-  ChildProcess watch({XSCHED_CTL, "watch", "--domain", "0.2"}, environment);
+  ChildProcess watch({kXschedCtl, "watch", "--domain", "0.2"}, environment);
   EXPECT_EQ(watch.ReadLine(), kDevice);
   EXPECT_EQ(
       WordsOf(watch.ReadLine()),
@@ -704,7 +705,7 @@ TEST_F(DomainTest, ProcessesMayDieAnywhere)
     for (int i = 0; i < kProcesses; ++i) {
       processes.push_back(std::make_unique<ChildProcess>(
           std::vector<std::string>{
-              CONTENDER, Folder(), kDevice, std::to_string(++seed)},
+              kContender, Folder(), kDevice, std::to_string(++seed)},
           Environment{}));
     }
     for (const Process& process : processes) {

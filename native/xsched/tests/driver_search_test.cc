@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "built_files.h"
 #include "cuda/loader_search.h"
 #include "run_command.h"
 
@@ -65,8 +66,8 @@ class DriverSearchTest : public testing::Test {
   static std::string Probe(const std::string& cuda_lib, const std::string& path)
   {
     return RunCommand(
-        "XSCHED_CUDA_LIB='" + cuda_lib + "' LD_LIBRARY_PATH='" + path +
-        "' " DRIVER_PROBE " " SHIM " " SYMBOLS);
+        "XSCHED_CUDA_LIB='" + cuda_lib + "' LD_LIBRARY_PATH='" + path + "' " +
+        ProbeCommand());
   }
 
   static void ExpectDriver(
@@ -91,8 +92,8 @@ class DriverSearchTest : public testing::Test {
 
 TEST_F(DriverSearchTest, EarlierFoldersComeFirst)
 {
-  const std::string compat = FolderWithCopy("compat", SIMULATED_DRIVER);
-  const std::string host = FolderWithCopy("host", SIMULATED_DRIVER);
+  const std::string compat = FolderWithCopy("compat", kSimulatedDriver);
+  const std::string host = FolderWithCopy("host", kSimulatedDriver);
   ExpectDriver(Probe("", compat + ":" + host), compat + "/libcuda.so.1");
   ExpectDriver(Probe("", host + ":" + compat), host + "/libcuda.so.1");
   ExpectDriver(
@@ -102,9 +103,9 @@ TEST_F(DriverSearchTest, EarlierFoldersComeFirst)
 
 TEST_F(DriverSearchTest, ItselfIsNotTheDriver)
 {
-  const std::string link = FolderWithLink("link", SHIM);
-  const std::string copy = FolderWithCopy("copy", SHIM);
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string link = FolderWithLink("link", kShim);
+  const std::string copy = FolderWithCopy("copy", kShim);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ExpectDriver(
       Probe("", link + ":" + copy + ":" + host), host + "/libcuda.so.1");
 }
@@ -112,9 +113,9 @@ TEST_F(DriverSearchTest, ItselfIsNotTheDriver)
 TEST_F(DriverSearchTest, FilesThatAreNoLibraryArePassedOver)
 {
   const std::string text = FolderWithText("text");
-  const std::string other = FolderWithLink("other", OTHER_LIBRARY);
+  const std::string other = FolderWithLink("other", kOtherLibrary);
   const std::string dangling = FolderWithLink("dangling", "/nonexistent");
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ExpectDriver(
       Probe("", text + ":" + other + ":" + dangling + ":" + host),
       host + "/libcuda.so.1");
@@ -122,14 +123,14 @@ TEST_F(DriverSearchTest, FilesThatAreNoLibraryArePassedOver)
 
 TEST_F(DriverSearchTest, GivenLibraryComesBeforeAllFolders)
 {
-  const std::string given = FolderWithCopy("given", SIMULATED_DRIVER);
-  const std::string host = FolderWithCopy("host", SIMULATED_DRIVER);
+  const std::string given = FolderWithCopy("given", kSimulatedDriver);
+  const std::string host = FolderWithCopy("host", kSimulatedDriver);
   ExpectDriver(Probe(given + "/libcuda.so.1", host), given + "/libcuda.so.1");
 }
 
 TEST_F(DriverSearchTest, GivenLibraryThatIsWrong)
 {
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ExpectNone(
       Probe("/nonexistent/libcuda.so.1", host),
       "XSCHED_CUDA_LIB=/nonexistent/libcuda.so.1 is not the CUDA driver's "
@@ -139,16 +140,16 @@ TEST_F(DriverSearchTest, GivenLibraryThatIsWrong)
       Probe(text, host), "XSCHED_CUDA_LIB=" + text +
                              " is not the CUDA driver's library: " + text +
                              ": ");
-  ExpectNone(Probe(OTHER_LIBRARY, host), "it has no cuInit");
-  const std::string copy = FolderWithCopy("copy", SHIM) + "/libcuda.so.1";
+  ExpectNone(Probe(kOtherLibrary, host), "it has no cuInit");
+  const std::string copy = FolderWithCopy("copy", kShim) + "/libcuda.so.1";
   ExpectNone(Probe(copy, host), "it is this package's own stand-in");
 }
 
 TEST_F(DriverSearchTest, SeveralShimsAreAllPassedOver)
 {
-  const std::string first = FolderWithLink("first", SHIM);
-  const std::string second = FolderWithCopy("second", SHIM);
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string first = FolderWithLink("first", kShim);
+  const std::string second = FolderWithCopy("second", kShim);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ExpectDriver(
       Probe("", first + ":" + second + ":" + first + ":" + host),
       host + "/libcuda.so.1");
@@ -156,11 +157,11 @@ TEST_F(DriverSearchTest, SeveralShimsAreAllPassedOver)
 
 TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
 {
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   for (const char* path : {"host", "./host", "/nonexistent:host"}) {
     const std::string output = RunCommand(
         "cd '" + folder_.string() + "' && XSCHED_CUDA_LIB= " +
-        "LD_LIBRARY_PATH='" + path + "' " DRIVER_PROBE " " SHIM " " SYMBOLS);
+        "LD_LIBRARY_PATH='" + path + "' " + ProbeCommand());
     EXPECT_EQ(CountIn(output, "driver " + folder_.string() + "/"), 1) << output;
     EXPECT_EQ(CountIn(output, "host/libcuda.so.1,"), 1) << output;
     EXPECT_EQ(CountIn(output, "cuInit 0, devices 2"), 1) << output;
@@ -169,8 +170,7 @@ TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
   ExpectDriver(
       RunCommand(
           "cd '" + host +
-          "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: " DRIVER_PROBE " " SHIM
-          " " SYMBOLS),
+          "' && XSCHED_CUDA_LIB= LD_LIBRARY_PATH=/x: " + ProbeCommand()),
       host + "/libcuda.so.1");
 }
 
@@ -179,8 +179,8 @@ TEST_F(DriverSearchTest, RelativeFoldersAreThoseOfTheWorkingDirectory)
 // names compat/lib in both cases.
 TEST_F(DriverSearchTest, CompatibilityLibrariesCountIfTheyAreChosen)
 {
-  const std::string real = FolderWithCopy("compat/lib.real", SIMULATED_DRIVER);
-  const std::string host = FolderWithCopy("host", SIMULATED_DRIVER);
+  const std::string real = FolderWithCopy("compat/lib.real", kSimulatedDriver);
+  const std::string host = FolderWithCopy("host", kSimulatedDriver);
   const std::string compat = (folder_ / "compat/lib").string();
   ExpectDriver(Probe("", compat + ":" + host), host + "/libcuda.so.1");
   fs::create_directory_symlink("lib.real", compat);
@@ -193,7 +193,7 @@ TEST_F(DriverSearchTest, CompatibilityLibrariesCountIfTheyAreChosen)
 
 TEST_F(DriverSearchTest, LibrariesOfOtherArchitecturesArePassedOver)
 {
-  const std::string narrow = FolderWithCopy("narrow", SIMULATED_DRIVER);
+  const std::string narrow = FolderWithCopy("narrow", kSimulatedDriver);
   {
     // A library of 32 bits is one of another class, for another machine.
     std::fstream file(
@@ -202,7 +202,7 @@ TEST_F(DriverSearchTest, LibrariesOfOtherArchitecturesArePassedOver)
     file.seekp(4).put(1);
     file.seekp(18).put(3);
   }
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ExpectDriver(Probe("", narrow + ":" + host), host + "/libcuda.so.1");
 }
 
@@ -225,7 +225,7 @@ class ArrangementTest : public DriverSearchTest {
         "mount -t tmpfs none /usr/local\n"
         "mkdir -p /usr/local/cuda/compat/lib.real /usr/local/nvidia/lib64\n"
         "cp '" +
-        std::string(SIMULATED_DRIVER) +
+        std::string(kSimulatedDriver) +
         "' /usr/local/cuda/compat/lib.real/libcuda.so.1\n");
   }
 
@@ -234,7 +234,7 @@ class ArrangementTest : public DriverSearchTest {
   // What the container toolkit does with the driver that it mounts: ldconfig.
   std::string CacheDriver(const std::string& format)
   {
-    const std::string folder = FolderWithCopy("mounted", INSTALLED_DRIVER);
+    const std::string folder = FolderWithCopy("mounted", kInstalledDriver);
     std::ofstream(folder_ / "ld.so.conf") << folder << "\n";
     const std::string cache = (folder_ / "ld.so.cache").string();
     EXPECT_EQ(
@@ -252,8 +252,7 @@ class ArrangementTest : public DriverSearchTest {
     std::ofstream(folder_ / "arrange.sh")
         << "set -e\n"
         << script_ << "exec env XSCHED_CUDA_LIB= "
-        << "LD_LIBRARY_PATH='" << path << "' " DRIVER_PROBE " " SHIM
-        << " " SYMBOLS "\n";
+        << "LD_LIBRARY_PATH='" << path << "' " << ProbeCommand() << "\n";
     return RunCommand(
         namespaces_ + " sh '" + (folder_ / "arrange.sh").string() + "'");
   }
@@ -279,7 +278,7 @@ TEST_F(ArrangementTest, MountedDriverInTheLoadersCache)
 {
   for (const char* format : {"new", "compat"}) {
     const std::string mounted = CacheDriver(format) + "/libcuda.so.1";
-    const std::string shim = FolderWithLink("shim", SHIM);
+    const std::string shim = FolderWithLink("shim", kShim);
     ASSERT_EQ(LoaderChoice("/usr/local/cuda/compat/lib"), mounted);
     ExpectDriver(ProbeThere(shim + ":/usr/local/cuda/compat/lib"), mounted);
     fs::remove_all(folder_ / "mounted");
@@ -290,7 +289,7 @@ TEST_F(ArrangementTest, MountedDriverInTheLoadersCache)
 TEST_F(ArrangementTest, SearchPathComesBeforeTheCache)
 {
   const std::string mounted = CacheDriver("new") + "/libcuda.so.1";
-  const std::string host = FolderWithLink("host", SIMULATED_DRIVER);
+  const std::string host = FolderWithLink("host", kSimulatedDriver);
   ASSERT_EQ(LoaderChoice(host), host + "/libcuda.so.1");
   ExpectDriver(ProbeThere(host), host + "/libcuda.so.1");
   ASSERT_EQ(LoaderChoice(""), mounted);
@@ -309,7 +308,7 @@ TEST_F(ArrangementTest, CompatibilityLibraryThatIsChosen)
 TEST_F(ArrangementTest, DriverThatNothingLeadsTo)
 {
   Arrange(
-      "cp '" + std::string(SIMULATED_DRIVER) +
+      "cp '" + std::string(kSimulatedDriver) +
       "' /usr/local/nvidia/lib64/libcuda.so.1\n");
   ExpectDriver(ProbeThere(""), "/usr/local/nvidia/lib64/libcuda.so.1");
 }

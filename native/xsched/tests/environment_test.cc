@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "built_files.h"
 #include "run_command.h"
 
 namespace {
@@ -17,8 +18,8 @@ std::string
 LogWith(const std::string& variables)
 {
   return RunCommand(
-      "env -i XSCHED_CUDA_LIB=" SIMULATED_DRIVER " XSCHED_CONTROL=OFF " +
-      variables + " " DRIVER_PROBE " " SHIM " " SYMBOLS);
+      "env -i XSCHED_CUDA_LIB=" + std::string(kSimulatedDriver) +
+      " XSCHED_CONTROL=OFF " + variables + " " + ProbeCommand());
 }
 
 void

@@ -5,10 +5,12 @@
 
 #include <cstdlib>
 
+#include "built_files.h"
+
 int
 main(int argc, char** argv)
 {
-  setenv("XSCHED_CUDA_LIB", SIMULATED_DRIVER, 1);
+  setenv("XSCHED_CUDA_LIB", kSimulatedDriver, 1);
   // Tests of the socket say where it is to be.
   setenv("XSCHED_CONTROL", "OFF", 0);
   testing::InitGoogleTest(&argc, argv);

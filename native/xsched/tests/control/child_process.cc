@@ -20,6 +20,8 @@
 #include <sstream>
 #include <utility>
 
+#include "built_files.h"
+
 extern char** environ;
 
 namespace {
@@ -195,7 +197,7 @@ Finished
 RunTool(
     const std::vector<std::string>& arguments, const Environment& environment)
 {
-  std::vector<std::string> words = {XSCHED_CTL};
+  std::vector<std::string> words = {kXschedCtl};
   words.insert(words.end(), arguments.begin(), arguments.end());
   ChildProcess tool(words, environment);
   tool.CloseInput();
