@@ -1,4 +1,4 @@
-// What `npm run set-priority` and `npm run set-floor` have in common: they change a model of a running server.
+// What `npm run set-priority`, `set-floor` and `set-weight` have in common: they change a model of a running server.
 import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT, UsageError } from "./stack-target.mjs";

@@ -64,17 +64,20 @@ export function printServer(server, { name }) {
     console.log("\nNone of these models takes a request that curl can make; use a gRPC client.");
 }
 
-/** The models; their floors where any of them has one. */
+/** The models; their floors and their weights where any of them has one. */
 export function modelTable(models) {
   const hasFloors = models.some(({ floor }) => floor > 0);
-  const rows = models.map(({ name, version, priority, floor, ready, reason }) => [
+  const hasWeights = models.some(({ weight }) => weight > 0);
+  const rows = models.map(({ name, version, priority, floor, weight, ready, reason }) => [
     name,
     String(version ?? "–"),
     String(priority ?? "–"),
     ...(hasFloors ? [floor > 0 ? `${floor} %` : "–"] : []),
+    ...(hasWeights ? [weight > 0 ? String(weight) : "–"] : []),
     ready ? "yes" : `no${reason ? `: ${reason}` : ""}`,
   ]);
-  return table(["model", "version", "priority", ...(hasFloors ? ["floor"] : []), "ready"], rows);
+  const shares = [...(hasFloors ? ["floor"] : []), ...(hasWeights ? ["weight"] : [])];
+  return table(["model", "version", "priority", ...shares, "ready"], rows);
 }
 
 /** What is said of the instance on AWS: where it is, and why it is not where the settings prefer it to be. */

@@ -41,6 +41,8 @@ export interface StoredModel {
   readonly priority: pulumi.Output<number>;
   /** The share of a GPU's time that it gets at least while it has requests, in percent: 0 to 50. */
   readonly floor: pulumi.Output<number>;
+  /** What it shares a GPU's time by with models of its priority: 1 to 100; 0: nothing. */
+  readonly weight: pulumi.Output<number>;
   /** The models that must be ready before it is loaded. */
   readonly dependsOn: pulumi.Output<string[]>;
 }
@@ -147,6 +149,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
       priority: model.settings.apply(({ priority }) => priority),
       floor: model.settings.apply(({ floor }) => floor),
+      weight: model.settings.apply(({ weight }) => weight),
       dependsOn: pulumi
         .all([config, model.settings])
         .apply(([text, settings]) => modelDependencies(text, settings, model.served)),

@@ -79,10 +79,14 @@ export class TritonServer extends pulumi.ComponentResource {
         remove: agentRemoval(location, "unserve"),
         stdin: pulumi
           .all(models.map((model, index) => inputs.resolve(servedModel, model, "models", index)))
-          // One that has no floor is as it was before there were any: a new release reloads nothing.
+          // One without a floor or a weight is as it was before there were any: a new release reloads nothing.
           .apply((wanted) =>
             JSON.stringify({
-              models: wanted.map(({ floor, ...model }) => (floor === 0 ? model : { ...model, floor })),
+              models: wanted.map(({ floor, weight, ...model }) => ({
+                ...model,
+                ...(floor !== 0 && { floor }),
+                ...(weight !== 0 && { weight }),
+              })),
             }),
           ),
       },

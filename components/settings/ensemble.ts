@@ -4,7 +4,14 @@ import { type Field, messagesOf, named, parseTextFormat, TextFormatError } from 
  * What a model's settings cannot have if it is an ensemble: it runs nothing itself, and Triton refuses the fields that
  * most of these are rendered to. https://github.com/triton-inference-server/core/blob/r22.06/src/model_config_utils.cc
  */
-export const NOT_FOR_ENSEMBLES = ["engine", "instanceGroups", "dynamicBatching", "warmup", "floor"] as const;
+export const NOT_FOR_ENSEMBLES = [
+  "engine",
+  "instanceGroups",
+  "dynamicBatching",
+  "warmup",
+  "floor",
+  "weight",
+] as const;
 
 /** The models of an ensemble's steps, in order, each once; undefined if the fields are those of another kind of model. */
 export function ensembleSteps(fields: readonly Field[]): readonly string[] | undefined {

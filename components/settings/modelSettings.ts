@@ -1,5 +1,6 @@
 import { FLOOR_PARAMETER, HIGHEST_FLOOR, HIGHEST_SUM_OF_FLOORS } from "../floor";
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY, PRIORITY_NAMES } from "../priority";
+import { HIGHEST_WEIGHT, WEIGHT_PARAMETER } from "../weight";
 import { dataType, instanceKind, MAX_INT32, MAX_UINT32, modelUpload, timeoutAction } from "./allowedValues";
 import { tagsField } from "./awsHostSettings";
 import { engineRule, refuseNoOnnx } from "./engineSettings";
@@ -40,6 +41,7 @@ import { BUCKET_NAME, refuseBucketName } from "./s3Location";
 const OWNED_PARAMETERS: ReadonlyMap<string, string> = new Map([
   ["xsched_priority", "priority"],
   [FLOOR_PARAMETER, "floor"],
+  [WEIGHT_PARAMETER, "weight"],
   ["xsched_instances", "instanceGroups"],
 ]);
 
@@ -92,6 +94,7 @@ function priorityFix(value: unknown): string {
 }
 
 const floor = integer(0, HIGHEST_FLOOR, 10);
+const weight = integer(0, HIGHEST_WEIGHT, 3);
 
 const version = integer(1, Number.MAX_SAFE_INTEGER, 1);
 
@@ -419,6 +422,14 @@ export const modelRule = object({
         cost: "while the model has requests, those of more urgent models can wait 2 ms longer, plus what the model has in flight",
       },
     ),
+    weight: defaulted(
+      weight,
+      0,
+      `What the model shares a GPU's time by with models of the same priority: of the time that the GPU has for that priority, each of them that has requests gets a part in the ratio of the weights, such as three quarters with 3 beside 1, all its instances together. They take turns of 2 ms. Models of other priorities don't matter; neither does a weight that no other model of the priority has. 0: no turns; the model runs whenever it can, beside those that have a weight. Rendered into the model's configuration as the parameter \`${WEIGHT_PARAMETER}\`.`,
+      {
+        cost: "a request can wait for a turn of each other model of its priority that has a weight and requests",
+      },
+    ),
     dependsOn: plain(
       defaulted(
         list(modelName, { allowed: "a list of other models of the stack, none twice", check: refuseRepeats }),
@@ -484,7 +495,7 @@ function refuseUnfitForEnsemble(at: Place, raw: unknown): void {
   for (const key of NOT_FOR_ENSEMBLES) {
     const value = keyOf(raw, key);
     if (value === undefined || (key === "warmup" && itemsOf(value).length === 0)) continue;
-    if (key === "floor" && value === 0) continue;
+    if ((key === "floor" || key === "weight") && value === 0) continue;
     at.at(key).fault(
       value,
       `no ${key} for an ensemble, which runs nothing itself`,
@@ -622,6 +633,7 @@ export const servedModel = object({
     digest: required(storedDigest, "Which stored state of the model is served."),
     priority: defaulted(priority, "default", "The model's priority: the most urgent is loaded first."),
     floor: defaulted(floor, 0, "The model's floor.", { unit: "percent" }),
+    weight: defaulted(weight, 0, "The model's weight among models of its priority."),
     dependsOn: defaulted(
       list(modelName, { allowed: "a list of other models of the server" }),
       [],

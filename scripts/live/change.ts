@@ -36,7 +36,7 @@ export function findModel(
 export function keepChange(
   { stack, models }: DeployedServer,
   model: string,
-  key: "floor" | "priority",
+  key: "floor" | "priority" | "weight",
   value: number,
 ): string[] {
   const index = models.findIndex(({ name }) => name === model);

@@ -13,6 +13,8 @@ export interface Sample {
       readonly priority: number | null;
       /** In percent; null if the model is not ready, absent where the host has the agent of an earlier release. */
       readonly floor?: number | null;
+      /** As the floor. */
+      readonly weight?: number | null;
       readonly ready: boolean;
       readonly reason: string;
     }[];
@@ -73,9 +75,13 @@ export function liveFloor(
   { queues }: Sample,
   model: string,
 ): { readonly used: number; readonly floor: number } | undefined {
-  // Queues in processes of their own have none.
   const queue = queues?.queues.find((found) => modelOf(found) === model && (found.floor_percent ?? 0) > 0);
   return queue && { used: queue.used_percent ?? 0, floor: queue.floor_percent ?? 0 };
+}
+
+/** A model's current weight, as livePriority; 0: none. */
+export function liveWeight({ queues }: Sample, model: string): number | undefined {
+  return queues?.queues.find((queue) => modelOf(queue) === model)?.weight;
 }
 
 /** A GPU, according to Triton's metrics. */

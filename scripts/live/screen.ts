@@ -1,7 +1,7 @@
 import { table } from "../terminal/table";
-import { counters, type Gpu, gpus, liveFloor, livePriority, type Sample } from "./sample";
+import { counters, type Gpu, gpus, liveFloor, livePriority, liveWeight, type Sample } from "./sample";
 
-/** After the model, its priority and, where any has one, its floor. */
+/** After the model, its priority and, where any has one, its floor and its weight. */
 const HEAD = ["ready", "requests/s", "queue ms", "compute ms", "blocked", "preemptions/s"];
 const NOTHING = "–";
 
@@ -13,16 +13,23 @@ const NOTHING = "–";
 export function screen(stack: string, before: Sample | undefined, now: Sample): string {
   const { server } = now;
   if (!server.running) return `No Triton serves on the stack "${stack}".`;
-  const floors = server.models.map(({ name, floor }) => floorCell(now, name, floor ?? 0));
-  const hasFloors = floors.some((cell) => cell !== NOTHING);
+  const shares = [
+    { head: "floor", cells: server.models.map(({ name, floor }) => floorCell(now, name, floor ?? 0)) },
+    { head: "weight", cells: server.models.map(({ name, weight }) => weightCell(now, name, weight ?? 0)) },
+  ].filter(({ cells }) => cells.some((cell) => cell !== NOTHING));
   const rows = server.models.map((model, index) =>
-    row(model, hasFloors ? [floors[index] ?? NOTHING] : [], before, now),
+    row(
+      model,
+      shares.map(({ cells }) => cells[index] ?? NOTHING),
+      before,
+      now,
+    ),
   );
   const lines = gpus(now).map(gpuLine);
   return [
     `Triton ${server.version} of the stack "${stack}" at http://${server.http}`,
     "",
-    table([["model", "priority", ...(hasFloors ? ["floor"] : []), ...HEAD], ...rows]),
+    table([["model", "priority", ...shares.map(({ head }) => head), ...HEAD], ...rows]),
     "",
     ...(lines.length > 0 ? lines : ["No GPU in Triton's metrics."]),
     ...(now.queues === null ? [`Nothing is scheduled: ${now.noQueues}.`] : []),
@@ -32,7 +39,7 @@ export function screen(stack: string, before: Sample | undefined, now: Sample): 
 
 function row(
   { name, priority, ready }: Sample["server"]["models"][number],
-  floor: readonly string[],
+  shares: readonly string[],
   before: Sample | undefined,
   now: Sample,
 ): string[] {
@@ -44,7 +51,7 @@ function row(
     live !== undefined && priority !== null && live !== priority
       ? `${live} (config: ${priority})`
       : String(shown ?? NOTHING),
-    ...floor,
+    ...shares,
     ready ? "yes" : "no",
   ];
   const seconds = now.seconds - (before?.seconds ?? now.seconds);
@@ -72,6 +79,13 @@ function floorCell(now: Sample, model: string, inConfig: number): string {
   if (live === undefined) return inConfig > 0 ? `${inConfig} %` : NOTHING;
   const changed = live.floor === inConfig ? "" : ` (config: ${inConfig} %)`;
   return `${live.used} of ${live.floor} %${changed}`;
+}
+
+/** A weight; it can have been changed with npm run set-weight. */
+function weightCell(now: Sample, model: string, inConfig: number): string {
+  const live = liveWeight(now, model) ?? inConfig;
+  if (live !== inConfig) return `${live} (config: ${inConfig})`;
+  return live > 0 ? String(live) : NOTHING;
 }
 
 /** Queues are created anew with their model, and count from zero. */

@@ -40,7 +40,7 @@ export async function setPriority(server: DeployedServer, model: string, priorit
     how.done
       ? `${model} now has priority ${priority}: changed in the running scheduler, without delaying a request.`
       : `${model} now has priority ${priority}: it was reloaded, because ${how.reason}.`,
-    ...future(server, model, priority, { inConfig: deployed.priority, reloaded: !how.done }),
+    ...future(server, model, priority, deployed.priority),
   ].join("\n");
 }
 
@@ -80,20 +80,13 @@ async function configOf(api: DeployedApi, model: string): Promise<ModelConfig> {
 }
 
 /** How long it lasts, and how to make it last. */
-function future(
-  server: DeployedServer,
-  model: string,
-  priority: number,
-  { inConfig, reloaded }: { readonly inConfig: number; readonly reloaded: boolean },
-): string[] {
+function future(server: DeployedServer, model: string, priority: number, inConfig: number): string[] {
   const { stack } = server;
   if (priority === inConfig) return [`This is also the priority in the config of the stack "${stack}".`];
 
   return [
     `The config of the stack "${stack}" still has ${inConfig}. ` +
-      (reloaded
-        ? "The change lasts until the model is reloaded or the server restarts; npm run up puts it back."
-        : "The change lasts until the model is reloaded or the server restarts; npm run up does not see it."),
+      "The change lasts until the model is reloaded or the server restarts; npm run up puts it back.",
     ...keepChange(server, model, "priority", priority),
   ];
 }

@@ -13,6 +13,8 @@ export interface Queue {
   /** The floor that the queues of its model share, and what they have had of the last two seconds if there is one. */
   readonly floor_percent?: number;
   readonly used_percent?: number;
+  /** What its model shares the GPU's time by with others of its priority; 0: nothing. Absent with an earlier release. */
+  readonly weight?: number;
 }
 
 /** The model that a queue belongs to, or empty. */
@@ -57,6 +59,16 @@ export class Scheduler {
    */
   public setFloor(model: string, floor: number): void {
     this.control("floor", model, String(floor));
+  }
+
+  /**
+   * The same for the weight by which the model shares the GPU's time with others of its priority.
+   *
+   * @param weight 1 to 100; 0: none
+   * @throws Error with the scheduler's reason
+   */
+  public setWeight(model: string, weight: number): void {
+    this.control("weight", model, String(weight));
   }
 
   private control(...words: string[]): string {

@@ -373,7 +373,16 @@ describe("the agent with a real Triton", function () {
     const inputs = [{ name: "INPUT", datatype: "FP32", shape: [-1, -1] }];
     assert.deepEqual(models, [
       {
-        ...{ name: "scale", version: "1", priority: 100, floor: 0, ready: true, reason: "", inputs },
+        ...{
+          name: "scale",
+          version: "1",
+          priority: 100,
+          floor: 0,
+          weight: 0,
+          ready: true,
+          reason: "",
+          inputs,
+        },
         ...{ setAside: false, decoupled: false, sequence: false, ensemble: false },
       },
     ]);

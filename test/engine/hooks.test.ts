@@ -17,6 +17,7 @@ const NATIVE = path.resolve(__dirname, "../../native");
 interface Model {
   readonly backend: string;
   readonly priority?: number | string;
+  readonly weight?: number | string;
   readonly kernels?: number;
   readonly microseconds?: number;
   readonly instances?: number;
@@ -50,6 +51,9 @@ interface Queue {
 /** 0.4 s of work. */
 const LONG = { kernels: 200, microseconds: 2000 };
 
+/** The same in kernels that are much shorter than a turn. */
+const FINE = { kernels: 2000, microseconds: 200 };
+
 const MODELS: Readonly<Record<string, Model>> = {
   chat: { backend: "one_stream", priority: 200, kernels: 10, microseconds: 100 },
   // In the default stream, as PyTorch's.
@@ -63,6 +67,10 @@ const MODELS: Readonly<Record<string, Model>> = {
   python_low: { backend: "python", priority: -60 },
   broken: { backend: "one_stream", priority: 9, fail: true },
   wrong: { backend: "one_stream", priority: "urgent" },
+  wrong_weight: { backend: "one_stream", priority: 0, weight: "3:1" },
+  // Of one priority.
+  heavy: { backend: "one_stream", priority: -7, weight: 3, ...FINE },
+  light: { backend: "default_stream", priority: -7, weight: 1, ...FINE },
   // Equal work, where and with which priority the names say.
   stream_high: { backend: "one_stream", priority: 50, ...LONG },
   stream_low: { backend: "one_stream", priority: -50, ...LONG },
@@ -73,8 +81,14 @@ const MODELS: Readonly<Record<string, Model>> = {
 const tensor = (name: string): string => `{ name: "${name}" data_type: TYPE_INT32 dims: [ 1 ] }`;
 
 function configOf(model: Model): string {
-  const { backend, priority, kernels = 3, microseconds = 10, instances = 1, fail = false } = model;
-  const parameters = { kernels, microseconds, xsched_priority: priority, fail: fail ? "yes" : undefined };
+  const { backend, priority, weight, kernels = 3, microseconds = 10, instances = 1, fail = false } = model;
+  const parameters = {
+    kernels,
+    microseconds,
+    xsched_priority: priority,
+    xsched_weight: weight,
+    fail: fail ? "yes" : undefined,
+  };
   return [
     `backend: "${backend}"`,
     `input [ ${tensor("INPUT")} ]`,
@@ -512,6 +526,31 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     assert.deepEqual(await server.queues(), EXPECTED);
   });
 
+  it("shares the device among models of one priority by their weights", async () => {
+    const models = ["heavy", "light"] as const;
+    for (const model of models) assert.equal((await server.load(model)).status, 200, server.said);
+    assert.match(server.said, /as 'heavy\/heavy_0_0', with priority -7 and weight 3/);
+    await Promise.all(models.map((model) => server.infer(model)));
+    const made = async (): Promise<readonly number[]> => {
+      const launches = await server.launches();
+      return models.map((model) => launches.get(`${model}/${model}_0_0`)!);
+    };
+    const before = await made();
+    const work = models.map((model) => server.infer(model));
+    const firstEnd = Promise.race(work);
+    // What each has made while the other was at work.
+    let both: readonly number[] = [];
+    while ((await Promise.race([firstEnd, Promise.resolve(undefined)])) === undefined) {
+      const now = (await made()).map((count, index) => count - before[index]!);
+      if (now.every((count) => count < FINE.kernels)) both = now;
+    }
+    await Promise.all(work);
+    const [heavy = 0, light = 0] = both;
+    assert.ok(heavy / light > 1.8 && heavy / light < 5, JSON.stringify({ heavy, light }));
+    for (const model of models) await server.unload(model);
+    assert.deepEqual(await server.queues(), EXPECTED);
+  });
+
   it("loads a whole model of TensorRT, not only its instances, when their number changes", async () => {
     const config = (model: string): string => path.join(folder, "models", model, "config.pbtxt");
     /** How many instances of a model Triton has made. */
@@ -557,6 +596,12 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     assert.match(
       wrong.body,
       /model parameter 'xsched_priority' is 'urgent', but must be an integer from -255 to 255/,
+    );
+    const wrongWeight = await server.load("wrong_weight");
+    assert.equal(wrongWeight.status, 400);
+    assert.match(
+      wrongWeight.body,
+      /model parameter 'xsched_weight' is '3:1', but must be an integer from 0 \(none\) to 100/,
     );
     assert.deepEqual(await server.queues(), EXPECTED);
   });

@@ -13,6 +13,7 @@ import { Scheduler } from "../../scripts/triton/scheduler";
 import { screen } from "../../scripts/live/screen";
 import { setFloor } from "../../scripts/live/setFloor";
 import { setPriority } from "../../scripts/live/setPriority";
+import { setWeight } from "../../scripts/live/setWeight";
 import { DeployedApi } from "../../scripts/triton/tritonApi";
 import { callAgent, installAgent } from "../agent";
 import { StandInServer } from "../unit/triton/standInServer";
@@ -174,13 +175,29 @@ describe("a running scheduler", () => {
       setFloor(server, "batch", 41),
       /"batch" can't have a floor of 41 %: .* leave it 40 % on device 0/,
     );
-    // tritonserver's process alone, as the host's agent asks it.
-    const { status, stdout } = server.onHost(["scheduler", "server", "stats", "--json"]);
-    assert.equal(status, 0);
-    assert.match(stdout, /"floor_percent": 20/);
     await setFloor(server, "batch", 0);
     await setFloor(server, "chat", 0);
     assert.deepEqual([floorOf("chat"), floorOf("batch")], [0, 0]);
+  });
+
+  it("applies a weight at once, and shows it", async () => {
+    const weights = (): readonly (number | undefined)[] => {
+      const queues = new Scheduler(server).queues();
+      return ["chat", "batch"].map((model) => queues.find(({ name }) => name === `${model}/0`)?.weight);
+    };
+    const said = await setWeight(server, "batch", 3);
+    assert.match(said, /^batch now has weight 3: changed in the running scheduler/);
+    assert.deepEqual(weights(), [0, 3]);
+    assert.deepEqual(server.loads, []);
+    const now = sample();
+    const served = server.models.map((model) => ({ ...model, weight: 0, ready: true, reason: "" }));
+    const text = screen("test", undefined, {
+      ...now,
+      server: { ...now.server, running: true, models: served },
+    });
+    assert.match(text, /^batch +-255 +3 \(config: 0\) +yes/m);
+    await setWeight(server, "batch", 0);
+    assert.deepEqual(weights(), [0, 0]);
   });
 
   it("blocks nobody where the benchmark measures without it, and does so again afterwards", async () => {

@@ -10,6 +10,7 @@ import {
   s3Location,
 } from "../../settings";
 import { Field, message, named, scalar, TextDocument, TextFormatError } from "../../textFormat";
+import { WEIGHT_PARAMETER } from "../../weight";
 import { withInstancesParameter } from "./instances";
 import { ModelConfigError } from "./modelConfigError";
 import { parametersOf, putParameter } from "./parameters";
@@ -28,7 +29,7 @@ const PRIORITY_PARAMETER = "xsched_priority";
 /** What Triton refuses in an ensemble, which runs nothing itself. */
 const NOT_IN_ENSEMBLES: readonly string[] = ["optimization", "instance_group", "model_warmup"];
 
-/** What is set in a model's configuration: its name and priority, its floor, and the options that are given. */
+/** What is set in a model's configuration: its name and priority, its floor and weight, and the options that are given. */
 export type RenderedSettings = Pick<ModelSettings, "name" | "source" | "priority"> & Partial<ModelSettings>;
 
 /**
@@ -73,10 +74,8 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
     putParameter(document, key, value);
   }
   putParameter(document, PRIORITY_PARAMETER, String(model.priority));
-  const floor = model.floor ?? 0;
-  if (floor !== 0 || parametersOf(document, FLOOR_PARAMETER).length > 0) {
-    putParameter(document, FLOOR_PARAMETER, String(floor));
-  }
+  putShare(document, FLOOR_PARAMETER, model.floor);
+  putShare(document, WEIGHT_PARAMETER, model.weight);
   return withInstancesParameter(document.toString(), hasPlan);
 }
 
@@ -111,6 +110,13 @@ function putName(document: TextDocument, name: string, file: string): void {
       `name is ${ownName}, but the stack config calls this model ${JSON.stringify(name)}`,
       "remove name from the file, or make the two the same",
     );
+  }
+}
+
+/** The stack's counts, whatever the file has; a model without one has no parameter. */
+function putShare(document: TextDocument, parameter: string, value = 0): void {
+  if (value !== 0 || parametersOf(document, parameter).length > 0) {
+    putParameter(document, parameter, String(value));
   }
 }
 
@@ -200,8 +206,8 @@ function refuseUnfitForEnsemble(document: TextDocument, model: RenderedSettings,
   const given = NOT_FOR_ENSEMBLES.find((key) =>
     key === "warmup"
       ? (model.warmup?.length ?? 0) > 0
-      : key === "floor"
-        ? (model.floor ?? 0) !== 0
+      : key === "floor" || key === "weight"
+        ? (model[key] ?? 0) !== 0
         : model[key] !== undefined,
   );
   if (given !== undefined) {

@@ -416,6 +416,18 @@ export interface ModelArgs {
    */
   floor?: pulumi.Input<number>;
   /**
+   * What the model shares a GPU's time by with models of the same priority: of the time that the GPU
+   * has for that priority, each of them that has requests gets a part in the ratio of the weights,
+   * such as three quarters with 3 beside 1, all its instances together. They take turns of 2 ms.
+   * Models of other priorities don't matter; neither does a weight that no other model of the priority
+   * has. 0: no turns; the model runs whenever it can, beside those that have a weight. Rendered into
+   * the model's configuration as the parameter `xsched_weight`. An integer from 0 to 100. Cost: a
+   * request can wait for a turn of each other model of its priority that has a weight and requests.
+   * @default 0
+   * @example 3
+   */
+  weight?: pulumi.Input<number>;
+  /**
    * Models that this one calls, so that they are loaded before it and removed after it. What the steps
    * of an ensemble need is known without it; name here what cannot be seen, such as the models that a
    * Python model calls.

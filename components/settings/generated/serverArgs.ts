@@ -31,6 +31,12 @@ export interface ServedModelArgs {
    */
   floor?: pulumi.Input<number>;
   /**
+   * The model's weight among models of its priority. An integer from 0 to 100.
+   * @default 0
+   * @example 3
+   */
+  weight?: pulumi.Input<number>;
+  /**
    * Models that are loaded before this one.
    * @default []
    * @example ["my-model"]

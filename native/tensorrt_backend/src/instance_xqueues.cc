@@ -22,7 +22,7 @@ ErrorIfProblem(const TRITONSERVER_Error_Code code, const std::string& problem)
 TRITONSERVER_Error*
 CreateXQueues(
     const std::string& name, const ::Priority priority, const int32_t floor,
-    const std::vector<cudaStream_t>& streams,
+    const int32_t weight, const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues)
 {
   RETURN_IF_ERROR(
@@ -39,6 +39,7 @@ CreateXQueues(
 
   if (!created.empty()) {
     RETURN_IF_ERROR(created.front().SetFloor(floor));
+    RETURN_IF_ERROR(created.front().SetWeight(weight));
   }
 
   xqueues->swap(created);
@@ -50,7 +51,7 @@ CreateXQueues(
 TRITONSERVER_Error*
 CreateInstanceXQueues(
     const std::string& model_name, const std::string& instance_name,
-    const ::Priority priority, const int32_t floor,
+    const ::Priority priority, const int32_t floor, const int32_t weight,
     const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues)
 {
@@ -60,14 +61,13 @@ CreateInstanceXQueues(
 
   const std::string name = XQueueName(model_name, instance_name);
   TRITONSERVER_Error* err =
-      CreateXQueues(name, priority, floor, streams, xqueues);
+      CreateXQueues(name, priority, floor, weight, streams, xqueues);
   if (err == nullptr) {
     LOG_MESSAGE(
         TRITONSERVER_LOG_INFO,
         (std::string("XSched schedules instance ") + instance_name + " as '" +
-         name + "': " + std::to_string(xqueues->size()) +
-         " streams with priority " + std::to_string(priority) +
-         (floor == 0 ? "" : " and a floor of " + std::to_string(floor) + " %"))
+         name + "': " + std::to_string(xqueues->size()) + " streams with " +
+         SchedulingWords(priority, floor, weight))
             .c_str());
     return nullptr;  // success
   }

@@ -16,15 +16,16 @@ namespace triton { namespace backend { namespace tensorrt {
 
 // Create the XQueues of a model instance, one for each of its CUDA
 // streams, all with the model's priority. They share the model's floor,
-// a percentage, with those of its other instances. Streams that are
-// nullptr are skipped. The streams' device must be the current one.
+// a percentage, and its weight with those of its other instances.
+// Streams that are nullptr are skipped. The streams' device must be the
+// current one.
 //
 // If the streams can't be scheduled, the environment variable
 // XSCHED_REQUIRED decides: with ON this is an error; with OFF, or unset,
 // 'xqueues' stays empty and a warning gives the reason.
 TRITONSERVER_Error* CreateInstanceXQueues(
     const std::string& model_name, const std::string& instance_name,
-    const ::Priority priority, const int32_t floor,
+    const ::Priority priority, const int32_t floor, const int32_t weight,
     const std::vector<cudaStream_t>& streams,
     std::vector<StreamXQueue>* xqueues);
 

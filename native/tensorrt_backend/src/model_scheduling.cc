@@ -80,6 +80,32 @@ ParseFloor(const std::string& value, int32_t* percent)
 }
 
 std::string
+ParseWeight(const std::string& value, int32_t* weight)
+{
+  if (!ParseInteger(value, 0, XSCHED_MAX_WEIGHT, weight)) {
+    return std::string("model parameter '") + kXSchedWeightParameter +
+           "' is '" + value + "', but must be an integer from 0 (none) to " +
+           std::to_string(XSCHED_MAX_WEIGHT);
+  }
+  return "";
+}
+
+std::string
+SchedulingWords(
+    const ::Priority priority, const int32_t floor, const int32_t weight)
+{
+  std::string words = "priority " + std::to_string(priority);
+  if (floor != 0) {
+    words += (weight == 0 ? " and a floor of " : ", a floor of ") +
+             std::to_string(floor) + " %";
+  }
+  if (weight != 0) {
+    words += " and weight " + std::to_string(weight);
+  }
+  return words;
+}
+
+std::string
 ReadXSchedRequired(bool* required)
 {
   const char* env = getenv(kXSchedRequiredVariable);

@@ -30,6 +30,18 @@ std::string ParsePriority(const std::string& value, ::Priority* priority);
 constexpr char kXSchedFloorParameter[] = "xsched_floor";
 std::string ParseFloor(const std::string& value, int32_t* percent);
 
+// The parameter that sets the weight of the model, and its value: models of
+// one priority that have a weight share a device's time in the ratio of
+// their weights; an integer from 0, none, to 100. On a problem, 'weight' is
+// unchanged.
+constexpr char kXSchedWeightParameter[] = "xsched_weight";
+std::string ParseWeight(const std::string& value, int32_t* weight);
+
+// How a model is scheduled, for the log: 'priority 40', with its floor and
+// its weight if it has any.
+std::string SchedulingWords(
+    const ::Priority priority, const int32_t floor, const int32_t weight);
+
 // The environment variable that says what happens to a model that
 // can't be scheduled: ON, it is not loaded; OFF, it runs unscheduled.
 constexpr char kXSchedRequiredVariable[] = "XSCHED_REQUIRED";

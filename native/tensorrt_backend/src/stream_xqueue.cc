@@ -92,6 +92,12 @@ StreamXQueue::SetFloor(const int32_t percent)
   return nullptr;  // success
 }
 
+TRITONSERVER_Error*
+StreamXQueue::SetWeight(const int32_t weight)
+{
+  return ErrorIfFailed("XQueueSetWeight", XQueueSetWeight(xqueue_, weight));
+}
+
 StreamXQueue::~StreamXQueue()
 {
   // The hardware queue comes last: XSched refuses to destroy one that

@@ -35,6 +35,9 @@ class StreamXQueue {
   // so.
   TRITONSERVER_Error* SetFloor(const int32_t percent);
 
+  // The same for its weight, which there is always room for.
+  TRITONSERVER_Error* SetWeight(const int32_t weight);
+
   StreamXQueue() : hw_queue_(0), xqueue_(0) {}
 
   // Launches that wait in the XQueue go ahead. Doesn't wait for work

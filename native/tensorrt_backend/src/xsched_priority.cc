@@ -42,4 +42,10 @@ ParseXSchedFloor(const std::string& value, int32_t* percent)
   return ErrorIfProblem(ParseFloor(value, percent));
 }
 
+TRITONSERVER_Error*
+ParseXSchedWeight(const std::string& value, int32_t* weight)
+{
+  return ErrorIfProblem(ParseWeight(value, weight));
+}
+
 }}}  // namespace triton::backend::tensorrt

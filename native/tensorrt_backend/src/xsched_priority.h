@@ -26,4 +26,9 @@ TRITONSERVER_Error* ParseXSchedPriority(
 TRITONSERVER_Error* ParseXSchedFloor(
     const std::string& value, int32_t* percent);
 
+// Parse the value of the parameter that sets the model's weight: an
+// integer from 0 to 100. On error, 'weight' is unchanged.
+TRITONSERVER_Error* ParseXSchedWeight(
+    const std::string& value, int32_t* weight);
+
 }}}  // namespace triton::backend::tensorrt

@@ -29,18 +29,30 @@ std::string
 Create(const std::vector<CUstream>& streams, std::vector<StreamXQueue>* xqueues)
 {
   return server::MessageOf(
-      CreateInstanceXQueues("bert", "bert_0_1", 40, 0, streams, xqueues));
+      CreateInstanceXQueues("bert", "bert_0_1", 40, 0, 0, streams, xqueues));
+}
+
+int
+ValueOf(CUstream stream, int QueueReport::*value)
+{
+  for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+    if (queue.stream == reinterpret_cast<uint64_t>(stream)) {
+      return queue.*value;
+    }
+  }
+  return -1;
 }
 
 int
 FloorOf(CUstream stream)
 {
-  for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
-    if (queue.stream == reinterpret_cast<uint64_t>(stream)) {
-      return queue.floor;
-    }
-  }
-  return -1;
+  return ValueOf(stream, &QueueReport::floor);
+}
+
+int
+WeightOf(CUstream stream)
+{
+  return ValueOf(stream, &QueueReport::weight);
 }
 
 class InstanceXQueuesTest : public BackendTest {};
@@ -74,7 +86,7 @@ TEST_F(InstanceXQueuesTest, InstancesOfAModelShareItsFloor)
                          const TestStream& stream,
                          std::vector<StreamXQueue>* xqueues) {
     return server::MessageOf(CreateInstanceXQueues(
-        model, model + "_0", 0, floor, {stream.Get()}, xqueues));
+        model, model + "_0", 0, floor, 0, {stream.Get()}, xqueues));
   };
   TestStream a, b, c;
   std::vector<StreamXQueue> one, two, other;
@@ -106,6 +118,34 @@ TEST_F(InstanceXQueuesTest, InstancesOfAModelShareItsFloor)
   TestStream e;
   EXPECT_EQ(create("bert", 0, e, &reloaded), "");
   EXPECT_EQ(FloorOf(a.Get()), 0);
+  server::TakeLog();
+}
+
+TEST_F(InstanceXQueuesTest, InstancesOfAModelShareItsWeight)
+{
+  const auto create = [](int floor, int weight, const TestStream& stream,
+                         std::vector<StreamXQueue>* xqueues) {
+    return server::MessageOf(CreateInstanceXQueues(
+        "bert", "bert_0", 0, floor, weight, {stream.Get()}, xqueues));
+  };
+  TestStream a, b, c;
+  std::vector<StreamXQueue> one, two, reloaded;
+  EXPECT_EQ(create(0, 3, a, &one), "");
+  EXPECT_EQ(WeightOf(a.Get()), 3);
+  EXPECT_EQ(
+      server::TakeLog().at(0).text,
+      "XSched schedules instance bert_0 as 'bert/bert_0': 1 streams with "
+      "priority 0 and weight 3");
+  EXPECT_EQ(create(20, 100, b, &two), "");
+  EXPECT_EQ(WeightOf(a.Get()), 100);
+  EXPECT_EQ(WeightOf(b.Get()), 100);
+  EXPECT_EQ(
+      server::TakeLog().at(0).text,
+      "XSched schedules instance bert_0 as 'bert/bert_0': 1 streams with "
+      "priority 0, a floor of 20 % and weight 100");
+  // A new state of the model replaces the former's.
+  EXPECT_EQ(create(0, 0, c, &reloaded), "");
+  EXPECT_EQ(WeightOf(a.Get()), 0);
   server::TakeLog();
 }
 
@@ -201,7 +241,7 @@ TEST_F(InstanceXQueuesTest, NamesThatXSchedTakes)
     const Environment required("XSCHED_REQUIRED", "ON");
     EXPECT_EQ(
         server::MessageOf(CreateInstanceXQueues(
-            model, model + "_0", 0, 10, {stream.Get()}, &xqueues)),
+            model, model + "_0", 0, 10, 0, {stream.Get()}, &xqueues)),
         "");
   }
 }

@@ -26,7 +26,7 @@ TEST_F(LocalShimTest, IsFound)
   std::vector<triton::backend::tensorrt::StreamXQueue> xqueues;
   EXPECT_EQ(
       server::MessageOf(triton::backend::tensorrt::CreateInstanceXQueues(
-          "bert", "bert_0", 9, 0, {stream.Get()}, &xqueues)),
+          "bert", "bert_0", 9, 0, 0, {stream.Get()}, &xqueues)),
       "");
   EXPECT_EQ(PriorityOf(stream.Get()), 9);
   xqueues.clear();

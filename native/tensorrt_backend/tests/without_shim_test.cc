@@ -47,7 +47,7 @@ ExpectUnscheduled(const std::string& reason)
   {
     const Environment required("XSCHED_REQUIRED", "ON");
     TRITONSERVER_Error* error =
-        CreateInstanceXQueues("bert", "bert_0", 0, 0, {kStream}, &xqueues);
+        CreateInstanceXQueues("bert", "bert_0", 0, 0, 0, {kStream}, &xqueues);
     ASSERT_NE(error, nullptr);
     EXPECT_EQ(TRITONSERVER_ErrorCode(error), TRITONSERVER_ERROR_UNAVAILABLE);
     EXPECT_EQ(
@@ -57,7 +57,7 @@ ExpectUnscheduled(const std::string& reason)
     EXPECT_TRUE(server::TakeLog().empty());
   }
   EXPECT_EQ(
-      CreateInstanceXQueues("bert", "bert_0", 0, 0, {kStream}, &xqueues),
+      CreateInstanceXQueues("bert", "bert_0", 0, 0, 0, {kStream}, &xqueues),
       nullptr);
   EXPECT_TRUE(xqueues.empty());
   const auto log = server::TakeLog();

@@ -116,6 +116,14 @@ XQueueSetFloor(XQueueHandle xq, int32_t percent)
 }
 
 XResult
+XQueueSetWeight(XQueueHandle xq, int32_t weight)
+{
+  return Forward(
+      "XQueueSetWeight", "XQueueSetWeight " + std::to_string(weight), xq,
+      weight);
+}
+
+XResult
 XQueueDestroy(XQueueHandle xq)
 {
   return Forward("XQueueDestroy", "XQueueDestroy", xq);

@@ -11,6 +11,7 @@ namespace {
 
 using triton::backend::tensorrt::ParseXSchedFloor;
 using triton::backend::tensorrt::ParseXSchedPriority;
+using triton::backend::tensorrt::ParseXSchedWeight;
 using triton::backend::tensorrt::TensorRTModel;
 using triton::backend::tensorrt::ToXSchedPriority;
 
@@ -104,6 +105,30 @@ TEST(XSchedPriorityTest, EveryFloor)
     int32_t floor = 99;
     EXPECT_NE(server::MessageOf(ParseXSchedFloor(bad, &floor)), "") << bad;
     EXPECT_EQ(floor, 99);
+  }
+}
+
+TEST(XSchedPriorityTest, EveryWeight)
+{
+  for (int value = -110; value <= 110; ++value) {
+    int32_t weight = 999;
+    const std::string problem =
+        server::MessageOf(ParseXSchedWeight(std::to_string(value), &weight));
+    if (value >= 0 && value <= 100) {
+      EXPECT_EQ(problem, "") << value;
+      EXPECT_EQ(weight, value);
+    } else {
+      EXPECT_EQ(
+          problem, "model parameter 'xsched_weight' is '" +
+                       std::to_string(value) +
+                       "', but must be an integer from 0 (none) to 100");
+      EXPECT_EQ(weight, 999);
+    }
+  }
+  for (const char* bad : {"", "max", "3:1", "1.5", " 1", "4294967296"}) {
+    int32_t weight = 999;
+    EXPECT_NE(server::MessageOf(ParseXSchedWeight(bad, &weight)), "") << bad;
+    EXPECT_EQ(weight, 999);
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 using triton::backend::kXSchedRequiredVariable;
 using triton::backend::ReadXSchedRequired;
+using triton::backend::SchedulingWords;
 using triton::backend::ShimProblem;
 using triton::backend::XQueueName;
 
@@ -92,16 +93,15 @@ Judge(const TritonApi& triton, TRITONBACKEND_ModelInstance* instance)
       problem = "XSched has no place for another instance";
     }
     if (problem.empty()) {
-      // Of an owner that has a model's name, and in range: it is not refused.
+      // Of an owner that has a model's name, and in range: neither is refused.
       XOwnerSetFloor(verdict.owner, settings.floor);
+      XOwnerSetWeight(verdict.owner, settings.weight);
       triton.Log(
-          kLogInfo, "XSched schedules the work of instance " + name +
-                        " in this process as '" + queue + "', with priority " +
-                        std::to_string(settings.priority) +
-                        (settings.floor == 0
-                             ? ""
-                             : " and a floor of " +
-                                   std::to_string(settings.floor) + " %"));
+          kLogInfo,
+          "XSched schedules the work of instance " + name +
+              " in this process as '" + queue + "', with " +
+              SchedulingWords(
+                  settings.priority, settings.floor, settings.weight));
       return verdict;
     }
   }

@@ -11,8 +11,10 @@ namespace {
 
 using triton::backend::kXSchedFloorParameter;
 using triton::backend::kXSchedPriorityParameter;
+using triton::backend::kXSchedWeightParameter;
 using triton::backend::ParseFloor;
 using triton::backend::ParsePriority;
+using triton::backend::ParseWeight;
 
 // Reads a parameter, if the configuration has it.
 ConfigProblem
@@ -71,6 +73,10 @@ ReadSettings(const std::string& config, ModelSettings* settings)
   if (problem.text.empty()) {
     problem = ReadParameter(
         config, kXSchedFloorParameter, &ParseFloor, &read.floor, &found);
+  }
+  if (problem.text.empty()) {
+    problem = ReadParameter(
+        config, kXSchedWeightParameter, &ParseWeight, &read.weight, &found);
   }
   if (problem.text.empty()) {
     *settings = read;

@@ -23,11 +23,13 @@ struct ModelSettings {
   Priority priority = PRIORITY_DEFAULT;
   // The percentage of a device's time that it gets at least while it has work.
   int32_t floor = 0;
+  // What that time is shared by among models of its priority; 0: none.
+  int32_t weight = 0;
 };
 
 // What a model's configuration, which Triton gives as JSON, asks for: its
-// parameters xsched_priority, else optimization.priority, and xsched_floor. On
-// a problem, 'settings' is unchanged.
+// parameters xsched_priority, else optimization.priority, xsched_floor and
+// xsched_weight. On a problem, 'settings' is unchanged.
 ConfigProblem ReadSettings(const std::string& config, ModelSettings* settings);
 
 }  // namespace triton_hooks

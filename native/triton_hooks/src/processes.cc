@@ -3,7 +3,7 @@
 //
 // Processes that a backend starts for an instance, as Triton's Python backend
 // does. What they do is the instance's work: their environment has its name,
-// priority and floor, and they inherit the shim with it. So do the processes that
+// priority, floor and weight, and they inherit the shim with it. So do the processes that
 // these start.
 //
 // Between fork and exec only the forking thread is there, and the locks of
@@ -25,8 +25,9 @@ constexpr const char* kOn = "XSCHED_AUTO_XQUEUE=ON";
 constexpr char kName[] = "XSCHED_AUTO_XQUEUE_NAME=";
 constexpr char kPriority[] = "XSCHED_AUTO_XQUEUE_PRIORITY=";
 constexpr char kFloor[] = "XSCHED_AUTO_XQUEUE_FLOOR=";
+constexpr char kWeight[] = "XSCHED_AUTO_XQUEUE_WEIGHT=";
 constexpr const char* kReplaced[] = {
-    "XSCHED_AUTO_XQUEUE=", kName, kPriority, kFloor};
+    "XSCHED_AUTO_XQUEUE=", kName, kPriority, kFloor, kWeight};
 constexpr size_t kAdded = std::size(kReplaced);
 // More than any environment has. A process with more is started as it is.
 constexpr size_t kMostVariables = 4096;
@@ -37,6 +38,7 @@ struct Variables {
   char name[sizeof(kName) + 64];
   char priority[sizeof(kPriority) + 8];
   char floor[sizeof(kFloor) + 8];
+  char weight[sizeof(kWeight) + 8];
 };
 thread_local Variables variables;
 // Whether this is a child that has not become another program.
@@ -49,14 +51,17 @@ BeforeFork()
   char name[64];
   Priority priority = PRIORITY_DEFAULT;
   int32_t floor = 0;
+  int32_t weight = 0;
   const XOwnerHandle owner = XOwnerCurrent();
   own.there = owner != 0 &&
               XOwnerGet(owner, name, &priority) == kXSchedSuccess &&
-              XOwnerGetFloor(owner, &floor) == kXSchedSuccess;
+              XOwnerGetFloor(owner, &floor) == kXSchedSuccess &&
+              XOwnerGetWeight(owner, &weight) == kXSchedSuccess;
   if (own.there) {
     snprintf(own.name, sizeof(own.name), "%s%s", kName, name);
     snprintf(own.priority, sizeof(own.priority), "%s%d", kPriority, priority);
     snprintf(own.floor, sizeof(own.floor), "%s%d", kFloor, floor);
+    snprintf(own.weight, sizeof(own.weight), "%s%d", kWeight, weight);
     NextExecvp();
   }
 }
@@ -101,6 +106,7 @@ AddVariables()
   changed[count++] = variables.name;
   changed[count++] = variables.priority;
   changed[count++] = variables.floor;
+  changed[count++] = variables.weight;
   changed[count] = nullptr;
   environ = changed;
 }

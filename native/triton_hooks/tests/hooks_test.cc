@@ -126,7 +126,8 @@ VariablesOfAChild()
 {
   const char* command =
       "echo $XSCHED_AUTO_XQUEUE $XSCHED_AUTO_XQUEUE_NAME "
-      "$XSCHED_AUTO_XQUEUE_PRIORITY $XSCHED_AUTO_XQUEUE_FLOOR $BESIDE";
+      "$XSCHED_AUTO_XQUEUE_PRIORITY $XSCHED_AUTO_XQUEUE_FLOOR "
+      "$XSCHED_AUTO_XQUEUE_WEIGHT $BESIDE";
   const char* words[] = {"sh", "-c", command, nullptr};
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
@@ -157,12 +158,13 @@ TEST_F(HooksTest, ProcessesThatABackendStartsBelongToTheirInstance)
   XOwnerHandle owner = 0;
   ASSERT_EQ(XOwnerCreate(&owner, "chat/chat_0_0", 40), kXSchedSuccess);
   XOwnerExchange(owner);
-  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 40 0 beside\n");
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 40 0 0 beside\n");
   // As it is now.
   Scheduler::Get().SetPriorityOfOwners(
       [](const std::string&) { return true; }, -7);
   EXPECT_EQ(XOwnerSetFloor(owner, 20), kXSchedSuccess);
-  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 -7 20 beside\n");
+  EXPECT_EQ(XOwnerSetWeight(owner, 3), kXSchedSuccess);
+  EXPECT_EQ(VariablesOfAChild(), "ON chat/chat_0_0 -7 20 3 beside\n");
   XOwnerExchange(0);
   EXPECT_EQ(VariablesOfAChild(), "1 beside\n");
   EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
@@ -258,6 +260,54 @@ TEST_F(HooksTest, ABadFloorFailsTheLoad)
         std::string("3: model parameter 'xsched_floor' is '") + floor +
             "', but must be an integer from 0 to 50, in percent of the GPU's "
             "time");
+    EXPECT_EQ(Queues(), Lines{});
+  }
+}
+
+TEST_F(HooksTest, WeightIsThatOfTheModel)
+{
+  const auto config = [](const std::string& parameters) {
+    return Config(kWork + "," + parameters);
+  };
+  const auto weights = [] {
+    std::vector<int> weights;
+    for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
+      weights.push_back(queue.weight);
+    }
+    return weights;
+  };
+  const Instance first(
+      one_stream_, "m", config(Parameter("xsched_weight", "3")));
+  EXPECT_EQ(first.Problem(), "");
+  EXPECT_EQ(weights(), (std::vector<int>{3}));
+  EXPECT_EQ(
+      stand_in::TakeLog(),
+      Lines{"0: XSched schedules the work of instance m_0_0 in this process as "
+            "'m/m_0_0', with priority 0 and weight 3"});
+  const Instance second(
+      one_stream_, "m",
+      config(
+          Parameter("xsched_weight", "100") + "," +
+          Parameter("xsched_floor", "20")));
+  EXPECT_EQ(weights(), (std::vector<int>{100, 100}));
+  EXPECT_EQ(
+      stand_in::TakeLog(),
+      Lines{"0: XSched schedules the work of instance m_0_0 in this process as "
+            "'m/m_0_0', with priority 0, a floor of 20 % and weight 100"});
+  const Instance third(one_stream_, "m", Config(kWork));
+  EXPECT_EQ(weights(), (std::vector<int>{0, 0, 0}));
+}
+
+TEST_F(HooksTest, ABadWeightFailsTheLoad)
+{
+  for (const char* weight : {"101", "-1", "3:1", ""}) {
+    const Instance instance(
+        one_stream_, "m",
+        Config(kWork + "," + Parameter("xsched_weight", weight)));
+    EXPECT_EQ(
+        instance.Problem(),
+        std::string("3: model parameter 'xsched_weight' is '") + weight +
+            "', but must be an integer from 0 (none) to 100");
     EXPECT_EQ(Queues(), Lines{});
   }
 }

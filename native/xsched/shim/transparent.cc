@@ -38,7 +38,7 @@ AdoptProcess()
     Scheduler::Get().AdoptAll(
         options.auto_name,
         options.has_auto_priority ? options.auto_priority : PRIORITY_DEFAULT,
-        options.auto_floor);
+        options.auto_floor, options.auto_weight);
   }
 }
 

@@ -280,7 +280,28 @@ TEST_F(ControlTest, WeightsOfModelsAreForQueuesToCome)
     const NamedStream stream(3, "quiet/0");
     XOwnerExchange(0);
     EXPECT_EQ(FieldOf("quiet/0", "weight"), "5");
+    // An owner's is that of its model.
+    EXPECT_EQ(XOwnerSetWeight(owner, 101), kXSchedErrorInvalidValue);
+    EXPECT_EQ(XOwnerSetWeight(owner, -1), kXSchedErrorInvalidValue);
+    EXPECT_EQ(XOwnerSetWeight(0, 5), kXSchedErrorNotFound);
+    EXPECT_EQ(XOwnerSetWeight(owner, 7), kXSchedSuccess);
+    EXPECT_EQ(FieldOf("quiet/0", "weight"), "7");
   }
+  int32_t weight = 0;
+  EXPECT_EQ(XOwnerGetWeight(owner, nullptr), kXSchedErrorInvalidValue);
+  EXPECT_EQ(XOwnerGetWeight(0, &weight), kXSchedErrorNotFound);
+  XOwnerHandle other = 0;
+  ASSERT_EQ(XOwnerCreate(&other, "quiet/1", 3), kXSchedSuccess);
+  EXPECT_EQ(XOwnerSetWeight(other, 9), kXSchedSuccess);
+  EXPECT_EQ(XOwnerGetWeight(owner, &weight), kXSchedSuccess);
+  EXPECT_EQ(weight, 9);
+  EXPECT_EQ(XOwnerDestroy(other), kXSchedSuccess);
+  EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+  // The next owner has its place, and nothing else of it.
+  ASSERT_EQ(XOwnerCreate(&owner, "", 3), kXSchedSuccess);
+  EXPECT_EQ(XOwnerGetWeight(owner, &weight), kXSchedSuccess);
+  EXPECT_EQ(weight, 0);
+  EXPECT_EQ(XOwnerSetWeight(owner, 5), kXSchedErrorNotAllowed);
   EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
 }
 

@@ -36,6 +36,7 @@ TEST(EnvironmentTest, WhatHasAMeaningIsNotWarnedOf)
       "XSCHED_POLICY=HPF XSCHED_SCHEDULER=LCL XSCHED_AUTO_XQUEUE=ON "
       "XSCHED_AUTO_XQUEUE_LEVEL=2 XSCHED_AUTO_XQUEUE_PRIORITY=-256 "
       "XSCHED_AUTO_XQUEUE_NAME=chat/0 XSCHED_AUTO_XQUEUE_FLOOR=50 "
+      "XSCHED_AUTO_XQUEUE_WEIGHT=100 "
       "XSCHED_AUTO_XQUEUE_THRESHOLD=16 XSCHED_AUTO_XQUEUE_BATCH_SIZE=8 "
       "XSCHED_INFLIGHT_US=100 XSCHED_LOG_LEVEL=INFO XSCHED_REQUIRED=ON "
       "XSCHED_CONTROL_DIR=/tmp XSCHED_METRICS_INTERVAL_MS=1000 "
@@ -52,12 +53,15 @@ TEST(EnvironmentTest, NameThatIsNoneIsNamed)
       "control characters");
 }
 
-TEST(EnvironmentTest, FloorOfNobodyIsNamed)
+TEST(EnvironmentTest, FloorOrWeightOfNobodyIsNamed)
 {
-  ExpectWarning(
-      "XSCHED_AUTO_XQUEUE_FLOOR=20",
-      "XSCHED_AUTO_XQUEUE_FLOOR is ignored: it needs a name, which "
-      "XSCHED_AUTO_XQUEUE_NAME gives");
+  for (const std::string what : {"FLOOR", "WEIGHT"}) {
+    ExpectWarning(
+        "XSCHED_AUTO_XQUEUE_" + what + "=20",
+        "XSCHED_AUTO_XQUEUE_" + what +
+            " is ignored: it needs a name, which XSCHED_AUTO_XQUEUE_NAME "
+            "gives");
+  }
 }
 
 TEST(EnvironmentTest, EachVariableOfXSchedWithoutMeaningIsNamed)

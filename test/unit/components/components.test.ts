@@ -133,17 +133,20 @@ for (const preview of [true, false]) {
       assert.match(config, /key: "xsched_priority"\s+value \{\s+string_value: "-100"\s+\}/);
     });
 
-    it("render a model's floor and tell the host, and change nothing of a model without one", async () => {
+    it("render a model's floor and weight and tell the host, and change nothing of a model without them", async () => {
       await deploy({
         models: [
           { name: "realtime", source: path.join(MODELS, "realtime"), priority: 200 },
           { name: "batch", source: path.join(MODELS, "batch"), floor: pulumi.output(20) },
+          { name: "heavy", source: path.join(MODELS, "batch"), weight: pulumi.output(3) },
         ],
       });
       const { config } = stdinOf("edge-models-batch") as { config: string };
       assert.match(config, /key: "xsched_floor"\s+value \{\s+string_value: "20"\s+\}/);
       const { config: plain } = stdinOf("edge-models-realtime") as { config: string };
-      assert.doesNotMatch(plain, /floor/);
+      assert.doesNotMatch(plain, /floor|weight/);
+      const { config: heavy } = stdinOf("edge-models-heavy") as { config: string };
+      assert.match(heavy, /key: "xsched_weight"\s+value \{\s+string_value: "3"\s+\}/);
       // In a preview, what is to be served is not known yet.
       if (preview) return;
       const { models } = stdinOf("edge-server-models") as { models: { name: string }[] };
@@ -152,6 +155,7 @@ for (const preview of [true, false]) {
         [
           ["name", "digest", "priority", "dependsOn"],
           ["name", "digest", "priority", "dependsOn", "floor"],
+          ["name", "digest", "priority", "dependsOn", "weight"],
         ],
       );
     });

@@ -140,6 +140,33 @@ describe("the screen of status --watch", () => {
     // No queue yet, or in a process of its own.
     assert.deepEqual(shown(0), ["-255", "20 %", "yes"]);
     assert.equal(screen("dev", undefined, now).includes("floor"), false);
+    assert.equal(screen("dev", undefined, now).includes("weight"), false);
+  });
+
+  it("shows weights where a model has one, and the configured one after a change", () => {
+    const now = sample(104, 90, 0);
+    const shown = (live: number | undefined, inConfig: number): string[] => {
+      const models = now.server.models.map((model) => ({
+        ...model,
+        weight: model.name === "batch" ? inConfig : 0,
+      }));
+      const queues = now.queues!.queues.map((queue) => ({
+        ...queue,
+        weight: queue.name.startsWith("batch/") ? live : 0,
+      }));
+      const text = screen("dev", undefined, {
+        ...now,
+        server: { ...now.server, models },
+        queues: { queues },
+      });
+      assert.deepEqual(cells(text, "chat").slice(0, 4), ["chat", "255", "–", "yes"]);
+      return cells(text, "batch").slice(1, 4);
+    };
+    assert.deepEqual(shown(3, 3), ["-255", "3", "yes"]);
+    assert.deepEqual(shown(0, 3), ["-255", "0 (config: 3)", "yes"]);
+    assert.deepEqual(shown(7, 0), ["-255", "7 (config: 0)", "yes"]);
+    // A scheduler of an earlier release.
+    assert.deepEqual(shown(undefined, 3), ["-255", "3", "yes"]);
   });
 
   it("says why nothing is scheduled, and that there is no GPU", () => {

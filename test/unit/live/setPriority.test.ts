@@ -42,7 +42,7 @@ describe("set-priority", () => {
     assert.ok(
       said.endsWith(
         [
-          'The config of the stack "dev" still has -255. The change lasts until the model is reloaded or the server restarts; npm run up does not see it.',
+          'The config of the stack "dev" still has -255. The change lasts until the model is reloaded or the server restarts; npm run up puts it back.',
           "To keep it, set in Pulumi.dev.yaml, models[1] (batch):",
           "    priority: 7",
           "and run: npm run up -- dev",

@@ -18,6 +18,7 @@ function model(options: Partial<ModelSettings> = {}): ModelSettings {
     allowOutsideLinks: false,
     priority: 40,
     floor: 0,
+    weight: 0,
     engine: undefined,
     versionPolicy: undefined,
     instanceGroups: undefined,
@@ -103,6 +104,11 @@ describe("renderModelConfig", () => {
         "the model is an ensemble, which runs nothing itself, but the stack config gives it floor\n  fix: remove floor from the stack config, or set it for the models of its steps",
       ],
       [
+        "",
+        { weight: 3 },
+        "the model is an ensemble, which runs nothing itself, but the stack config gives it weight\n  fix: remove weight from the stack config, or set it for the models of its steps",
+      ],
+      [
         "optimization { priority: PRIORITY_MAX }",
         {},
         "an ensemble runs nothing itself and cannot have optimization\n  fix: remove optimization; the models of its steps can have it",
@@ -140,16 +146,23 @@ describe("renderModelConfig", () => {
     }
   });
 
-  it("adds a floor as the scheduler's parameter, and nothing without one", () => {
-    const plain = renderModelConfig("", model());
-    const block = PRIORITY_BLOCK.replace("xsched_priority", "xsched_floor").replace("40", "20");
-    const rendered = renderModelConfig("", model({ floor: 20 }));
-    assert.equal(rendered, `${plain}${block}`);
-    assert.equal(renderModelConfig(rendered, model({ floor: 20 })), rendered);
-    const { floor: _, ...earlier } = model();
-    assert.equal(renderModelConfig("", earlier), plain);
-    // The stack's counts, as the sum on a GPU is the stack's to check.
-    assert.equal(renderModelConfig(rendered, model()), rendered.replace('"20"', '"0"'));
+  for (const key of ["floor", "weight"] as const) {
+    it(`adds a ${key} as the scheduler's parameter, and nothing without one`, () => {
+      const plain = renderModelConfig("", model());
+      const block = PRIORITY_BLOCK.replace("xsched_priority", `xsched_${key}`).replace("40", "20");
+      const rendered = renderModelConfig("", model({ [key]: 20 }));
+      assert.equal(rendered, `${plain}${block}`);
+      assert.equal(renderModelConfig(rendered, model({ [key]: 20 })), rendered);
+      const { [key]: _, ...earlier } = model();
+      assert.equal(renderModelConfig("", earlier), plain);
+      // The stack's counts, as the sum of the floors on a GPU is the stack's to check.
+      assert.equal(renderModelConfig(rendered, model()), rendered.replace('"20"', '"0"'));
+    });
+  }
+
+  it("adds both", () => {
+    const own = parametersOf(renderModelConfig("", model({ floor: 20, weight: 3 })));
+    assert.deepEqual([own.get("xsched_floor"), own.get("xsched_weight")], ["20", "3"]);
   });
 
   describe("of a model that TensorRT serves", () => {

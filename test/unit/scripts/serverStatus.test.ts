@@ -29,6 +29,22 @@ describe("the table of models", () => {
     );
   });
 
+  it("has the weights where a model has one, beside the floors", () => {
+    assert.equal(
+      modelTable([
+        { ...chat, floor: 20, weight: 0 },
+        { ...batch, floor: 0, weight: 3 },
+      ])
+        .split("\n", 1)
+        .join(),
+      "model  version  priority  floor  weight  ready",
+    );
+    assert.match(
+      modelTable([{ ...batch, weight: 3 }]),
+      /^model {2}version {2}priority {2}weight {2}ready\n.*\n.* 3 +no/,
+    );
+  });
+
   it("has no floors where there are none, or where a host of an earlier release does not tell", () => {
     for (const floor of [0, null, undefined]) {
       assert.match(modelTable([{ ...chat, floor }]), /^model {2}version {2}priority {2}ready\n/);

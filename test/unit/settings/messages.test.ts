@@ -269,6 +269,36 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
     ],
   ],
   [
+    "a weight above the range",
+    { models: [{ ...a, weight: 101 }] },
+    ["models[0].weight", "101", "an integer from 0 to 100", "give an integer from 0 to 100, for example 3"],
+  ],
+  [
+    "a ratio in place of a weight",
+    { models: [{ ...a, weight: "3:1" }] },
+    ["models[0].weight", '"3:1"', "an integer from 0 to 100", "give an integer from 0 to 100, for example 3"],
+  ],
+  [
+    "a weight of an ensemble",
+    { models: [a, b, { ...p, weight: 3 }] },
+    [
+      "models[2].weight",
+      "3",
+      "no weight for an ensemble, which runs nothing itself",
+      "remove weight, or set it for the models of its steps: a, b",
+    ],
+  ],
+  [
+    "the weight as a parameter",
+    { models: [{ ...a, parameters: { xsched_weight: 3 } }] },
+    [
+      "models[0].parameters.xsched_weight",
+      "3",
+      "parameters that no setting owns",
+      "remove it, and set the model's weight",
+    ],
+  ],
+  [
     "the floor as a parameter",
     { models: [{ ...a, parameters: { xsched_floor: 10 } }] },
     [

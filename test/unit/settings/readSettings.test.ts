@@ -106,6 +106,7 @@ describe("readSettings", () => {
       allowOutsideLinks: true,
       priority: 40,
       floor: 20,
+      weight: 3,
       config: "max_batch_size: 8",
       dependsOn: [],
       engine: {

@@ -19,6 +19,13 @@ export function modelConfig(name: string, priority: number): ModelConfig {
   };
 }
 
+/** What xsched-ctl's commands change of a queue. */
+const KEYS: ReadonlyMap<string, keyof Queue> = new Map<string, keyof Queue>([
+  ["priority", "priority"],
+  ["floor", "floor_percent"],
+  ["weight", "weight"],
+]);
+
 /**
  * A deployed server, as its host's agent reports it: Triton with models and, if it is scheduled, queues that each load
  * creates anew.
@@ -132,7 +139,7 @@ export class StandInServer implements DeployedServer {
     if (command === "stats") return done(JSON.stringify({ queues: this.queues }));
     const [queue = "", value] = rest;
     const meant = this.queues.filter(({ id, name }) => String(id) === queue || name.split("/")[0] === queue);
-    const key = command === "priority" ? "priority" : command === "floor" ? "floor_percent" : undefined;
+    const key = KEYS.get(command ?? "");
     if (key === undefined || meant.length === 0) return failed(1, `error: no queue is called ${queue}`);
     this.queues = this.queues.map((found) =>
       meant.includes(found) ? { ...found, [key]: Number(value) } : found,

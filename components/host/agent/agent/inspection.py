@@ -15,8 +15,9 @@ from .server.process import runtime_processes
 from .server.record import ConductBook
 from .server.runtime import runtime_of
 from .server.settings import Settings, read_settings
-from .server.status import live_scheduling
+from .server.status import LiveScheduling, live_scheduling
 from .server.supervision import program_digest, read_supervisor
+from .triton import ModelFacts
 
 #: Stands for every part.
 EVERYTHING = "*"
@@ -129,28 +130,29 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
         elif name not in noted or (model is not None and model.digest != links[name]):
             wrong.append(f"the model {name} is in the repository with another state")
     wanted = read_wanted(directory)
-    live = live_scheduling(directory, floors=any(model.floor for model in wanted))
+    live = live_scheduling(directory)
     for model in wanted:
         if model.name in aside:
             continue
         if not triton.ready(model.name):
             wrong.append(f"the model {model.name} is not loaded")
             continue
-        facts = triton.facts(model.name)
-        if facts is not None and facts.priority is not None and facts.priority != model.priority:
-            wrong.append(
-                f"the model {model.name} has the priority {facts.priority} instead of {model.priority}"
-            )
-            continue
-        if facts is not None and facts.floor is not None and facts.floor != model.floor:
-            wrong.append(f"the model {model.name} has the floor {facts.floor} % instead of {model.floor} %")
-            continue
-        for priority in sorted(live.priorities.get(model.name, set()) - {model.priority}):
-            wrong.append(
-                f"the scheduler has the priority {priority} for the model {model.name} instead of {model.priority}"
-            )
-        for floor in sorted(live.floors.get(model.name, set()) - {model.floor}):
-            wrong.append(
-                f"the scheduler has the floor {floor} % for the model {model.name} instead of {model.floor} %"
-            )
+        wrong += _scheduled_otherwise(model, triton.facts(model.name), live)
     return "; ".join(wrong) or None
+
+
+def _scheduled_otherwise(model: Wanted, facts: Optional[ModelFacts], live: LiveScheduling) -> List[str]:
+    """How Triton's configuration of a model, or else the scheduler, differs from what was deployed."""
+    values = (
+        ("priority", "", model.priority, facts.priority if facts else None, live.priorities),
+        ("floor", " %", model.floor, facts.floor if facts else None, live.floors),
+        ("weight", "", model.weight, facts.weight if facts else None, live.weights),
+    )
+    for what, unit, wanted, served, _ in values:
+        if served not in (None, wanted):
+            return [f"the model {model.name} has the {what} {served}{unit} instead of {wanted}{unit}"]
+    return [
+        f"the scheduler has the {what} {value}{unit} for the model {model.name} instead of {wanted}{unit}"
+        for what, unit, wanted, _, scheduled in values
+        for value in sorted(scheduled.get(model.name, set()) - {wanted})
+    ]

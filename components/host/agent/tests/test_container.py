@@ -707,14 +707,14 @@ def test_the_scheduler_is_asked_in_the_container(docker: Docker, monkeypatch: py
         ["stats", "--json"],
         ["priority", "chat", "7"],
         ["floor", "chat", "7"],
+        ["weight", "chat", "7"],
         ["status"],
         ["list"],
         ["list", "--domain", "--json"],
-        ["server", "stats", "--json"],
     ],
 )
 @pytest.mark.parametrize("release", ["this", "former", "first"])
-def test_counters_priorities_and_floors_are_those_of_all_processes(
+def test_counters_priorities_floors_and_weights_are_those_of_all_processes(
     tmp_path: Path, words: List[str], release: str
 ) -> None:
     (tmp_path / "server").write_text("17\n127.0.0.1\n8000\nON\n-\n")
@@ -735,9 +735,8 @@ def test_counters_priorities_and_floors_are_those_of_all_processes(
     )
     of_all = {"stats": ["stats", "--json", "--all"], "priority": words}
     if release == "this":
-        of_all["floor"] = words
-    of_server = words[1:] if words[0] == "server" else words
-    only = words if "--domain" in words else ["--pid", "17", *of_server]
+        of_all.update(floor=words, weight=words)
+    only = words if "--domain" in words else ["--pid", "17", *words]
     expected = only if release == "first" else of_all.get(words[0], only)
     assert found.stdout.decode().split() == expected
 

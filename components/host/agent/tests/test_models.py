@@ -21,6 +21,7 @@ from stand_in_host import Host, eventually
 PRIORITY = (
     'name: "{name}"\nparameters: {{ key: "xsched_priority" value: {{ string_value: "{priority}" }} }}\n'
 )
+WEIGHT = 'parameters: {{ key: "xsched_weight" value: {{ string_value: "{weight}" }} }}\n'
 FLOOR = 'parameters: {{ key: "xsched_floor" value: {{ string_value: "{floor}" }} }}\n'
 
 
@@ -95,6 +96,23 @@ def test_a_floor_that_somebody_has_changed_is_put_back(
     assert capsys.readouterr().err == "the model scale has the floor 50 % instead of 20 %\n"
     host.serve(model)
     assert host.triton.facts("scale").floor == 20
+
+
+def test_a_weight_that_somebody_has_changed_is_put_back(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PRIORITY.format(name="scale", priority=5) + WEIGHT.format(weight=3)
+    model = {**host.store("scale", config=config), "priority": 5, "weight": 3}
+    host.serve(model)
+    assert host.run("status")["models"][0]["weight"] == 3
+    assert host.run("inspect") == {"repairs": {}}
+    changed = {"parameters": {"xsched_priority": {"string_value": "5"}}}
+    host.run("reload", "scale", body=changed)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == "the model scale has the weight 0 instead of 3\n"
+    host.serve(model)
+    assert host.triton.facts("scale").weight == 3
 
 
 def test_a_model_that_was_changed_on_the_host_and_loaded_is_put_right(host: Host) -> None:
@@ -569,6 +587,7 @@ def test_links_that_are_not_ours_are_left_alone(host: Host, tmp_path: Path) -> N
         '{"models": [5]}',
         '{"models": [{"name": "scale"}]}',
         '{"models": [{"name": "scale", "digest": "1", "priority": "high"}]}',
+        '{"models": [{"name": "scale", "digest": "1", "weight": "much"}]}',
         '{"models": [{"name": "scale", "digest": "1", "dependsOn": 7}]}',
         '{"models": [{"name": "scale", "digest": "1", "dependsOn": ["scale"]}]}',
     ],
@@ -590,6 +609,7 @@ def test_status_before_during_and_after(host: Host) -> None:
         "version": "1",
         "priority": -3,
         "floor": 0,
+        "weight": 0,
         "ready": True,
         "reason": "",
         "setAside": False,
@@ -633,15 +653,13 @@ file, command, *words = sys.argv[1:]
 with open(file) as queues:
     found = json.load(queues)
 of_server = [queue for queue in found if "pid" not in queue]
-if command == "server":
-    print(json.dumps({"queues": of_server}))
-elif command == "stats":
+if command == "stats":
     print(json.dumps({"queues": found}))
 elif words[0] == "stubborn":
     sys.exit("error: no queue is called stubborn")
 else:
-    key = {"priority": "priority", "floor": "floor_percent"}[command]
-    for queue in found if command == "priority" else of_server:
+    key = {"priority": "priority", "floor": "floor_percent", "weight": "weight"}[command]
+    for queue in found:
         if queue["name"].split("/")[0] == words[0]:
             queue[key] = int(words[1])
     floors = {queue["name"].split("/")[0]: queue.get("floor_percent", 0) for queue in of_server}
@@ -670,21 +688,27 @@ class Queues:
         self._file.write_text(json.dumps([*queues, {"name": "", "priority": 7}]))
 
     def set_floors(self, **floors: int) -> None:
+        self._set_all("floor_percent", floors)
+
+    def set_weights(self, **weights: int) -> None:
+        self._set_all("weight", weights)
+
+    def _set_all(self, key: str, values: Dict[str, int]) -> None:
         queues = json.loads(self._file.read_text())
         for queue in queues:
-            queue["floor_percent"] = floors.get(queue["name"].split("/")[0], 0)
+            queue[key] = values.get(queue["name"].split("/")[0], 0)
         self._file.write_text(json.dumps(queues))
 
     def add_in_process_of_its_own(self, name: str) -> None:
         queues = json.loads(self._file.read_text())
-        queues.append({"name": name, "priority": 0, "floor_percent": 0, "pid": 99})
+        queues.append({"name": name, "priority": 0, "floor_percent": 0, "weight": 0, "pid": 99})
         self._file.write_text(json.dumps(queues))
 
     def get_floors(self) -> Dict[str, int]:
-        return {queue["name"]: queue["floor_percent"] for queue in json.loads(self._file.read_text())}
+        return self.get("floor_percent")
 
-    def get(self) -> Dict[str, int]:
-        return {queue["name"]: queue["priority"] for queue in json.loads(self._file.read_text())}
+    def get(self, key: str = "priority") -> Dict[str, int]:
+        return {queue["name"]: queue[key] for queue in json.loads(self._file.read_text())}
 
 
 def test_a_priority_that_was_set_in_the_running_scheduler_is_put_back_without_a_reload(
@@ -719,8 +743,7 @@ def test_a_floor_that_was_set_in_the_running_scheduler_is_put_back_without_a_rel
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queues = Queues(tmp_path / "queues", monkeypatch)
-    queues.set(one=0, two=0, python=0, plain=0)
-    queues.add_in_process_of_its_own("python/0")
+    queues.set(one=0, two=0, plain=0)
     queues.set_floors(one=30, two=20)
     models = [_with_floor(host, name, floor) for name, floor in (("one", 30), ("two", 20), ("plain", 0))]
     host.serve(*models)
@@ -747,15 +770,57 @@ def test_a_floor_that_was_set_in_the_running_scheduler_is_put_back_without_a_rel
     assert config.stat().st_mtime_ns == loaded
 
 
-def test_floor_of_a_model_in_a_process_of_its_own_is_not_missed(
-    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_floor_that_was_set_in_a_models_own_process_is_put_back(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     queues = Queues(tmp_path / "queues", monkeypatch)
     queues.set()
     queues.add_in_process_of_its_own("python/0")
+    queues.set_floors(python=30)
     model = _with_floor(host, "python", 30)
     host.serve(model)
     assert host.run("inspect") == {"repairs": {}}
+    queues.set_floors(python=5)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == "the scheduler has the floor 5 % for the model python instead of 30 %\n"
+    host.serve(model)
+    assert queues.get_floors()["python/0"] == 30
+
+
+def test_a_weight_that_was_set_in_the_running_scheduler_is_put_back_without_a_reload(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(heavy=0, plain=0)
+    queues.add_in_process_of_its_own("python/0")
+    queues.set_weights(heavy=3, python=1)
+    models = [
+        {
+            **host.store(name, config=PRIORITY.format(name=name, priority=0) + WEIGHT.format(weight=weight)),
+            "weight": weight,
+        }
+        for name, weight in (("heavy", 3), ("plain", 0), ("python", 1))
+    ]
+    host.serve(*models)
+    assert host.run("inspect") == {"repairs": {}}
+    config = host.directory.repository / "heavy/config.pbtxt"
+    loaded = config.stat().st_mtime_ns
+    queues.set_weights(heavy=100, plain=7)
+    capsys.readouterr()
+    assert list(host.run("inspect")["repairs"]) == ["models"]
+    assert capsys.readouterr().err == (
+        "the scheduler has the weight 100 for the model heavy instead of 3; "
+        "the scheduler has the weight 7 for the model plain instead of 0; "
+        "the scheduler has the weight 0 for the model python instead of 1\n"
+    )
+    host.serve(*models)
+    assert {name: weight for name, weight in queues.get("weight").items() if weight} == {
+        "heavy/0": 3,
+        "heavy/1": 3,
+        "python/0": 1,
+    }
+    assert config.stat().st_mtime_ns == loaded
 
 
 def test_a_scheduler_that_does_not_take_a_priority_back_fails_the_deployment(

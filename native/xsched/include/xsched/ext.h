@@ -84,6 +84,11 @@ XResult XOwnerSetFloor(XOwnerHandle owner, int32_t percent);
 // The floor that it is to have, which may have been changed since.
 XResult XOwnerGetFloor(XOwnerHandle owner, int32_t* percent);
 
+// The same for its weight, as XQueueSetWeight says, which there is always room
+// for.
+XResult XOwnerSetWeight(XOwnerHandle owner, int32_t weight);
+XResult XOwnerGetWeight(XOwnerHandle owner, int32_t* weight);
+
 // The calling thread works for 'owner' from now on, for nobody if that is 0 or
 // has been destroyed. Returns whom it worked for before. Takes a few
 // nanoseconds. Threads do not inherit their creator's owner.

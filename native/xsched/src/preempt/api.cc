@@ -427,6 +427,25 @@ XOwnerGetFloor(XOwnerHandle owner, int32_t* percent)
   return Guard([&] { return Scheduler::Get().FloorOfOwner(owner, percent); });
 }
 
+XSCHED_EXPORT XResult
+XOwnerSetWeight(XOwnerHandle owner, int32_t weight)
+{
+  if (weight < 0 || weight > xsched::kMaxWeight) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard(
+      [&] { return Scheduler::Get().SetWeightOfOwner(owner, weight); });
+}
+
+XSCHED_EXPORT XResult
+XOwnerGetWeight(XOwnerHandle owner, int32_t* weight)
+{
+  if (weight == nullptr) {
+    return kXSchedErrorInvalidValue;
+  }
+  return Guard([&] { return Scheduler::Get().WeightOfOwner(owner, weight); });
+}
+
 XSCHED_EXPORT XOwnerHandle
 XOwnerExchange(XOwnerHandle owner)
 {

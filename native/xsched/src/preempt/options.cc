@@ -89,6 +89,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_AUTO_XQUEUE_NAME",
     "XSCHED_AUTO_XQUEUE_PRIORITY",
     "XSCHED_AUTO_XQUEUE_THRESHOLD",
+    "XSCHED_AUTO_XQUEUE_WEIGHT",
     "XSCHED_CONTROL",
     "XSCHED_CONTROL_DIR",
     "XSCHED_CUDA_LIB",
@@ -141,6 +142,23 @@ ReadText(const char* name)
   return text == nullptr ? "" : text;
 }
 
+// What only a name can have; 0: none.
+void
+ReadOfName(const char* variable, int maximum, bool has_name, int* value)
+{
+  int64_t read = 0;
+  if (!ReadInteger(variable, 0, maximum, &read) || read == 0) {
+    return;
+  }
+  if (has_name) {
+    *value = static_cast<int>(read);
+  } else {
+    Log(LogLevel::kWarning,
+        "%s is ignored: it needs a name, which XSCHED_AUTO_XQUEUE_NAME gives",
+        variable);
+  }
+}
+
 Options
 ReadOptions()
 {
@@ -189,15 +207,11 @@ ReadOptions()
         kMaxName);
     options.auto_name.clear();
   }
-  if (ReadInteger("XSCHED_AUTO_XQUEUE_FLOOR", 0, kMaxFloor, &value)) {
-    options.auto_floor =
-        options.auto_name.empty() ? 0 : static_cast<int>(value);
-    if (options.auto_floor != value) {
-      Log(LogLevel::kWarning,
-          "XSCHED_AUTO_XQUEUE_FLOOR is ignored: it needs a name, which "
-          "XSCHED_AUTO_XQUEUE_NAME gives");
-    }
-  }
+  const bool has_name = !options.auto_name.empty();
+  ReadOfName(
+      "XSCHED_AUTO_XQUEUE_FLOOR", kMaxFloor, has_name, &options.auto_floor);
+  ReadOfName(
+      "XSCHED_AUTO_XQUEUE_WEIGHT", kMaxWeight, has_name, &options.auto_weight);
   ReadInteger(
       "XSCHED_AUTO_XQUEUE_THRESHOLD", 1, INT64_MAX, &options.auto_threshold);
   ReadInteger(

@@ -29,6 +29,8 @@ struct Options {
   std::string auto_name;
   // XSCHED_AUTO_XQUEUE_FLOOR: of that name, in percent; 0: none.
   int auto_floor = 0;
+  // XSCHED_AUTO_XQUEUE_WEIGHT: of that name; 0: none.
+  int auto_weight = 0;
   // XSCHED_AUTO_XQUEUE_THRESHOLD, _BATCH_SIZE; 0: no cap.
   int64_t auto_threshold = 0;
   int64_t auto_batch_size = 0;
@@ -36,7 +38,8 @@ struct Options {
   // be preempted may have in flight.
   int64_t inflight_ns = 150000;
   // XSCHED_SLICE_US, in nanoseconds: how long a queue that has a floor has the
-  // device at a time, while higher ones have work.
+  // device at a time, while higher ones have work, and one that has a weight its
+  // turn.
   int64_t slice_ns = 2000000;
   // XSCHED_CONTROL=OFF: no control socket.
   bool control = true;

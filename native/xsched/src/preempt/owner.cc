@@ -81,6 +81,7 @@ Owners::Create(const std::string& name, Priority priority)
   owner->name = name;
   owner->priority = priority;
   owner->floor = 0;
+  owner->weight = 0;
   owner->floor_refused = false;
   free_slots_.pop_back();
   owner->generation.fetch_add(1, std::memory_order_release);

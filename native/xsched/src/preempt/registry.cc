@@ -387,7 +387,7 @@ Registry::Assign(Queue* queue, Owner* owner, std::string* complaint)
     GiveFloor(owner, complaint);
   }
   if (owner->weight != 0 && device->Describe(*queue).weight != owner->weight) {
-    GiveWeight(ModelOf(owner->name), owner->weight);
+    GiveWeight(ModelOf(owner->name), owner->weight, nullptr);
   }
 }
 
@@ -538,20 +538,13 @@ Registry::FloorOfOwner(uint64_t handle, int* percent)
 // --- weights -----------------------------------------------------------------
 
 void
-Registry::GiveWeight(const std::string& model, int weight)
+Registry::GiveWeight(
+    const std::string& model, int weight,
+    std::vector<std::pair<std::string, int>>* owners)
 {
   for (const auto& each : QueuesOf(model)) {
     each.first->SetWeight(each.second, model, weight);
   }
-}
-
-void
-Registry::SetWeightOfModel(
-    const std::string& model, int weight,
-    std::vector<std::pair<std::string, int>>* owners)
-{
-  std::lock_guard<std::mutex> lock(mutex_);
-  GiveWeight(model, weight);
   owners_.ForEach([&](Owner* owner) {
     if (ModelOf(owner->name) == model) {
       if (owners != nullptr) {
@@ -560,6 +553,15 @@ Registry::SetWeightOfModel(
       owner->weight = weight;
     }
   });
+}
+
+void
+Registry::SetWeightOfModel(
+    const std::string& model, int weight,
+    std::vector<std::pair<std::string, int>>* owners)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  GiveWeight(model, weight, owners);
 }
 
 XResult
@@ -578,6 +580,34 @@ Registry::SetWeight(XQueueHandle handle, int weight)
   if (!model.empty()) {
     SetWeightOfModel(model, weight, nullptr);
   }
+  return kXSchedSuccess;
+}
+
+XResult
+Registry::SetWeightOfOwner(uint64_t handle, int weight)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* const owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return kXSchedErrorNotFound;
+  }
+  const std::string model = ModelOf(owner->name);
+  if (model.empty()) {
+    return kXSchedErrorNotAllowed;
+  }
+  GiveWeight(model, weight, nullptr);
+  return kXSchedSuccess;
+}
+
+XResult
+Registry::WeightOfOwner(uint64_t handle, int* weight)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  const Owner* const owner = owners_.Resolve(handle);
+  if (owner == nullptr) {
+    return kXSchedErrorNotFound;
+  }
+  *weight = owner->weight;
   return kXSchedSuccess;
 }
 

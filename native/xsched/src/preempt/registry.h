@@ -102,6 +102,8 @@ class XSCHED_INTERNAL Registry {
       const std::string& model, int weight,
       std::vector<std::pair<std::string, int>>* owners);
   XResult SetWeight(XQueueHandle handle, int weight);
+  XResult SetWeightOfOwner(uint64_t owner, int weight);
+  XResult WeightOfOwner(uint64_t owner, int* weight);
 
   // Null if there is none of that handle.
   Queue* FindHwQueue(HwQueueHandle handle) const;
@@ -196,7 +198,9 @@ class XSCHED_INTERNAL Registry {
   void Assign(Queue* queue, Owner* owner, std::string* complaint);
   std::map<Device*, std::vector<Queue*>> QueuesOf(
       const std::string& model) const;
-  void GiveWeight(const std::string& model, int weight);
+  void GiveWeight(
+      const std::string& model, int weight,
+      std::vector<std::pair<std::string, int>>* owners);
   bool GiveFloor(const std::string& model, int percent, FloorRefusal* refusal);
   // That of an owner, which the first refusal is a complaint about.
   void GiveFloor(Owner* owner, std::string* complaint);

@@ -240,11 +240,15 @@ Scheduler::DescribeOwner(uint64_t owner, std::string* name, Priority* priority)
 }
 
 void
-Scheduler::AdoptAll(const std::string& name, Priority priority, int floor)
+Scheduler::AdoptAll(
+    const std::string& name, Priority priority, int floor, int weight)
 {
   const uint64_t owner = registry_.CreateOwner(name, priority);
   if (floor != 0) {
     registry_.SetFloorOfOwner(owner, floor);
+  }
+  if (weight != 0) {
+    registry_.SetWeightOfOwner(owner, weight);
   }
   // Release: the owner is complete before a launch finds it.
   process_owner_.store(registry_.FindOwner(owner), std::memory_order_release);

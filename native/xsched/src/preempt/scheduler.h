@@ -126,12 +126,21 @@ class XSCHED_INTERNAL Scheduler {
   {
     registry_.SetWeightOfModel(model, weight, owners);
   }
+  XResult SetWeightOfOwner(uint64_t owner, int weight)
+  {
+    return registry_.SetWeightOfOwner(owner, weight);
+  }
+  XResult WeightOfOwner(uint64_t owner, int* weight)
+  {
+    return registry_.WeightOfOwner(owner, weight);
+  }
   // False if there is none of that handle.
   bool DescribeOwner(uint64_t owner, std::string* name, Priority* priority);
   // In a process all of whose work is to be scheduled: whoever has no owner
-  // works for one of this name, which may be empty, priority and floor, which
-  // needs a name.
-  void AdoptAll(const std::string& name, Priority priority, int floor);
+  // works for one of this name, which may be empty, priority, floor and weight.
+  // The last two need a name.
+  void AdoptAll(
+      const std::string& name, Priority priority, int floor, int weight);
   // Gives the queue to the owner of the calling thread, if it has one: then
   // true.
   bool GiveToOwnerOfThread(XQueueHandle queue);

@@ -11,7 +11,13 @@ from ..server.lifecycle import await_service
 from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
 from ..server.settings import Settings, read_settings, require_settings
-from ..server.status import live_scheduling, running_server, set_queue_floor, set_queue_priority
+from ..server.status import (
+    live_scheduling,
+    running_server,
+    set_queue_floor,
+    set_queue_priority,
+    set_queue_weight,
+)
 from ..server.supervision import ensure_supervisor, read_supervisor
 from ..triton import Health
 from .loader import Loaded, Loader
@@ -143,7 +149,9 @@ class Change:
         facts = self._triton.facts(model.name)
         # Changed live, by somebody.
         return facts is not None and (
-            facts.priority not in (None, model.priority) or facts.floor not in (None, model.floor)
+            facts.priority not in (None, model.priority)
+            or facts.floor not in (None, model.floor)
+            or facts.weight not in (None, model.weight)
         )
 
     def _may_load(self, model: Wanted) -> bool:
@@ -308,13 +316,16 @@ class Change:
     def _put_scheduling_back(self) -> None:
         """What somebody has set in the running scheduler ends with the next deployment, without a reload. So does a
         floor that there was no room for while a model had its former one."""
-        live = live_scheduling(self._directory, floors=any(model.floor for model in self._wanted))
+        live = live_scheduling(self._directory)
         for model in self._wanted:
-            if live.priorities.get(model.name, set()) <= {model.priority}:
-                continue
-            self._note_refusal(
-                "priority", model, set_queue_priority(self._directory, model.name, model.priority)
-            )
+            if not live.priorities.get(model.name, set()) <= {model.priority}:
+                self._note_refusal(
+                    "priority", model, set_queue_priority(self._directory, model.name, model.priority)
+                )
+            if not live.weights.get(model.name, set()) <= {model.weight}:
+                self._note_refusal(
+                    "weight", model, set_queue_weight(self._directory, model.name, model.weight)
+                )
         # Those that shrink first, which makes room for the others.
         for model in sorted(
             self._wanted, key=lambda model: model.floor - max(live.floors.get(model.name, {0}))

@@ -20,6 +20,8 @@ class Wanted(NamedTuple):
     depends_on: Tuple[str, ...] = ()
     #: Share of a GPU's time that it gets at least, in percent; 0: none.
     floor: int = 0
+    #: What it shares a GPU's time by with models of its priority, 1 to 100; 0: nothing.
+    weight: int = 0
 
 
 def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
@@ -33,6 +35,7 @@ def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
             int(entry.get("priority", 0)),
             tuple(str(name) for name in entry.get("dependsOn", ())),
             int(entry.get("floor", 0)),
+            int(entry.get("weight", 0)),
         )
         for entry in entries
     ]
@@ -134,6 +137,7 @@ def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
             "priority": model.priority,
             "dependsOn": list(model.depends_on),
             "floor": model.floor,
+            "weight": model.weight,
         }
         for model in models
     ]

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Set, Tuple
 
 from ..commands import Request
 from ..directory import HostDirectory
@@ -96,6 +96,7 @@ def _describe_model(
         "version": triton.model_version(name) if triton is not None and ready else "",
         "priority": facts.priority if facts is not None else None,
         "floor": facts.floor if facts is not None else None,
+        "weight": facts.weight if facts is not None else None,
         "ready": ready,
         "reason": reason,
         "setAside": conduct is not None,
@@ -162,30 +163,23 @@ class LiveScheduling(NamedTuple):
     nothing."""
 
     priorities: Dict[str, Set[int]]
-    #: In tritonserver's process, where alone models have floors.
     floors: Dict[str, Set[int]]
+    weights: Dict[str, Set[int]]
 
 
-def _queues(directory: HostDirectory, words: Sequence[str] = ("stats", "--json")) -> Tuple[Any, str]:
+def _queues(directory: HostDirectory) -> Tuple[Any, str]:
     """What the scheduler tells of its queues; or None, and why it does not."""
     try:
-        found = call(scheduler_words(directory, list(words)), seconds=20)
+        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
     except HostError as error:
         return None, error.what
     return (json.loads(found.out), "") if found.ok else (None, found.reason)
 
 
-def live_scheduling(directory: HostDirectory, floors: bool) -> LiveScheduling:
-    """
-    :param floors: whether any model is to have a floor; if none is, and none has one, they are not asked for
-    """
+def live_scheduling(directory: HostDirectory) -> LiveScheduling:
     found, _ = _queues(directory)
     queues = found["queues"] if found is not None else []
-    own: List[Dict[str, Any]] = []
-    if floors or any(queue.get("floor_percent") for queue in queues):
-        found, _ = _queues(directory, ["server", "stats", "--json"])
-        own = found["queues"] if found is not None else []
-    return LiveScheduling(_by_model(queues, "priority"), _by_model(own, "floor_percent"))
+    return LiveScheduling(*(_by_model(queues, key) for key in ("priority", "floor_percent", "weight")))
 
 
 def _by_model(queues: Iterable[Dict[str, Any]], key: str) -> Dict[str, Set[int]]:
@@ -193,7 +187,7 @@ def _by_model(queues: Iterable[Dict[str, Any]], key: str) -> Dict[str, Set[int]]
     for queue in queues:
         # MODEL/INSTANCE; without a name where a backend tells none.
         model, _, instance = str(queue["name"]).partition("/")
-        # The scheduler of an earlier release has no floors.
+        # The scheduler of an earlier release has no floors and no weights.
         if instance and key in queue:
             values.setdefault(model, set()).add(int(queue[key]))
     return values
@@ -210,6 +204,11 @@ def set_queue_priority(directory: HostDirectory, model: str, priority: int) -> s
 def set_queue_floor(directory: HostDirectory, model: str, floor: int) -> str:
     """The same for the floor that they share, in percent."""
     return _tell(directory, ["floor", model, str(floor)])
+
+
+def set_queue_weight(directory: HostDirectory, model: str, weight: int) -> str:
+    """The same for their weight."""
+    return _tell(directory, ["weight", model, str(weight)])
 
 
 def _tell(directory: HostDirectory, words: List[str]) -> str:

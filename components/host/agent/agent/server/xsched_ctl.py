@@ -8,8 +8,8 @@ from .container import ContainerRuntime
 from .settings import read_settings
 
 #: Runs in the container. The image's entrypoint writes down tritonserver's pid. Models can have processes of their own:
-#: counters, priorities and floors are those of all, if the image's xsched-ctl can do that, as earlier releases cannot.
-#: The word `server` before others makes them about tritonserver alone.
+#: counters, priorities, floors and weights are those of all, if the image's xsched-ctl can do that, as earlier releases
+#: cannot.
 CONTROL_SCRIPT = """
 state=${XSCHED_TRITON_STATE:-/tmp/xsched-triton}/server control=/opt/xsched/bin/xsched-ctl
 if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
@@ -18,12 +18,11 @@ if [ ! -x "$control" ] || ! read -r pid 2>/dev/null <"$state"; then
 fi
 case "$*" in
   "list --domain"*) exec "$control" "$@" ;;
-  "server "*) shift && exec "$control" --pid "$pid" "$@" ;;
 esac
 of_all=no
 case $1 in
   stats | priority) "$control" --help | grep -q -e --all && of_all=yes ;;
-  floor) "$control" --help | grep -q 'priority, floor and weight' && of_all=yes ;;
+  floor | weight) "$control" --help | grep -q 'priority, floor and weight' && of_all=yes ;;
 esac
 case $of_all-$1 in
   no-*) set -- --pid "$pid" "$@" ;;

@@ -45,8 +45,9 @@ class ModelFacts(NamedTuple):
 
     inputs: List[Dict[str, Any]]
     priority: Optional[int]
-    #: Absent from the configuration, it is 0.
+    #: Absent from the configuration, it is 0; so is the weight.
     floor: Optional[int]
+    weight: Optional[int]
     #: Answers come as a stream.
     decoupled: bool
     #: Requests belong to sequences.
@@ -162,10 +163,12 @@ class Triton:
         parameters = config.get("parameters", {})
         priority = parameters.get("xsched_priority", {}).get("string_value", "")
         floor = parameters.get("xsched_floor", {}).get("string_value", "0")
+        weight = parameters.get("xsched_weight", {}).get("string_value", "0")
         return ModelFacts(
             inputs=metadata.get("inputs", []),
             priority=int(priority) if _is_integer(priority) else None,
             floor=int(floor) if _is_integer(floor) else None,
+            weight=int(weight) if _is_integer(weight) else None,
             decoupled=bool(config.get("model_transaction_policy", {}).get("decoupled", False)),
             sequence="sequence_batching" in config,
             ensemble=config.get("platform") == "ensemble" or "ensemble_scheduling" in config,
