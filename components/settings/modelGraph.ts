@@ -1,11 +1,9 @@
-import * as path from "node:path";
-
 import type { SettingsContext } from "./context";
 import { ensembleStepsOf } from "./ensemble";
+import { modelConfigText } from "./modelConfigText";
 import { nearest } from "./nearest";
 import type { Place } from "./place";
 import { isDeferred, itemsOf, keyOf } from "./rules";
-import { s3Location } from "./s3Location";
 
 /*
  * Which models need which others: an ensemble needs the models of its steps, any model those that its `dependsOn` names.
@@ -13,17 +11,9 @@ import { s3Location } from "./s3Location";
  */
 
 /** Steps of the ensemble that a model is; undefined for another kind of model, or if that is not known yet. */
-export function stepsOf(
-  model: unknown,
-  { files, projectDirectory }: SettingsContext,
-): readonly string[] | undefined {
-  const config = keyOf(model, "config");
-  const source = keyOf(model, "source");
-  const text =
-    config === undefined && typeof source === "string" && s3Location(source) === undefined
-      ? files.text(path.join(path.resolve(projectDirectory, source), "config.pbtxt"))
-      : config;
-  return typeof text === "string" ? ensembleStepsOf(text) : undefined;
+export function stepsOf(model: unknown, context: SettingsContext): readonly string[] | undefined {
+  const text = modelConfigText(model, context);
+  return text === undefined ? undefined : ensembleStepsOf(text);
 }
 
 /** A model among the others. */

@@ -175,11 +175,19 @@ describe("readSettings", () => {
       { name: "b", source: "models/a", floor: 50, instanceGroups: [{ gpus: [1] }] },
       { name: "c", source: "models/a", floor: 40 },
       { name: "d", source: "models/a", floor: 50, instanceGroups: [{ kind: "cpu" }] },
+      // By its own configuration.
+      {
+        name: "e",
+        source: "models/a",
+        floor: 50,
+        config: "instance_group [ { kind: KIND_GPU gpus: [ 2 ] }, { kind: KIND_CPU } ]",
+      },
+      { name: "f", source: "models/a", floor: 50, config: "instance_group { kind: KIND_CPU count: 2 }" },
     ];
     const settings = parsed({ runtime: { kind: "container", image: IMAGE }, models });
     assert.deepEqual(
       settings.models.map(({ floor }) => floor),
-      [50, 50, 40, 50],
+      [50, 50, 40, 50, 50, 50],
     );
     assert.equal(parsed({ models: [{ name: "a", source: "models/a" }] }).models[0]?.floor, 0);
   });
