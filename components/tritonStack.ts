@@ -350,6 +350,16 @@ interface Watched {
   readonly server: ServerSettings;
 }
 
+/** The models for which a value, which may be known only later, is not 0. */
+function namesOf(
+  models: KnownSettings["models"],
+  value: (model: KnownSettings["models"][number]) => pulumi.Input<number>,
+): pulumi.Output<string[]> {
+  return pulumi
+    .all(models.map(value))
+    .apply((known) => models.filter((_, index) => known[index] !== 0).map(({ name }) => name));
+}
+
 function monitor(
   name: string,
   settings: KnownSettings,
@@ -373,6 +383,8 @@ function monitor(
         .all([server.address, server.metricsPort])
         .apply(([address, port]) => `${address.includes(":") ? `[${address}]` : address}:${port}`),
       models: models.map((model) => model.name),
+      floors: namesOf(models, ({ floor }) => floor),
+      weights: namesOf(models, ({ weight }) => weight),
       tags: host.tags,
     },
     opts,

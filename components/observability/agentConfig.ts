@@ -26,6 +26,9 @@ export interface AgentOptions {
   readonly gateway: boolean;
   /** Where Triton's metrics are on the host: `address:port`. */
   readonly tritonMetrics: string;
+  /** Models that have a floor, and models that have a weight. */
+  readonly floors: readonly string[];
+  readonly weights: readonly string[];
   /** Log group for the output of programs. */
   readonly logGroup: string;
   /** Log group that the agent sends Prometheus' metrics through. */
@@ -37,7 +40,16 @@ export function agentConfig(options: AgentOptions): string {
   return JSON.stringify({ agent: agent(options), prometheus: prometheus(options) });
 }
 
-function agent({ directory, container, gateway, logGroup, metricsGroup }: AgentOptions): object {
+function agent({
+  directory,
+  container,
+  gateway,
+  floors,
+  weights,
+  logGroup,
+  metricsGroup,
+}: AgentOptions): object {
+  const shares = floors.length + weights.length > 0 ? SHARE_METRICS : [];
   const log = (file: string, stream: string): object => ({
     file_path: file,
     log_group_name: logGroup,
@@ -88,7 +100,11 @@ function agent({ directory, container, gateway, logGroup, metricsGroup }: AgentO
             metric_declaration: [
               declaration("triton", ["InstanceId", "model"], TRITON_METRICS),
               declaration("host", ["InstanceId"], ["xsched_triton_ready"]),
-              declaration("host", ["InstanceId", "model"], ["xsched_triton_model_ready", ...QUEUE_METRICS]),
+              declaration(
+                "host",
+                ["InstanceId", "model"],
+                ["xsched_triton_model_ready", ...QUEUE_METRICS, ...shares],
+              ),
             ],
           },
         },
@@ -115,6 +131,9 @@ const QUEUE_METRICS = [
   "xsched_queue_blocked_seconds_total",
   "xsched_queue_preemptions_total",
 ];
+
+/** Likewise; sent only where a model has a floor or a weight, as each costs. */
+const SHARE_METRICS = ["xsched_queue_floor_ratio", "xsched_queue_floor_used_ratio"];
 
 function declaration(job: string, dimensions: string[], metrics: readonly string[]): object {
   return {

@@ -9,6 +9,9 @@ export interface DashboardOptions {
   readonly instanceId: string;
   /** Names of the models, in the order of the stack config. */
   readonly models: readonly string[];
+  /** Those of them that have a floor, and those that have a weight. */
+  readonly floors: readonly string[];
+  readonly weights: readonly string[];
   /** ARNs of the alarms. */
   readonly alarms: readonly string[];
 }
@@ -16,10 +19,19 @@ export interface DashboardOptions {
 /** Something drawn: a metric, or an expression over metrics that are not drawn themselves. */
 type Line = readonly (string | object)[];
 
+type Graph = readonly [title: string, unit: string, lines: Line[]];
+
 const PERIOD_SECONDS = 60;
 
 /** Two charts a row: first those of the models, then those of the host, and its alarms at the end. */
-export function dashboardBody({ region, instanceId, models, alarms }: DashboardOptions): string {
+export function dashboardBody({
+  region,
+  instanceId,
+  models,
+  floors,
+  weights,
+  alarms,
+}: DashboardOptions): string {
   const dimensions = ["InstanceId", instanceId];
   const ofModel = (metric: string, model: string, options: object): Line => [
     ...[NAMESPACE, metric, ...dimensions, "model", model],
@@ -34,7 +46,24 @@ export function dashboardBody({ region, instanceId, models, alarms }: DashboardO
   const each = (lines: (model: string, index: number) => Line[]): Line[] => models.flatMap(lines);
   const expression = (text: string, label: string): Line => [{ expression: text, label }];
 
-  const graphs: readonly (readonly [title: string, unit: string, lines: Line[]])[] = [
+  // All queues of a model report what the model has.
+  const used = (model: string, index: number): Line[] => [
+    expression(`100 * u${index}`, model),
+    ofModel("xsched_queue_floor_used_ratio", model, { stat: "Average", id: `u${index}`, visible: false }),
+  ];
+  const shareGraphs: readonly Graph[] = [
+    [
+      "Share of the GPU's time that models with a floor had, and the floor",
+      "%",
+      floors.flatMap((model, index) => [
+        ...used(model, index),
+        expression(`100 * f${index}`, `${model}: floor`),
+        ofModel("xsched_queue_floor_ratio", model, { stat: "Maximum", id: `f${index}`, visible: false }),
+      ]),
+    ],
+    ["Share of the GPU's time that models with a weight had", "%", weights.flatMap(used)],
+  ];
+  const graphs: readonly Graph[] = [
     [
       "Requests",
       "1/s",
@@ -70,6 +99,7 @@ export function dashboardBody({ region, instanceId, models, alarms }: DashboardO
       "1/min",
       each((model) => [ofModel("xsched_queue_preemptions_total", model, { label: model })]),
     ],
+    ...shareGraphs.filter(([, , lines]) => lines.length > 0),
     ["GPU use", "%", [ofHost("nvidia_smi_utilization_gpu", "busiest GPU")]],
     [
       "Memory and disk",

@@ -136,6 +136,18 @@ const watchedFields = {
     list(modelName, { allowed: "a list of model names" }),
     "Names of the models, for the dashboard.",
   ),
+  floors: defaulted(
+    list(modelName, { allowed: "a list of model names" }),
+    [],
+    "Those that have a floor: the dashboard shows what they get of it.",
+    { cost: "two more metrics for each model of the host" },
+  ),
+  weights: defaulted(
+    list(modelName, { allowed: "a list of model names" }),
+    [],
+    "Those that have a weight: the dashboard shows their shares of the GPU.",
+    { cost: "two more metrics for each model of the host, if none has a floor" },
+  ),
   ...thresholdFields,
   kmsKeyId: optional(
     kmsKey,

@@ -49,6 +49,20 @@ export interface AwsMonitoringArgs {
    */
   models: pulumi.Input<pulumi.Input<string>[]>;
   /**
+   * Those that have a floor: the dashboard shows what they get of it. Cost: two more metrics for each
+   * model of the host.
+   * @default []
+   * @example ["my-model"]
+   */
+  floors?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
+   * Those that have a weight: the dashboard shows their shares of the GPU. Cost: two more metrics for
+   * each model of the host, if none has a floor.
+   * @default []
+   * @example ["my-model"]
+   */
+  weights?: pulumi.Input<pulumi.Input<string>[]>;
+  /**
    * Alarm when a disk of the host is this full. An integer from 1 to 99 (percent).
    * @default 85
    */

@@ -56,6 +56,8 @@ interface ScrapeFile {
 
 const OPTIONS = {
   instanceId: INSTANCE,
+  floors: [] as readonly string[],
+  weights: [] as readonly string[],
   directory: "/home/ubuntu/.xsched-triton-prod",
   container: true,
   gateway: false,
@@ -125,8 +127,18 @@ describe("the configuration of the CloudWatch agent", () => {
     assert.deepEqual(drop, { regex: "pid", action: "labeldrop" });
   });
 
+  it("sends what models have of the GPU only where one has a floor or a weight", () => {
+    for (const [options, sent] of [
+      [{}, false],
+      [{ floors: ["chat"] }, true],
+      [{ weights: ["chat"] }, true],
+    ] as const) {
+      assert.equal(JSON.stringify(files(options)).includes("xsched_queue_floor_used_ratio"), sent);
+    }
+  });
+
   it("names metrics that Triton, the scheduler and the host really have", () => {
-    const [{ logs }] = files();
+    const [{ logs }] = files({ floors: ["chat"] });
     const wanted = logs.metrics_collected.prometheus.emf_processor.metric_declaration
       .flatMap(({ metric_selectors }) => metric_selectors)
       .map((selector) => selector.replace(/^\^|\$$/g, ""));
@@ -213,14 +225,10 @@ interface Widget {
 }
 
 describe("the dashboard", () => {
-  const body = (models: string[]): Widget[] =>
-    (
-      JSON.parse(
-        dashboardBody({ region: "eu-west-1", instanceId: INSTANCE, models, alarms: ["an-alarm"] }),
-      ) as {
-        widgets: Widget[];
-      }
-    ).widgets;
+  const body = (models: string[], floors: string[] = [], weights: string[] = []): Widget[] => {
+    const options = { region: "eu-west-1", instanceId: INSTANCE, models, floors, weights };
+    return (JSON.parse(dashboardBody({ ...options, alarms: ["an-alarm"] })) as { widgets: Widget[] }).widgets;
+  };
 
   it("shows rate, queue time, blocked time of each model, and the GPU", () => {
     const widgets = body(["chat", "batch"]);
@@ -248,8 +256,35 @@ describe("the dashboard", () => {
     ]);
   });
 
+  it("shows what models with a floor or a weight have of the GPU, and only where there are any", () => {
+    const sharing = (...shares: [string[]?, string[]?]) =>
+      body(["chat", "batch"], ...shares).filter(({ properties: { title } }) => title.startsWith("Share of"));
+    assert.deepEqual(sharing(), []);
+    const [floor, ...none] = sharing(["batch"]);
+    assert.deepEqual(none, []);
+    const metric = (name: string, stat: string, id: string): unknown[] => [
+      ...["XSchedTriton", name, "InstanceId", INSTANCE, "model", "batch"],
+      { stat, id, visible: false },
+    ];
+    assert.deepEqual(floor!.properties.metrics, [
+      [{ expression: "100 * u0", label: "batch" }],
+      metric("xsched_queue_floor_used_ratio", "Average", "u0"),
+      [{ expression: "100 * f0", label: "batch: floor" }],
+      metric("xsched_queue_floor_ratio", "Maximum", "f0"),
+    ]);
+    const [weight] = sharing([], ["chat", "batch"]);
+    assert.deepEqual(
+      weight!.properties.metrics
+        ?.flat()
+        .flatMap((each) =>
+          typeof each === "object" && each.expression !== undefined ? [each.expression] : [],
+        ),
+      ["100 * u0", "100 * u1"],
+    );
+  });
+
   it("uses only metrics that the agent sends, and defined ids", () => {
-    const [{ logs, metrics: host }] = files();
+    const [{ logs, metrics: host }] = files({ floors: ["chat"] });
     const sent = new Set([
       ...logs.metrics_collected.prometheus.emf_processor.metric_declaration
         .flatMap(({ metric_selectors }) => metric_selectors)
@@ -258,7 +293,7 @@ describe("the dashboard", () => {
       ...host.metrics_collected.mem!.measurement.map((name) => `mem_${name}`),
       ...host.metrics_collected.nvidia_gpu!.measurement.map((name) => `nvidia_smi_${name}`),
     ]);
-    for (const { properties } of body(["chat", "batch", "third"])) {
+    for (const { properties } of body(["chat", "batch", "third"], ["chat", "third"], ["batch", "third"])) {
       const lines = properties.metrics ?? [];
       const ids = new Set(lines.map((line) => line.at(-1)).map((last) => (last as { id?: string }).id));
       for (const line of lines) {
@@ -275,7 +310,7 @@ describe("the dashboard", () => {
   });
 
   it("has widgets that do not overlap", () => {
-    const cells = body(["chat"]).flatMap(({ x, y, width, height }) =>
+    const cells = body(["chat"], ["chat"]).flatMap(({ x, y, width, height }) =>
       Array.from(
         { length: width * height },
         (_, cell) => `${x + (cell % width)},${y + Math.floor(cell / width)}`,
