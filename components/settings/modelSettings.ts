@@ -427,7 +427,7 @@ export const modelRule = object({
       0,
       `What the model shares a GPU's time by with models of the same priority: of the time that the GPU has for that priority, each of them that has requests gets a part in the ratio of the weights, such as three quarters with 3 beside 1, all its instances together. They take turns of 2 ms. Models of other priorities don't matter; neither does a weight that no other model of the priority has. 0: no turns; the model runs whenever it can, beside those that have a weight. Rendered into the model's configuration as the parameter \`${WEIGHT_PARAMETER}\`.`,
       {
-        cost: "a request can wait for a turn of each other model of its priority that has a weight and requests",
+        cost: "a request can wait for turns of other models of its priority until its own model has one",
       },
     ),
     dependsOn: plain(

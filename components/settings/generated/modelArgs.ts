@@ -422,7 +422,7 @@ export interface ModelArgs {
    * Models of other priorities don't matter; neither does a weight that no other model of the priority
    * has. 0: no turns; the model runs whenever it can, beside those that have a weight. Rendered into
    * the model's configuration as the parameter `xsched_weight`. An integer from 0 to 100. Cost: a
-   * request can wait for a turn of each other model of its priority that has a weight and requests.
+   * request can wait for turns of other models of its priority until its own model has one.
    * @default 0
    * @example 3
    */

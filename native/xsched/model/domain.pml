@@ -11,7 +11,8 @@
  * give it back. With STAYS, the last one has priority 3 and work without end.
  *
  * What is owed, and how long a slice lasts, is not in the model: floor_test has
- * that.
+ * that. Nor are turns by weight, which processes take by the clock: nobody waits
+ * for another one to give them.
  * There is no thread that ticks, so a wake-up that is lost is seen as a deadlock.
  * What a process leaves that dies is not in the model: domain_test kills them.
  * MUTATION breaks one rule, so that run.sh sees that the model notices.

@@ -19,8 +19,8 @@
 namespace {
 
 constexpr const char* kHelp =
-    R"(usage: xsched-run [--priority N] [--floor PERCENT] [--name NAME] [--]
-                  COMMAND [ARGUMENT...]
+    R"(usage: xsched-run [--priority N] [--floor PERCENT] [--weight N]
+                  [--name NAME] [--] COMMAND [ARGUMENT...]
 
 Runs COMMAND so that all its work on GPUs has one priority among the processes
 of this user: a training job or a notebook below the models of a server, for
@@ -32,6 +32,8 @@ options:
   --floor PERCENT        what it gets of the GPU's time at least while it has
                          work, whatever is above it: 0, the default, to 50;
                          processes of one name share it
+  --weight N             what it shares the time of its priority by with others
+                         that have a weight: 1 to 100; 0, the default: nothing
   --name NAME            the name of its queues in xsched-ctl, at most 63 bytes;
                          the default is COMMAND's, without its folder
   --help, --version
@@ -76,8 +78,22 @@ LibraryFolder()
 struct Settings {
   Priority priority = PRIORITY_MIN;
   int floor = 0;
+  int weight = 0;
   std::string name;
 };
+
+bool
+ReadNumber(
+    const std::string& option, const std::string& value, Settings* settings,
+    std::string* error)
+{
+  if (option == "--floor") {
+    return xsched::ParseFloor(value, &settings->floor, error);
+  }
+  return option == "--weight"
+             ? xsched::ParseWeight(value, &settings->weight, error)
+             : xsched::ParsePriority(value, &settings->priority, error);
+}
 
 // Reads the options, and sets 'next' to the first word of the command. False,
 // with the exit code, if there is nothing to run.
@@ -101,7 +117,8 @@ ReadOptions(int argc, char** argv, Settings* settings, int* next, int* code)
       *code = 0;
       return false;
     }
-    if (option != "--priority" && option != "--floor" && option != "--name") {
+    if (option != "--priority" && option != "--floor" && option != "--weight" &&
+        option != "--name") {
       *code = Fail("unknown option \"" + option + "\"");
       return false;
     }
@@ -120,10 +137,7 @@ ReadOptions(int argc, char** argv, Settings* settings, int* next, int* code)
       }
       settings->name = value;
       has_name = true;
-    } else if (!(option == "--floor"
-                     ? xsched::ParseFloor(value, &settings->floor, &error)
-                     : xsched::ParsePriority(
-                           value, &settings->priority, &error))) {
+    } else if (!ReadNumber(option, value, settings, &error)) {
       *code = Fail(error);
       return false;
     }
@@ -170,6 +184,9 @@ main(int argc, char** argv)
           std::to_string(settings.priority).c_str(), 1) != 0 ||
       setenv(
           "XSCHED_AUTO_XQUEUE_FLOOR", std::to_string(settings.floor).c_str(),
+          1) != 0 ||
+      setenv(
+          "XSCHED_AUTO_XQUEUE_WEIGHT", std::to_string(settings.weight).c_str(),
           1) != 0) {
     return Fail(strerror(errno));
   }

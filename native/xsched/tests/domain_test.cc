@@ -193,6 +193,34 @@ TEST_F(DomainTest, TheHigherProcessHoldsTheLowerBack)
   EXPECT_TRUE(Proceeds(low));
 }
 
+// What floor_test says in numbers, between real processes: which of them comes
+// to run on a busy machine, and when, is the kernel's.
+TEST_F(DomainTest, ProcessesOfEqualPriorityShareByTheirWeights)
+{
+  const Process three = Start(10);
+  const Process one = Start(10);
+  ASSERT_EQ(Do(three, "weight 3"), "done");
+  ASSERT_EQ(Do(one, "weight 1"), "done");
+  Do(three, "run");
+  Do(one, "run");
+  ASSERT_TRUE(Proceeds(three));
+  ASSERT_TRUE(Proceeds(one));
+  std::string ratios;
+  const bool shared = ComesTrue([&] {
+    const int64_t three_before = Count(three);
+    const int64_t one_before = Count(one);
+    std::this_thread::sleep_for(kWhile);
+    const double ratio = static_cast<double>(Count(three) - three_before) /
+                         static_cast<double>(Count(one) - one_before);
+    ratios += " " + std::to_string(ratio);
+    return ratio > 2 && ratio < 4.5;
+  });
+  EXPECT_TRUE(shared) << ratios;
+  // Who is alone has all turns.
+  Do(three, "stop");
+  EXPECT_TRUE(Proceeds(one));
+}
+
 TEST_F(DomainTest, TheListSaysWhoWaitsForWhom)
 {
   const Environment control = {
@@ -606,7 +634,7 @@ TEST_F(DomainTest, AnotherVersionIsRefusedWhileItIsInUse)
   ExpectOnItsOwn(
       Start(0),
       "is in use by processes with version 99 of the layout; this one has "
-      "version 2");
+      "version 3");
   // Once nobody uses it, it is replaced.
   other->Signal(SIGKILL);
   other->Wait();

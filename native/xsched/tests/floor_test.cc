@@ -16,6 +16,7 @@
 #include "fake_hardware.h"
 #include "keep.h"
 #include "other_process.h"
+#include "preempt/clock_turns.h"
 #include "preempt/device.h"
 #include "preempt/policy.h"
 #include "test_clock.h"
@@ -790,6 +791,162 @@ TEST_F(DomainFloorTest, ProcessesOfAModelShareItsFloor)
   other_->WorkForSeveralModels();
   Other({10, 10, 12});
   EXPECT_EQ(OwnClaim().Floors(), 21);
+}
+
+TEST_F(DomainFloorTest, ProcessesOfEqualPriorityShareByTheirWeights)
+{
+  Launcher* const own = Add(10, 30000, 0);
+  SetWeight(own, 3);
+  other_->ShareBy(1);
+  Other({10, 10});
+  Run(kMomentNs / 2);
+  EXPECT_EQ(other_->OwnSlot().weight.load(), 3u);
+  EXPECT_NEAR(ShareInWindow(own), 75, 75 * 0.05);
+  // The end of its work is looked for while the other one waits for its turn.
+  EXPECT_FALSE(member_->OthersWait());
+  other_->Wait(10);
+  EXPECT_TRUE(member_->OthersWait());
+  SetWeight(own, 0);
+  EXPECT_FALSE(member_->OthersWait());
+  SetWeight(own, 3);
+  other_->Wait(PRIORITY_NO_EXECUTE);
+  // Those that another priority has a turn of are no rivals, nor who has none.
+  Other({PRIORITY_NO_EXECUTE, 10});
+  EXPECT_GT(ShareIn(kMomentNs, own), 99);
+  Other({-10, 10});
+  EXPECT_GT(ShareIn(kMomentNs, own), 99);
+  other_->ShareBy(0);
+  Other({10, 10});
+  EXPECT_GT(ShareIn(kMomentNs, own), 99);
+  other_->ShareBy(1);
+  Other({20, 20});
+  Run(kMomentNs / 100);
+  const int64_t before_ns = own->UsedNs();
+  Run(kMomentNs);
+  EXPECT_EQ(own->UsedNs(), before_ns);
+  // Nor is a process of the same model.
+  member_->WorkFor("chat");
+  other_->WorkForTheSameModel();
+  Other({10, 10});
+  EXPECT_GT(ShareIn(kMomentNs, own), 99);
+}
+
+// In the turns of the process, its models share as they do alone.
+TEST_F(DomainFloorTest, WeightsHoldWithinAProcessAndAmongProcesses)
+{
+  Launcher* const two = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  Launcher* const none = Add(10, 50000, 0);
+  SetWeight(two, 2);
+  SetWeight(one, 1);
+  other_->ShareBy(3);
+  Other({10, 10});
+  const auto weighted = [&](Launcher* each) { return each != none; };
+  Run(kMomentNs, weighted);
+  EXPECT_EQ(other_->OwnSlot().weight.load(), 3u);
+  const int64_t two_ns = two->UsedNs();
+  const int64_t one_ns = one->UsedNs();
+  Run(kWindowNs, weighted);
+  const auto two_had = static_cast<double>(two->UsedNs() - two_ns);
+  const auto one_had = static_cast<double>(one->UsedNs() - one_ns);
+  // What it has in flight when a turn ends, the other has when its own does.
+  EXPECT_NEAR((two_had + one_had) / kWindowNs, 0.5, 0.05);
+  EXPECT_NEAR(two_had / one_had, 2, 2 * 0.05);
+  // Whoever has no weight launches in all turns.
+  const int64_t none_ns = none->UsedNs();
+  Run(kMomentNs, [&](Launcher* each) { return each == none; });
+  EXPECT_GT(none->UsedNs() - none_ns, kMomentNs * 99 / 100);
+}
+
+// The policy of one process, whose only model always has work.
+struct Contender {
+  Contender(uint64_t self, int own_weight, uint64_t other, int other_weight)
+      : model{this, 10, true, 0, own_weight, this}
+  {
+    policy->Added(model);
+    Elsewhere elsewhere;
+    elsewhere.ready = 10;
+    elsewhere.own = self;
+    elsewhere.rivals.push_back({other, 10, other_weight});
+    policy->SetElsewhere(elsewhere);
+  }
+  bool HasTurn() const { return policy->Decide().turn == nullptr; }
+
+  const Standing model;
+  const std::unique_ptr<Policy> policy =
+      WithWeights(HighestPriorityFirst(), kSliceNs);
+};
+
+// Each decides by itself, and both decide the same.
+TEST(ClockTurnsTest, TwoProcessesShareThreeToOneAndNeverBothHaveTheTurn)
+{
+  const Contender three(1, 3, 2, 1);
+  const Contender one(2, 1, 1, 3);
+  int64_t three_ns = 0;
+  for (int64_t ns = 0; ns < kWindowNs; ns += kStepNs) {
+    const bool turn = three.HasTurn();
+    ASSERT_NE(turn, one.HasTurn()) << test_clock_ns;
+    three_ns += turn ? kStepNs : 0;
+    test_clock_ns += kStepNs;
+  }
+  EXPECT_NEAR(
+      static_cast<double>(three_ns), 0.75 * kWindowNs, 0.05 * 0.75 * kWindowNs);
+  EXPECT_NEAR(
+      static_cast<double>(kWindowNs - three_ns), 0.25 * kWindowNs,
+      0.05 * 0.25 * kWindowNs);
+}
+
+// Its turns are the policy's to end, so it says when.
+TEST(ClockTurnsTest, ADecisionHoldsUntilItIsSaidToChange)
+{
+  const Contender one(2, 1, 1, 3);
+  for (int i = 0; i < 100; ++i) {
+    const bool turn = one.HasTurn();
+    const int64_t change_ns = one.policy->ChangesAtNs();
+    ASSERT_GT(change_ns, test_clock_ns);
+    test_clock_ns = change_ns - 1;
+    EXPECT_EQ(one.HasTurn(), turn);
+    test_clock_ns = change_ns;
+    EXPECT_NE(one.HasTurn(), turn);
+  }
+  // Without a model that has a weight, nothing changes by itself.
+  one.policy->Removed(one.model);
+  EXPECT_TRUE(one.HasTurn());
+  EXPECT_EQ(one.policy->ChangesAtNs(), INT64_MAX);
+}
+
+TEST(ClockTurnsTest, EachHasItsPartOfAnyTurnsInARow)
+{
+  ClockTurns turns;
+  EXPECT_TRUE(turns.IsTrivial());
+  const int weights[] = {1, 3, 6, 90};
+  for (uint64_t who = 0; who < 4; ++who) {
+    turns.Add(who, weights[who]);
+    EXPECT_EQ(turns.IsTrivial(), who == 0);
+  }
+  // Once more: its place is one.
+  turns.Add(3, 40);
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 100; ++i) {
+    const auto first = static_cast<int64_t>(random() >> 20);
+    constexpr int kTurns = 2000;
+    int had[4] = {};
+    for (int turn = 0; turn < kTurns; ++turn) {
+      ++had[turns.At(first + turn)];
+    }
+    for (int who = 0; who < 4; ++who) {
+      EXPECT_NEAR(had[who], kTurns / 100 * weights[who], 5) << first;
+    }
+  }
+  turns.Clear();
+  turns.Add(7, 1);
+  turns.Add(9, 1);
+  turns.Add(7, 2);
+  int sevens = 0;
+  for (int turn = 0; turn < 3000; ++turn) {
+    sevens += turns.At(turn) == 7 ? 1 : 0;
+  }
+  EXPECT_NEAR(sevens, 2000, 5);
 }
 
 // While the process was stopped, say.

@@ -68,6 +68,11 @@ class OtherProcess {
                            top.Beat() + 1)
                            .Word());
   }
+  void ShareBy(uint32_t weight) { Slot().weight.store(weight); }
+  void Wait(int priority)
+  {
+    Slot().waits.store(static_cast<uint32_t>(priority - PRIORITY_NO_EXECUTE));
+  }
   void WorkForTheSameModel() { Slot().model.store(OwnSlot().model); }
   void WorkForSeveralModels() { Slot().model.store(0); }
 

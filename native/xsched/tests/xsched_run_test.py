@@ -133,6 +133,14 @@ class XSchedRunTest(unittest.TestCase):
         self.assertEqual(changed.returncode, 0, changed.stderr)
         self.assertIn("30 %", changed.stdout)
 
+    def test_a_programs_weight_is_told_and_changed(self):
+        program = self.start("--name", "heavy", "--weight", "3")
+        found = self.execute("--pid", str(program.pid), "stats", "--json", program="xsched-ctl")
+        self.assertEqual([queue["weight"] for queue in json.loads(found.stdout)["queues"]], [3])
+        changed = self.execute("weight", "heavy", "7", program="xsched-ctl")
+        self.assertEqual(changed.returncode, 0, changed.stderr)
+        self.assertRegex(changed.stdout, r"heavy .*7")
+
     def test_the_command_is_run_as_it_is(self):
         result = self.execute("--", "sh", "-c", "printf '%s|' \"$@\"; exit 7", "-", "--priority", "a b")
         self.assertEqual((result.returncode, result.stdout), (7, "--priority|a b|"))
@@ -146,6 +154,7 @@ class XSchedRunTest(unittest.TestCase):
             (("--priority", "300", "true"), 125, "300"),
             (("--priority",), 125, "--priority needs a value"),
             (("--floor", "51", "true"), 125, 'the floor "51" is not allowed'),
+            (("--weight", "101", "true"), 125, 'the weight "101" is not allowed'),
             (("--name", "x" * 64, "true"), 125, "a name has at most 63 bytes"),
             (("--fast", "true"), 125, 'unknown option "--fast"'),
             (("nothing-of-that-name",), 127, "nothing-of-that-name: No such file or directory"),

@@ -55,8 +55,8 @@ XResult XQueueSetFloor(XQueueHandle xq, int32_t percent);
 // time that the device has for them in the ratio of the weights, 1 to 100: in
 // turns of XSCHED_SLICE_US, in which the others that have a weight do not launch.
 // Whoever has nothing to do has no turn. Queues of that priority without a weight
-// (0, the default) launch in all turns, as do those of other processes. Whose
-// weight it is, is as with XQueueSetFloor.
+// (0, the default) launch in all turns. In a scheduling domain, models of other
+// processes take part. Whose weight it is, is as with XQueueSetFloor.
 XResult XQueueSetWeight(XQueueHandle xq, int32_t weight);
 
 // Creates an owner. While a thread works for one, every stream that it creates

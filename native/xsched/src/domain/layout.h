@@ -17,7 +17,7 @@
 namespace xsched { namespace domain {
 
 constexpr uint64_t kMagic = UINT64_C(0x6e69616d6f647378);  // "xsdomain"
-constexpr uint32_t kLayoutVersion = 2;
+constexpr uint32_t kLayoutVersion = 3;
 constexpr int kSlots = 64;
 
 // What a process wants of the others, or what all of them want together.
@@ -111,12 +111,15 @@ struct alignas(128) Slot {
   // if none does.
   std::atomic<uint32_t> waits;
   // The model that the process works for alone, as a hash; 0: no such one. Its
-  // processes share its floor.
+  // processes share its floor and its weight.
   std::atomic<uint64_t> model;
   // For people; the pid is that of the process's own namespace.
   std::atomic<int64_t> pid;
   std::atomic<int64_t> since_ns;
   std::atomic<int64_t> used_ns;
+  // The weights of its models that have work of the claim's priority, together;
+  // 0: it shares by none.
+  std::atomic<uint32_t> weight;
 };
 
 struct Layout {

@@ -30,6 +30,8 @@ constexpr int64_t kAwayNs = 2 * kTickNs;
 // How long the thread goes on without anything to renew, so that who launches
 // now and then need not wake it.
 constexpr int64_t kLingerNs = 1000000000;
+// Whatever somebody scribbled there.
+constexpr uint32_t kMostWeight = 1 << 16;
 // How often a process with nothing to do looks after the file.
 constexpr int64_t kCheckNs = 1000000000;
 
@@ -109,6 +111,7 @@ Member::Member(Region* region) : region_(region)
   own.since_ns.store(NowNs(), std::memory_order_relaxed);
   own.used_ns.store(0, std::memory_order_relaxed);
   own.model.store(0, std::memory_order_relaxed);
+  own.weight.store(0, std::memory_order_relaxed);
   WriteClaim();
   Settle();
 }
@@ -253,6 +256,16 @@ Member::AddUsed(int64_t device_ns)
   OwnSlot().used_ns.fetch_add(device_ns, std::memory_order_relaxed);
 }
 
+void
+Member::ShareBy(int weight)
+{
+  std::atomic<uint32_t>& own = OwnSlot().weight;
+  if (own.load(std::memory_order_relaxed) != static_cast<uint32_t>(weight)) {
+    // Relaxed: it changes no order. Who has not seen it sees it a turn later.
+    own.store(static_cast<uint32_t>(weight), std::memory_order_relaxed);
+  }
+}
+
 Member::Report
 Member::Describe() const
 {
@@ -284,26 +297,43 @@ Member::WorkFor(const std::string& model)
       model.empty() ? 0 : hash | 1, std::memory_order_relaxed);
 }
 
+uint64_t
+Member::IdentityOf(int slot) const
+{
+  const uint64_t model =
+      region_->Shared()->slots[slot].model.load(std::memory_order_relaxed);
+  return model == 0 ? static_cast<uint64_t>(slot) + 1 : model;
+}
+
 Member::Others
 Member::Outside() const
 {
   const Layout& shared = *region_->Shared();
   const uint64_t model = OwnSlot().model.load(std::memory_order_relaxed);
   Demand all;
-  int partners = 0;
+  Others others;
   const int used = UsedSlots(shared);
   for (int number = 0; number < used; ++number) {
     const Slot& slot = shared.slots[number];
     if (number != region_->Own()) {
       const Claim claim(slot.claim.load(std::memory_order_seq_cst));
       Unite(claim, &all);
-      partners += model != 0 && claim.Floors() != 0 &&
-                          slot.model.load(std::memory_order_relaxed) == model
-                      ? 1
-                      : 0;
+      others.partners +=
+          model != 0 && claim.Floors() != 0 &&
+                  slot.model.load(std::memory_order_relaxed) == model
+              ? 1
+              : 0;
+      const uint32_t weight =
+          std::min(slot.weight.load(std::memory_order_relaxed), kMostWeight);
+      if (weight != 0 && claim.Ready() != PRIORITY_NO_EXECUTE) {
+        others.rivals.push_back(
+            {IdentityOf(number), claim.Ready(), static_cast<int>(weight)});
+      }
     }
   }
-  return {all.ready, all.floors, partners};
+  others.ready = all.ready;
+  others.floors = all.floors;
+  return others;
 }
 
 bool
@@ -318,13 +348,16 @@ Member::OthersWait() const
 {
   const Layout& shared = *region_->Shared();
   const int ready = ReadyHere();
+  // Those of the same priority wait for their turns.
+  const bool takes_turns =
+      OwnSlot().weight.load(std::memory_order_relaxed) != 0;
   const bool has_slice =
       Claim(Top()->load(std::memory_order_seq_cst)).Slice() == OwnSlice();
   const int used = UsedSlots(shared);
   for (int slot = 0; slot < used; ++slot) {
     const int waits = WaitsOf(shared.slots[slot]);
     if (slot != region_->Own() && waits != PRIORITY_NO_EXECUTE &&
-        (waits < ready || has_slice)) {
+        (waits < ready || has_slice || (takes_turns && waits == ready))) {
       return true;
     }
   }

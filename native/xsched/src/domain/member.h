@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "domain/layout.h"
 #include "domain/region.h"
@@ -46,6 +47,9 @@ class Member {
   // Wakes the processes that what was published concerns.
   void Ring();
   void AddUsed(int64_t device_ns);
+  // The weights of the models that have work of the priority that is published
+  // next, together. One caller at a time, as Publish.
+  void ShareBy(int weight);
 
   // What a person sees of this process in the domain.
   struct Report {
@@ -65,8 +69,18 @@ class Member {
     int floors = 0;
     // How many of them work for the same model and have its floor held back.
     int partners = 0;
+    // Those that share by weights.
+    struct Rival {
+      // The same for all processes of a model.
+      uint64_t who;
+      int ready;
+      int weight;
+    };
+    std::vector<Rival> rivals;
   };
   Others Outside() const;
+  // Which of the rivals this process is to others.
+  uint64_t OwnIdentity() const { return IdentityOf(region_->Own()); }
   // Whether another process keeps a launch of this priority from going.
   bool HoldsBack(int priority) const;
   // What says in Top that this process has the slice.
@@ -81,6 +95,7 @@ class Member {
   explicit Member(Region* region);
 
   Slot& OwnSlot() const { return region_->Shared()->slots[region_->Own()]; }
+  uint64_t IdentityOf(int slot) const;
   // Writes the claim, which is another one each time.
   void WriteClaim();
   // Makes the top what the claims are, and takes the slice if this process wants

@@ -381,11 +381,20 @@ Device::Decide(Queue* cause, Wakes* wakes)
       member_ != nullptr && in_domain_ && !Scheduler::Disabled();
   if (in_domain && !shares_.empty()) {
     const domain::Member::Others outside = member_->Outside();
-    policy_->SetElsewhere({outside.ready, outside.floors, outside.partners});
+    Elsewhere elsewhere;
+    elsewhere.ready = outside.ready;
+    elsewhere.floors = outside.floors;
+    elsewhere.partners = outside.partners;
+    for (const auto& rival : outside.rivals) {
+      elsewhere.rivals.push_back({rival.who, rival.ready, rival.weight});
+    }
+    elsewhere.own = member_->OwnIdentity();
+    policy_->SetElsewhere(elsewhere);
   }
   decision_ = policy_->Decide();
   bool others_slice = false;
   if (in_domain) {
+    member_->ShareBy(decision_.weights);
     const domain::Claim all = member_->Publish(
         {decision_.open_from, std::min(decision_.bounded_below, PRIORITY_MAX),
          decision_.floors, decision_.slice == nullptr ? 0 : 1},

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "xsched/ext.h"
 #include "xsched/types.h"
@@ -52,6 +53,9 @@ struct Decision {
   const void* slice = nullptr;
   // Of those that have a weight, only this share's may launch; null: all.
   const void* turn = nullptr;
+  // The weights of those who share by them now, together. While another process
+  // has the turn, 'turn' is nobody's here.
+  int weights = 0;
 };
 
 // What there is in other processes that share the device.
@@ -63,12 +67,17 @@ struct Elsewhere {
   // How many of them have a part in the floors of this process, which are all of
   // one model.
   int partners = 0;
-
-  bool operator==(const Elsewhere& other) const
-  {
-    return ready == other.ready && floors == other.floors &&
-           partners == other.partners;
-  }
+  // Those that share by weights.
+  struct Rival {
+    // The same in all processes, and for all processes of a model.
+    uint64_t who;
+    // The highest priority that has work there.
+    int ready;
+    int weight;
+  };
+  std::vector<Rival> rivals;
+  // What this process is to them.
+  uint64_t own = 0;
 };
 
 // Decides for the queues of one device. It keeps what it needs of them, is told

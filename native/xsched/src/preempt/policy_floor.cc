@@ -145,7 +145,10 @@ class FloorPolicy final : public Policy {
 
   void SetElsewhere(const Elsewhere& elsewhere) override
   {
-    if (!(elsewhere == elsewhere_)) {
+    inner_->SetElsewhere(elsewhere);
+    if (elsewhere.ready != elsewhere_.ready ||
+        elsewhere.floors != elsewhere_.floors ||
+        elsewhere.partners != elsewhere_.partners) {
       Account();
       elsewhere_ = elsewhere;
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "preempt/clock.h"
+#include "preempt/clock_turns.h"
 #include "preempt/policy.h"
 #include "preempt/share_accounts.h"
 
@@ -13,6 +14,9 @@ namespace {
 
 // The most that can be owed for one weight, by or to those who share it.
 constexpr int64_t kMostWeightDebtNs = 100000000;
+
+// How many turns are looked at for the next change.
+constexpr int64_t kTurnsAhead = 64;
 
 // Weights on top of another policy: of the queues whose turn it is by that one,
 // models that have weights take turns of one slice, and so get parts of the
@@ -26,6 +30,11 @@ constexpr int64_t kMostWeightDebtNs = 100000000;
 //
 // It is charged by the time that it lasts, as a slice of a floor is: see there.
 // Queues without a weight take no part, and launch in all turns.
+//
+// Where models of other processes contend, too, processes take turns by the
+// clock, each by the weights of its models that contend: see ClockTurns. In its
+// turns, a process has those of its models. Nobody waits for another's word, and
+// who sees a change late only has a turn too many or too few.
 class WeightPolicy final : public Policy {
  public:
   WeightPolicy(std::unique_ptr<Policy> inner, int64_t slice_ns)
@@ -75,6 +84,7 @@ class WeightPolicy final : public Policy {
   {
     Decision decision = inner_->Decide();
     if (accounts_.IsEmpty()) {
+      changes_ns_ = INT64_MAX;
       return decision;
     }
     Account();
@@ -87,12 +97,20 @@ class WeightPolicy final : public Policy {
     for (const ShareAccount& account : accounts_) {
       if (Contends(account)) {
         ++contending;
+        decision.weights += account.part;
         next = next == nullptr || account.owed_ns > next->owed_ns ? &account
                                                                   : next;
       }
     }
-    if (contending < 2) {
+    const bool here = IsTurnHere(decision.weights);
+    if (changes_ns_ != INT64_MAX || contending > 1) {
+      // Those whose turn it is will have to stop.
+      decision.bounded_below =
+          std::max(decision.bounded_below, decision.open_from + 1);
+    }
+    if (!here || contending < 2) {
       turn_ = nullptr;
+      decision.turn = here ? nullptr : this;
       return decision;
     }
     if (turn_ == nullptr || held_ns_ >= slice_ns_ ||
@@ -101,9 +119,6 @@ class WeightPolicy final : public Policy {
       held_ns_ = 0;
     }
     decision.turn = turn_;
-    // Those whose turn it is will have to stop.
-    decision.bounded_below =
-        std::max(decision.bounded_below, decision.open_from + 1);
     return decision;
   }
 
@@ -113,7 +128,7 @@ class WeightPolicy final : public Policy {
         turn_ == nullptr
             ? INT64_MAX
             : accounted_ns_ + std::max<int64_t>(slice_ns_ - held_ns_, 0);
-    return std::min(inner_->ChangesAtNs(), ends_ns);
+    return std::min({inner_->ChangesAtNs(), ends_ns, changes_ns_});
   }
 
   void SetElsewhere(const Elsewhere& elsewhere) override
@@ -134,6 +149,34 @@ class WeightPolicy final : public Policy {
   {
     return account.part != 0 && level_ != PRIORITY_NO_EXECUTE &&
            account.ready.At(level_) != 0;
+  }
+
+  // Whether this process has the turn, with such weights. Notes when that may
+  // change.
+  bool IsTurnHere(int weights)
+  {
+    turns_.Clear();
+    changes_ns_ = INT64_MAX;
+    if (weights == 0) {
+      return true;
+    }
+    turns_.Add(elsewhere_.own, weights);
+    for (const Elsewhere::Rival& rival : elsewhere_.rivals) {
+      if (rival.ready == level_) {
+        turns_.Add(rival.who, rival.weight);
+      }
+    }
+    if (turns_.IsTrivial()) {
+      return true;
+    }
+    int64_t turn = NowNs() / slice_ns_;
+    const int64_t last = turn + kTurnsAhead;
+    const bool here = turns_.At(turn) == elsewhere_.own;
+    do {
+      ++turn;
+    } while (turn < last && (turns_.At(turn) == elsewhere_.own) == here);
+    changes_ns_ = turn * slice_ns_;
+    return here;
   }
 
   void Take(const Standing& queue)
@@ -186,6 +229,10 @@ class WeightPolicy final : public Policy {
   const void* turn_ = nullptr;
   int64_t held_ns_ = 0;
   Elsewhere elsewhere_;
+  // Of the last decision: those that take turns by the clock, and when it may be
+  // another's turn; INT64_MAX: nobody else is there.
+  ClockTurns turns_;
+  int64_t changes_ns_ = INT64_MAX;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@
 //   count       how many launches "run" has made
 //   priority N  the queue's priority from now on
 //   floor N     its floor, in percent
+//   weight N    its weight
 //   fork        a child that does nothing lives for some seconds
 //   exec        becomes another program that does nothing
 
@@ -88,6 +89,10 @@ class Competitor {
       SetPriority(atoi(line.c_str() + 9));
     } else if (line.rfind("floor ", 0) == 0) {
       if (XQueueSetFloor(xq_, atoi(line.c_str() + 6)) != kXSchedSuccess) {
+        return "refused";
+      }
+    } else if (line.rfind("weight ", 0) == 0) {
+      if (XQueueSetWeight(xq_, atoi(line.c_str() + 7)) != kXSchedSuccess) {
         return "refused";
       }
     } else if (line == "fork") {
