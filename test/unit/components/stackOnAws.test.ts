@@ -119,6 +119,33 @@ describe("the stacks on AWS", () => {
     for (const { name, inputs } of stored) assert.ok(JSON.stringify(inputs).includes(key), name);
   });
 
+  it("show on their dashboard what models with a floor or a weight have, and nothing of that without any", async () => {
+    const settings = settingsOf("prod", KNOWN);
+    const titles = async (shares: readonly object[]): Promise<string[]> => {
+      const models = settings.models.map((model, index) => ({ ...model, ...shares[index] }));
+      const { resources } = await record(
+        false,
+        ({ type, name }) => made(type, name),
+        async () => {
+          const { TritonStack } = await import("../../../components");
+          new TritonStack("triton", { ...settings, models });
+        },
+      );
+      const dashboard = resources.find(({ type }) => type === "aws:cloudwatch/dashboard:Dashboard");
+      const { widgets } = JSON.parse(String(dashboard?.inputs.dashboardBody)) as {
+        widgets: { properties: { title: string; metrics?: unknown[] } }[];
+      };
+      return widgets
+        .filter(({ properties: { title } }) => title.startsWith("Share of"))
+        .map(({ properties: { title, metrics } }) => `${title.split(" ").at(-1)} ${metrics?.length}`);
+    };
+    assert.deepEqual(await titles([]), []);
+    assert.deepEqual(await titles([{ floor: pulumi.output(20) }, { weight: 3 }, { weight: 1 }]), [
+      "floor 4",
+      "had 4",
+    ]);
+  });
+
   for (const [stack, variant] of [
     ["dev", "patched"],
     ["prod", "patched"],
