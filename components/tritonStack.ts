@@ -134,14 +134,14 @@ export class TritonStack extends pulumi.ComponentResource {
             part("machine"),
           )
         : undefined;
-    const ssh = machine?.ssh ?? sshConnectionOf(host);
+    const reach = { ssh: machine?.ssh ?? sshConnectionOf(host), proxied: machine?.proxied };
     // Everything on the host is deleted with its instance.
     const onHost = (former: string): pulumi.ComponentResourceOptions => ({
       ...part(former),
       deletedWith: machine?.instance,
     });
 
-    const folder = new TritonHost(`${name}-host`, { directory: host.directory, ssh }, onHost("host"));
+    const folder = new TritonHost(`${name}-host`, { directory: host.directory, ...reach }, onHost("host"));
     const { repairs } = folder;
     // On AWS, models are put on the host only when its services run, which mount the right disk.
     const services =
@@ -150,7 +150,7 @@ export class TritonStack extends pulumi.ComponentResource {
             `${name}-services`,
             {
               directory: folder.directory,
-              ssh,
+              ...reach,
               repairs,
               spot: host.spot,
               metrics: monitoring.kind !== "none",
@@ -163,13 +163,13 @@ export class TritonStack extends pulumi.ComponentResource {
     const image = runtimeImage(`${name}-image`, settings, registry, part("image"));
     const repository = new ModelRepository(
       `${name}-models`,
-      { directory, ssh, repairs, models: settings.models, bucket },
+      { directory, ...reach, repairs, models: settings.models, bucket },
       onHost("models"),
     );
     const served = new TritonServer(
       `${name}-server`,
       {
-        ...{ directory, ssh, repairs, models: repository.models },
+        ...{ directory, ...reach, repairs, models: repository.models },
         ...server,
         gateway: hasGateway(settings),
         schedulerRequired: settings.scheduler.required,
@@ -182,7 +182,7 @@ export class TritonStack extends pulumi.ComponentResource {
     const gateway = hasGateway(settings)
       ? new Gateway(
           `${name}-gateway`,
-          { directory, ssh, repairs, ...gatewayArgs(settings) },
+          { directory, ...reach, repairs, ...gatewayArgs(settings) },
           { parent: this, deletedWith: machine?.instance, dependsOn: served },
         )
       : undefined;
@@ -328,7 +328,7 @@ function accessTo(
   settings: KnownSettings,
 ): pulumi.Output<InstanceAccess> {
   const { instanceId, region, amiId, roleName, address, hostKey } = machine;
-  const { instanceType, zone, onSpot, passedOver } = machine;
+  const { instanceType, zone, onSpot, passedOver, proxyCommand } = machine;
   // A tunnel leads to Triton itself, and begins at the ports that clients know.
   const [near, far] = [settings.server, tritonItself(settings)];
   const ports = (["httpPort", "grpcPort", "metricsPort"] as const).map((key) => ({
@@ -338,7 +338,7 @@ function accessTo(
   return pulumi
     .all([
       pulumi.output({ instanceId, region, instanceType, zone, onSpot, passedOver, amiId, roleName, address }),
-      pulumi.output({ user, hostKey, ports }),
+      pulumi.output({ user, hostKey, ports, proxyCommand }),
     ])
     .apply(([known, login]) => ({ ...known, ...accessCommands({ ...known, ...login }) }));
 }
@@ -369,12 +369,12 @@ function monitor(
   const { host, runtime, models, monitoring } = settings;
   if (monitoring.kind === "none" || host.kind !== "aws") return undefined;
   const { kind, ...watched } = monitoring;
-  const { instanceId, region, roleName, volumeKeyId, ssh } = machine;
+  const { instanceId, region, roleName, volumeKeyId, ssh, proxied } = machine;
   return new AwsMonitoring(
     name,
     {
       ...watched,
-      ...{ instanceId, region, roleName, volumeKeyId, directory, ssh },
+      ...{ instanceId, region, roleName, volumeKeyId, directory, ssh, proxied },
       kmsKeyId: host.kmsKeyId,
       spot: host.spot,
       container: runtime.kind === "container",

@@ -61,7 +61,7 @@ export async function openTunnel(ssh, key, addresses) {
 
 /** The arguments that ssh logs in with; the files that they name exist until `forget()`. */
 class Login {
-  constructor({ address, port, user, hostKey }, key) {
+  constructor({ address, port, user, hostKey, proxyCommand }, key) {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
     const keyFile = path.join(this.folder, "key");
     const knownHosts = path.join(this.folder, "known_hosts");
@@ -74,6 +74,10 @@ class Login {
       "IdentitiesOnly=yes",
       "BatchMode=yes",
       "ConnectTimeout=15",
+      // A tunnel that is dead is noticed within a minute.
+      ...(proxyCommand === undefined
+        ? []
+        : [`ProxyCommand=${proxyCommand}`, "ServerAliveInterval=15", "ServerAliveCountMax=4"]),
     ].flatMap((option) => ["-o", option]);
     this.words = ["-F", "none", "-i", keyFile, "-p", String(port), ...options, `${user}@${address}`];
   }

@@ -53,8 +53,9 @@ export function printServer(server, { name }) {
   for (const line of outsiderLines(server)) console.log(line);
   const { hostname, host } = new URL(access.url);
   if (server.outputs.host.ssh && isLoopback(hostname)) {
-    const { user, address, port } = server.outputs.host.ssh;
-    console.log(`Reach it through a tunnel: ssh -p ${port} -N -L ${host}:${host} ${user}@${address}`);
+    const { user, address, port, proxyCommand } = server.outputs.host.ssh;
+    const proxy = proxyCommand === undefined ? "" : `-o ProxyCommand='${proxyCommand}' `;
+    console.log(`Reach it through a tunnel: ssh ${proxy}-p ${port} -N -L ${host}:${host} ${user}@${address}`);
   }
   const request = exampleRequest(server, access);
   if (request) {

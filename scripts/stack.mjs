@@ -7,8 +7,10 @@ import { setTimeout } from "node:timers/promises";
 import { readLocks } from "./locks.mjs";
 import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
+import { stateForAccess } from "./changed-access.mjs";
 import { placesToChooseAgain } from "./chosen-place.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
+import { stackConfig } from "./stack-host.mjs";
 import { exportState, importState, resourcesOf } from "./stack-state.mjs";
 import { LOCAL_STATE, mayBeOnAws, openStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
@@ -116,6 +118,33 @@ function refuseProtected(stack, flags) {
   );
 }
 
+/** The access that a stack's config asks for, and the state that an `up` to it needs, if that is another one. */
+function changedAccess(stack) {
+  const access = stackConfig(stack)["xsched-triton:host"]?.objectValue?.access ?? "ssh";
+  return { access, state: stateForAccess(stack.state, access) };
+}
+
+/** Prepares a stack's state for an `up` that changes its access. */
+function changeAccess(stack) {
+  const { access, state } = changedAccess(stack);
+  if (state === undefined) return;
+  console.error(
+    `The access of the stack "${stack.name}" becomes ${access}; what is on its instance is kept.`,
+  );
+  importState(stack, state);
+  stack.state = state;
+}
+
+/** Pulumi cannot show what has not been prepared. */
+function refuseChangedAccess(stack) {
+  const { access, state } = changedAccess(stack);
+  if (state === undefined) return;
+  throw new UsageError(
+    `The access of the stack "${stack.name}" becomes ${access}, which a preview alone cannot show.\n` +
+      `fix: npm run up -- ${stack.name}, which shows what will change, and asks`,
+  );
+}
+
 /** Ends an `up` before it begins, if AWS cannot create what the stack lacks. Faults of the settings are left to Pulumi. */
 async function askAws(target) {
   const { preflight } = await import("./preflight.mjs");
@@ -135,7 +164,9 @@ async function main(argv) {
   }
   const onAws = mayBeOnAws(stack);
   // Where the state is looked at before Pulumi changes it.
-  const target = await openStack(stack, { withState: command === "down" || (command === "up" && onAws) });
+  const target = await openStack(stack, {
+    withState: command === "down" || (["up", "preview"].includes(command) && onAws),
+  });
   const { pulumi, unattended } = COMMANDS[command];
   const local = stack === "local";
   if (local && (command === "up" || command === "down")) {
@@ -146,6 +177,8 @@ async function main(argv) {
   if (!local && command === "down") refuseProtected(target, flags);
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);
+  if (command === "up" && onAws) changeAccess(target);
+  if (command === "preview" && onAws) refuseChangedAccess(target);
   if (pulumi) {
     const again = command === "up" && onAws ? placesToChooseAgain(resourcesOf(target)) : [];
     const replace = again.flatMap((urn) => ["--replace", urn]);

@@ -8,7 +8,7 @@ import {
   sshConnection,
   type SshConnectionArgs,
 } from "../settings";
-import { toRemoteConnection } from "./connection";
+import { machineCommand, type MachineCommand } from "./overSsh";
 import { repairWords } from "./repairs";
 import { shellQuote } from "./shellQuote";
 
@@ -18,6 +18,8 @@ export interface HostLocationArgs {
   directory: pulumi.Input<string>;
   /** The machine, when it is not this one. */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /** Whether `ssh` has a `proxyCommand`; undefined for a machine that never has one. */
+  proxied?: boolean | undefined;
   /** What has to be put right there: `repairs` of a `TritonHost`. */
   repairs?: pulumi.Input<string>;
 }
@@ -27,10 +29,11 @@ export function resolveLocation<T extends object, K extends object>(
   inputs: ComponentInputs<T, K>,
   location: HostLocationArgs,
 ): HostLocationArgs {
-  const { directory, ssh, repairs } = location;
+  const { directory, ssh, proxied, repairs } = location;
   return {
     directory: inputs.resolve(hostDirectory, directory, "directory"),
     ssh: ssh && inputs.resolve(sshConnection, ssh, "ssh"),
+    proxied,
     repairs: repairs && inputs.resolve(hostRepairs, repairs, "repairs"),
   };
 }
@@ -49,9 +52,6 @@ export interface HostCommandArgs extends HostLocationArgs {
   stdin?: pulumi.Input<string>;
 }
 
-/** A command that has run on a host. */
-export type HostCommand = command.local.Command | command.remote.Command;
-
 /**
  * Runs a command on a host, the same way on this machine and over SSH. Standard output is the result; standard
  * error is progress for the person who watches.
@@ -63,7 +63,7 @@ export function hostCommand(
   name: string,
   args: HostCommandArgs,
   opts: pulumi.CustomResourceOptions,
-): HostCommand {
+): MachineCommand {
   const inputs = {
     create: commandLine(
       pulumi
@@ -73,21 +73,21 @@ export function hostCommand(
     delete: args.remove && commandLine(args.remove),
     stdin: args.stdin,
     triggers: hostIdentity(args),
-    addPreviousOutputInEnv: false,
   };
   const options = pulumi.mergeOptions(opts, { deleteBeforeReplace: true });
   if (args.ssh === undefined) {
     return new command.local.Command(
       name,
-      { ...inputs, interpreter: ["/bin/bash", "-c"], logging: command.local.Logging.Stderr },
+      {
+        ...inputs,
+        addPreviousOutputInEnv: false,
+        interpreter: ["/bin/bash", "-c"],
+        logging: command.local.Logging.Stderr,
+      },
       options,
     );
   }
-  return new command.remote.Command(
-    name,
-    { ...inputs, connection: toRemoteConnection(args.ssh), logging: command.remote.Logging.Stderr },
-    options,
-  );
+  return machineCommand(name, inputs, { ssh: args.ssh, proxied: args.proxied }, options);
 }
 
 /**

@@ -1,7 +1,9 @@
 export { agentCommand, agentDigest, agentRemoval, resultOf, stopping } from "./agentCommand";
 export { type AccessCommands, accessCommands, AwsGpuHost } from "./aws";
-export { toRemoteConnection } from "./connection";
+export { DIAL_ATTEMPTS as ATTEMPTS_OVER_SSH, toRemoteConnection } from "./connection";
 export { hostCommand, hostIdentity, type HostLocationArgs, resolveLocation } from "./hostCommand";
+export { shellQuote } from "./shellQuote";
 export { HostServices } from "./hostServices";
 export { type HostLocation, type SshMachine, TritonHost } from "./tritonHost";
+export { keyOf, overSsh } from "./overSsh";
 export { repairWords } from "./repairs";

@@ -6,6 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { resultOf, textOf } from "./agentCommand";
 import type { HostLocationArgs } from "./hostCommand";
 import { HostError } from "./hostError";
+import { keyOf, overSsh } from "./overSsh";
 import type { Repairs } from "./repairs";
 import { shellQuote } from "./shellQuote";
 
@@ -23,6 +24,9 @@ export function inspectHost(location: HostLocationArgs, host: pulumi.Resource): 
   const asked = pulumi.all([location.directory, location.ssh]).apply(async ([directory, ssh]) => {
     const onHost = ["sh", "-c", textOf("inspect-host.sh"), "inspect-host.sh", directory];
     if (ssh === undefined) return ask(onHost, "", host);
+    if (ssh.proxyCommand !== undefined) {
+      return ask(overSsh(ssh, shellQuote(onHost), 1), "", host, { ...process.env, ...keyOf(ssh) });
+    }
     const { address, port = 22, user = "root", hostKey, privateKey } = ssh;
     const words = [
       "sh",
@@ -48,8 +52,9 @@ async function ask(
   [program = "", ...words]: string[],
   input: string,
   host: pulumi.Resource,
+  env = process.env,
 ): Promise<string> {
-  const child = spawn(program, words);
+  const child = spawn(program, words, { env });
   let stdout = "";
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -66,6 +71,8 @@ async function ask(
     );
   }
   for (const line of lines) await pulumi.log.warn(line, host);
+  // Through a proxy, nobody answers for a machine that cannot be asked.
+  if (code === SSH_FAILED && stdout === "") return "{}";
   const { repairs } = resultOf(stdout) as { repairs: Repairs };
   return JSON.stringify(repairs);
 }

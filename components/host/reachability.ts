@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as net from "node:net";
 import { setTimeout } from "node:timers/promises";
 
@@ -5,6 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 
 import type { SshConnectionArgs } from "../settings";
 import { HostError } from "./hostError";
+import { keyOf, overSsh } from "./overSsh";
 
 /** Attempts before a machine counts as unreachable: a short network fault, or a reboot that is just ending. */
 const ATTEMPTS = 3;
@@ -28,7 +31,10 @@ export function onceReachable(ssh: Connection): Connection {
   // Without an engine, in tests of a program, there is no machine.
   if (!pulumi.runtime.hasEngine() || pulumi.runtime.isDryRun()) return ssh;
   return ssh.apply(async (connection) => {
-    const problem = await unreachable(connection);
+    const problem =
+      connection.proxyCommand === undefined
+        ? await unreachable(connection)
+        : await unreachableThroughProxy(connection);
     if (problem !== undefined) throw problem;
     return connection;
   });
@@ -58,6 +64,29 @@ export async function unreachable(
     `the host ${address} cannot be reached on port ${port}${settings}, so nothing is changed on it: ${reason}`,
     "check that the machine runs, that its SSH server listens on this port, and that no firewall or missing VPN is in " +
       `between: ssh -p ${port} ${user}@${address}\n     if it is gone for good: ${gone}`,
+  );
+}
+
+/** The same for a machine behind a proxy, which also has to let us in. */
+async function unreachableThroughProxy(
+  connection: pulumi.Unwrap<SshConnectionArgs>,
+): Promise<HostError | undefined> {
+  const [program = "", ...words] = overSsh(connection, "true", ATTEMPTS);
+  const child = spawn(program, words, {
+    env: { ...process.env, ...keyOf(connection) },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let said = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const [code] = (await once(child, "close")) as [number | null];
+  if (code === 0) return undefined;
+  const { machine, address } = connection;
+  const lines = said.trim().split("\n");
+  const at = (word: string): string | undefined =>
+    lines.findLast((line) => line.startsWith(`${word}: `))?.slice(word.length + 2);
+  return new HostError(
+    `the host ${machine ?? address} cannot be reached, so nothing is changed on it: ${at("error") ?? said.trim()}`,
+    `${at("fix") ?? "run what is between: " + String(connection.proxyCommand)}\n     if it is gone for good: pulumi up --refresh`,
   );
 }
 

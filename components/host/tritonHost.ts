@@ -31,6 +31,8 @@ export interface SshMachine {
   user: string;
   /** The host's public key, `ssh-ed25519 AAAA…`. */
   hostKey: string;
+  /** Command that leads to the SSH server, as OpenSSH's ProxyCommand. */
+  proxyCommand?: string;
 }
 
 /** What a host says of itself. */
@@ -61,6 +63,7 @@ export class TritonHost extends pulumi.ComponentResource {
     super("xsched-triton:index:TritonHost", name, {}, opts);
     const checked = inputs.resolveOptional(sshConnection, "ssh");
     const ssh = checked && onceReachable(checked);
+    const { proxied } = inputs.known;
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
 
     // The folder is a separate resource because its path must stay known while the agent changes. For the same reason
@@ -69,6 +72,7 @@ export class TritonHost extends pulumi.ComponentResource {
       `${name}-directory`,
       {
         ssh,
+        proxied,
         directory: wanted,
         run: ["bash", "-c", textOf("create-directory.sh"), "create-directory.sh", wanted],
         remove: ["bash", "-c", textOf("remove-directory.sh"), "remove-directory.sh", wanted],
@@ -82,7 +86,7 @@ export class TritonHost extends pulumi.ComponentResource {
     const agent = hostCommand(
       `${name}-agent`,
       {
-        ...{ ssh, directory, repairs: this.repairs, part: "agent" },
+        ...{ ssh, proxied, directory, repairs: this.repairs, part: "agent" },
         // Whose folder it is. The id tells the stack from another one of the same name, whose state is elsewhere.
         run: installation(directory, pulumi.getProject(), pulumi.getStack(), folder.id),
         stdin: agentBundle(),
@@ -113,8 +117,8 @@ function withoutKey(ssh: pulumi.Input<SshConnectionArgs> | undefined): pulumi.Ou
   return pulumi.unsecret(
     pulumi.output(ssh).apply((known) => {
       if (known === undefined) return undefined;
-      const { address, port = 22, user = "root", hostKey } = known;
-      return { address, port, user, hostKey };
+      const { address, port = 22, user = "root", hostKey, proxyCommand } = known;
+      return { address, port, user, hostKey, ...(proxyCommand !== undefined && { proxyCommand }) };
     }),
   );
 }

@@ -28,6 +28,7 @@ import { folderToTransfer } from "./modelFolder";
 import { modelDigest } from "./modelConfig";
 import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
 import { digestObjects, type ModelObject, readS3Model } from "./s3";
+import { sendFiles } from "./sendFiles";
 import { type Travelling, travelsThroughBucket } from "./travel";
 import { sharedEngines, uploadFiles } from "./uploadFiles";
 
@@ -184,19 +185,28 @@ export class ModelRepository extends pulumi.ComponentResource {
     if (location.ssh === undefined) {
       return { source: model.source, digest, dependsOn: [] };
     }
-    // A separate folder for each state of the files: SFTP never removes a file that is gone here.
+    // A separate folder for each state of the files: neither tar nor SFTP ever removes a file that is gone here.
     const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
     const [filesName, opts] = model.part("files", { ...model.onHost, deleteBeforeReplace: true });
+    // What was uploaded is gone when it is stored.
+    const triggers = pulumi
+      .all([hostIdentity(location), repairWords(location.repairs, `model:${model.name}`)])
+      .apply(([identity, repairs]) => [...identity, ...repairs]);
+    if (location.proxied === true) {
+      const sent = sendFiles(
+        filesName,
+        { ssh: location.ssh, from: model.source, folder, to: source, triggers },
+        opts,
+      );
+      return { source, digest, dependsOn: [sent] };
+    }
     const upload = new command.remote.CopyToRemote(
       filesName,
       {
         connection: toRemoteConnection(location.ssh),
         source: new pulumi.asset.FileArchive(`${folderToTransfer(model.source, folder)}/`),
         remotePath: source,
-        // What was uploaded is gone when it is stored.
-        triggers: pulumi
-          .all([hostIdentity(location), repairWords(location.repairs, `model:${model.name}`)])
-          .apply(([identity, repairs]) => [...identity, ...repairs]),
+        triggers,
       },
       opts,
     );

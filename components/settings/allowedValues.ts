@@ -75,6 +75,11 @@ export const publicIp = choice("PublicIp", "Address at which an instance is reac
   none: "only the private address in the subnet, which `subnetId` must name",
 });
 
+export const hostAccess = choice("HostAccess", "How a deployment reaches its instance.", {
+  ssh: "over SSH at the instance's address, from `adminCidrs`",
+  sessionManager: "over SSH through AWS's Session Manager, without an open port",
+});
+
 export const gatewayTls = choice(
   "GatewayTls",
   "What protects what clients and the gateway say to each other.",

@@ -1,6 +1,6 @@
 import { factsOf, PATCHED_RELEASE, RELEASES } from "../image/tritonReleases";
 import { addressRange, isIpv6, isOpenToTheWorld, refuseRepeatedRanges } from "./addressRange";
-import { publicIp } from "./allowedValues";
+import { hostAccess, publicIp } from "./allowedValues";
 import {
   familiesFor,
   familyOf,
@@ -176,6 +176,11 @@ function readTag(key: string, value: unknown, at: Place): Read<string> {
 /** Tags that every resource of a stack carries. */
 export const OWN_TAGS: readonly string[] = ["Name", "xsched-triton:project", "xsched-triton:stack"];
 
+const adminCidrs = list(addressRange, {
+  allowed: "a list of ranges of IP addresses, at least one",
+  minimum: 1,
+});
+
 const ADMIN_CIDRS_FIX = `pulumi config set --path 'xsched-triton:host.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`;
 
 /** Tags of everything that is created on AWS. */
@@ -197,10 +202,19 @@ const awsFields = {
       { example: "[g5.xlarge, g4dn.xlarge]", cost: "by the hour, at the price of the type that is taken" },
     ),
   ),
-  adminCidrs: required(
-    list(addressRange, { allowed: "a list of ranges of IP addresses, at least one", minimum: 1 }),
-    "IP address ranges that may connect over SSH. The machine that deploys must be in one of them.",
-    { fix: ADMIN_CIDRS_FIX },
+  access: plain(
+    defaulted(
+      hostAccess,
+      "ssh",
+      "How this machine reaches the instance. `sessionManager` needs the AWS CLI and its Session Manager plugin here, and the right to start sessions (docs/how-to/aws.md). A change keeps the instance and what it serves.",
+      { example: "sessionManager", cost: "free; in a private subnet, the endpoints that it needs" },
+    ),
+  ),
+  adminCidrs: optional(
+    adminCidrs,
+    "IP address ranges that may connect over SSH. The machine that deploys must be in one of them. Required with `access: ssh`, and only there.",
+    "none, with `access: sessionManager`",
+    { example: '["203.0.113.7/32"]' },
   ),
   allowPublicSsh: defaulted(boolean, false, "Whether `adminCidrs` may include the whole internet."),
   clientCidrs: defaulted(
@@ -335,6 +349,9 @@ const policyStatement = object({
   },
 });
 
+/** Names of what an `AwsGpuHost` itself runs. */
+const OWN_STEPS = ["ready", "place", "spot-request"];
+
 const setUpStep = object({
   name: "SetUpStep",
   description: "A step that sets the machine up over SSH, before anything else is done there.",
@@ -346,9 +363,9 @@ const setUpStep = object({
           allowed: "a name of lower-case letters, digits and dashes",
           example: "metrics",
           refuse: (value) =>
-            /^[a-z][a-z0-9-]*$/.test(value) && value !== "ready"
+            /^[a-z][a-z0-9-]*$/.test(value) && !OWN_STEPS.includes(value)
               ? undefined
-              : "give a short name other than ready",
+              : `give a short name other than ${OWN_STEPS.join(", ")}`,
         }),
         "Name of the step, unique in the host.",
       ),
@@ -425,6 +442,7 @@ export const awsGpuHostInputs = object({
 
 /** Records faults between the keys; looks at the raw value, so that no other fault hides one. */
 export function checkAwsHost(raw: unknown, at: Place): void {
+  checkAdminCidrs(raw, at);
   refuseOpenRanges(raw, at);
   for (const key of ["adminCidrs", "clientCidrs"]) refuseRepeatedRanges(itemsOf(keyOf(raw, key)), at.at(key));
   if (keyOf(raw, "spot") === true && keyOf(raw, "protect") === true) {
@@ -476,6 +494,21 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "set ami to such an AMI, or choose another instanceType, for example g5.xlarge",
     );
     return;
+  }
+}
+
+/** SSH is open to somebody, or to nobody at all. */
+function checkAdminCidrs(raw: unknown, at: Place): void {
+  const given = keyOf(raw, "adminCidrs");
+  if (keyOf(raw, "access") === "sessionManager") {
+    if (given === undefined) return;
+    at.at("adminCidrs").fault(
+      given,
+      "none with access: sessionManager, as no port is open for SSH",
+      "remove adminCidrs, or set access to ssh",
+    );
+  } else if (given === undefined) {
+    at.at("adminCidrs").fault(undefined, adminCidrs.allowed, ADMIN_CIDRS_FIX);
   }
 }
 

@@ -73,6 +73,16 @@ const machineName = text({
   refuse: (value) => (value === "" ? "give a name, or remove machine" : undefined),
 });
 
+const proxyCommand = text({
+  allowed: "a command, as OpenSSH's ProxyCommand",
+  example:
+    "aws ssm start-session --target i-0123456789abcdef0 --document-name AWS-StartSSHSession --parameters portNumber=22",
+  refuse: (value) =>
+    /^\S/.test(value) && !/[\r\n]/.test(value)
+      ? undefined
+      : "give a command in one line, or remove proxyCommand",
+});
+
 /** How to reach an existing machine over SSH. */
 export const sshConnection = object({
   name: "SshConnection",
@@ -84,6 +94,11 @@ export const sshConnection = object({
       machineName,
       "Identifies the machine where its address does not, such as the id of an instance behind an elastic IP. Another name means another machine, on which everything is done anew.",
       "its address and port",
+    ),
+    proxyCommand: optional(
+      proxyCommand,
+      "Command of this machine whose input and output lead to the SSH server, as OpenSSH's `ProxyCommand`. OpenSSH's client then connects; `proxied` must be true.",
+      "a connection to `address`",
     ),
   },
 });
@@ -102,10 +117,20 @@ export const hostRepairs = text({
   refuse: (given) => (/^\{.*\}$/.test(given) ? undefined : "pass the output repairs of the TritonHost"),
 });
 
+/** Known when a program runs, as other resources run commands through a proxy. */
+export const proxied = plain(
+  optional(
+    boolean,
+    "Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so either way, and what is on the host is kept.",
+    "it has none, and never will",
+  ),
+);
+
 /** Where something is put on a host that exists. */
 export const locationFields = {
   directory: required(hostDirectory, "Absolute path of the host's folder: `directory` of a `TritonHost`."),
   ssh: optional(sshConnection, "The host, when it is not this machine.", "this machine"),
+  proxied,
   repairs: optional(
     hostRepairs,
     "What has changed on the host and has to be put right: `repairs` of a `TritonHost`.",
@@ -129,6 +154,7 @@ export const tritonHostInputs = (remote: boolean) =>
         "Folder on the host for everything that a deployment puts there. Created with the host and deleted with it. A relative path starts at the program's folder on this machine, at the user's home over SSH.",
       ),
       ssh: locationFields.ssh,
+      proxied,
     },
   });
 

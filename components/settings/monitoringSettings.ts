@@ -1,5 +1,5 @@
 import { tagsField } from "./awsHostSettings";
-import { hostDirectory, sshConnection } from "./hostSettings";
+import { hostDirectory, proxied, sshConnection } from "./hostSettings";
 import { kmsKey } from "./kmsKey";
 import { modelName } from "./modelName";
 import {
@@ -179,6 +179,7 @@ export const awsMonitoringInputs = object({
       "Absolute path of the host's folder: `directory` of a `HostServices` with metrics.",
     ),
     ssh: required(sshConnection, "The host."),
+    proxied,
     ...resourceFields,
   },
 });

@@ -34,6 +34,8 @@ export interface Account {
   /** Whether a token for ECR can be had. */
   registryLogin(): Promise<void>;
   repository(region: string, name: string): Promise<boolean>;
+  /** Whether this account's user may start sessions; asked for an instance that cannot be. */
+  sessions(): Promise<boolean>;
   bucket(name: string): Promise<"readable" | "denied" | "missing">;
 }
 
@@ -42,6 +44,11 @@ export interface AccountOptions {
   readonly region?: string | undefined;
   readonly profile?: string | undefined;
 }
+
+/** An id that AWS gives to no instance. */
+const NO_INSTANCE = "i-00000000000000000";
+
+const SSH_DOCUMENT = "AWS-StartSSHSession";
 
 /** Names of the errors that mean: there is no such thing. */
 const isMissing = (error: unknown): boolean => /NotFound|NoSuch|Malformed/.test((error as Error).name);
@@ -192,6 +199,21 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
       } finally {
         client.destroy();
       }
+    },
+    async sessions() {
+      try {
+        const wanted = {
+          Target: NO_INSTANCE,
+          DocumentName: SSH_DOCUMENT,
+          Parameters: { portNumber: ["22"] },
+        };
+        await clients.ssm.send(new ssm.StartSessionCommand(wanted));
+      } catch (error) {
+        const { name } = error as Error;
+        if (name.startsWith("AccessDenied")) return false;
+        if (name !== "TargetNotConnected") throw error;
+      }
+      return true;
     },
     async bucket(name) {
       try {

@@ -97,6 +97,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "access to ECR": registry,
   "repository on ECR": repository,
   buckets,
+  sessions,
 };
 
 async function vcpuQuota(
@@ -314,6 +315,16 @@ async function repository({ registry: wanted }: Wanted, account: RegionalAccount
     {
       what: `there is no repository ${wanted.name} on ECR in ${wanted.region}`,
       fix: `aws ecr create-repository --region ${wanted.region} --repository-name ${wanted.name}, or remove runtime.build.repository`,
+    },
+  ];
+}
+
+async function sessions({ sessions: wanted }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
+  if (!wanted || (await account.sessions())) return [];
+  return [
+    {
+      what: "AWS lets this machine start no session: ssm:StartSession is denied",
+      fix: "allow it on the instance and on the document AWS-StartSSHSession (docs/how-to/aws.md); if it is allowed for instances with certain tags only, run npm run up with --no-preflight",
     },
   ];
 }

@@ -1,6 +1,7 @@
 import { readSettings, type Settings, SettingsError, thisMachine } from "../../components/settings";
 import { type AccountOptions, awsAccount } from "./account";
 import { check, type Fault, type Findings, type RegionalAccount } from "./checks";
+import { missingPrograms } from "./programs";
 import { type StateResource, type Wanted, wantedOf } from "./wanted";
 
 /** What `pulumi config --json --show-secrets` says of a key. */
@@ -43,13 +44,17 @@ export async function preflight(
     return { text: `The stack "${stack}" has no host on AWS, so AWS is not asked.`, kind: "nothing" };
   }
   const wanted = wantedOf(settings, resources);
+  const lacking = settings.host.access === "sessionManager" ? missingPrograms() : [];
+  if (wanted === undefined && lacking.length > 0) {
+    return report(stack, "", { faults: lacking, unknown: [], refused: [] });
+  }
   if (wanted === undefined) {
     return {
       text: `The stack "${stack}" has its instance, so nothing new is asked of AWS.`,
       kind: "nothing",
     };
   }
-  const answer = await ask(stack, wanted, optionsOf(config), connect);
+  const answer = await ask(stack, wanted, lacking, optionsOf(config), connect);
   return answer.kind === "possible" && config["aws:maxRetries"] === undefined
     ? { ...answer, text: `${answer.text}\n${remarkOnRetries(stack)}` }
     : answer;
@@ -100,6 +105,7 @@ function optionsOf(config: StackConfig): AccountOptions {
 async function ask(
   stack: string,
   wanted: Wanted,
+  lacking: readonly Fault[],
   options: AccountOptions,
   connect: (options: AccountOptions) => Promise<RegionalAccount>,
 ): Promise<Preflight> {
@@ -109,9 +115,14 @@ async function ask(
     account = await connect(options);
     ({ arn: who } = await account.identity());
   } catch (error) {
-    return report(stack, "", { faults: [noAccount(stack, options, error)], unknown: [], refused: [] });
+    return report(stack, "", {
+      faults: [...lacking, noAccount(stack, options, error)],
+      unknown: [],
+      refused: [],
+    });
   }
-  return report(stack, ` for ${who} in ${account.region}`, await check(wanted, account));
+  const { faults, ...others } = await check(wanted, account);
+  return report(stack, ` for ${who} in ${account.region}`, { faults: [...lacking, ...faults], ...others });
 }
 
 /** Why AWS cannot be asked at all. */

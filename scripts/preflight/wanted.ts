@@ -25,6 +25,8 @@ export interface Wanted {
   readonly registry: "none" | "own" | { readonly region: string; readonly name: string };
   /** Buckets of others that it reads. */
   readonly buckets: readonly string[];
+  /** Whether the instance is reached through Session Manager. */
+  readonly sessions: boolean;
   /** The instance that serves until the new one has booted. */
   readonly replaces: string | undefined;
 }
@@ -47,6 +49,7 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
     address: host.publicIp === "elastic" && !resources.some(({ type }) => type === "aws:ec2/eip:Eip"),
     registry: runtime.kind === "container" ? registryOf(runtime.build) : "none",
     buckets: bucketsOf(models),
+    sessions: host.access === "sessionManager",
     replaces: instance?.id,
   };
 }

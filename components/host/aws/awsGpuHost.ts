@@ -18,15 +18,17 @@ import {
   type AwsGpuHostArgs,
   awsGpuHostInputs,
   ComponentInputs,
+  HostAccess,
   policyStatements as policyStatementsRule,
   PublicIp,
   repositoryArn as repositoryArnRule,
   type SetUpStepArgs,
   type SshConnectionArgs,
 } from "../../settings";
-import { toRemoteConnection } from "../connection";
 import { HostError } from "../hostError";
+import { machineCommand } from "../overSsh";
 import { shellQuote } from "../shellQuote";
+import { sessionTunnel } from "./access";
 import { AMI_PARAMETER } from "./ami";
 import { type Choice, choicesOf, isToBeChosen } from "./choices";
 import { chosenPlace } from "./chosenPlace";
@@ -45,19 +47,24 @@ const CLOUD_INIT_SECONDS = 600;
 const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
 
 /**
- * An EC2 instance with a GPU, as a host to reach over SSH. Only `adminCidrs` and `clientCidrs` can connect to it, its host
- * key is known before it boots, and its role may do only what a deployment needs.
+ * An EC2 instance with a GPU, as a host to reach over SSH. Only `adminCidrs` and `clientCidrs` can connect to it, or with
+ * `access: "sessionManager"` only `clientCidrs`. Its host key is known before it boots, and its role may do only what a
+ * deployment needs.
  *
  * @example
  * ```ts
  * const machine = new AwsGpuHost("machine", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
- * new TritonHost("host", { ssh: machine.ssh }, { deletedWith: machine.instance });
+ * new TritonHost("host", { ssh: machine.ssh, proxied: machine.proxied }, { deletedWith: machine.instance });
  * ```
  */
 export class AwsGpuHost extends pulumi.ComponentResource {
   /** How to reach the machine; known when it is ready. */
   public readonly ssh: pulumi.Output<SshConnectionArgs>;
-  /** Address that it is reached at. */
+  /** Whether Session Manager leads to it: `proxied` of everything that gets `ssh`. */
+  public readonly proxied: boolean;
+  /** Command that leads to its SSH server, as OpenSSH's `ProxyCommand`. Absent where its address does. */
+  public readonly proxyCommand?: pulumi.Output<string>;
+  /** Address that it is reached at; with Session Manager, by clients only. */
   public readonly address: pulumi.Output<string>;
   /** Id of the instance. */
   public readonly instanceId: pulumi.Output<string>;
@@ -87,7 +94,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
-    const { policyStatements, setUp, spot, protect, publicIp, createS3Endpoint } = inputs.known;
+    const { policyStatements, setUp, spot, protect, publicIp, access: way, createS3Endpoint } = inputs.known;
     const wanted = inputs.resolvePart(awsInstance);
     const repositoryArn = inputs.resolveOptional(repositoryArnRule, "repositoryArn");
     const statements = inputs.resolve(policyStatementsRule, policyStatements, "policyStatements");
@@ -277,12 +284,19 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     this.address = this.reachableAt(name, publicIp, instance, tags, protect);
     this.hostKey = hostKey.publicKeyOpenssh.apply((line) => line.trim());
     this.privateKey = pulumi.secret(loginKey.privateKeyOpenssh);
+    this.proxied = way === HostAccess.SessionManager;
+    if (this.proxied) {
+      this.proxyCommand = pulumi
+        .all([instance.id, parameter.region])
+        .apply(([instanceId, region]) => sessionTunnel({ instanceId, region, profile: sdk.config.profile }));
+    }
     const connection = {
       address: this.address,
       user: wanted.user,
       privateKey: this.privateKey,
       hostKey: this.hostKey,
       machine: instance.id,
+      ...(this.proxyCommand !== undefined && { proxyCommand: this.proxyCommand }),
     };
     this.ssh = this.whenReady(name, pulumi.output(connection), setUp);
     this.registerOutputs({
@@ -345,16 +359,17 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       ...steps,
     ];
     return ready.reduce((reached, { name: step, script, arguments: words = [] }, index) => {
-      const done = new command.remote.Command(
+      const done = machineCommand(
         `${name}-${step}`,
         {
-          connection: toRemoteConnection(reached, index === 0 ? FIRST_BOOT_ATTEMPTS : undefined),
           create: pulumi.output(words).apply((known) => shellQuote(["bash", "-s", "--", ...known])),
-          // Of a command that fails, the provider shows all but its standard input.
           stdin: script,
           triggers: [this.instanceId],
-          addPreviousOutputInEnv: false,
-          logging: command.remote.Logging.Stderr,
+        },
+        {
+          ssh: reached,
+          proxied: this.proxied,
+          attempts: index === 0 ? FIRST_BOOT_ATTEMPTS : undefined,
         },
         { parent: this, deletedWith: this.instance, deleteBeforeReplace: true },
       );

@@ -1,2 +1,2 @@
-export { type AccessCommands, accessCommands } from "./access";
+export { type AccessCommands, accessCommands, sessionTunnel } from "./access";
 export { AwsGpuHost } from "./awsGpuHost";

@@ -6,8 +6,8 @@ type Rule = types.input.ec2.SecurityGroupIngress;
 
 /** Who may reach an instance. */
 export interface Access {
-  /** Ranges that may connect over SSH. */
-  readonly adminCidrs: readonly string[];
+  /** Ranges that may connect over SSH; undefined for none. */
+  readonly adminCidrs?: readonly string[] | undefined;
   /** Ranges that may reach `clientPorts`. */
   readonly clientCidrs: readonly string[];
   /** TCP ports for inference. */
@@ -15,7 +15,7 @@ export interface Access {
 }
 
 /** What a security group lets in: SSH for administrators and inference for clients, and nothing else. */
-export function ingress({ adminCidrs, clientCidrs, clientPorts }: Access): Rule[] {
+export function ingress({ adminCidrs = [], clientCidrs, clientPorts }: Access): Rule[] {
   return [
     ...rule("SSH", 22, adminCidrs),
     ...clientPorts.flatMap((port) => rule("inference", port, clientCidrs)),

@@ -104,6 +104,12 @@ export interface GatewayArgs {
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
   /**
+   * Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so
+   * either way, and what is on the host is kept.
+   * @default it has none, and never will
+   */
+  proxied?: boolean;
+  /**
    * What has changed on the host and has to be put right: `repairs` of a `TritonHost`.
    * @default what has changed on the host stays
    * @example "{}"

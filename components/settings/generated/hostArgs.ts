@@ -34,6 +34,14 @@ export interface SshConnectionArgs {
    * @example "i-0123456789abcdef0"
    */
   machine?: pulumi.Input<string>;
+  /**
+   * Command of this machine whose input and output lead to the SSH server, as OpenSSH's
+   * `ProxyCommand`. OpenSSH's client then connects; `proxied` must be true.
+   * @default a connection to `address`
+   * @example "aws ssm start-session --target i-0123456789abcdef0 --document-name AWS-StartSSHSession
+   * --parameters portNumber=22"
+   */
+  proxyCommand?: pulumi.Input<string>;
 }
 
 /** What makes a host. */
@@ -50,6 +58,12 @@ export interface TritonHostArgs {
    * @default this machine
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /**
+   * Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so
+   * either way, and what is on the host is kept.
+   * @default it has none, and never will
+   */
+  proxied?: boolean;
 }
 
 /** What runs on a host beside the server. */
@@ -64,6 +78,12 @@ export interface HostServicesArgs {
    * @default this machine
    */
   ssh?: pulumi.Input<SshConnectionArgs>;
+  /**
+   * Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so
+   * either way, and what is on the host is kept.
+   * @default it has none, and never will
+   */
+  proxied?: boolean;
   /**
    * What has changed on the host and has to be put right: `repairs` of a `TritonHost`.
    * @default what has changed on the host stays
@@ -88,6 +108,15 @@ export interface HostServicesArgs {
    */
   gateway?: boolean;
 }
+
+/** How a deployment reaches its instance. */
+export const HostAccess = {
+  /** Over SSH at the instance's address, from `adminCidrs`. */
+  Ssh: "ssh",
+  /** Over SSH through AWS's Session Manager, without an open port. */
+  SessionManager: "sessionManager",
+} as const;
+export type HostAccess = (typeof HostAccess)[keyof typeof HostAccess];
 
 /** Address at which an instance is reached. */
 export const PublicIp = {
@@ -189,10 +218,20 @@ export interface AwsGpuHostArgs {
    */
   instanceTypes?: string[];
   /**
+   * How this machine reaches the instance. `sessionManager` needs the AWS CLI and its Session Manager
+   * plugin here, and the right to start sessions (docs/how-to/aws.md). A change keeps the instance and
+   * what it serves. Cost: free; in a private subnet, the endpoints that it needs.
+   * @default "ssh"
+   * @example sessionManager
+   */
+  access?: HostAccess;
+  /**
    * IP address ranges that may connect over SSH. The machine that deploys must be in one of them.
+   * Required with `access: ssh`, and only there.
+   * @default none, with `access: sessionManager`
    * @example ["203.0.113.7/32"]
    */
-  adminCidrs: pulumi.Input<pulumi.Input<string>[]>;
+  adminCidrs?: pulumi.Input<pulumi.Input<string>[]>;
   /**
    * Whether `adminCidrs` may include the whole internet.
    * @default false

@@ -114,6 +114,12 @@ export interface AwsMonitoringArgs {
   /** The host. */
   ssh: pulumi.Input<SshConnectionArgs>;
   /**
+   * Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so
+   * either way, and what is on the host is kept.
+   * @default it has none, and never will
+   */
+  proxied?: boolean;
+  /**
    * Email addresses and https URLs that are notified of alarms. Each first gets a message from Amazon
    * SNS and must confirm it.
    * @example ["ops@example.com"]

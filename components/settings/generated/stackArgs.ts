@@ -1,7 +1,7 @@
 // Generated from the rules in components/settings by `npm run generate`; do not edit.
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { AwsVolumeArgs, PublicIp } from "./hostArgs";
+import type { AwsVolumeArgs, HostAccess, PublicIp } from "./hostArgs";
 import type { ImageSignatureArgs, ImageVariant, RegistryLoginArgs } from "./imageArgs";
 import type { LogLevel } from "./serverArgs";
 import type { ClientTokenArgs, GatewayLimitsArgs, GatewayTls, UpstreamPortsArgs } from "./gatewayArgs";
@@ -77,8 +77,17 @@ export interface HostArgs {
    */
   instanceTypes?: string[];
   /**
+   * With kind aws: How this machine reaches the instance. `sessionManager` needs the AWS CLI and its
+   * Session Manager plugin here, and the right to start sessions (docs/how-to/aws.md). A change keeps
+   * the instance and what it serves. Cost: free; in a private subnet, the endpoints that it needs.
+   * @default "ssh"
+   * @example sessionManager
+   */
+  access?: HostAccess;
+  /**
    * With kind aws: IP address ranges that may connect over SSH. The machine that deploys must be in
-   * one of them. Required.
+   * one of them. Required with `access: ssh`, and only there.
+   * @default none, with `access: sessionManager`
    * @example ["203.0.113.7/32"]
    */
   adminCidrs?: pulumi.Input<pulumi.Input<string>[]>;

@@ -52,7 +52,7 @@ describe("the package as other languages see it", () => {
       ([token, { requiredInputs = [] }]) => `${token}: ${[...requiredInputs].sort().join(", ")}`,
     );
     assert.deepEqual(required.sort(), [
-      "xsched-triton:index:AwsGpuHost: adminCidrs",
+      "xsched-triton:index:AwsGpuHost: ",
       "xsched-triton:index:AwsMonitoring: directory, instanceId, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
       "xsched-triton:index:Gateway: address, directory",

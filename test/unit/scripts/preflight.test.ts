@@ -31,6 +31,7 @@ function account(changes: Partial<Account> = {}): RegionalAccount {
     registryLogin: () => Promise.resolve(),
     repository: () => Promise.resolve(true),
     bucket: () => Promise.resolve("readable"),
+    sessions: () => Promise.resolve(true),
     ...changes,
   };
 }

@@ -50,6 +50,16 @@ const cases: readonly (readonly [
     ],
   ],
   [
+    "ranges for SSH where no port is open for it",
+    { access: "sessionManager" },
+    [
+      "host.adminCidrs",
+      "a list of 1",
+      "none with access: sessionManager, as no port is open for SSH",
+      "remove adminCidrs, or set access to ssh",
+    ],
+  ],
+  [
     "an alias of a key, which AWS answers with another name",
     { kmsKeyId: "alias/models" },
     [
@@ -390,10 +400,16 @@ const cases: readonly (readonly [
 ];
 
 describe("settings of a host on AWS", () => {
+  it("need no ranges for SSH through Session Manager", () => {
+    const { host } = parsed({ host: { ...AWS, access: "sessionManager", adminCidrs: undefined } });
+    assert.ok(host.kind === "aws" && host.access === "sessionManager" && host.adminCidrs === undefined);
+  });
+
   it("have safe defaults", () => {
     assert.deepEqual(parsed({ host: AWS }).host, {
       ...AWS,
       directory: ".xsched-triton-dev",
+      access: "ssh",
       allowPublicSsh: false,
       clientCidrs: [],
       createS3Endpoint: false,
@@ -446,7 +462,7 @@ describe("settings of a host on AWS", () => {
 
   it("let in the internet if that is spelled out", () => {
     const host = parsed({ host: { ...AWS, adminCidrs: ["0.0.0.0/0"], allowPublicSsh: true } }).host;
-    assert.ok(host.kind === "aws" && host.adminCidrs.includes("0.0.0.0/0"));
+    assert.ok(host.kind === "aws" && host.adminCidrs?.includes("0.0.0.0/0"));
   });
 
   it("accept ranges in AWS's spelling", () => {

@@ -1,0 +1,199 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { fullAccount } from "../fixtures/standInCloud/api";
+import { AwsStack, changed } from "./awsStack";
+import { EXAMPLES } from "./examples";
+import { skipWithout } from "./needs";
+import { requireSuccess } from "./workspace";
+
+const INSTANCE = "aws:ec2/instance:Instance";
+const GROUP = "aws:ec2/securityGroup:SecurityGroup";
+const PLUGIN = "session-manager-plugin";
+
+/** The process of Triton, as `status` says. */
+async function tritonOf(stack: AwsStack): Promise<string> {
+  const { code, output } = await stack.npm("status");
+  requireSuccess({ code, output });
+  return /\(process \d+\)/.exec(output)?.[0] ?? output;
+}
+
+/** Command lines of the tunnels that are open to a stack's machines. */
+function tunnels(): string[] {
+  return fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+      } catch {
+        return "";
+      }
+    })
+    .filter((line) => line.includes(PLUGIN) && line.includes(" 10022"));
+}
+
+describe("a stack behind Session Manager, on a stand-in for AWS", function () {
+  let stack: AwsStack;
+
+  before(async function () {
+    skipWithout(this, AwsStack.missing);
+    stack = await AwsStack.create("prod", { RETRY_SECONDS: "0.1" });
+    // The stand-in's machines have neither Docker nor a GPU.
+    stack.set(["xsched-triton:runtime"], { kind: "process" });
+    stack.set(["xsched-triton:scheduler"], undefined);
+    stack.set(["xsched-triton:host", "protect"], false);
+    stack.set(["xsched-triton:monitoring", "notify"], ["ops@example.com"]);
+    stack.set(["xsched-triton:host", "access"], "sessionManager");
+    stack.set(["xsched-triton:host", "publicIp"], "none");
+    stack.set(["xsched-triton:host", "subnetId"], "subnet-0123456789abcdef0");
+  });
+
+  after(async () => {
+    if (AwsStack.missing === undefined) await stack.stop();
+  });
+
+  it("takes no ranges for SSH", async () => {
+    stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+    const { code, output } = await stack.npm("preview");
+    assert.notEqual(code, 0);
+    assert.match(output, /1 fault in the settings of stack prod; nothing was changed/);
+    assert.match(output, /fix: remove adminCidrs, or set access to ssh/);
+    stack.set(["xsched-triton:host", "adminCidrs"], undefined);
+  });
+
+  it("is created through tunnels alone, and serves every model", async () => {
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.ok(await stack.triton.isReady(name), name);
+      assert.deepEqual(await stack.triton.priority(name), priority);
+    }
+    assert.doesNotMatch(output, /command:remote:/);
+    await stack.refuseSecrets(output);
+  });
+
+  it("has no rule that lets anybody in, and no public address", () => {
+    assert.deepEqual(stack.properties(GROUP).ingress, []);
+    assert.equal(stack.properties(INSTANCE).publicIp, "");
+    assert.deepEqual(stack.everything("aws:ec2/eip:Eip"), []);
+    const sessions = fs.readFileSync(stack.cloud.file("sessions"), "utf8").trim().split("\n");
+    assert.deepEqual([...new Set(sessions)], stack.instances);
+  });
+
+  it("leaves no tunnel behind", () => {
+    assert.deepEqual(tunnels(), []);
+  });
+
+  it("is asked through a tunnel, and changed through one", async () => {
+    const status = await stack.npm("status");
+    requireSuccess(status);
+    assert.match(status.output, /^realtime +1 +255 +yes$/m);
+    const change = await stack.workspace.npm("set-priority", "--", "prod", "interactive", "41");
+    requireSuccess(change);
+    assert.match((await stack.npm("status")).output, /^interactive +1 +41 +yes$/m);
+    requireSuccess(await stack.workspace.npm("set-priority", "--", "prod", "interactive", "40"));
+    assert.deepEqual(tunnels(), []);
+  });
+
+  it("changes nothing when nothing has changed", async () => {
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.deepEqual(changed(output), []);
+  });
+
+  it("says before it changes anything that AWS starts no session", async () => {
+    fs.writeFileSync(stack.cloud.file("deny-sessions"), "");
+    const { code, output } = await stack.up();
+    fs.rmSync(stack.cloud.file("deny-sessions"));
+    assert.notEqual(code, 0);
+    assert.match(
+      output,
+      /the host i-[0-9a-f]+ cannot be reached, so nothing is changed on it: AWS does not let this machine start a session/,
+    );
+    assert.match(output, /fix: allow ssm:StartSession/);
+    assert.deepEqual(changed(output), []);
+  });
+
+  it("is removed without a trace", async () => {
+    const { code, output } = await stack.down();
+    requireSuccess({ code, output });
+    assert.deepEqual(stack.everything(), []);
+    assert.deepEqual(tunnels(), []);
+  });
+
+  it("is refused before anything is created where the plugin and the permission are missing", async () => {
+    const { PATH = "" } = stack.workspace.environment;
+    const [cli = "", ...others] = PATH.split(path.delimiter);
+    const folder = stack.cloud.file("bin");
+    fs.mkdirSync(folder);
+    stack.cloud.api.account = { ...fullAccount(), sessions: false };
+    fs.writeFileSync(path.join(folder, "aws"), `#!/bin/sh\nexec ${cli}/aws "$@"\n`, { mode: 0o755 });
+    stack.workspace.environment.PATH = [folder, ...others].join(path.delimiter);
+    try {
+      for (const run of [() => stack.workspace.npm("preflight", "--", "prod"), () => stack.up()]) {
+        const { code, output } = await run();
+        assert.notEqual(code, 0);
+        assert.match(output, /^2 faults on AWS/m);
+        assert.match(output, /ssm:StartSession is denied/);
+        assert.match(output, /this machine has no session-manager-plugin on its PATH/);
+        assert.match(output, /fix: install it: https:\/\/docs\.aws/);
+      }
+      assert.deepEqual(stack.everything(), []);
+    } finally {
+      stack.workspace.environment.PATH = PATH;
+      stack.cloud.api.account = fullAccount();
+    }
+  });
+
+  describe("that was reached at its address before", () => {
+    let instances: string[];
+    let triton: string;
+
+    before(async () => {
+      stack.set(["xsched-triton:host", "access"], undefined);
+      stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+      requireSuccess(await stack.up());
+      instances = stack.instances;
+      triton = await tritonOf(stack);
+    });
+
+    it("keeps its instance and its server when its access changes", async () => {
+      stack.set(["xsched-triton:host", "access"], "sessionManager");
+      stack.set(["xsched-triton:host", "adminCidrs"], undefined);
+      const preview = await stack.npm("preview");
+      assert.notEqual(preview.code, 0);
+      assert.match(preview.output, /^fix: npm run up -- prod, which shows what will change, and asks$/m);
+      // Pulumi by itself, which would remove the server with its old commands.
+      const plain = await stack.pulumi("up", "--yes", "--skip-preview", "--non-interactive");
+      assert.notEqual(plain.code, 0);
+      assert.equal(await tritonOf(stack), triton);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(stack.instances, instances);
+      assert.equal(await tritonOf(stack), triton);
+      assert.deepEqual(stack.properties(GROUP).ingress, []);
+      // What was copied is in the store: the copy has nothing to remove.
+      const removed = changed(output).filter((line) => / (deleted|replaced)/.test(line));
+      assert.deepEqual(
+        removed.filter((line) => !line.endsWith("/files deleted")),
+        [],
+      );
+      const again = await stack.up();
+      requireSuccess(again);
+      assert.deepEqual(changed(again.output), []);
+    });
+
+    it("keeps them on the way back", async () => {
+      stack.set(["xsched-triton:host", "access"], "ssh");
+      stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(stack.instances, instances);
+      assert.equal(await tritonOf(stack), triton);
+      requireSuccess(await stack.down());
+      assert.deepEqual(stack.everything(), []);
+    });
+  });
+});
