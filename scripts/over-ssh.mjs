@@ -3,12 +3,19 @@ import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { freePorts } from "./ports.mjs";
+
+const OVER_SSH = fileURLToPath(new URL("../components/host/over-ssh.sh", import.meta.url));
+
+/** Attempts before a machine behind a proxy counts as unreachable. */
+const ATTEMPTS = 2;
 
 /** Runs a command with its words unchanged and waits for its end; `options` are those of spawnSync. */
 export function runOverSsh(ssh, key, command, options) {
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  if (ssh.proxyCommand !== undefined) return runThroughProxy(ssh, key, quoted, options);
   const login = new Login(ssh, key);
   try {
     return spawnSync("ssh", [...login.words, quoted], options);
@@ -16,6 +23,16 @@ export function runOverSsh(ssh, key, command, options) {
     login.forget();
   }
 }
+
+/** As a deployment does: the script says what its way to the host lacks, and how to get it. */
+function runThroughProxy({ address, user, hostKey, proxyCommand }, key, line, options) {
+  const words = [OVER_SSH, address, user, hostKey, proxyCommand, String(ATTEMPTS), line];
+  const env = { ...process.env, XSCHED_TRITON_SSH_KEY: withUnixLines(key) };
+  return spawnSync("bash", words, { ...options, env });
+}
+
+/** As in the stack's settings: the lines of a key may end as on Windows, which ssh does not take. */
+const withUnixLines = (key) => key.replace(/\r\n?/g, "\n").trimEnd();
 
 /**
  * Opens a loopback port of this machine for each address of the host. The tunnel ends with this process, even if it is
@@ -65,8 +82,7 @@ class Login {
     this.folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-"));
     const keyFile = path.join(this.folder, "key");
     const knownHosts = path.join(this.folder, "known_hosts");
-    // As in the stack's settings: the lines of a key may end as on Windows, which ssh does not take.
-    fs.writeFileSync(keyFile, `${key.replace(/\r\n?/g, "\n").trimEnd()}\n`, { mode: 0o600 });
+    fs.writeFileSync(keyFile, `${withUnixLines(key)}\n`, { mode: 0o600 });
     fs.writeFileSync(knownHosts, `[${address}]:${port} ${hostKey}\n${address} ${hostKey}\n`);
     const options = [
       `UserKnownHostsFile=${knownHosts}`,

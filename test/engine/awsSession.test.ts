@@ -106,7 +106,10 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
   it("says before it changes anything that AWS starts no session", async () => {
     fs.writeFileSync(stack.cloud.file("deny-sessions"), "");
     const { code, output } = await stack.up();
+    const status = await stack.npm("status");
     fs.rmSync(stack.cloud.file("deny-sessions"));
+    assert.notEqual(status.code, 0);
+    assert.match(status.output, /^fix: allow ssm:StartSession on the instance/m);
     assert.notEqual(code, 0);
     assert.match(
       output,

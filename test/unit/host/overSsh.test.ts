@@ -2,11 +2,23 @@ import * as assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import * as http from "node:http";
+import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
 import { keyOf, overSsh } from "../../../components/host/overSsh";
 import { SshServer } from "../../engine/sshServer";
+import { loadScript } from "../../scripts";
+
+interface Tunnel {
+  readonly addresses: readonly string[];
+  readonly close: () => Promise<void>;
+}
+
+const { openTunnel } = loadScript("over-ssh.mjs") as {
+  readonly openTunnel: (ssh: object, key: string, addresses: readonly string[]) => Promise<Tunnel>;
+};
 
 const NAME = "i-0123456789abcdef0";
 
@@ -162,5 +174,55 @@ describe("a command over SSH, through a proxy", function () {
     const { code, stderr } = await end(child);
     assert.equal(code, 255);
     assert.match(stderr, /^error: the connection to i-\S+ was lost while a command ran there/m);
+  });
+
+  describe("that opens a tunnel, as the benchmark does", () => {
+    let triton: http.Server;
+    let address: string;
+
+    before(async () => {
+      triton = http.createServer((_, response) => response.end("ready"));
+      await new Promise<void>((resolve) => triton.listen(0, "127.0.0.1", resolve));
+      address = `127.0.0.1:${(triton.address() as net.AddressInfo).port}`;
+    });
+
+    after(() => triton.close());
+
+    const open = (proxyCommand: string): Promise<Tunnel> => {
+      const { user, hostKey, privateKey } = server;
+      return openTunnel({ address: NAME, port: 22, user, hostKey, proxyCommand }, privateKey, [address]);
+    };
+
+    it("reaches the server, until it is closed", async () => {
+      const { addresses, close } = await open(forward);
+      const get = (): Promise<Response> =>
+        fetch(`http://${addresses[0] ?? ""}`, { headers: { connection: "close" } });
+      assert.equal(await (await get()).text(), "ready");
+      await close();
+      await assert.rejects(get());
+    });
+
+    it("says what the way to it lacks", async () => {
+      await assert.rejects(
+        open("sh -c 'echo SessionManagerPlugin is not found. >&2; exit 255'"),
+        /no tunnel to i-0123456789abcdef0: SessionManagerPlugin is not found\./,
+      );
+    });
+
+    it("ends with what it goes through", async () => {
+      const pid = path.join(folder, "pid");
+      const { addresses, close } = await open(`sh -c 'echo $$ >${pid}; exec ${forward}'`);
+      process.kill(Number(fs.readFileSync(pid, "utf8")));
+      const answers = async (): Promise<boolean> => {
+        try {
+          await fetch(`http://${addresses[0] ?? ""}`, { headers: { connection: "close" } });
+          return true;
+        } catch {
+          return false;
+        }
+      };
+      while (await answers()) await new Promise((resolve) => setTimeout(resolve, 20));
+      await close();
+    });
   });
 });
