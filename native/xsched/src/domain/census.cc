@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <memory>
 
 #include "control/file_descriptor.h"
+#include "domain/file.h"
 #include "domain/layout.h"
 
 namespace xsched { namespace domain {
@@ -48,12 +48,7 @@ Look(int folder, const std::string& name)
   }
   const int slice = Claim(shared->top.load(std::memory_order_relaxed)).Slice();
   for (int number = 0; number < kSlots; ++number) {
-    struct flock lock = {};
-    lock.l_type = F_WRLCK;
-    lock.l_whence = SEEK_SET;
-    lock.l_start = static_cast<off_t>(
-        offsetof(Layout, slots) + static_cast<size_t>(number) * sizeof(Slot));
-    lock.l_len = 1;
+    struct flock lock = SlotByte(number, F_WRLCK);
     if (fcntl(file.Get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
       continue;
     }
@@ -88,8 +83,7 @@ TakeCensus(const std::string& path, std::string* error)
     }
     return found;
   }
-  if (status.st_uid != geteuid() ||
-      (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+  if (!IsPrivate(status)) {
     *error = path + " is not a folder that only this user can write to";
     return found;
   }

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "control/file_descriptor.h"
+#include "domain/file.h"
 #include "preempt/clock.h"
 #include "preempt/wait.h"
 
@@ -94,30 +95,11 @@ CatchBusErrorsIn(Layout* shared)
 
 // --- the file ----------------------------------------------------------------
 
-struct flock
-ByteOf(int slot, short type)
-{
-  struct flock lock = {};
-  lock.l_type = type;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = static_cast<off_t>(
-      offsetof(Layout, slots) + static_cast<size_t>(slot) * sizeof(Slot));
-  lock.l_len = 1;
-  return lock;
-}
-
 bool
 IsLocked(int fd, int slot)
 {
-  struct flock lock = ByteOf(slot, F_WRLCK);
+  struct flock lock = SlotByte(slot, F_WRLCK);
   return fcntl(fd, F_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
-}
-
-bool
-IsPrivate(const struct stat& status)
-{
-  return status.st_uid == geteuid() &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 }
 
 std::string
@@ -203,7 +185,7 @@ Prepare(int fd, std::string* error)
     return true;
   }
   // Not what it should be. As long as somebody works with it, it is theirs.
-  struct flock all = ByteOf(0, F_WRLCK);
+  struct flock all = SlotByte(0, F_WRLCK);
   all.l_start = 0;
   all.l_len = 0;
   if (fcntl(fd, F_GETLK, &all) != 0 || all.l_type != F_UNLCK) {
@@ -230,7 +212,7 @@ int
 TakeSlot(int fd)
 {
   for (int slot = 0; slot < kSlots; ++slot) {
-    struct flock lock = ByteOf(slot, F_WRLCK);
+    struct flock lock = SlotByte(slot, F_WRLCK);
     if (fcntl(fd, F_SETLK, &lock) == 0) {
       return slot;
     }

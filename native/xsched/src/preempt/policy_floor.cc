@@ -6,6 +6,7 @@
 
 #include "preempt/clock.h"
 #include "preempt/policy.h"
+#include "preempt/policy_on_top.h"
 #include "preempt/share_accounts.h"
 
 namespace xsched {
@@ -37,33 +38,31 @@ constexpr int64_t kMostFloorDebtNs = 10000000;  // for each percent of the floor
 // What is owed survives when the queues turn idle, so that many short requests
 // count as one long one. Time that they have because nobody else wants it is not
 // charged: they would lack it later.
-class FloorPolicy final : public Policy {
+class FloorPolicy final : public PolicyOnTop {
  public:
   FloorPolicy(std::unique_ptr<Policy> inner, int64_t slice_ns)
-      : inner_(std::move(inner)), slice_ns_(slice_ns)
+      : PolicyOnTop(std::move(inner)), slice_ns_(slice_ns)
   {
   }
-
-  const char* Name() const override { return inner_->Name(); }
 
   void Added(const Standing& queue) override
   {
     Account();
-    inner_->Added(queue);
+    PolicyOnTop::Added(queue);
     Put(queue);
   }
 
   void Removed(const Standing& queue) override
   {
     Account();
-    inner_->Removed(queue);
+    PolicyOnTop::Removed(queue);
     Take(queue);
   }
 
   void Changed(const Standing& before, const Standing& after) override
   {
     Account();
-    inner_->Changed(before, after);
+    PolicyOnTop::Changed(before, after);
     // In this order: a floor is kept while it has a queue.
     Put(after);
     Take(before);
@@ -71,7 +70,7 @@ class FloorPolicy final : public Policy {
 
   void Used(const Standing& queue, int64_t device_ns) override
   {
-    inner_->Used(queue, device_ns);
+    PolicyOnTop::Used(queue, device_ns);
     if (floors_.IsEmpty()) {
       return;
     }
@@ -95,7 +94,7 @@ class FloorPolicy final : public Policy {
   Decision Decide() override
   {
     if (floors_.IsEmpty()) {
-      return inner_->Decide();
+      return PolicyOnTop::Decide();
     }
     Account();
     refused_ = false;
@@ -103,7 +102,7 @@ class FloorPolicy final : public Policy {
         (!Contends(*floors_.Find(slice_)) || slice_held_ns_ >= slice_ns_)) {
       slice_ = nullptr;
     }
-    Decision decision = inner_->Decide();
+    Decision decision = PolicyOnTop::Decide();
     const ShareAccount* next = nullptr;
     for (const ShareAccount& floor : floors_) {
       if (Contends(floor)) {
@@ -145,7 +144,7 @@ class FloorPolicy final : public Policy {
 
   void SetElsewhere(const Elsewhere& elsewhere) override
   {
-    inner_->SetElsewhere(elsewhere);
+    PolicyOnTop::SetElsewhere(elsewhere);
     if (elsewhere.ready != elsewhere_.ready ||
         elsewhere.floors != elsewhere_.floors ||
         elsewhere.partners != elsewhere_.partners) {
@@ -163,14 +162,14 @@ class FloorPolicy final : public Policy {
   // A slice keeps everybody else from launching.
   int Blockers(Priority priority) const override
   {
-    return inner_->Blockers(priority) + (slice_ != nullptr ? 1 : 0);
+    return PolicyOnTop::Blockers(priority) + (slice_ != nullptr ? 1 : 0);
   }
 
  private:
   // Those below this one are held back.
   int OpenFrom() const
   {
-    return std::max(inner_->Decide().open_from, elsewhere_.ready);
+    return std::max(Inner().Decide().open_from, elsewhere_.ready);
   }
 
   bool Contends(const ShareAccount& floor) const
@@ -247,7 +246,6 @@ class FloorPolicy final : public Policy {
     }
   }
 
-  const std::unique_ptr<Policy> inner_;
   const int64_t slice_ns_;
   ShareAccounts floors_{&Standing::floor};
   int64_t accounted_ns_ = 0;

@@ -7,6 +7,7 @@
 #include "preempt/clock.h"
 #include "preempt/clock_turns.h"
 #include "preempt/policy.h"
+#include "preempt/policy_on_top.h"
 #include "preempt/share_accounts.h"
 
 namespace xsched {
@@ -35,33 +36,31 @@ constexpr int64_t kTurnsAhead = 64;
 // clock, each by the weights of its models that contend: see ClockTurns. In its
 // turns, a process has those of its models. Nobody waits for another's word, and
 // who sees a change late only has a turn too many or too few.
-class WeightPolicy final : public Policy {
+class WeightPolicy final : public PolicyOnTop {
  public:
   WeightPolicy(std::unique_ptr<Policy> inner, int64_t slice_ns)
-      : inner_(std::move(inner)), slice_ns_(slice_ns)
+      : PolicyOnTop(std::move(inner)), slice_ns_(slice_ns)
   {
   }
-
-  const char* Name() const override { return inner_->Name(); }
 
   void Added(const Standing& queue) override
   {
     Account();
-    inner_->Added(queue);
+    PolicyOnTop::Added(queue);
     accounts_.Put(queue);
   }
 
   void Removed(const Standing& queue) override
   {
     Account();
-    inner_->Removed(queue);
+    PolicyOnTop::Removed(queue);
     Take(queue);
   }
 
   void Changed(const Standing& before, const Standing& after) override
   {
     Account();
-    inner_->Changed(before, after);
+    PolicyOnTop::Changed(before, after);
     // In this order: an account is kept while it has a queue.
     accounts_.Put(after);
     Take(before);
@@ -69,7 +68,7 @@ class WeightPolicy final : public Policy {
 
   void Used(const Standing& queue, int64_t device_ns) override
   {
-    inner_->Used(queue, device_ns);
+    PolicyOnTop::Used(queue, device_ns);
     Account();
     ShareAccount* const account = accounts_.Find(queue.share);
     // Of one that is idle, it is the time that it was ready.
@@ -82,7 +81,7 @@ class WeightPolicy final : public Policy {
 
   Decision Decide() override
   {
-    Decision decision = inner_->Decide();
+    Decision decision = PolicyOnTop::Decide();
     if (accounts_.IsEmpty()) {
       changes_ns_ = INT64_MAX;
       return decision;
@@ -128,20 +127,13 @@ class WeightPolicy final : public Policy {
         turn_ == nullptr
             ? INT64_MAX
             : accounted_ns_ + std::max<int64_t>(slice_ns_ - held_ns_, 0);
-    return std::min({inner_->ChangesAtNs(), ends_ns, changes_ns_});
+    return std::min({PolicyOnTop::ChangesAtNs(), ends_ns, changes_ns_});
   }
 
   void SetElsewhere(const Elsewhere& elsewhere) override
   {
-    inner_->SetElsewhere(elsewhere);
+    PolicyOnTop::SetElsewhere(elsewhere);
     elsewhere_ = elsewhere;
-  }
-
-  void SliceRefused() override { inner_->SliceRefused(); }
-
-  int Blockers(Priority priority) const override
-  {
-    return inner_->Blockers(priority);
   }
 
  private:
@@ -219,7 +211,6 @@ class WeightPolicy final : public Policy {
     held_ns_ += passed_ns;
   }
 
-  const std::unique_ptr<Policy> inner_;
   const int64_t slice_ns_;
   ShareAccounts accounts_{&Standing::weight};
   int64_t accounted_ns_ = 0;
