@@ -65,6 +65,8 @@ const MODELS: Readonly<Record<string, Model>> = {
   python: { backend: "python", priority: 3 },
   python_high: { backend: "python", priority: 60 },
   python_low: { backend: "python", priority: -60 },
+  python_heavy: { backend: "python", priority: 80, weight: 3 },
+  python_light: { backend: "python", priority: 80, weight: 1 },
   broken: { backend: "one_stream", priority: 9, fail: true },
   wrong: { backend: "one_stream", priority: "urgent" },
   wrong_weight: { backend: "one_stream", priority: 0, weight: "3:1" },
@@ -122,7 +124,7 @@ class TritonPythonModel:
 `;
 
 /** The same with 0.4 s of work on the simulated driver, by a process that the model starts. Answers with how long it took. */
-const PYTHON_ON_GPU = `
+const pythonOnGpu = ({ kernels, microseconds }: typeof LONG): string => `
 import ctypes, multiprocessing, numpy, time, triton_python_backend_utils as triton
 
 def work(pipe):
@@ -138,8 +140,8 @@ def work(pipe):
     while True:
         pipe.recv()
         began = time.monotonic()
-        for _ in range(${LONG.kernels}):
-            kernel = ctypes.c_void_p(1 << 32 | ${LONG.microseconds})
+        for _ in range(${kernels}):
+            kernel = ctypes.c_void_p(1 << 32 | ${microseconds})
             call("cuLaunchKernel", kernel, 1, 1, 1, 1, 1, 1, 0, stream, none, none)
         call("cuStreamSynchronize", stream)
         pipe.send(int(1e6 * (time.monotonic() - began)))
@@ -390,8 +392,13 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       fs.writeFileSync(path.join(folder, "models", name, "config.pbtxt"), `name: "${name}"\n${config}\n`);
     }
     fs.writeFileSync(path.join(folder, "models/python/1/model.py"), PYTHON);
-    for (const name of ["python_high", "python_low"]) {
-      fs.writeFileSync(path.join(folder, `models/${name}/1/model.py`), PYTHON_ON_GPU);
+    for (const [work, ...names] of [
+      [LONG, "python_high", "python_low"],
+      [FINE, "python_heavy", "python_light"],
+    ] as const) {
+      for (const name of names) {
+        fs.writeFileSync(path.join(folder, `models/${name}/1/model.py`), pythonOnGpu(work));
+      }
     }
     const runtime = path.join(folder, "host/runtime");
     fs.symlinkSync(
@@ -681,6 +688,19 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       }
       const high = await delayed("python_high", "python_low");
       assert.ok(high < 1.4, `python_high beside python_low: ${high}`);
+    });
+
+    it("shares the device by their weights, each in a process of its own", async () => {
+      const models = ["python_heavy", "python_light"] as const;
+      for (const model of models) {
+        assert.equal((await other.load(model)).status, 200, other.said);
+        await other.infer(model);
+      }
+      // Alone, and without weights, both take as long; with them, the heavy one has ended at two thirds of the time.
+      const [heavy, light] = await Promise.all(models.map((model) => other.infer(model)));
+      assert.ok(light! / heavy! > 1.2, JSON.stringify({ heavy, light }));
+      for (const model of models) await other.unload(model);
+      for (const model of models) await other.gone(model);
     });
 
     it("changes their priorities by the model's name, without a reload", async () => {
