@@ -55,6 +55,7 @@ const SECONDS = {
   hooks: 60,
   aws: 180,
   awsCapacity: 240,
+  awsSession: 200,
 };
 
 /** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
