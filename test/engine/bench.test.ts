@@ -175,10 +175,7 @@ describe("the benchmark on the local stack", () => {
       assert.ok(0 < p50.value && p50.value <= p90.value && p90.value <= p99.value && p99.value < 10_000, arm);
       for (const { value, low: least, high: most } of [p50, p90, p99])
         assert.ok(least <= value && value <= most);
-      assert.deepEqual(
-        lows.map(({ model }) => model),
-        arm === "standalone" ? [] : [LOW],
-      );
+      assert.equal(lows.length, arm === "standalone" ? 0 : 1, arm);
     }
     // On a machine that is too busy, the low model may end nothing within an arm.
     assert.ok(results.summary.arms.some(({ lows }) => (lows[0]?.perSecond.value ?? 0) > 0));
