@@ -31,7 +31,7 @@ interface ResultsFile {
       readonly latencyMs: Readonly<
         Record<"p50" | "p90" | "p99", { value: number; low: number; high: number }>
       >;
-      readonly lows: readonly { readonly perSecond: { readonly value: number } }[];
+      readonly lows: readonly { readonly model: string; readonly perSecond: { readonly value: number } }[];
     }[];
   };
   readonly measurements: readonly {
