@@ -9,6 +9,7 @@ import { ArmSwitch, restore, type Server } from "./arms/armSwitch";
 import { isRunning } from "./arms/journal";
 import { phasesOf, type Role } from "./arms/arms";
 import { closeAll } from "./closing";
+import { Interrupted } from "./interrupted";
 import { LoadThread } from "./load/loadThread";
 import { schedule, scheduleFor } from "./load/schedule";
 import { contendersOf, type Measurement, Measuring, phaseMs, type Plan } from "./measure";
@@ -217,16 +218,6 @@ function formerRuns(folders: readonly string[]): FormerRun[] {
   const again = names.find((name, index) => names.indexOf(name) !== index);
   if (again === undefined) return runs;
   throw new UserError(`--compare names two folders called ${again}`, "rename one of them");
-}
-
-/** The benchmark was interrupted by a signal. */
-class Interrupted extends Error {
-  public readonly status: number;
-
-  public constructor(signal: NodeJS.Signals) {
-    super(signal);
-    this.status = 128 + os.constants.signals[signal];
-  }
 }
 
 async function restoreModels(arms: ArmSwitch): Promise<void> {

@@ -9,11 +9,12 @@ const REST_AFTER_FAILURE_MS = 100;
  * Sends requests back to back until `abort` fires, then waits for the outstanding answers.
  *
  * @param concurrency how many requests are in flight at any time
+ * @param answered called after each answer, with the reason if the request failed
  */
 export async function closedLoad(
   connection: Connection,
   concurrency: number,
-  answered: () => void,
+  answered: (problem?: string) => void,
   abort: AbortSignal,
 ): Promise<ClosedLoad> {
   const ends: number[] = [];
@@ -36,6 +37,7 @@ export async function closedLoad(
       } else {
         failed++;
         problems.add(problem);
+        answered(problem);
         await new Promise((resolve) => setTimeout(resolve, REST_AFTER_FAILURE_MS));
       }
     }

@@ -16,7 +16,7 @@ export interface RunningLoad {
 
 /** A load on one model, from its own thread, so that loads do not disturb each other's timing. */
 export class LoadThread {
-  private readonly answers = new Int32Array(new SharedArrayBuffer(4));
+  private readonly answers = new Int32Array(new SharedArrayBuffer(8));
   private readonly worker: Worker;
   private waiting: { resolve: (done: Done) => void; reject: (error: Error) => void } | undefined;
   private failure: Error | undefined;
@@ -50,9 +50,14 @@ export class LoadThread {
     return thread;
   }
 
-  /** Answers to the current task so far. */
+  /** Answers to the current task so far, failed ones included. */
   public get answered(): number {
     return Atomics.load(this.answers, 0);
+  }
+
+  /** Failed requests of the current task so far. */
+  public get failed(): number {
+    return Atomics.load(this.answers, 1);
   }
 
   /**

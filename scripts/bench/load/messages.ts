@@ -3,7 +3,7 @@ import { type Target } from "../protocol/connection";
 /** The options of a load's thread. */
 export interface LoadThreadOptions {
   readonly target: Target;
-  /** A 32-bit counter of the answers to this task so far. */
+  /** Two 32-bit counters: of the answers to this task so far, and of the failed ones among them. */
   readonly answered: SharedArrayBuffer;
 }
 

@@ -9,13 +9,14 @@ import { pace } from "./pace";
  *
  * @param start when the schedule begins, by `now()`
  * @param times milliseconds from the start, ascending
+ * @param answered called after each answer, with the reason if the request failed
  * @param abort stops sending
  */
 export async function openLoad(
   connection: Connection,
   start: number,
   times: Float64Array,
-  answered: () => void,
+  answered: (problem?: string) => void,
   abort: AbortSignal,
 ): Promise<OpenLoad> {
   const lag = new Float64Array(times.length);
@@ -32,7 +33,7 @@ export async function openLoad(
     connection.send((problem) => {
       if (problem === undefined) latency[index] = now() - intended;
       else problems.add(problem);
-      answered();
+      answered(problem);
       if (--pending === 0) drained?.();
     });
   };

@@ -11,12 +11,13 @@ const counter = new Int32Array(answered);
 const connection = connect(target);
 let abort = new AbortController();
 
-function count(): void {
+function count(problem?: string): void {
   Atomics.add(counter, 0, 1);
+  if (problem !== undefined) Atomics.add(counter, 1, 1);
 }
 
 async function perform(task: Exclude<Task, { kind: "stop" }>): Promise<Done> {
-  Atomics.store(counter, 0, 0);
+  counter.forEach((_, index) => Atomics.store(counter, index, 0));
   abort = new AbortController();
   switch (task.kind) {
     case "start":

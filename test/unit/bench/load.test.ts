@@ -165,6 +165,7 @@ describe("the thread of a load", () => {
     const { load } = await thread.open(Float64Array.of(0, 30), NEVER);
     assert.deepEqual(load.problems, ['HTTP status 500: {"error":"as the test wants"}']);
     assert.equal(load.latency.filter((value) => !Number.isNaN(value)).length, 1);
+    assert.deepEqual([thread.answered, thread.failed], [2, 1]);
   });
 
   it("runs a closed load until stopped, then another one", async () => {
