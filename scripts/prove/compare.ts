@@ -34,13 +34,14 @@ export async function compare(
   installed: Installation,
   options: ProveOptions,
   out: string,
+  interrupted: AbortSignal,
 ): Promise<ServerResults[]> {
   const found = new Map<ServerKind, { rounds: Results[]; queues: string[] }>();
   for (let round = 0; round < options.rounds; round++) {
     for (let place = 0; place < kinds.length; place++) {
       const kind = kinds[(place + round) % kinds.length] ?? "stock";
       const folder = path.join(out, `${kind}-${round + 1}`);
-      const server = await TritonProcess.start(kind, installed, repository, folder);
+      const server = await TritonProcess.start(kind, installed, repository, folder, interrupted);
       try {
         const samples = Math.floor((options.samples + options.rounds - 1 - round) / options.rounds);
         const { status, results } = await bench({
@@ -56,6 +57,7 @@ export async function compare(
           stackGiven: false,
           folder,
         });
+        interrupted.throwIfAborted();
         if (results === undefined || status !== 0) {
           throw new UserError(
             `the measurement of ${kind} in round ${round + 1} failed (status ${status})`,

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
+import { Interrupted } from "../bench/interrupted";
 import { latencyChart } from "../bench/report/charts";
 import { UserError } from "../triton/userError";
 import { compare, fourArms, type ServerResults } from "./compare";
@@ -9,6 +10,8 @@ import { BACKENDS, type BackendName, buildRepository } from "./models";
 import { parseOptions, type ProveOptions, USAGE } from "./options";
 import { type ReloadOutcome, reloadUnderLoad } from "./reloads";
 import { type CaseResults, markdown, type Setting } from "./report";
+import { measureShares, type ShareResults } from "./shares";
+import { besideTraining, type TrainingResults } from "./training";
 import { type Installation, type ServerKind, TritonProcess } from "./tritonProcess";
 
 interface Case {
@@ -20,7 +23,7 @@ interface Case {
 /**
  * @param root the project's folder
  * @param freePorts finds ports for the servers
- * @returns the exit status: 1 if a request failed
+ * @returns the exit status: 1 if a request failed, and 128 and its number if a signal came
  */
 export async function main(
   words: readonly string[],
@@ -53,27 +56,77 @@ export async function main(
   };
   const out = path.resolve(options.out ?? path.join(local, began.replace(/[:.]/g, "-")));
   fs.mkdirSync(out, { recursive: true });
+  const interrupted = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (interrupted.signal.aborted) return;
+    process.stderr.write(`\n${signal}: ending the server; what was measured so far is in ${out}\n`);
+    interrupted.abort(new Interrupted(signal));
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, onSignal);
+  try {
+    return await measure(cases, root, installed, options, out, began, interrupted.signal);
+  } catch (error) {
+    const reason: unknown = interrupted.signal.reason;
+    if (reason instanceof Interrupted) return reason.status;
+    throw error;
+  } finally {
+    for (const signal of signals) process.off(signal, onSignal);
+  }
+}
+
+/**
+ * Measures each case, and writes what was found after each part.
+ *
+ * @param began when, in ISO 8601
+ * @param interrupted ends the current part; rejects where it gives no results of its own
+ */
+async function measure(
+  cases: readonly Case[],
+  root: string,
+  installed: Installation,
+  options: ProveOptions,
+  out: string,
+  began: string,
+  interrupted: AbortSignal,
+): Promise<number> {
   const results: CaseResults[] = [];
   let setting: Setting | undefined;
   for (const each of cases) {
     const folder = path.join(out, each.name);
-    const servers = await compare(each.kinds, each.repository, installed, options, folder);
+    const servers = await compare(each.kinds, each.repository, installed, options, folder, interrupted);
     setting ??= settingOf(began, root, servers);
     // What is measured is on disk before the reloads, which may end a server.
-    results.push({ name: each.name, servers, reloads: {} });
-    write(out, setting, results);
+    let found: CaseResults = { name: each.name, servers, reloads: {} };
+    results.push(found);
+    const note = (more: Partial<CaseResults>): void => {
+      found = { ...found, ...more };
+      results[results.length - 1] = found;
+      if (setting !== undefined) write(out, setting, results);
+    };
+    note({});
     drawFourArms(folder, servers);
-    const reloads: Partial<Record<ServerKind, ReloadOutcome>> = {};
+    // There is nothing to share without a scheduler, and the patched backend has the same one.
+    if (each.kinds.includes("hooked")) {
+      if (options.shares > 0) {
+        note({ shares: await sharesOf(each.repository, installed, options, folder, interrupted) });
+      }
+      if (options.training > 0) {
+        note({ training: await trainingOf(each.repository, installed, options, folder, interrupted) });
+      }
+    }
     if (options.reloads > 0) {
       for (const kind of each.kinds) {
-        reloads[kind] = await reloadsOf(kind, each.repository, installed, options, folder);
-        results[results.length - 1] = { name: each.name, servers, reloads };
-        write(out, setting, results);
+        const outcome = await reloadsOf(kind, each.repository, installed, options, folder, interrupted);
+        note({ reloads: { ...found.reloads, [kind]: outcome } });
+        interrupted.throwIfAborted();
       }
     }
   }
   if (setting !== undefined) console.log(`\n${markdown(setting, results)}\n\n${out}`);
-  return results.some(({ reloads }) => Object.values(reloads).some(broken)) ? 1 : 0;
+  const failed = ({ reloads, shares, training }: CaseResults): boolean =>
+    Object.values(reloads).some(broken) || (shares?.problems.length ?? 0) > 0 || (training?.failed ?? 0) > 0;
+  return results.some(failed) ? 1 : 0;
 }
 
 function casesOf(options: ProveOptions, backends: string, models: string): Case[] {
@@ -98,6 +151,45 @@ function casesOf(options: ProveOptions, backends: string, models: string): Case[
   }));
 }
 
+async function sharesOf(
+  repository: string,
+  installed: Installation,
+  { shares }: ProveOptions,
+  folder: string,
+  interrupted: AbortSignal,
+): Promise<ShareResults> {
+  console.log(`Both models back to back, ${shares} s a phase …`);
+  const server = await TritonProcess.start(
+    "hooked",
+    installed,
+    repository,
+    path.join(folder, "shares"),
+    interrupted,
+  );
+  try {
+    return await measureShares(server, shares, interrupted);
+  } finally {
+    await server.stop();
+  }
+}
+
+async function trainingOf(
+  repository: string,
+  installed: Installation,
+  { python, rate, training }: ProveOptions,
+  folder: string,
+  interrupted: AbortSignal,
+): Promise<TrainingResults> {
+  console.log(`The high model beside a training loop, ${training} s a phase …`);
+  const ownFolder = path.join(folder, "training");
+  const server = await TritonProcess.start("hooked", installed, repository, ownFolder, interrupted);
+  try {
+    return await besideTraining(server, installed, python, rate, training, ownFolder, interrupted);
+  } finally {
+    await server.stop();
+  }
+}
+
 /** A server that ends or stops to answer is a result, too: the other servers are still to come. */
 async function reloadsOf(
   kind: ServerKind,
@@ -105,13 +197,15 @@ async function reloadsOf(
   installed: Installation,
   options: ProveOptions,
   folder: string,
+  interrupted: AbortSignal,
 ): Promise<ReloadOutcome> {
   console.log(`Reloading ${options.reloads} times under load: ${kind} …`);
   const ownFolder = path.join(folder, `${kind}-reloads`);
-  const server = await TritonProcess.start(kind, installed, repository, ownFolder);
+  const server = await TritonProcess.start(kind, installed, repository, ownFolder, interrupted);
   try {
-    return await reloadUnderLoad(server, options.reloads);
+    return await reloadUnderLoad(server, options.reloads, interrupted);
   } catch (error) {
+    interrupted.throwIfAborted();
     const problem = error instanceof Error ? error.message : String(error);
     console.error(`error: ${problem}; ${path.join(ownFolder, "triton.log")} has the server's side`);
     return { problem };
@@ -127,9 +221,8 @@ function broken(outcome: ReloadOutcome): boolean {
 function write(out: string, setting: Setting, cases: readonly CaseResults[]): void {
   fs.writeFileSync(path.join(out, "results.md"), `${markdown(setting, cases)}\n`);
   // The samples are in each server's own folder.
-  const summaries = cases.map(({ name, servers, reloads }) => ({
-    name,
-    reloads,
+  const summaries = cases.map(({ servers, ...others }) => ({
+    ...others,
     servers: servers.map(({ kind, queues, results: { run, summary } }) => ({ kind, queues, run, summary })),
   }));
   fs.writeFileSync(

@@ -30,6 +30,10 @@ It builds the models, starts each server by itself on ports of the loopback inte
   --low-concurrency N   requests to the low model in flight at any time (default: 2)
   --warm-up SECONDS     warm-up time before each phase (default: 2)
   --reloads N           reloads of each backend's models under load, at the end (default: 200)
+  --shares SECONDS      also measure what a floor and weights give the models while both get requests back to back, with
+                        the hooks; six phases of this length (default: 0, which is none)
+  --training SECONDS    also measure the high model beside a PyTorch training loop in a process of its own, with the hooks;
+                        five phases of this length (default: 0, which is none)
   --out FOLDER          folder for the results (default: .local/prove/TIME)`;
 
 export interface ProveOptions {
@@ -52,6 +56,10 @@ export interface ProveOptions {
   readonly lowConcurrency: number;
   readonly warmUp: number;
   readonly reloads: number;
+  /** Seconds of each phase; 0 for none. */
+  readonly shares: number;
+  /** Seconds of each phase; 0 for none. */
+  readonly training: number;
   readonly out?: string;
 }
 
@@ -76,7 +84,9 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
       | "low-batch"
       | "low-concurrency"
       | "warm-up"
-      | "reloads",
+      | "reloads"
+      | "shares"
+      | "training",
     fallback: number,
     least: number,
     most: number,
@@ -126,6 +136,8 @@ export function parseOptions(words: readonly string[]): ProveOptions | undefined
     lowConcurrency: number("low-concurrency", 2, 1, 64),
     warmUp: number("warm-up", 2, 0, 600),
     reloads: number("reloads", 200, 0, 100_000),
+    shares: number("shares", 0, 0, 3600),
+    training: number("training", 0, 0, 3600),
     out: given.out,
   };
   if (faults.length > 0) throw new UserError(faults.join("\n"), "npm run prove -- --help lists every option");
@@ -156,6 +168,8 @@ function read(words: readonly string[]) {
         "low-concurrency": TEXT,
         "warm-up": TEXT,
         reloads: TEXT,
+        shares: TEXT,
+        training: TEXT,
         out: TEXT,
         help: SWITCH,
       },

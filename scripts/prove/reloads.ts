@@ -1,14 +1,17 @@
-import { LoadThread } from "../bench/load/loadThread";
+import { Presets, SingleBar } from "cli-progress";
+
 import { type ClosedLoad } from "../bench/load/messages";
-import { parseOptions } from "../bench/options";
-import { serverAt, wayTo } from "../bench/server";
 import { RemoteApi } from "../triton/tritonApi";
+import { loadThreads } from "./loads";
 import { HIGH, LOW } from "./models";
 import { type Holdings, type TritonProcess } from "./tritonProcess";
 
 /** What a server held before and after many reloads. */
 export interface ReloadResults {
+  /** How many were done. */
   readonly reloads: number;
+  /** How many were to be done; more than were done if a signal came first. */
+  readonly asked: number;
   readonly seconds: number;
   /** Requests to both models meanwhile. */
   readonly answered: number;
@@ -17,7 +20,8 @@ export interface ReloadResults {
   readonly problems: readonly string[];
   /** After as many reloads as let pools and caches fill. */
   readonly before: Holdings;
-  readonly after: Holdings;
+  /** None if the server ended with the signal, too, as after Ctrl-C. */
+  readonly after?: Holdings;
 }
 
 /** What came of reloading a server many times: `problem` says why it could not be done to the end. */
@@ -30,60 +34,115 @@ const SETTLING = 10;
 /** What was unloaded is freed a little later than its successor serves. */
 const SETTLE_MS = 3000;
 
-/** Reloads both models in turn while requests are sent to both, back to back. */
-export async function reloadUnderLoad(server: TritonProcess, reloads: number): Promise<ReloadResults> {
+/** Milliseconds between two lines of progress where there is no terminal. */
+const LINE_MS = 10_000;
+
+/**
+ * Reloads both models in turn while requests are sent to both, back to back.
+ *
+ * @param interrupted ends it after the current reload; what was found until then is returned
+ */
+export async function reloadUnderLoad(
+  server: TritonProcess,
+  reloads: number,
+  interrupted: AbortSignal,
+): Promise<ReloadResults> {
   const api = new RemoteApi(server.url, undefined);
   const configs = { [HIGH]: await api.config(HIGH), [LOW]: await api.config(LOW) };
   let count = 0;
-  const reload = async (times: number): Promise<void> => {
-    for (const end = count + times; count < end; count++) {
+  const reload = async (times: number, done: () => void): Promise<void> => {
+    for (const end = count + times; count < end && !interrupted.aborted; count++) {
       const model = count % 2 === 0 ? LOW : HIGH;
       // Triton does nothing if neither the files nor the configuration have changed.
       const mark = { [MARK]: { string_value: String(count) } };
       await api.reload(model, { ...configs[model], parameters: { ...configs[model].parameters, ...mark } });
       const loaded = (await api.config(model)).parameters?.[MARK]?.string_value;
       if (loaded !== String(count)) throw new Error(`reload ${count} of "${model}" loaded nothing`);
+      done();
     }
   };
-  await reload(SETTLING);
+  await reload(SETTLING, () => undefined);
+  interrupted.throwIfAborted();
   await settle();
   const before = server.holdings();
-  const stopLoads = await startLoads(server.url);
+  const load = await startLoads(server.url);
+  // Ctrl-C ends the server, too, and requests that come later would fail for no other reason.
+  const stop = (): void => void load.stop().catch(() => undefined);
+  interrupted.addEventListener("abort", stop);
+  const shown = progress(reloads);
   const began = Date.now();
-  let loads;
+  let done = 0;
+  let loads: readonly ClosedLoad[];
   try {
-    await reload(reloads);
+    await reload(reloads, () => {
+      shown.update(++done, { failed: load.failed });
+    });
+  } catch (error) {
+    if (!interrupted.aborted) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`${reason} (after ${done} of ${reloads} reloads; ${load.failed} requests failed)`, {
+        cause: error,
+      });
+    }
   } finally {
-    loads = await stopLoads();
+    shown.stop();
+    interrupted.removeEventListener("abort", stop);
+    loads = await load.stop();
   }
   const seconds = (Date.now() - began) / 1000;
   await settle();
   return {
-    reloads,
+    reloads: done,
+    asked: reloads,
     seconds,
     answered: loads.reduce((sum, { ends }) => sum + ends.length, 0),
     failed: loads.reduce((sum, { failed }) => sum + failed, 0),
     problems: [...new Set(loads.flatMap(({ problems }) => problems))],
     before,
-    after: server.holdings(),
+    after: server.running ? server.holdings() : undefined,
   };
 }
 
-/** Sends requests to both models until the returned function is called. */
-async function startLoads(url: string): Promise<() => Promise<readonly ClosedLoad[]>> {
-  const command = parseOptions(["--url", url, "--high", HIGH, "--low", LOW]);
-  if (command.kind !== "measure") throw new Error("these options measure");
-  const way = await wayTo(serverAt(url, false, undefined, ""), undefined, command.options);
-  const threads = await Promise.all(
-    [HIGH, LOW].map(async (model) => LoadThread.start(await way.target(model, 1))),
-  );
+/** Requests to both models. */
+interface Loads {
+  /** Failed requests so far. */
+  readonly failed: number;
+  /** Stops sending; the same result each time. */
+  stop(): Promise<readonly ClosedLoad[]>;
+}
+
+async function startLoads(url: string): Promise<Loads> {
+  const { threads, close } = await loadThreads(url, [HIGH, LOW]);
   const running = threads.map((thread) => thread.closed(1));
-  return async () => {
+  const end = async (): Promise<readonly ClosedLoad[]> => {
     const loads = await Promise.all(running.map(async (load) => load.stop()));
-    await Promise.all(threads.map(async (thread) => thread.close()));
-    await way.close();
+    await close();
     return loads;
   };
+  let ended: Promise<readonly ClosedLoad[]> | undefined;
+  return {
+    get failed() {
+      return threads.reduce((sum, { failed }) => sum + failed, 0);
+    },
+    stop: () => (ended ??= end()),
+  };
+}
+
+/** A bar on a terminal, elsewhere a line now and then. */
+function progress(reloads: number): SingleBar {
+  const bar = new SingleBar(
+    {
+      format: "{bar} {value} of {total} reloads, {failed} requests failed",
+      stream: process.stderr,
+      hideCursor: true,
+      barsize: 30,
+      noTTYOutput: true,
+      notTTYSchedule: LINE_MS,
+    },
+    Presets.shades_classic,
+  );
+  bar.start(reloads, 0, { failed: 0 });
+  return bar;
 }
 
 async function settle(): Promise<void> {

@@ -2,6 +2,8 @@ import { type ArmSummary, type Percentile, PERCENTILES } from "../bench/report/s
 import { type ServerResults } from "./compare";
 import { HIGH } from "./models";
 import { type ReloadOutcome } from "./reloads";
+import { type ShareResults } from "./shares";
+import { type TrainingResults } from "./training";
 import { type ServerKind, SERVERS } from "./tritonProcess";
 
 /** What the results were measured on. */
@@ -19,6 +21,8 @@ export interface CaseResults {
   readonly name: string;
   readonly servers: readonly ServerResults[];
   readonly reloads: Readonly<Partial<Record<ServerKind, ReloadOutcome>>>;
+  readonly shares?: ShareResults;
+  readonly training?: TrainingResults;
 }
 
 /** The results as Markdown. */
@@ -29,7 +33,7 @@ export function markdown(setting: Setting, cases: readonly CaseResults[]): strin
   ].join("\n\n");
 }
 
-function caseText({ name, servers, reloads }: CaseResults): string {
+function caseText({ name, servers, reloads, shares, training }: CaseResults): string {
   const names = Object.keys(PERCENTILES) as Percentile[];
   const head = [
     "server",
@@ -61,6 +65,8 @@ function caseText({ name, servers, reloads }: CaseResults): string {
     ...servers
       .filter(({ queues }) => queues.length > 0)
       .map(({ kind, queues }) => `Queues with ${SERVERS[kind]}: ${counted(queues)}.`),
+    ...(shares ? shareText(shares) : []),
+    ...(training ? trainingText(training) : []),
     ...Object.entries(reloads).map(([kind, found]) => reloadText(kind as ServerKind, found)),
   ].join("\n\n");
 }
@@ -108,13 +114,57 @@ function compute(server: ServerResults["results"]["summary"]["server"], { arm }:
 function reloadText(kind: ServerKind, found: ReloadOutcome): string {
   if ("problem" in found) return `Reloads under load with ${SERVERS[kind]} came to no end: ${found.problem}.`;
   const { before, after } = found;
-  const change = (name: keyof typeof before, unit = ""): string => `${before[name]} → ${after[name]}${unit}`;
+  const change = (name: keyof typeof before, unit = ""): string =>
+    `${before[name]} → ${after?.[name] ?? "–"}${unit}`;
+  const count =
+    found.reloads < found.asked
+      ? `Interrupted after ${found.reloads} of ${found.asked} reloads`
+      : `${found.reloads} reloads`;
   return [
-    `${found.reloads} reloads under load with ${SERVERS[kind]}, ${found.seconds.toFixed(0)} s: `,
+    `${count} under load with ${SERVERS[kind]}, ${found.seconds.toFixed(0)} s: `,
     `${found.answered} requests answered, ${found.failed} failed; threads ${change("threads")}, `,
     `files ${change("files")}, queues ${change("queues")}, memory ${change("memoryMb", " MB")}, `,
     `memory of the GPU ${change("gpuMemoryMb", " MB")}.`,
   ].join("");
+}
+
+/** What each model gets while both want the whole GPU. */
+function shareText({ alone, aloneP50Ms, phases, problems }: ShareResults): string[] {
+  const head = [
+    "both back to back",
+    "high, of alone",
+    "low, of alone",
+    "in each 2 s",
+    "high, P50 over alone",
+  ];
+  const rows = phases.map(({ name, high, low, windows, highP50Ms }) => [
+    name,
+    percent(high),
+    percent(low),
+    windows.map((share) => (100 * share).toFixed(0)).join(", "),
+    (highP50Ms / aloneP50Ms).toFixed(2),
+  ]);
+  return [
+    `Alone and back to back: high ${alone.high.toFixed(1)} requests/s, P50 ${aloneP50Ms.toFixed(3)} ms; low ${alone.low.toFixed(1)} requests/s.`,
+    table([head, ...rows]),
+    ...(problems.length > 0 ? [`Requests failed: ${problems.join("; ")}.`] : []),
+  ];
+}
+
+/** What the high model and a training loop in another process cost each other. */
+function trainingText({ rate, alone, beside, stepsPerSecond, ofBound, failed }: TrainingResults): string[] {
+  const names = Object.keys(PERCENTILES) as Percentile[];
+  const latency = names.map(
+    (name) => `${beside[name].toFixed(3)} (${(beside[name] / alone[name]).toFixed(2)})`,
+  );
+  const steps = (["alone", "scheduled", "beside"] as const).map((name) => stepsPerSecond[name].toFixed(2));
+  return [
+    [
+      `Beside a training loop under xsched-run, ${rate} requests/s to ${HIGH}: P50, P90, P99 ${latency.join(", ")} ms, `,
+      `divided by alone in brackets; ${failed} failed. Training steps a second, alone, under xsched-run, and beside ${HIGH}: `,
+      `${steps.join(", ")}, ${percent(ofBound)} of the bound.`,
+    ].join(""),
+  ];
 }
 
 /** "a ×2, b" of a, a, b. */

@@ -1,3 +1,5 @@
+import { setTimeout as pause } from "node:timers/promises";
+
 import { now } from "../bench/load/clock";
 import { type LoadThread } from "../bench/load/loadThread";
 import { type ClosedLoad } from "../bench/load/messages";
@@ -22,7 +24,7 @@ export interface SharePhase {
   /** Each model's rate as a share of its rate alone, over the phase. */
   readonly high: number;
   readonly low: number;
-  /** The low model's share in each window of 2 s. */
+  /** The low model's share in each whole window of 2 s. */
   readonly windows: readonly number[];
   /** The high model's P50 in ms. */
   readonly highP50Ms: number;
@@ -50,15 +52,25 @@ const SETTINGS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   ],
 };
 
-/** Keeps both models busy and changes what the low one is entitled to. The server cannot be measured otherwise afterwards. */
-export async function measureShares(server: TritonProcess, seconds: number): Promise<ShareResults> {
+/**
+ * Keeps both models busy and changes what the low one is entitled to. Afterwards the server's models have other
+ * priorities and weights than their configurations say.
+ *
+ * @param seconds of each phase, of which there are six
+ * @param interrupted ends it, and rejects
+ */
+export async function measureShares(
+  server: TritonProcess,
+  seconds: number,
+  interrupted: AbortSignal,
+): Promise<ShareResults> {
   const { threads, close } = await loadThreads(server.url, [HIGH, LOW]);
   const [high, low] = threads;
   if (high === undefined || low === undefined) throw new Error("a model has no load");
   const problems = new Set<string>();
   const busy = async (loaded: readonly LoadThread[]): Promise<Busy[]> => {
-    const found = await keepBusy(loaded, seconds);
-    for (const { problem } of found) problem.forEach((each) => problems.add(each));
+    const found = await keepBusy(loaded, seconds, interrupted);
+    for (const each of found.flatMap((load) => load.problems)) problems.add(each);
     return found;
   };
   try {
@@ -83,27 +95,38 @@ export async function measureShares(server: TritonProcess, seconds: number): Pro
   }
 }
 
+/** What a model gave while it was kept busy. */
 interface Busy {
+  /** Answers a second. */
   readonly perSecond: number;
-  /** Requests a second in each window. */
+  /** The same in each whole window of 2 s. */
   readonly windows: readonly number[];
   readonly p50Ms: number;
-  readonly problem: readonly string[];
+  /** Reasons for failed requests, each once. */
+  readonly problems: readonly string[];
 }
-const IDLE: Busy = { perSecond: NaN, windows: [], p50Ms: NaN, problem: [] };
+const IDLE: Busy = { perSecond: NaN, windows: [], p50Ms: NaN, problems: [] };
 
 /** Sends requests back to back, and counts the answers between the warm-up and the end. */
-async function keepBusy(threads: readonly LoadThread[], seconds: number): Promise<Busy[]> {
+async function keepBusy(
+  threads: readonly LoadThread[],
+  seconds: number,
+  signal: AbortSignal,
+): Promise<Busy[]> {
   const running = threads.map((thread) => thread.closed(IN_FLIGHT));
-  await pause(WARM_UP_MS);
+  await pause(WARM_UP_MS, undefined, { signal });
   const begin = now();
-  await pause(seconds * 1000);
+  await pause(seconds * 1000, undefined, { signal });
   const end = now();
   const loads = await Promise.all(running.map(async (load) => load.stop()));
   return loads.map((load) => summarize(load, begin, end));
 }
 
-/** @param begin and `end`: by `now()` */
+/**
+ * Of a load, what lies between two times. What its warm-up gave is left out.
+ *
+ * @param begin by `now()`, as `end`
+ */
 export function summarize(load: ClosedLoad, begin: number, end: number): Busy {
   const within = (from: number, to: number): number[] =>
     [...load.ends.keys()].filter((index) => (load.ends[index] ?? 0) >= from && (load.ends[index] ?? 0) < to);
@@ -116,10 +139,6 @@ export function summarize(load: ClosedLoad, begin: number, end: number): Busy {
       perSecond(begin + number * WINDOW_MS, begin + (number + 1) * WINDOW_MS),
     ),
     p50Ms: percentile(sorted(Float64Array.from(latencies)), 0.5),
-    problem: load.problems,
+    problems: load.problems,
   };
-}
-
-async function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

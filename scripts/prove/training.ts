@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { now } from "../bench/load/clock";
 import { type LoadThread } from "../bench/load/loadThread";
@@ -29,8 +30,9 @@ export interface TrainingResults {
   readonly failed: number;
 }
 
-/** Texts in each step. */
+/** Texts in each step of the training. */
 const BATCH = 8;
+/** Of the training: the lowest that there is. */
 const PRIORITY = -255;
 const SEED = 1;
 /** The first steps choose kernels and fill the allocator. */
@@ -38,9 +40,14 @@ const SETTLING_STEPS = 20;
 const START_MS = 180_000;
 
 /**
+ * Measures the high model and a training loop, each alone and then side by side.
+ *
+ * @param python the command that runs the training; it needs torch
  * @param rate requests a second to the high model
  * @param seconds of each phase
  * @param folder of the trainings' logs
+ * @param interrupted ends it, and rejects
+ * @throws Error with the end of its log, if a training ends or makes no steps
  */
 export async function besideTraining(
   server: TritonProcess,
@@ -49,6 +56,7 @@ export async function besideTraining(
   rate: number,
   seconds: number,
   folder: string,
+  interrupted: AbortSignal,
 ): Promise<TrainingResults> {
   const words = [python, path.join(__dirname, "models/training.py"), String(BATCH)];
   const scheduled = [
@@ -61,27 +69,35 @@ export async function besideTraining(
   if (high === undefined) throw new Error("the high model has no load");
   let failed = 0;
   const request = async (): Promise<Percentiles> => {
-    const latency = await answers(high, rate, seconds);
+    const latency = await answers(high, rate, seconds, interrupted);
     failed += latency.filter(Number.isNaN).length;
     return percentiles(latency.filter((each) => !Number.isNaN(each)));
   };
   try {
     await request(); // Warms up.
     const alone = await request();
-    const plain = await withTraining(words, path.join(folder, "training.log"), async (steps) => ({
-      alone: await steps.perSecond(seconds),
-    }));
-    const both = await withTraining(scheduled, path.join(folder, "training-scheduled.log"), async (steps) => {
-      const byItself = await steps.perSecond(seconds);
-      const [beside, perSecond] = await Promise.all([request(), steps.perSecond(seconds)]);
-      return { scheduled: byItself, beside, perSecond };
-    });
+    const plain = await withTraining(
+      words,
+      path.join(folder, "training.log"),
+      async (steps) => steps.perSecond(seconds),
+      interrupted,
+    );
+    const both = await withTraining(
+      scheduled,
+      path.join(folder, "training-scheduled.log"),
+      async (steps) => {
+        const byItself = await steps.perSecond(seconds);
+        const [beside, perSecond] = await Promise.all([request(), steps.perSecond(seconds)]);
+        return { scheduled: byItself, beside, perSecond };
+      },
+      interrupted,
+    );
     return {
       rate,
       alone,
       beside: both.beside,
-      stepsPerSecond: { alone: plain.alone, scheduled: both.scheduled, beside: both.perSecond },
-      ofBound: both.perSecond / (plain.alone * (1 - (alone.p50 * rate) / 1000)),
+      stepsPerSecond: { alone: plain, scheduled: both.scheduled, beside: both.perSecond },
+      ofBound: both.perSecond / (plain * (1 - (alone.p50 * rate) / 1000)),
       failed,
     };
   } finally {
@@ -90,9 +106,15 @@ export async function besideTraining(
 }
 
 /** The latency of each request in ms; NaN if it failed. */
-async function answers(thread: LoadThread, rate: number, seconds: number): Promise<Float64Array> {
+async function answers(
+  thread: LoadThread,
+  rate: number,
+  seconds: number,
+  interrupted: AbortSignal,
+): Promise<Float64Array> {
   const times = schedule("fixed", Math.max(1, Math.round(rate * seconds)), rate, random(SEED));
-  const { load } = await thread.open(times, new AbortController().signal);
+  const { load } = await thread.open(times, interrupted);
+  interrupted.throwIfAborted();
   return load.latency;
 }
 
@@ -115,6 +137,7 @@ async function withTraining<Result>(
   [command = "", ...words]: readonly string[],
   log: string,
   use: (steps: Steps) => Promise<Result>,
+  signal: AbortSignal,
 ): Promise<Result> {
   const errors = fs.openSync(log, "w");
   const child = spawn(command, words, { stdio: ["ignore", "pipe", errors] });
@@ -143,12 +166,12 @@ async function withTraining<Result>(
     while (ends.length < SETTLING_STEPS) {
       check();
       if (now() > until) throw new Error(`the training made ${ends.length} steps in ${START_MS / 1000} s`);
-      await pause(100);
+      await pause(100, undefined, { signal });
     }
     return await use({
       perSecond: async (seconds) => {
         const begin = now();
-        await pause(seconds * 1000);
+        await pause(seconds * 1000, undefined, { signal });
         check();
         return rateOf(ends.filter((end) => end >= begin));
       },
@@ -164,8 +187,4 @@ export function rateOf(ends: readonly number[]): number {
   const [first, last] = [ends[0], ends.at(-1)];
   if (first === undefined || last === undefined || first === last) return 0;
   return (1000 * (ends.length - 1)) / (last - first);
-}
-
-async function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -48,7 +48,8 @@ export class TritonProcess {
     public readonly url: string,
     private readonly child: ChildProcess,
     private readonly log: string,
-    private readonly control: (words: readonly string[]) => string,
+    /** Runs xsched-ctl; its output. Throws if it refuses. */
+    public readonly control: (words: readonly string[]) => string,
   ) {
     this.ended = new Promise((resolve) => {
       child.once("close", () => {
@@ -60,6 +61,7 @@ export class TritonProcess {
   /**
    * @param repository all of its models are loaded
    * @param folder of this server's log and sockets
+   * @param interrupted ends the wait for it
    * @throws UserError with the end of the log, if the server doesn't serve
    */
   public static async start(
@@ -67,7 +69,9 @@ export class TritonProcess {
     installed: Installation,
     repository: string,
     folder: string,
+    interrupted: AbortSignal,
   ): Promise<TritonProcess> {
+    interrupted.throwIfAborted();
     fs.mkdirSync(folder, { recursive: true });
     const log = path.join(folder, "triton.log");
     const [http, grpc, metrics] = await installed.freePorts(3);
@@ -100,7 +104,7 @@ export class TritonProcess {
       kind === "stock" ? () => '{"queues":[]}' : control,
     );
     try {
-      await server.untilReady();
+      await server.untilReady(interrupted);
     } catch (error) {
       await server.stop();
       throw error;
@@ -108,9 +112,12 @@ export class TritonProcess {
     return server;
   }
 
-  /** The queues of the core as `name priority`, each as often as it exists. */
+  /**
+   * The queues of the core as `name priority`, each as often as it exists. Those of the processes in which the Python
+   * backend runs its models are among them.
+   */
   public queues(): string[] {
-    const { queues } = JSON.parse(this.control(["stats", "--json"])) as {
+    const { queues } = JSON.parse(this.control(["stats", "--json", "--all"])) as {
       queues: readonly { name: string; priority: number }[];
     };
     return queues.map(({ name, priority }) => `${name} ${priority}`).sort();
@@ -129,23 +136,28 @@ export class TritonProcess {
     };
   }
 
+  public get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
   /** Resolves when the process has ended. */
   public async stop(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    if (!this.running) return;
     this.child.kill("SIGTERM");
     const late = setTimeout(() => this.child.kill("SIGKILL"), STOP_MS);
     await this.ended;
     clearTimeout(late);
   }
 
-  private async untilReady(): Promise<void> {
+  private async untilReady(interrupted: AbortSignal): Promise<void> {
     let failed: Error | undefined;
     this.child.once("error", (error) => {
       failed = error;
     });
     const until = Date.now() + START_MS;
     while (Date.now() < until) {
-      if (failed !== undefined || this.child.exitCode !== null || this.child.signalCode !== null) break;
+      interrupted.throwIfAborted();
+      if (failed !== undefined || !this.running) break;
       const ready = await fetch(`${this.url}/v2/health/ready`).then(
         ({ status }) => status === 200,
         () => false,

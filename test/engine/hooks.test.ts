@@ -6,6 +6,7 @@ import * as path from "node:path";
 
 import { renderModelConfig } from "../../components/models/config";
 import { type ReloadResults } from "../../scripts/prove/reloads";
+import { type ShareResults } from "../../scripts/prove/shares";
 import { until } from "./machine";
 import { freePorts } from "./ports";
 import { linkTriton } from "./ready";
@@ -39,6 +40,7 @@ interface ProofResults {
       };
     }[];
     readonly reloads: Readonly<Record<string, ReloadResults>>;
+    readonly shares: ShareResults;
   }[];
 }
 
@@ -735,38 +737,74 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     }
   });
 
-  it("is measured by npm run prove, beside the stock server", async () => {
-    const repository = path.join(folder, "proof");
-    for (const [name, of] of Object.entries({ high: "chat", low: "batch" })) {
-      fs.mkdirSync(path.join(repository, name, "1"), { recursive: true });
+  /** What `npm run prove` finds out about two models, their backends' files included. */
+  const prove = async (
+    models: Readonly<Record<"high" | "low", Model>>,
+    files: Readonly<Record<string, string>>,
+    name: string,
+    ...words: readonly string[]
+  ): Promise<{ out: string; output: string; found: ProofResults["cases"][0] }> => {
+    const repository = path.join(folder, name);
+    for (const [model, config] of Object.entries(models)) {
+      fs.mkdirSync(path.join(repository, model, "1"), { recursive: true });
       fs.writeFileSync(
-        path.join(repository, name, "config.pbtxt"),
-        `name: "${name}"\n${configOf(MODELS[of]!)}\n`,
+        path.join(repository, model, "config.pbtxt"),
+        `name: "${model}"\n${configOf(config)}\n`,
       );
+      for (const [file, text] of Object.entries(files)) {
+        fs.writeFileSync(path.join(repository, model, "1", file), text);
+      }
     }
-    const library = path.join(folder, "driver");
+    const library = path.join(folder, `${name}-driver`);
     fs.mkdirSync(library);
     fs.symlinkSync(options.driver, path.join(library, "libcuda.so.1"));
-    const out = path.join(folder, "proof-results");
+    const out = path.join(folder, `${name}-results`);
+    const program = tritonIn(folder);
     const { code, output } = await execute(
       "node",
       [
         ...[path.resolve(NATIVE, "../scripts/prove.mjs"), "--repository", repository, "--out", out],
-        ...["--tritonserver", tritonIn(folder), "--backends", path.join(folder, "backends")],
+        ...["--tritonserver", program, "--backends", path.join(folder, "backends")],
         ...["--package", options.xsched, "--rate", "20", "--samples", "20", "--rounds", "1"],
-        ...["--warm-up", "0", "--reloads", "20"],
+        ...["--warm-up", "0", ...words],
       ],
       folder,
       {
         ...process.env,
+        PATH: `${path.resolve(program, "../../../python/bin")}:${process.env.PATH}`,
         LD_LIBRARY_PATH: library,
         SIMULATED_VERSION: "10000",
         XSCHED_CUDA_LIB: options.driver,
+        XSCHED_DOMAIN_DIR: path.join(folder, `${name}-domain`),
       },
     );
     requireSuccess({ code, output });
     const { cases } = JSON.parse(fs.readFileSync(path.join(out, "results.json"), "utf8")) as ProofResults;
-    const [{ servers, reloads }] = cases as [ProofResults["cases"][0]];
+    return { out, output, found: cases[0]! };
+  };
+
+  it("is measured by npm run prove with the processes of the Python backend", async () => {
+    const high = { backend: "python", priority: 60 };
+    const { found } = await prove(
+      { high, low: { ...high, priority: -60 } },
+      { "model.py": pythonOnGpu({ kernels: 10, microseconds: 100 }) },
+      "proof-python",
+      ...["--servers", "hooked", "--reloads", "0"],
+    );
+    assert.deepEqual(
+      found.servers.map(({ queues }) => queues),
+      [["high/high_0_0 60", "low/low_0_0 -60"]],
+    );
+  });
+
+  it("is measured by npm run prove, beside the stock server", async () => {
+    const { out, output, found } = await prove(
+      { high: MODELS.chat!, low: MODELS.batch! },
+      {},
+      "proof",
+      ...["--reloads", "20", "--shares", "4"],
+    );
+    const { servers, reloads, shares } = found;
     assert.deepEqual(
       servers.map(({ kind, queues }) => ({ kind, queues })),
       [
@@ -789,8 +827,15 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     for (const { before, after, ...found } of Object.values(reloads)) {
       assert.equal(found.failed, 0);
       assert.ok(found.answered > 0);
-      assert.ok(after.threads <= before.threads + 2, output);
+      assert.equal(found.reloads, found.asked);
+      assert.ok(after !== undefined && after.threads <= before.threads + 2, output);
     }
+    const [priorities, floor, without, weights] = shares.phases.map(({ low }) => low);
+    assert.equal(shares.phases.length, 4);
+    assert.deepEqual(shares.problems, []);
+    // With its floor, the low model gets more than what the high one leaves.
+    assert.ok(floor! > priorities! && floor! > without!, JSON.stringify(shares));
+    assert.ok(weights! > 0, JSON.stringify(shares));
     assert.doesNotMatch(fs.readFileSync(path.join(out, "own/latency.svg"), "utf8"), /XSched was inactive/);
     assert.match(
       fs.readFileSync(path.join(out, "results.md"), "utf8"),

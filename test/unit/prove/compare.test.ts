@@ -9,6 +9,13 @@ import { markdown } from "../../../scripts/prove/report";
 
 const TIMES = Float64Array.of(0, 20, 40, 60);
 const ANSWERS = 90;
+const SETTING = {
+  began: "2026-11-28T11:00:00.000Z",
+  gpu: "NVIDIA H100, 580",
+  triton: "2.51.0",
+  commit: "abc",
+  client: "this machine",
+};
 
 /** A benchmark of one round; each arm has a latency that all its requests take. */
 function benchmark(latency: Readonly<Partial<Record<Arm, number>>>): Results {
@@ -78,15 +85,8 @@ describe("the comparison of npm run prove", () => {
   });
 
   it("reports each server against its own stand-alone arm", () => {
-    const setting = {
-      began: "2026-11-28T11:00:00.000Z",
-      gpu: "NVIDIA H100, 580",
-      triton: "2.51.0",
-      commit: "abc",
-      client: "this machine",
-    };
     const held = { threads: 30, files: 60, memoryMb: 100, gpuMemoryMb: NaN, queues: 4 };
-    const text = markdown(setting, [
+    const text = markdown(SETTING, [
       {
         name: "tensorrt",
         servers: [
@@ -100,6 +100,7 @@ describe("the comparison of npm run prove", () => {
         reloads: {
           hooked: {
             reloads: 200,
+            asked: 200,
             seconds: 60.2,
             answered: 5000,
             failed: 0,
@@ -107,6 +108,20 @@ describe("the comparison of npm run prove", () => {
             before: held,
             after: { ...held, threads: 31 },
           },
+        },
+        shares: {
+          alone: { high: 120, low: 40 },
+          aloneP50Ms: 8,
+          phases: [{ name: "floor of 20 %", high: 0.75, low: 0.21, windows: [0.2, 0.22], highP50Ms: 12 }],
+          problems: ["status 500"],
+        },
+        training: {
+          rate: 50,
+          alone: { p50: 2, p90: 2, p99: 4 },
+          beside: { p50: 2.5, p90: 3, p99: 5 },
+          stepsPerSecond: { alone: 10, scheduled: 9.5, beside: 8.1 },
+          ofBound: 0.9,
+          failed: 1,
         },
       },
     ]);
@@ -118,6 +133,44 @@ describe("the comparison of npm run prove", () => {
     );
     assert.match(text, /^Stand-alone, the core and the hooks against stock Triton: P50 1\.250×\.$/m);
     assert.match(text, /`high\/high_0 255` ×2, `low\/low_0 -255`\./);
+    assert.match(
+      text,
+      /^Alone and back to back: high 120\.0 requests\/s, P50 8\.000 ms; low 40\.0 requests\/s\.$/m,
+    );
+    assert.match(text, /^\| floor of 20 % \| 75 % \| 21 % \| 20, 22 \| 1\.50 \|$/m);
+    assert.match(text, /^Requests failed: status 500\.$/m);
+    assert.match(
+      text,
+      /: P50, P90, P99 2\.500 \(1\.25\), 3\.000 \(1\.50\), 5\.000 \(1\.25\) ms, .*; 1 failed\./,
+    );
+    assert.match(text, /and beside high: 10\.00, 9\.50, 8\.10, 90 % of the bound\.$/m);
     assert.match(text, /5000 requests answered, 0 failed; threads 30 → 31, files 60 → 60, queues 4 → 4/);
+    assert.match(text, /^200 reloads under load with the core and the hooks, 60 s: /m);
+  });
+
+  it("reports reloads that a signal interrupted", () => {
+    const before = { threads: 30, files: 60, memoryMb: 100, gpuMemoryMb: 5, queues: 4 };
+    const stopped = {
+      reloads: 132,
+      asked: 200,
+      seconds: 60,
+      answered: 5000,
+      failed: 2,
+      problems: [],
+      before,
+    };
+    const text = markdown(SETTING, [
+      {
+        name: "tensorrt",
+        servers: [{ kind: "stock", results: stock, queues: [] }],
+        reloads: { stock: { ...stopped, after: { ...before, threads: 31 } }, hooked: stopped },
+      },
+    ]);
+    assert.match(
+      text,
+      /^Interrupted after 132 of 200 reloads under load with stock Triton, 60 s: .* 2 failed; threads 30 → 31, /m,
+    );
+    // Ctrl-C has ended this server, too.
+    assert.match(text, / with the core and the hooks, .*; threads 30 → –, .* memory of the GPU 5 → – MB\.$/m);
   });
 });

@@ -23,6 +23,8 @@ describe("the options of npm run prove", () => {
       lowConcurrency: 2,
       warmUp: 2,
       reloads: 200,
+      shares: 0,
+      training: 0,
       out: undefined,
     });
     assert.equal(parseOptions(["--help"]), undefined);
@@ -31,13 +33,25 @@ describe("the options of npm run prove", () => {
   it("are refused with all faults at once", () => {
     assert.throws(
       () =>
-        parseOptions(["--rate", "fast", "--cases", "tensorflow", "--repository", "models", "--rounds", "0"]),
+        parseOptions([
+          "--rate",
+          "fast",
+          "--cases",
+          "tensorflow",
+          "--repository",
+          "models",
+          "--rounds",
+          "0",
+          "--shares",
+          "0.5",
+        ]),
       {
         message: [
           '--cases names "tensorflow": give one or more of tensorrt, pytorch, python, separated by commas',
           "--cases and --repository are both given: give one of them",
           '--rounds is "0": give a whole number from 1 to 100',
           '--rate is "fast": give a whole number from 1 to 10000',
+          '--shares is "0.5": give a whole number from 0 to 3600',
           "fix: npm run prove -- --help lists every option",
         ].join("\n"),
       },
