@@ -11,11 +11,13 @@ network. With a core that is built:
   make -C native/xsched cuda
   python3 native/xsched/bench/processes.py --core native/xsched/output/lib --json processes.json
 
-All processes are started once: with the core in one scheduling domain (XSCHED_SCHEDULER=GLB), and without
-it. The arms of a round take turns, in the opposite order in every second round:
+All processes are started once: with the core in one scheduling domain (XSCHED_SCHEDULER=GLB), without it,
+and a background with the core by itself (LCL), which has an urgent stream, too, without any work. The arms of
+a round take turns, in the opposite order in every second round:
 
   alone, background         one side alone, without the core
   alone (domain), background (domain)   the same under the core
+  background (bounded)      the background by itself: held to the limit in flight, as in the domain
   no scheduler              both, without the core
   domain                    both under the core, at 255 and -255
 
@@ -50,6 +52,8 @@ import run
 
 WORKER = run.HERE / "processes_worker.py"
 PRIORITIES = {"foreground": 255, "background": -255}
+# What a process runs with.
+NO_CORE, DOMAIN, BOUNDED = "no core", "domain", "bounded"
 # How long the background runs before the foreground begins, and the pause after an arm.
 AHEAD_S, PAUSE_S = 0.25, 0.1
 # What an answer may come late by: kernels under way, and a busy machine.
@@ -159,14 +163,20 @@ class Fleet:
                     XSCHED_AUTO_XQUEUE="ON",
                     XSCHED_AUTO_XQUEUE_PRIORITY=str(priority),
                 )
-                for in_domain, environment in ((False, plain), (True, scheduled)):
-                    name = f"{role}, {'domain' if in_domain else 'no core'}"
-                    log = self._folder / f"{role}-{in_domain}.log"
-                    self._workers[role, in_domain] = Worker(name, words, environment, log)
+                self._start(role, NO_CORE, words, plain)
+                self._start(role, DOMAIN, words, scheduled)
+            # Its streams have the priorities that they have for CUDA.
+            bounded = dict(scheduled, XSCHED_SCHEDULER="LCL")
+            del bounded["XSCHED_AUTO_XQUEUE_PRIORITY"]
+            self._start("background", BOUNDED, ["bounded", *self._batches], bounded)
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def _start(self, role, setting, words, environment):
+        log = self._folder / f"{role}-{setting}.log"
+        self._workers[role, setting] = Worker(f"{role}, {setting}", words, environment, log)
 
     def __exit__(self, *_):
         deadline = time.monotonic() + 5
@@ -179,13 +189,13 @@ class Fleet:
     def wait_until_ready(self, deadline):
         """Returns what they run on. Fails unless exactly those that should be are in one domain."""
         domains = set()
-        for (_, in_domain), worker in self._workers.items():
+        for (_, setting), worker in self._workers.items():
             facts = worker.answer(deadline)
-            if facts.pop("shim") != in_domain:
+            if facts.pop("shim") == (setting == NO_CORE):
                 raise WorkerError(
-                    f"the process '{worker.name}' runs {'without' if in_domain else 'under'} the core"
+                    f"the process '{worker.name}' runs {'under' if setting == NO_CORE else 'without'} the core"
                 )
-            if in_domain:
+            if setting == DOMAIN:
                 joined = re.search(r"is in the scheduling domain (\S+)", worker.log())
                 if not joined:
                     raise WorkerError(f"the process '{worker.name}' is in no domain:\n{worker.log()[-3000:]}")
@@ -199,9 +209,9 @@ class Fleet:
         job = {"begin": begin, "end": begin + seconds, "start": begin - AHEAD_S}
         jobs = []
         if arm.batch is not None:
-            jobs.append((self._workers["background", arm.in_domain], dict(job, batch=arm.batch)))
+            jobs.append((self._workers["background", arm.setting], dict(job, batch=arm.batch)))
         if arm.has_foreground:
-            jobs.append((self._workers["foreground", arm.in_domain], dict(job, period=period)))
+            jobs.append((self._workers["foreground", arm.setting], dict(job, period=period)))
         for worker, each in jobs:
             worker.tell(each)
         row = {}
@@ -222,7 +232,7 @@ class Fleet:
         )
         found = {}
         for role in PRIORITIES if command else ():
-            words = [command, "--pid", str(self._workers[role, True].pid), "stats", "--json"]
+            words = [command, "--pid", str(self._workers[role, DOMAIN].pid), "stats", "--json"]
             environment = dict(os.environ, XSCHED_CONTROL_DIR=str(self._folder / "control"))
             with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
                 result = subprocess.run(
@@ -233,11 +243,11 @@ class Fleet:
 
 
 class Arm:
-    def __init__(self, name, batch, has_foreground, in_domain):
+    def __init__(self, name, batch, has_foreground, setting):
         self.name = name
         self.batch = batch
         self.has_foreground = has_foreground
-        self.in_domain = in_domain
+        self.setting = setting
 
     @property
     def key(self):
@@ -245,13 +255,14 @@ class Arm:
 
 
 def arms(batches):
-    found = [Arm("alone", None, True, False), Arm("alone (domain)", None, True, True)]
+    found = [Arm("alone", None, True, NO_CORE), Arm("alone (domain)", None, True, DOMAIN)]
     for batch in batches:
         found += [
-            Arm("background", batch, False, False),
-            Arm("no scheduler", batch, True, False),
-            Arm("domain", batch, True, True),
-            Arm("background (domain)", batch, False, True),
+            Arm("background", batch, False, NO_CORE),
+            Arm("no scheduler", batch, True, NO_CORE),
+            Arm("domain", batch, True, DOMAIN),
+            Arm("background (domain)", batch, False, DOMAIN),
+            Arm("background (bounded)", batch, False, BOUNDED),
         ]
     return found
 
@@ -293,7 +304,7 @@ def summarize(rows, batches, period):
         found = rows[arm.key]
         summary = {}
         if arm.has_foreground:
-            own = rows["alone (domain)"] if arm.in_domain else alone
+            own = rows["alone (domain)"] if arm.setting == DOMAIN else alone
             summary["samples"] = sum(len(row["latencies_us"]) for row in found)
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
                 summary[f"{name}_ms"] = run.percentile(found, share) / 1000

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """One process of processes.py: infers when it is told to, with a PyTorch model in the shape of BERT-large.
 
-usage: processes_worker.py foreground|background BATCH ...
+usage: processes_worker.py foreground|background|bounded BATCH ...
   foreground: the inference is a CUDA graph, one each period
   background: eager, back to back, with one inference ahead of the one that it waits for
+  bounded: the same beside a stream of the highest priority, which has no work any more
 
 Writes a line of JSON once it is ready. Then each line of JSON on standard input is a job, and is answered
 by a line. Times are those of the monotonic clock, which all processes of a machine share.
@@ -110,8 +111,17 @@ class Background:
         return {"background_per_s": (len(counted) - 1) / (counted[-1] - counted[0])}
 
 
+class Bounded(Background):
+    def __init__(self, network, batches):
+        self.urgent = torch.cuda.Stream(priority=-1)
+        with torch.cuda.stream(self.urgent):
+            network(torch.randn(1, SEQUENCE, HIDDEN, device="cuda", dtype=torch.float16))
+        self.urgent.synchronize()
+        super().__init__(network, batches)
+
+
 def main():
-    role = {"foreground": Foreground, "background": Background}[sys.argv[1]]
+    role = {"foreground": Foreground, "background": Background, "bounded": Bounded}[sys.argv[1]]
     batches = [int(each) for each in sys.argv[2:]]
     torch.manual_seed(0)
     layer = torch.nn.TransformerEncoderLayer(HIDDEN, HEADS, 4 * HIDDEN, batch_first=True, dtype=torch.float16)

@@ -39,9 +39,9 @@ def _launch(microseconds):
 
 
 class _Stream:
-    def __init__(self):
+    def __init__(self, priority=0):
         self.handle = ctypes.c_void_p()
-        _call("cuStreamCreate", ctypes.byref(self.handle), 1)
+        _call("cuStreamCreateWithPriority", ctypes.byref(self.handle), 1, priority)
 
     def synchronize(self):
         _call("cuStreamSynchronize", self.handle)
