@@ -117,7 +117,8 @@ async function keepBusy(
   await pause(WARM_UP_MS, undefined, { signal });
   const begin = now();
   await pause(seconds * 1000, undefined, { signal });
-  const end = now();
+  // Exactly as long, or the last window could be missing.
+  const end = begin + seconds * 1000;
   const loads = await Promise.all(running.map(async (load) => load.stop()));
   return loads.map((load) => summarize(load, begin, end));
 }

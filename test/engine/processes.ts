@@ -1,5 +1,5 @@
 import * as assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 
 import "./toolchain";
 
@@ -17,12 +17,17 @@ export interface Change {
   readonly done: string;
 }
 
-/** Runs a program to its end; MOCHA_VERBOSE shows its output. */
+/**
+ * Runs a program to its end; MOCHA_VERBOSE shows its output.
+ *
+ * @param said called with the whole output each time there is more of it
+ */
 export async function execute(
   program: string,
   words: readonly string[],
   directory: string,
   environment: NodeJS.ProcessEnv = {},
+  said?: (output: string, child: ChildProcess) => void,
 ): Promise<Finished> {
   const child = spawn(program, words, {
     cwd: directory,
@@ -35,6 +40,7 @@ export async function execute(
     stream.on("data", (text: string) => {
       output += text;
       if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
+      said?.(output, child);
     });
   }
   const code = await new Promise<number>((resolve, reject) => {
