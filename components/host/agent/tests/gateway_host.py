@@ -272,6 +272,11 @@ class Load:
             thread.join()
         self.seconds = time.monotonic() - self._began
 
+    def wait_for(self, more: int) -> None:
+        """Until so many more requests have been answered, however long that takes on a busy machine."""
+        enough = self.sent + more
+        eventually(lambda: self.sent >= enough, "the load has stopped")
+
     def _run(self, index: int) -> None:
         ask = self._grpc if index % 2 else self._http
         state: Dict[str, Any] = {}
