@@ -19,6 +19,7 @@
 #include "preempt/clock_turns.h"
 #include "preempt/device.h"
 #include "preempt/policy.h"
+#include "preempt/share_accounts.h"
 #include "test_clock.h"
 
 namespace xsched { namespace {
@@ -533,6 +534,16 @@ TEST_F(FloorTest, WeightIsOfTheModel)
   EXPECT_EQ(device_->Describe(*two->GetQueue()).weight, 1);
 }
 
+TEST_F(FloorTest, KernelsThatOutlastTheirTurnAreSetAgainstTheNext)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 2 * kSliceNs, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Run(kMomentNs / 2);
+  EXPECT_NEAR(ShareIn(kMomentNs, three), 75, 75 * 0.05);
+}
+
 TEST_F(FloorTest, WhatOneDoesNotUseIsTheOthers)
 {
   Launcher* const three = Add(10, 30000, 0);
@@ -548,6 +559,141 @@ TEST_F(FloorTest, WhatOneDoesNotUseIsTheOthers)
   EXPECT_FALSE(three->GetQueue()->passed_over.load());
   // The other one is not owed the time in which it wanted nothing.
   EXPECT_NEAR(ShareIn(kMomentNs, three), 75, 75 * 0.05);
+}
+
+// Has work for so long, then pauses, again and again: a client that waits for
+// each answer.
+class Client {
+ public:
+  Client(const Launcher* model, int64_t work_ns, int64_t pause_ns)
+      : model_(model), work_ns_(work_ns), pause_ns_(pause_ns)
+  {
+  }
+
+  bool HasWork()
+  {
+    if (model_->UsedNs() - answered_at_ns_ >= work_ns_) {
+      answered_at_ns_ = model_->UsedNs();
+      asks_at_ns_ = test_clock_ns + pause_ns_;
+    }
+    return test_clock_ns >= asks_at_ns_;
+  }
+
+ private:
+  const Launcher* const model_;
+  const int64_t work_ns_;
+  const int64_t pause_ns_;
+  int64_t answered_at_ns_ = 0;
+  int64_t asks_at_ns_ = 0;
+};
+
+TEST_F(FloorTest, ShortPausesAreNotTheOthers)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Client client(three, 2000000, 500000);
+  const auto has_work = [&](Launcher* each) {
+    return each == one || client.HasWork();
+  };
+  Run(kMomentNs / 2, has_work);
+  const int64_t three_ns = three->UsedNs();
+  const int64_t one_ns = one->UsedNs();
+  Run(kMomentNs, has_work);
+  EXPECT_NEAR(
+      static_cast<double>(three->UsedNs() - three_ns), 0.75 * kMomentNs,
+      0.05 * 0.75 * kMomentNs);
+  EXPECT_NEAR(
+      static_cast<double>(one->UsedNs() - one_ns), 0.25 * kMomentNs,
+      0.05 * 0.25 * kMomentNs);
+}
+
+TEST_F(FloorTest, PausesSaveUpLittle)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Client client(three, 200000, 1000000);
+  Run(kWindowNs,
+      [&](Launcher* each) { return each == one || client.HasWork(); });
+  // Then it wants more than its share.
+  const int64_t one_ns = one->UsedNs();
+  Run(20 * kSliceNs);
+  EXPECT_GT(one->UsedNs() - one_ns, 2 * kSliceNs);
+  // While nobody else has work, or can be expected to, there is no limit.
+  Run(kMomentNs, [&](Launcher* each) { return each == one; });
+  EXPECT_EQ(device_->GetTurn()->Get().bounded_below, 10);
+}
+
+TEST_F(FloorTest, OneThatIsAloneInAPauseCanBeStopped)
+{
+  Launcher* const three = Add(10, 30000, 0);
+  Launcher* const one = Add(10, 50000, 0);
+  SetWeight(three, 3);
+  SetWeight(one, 1);
+  Run(kMomentNs);
+  const auto only_one = [&](Launcher* each) { return each == one; };
+  Run(kSliceNs, only_one);
+  EXPECT_FALSE(one->GetQueue()->passed_over.load());
+  EXPECT_EQ(device_->GetTurn()->Get().bounded_below, 11);
+}
+
+// When the policy is next asked, the pause is over, too.
+TEST(WeightPolicyTest, OneThatIsAloneInAPauseLosesItsWeight)
+{
+  const std::unique_ptr<Policy> policy =
+      WithWeights(HighestPriorityFirst(), kSliceNs);
+  int one = 1;
+  int three = 3;
+  const Standing works{&one, 10, true, 0, 1, &one};
+  const Standing worked{&three, 10, true, 0, 3, &three};
+  Standing pauses = worked;
+  pauses.ready = false;
+  Standing weightless = works;
+  weightless.weight = 0;
+  policy->Added(works);
+  policy->Added(worked);
+  EXPECT_EQ(policy->Decide().weights, 4);
+  policy->Changed(worked, pauses);
+  EXPECT_EQ(policy->Decide().weights, 1);
+  EXPECT_EQ(policy->ChangesAtNs(), test_clock_ns + 2 * kSliceNs);
+  test_clock_ns += 3 * kSliceNs;
+  policy->Changed(works, weightless);
+  EXPECT_EQ(policy->Decide().weights, 0);
+  EXPECT_EQ(policy->ChangesAtNs(), INT64_MAX);
+}
+
+TEST_F(FloorTest, OneThatPausesInItsTurnLeavesItToTheOthers)
+{
+  Launcher* const one = Add(10, 30000, 0);
+  Launcher* const two = Add(10, 30000, 0);
+  Launcher* const three = Add(10, 30000, 0);
+  for (Launcher* each : {one, two, three}) {
+    SetWeight(each, 1);
+  }
+  while (!two->GetQueue()->passed_over.load() ||
+         !three->GetQueue()->passed_over.load()) {
+    Run(kStepNs);
+  }
+  // As long as the device is at what is in flight.
+  Run(kLimitNs * 2, [&](Launcher* each) { return each != one; });
+  EXPECT_FALSE(
+      two->GetQueue()->passed_over.load() &&
+      three->GetQueue()->passed_over.load());
+}
+
+TEST(ShareAccountTest, WhatIsGivenBackDoesNotPayForLaterUse)
+{
+  ShareAccount account;
+  account.Have(2000, 5000);
+  account.GiveBack(500);
+  EXPECT_EQ(account.owed_ns, -1500);
+  EXPECT_EQ(account.TakeUnpaid(2000), 500);
+  // Others had more there than it had the device.
+  account.GiveBack(3000);
+  EXPECT_EQ(account.TakeUnpaid(2000), 2000);
 }
 
 TEST_F(FloorTest, WeightsDoNotChangeTheOrderOfPriorities)

@@ -28,6 +28,11 @@ struct ShareAccount {
   // Time that they had the device for themselves and no known device time has
   // been set against.
   int64_t paid_ns = 0;
+  // Of weights alone. Who had the device after them; when and at which priority
+  // they last had work that wanted to share it.
+  const void* successor = nullptr;
+  int64_t contended_ns = INT64_MIN / 2;
+  Priority level = PRIORITY_NO_EXECUTE;
 
   // Their part of the time that has passed, in which they alone had the device
   // or not.
@@ -37,14 +42,21 @@ struct ShareAccount {
     owed_ns += parts / whole;
     rest = parts % whole;
   }
-  // Of device time that has become known: what has not been charged yet by the
-  // time that they had the device, of one slice at most. What was left unused is
-  // not to be had for nothing.
+  // Time in which they had the device for themselves. What they left unused, of
+  // one slice at most, pays for device time that becomes known later.
   void Have(int64_t passed_ns, int64_t slice_ns)
   {
     owed_ns -= passed_ns;
     paid_ns = std::min(paid_ns + passed_ns, slice_ns);
   }
+  // Of that time, the device spent so much on work that others had left there.
+  void GiveBack(int64_t device_ns)
+  {
+    owed_ns += device_ns;
+    paid_ns = std::max<int64_t>(paid_ns - device_ns, 0);
+  }
+  // Of device time that has become known: what has not been charged yet by the
+  // time that they had the device.
   int64_t TakeUnpaid(int64_t device_ns)
   {
     const int64_t paid = std::min(paid_ns, device_ns);
