@@ -42,23 +42,29 @@ const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
 const SECONDS = {
-  drift: 130,
-  interrupted: 150,
-  bench: 260,
-  agent: 170,
-  image: 200,
-  local: 200,
-  reuse: 200,
+  image: 300,
+  bench: 280,
+  reuse: 270,
+  local: 220,
+  awsSession: 190,
+  aws: 160,
+  awsCapacity: 160,
   awsImage: 150,
-  gateway: 120,
-  ssh: 150,
-  hooks: 60,
-  aws: 180,
-  awsCapacity: 240,
-  awsSession: 200,
+  agent: 120,
+  hooks: 110,
+  ssh: 110,
+  container: 100,
+  drift: 90,
+  gateway: 90,
+  patchedImage: 90,
+  spot: 90,
+  interrupted: 70,
 };
 
-/** A check for each file of engine tests. Those that use Docker run one at a time, so they come first. */
+/**
+ * A check for each file of engine tests. Of those that use Docker, each with an engine of its own, two run at a time,
+ * so they come first.
+ */
 function engineTests() {
   const files = projectFiles("test/engine/*.test.ts").map((file) => {
     const name = path.basename(file, ".test.ts");
@@ -171,5 +177,5 @@ export function allChecks() {
  */
 export function places(checks, cores) {
   const engine = checks.some(({ uses }) => uses.includes("engine"));
-  return { engine: cores + 1, lint: engine ? 1 : cores };
+  return { engine: cores + 1, docker: 2, lint: engine ? 1 : cores };
 }

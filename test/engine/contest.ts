@@ -1,0 +1,17 @@
+import { AssertionError } from "node:assert";
+
+/**
+ * Holds a contest until its figures are as they must be, at most three times. They are times, or parts of them, which
+ * a machine that is busy with other things can spoil once; a fault spoils all.
+ */
+export async function contest(hold: () => Promise<void>): Promise<void> {
+  for (let left = 2; ; left--) {
+    try {
+      await hold();
+      return;
+    } catch (error) {
+      if (!(error instanceof AssertionError) || left === 0) throw error;
+      console.log(`      once more: ${error.message}`);
+    }
+  }
+}
