@@ -216,6 +216,20 @@ TEST_F(DomainTest, ProcessesOfEqualPriorityShareByTheirWeights)
     return ratio > 2 && ratio < 4.5;
   });
   EXPECT_TRUE(shared) << ratios;
+  // The list says with whom it takes turns.
+  const std::string blocked_by_three =
+      "\"pid\": " + std::to_string(one->Pid()) +
+      ", \"models\": [], \"work\": 10, \"waits\": 10, \"slice\": false, "
+      "\"blocked_by\": [" +
+      std::to_string(three->Pid()) + "]";
+  std::string list;
+  EXPECT_TRUE(ComesTrue([&] {
+    list =
+        RunTool(
+            {"list", "--domain", "--json"}, {{"XSCHED_DOMAIN_DIR", Folder()}})
+            .output;
+    return list.find(blocked_by_three) != std::string::npos;
+  })) << list;
   // Who is alone has all turns.
   Do(three, "stop");
   EXPECT_TRUE(Proceeds(one));

@@ -62,6 +62,7 @@ Look(int folder, const std::string& name)
     census.participants.push_back(
         {lock.l_pid > 0 ? lock.l_pid : static_cast<pid_t>(own), claim.Ready(),
          PRIORITY_NO_EXECUTE + static_cast<int>(waits), number + 1 == slice,
+         WeightOf(slot), IdentityOf(slot, number),
          slot.since_ns.load(std::memory_order_relaxed),
          slot.used_ns.load(std::memory_order_relaxed)});
   }
@@ -117,12 +118,19 @@ BlockersOf(const Census& census, size_t participant)
   if (holder != all.end()) {
     return {static_cast<size_t>(holder - all.begin())};
   }
+  std::vector<size_t> turns;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (i != participant && all[i].ready > self.waits) {
-      blockers.push_back(i);
+    if (all[i].ready > self.waits) {
+      if (i != participant) {
+        blockers.push_back(i);
+      }
+    } else if (
+        all[i].ready == self.waits && all[i].weight != 0 && self.weight != 0 &&
+        all[i].identity != self.identity) {
+      turns.push_back(i);
     }
   }
-  return blockers;
+  return blockers.empty() && self.ready == self.waits ? turns : blockers;
 }
 
 }}  // namespace xsched::domain

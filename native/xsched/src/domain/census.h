@@ -22,6 +22,11 @@ struct Participant {
   int waits;
   // It has the slice, in which nobody else launches.
   bool has_slice;
+  // What it shares the time of its priority by with others of that priority; 0:
+  // it takes no turns. Processes of one model are the same to others, and have
+  // its turns together.
+  int weight;
+  uint64_t identity;
   int64_t since_ns;
   int64_t used_ns;
 };
@@ -40,7 +45,8 @@ struct Census {
 std::vector<Census> TakeCensus(const std::string& folder, std::string* error);
 
 // The processes that a process waits for, by their places in the census: who has
-// the slice, or those of higher priority.
+// the slice, or those of higher priority, or, if there are none, those with which
+// it takes turns.
 std::vector<size_t> BlockersOf(const Census& census, size_t participant);
 
 }}  // namespace xsched::domain

@@ -134,6 +134,26 @@ static_assert(
     std::atomic<uint64_t>::is_always_lock_free &&
         sizeof(std::atomic<uint64_t>) == sizeof(uint64_t),
     "shared between processes");
+
+// What a process shares by; whatever somebody scribbled there. Relaxed: it
+// changes no order.
+inline int
+WeightOf(const Slot& slot)
+{
+  constexpr uint32_t kMost = 1 << 16;
+  return static_cast<int>(
+      std::min(slot.weight.load(std::memory_order_relaxed), kMost));
+}
+
+// What the process of a slot is to others that share by weights: the same for
+// all processes of a model.
+inline uint64_t
+IdentityOf(const Slot& slot, int number)
+{
+  const uint64_t model = slot.model.load(std::memory_order_relaxed);
+  return model == 0 ? static_cast<uint64_t>(number) + 1 : model;
+}
+
 static_assert(sizeof(Slot) == 128 && offsetof(Layout, slots) == 256, "fixed");
 
 }}  // namespace xsched::domain

@@ -30,8 +30,6 @@ constexpr int64_t kAwayNs = 2 * kTickNs;
 // How long the thread goes on without anything to renew, so that who launches
 // now and then need not wake it.
 constexpr int64_t kLingerNs = 1000000000;
-// Whatever somebody scribbled there.
-constexpr uint32_t kMostWeight = 1 << 16;
 // How often a process with nothing to do looks after the file.
 constexpr int64_t kCheckNs = 1000000000;
 
@@ -298,11 +296,9 @@ Member::WorkFor(const std::string& model)
 }
 
 uint64_t
-Member::IdentityOf(int slot) const
+Member::OwnIdentity() const
 {
-  const uint64_t model =
-      region_->Shared()->slots[slot].model.load(std::memory_order_relaxed);
-  return model == 0 ? static_cast<uint64_t>(slot) + 1 : model;
+  return IdentityOf(OwnSlot(), region_->Own());
 }
 
 Member::Others
@@ -323,11 +319,10 @@ Member::Outside() const
                   slot.model.load(std::memory_order_relaxed) == model
               ? 1
               : 0;
-      const uint32_t weight =
-          std::min(slot.weight.load(std::memory_order_relaxed), kMostWeight);
+      const int weight = WeightOf(slot);
       if (weight != 0 && claim.Ready() != PRIORITY_NO_EXECUTE) {
         others.rivals.push_back(
-            {IdentityOf(number), claim.Ready(), static_cast<int>(weight)});
+            {IdentityOf(slot, number), claim.Ready(), weight});
       }
     }
   }

@@ -80,7 +80,7 @@ class Member {
   };
   Others Outside() const;
   // Which of the rivals this process is to others.
-  uint64_t OwnIdentity() const { return IdentityOf(region_->Own()); }
+  uint64_t OwnIdentity() const;
   // Whether another process keeps a launch of this priority from going.
   bool HoldsBack(int priority) const;
   // What says in Top that this process has the slice.
@@ -95,7 +95,6 @@ class Member {
   explicit Member(Region* region);
 
   Slot& OwnSlot() const { return region_->Shared()->slots[region_->Own()]; }
-  uint64_t IdentityOf(int slot) const;
   // Writes the claim, which is another one each time.
   void WriteClaim();
   // Makes the top what the claims are, and takes the slice if this process wants
