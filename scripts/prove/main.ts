@@ -205,7 +205,7 @@ async function reloadsOf(
   try {
     return await reloadUnderLoad(server, options.reloads, interrupted);
   } catch (error) {
-    interrupted.throwIfAborted();
+    if (interrupted.aborted && error === interrupted.reason) throw error;
     const problem = error instanceof Error ? error.message : String(error);
     console.error(`error: ${problem}; ${path.join(ownFolder, "triton.log")} has the server's side`);
     return { problem };
