@@ -35,7 +35,7 @@ describe("a machine of the stand-in for AWS", () => {
     set({ HOME: world, SHLVL: undefined });
     const bootcmd = [["bash", "-c", "command -v aws >&2; exit 1"]];
     const userData = `#cloud-config\n${JSON.stringify({ bootcmd })}`;
-    await boot("i-1", { userData, profile: "p", authorizedKey: "k", addresses: [], port: 22 });
+    await boot("i-1", { userData, profile: "p", authorizedKey: "k", addresses: [], subnetId: "", port: 22 });
     const found = path.resolve(__dirname, "../../fixtures/standInCloud/machine/aws");
     assert.equal(bootReport("i-1"), `i-1: no sshd runs\n${found}\n`);
   });
