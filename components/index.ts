@@ -3,7 +3,14 @@
 
 // The public API of the package. Tokens of the components: xsched-triton:index:<name>.
 export { Gateway, type GatewayAccess } from "./gateway";
-export { AwsGpuHost, type HostLocation, HostServices, type SshMachine, TritonHost } from "./host";
+export {
+  AwsGpuHost,
+  type HostLocation,
+  HostServices,
+  type InstanceNetwork,
+  type SshMachine,
+  TritonHost,
+} from "./host";
 export { type EcrLogin, EcrRepository, TritonImage } from "./image";
 export { ModelBucket, ModelRepository, type StoredModel } from "./models";
 export { AwsMonitoring } from "./observability";

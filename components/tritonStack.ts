@@ -7,6 +7,7 @@ import {
   AwsGpuHost,
   type HostLocation,
   HostServices,
+  type InstanceNetwork,
   TritonHost,
 } from "./host";
 import { EcrRepository, TritonImage } from "./image";
@@ -59,6 +60,8 @@ export interface InstanceAccess extends AccessCommands {
   readonly roleName: string;
   /** Address of the instance. */
   readonly address: string;
+  /** The network that the stack made for the instance. Absent without one. */
+  readonly network?: InstanceNetwork;
 }
 
 /**
@@ -130,6 +133,7 @@ export class TritonStack extends pulumi.ComponentResource {
               clientPorts: clientPorts(settings),
               repositoryArn: registry?.arn,
               policyStatements: modelAccess(models, bucket, { parent: this }),
+              services: servicesOf(settings),
             },
             part("machine"),
           )
@@ -271,6 +275,15 @@ interface MachineUse {
   readonly clientPorts: pulumi.Input<number>[];
   readonly repositoryArn: pulumi.Input<string> | undefined;
   readonly policyStatements: ReturnType<typeof modelAccess>;
+  readonly services: string[];
+}
+
+/** What the machine asks of AWS, beside S3 and Session Manager, by the names of endpoints. */
+function servicesOf({ runtime, monitoring }: KnownSettings): string[] {
+  return [
+    ...(runtime.kind === "container" ? ["ecr.api", "ecr.dkr"] : []),
+    ...(monitoring.kind === "cloudwatch" ? ["logs", "monitoring"] : []),
+  ];
 }
 
 function awsMachine(
@@ -328,7 +341,7 @@ function accessTo(
   settings: KnownSettings,
 ): pulumi.Output<InstanceAccess> {
   const { instanceId, region, amiId, roleName, address, hostKey } = machine;
-  const { instanceType, zone, onSpot, passedOver, proxyCommand } = machine;
+  const { instanceType, zone, onSpot, passedOver, proxyCommand, network } = machine;
   // A tunnel leads to Triton itself, and begins at the ports that clients know.
   const [near, far] = [settings.server, tritonItself(settings)];
   const ports = (["httpPort", "grpcPort", "metricsPort"] as const).map((key) => ({
@@ -339,8 +352,13 @@ function accessTo(
     .all([
       pulumi.output({ instanceId, region, instanceType, zone, onSpot, passedOver, amiId, roleName, address }),
       pulumi.output({ user, hostKey, ports, proxyCommand }),
+      pulumi.output(network),
     ])
-    .apply(([known, login]) => ({ ...known, ...accessCommands({ ...known, ...login }) }));
+    .apply(([known, login, own]) => ({
+      ...known,
+      ...(own !== undefined && { network: own }),
+      ...accessCommands({ ...known, ...login }),
+    }));
 }
 
 /** What is watched. */

@@ -14,24 +14,28 @@ export function placesToChooseAgain(resources) {
     .filter(
       ({ type, inputs }) => type === "command:local:Command" && inputs?.environment?.CHOICES !== undefined,
     )
-    .filter(({ urn, outputs }) => {
-      const place = placeIn(outputs?.stdout);
+    .filter(({ urn, inputs, outputs }) => {
+      const place = parsed(outputs?.stdout);
       const own = instances.find((instance) => instance.parent === parents.get(urn));
-      return own === undefined || !isAt(own, place);
+      return own === undefined || !isAt(own, place, parsed(inputs.environment.SUBNETS));
     })
     .map(({ urn }) => urn);
 }
 
-function placeIn(stdout) {
+function parsed(text) {
   try {
-    return JSON.parse(stdout);
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
-/** Whether an instance is at a place, and what the place was chosen for. */
-function isAt({ inputs, outputs }, place) {
+/**
+ * Whether an instance is at a place, and what the place was chosen for.
+ *
+ * @param subnets those of a network of the stack's own, by their zones
+ */
+function isAt({ inputs, outputs }, place, subnets) {
   if (place === undefined) return false;
   const { ami, kmsKeyId, subnetId } = JSON.parse(place.launch);
   return (
@@ -40,6 +44,6 @@ function isAt({ inputs, outputs }, place) {
     place.spot === (inputs.instanceMarketOptions !== undefined) &&
     (ami === undefined || ami === inputs.ami) &&
     kmsKeyId === inputs.rootBlockDevice?.kmsKeyId &&
-    subnetId === inputs.subnetId
+    (subnets === undefined ? subnetId : subnets[place.zone]) === inputs.subnetId
   );
 }

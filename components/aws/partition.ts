@@ -8,6 +8,8 @@ interface Partition {
   readonly partition: string;
   /** What the names of its servers, and of EC2 as a principal, end with: `amazonaws.com`, `amazonaws.com.cn` and others. */
   readonly dnsSuffix: string;
+  /** The same the other way round, which the names of some endpoints begin with: `com.amazonaws`, `cn.com.amazonaws` and others. */
+  readonly reverseDnsPrefix: string;
 }
 
 /**

@@ -72,8 +72,18 @@ export const dataType = choice("DataType", "Triton's data types, without `TYPE_`
 export const publicIp = choice("PublicIp", "Address at which an instance is reached.", {
   elastic: "an address that stays when the instance stops",
   dynamic: "another address after each stop; the deployment after a stop needs a refresh",
-  none: "only the private address in the subnet, which `subnetId` must name",
+  none: "only the private address in the subnet, which `subnetId` must name, or in a network of its own",
 });
+
+export const networkEgress = choice(
+  "NetworkEgress",
+  "How an instance in a network of its own reaches what it downloads.",
+  {
+    natGateway:
+      "anything on the internet, through a NAT gateway, and over IPv6 through an egress-only gateway",
+    endpoints: "the services of AWS that it uses, through endpoints in the network, and nothing else",
+  },
+);
 
 export const hostAccess = choice("HostAccess", "How a deployment reaches its instance.", {
   ssh: "over SSH at the instance's address, from `adminCidrs`",

@@ -10,6 +10,7 @@ import {
   otherAccelerator,
   releasesOn,
 } from "./awsInstanceTypes";
+import { awsNetwork, checkOwnNetwork, isOwnNetwork } from "./awsNetworkSettings";
 import { kmsKey } from "./kmsKey";
 import { directory, user } from "./machine";
 import { INVALID, Place, Read } from "./place";
@@ -247,9 +248,12 @@ const awsFields = {
     ),
   ),
   publicIp: plain(
-    defaulted(publicIp, "elastic", "Address at which the instance is reached.", {
-      cost: "a public IPv4 address costs about $4 a month",
-    }),
+    optional(
+      publicIp,
+      "Address at which the instance is reached.",
+      "`elastic`, or `none` in a network of its own",
+      { cost: "a public IPv4 address costs about $4 a month" },
+    ),
   ),
   volume: defaulted(volume, {}, "The root volume, which is encrypted and of type gp3."),
   kmsKeyId: optional(
@@ -257,6 +261,14 @@ const awsFields = {
     "Key of your own for all that the stack stores on AWS: the root volume, the parameter with the host key, the models' bucket, the image's repository, logs and the alarms' topic. Its key policy must let CloudWatch use it (docs/how-to/aws.md). Another key replaces the instance and the repository.",
     "AWS's own keys; for the volume, the account's default key for EBS",
     { cost: "KMS charges for each key and for requests" },
+  ),
+  network: plain(
+    defaulted(
+      awsNetwork,
+      { kind: "existing" },
+      "The network of the instance (docs/how-to/aws.md). Another kind replaces the instance.",
+      { example: "{ kind: own }" },
+    ),
   ),
   subnetId: optional(
     resourceId("subnet", "the id of a subnet"),
@@ -404,6 +416,16 @@ export const repositoryArn = text({
       : "pass arn of the EcrRepository",
 });
 
+/** https://docs.aws.amazon.com/vpc/latest/privatelink/aws-services-privatelink-support.html */
+const awsService = text({
+  allowed: "the name of a service of AWS, as its endpoints have it",
+  example: "logs",
+  refuse: (value) =>
+    /^[a-z0-9]+(?:[.-][a-z0-9]+)*$/.test(value) && !/^(?:cn\.)?com\.amazonaws\./.test(value)
+      ? undefined
+      : "give the name without what is before it: ecr.api for com.amazonaws.us-east-1.ecr.api",
+});
+
 export const policyStatements = list(policyStatement, { allowed: "a list of statements" });
 
 const HOST_ON_AWS = "an object with the arguments of a host on AWS";
@@ -429,6 +451,14 @@ export const awsGpuHostInputs = object({
       "none",
     ),
     policyStatements: defaulted(policyStatements, [], "What else the instance's role may do."),
+    services: plain(
+      defaulted(
+        list(awsService, { allowed: "a list of AWS's services, none twice", check: refuseRepeats }),
+        [],
+        "In a network of its own with `egress: endpoints`: the services of AWS that the instance reaches beside S3, Session Manager and the ECR of `repositoryArn`, by the names of their endpoints.",
+        { example: "[logs, monitoring]", cost: "by the hour, for each" },
+      ),
+    ),
     setUp: plain(
       defaulted(
         list(setUpStep, { allowed: "a list of steps" }),
@@ -452,7 +482,7 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "remove protect, or set spot to false",
     );
   }
-  for (const key of ["zone", "zones"]) {
+  for (const key of isOwnNetwork(raw) ? [] : ["zone", "zones"]) {
     if (keyOf(raw, "subnetId") === undefined || keyOf(raw, key) === undefined) continue;
     at.at(key).fault(
       keyOf(raw, key),
@@ -475,7 +505,8 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "remove onDemandFallback, or set spot to true",
     );
   }
-  if (keyOf(raw, "publicIp") === "none" && keyOf(raw, "subnetId") === undefined) {
+  checkOwnNetwork(raw, at);
+  if (keyOf(raw, "publicIp") === "none" && keyOf(raw, "subnetId") === undefined && !isOwnNetwork(raw)) {
     at.at("publicIp").fault(
       "none",
       "none only with subnetId: the subnets of a default VPC give every instance a public address",
@@ -507,7 +538,7 @@ function checkAdminCidrs(raw: unknown, at: Place): void {
       "none with access: sessionManager, as no port is open for SSH",
       "remove adminCidrs, or set access to ssh",
     );
-  } else if (given === undefined) {
+  } else if (given === undefined && !isOwnNetwork(raw)) {
     at.at("adminCidrs").fault(undefined, adminCidrs.allowed, ADMIN_CIDRS_FIX);
   }
 }

@@ -2,6 +2,7 @@ export { isIpv6, isOpenToTheWorld, isPrivateAddress } from "./addressRange";
 export { ArgumentsError } from "./argumentsError";
 export { awsGpuHostInputs, awsInstance, OWN_TAGS, policyStatements, repositoryArn } from "./awsHostSettings";
 export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstanceTypes";
+export { type EcrLocation, ecrLocation } from "./ecrLocation";
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
@@ -38,6 +39,7 @@ export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
 export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
 export { unixLines } from "./pem";
+export { type KnownBy } from "./rules";
 export { reject } from "./rejection";
 export {
   ecrRepositoryInputs,

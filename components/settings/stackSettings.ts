@@ -1,5 +1,6 @@
 import { PATCHED_RELEASE } from "../image/tritonReleases";
 import { instanceTypesIn, refuseTooManyRanges, refuseUnsuitedGpu } from "./awsHostSettings";
+import { checkEgress } from "./awsNetworkSettings";
 import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
 import { hostRule } from "./hostSettings";
@@ -165,6 +166,11 @@ function checkAgainstAws(raw: unknown, at: Place): void {
   for (const { type, at: place } of instanceTypesIn(host, at.at("host"))) {
     refuseUnsuitedGpu(type, tritonRelease(runtime), place);
   }
+  const enabled = keyOf(keyOf(raw, "gateway"), "enabled");
+  const listens = keyOf(server, "address");
+  const gateway =
+    typeof enabled === "boolean" ? enabled : typeof listens === "string" && !isLoopback(listens);
+  checkEgress(raw, gateway, at);
   const withMetrics = keyOf(keyOf(raw, "gateway"), "metrics") === true;
   refuseTooManyRanges(host, withMetrics ? 3 : 2, at.at("host"));
   const clients = itemsOf(keyOf(host, "clientCidrs"));

@@ -21,6 +21,7 @@ export interface Account {
   /** A quota of the account. */
   quota(service: string, code: string): Promise<{ name: string; value: number }>;
   addresses(): Promise<number>;
+  vpcs(): Promise<number>;
   defaultVpc(): Promise<string | undefined>;
   /** Zones in which the default VPC has a subnet that is used where none is named. */
   defaultSubnetZones(): Promise<string[]>;
@@ -138,6 +139,12 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
     async addresses() {
       const { Addresses: addresses = [] } = await clients.ec2.send(new ec2.DescribeAddressesCommand({}));
       return addresses.length;
+    },
+    async vpcs() {
+      const found: unknown[] = [];
+      for await (const { Vpcs: vpcs = [] } of ec2.paginateDescribeVpcs({ client: clients.ec2 }, {}))
+        found.push(...vpcs);
+      return found.length;
     },
     async defaultVpc() {
       const { Vpcs: vpcs = [] } = await clients.ec2.send(

@@ -1,7 +1,7 @@
 import { AMI_PARAMETER } from "../../components/host/aws/ami";
 import type { Choice } from "../../components/host/aws/choices";
 import type { Account, RunningInstance } from "./account";
-import { ADDRESSES, quotaOf } from "./quotas";
+import { ADDRESSES, quotaOf, VPCS } from "./quotas";
 import type { Wanted } from "./wanted";
 
 /** Something that would make an `up` fail. */
@@ -167,8 +167,13 @@ async function placement(
   ];
 }
 
-async function network({ subnetId }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
+async function network(
+  { subnetId, ownNetwork }: Wanted,
+  account: RegionalAccount,
+): Promise<readonly Fault[]> {
   const { region } = account;
+  if (ownNetwork === "there") return [];
+  if (ownNetwork === "new") return vpcQuota(account);
   if (subnetId !== undefined) {
     const subnet = await account.subnet(subnetId);
     if (subnet === undefined) {
@@ -194,13 +199,25 @@ async function network({ subnetId }: Wanted, account: RegionalAccount): Promise<
   return [];
 }
 
+async function vpcQuota(account: RegionalAccount): Promise<readonly Fault[]> {
+  const [used, { value }] = await Promise.all([account.vpcs(), account.quota("vpc", VPCS)]);
+  if (used < value) return [];
+  return [
+    {
+      what: `all ${value} networks of the quota for VPCs (${VPCS}) are there`,
+      fix: `delete one, set host.subnetId to a subnet of one instead of host.network, or: ${raise("vpc", VPCS, used + 1, account.region)}`,
+    },
+  ];
+}
+
 async function defaultSubnet(
   { zone }: Choice,
-  { subnetId }: Wanted,
+  { subnetId, ownNetwork }: Wanted,
   account: RegionalAccount,
 ): Promise<readonly Fault[]> {
+  if (subnetId !== undefined || ownNetwork !== "none") return [];
   // Without a default VPC, that is the fault.
-  if (subnetId !== undefined || (await account.defaultVpc()) === undefined) return [];
+  if ((await account.defaultVpc()) === undefined) return [];
   const { region } = account;
   const zones = await account.defaultSubnetZones();
   if (zone === undefined ? zones.length > 0 : zones.includes(zone)) return [];
@@ -243,13 +260,17 @@ async function image({ ami }: Wanted, account: RegionalAccount): Promise<readonl
 }
 
 async function addressQuota({ address }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
-  if (!address) return [];
+  if (address === "none") return [];
   const [used, { value }] = await Promise.all([account.addresses(), account.quota("ec2", ADDRESSES)]);
   if (used < value) return [];
   return [
     {
       what: `all ${value} elastic addresses of the quota (${ADDRESSES}) are allocated`,
-      fix: `set host.publicIp to dynamic, release one, or: ${raise("ec2", ADDRESSES, used + 1, account.region)}`,
+      fix: `${
+        address === "instance"
+          ? "set host.publicIp to dynamic"
+          : "set host.network.egress to endpoints, which needs none"
+      }, release one, or: ${raise("ec2", ADDRESSES, used + 1, account.region)}`,
     },
   ];
 }

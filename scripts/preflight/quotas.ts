@@ -22,3 +22,6 @@ export function quotaOf(instanceType: string, spot: boolean): VcpuQuota | undefi
 
 /** Elastic addresses in a region: https://docs.aws.amazon.com/general/latest/gr/ec2-service.html */
 export const ADDRESSES = "L-0263D0A3";
+
+/** VPCs in a region: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html */
+export const VPCS = "L-F678F1CE";

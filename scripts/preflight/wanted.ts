@@ -1,5 +1,5 @@
 import { type Choice, choicesOf, isAllowed } from "../../components/host/aws/choices";
-import { s3Location, type Settings } from "../../components/settings";
+import { type EcrLocation, ecrLocation, s3Location, type Settings } from "../../components/settings";
 
 /** A resource in a stack's state. */
 export interface StateResource {
@@ -16,13 +16,15 @@ export interface Wanted {
   /** Which settings name the choices. */
   readonly keys: { readonly type: string; readonly zone: string };
   readonly subnetId: string | undefined;
+  /** Whether the instance is to be in a network of the stack's own, and whether that has to be made. */
+  readonly ownNetwork: "none" | "new" | "there";
   readonly ami: string | undefined;
   readonly kmsKeyId: string | undefined;
   readonly s3Endpoint: boolean;
-  /** Whether it needs one more elastic address. */
-  readonly address: boolean;
+  /** What needs one more elastic address, if anything does. */
+  readonly address: "none" | "instance" | "natGateway";
   /** The repository that its image is pushed to, if it is one of ECR: its own, or the name of another. */
-  readonly registry: "none" | "own" | { readonly region: string; readonly name: string };
+  readonly registry: "none" | "own" | EcrLocation;
   /** Buckets of others that it reads. */
   readonly buckets: readonly string[];
   /** Whether the instance is reached through Session Manager. */
@@ -36,7 +38,7 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
   const { host, runtime, models } = settings;
   if (host.kind !== "aws") return undefined;
   const instance = resources.find(({ type }) => type === "aws:ec2/instance:Instance");
-  if (instance !== undefined && isAsWanted(host, instance)) return undefined;
+  if (instance !== undefined && isAsWanted(host, instance, resources)) return undefined;
   const { subnetId, ami, kmsKeyId } = host;
   return {
     ...{ choices: choicesOf(host), subnetId, ami, kmsKeyId },
@@ -46,7 +48,8 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
     },
     s3Endpoint:
       host.createS3Endpoint && !resources.some(({ type }) => type.startsWith("aws:ec2/vpcEndpoint:")),
-    address: host.publicIp === "elastic" && !resources.some(({ type }) => type === "aws:ec2/eip:Eip"),
+    address: lackingAddress(host, resources),
+    ownNetwork: ownNetworkOf(host, resources),
     registry: runtime.kind === "container" ? registryOf(runtime.build) : "none",
     buckets: bucketsOf(models),
     sessions: host.access === "sessionManager",
@@ -56,15 +59,45 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
 
 type AwsHost = Extract<Settings["host"], { kind: "aws" }>;
 
+/** What needs an elastic address that the stack does not have: the instance, or the way out of its network. */
+function lackingAddress(
+  { network, publicIp = "elastic" }: AwsHost,
+  resources: readonly StateResource[],
+): Wanted["address"] {
+  const addresses = resources.filter(({ type }) => type === "aws:ec2/eip:Eip");
+  const ofInstance = addresses.some(({ inputs }) => inputs?.instance !== undefined);
+  if (network.kind === "own") {
+    const ofNatGateway = addresses.some(({ inputs }) => inputs?.instance === undefined);
+    return network.egress === "natGateway" && !ofNatGateway ? "natGateway" : "none";
+  }
+  return publicIp === "elastic" && !ofInstance ? "instance" : "none";
+}
+
+function ownNetworkOf({ network }: AwsHost, resources: readonly StateResource[]): Wanted["ownNetwork"] {
+  if (network.kind !== "own") return "none";
+  const made = resources.some(
+    ({ type, inputs }) => type === "aws:ec2/vpc:Vpc" && inputs?.cidrBlock === network.cidr,
+  );
+  return made ? "there" : "new";
+}
+
+/** Whether an instance is in the network that it is to be in. */
+function isInPlace(host: AwsHost, subnetId: unknown, resources: readonly StateResource[]): boolean {
+  if (host.network.kind !== "own") return subnetId === host.subnetId;
+  const subnets = resources.filter(({ type }) => type === "aws:ec2/subnet:Subnet");
+  return ownNetworkOf(host, resources) === "there" && subnets.some(({ id }) => id === subnetId);
+}
+
 /** Whether nothing has changed that replaces an instance (components/host/aws/awsGpuHost.ts). */
 function isAsWanted(
   host: AwsHost,
   { inputs = {}, outputs = {} }: Pick<StateResource, "inputs" | "outputs">,
+  resources: readonly StateResource[],
 ): boolean {
   const volume = outputs.rootBlockDevice as { readonly kmsKeyId?: unknown } | undefined;
   return (
     isAllowed(placeOf({ inputs, outputs }), choicesOf(host)) &&
-    inputs.subnetId === host.subnetId &&
+    isInPlace(host, inputs.subnetId, resources) &&
     (host.ami === undefined || inputs.ami === host.ami) &&
     (host.kmsKeyId === undefined || volume?.kmsKeyId === host.kmsKeyId)
   );
@@ -82,9 +115,7 @@ function placeOf({ inputs = {}, outputs = {} }: Pick<StateResource, "inputs" | "
 function registryOf(build: { readonly repository: string | undefined } | undefined): Wanted["registry"] {
   if (build === undefined) return "none";
   if (build.repository === undefined) return "own";
-  const [, region, name] =
-    /^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?\/(.+)$/.exec(build.repository) ?? [];
-  return region === undefined || name === undefined ? "none" : { region, name };
+  return ecrLocation(build.repository) ?? "none";
 }
 
 function bucketsOf(models: Settings["models"]): string[] {

@@ -10,7 +10,17 @@ import { requireSuccess } from "./workspace";
 
 const INSTANCE = "aws:ec2/instance:Instance";
 const GROUP = "aws:ec2/securityGroup:SecurityGroup";
+const GROUP_OF_DEFAULT = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup";
+const SUBNET = "aws:ec2/subnet:Subnet";
 const PLUGIN = "session-manager-plugin";
+
+/** The services of AWS that a stack has endpoints for. */
+function services(stack: AwsStack): string[] {
+  return stack
+    .everything("aws:ec2/vpcEndpoint:VpcEndpoint")
+    .map(({ properties }) => (properties.serviceName as string).replace("com.amazonaws.us-east-1.", ""))
+    .sort();
+}
 
 /** The process of Triton, as `status` says. */
 async function tritonOf(stack: AwsStack): Promise<string> {
@@ -46,8 +56,11 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     stack.set(["xsched-triton:host", "protect"], false);
     stack.set(["xsched-triton:monitoring", "notify"], ["ops@example.com"]);
     stack.set(["xsched-triton:host", "access"], "sessionManager");
-    stack.set(["xsched-triton:host", "publicIp"], "none");
-    stack.set(["xsched-triton:host", "subnetId"], "subnet-0123456789abcdef0");
+    stack.set(["xsched-triton:host", "network"], { kind: "own", egress: "endpoints" });
+    stack.set(["xsched-triton:host", "zones"], ["us-east-1a", "us-east-1b"]);
+    // An image that has Triton, as nothing leads to PyPI.
+    stack.set(["xsched-triton:host", "ami"], "ami-0123456789abcdef0");
+    stack.cloud.api.account = { ...fullAccount(), capacity: ({ zone }) => zone === "us-east-1b" };
   });
 
   after(async () => {
@@ -75,11 +88,66 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
   });
 
   it("has no rule that lets anybody in, and no public address", () => {
-    assert.deepEqual(stack.properties(GROUP).ingress, []);
-    assert.equal(stack.properties(INSTANCE).publicIp, "");
+    const { publicIp, associatePublicIpAddress, vpcSecurityGroupIds } = stack.properties(INSTANCE);
+    const groups = stack.everything(GROUP);
+    const [own] = groups.filter(({ id }) => (vpcSecurityGroupIds as string[]).includes(id));
+    assert.deepEqual([own?.properties.ingress, publicIp, associatePublicIpAddress], [[], "", false]);
     assert.deepEqual(stack.everything("aws:ec2/eip:Eip"), []);
     const sessions = fs.readFileSync(stack.cloud.file("sessions"), "utf8").trim().split("\n");
     assert.deepEqual([...new Set(sessions)], stack.instances);
+  });
+
+  it("is in a network of its own, in the zone that has capacity, with no way out but to AWS", async () => {
+    const { vpcId } = stack.properties(GROUP_OF_DEFAULT);
+    const subnets = stack.everything(SUBNET).map(({ id, properties }) => {
+      assert.equal(properties.vpcId, vpcId);
+      return [id, properties.availabilityZone];
+    });
+    assert.deepEqual(subnets.map(([, zone]) => zone).sort(), ["us-east-1a", "us-east-1b"]);
+    const { subnetId, availabilityZone } = stack.properties(INSTANCE);
+    assert.deepEqual(
+      [subnetId, availabilityZone],
+      subnets.find(([, zone]) => zone === "us-east-1b"),
+    );
+    assert.deepEqual(services(stack), ["logs", "monitoring", "s3", "ssm", "ssmmessages"]);
+    for (const type of ["route:Route", "internetGateway:InternetGateway", "natGateway:NatGateway"]) {
+      assert.deepEqual(stack.everything(`aws:ec2/${type}`), []);
+    }
+    const { aws } = JSON.parse((await stack.show("output", "--json")).output) as {
+      aws: { network: object };
+    };
+    const { id: routeTableId } = stack.everything("aws:ec2/routeTable:RouteTable")[0] ?? {};
+    assert.deepEqual(aws.network, {
+      ...{ vpcId, routeTableId },
+      subnets: Object.fromEntries(subnets.map(([id, zone]) => [zone, id])),
+    });
+  });
+
+  it("keeps its instance and its server when it gets another way out", async () => {
+    const [instances, triton] = [stack.instances, await tritonOf(stack)];
+    stack.set(["xsched-triton:host", "network", "egress"], "natGateway");
+    const { code, output } = await stack.up();
+    requireSuccess({ code, output });
+    assert.deepEqual([stack.instances, await tritonOf(stack)], [instances, triton]);
+    assert.deepEqual(services(stack), ["s3"]);
+    assert.equal(stack.everything("aws:ec2/natGateway:NatGateway").length, 1);
+    assert.equal(stack.everything(GROUP).length, 1);
+  });
+
+  it("keeps them when that way moves to another zone", async () => {
+    const [instances, triton] = [stack.instances, await tritonOf(stack)];
+    const nat = "aws:ec2/natGateway:NatGateway";
+    const { allocationId } = stack.properties(nat);
+    stack.set(["xsched-triton:host", "zones"], ["us-east-1b", "us-east-1a"]);
+    requireSuccess(await stack.up());
+    assert.deepEqual([stack.instances, await tritonOf(stack)], [instances, triton]);
+    const { subnetId, allocationId: kept } = stack.properties(nat);
+    const zones = stack
+      .everything(SUBNET)
+      .filter(({ id }) => id === subnetId)
+      .map(({ properties }) => properties.availabilityZone);
+    assert.deepEqual([kept, zones], [allocationId, ["us-east-1b"]]);
+    assert.equal(stack.everything(SUBNET).length, 3);
   });
 
   it("leaves no tunnel behind", () => {
@@ -155,7 +223,10 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     let triton: string;
 
     before(async () => {
-      stack.set(["xsched-triton:host", "access"], undefined);
+      for (const key of ["network", "zones", "ami", "access"])
+        stack.set(["xsched-triton:host", key], undefined);
+      stack.set(["xsched-triton:host", "publicIp"], "none");
+      stack.set(["xsched-triton:host", "subnetId"], "subnet-0123456789abcdef0");
       stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
       requireSuccess(await stack.up());
       instances = stack.instances;

@@ -19,6 +19,7 @@ import {
   awsGpuHostInputs,
   ComponentInputs,
   HostAccess,
+  type KnownBy,
   policyStatements as policyStatementsRule,
   PublicIp,
   repositoryArn as repositoryArnRule,
@@ -33,6 +34,8 @@ import { AMI_PARAMETER } from "./ami";
 import { type Choice, choicesOf, isToBeChosen } from "./choices";
 import { chosenPlace } from "./chosenPlace";
 import { ingress } from "./ingress";
+import { REGISTRY_SERVICES } from "./endpointServices";
+import { type OwnNetwork, ownNetwork } from "./ownNetwork";
 import { instanceStatements, instanceTrust } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
 import { userData } from "./userData";
@@ -45,6 +48,16 @@ const CLOUD_INIT_SECONDS = 600;
 
 /** The instance of each host: as a property, it would be an output of the component. */
 const INSTANCES = new WeakMap<AwsGpuHost, pulumi.Resource>();
+
+/** A network that was made for an instance. */
+export interface InstanceNetwork {
+  /** Id of the VPC. */
+  readonly vpcId: string;
+  /** Id of the route table of the private subnets, for routes to networks that you connect with this one. */
+  readonly routeTableId: string;
+  /** Ids of the private subnets by their zones. */
+  readonly subnets: Record<string, string>;
+}
 
 /**
  * An EC2 instance with a GPU, as a host to reach over SSH. Only `adminCidrs` and `clientCidrs` can connect to it, or with
@@ -88,13 +101,16 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly onSpot: pulumi.Output<boolean>;
   /** With several choices, those that AWS had no capacity for before it had the one that was taken, each with AWS's reason. */
   public readonly passedOver: pulumi.Output<string[]>;
+  /** The network that was made for the instance. Absent without one. */
+  public readonly network?: pulumi.Output<InstanceNetwork>;
   /** ARN of the key that the instance's volume is encrypted with; empty where AWS does not say. */
   public readonly volumeKeyId: pulumi.Output<string>;
 
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
-    const { policyStatements, setUp, spot, protect, publicIp, access: way, createS3Endpoint } = inputs.known;
+    const { policyStatements, setUp, spot, protect, access: way, createS3Endpoint } = inputs.known;
+    const publicIp = addressOf(inputs.known);
     const wanted = inputs.resolvePart(awsInstance);
     const repositoryArn = inputs.resolveOptional(repositoryArnRule, "repositoryArn");
     const statements = inputs.resolve(policyStatementsRule, policyStatements, "policyStatements");
@@ -144,11 +160,13 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       args.subnetId === undefined
         ? undefined
         : sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child);
+    const registry = args.repositoryArn === undefined ? [] : REGISTRY_SERVICES;
+    const network = this.ownNetwork(name, inputs.known, registry, parameter.region, tags);
     const access = new sdk.ec2.SecurityGroup(
       `${name}-access`,
       {
         description: "SSH for administrators, inference for clients",
-        vpcId: subnet?.vpcId,
+        vpcId: network?.vpcId ?? subnet?.vpcId,
         // Here and not as separate resources, so that a rule that someone adds by hand is removed again.
         ingress: wanted.apply(ingress),
         egress: [
@@ -172,8 +190,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
             child,
           )
         : undefined;
-    // Without the policy, the first boot would wait for its host key.
-    const before = grant === undefined ? [policy] : [policy, grant];
+    // Without the policy or a way to AWS, the first boot would wait for its host key.
+    const before = [policy, ...(grant === undefined ? [] : [grant]), ...(network?.ways ?? [])];
     const choices = wanted.apply(choicesOf);
     const place = isToBeChosen(inputs.known)
       ? chosenPlace(
@@ -182,9 +200,11 @@ export class AwsGpuHost extends pulumi.ComponentResource {
             choices,
             region: parameter.region,
             image: wanted.apply(({ ami }) => ami ?? `resolve:ssm:${AMI_PARAMETER}`),
+            subnets: network?.subnets,
             launch: wanted.apply(({ ami, kmsKeyId, subnetId }) => ({
               ...{ ami, kmsKeyId, subnetId },
               publicIp: publicIp !== PublicIp.None,
+              network: rangeOf(inputs.known),
             })),
             tags,
           },
@@ -200,9 +220,15 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         keyName: login.keyName,
         iamInstanceProfile: profile.name,
         vpcSecurityGroupIds: [access.id],
-        subnetId: publicIp === PublicIp.Dynamic ? subnet?.apply(withPublicAddresses) : wanted.subnetId,
+        subnetId:
+          network === undefined
+            ? publicIp === PublicIp.Dynamic
+              ? subnet?.apply(withPublicAddresses)
+              : wanted.subnetId
+            : pulumi.all([network.subnets, place]).apply(([subnets, { zone = "" }]) => subnets[zone]),
         // A subnet is in one zone.
-        availabilityZone: args.subnetId === undefined ? place.apply(({ zone }) => zone) : undefined,
+        availabilityZone:
+          args.subnetId === undefined && network === undefined ? place.apply(({ zone }) => zone) : undefined,
         // Only ever to forbid one: AWS shows true as false while the instance is stopped, and a change replaces it.
         associatePublicIpAddress: publicIp === PublicIp.None ? false : undefined,
         userData: pulumi
@@ -280,6 +306,10 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       const place = { vpcId: access.vpcId, subnetId, region: parameter.region };
       s3Endpoint(`${name}-s3`, place, tags, child);
     }
+    if (network !== undefined) {
+      const { vpcId, routeTableId, subnets } = network;
+      this.network = pulumi.output({ vpcId, routeTableId, subnets });
+    }
     this.region = parameter.region;
     this.address = this.reachableAt(name, publicIp, instance, tags, protect);
     this.hostKey = hostKey.publicKeyOpenssh.apply((line) => line.trim());
@@ -312,6 +342,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       region: this.region,
       hostKey: this.hostKey,
       volumeKeyId: this.volumeKeyId,
+      // Nothing new for an instance elsewhere.
+      ...(this.network !== undefined && { network: this.network }),
     });
   }
 
@@ -321,6 +353,26 @@ export class AwsGpuHost extends pulumi.ComponentResource {
    */
   public get instance(): pulumi.Resource {
     return INSTANCES.get(this) ?? this;
+  }
+
+  /** A network for the instance, if it is to have one of its own. */
+  private ownNetwork(
+    name: string,
+    { network, zone, zones, services }: Located,
+    registry: readonly string[],
+    region: pulumi.Output<string>,
+    tags: pulumi.Output<Record<string, string>>,
+  ): OwnNetwork | undefined {
+    if (network.kind !== "own") return undefined;
+    const { cidr, egress } = network;
+    // The checks let only names through, and at least one.
+    const names = (zones ?? [zone]) as unknown as [string, ...string[]];
+    const reached = [...registry, ...services];
+    return ownNetwork(
+      name,
+      { cidr, egress, zones: names, services: reached, region, tags },
+      { parent: this },
+    );
   }
 
   private reachableAt(
@@ -376,6 +428,19 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       return pulumi.all([reached, done.id]).apply(([known]) => known);
     }, connection);
   }
+}
+
+/** Where an instance is. */
+type Located = Pick<KnownBy<typeof awsGpuHostInputs>, "network" | "publicIp" | "services" | "zone" | "zones">;
+
+/** In a network of its own, an instance has a private address alone. */
+function addressOf({ network, publicIp }: Located): PublicIp {
+  return publicIp ?? (network.kind === "own" ? PublicIp.None : PublicIp.Elastic);
+}
+
+/** The range of a network of its own. */
+function rangeOf({ network }: Located): string | undefined {
+  return network.kind === "own" ? network.cidr : undefined;
 }
 
 /** Where nothing is known of the volume, as in tests of a program, nor is its key. */

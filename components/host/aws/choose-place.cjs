@@ -15,6 +15,8 @@ const env = process.env;
 const { IMAGE: image, LAUNCH: launch } = env;
 const choices = JSON.parse(env.CHOICES);
 const { ami, kmsKeyId, subnetId } = JSON.parse(launch);
+/** In a network of the stack's own, its subnets by their zones. */
+const subnets = env.SUBNETS === undefined ? undefined : JSON.parse(env.SUBNETS);
 
 /** Seconds for all attempts. */
 const LIMIT = Number(env.LIMIT_SECONDS ?? 240);
@@ -232,6 +234,7 @@ async function ownInstance(aws) {
   if (own === undefined || others.length > 0) return undefined;
   if (ami !== undefined && own.ImageId !== ami) return undefined;
   if (subnetId !== undefined && own.SubnetId !== subnetId) return undefined;
+  if (subnets !== undefined && !Object.values(subnets).includes(own.SubnetId)) return undefined;
   if (kmsKeyId !== undefined && (await keyOfVolume(aws, own)) !== kmsKeyId) return undefined;
   return {
     id: own.InstanceId,
@@ -365,6 +368,7 @@ async function stateOf({ sdk, ask }, { CapacityReservationId: id, State: first }
 
 async function launchBare(aws, { instanceType, zone }) {
   const { sdk, ask, attempt: send } = aws;
+  const subnet = subnets?.[zone] ?? subnetId;
   const { Instances: made = [] } = await send(
     new sdk.RunInstancesCommand({
       ClientToken: createHash("sha256").update(randomUUID()).digest("hex").slice(0, 64),
@@ -372,7 +376,7 @@ async function launchBare(aws, { instanceType, zone }) {
       InstanceType: instanceType,
       MinCount: 1,
       MaxCount: 1,
-      ...(subnetId === undefined ? { Placement: { AvailabilityZone: zone } } : { SubnetId: subnetId }),
+      ...(subnet === undefined ? { Placement: { AvailabilityZone: zone } } : { SubnetId: subnet }),
       InstanceMarketOptions: {
         MarketType: "spot",
         SpotOptions: { SpotInstanceType: "one-time", InstanceInterruptionBehavior: "terminate" },

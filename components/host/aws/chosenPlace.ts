@@ -41,6 +41,8 @@ export interface PlaceArgs {
   readonly region: pulumi.Output<string>;
   /** An AMI's id, or how EC2 finds it. */
   readonly image: pulumi.Output<string>;
+  /** In a network of the stack's own, its subnets by their zones. */
+  readonly subnets: pulumi.Output<Record<string, string>> | undefined;
   /** What replaces the instance wherever it is, so that a new place is chosen: the settings, not what they lead to. */
   readonly launch: pulumi.Output<Launch>;
   /** Tags of the instance, by which its own one is found. */
@@ -53,6 +55,8 @@ export interface Launch {
   readonly kmsKeyId: string | undefined;
   readonly subnetId: string | undefined;
   readonly publicIp: boolean;
+  /** The range of a network of the stack's own. */
+  readonly network: string | undefined;
 }
 
 /** A place that was chosen, and what it was preferred to. */
@@ -66,7 +70,7 @@ const SCRIPT = fs.readFileSync(path.join(__dirname, "choose-place.cjs"), "utf8")
 /** Chooses a place once, and keeps it in the state for as long as the choices allow it. */
 export function chosenPlace(
   name: string,
-  { choices, region, image, launch, tags }: PlaceArgs,
+  { choices, region, image, subnets, launch, tags }: PlaceArgs,
   opts: pulumi.CustomResourceOptions,
 ): pulumi.Output<ChosenPlace> {
   const preview = pulumi.runtime.isDryRun();
@@ -81,6 +85,7 @@ export function chosenPlace(
         CHOICES: choices.apply((known) => JSON.stringify(known)),
         LAUNCH: wanted,
         IMAGE: image,
+        ...(subnets !== undefined && { SUBNETS: subnets.apply((known) => JSON.stringify(known)) }),
         AWS_REGION: region,
         ...(sdk.config.profile !== undefined && { AWS_PROFILE: sdk.config.profile }),
         PROJECT: pulumi.getProject(),

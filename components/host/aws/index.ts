@@ -1,2 +1,2 @@
 export { type AccessCommands, accessCommands, sessionTunnel } from "./access";
-export { AwsGpuHost } from "./awsGpuHost";
+export { AwsGpuHost, type InstanceNetwork } from "./awsGpuHost";

@@ -11,11 +11,7 @@ export interface S3EndpointPlace {
   readonly region: pulumi.Output<string>;
 }
 
-/**
- * A gateway endpoint: the way from a subnet to the S3 of its region, which leaves AWS's network neither for models nor
- * for the layers of images on ECR. It costs nothing. What may be read is a matter of the instance's role.
- * https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
- */
+/** An endpoint for S3 for a subnet that exists. */
 export function s3Endpoint(
   name: string,
   { vpcId, subnetId, region }: S3EndpointPlace,
@@ -28,14 +24,35 @@ export function s3Endpoint(
     invoke,
   ).ids;
   const main = sdk.ec2.getVpcOutput({ id: vpcId }, invoke).mainRouteTableId;
+  // A subnet without its own route table uses the main one of its network.
+  const routeTableIds = pulumi.all([own, main]).apply(([ids, id]) => (ids.length > 0 ? ids : [id]));
+  return s3GatewayEndpoint(name, { vpcId, routeTableIds, region }, tags, opts);
+}
+
+/**
+ * A gateway endpoint: the way from the subnets of route tables to the S3 of their region, which leaves AWS's network neither
+ * for models nor for the layers of images on ECR. It costs nothing. What may be read is a matter of the instance's role.
+ * https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-s3.html
+ */
+export function s3GatewayEndpoint(
+  name: string,
+  place: {
+    readonly vpcId: pulumi.Output<string>;
+    readonly routeTableIds: pulumi.Input<pulumi.Input<string>[]>;
+    readonly region: pulumi.Output<string>;
+  },
+  tags: pulumi.Output<Record<string, string>>,
+  opts: pulumi.CustomResourceOptions,
+): ec2.VpcEndpoint {
+  const { vpcId, routeTableIds, region } = place;
   return new sdk.ec2.VpcEndpoint(
     name,
     {
       vpcId,
+      // Its name begins so in all parts of AWS.
       serviceName: pulumi.interpolate`com.amazonaws.${region}.s3`,
       vpcEndpointType: "Gateway",
-      // A subnet without its own route table uses the main one of its network.
-      routeTableIds: pulumi.all([own, main]).apply(([ids, id]) => (ids.length > 0 ? ids : [id])),
+      routeTableIds,
       tags,
     },
     opts,

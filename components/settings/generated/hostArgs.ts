@@ -124,7 +124,7 @@ export const PublicIp = {
   Elastic: "elastic",
   /** Another address after each stop; the deployment after a stop needs a refresh. */
   Dynamic: "dynamic",
-  /** Only the private address in the subnet, which `subnetId` must name. */
+  /** Only the private address in the subnet, which `subnetId` must name, or in a network of its own. */
   None: "none",
 } as const;
 export type PublicIp = (typeof PublicIp)[keyof typeof PublicIp];
@@ -151,6 +151,54 @@ export interface AwsVolumeArgs {
    * @example 4000
    */
   iops?: pulumi.Input<number>;
+}
+
+/** Decides which other keys there are. */
+export const AwsNetworkKind = {
+  /** One that exists: that of `subnetId`, or the default VPC. */
+  Existing: "existing",
+  /**
+   * One that the stack creates, with a private subnet in each of `zones`; needs `access:
+   * sessionManager`.
+   */
+  Own: "own",
+} as const;
+export type AwsNetworkKind = (typeof AwsNetworkKind)[keyof typeof AwsNetworkKind];
+
+/** How an instance in a network of its own reaches what it downloads. */
+export const NetworkEgress = {
+  /** Anything on the internet, through a NAT gateway, and over IPv6 through an egress-only gateway. */
+  NatGateway: "natGateway",
+  /** The services of AWS that it uses, through endpoints in the network, and nothing else. */
+  Endpoints: "endpoints",
+} as const;
+export type NetworkEgress = (typeof NetworkEgress)[keyof typeof NetworkEgress];
+
+/** The network that an instance is in. */
+export interface AwsNetworkArgs {
+  /**
+   * Decides which other keys there are.
+   * @default "existing"
+   */
+  kind?: AwsNetworkKind;
+  /**
+   * With kind own: How the instance reaches what it downloads and where it reports. With `endpoints`,
+   * everything must come from AWS's services in the stack's region: Triton's image from ECR, models
+   * from S3 or this machine. A change keeps the instance. Cost: list prices for us-east-1 in May 2026:
+   * a NAT gateway $0.045 an hour and $0.045 per GB, and its public address $0.005 an hour, about $37 a
+   * month; an endpoint $0.01 an hour and $0.01 per GB, about $7 a month, of which there are two for
+   * Session Manager, two more for an image on ECR, and two more for CloudWatch. S3's endpoint is free,
+   * in both cases.
+   * @default "natGateway"
+   * @example endpoints
+   */
+  egress?: NetworkEgress;
+  /**
+   * With kind own: IPv4 addresses of the network, apart from those of networks that it is to be
+   * connected with. AWS adds a range of IPv6. A change replaces the network and the instance.
+   * @default "10.90.0.0/16"
+   */
+  cidr?: string;
 }
 
 /** Something that a role is allowed to do. */
@@ -263,7 +311,7 @@ export interface AwsGpuHostArgs {
   protect?: boolean;
   /**
    * Address at which the instance is reached. Cost: a public IPv4 address costs about $4 a month.
-   * @default "elastic"
+   * @default `elastic`, or `none` in a network of its own
    */
   publicIp?: PublicIp;
   /**
@@ -280,6 +328,12 @@ export interface AwsGpuHostArgs {
    * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
    */
   kmsKeyId?: pulumi.Input<string>;
+  /**
+   * The network of the instance (docs/how-to/aws.md). Another kind replaces the instance.
+   * @default {"kind":"existing"}
+   * @example { kind: own }
+   */
+  network?: AwsNetworkArgs;
   /**
    * Subnet of the instance.
    * @default one of the default VPC
@@ -342,6 +396,14 @@ export interface AwsGpuHostArgs {
    * @default []
    */
   policyStatements?: pulumi.Input<PolicyStatementArgs[]>;
+  /**
+   * In a network of its own with `egress: endpoints`: the services of AWS that the instance reaches
+   * beside S3, Session Manager and the ECR of `repositoryArn`, by the names of their endpoints. Cost:
+   * by the hour, for each.
+   * @default []
+   * @example [logs, monitoring]
+   */
+  services?: string[];
   /**
    * What else is set up on the machine over SSH, in this order, before it counts as ready.
    * @default []

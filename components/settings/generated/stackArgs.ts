@@ -1,7 +1,7 @@
 // Generated from the rules in components/settings by `npm run generate`; do not edit.
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { AwsVolumeArgs, HostAccess, PublicIp } from "./hostArgs";
+import type { AwsNetworkArgs, AwsVolumeArgs, HostAccess, PublicIp } from "./hostArgs";
 import type { ImageSignatureArgs, ImageVariant, RegistryLoginArgs } from "./imageArgs";
 import type { LogLevel } from "./serverArgs";
 import type { ClientTokenArgs, GatewayLimitsArgs, GatewayTls, UpstreamPortsArgs } from "./gatewayArgs";
@@ -124,7 +124,7 @@ export interface HostArgs {
   /**
    * With kind aws: Address at which the instance is reached. Cost: a public IPv4 address costs about
    * $4 a month.
-   * @default "elastic"
+   * @default `elastic`, or `none` in a network of its own
    */
   publicIp?: PublicIp;
   /**
@@ -141,6 +141,13 @@ export interface HostArgs {
    * @example "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef"
    */
   kmsKeyId?: pulumi.Input<string>;
+  /**
+   * With kind aws: The network of the instance (docs/how-to/aws.md). Another kind replaces the
+   * instance.
+   * @default {"kind":"existing"}
+   * @example { kind: own }
+   */
+  network?: AwsNetworkArgs;
   /**
    * With kind aws: Subnet of the instance.
    * @default one of the default VPC

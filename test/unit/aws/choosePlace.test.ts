@@ -8,7 +8,12 @@ import { DescribeImagesCommand, DescribeInstancesCommand, EC2Client } from "@aws
 import type { Choice } from "../../../components/host/aws/choices";
 import type { ChosenPlace } from "../../../components/host/aws/chosenPlace";
 import { S3Server } from "../../aws/s3Server";
-import { fullAccount, StandInApi, type StandInPlace } from "../../fixtures/standInCloud/api";
+import {
+  fullAccount,
+  StandInApi,
+  type StandInAttempt,
+  type StandInPlace,
+} from "../../fixtures/standInCloud/api";
 import { remember } from "../../fixtures/standInCloud/world";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -208,6 +213,28 @@ describe("a place for an instance", () => {
     assert.equal((await choose([onDemand(A), onDemand(B)], { STACK: "other" })).place?.zone, A);
     const launch = JSON.stringify({ ami: "ami-0fedcba9876543210" });
     assert.equal((await choose([onDemand(A), onDemand(B)], { LAUNCH: launch })).place?.zone, A);
+  });
+
+  it("is tried in the subnets of the stack's own network, and that of its instance only if it is in one", async () => {
+    const subnets = { [A]: "subnet-a", [B]: "subnet-b" };
+    for (const [availabilityZone, id] of Object.entries(subnets)) {
+      remember("aws:ec2/subnet:Subnet", id, { availabilityZone });
+    }
+    const environment = { SUBNETS: JSON.stringify(subnets) };
+    capacity(({ zone }) => zone === B);
+    const { place, said } = await choose([onSpot(A), onSpot(B)], environment);
+    assert.equal(place?.zone, B, said);
+    const [{ request }] = api.attempts as [StandInAttempt];
+    assert.deepEqual([request.SubnetId, request["Placement.AvailabilityZone"]], ["subnet-b", undefined]);
+
+    capacity(() => true);
+    for (const [subnetId, zone] of [
+      ["subnet-of-default-vpc", A],
+      ["subnet-b", B],
+    ] as const) {
+      remember("aws:ec2/instance:Instance", "i-0123456789abcdef0", { ...INSTANCE, subnetId });
+      assert.equal((await choose([onDemand(A), onDemand(B)], environment)).place?.zone, zone, subnetId);
+    }
   });
 
   it("is looked for in every zone that has the type, if none is named", async () => {

@@ -40,6 +40,7 @@ describe("what the preflight asks, as moto understands it", () => {
     assert.equal(await account.vcpus("g5.2xlarge"), 8);
     assert.deepEqual(await account.running(), []);
     assert.equal(await account.addresses(), 0);
+    assert.equal(await account.vpcs(), 1);
     const vpc = await account.defaultVpc();
     assert.match(vpc ?? "", /^vpc-/);
     assert.ok((await account.defaultSubnetZones()).includes("us-east-1a"));
@@ -82,6 +83,7 @@ describe("what the preflight asks, as the stand-in for AWS understands it", () =
       name: "Running On-Demand G and VT instances",
       value: 64,
     });
+    assert.deepEqual(await account.quota("vpc", "L-F678F1CE"), { name: "VPCs per Region", value: 5 });
     assert.deepEqual(await account.image("ami-0123456789abcdef0"), {
       architecture: "x86_64",
       state: "available",

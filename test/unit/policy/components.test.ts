@@ -45,10 +45,25 @@ describe("the policy pack", () => {
       }),
       ...(type === "aws:ec2/eip:Eip" && { publicIp: "203.0.113.1" }),
       ...(type === "aws:ssm/parameter:Parameter" && { region: "us-east-1" }),
+      ...(type === "aws:ec2/vpc:Vpc" && { ipv6CidrBlock: "2600:1f18:4a2:7b00::/56" }),
     });
     const { resources } = await record(false, outputs, async () => {
-      const { AwsGpuHost, AwsMonitoring, EcrRepository, ModelBucket } = await import("../../../components");
+      const {
+        AwsGpuHost,
+        AwsMonitoring,
+        AwsNetworkKind,
+        EcrRepository,
+        HostAccess,
+        ModelBucket,
+        NetworkEgress,
+      } = await import("../../../components");
       const host = new AwsGpuHost("machine", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
+      for (const egress of [NetworkEgress.NatGateway, NetworkEgress.Endpoints]) {
+        new AwsGpuHost(egress, {
+          ...{ instanceType: "g5.xlarge", access: HostAccess.SessionManager, zone: "us-east-1a" },
+          network: { kind: AwsNetworkKind.Own, egress },
+        });
+      }
       new EcrRepository("images");
       new ModelBucket("files");
       new AwsMonitoring("watch", {
@@ -59,6 +74,8 @@ describe("the policy pack", () => {
     const seen = resources.filter(({ type }) => type.startsWith("aws:"));
     for (const type of [
       INSTANCE,
+      "aws:ec2/natGateway:NatGateway",
+      "aws:ec2/vpcEndpoint:VpcEndpoint",
       "aws:ecr/repository:Repository",
       "aws:s3/bucket:Bucket",
       "aws:sns/topic:Topic",
@@ -98,6 +115,8 @@ describe("the policy pack", () => {
       ...[
         "cloudwatch/Dashboard",
         "cloudwatch/EventTarget",
+        "ec2/Route",
+        "ec2/RouteTableAssociation",
         "ecr/LifecyclePolicy",
         "iam/RolePolicy",
         "kms/Grant",

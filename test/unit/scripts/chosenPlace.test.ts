@@ -44,6 +44,23 @@ describe("a place that was chosen for an instance", () => {
     assert.deepEqual(placesToChooseAgain([chosen, { ...instance("us-east-1b"), inputs: inSubnet }]), []);
   });
 
+  it("is left alone while the instance is in its subnet of the stack's own network", () => {
+    const subnets = { "us-east-1a": "subnet-a", "us-east-1b": "subnet-b" };
+    const chosen = {
+      ...place("us-east-1b", "machine", { network: "10.90.0.0/16" }),
+      inputs: { environment: { CHOICES: "[]", SUBNETS: JSON.stringify(subnets) } },
+    };
+    const within = (subnetId: string | undefined): Resource => ({
+      ...instance("us-east-1b"),
+      inputs: { instanceType: "g5.xlarge", subnetId },
+    });
+    assert.deepEqual(placesToChooseAgain([chosen, within("subnet-b")]), []);
+    // The one that was to be replaced: of the default VPC, or of a network with another range.
+    for (const former of [undefined, "subnet-c"]) {
+      assert.deepEqual(placesToChooseAgain([chosen, within(former)]), ["machine-place"]);
+    }
+  });
+
   it("is chosen again where no instance followed, or the one from before is still there", () => {
     assert.deepEqual(placesToChooseAgain([B]), ["machine-place"]);
     assert.deepEqual(placesToChooseAgain([B, instance("us-east-1a")]), ["machine-place"]);

@@ -21,6 +21,7 @@ function account(changes: Partial<Account> = {}): RegionalAccount {
     running: () => Promise.resolve([]),
     quota: () => Promise.resolve({ name: "Running On-Demand G and VT instances", value: 8 }),
     addresses: () => Promise.resolve(0),
+    vpcs: () => Promise.resolve(1),
     defaultVpc: () => Promise.resolve("vpc-1"),
     defaultSubnetZones: () => Promise.resolve(["us-east-1a", "us-east-1b"]),
     subnet: () => Promise.resolve({ zone: "us-east-1a", vpcId: "vpc-2", freeAddresses: 100 }),
@@ -296,6 +297,76 @@ describe("the preflight of a stack on AWS", () => {
       assert.equal((await ask({ host: lists, resources: [first], account: refuse })).kind, "nothing");
       const elsewhere = INSTANCE({ instanceType: "g6.xlarge", availabilityZone: "us-east-1c" });
       assert.equal((await ask({ host: lists, resources: [elsewhere] })).kind, "possible");
+    });
+  });
+
+  describe("in a network of its own", () => {
+    const own = {
+      ...{ adminCidrs: undefined, access: "sessionManager", zones: ["us-east-1a", "us-east-1b"] },
+      network: { kind: "own" },
+    };
+    const { PATH } = process.env;
+
+    before(() => {
+      process.env.PATH = `${path.join(ROOT, "test/fixtures/standInCloud/cli")}:${PATH}`;
+    });
+
+    after(() => {
+      process.env.PATH = PATH;
+    });
+
+    const vpc = { type: "aws:ec2/vpc:Vpc", id: "vpc-3", inputs: { cidrBlock: "10.90.0.0/16" } };
+    const subnet = { type: "aws:ec2/subnet:Subnet", id: "subnet-3" };
+    const nat = { type: "aws:ec2/eip:Eip", id: "eipalloc-3", inputs: {} };
+    const inside = INSTANCE({ subnetId: "subnet-3", availabilityZone: undefined });
+    const there = { ...inside, outputs: { ...inside.outputs, availabilityZone: "us-east-1b" } };
+
+    it("needs no default VPC, but one more network and one more address", async () => {
+      const { text, kind } = await ask({
+        host: own,
+        account: {
+          ...{ defaultVpc: () => Promise.resolve(undefined), vpcs: () => Promise.resolve(5) },
+          ...{ defaultSubnetZones: () => Promise.resolve([]), addresses: () => Promise.resolve(5) },
+          quota: (_, code) => Promise.resolve({ name: code, value: code === "L-DB2E81BA" ? 8 : 5 }),
+        },
+      });
+      assert.equal(kind, "refused");
+      assert.deepEqual(
+        faultsOf(text).map((each) => each.trim().split("\n    fix: ")),
+        [
+          [
+            "all 5 networks of the quota for VPCs (L-F678F1CE) are there",
+            "delete one, set host.subnetId to a subnet of one instead of host.network, or: aws service-quotas request-service-quota-increase --service-code vpc --quota-code L-F678F1CE --desired-value 6 --region us-east-1",
+          ],
+          [
+            "all 5 elastic addresses of the quota (L-0263D0A3) are allocated",
+            "set host.network.egress to endpoints, which needs none, release one, or: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code L-0263D0A3 --desired-value 6 --region us-east-1",
+          ],
+        ],
+      );
+    });
+
+    it("needs no address with endpoints, or with the one that its gateway has", async () => {
+      const full = { addresses: () => Promise.resolve(8) };
+      const endpoints = { ...own, network: { kind: "own", egress: "endpoints" } };
+      const runtime = { "xsched-triton:runtime": { kind: "container", build: {} } };
+      assert.equal((await ask({ host: endpoints, config: runtime, account: full })).kind, "possible");
+      assert.equal((await ask({ host: own, resources: [nat], account: full })).kind, "possible");
+      const ofInstance = { ...nat, inputs: { instance: "i-0123456789abcdef0" } };
+      assert.equal((await ask({ host: own, resources: [ofInstance], account: full })).kind, "refused");
+    });
+
+    it("asks for nothing while the instance is in it, and for a new one where it is not", async () => {
+      const refuse = { identity: failing("Asked") };
+      const made = [vpc, subnet, nat, there];
+      assert.equal((await ask({ host: own, resources: made, account: refuse })).kind, "nothing");
+      for (const [host, resources] of [
+        [own, [vpc, subnet, nat, INSTANCE({ availabilityZone: "us-east-1b" })]],
+        [{ ...own, network: { kind: "own", cidr: "10.8.0.0/16" } }, made],
+        [{ ...own, zones: undefined, network: undefined }, made],
+      ] as const) {
+        assert.equal((await ask({ host, resources })).kind, "possible");
+      }
     });
   });
 
