@@ -1,5 +1,7 @@
 import * as assert from "node:assert/strict";
 
+import * as pulumi from "@pulumi/pulumi";
+
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 import { PARTITION, record, type Recording, type Registered } from "./mocks";
 
@@ -48,13 +50,18 @@ interface Options {
   readonly partition?: typeof PARTITION & { readonly reverseDnsPrefix: string };
 }
 
-async function deploy(network: object, options: Options = {}): Promise<Recording> {
+async function deploy(
+  network: object,
+  options: Options = {},
+  before: () => void = () => undefined,
+): Promise<Recording> {
   const { args = {}, zone = "us-east-1b", preview = false, region = "us-east-1" } = options;
   const { partition = { ...PARTITION, reverseDnsPrefix: "com.amazonaws" } } = options;
   return record(
     preview,
     outputsIn(zone, region),
     async () => {
+      before();
       const { AwsGpuHost } = await import("../../../components");
       new AwsGpuHost("gpu", {
         ...{ instanceType: "g5.xlarge", access: "sessionManager", zones: ZONES },
@@ -66,12 +73,28 @@ async function deploy(network: object, options: Options = {}): Promise<Recording
   );
 }
 
-/** Where each resource is in the order of creation. */
-const place = (program: Recording, type: string, name: string): number => {
-  const index = program.resources.findIndex((each) => each.type === type && each.name === name);
-  assert.ok(index >= 0, `${type} ${name}`);
-  return index;
-};
+/** What each resource depends on by itself, as type and name. */
+async function dependenciesIn(network: object, options: Options = {}): Promise<Map<string, string[]>> {
+  const found = new Map<string, string[]>();
+  await deploy(network, options, () => {
+    const monitor = pulumi.runtime.getMonitor() as unknown as Monitor;
+    const register = monitor.registerResource.bind(monitor);
+    monitor.registerResource = (request, ...others) => {
+      const urns = request.getDependenciesList().map((urn) => urn.split(/::|\$/).slice(-2).join(" "));
+      found.set(`${request.getType()} ${request.getName()}`, urns);
+      register(request, ...others);
+    };
+  });
+  return found;
+}
+
+/** The end of the engine that a program talks to. */
+interface Monitor {
+  registerResource(
+    request: { getType(): string; getName(): string; getDependenciesList(): string[] },
+    ...others: unknown[]
+  ): void;
+}
 
 const without = (inputs: Registered["inputs"], ...keys: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(inputs).filter(([key]) => !["tags", ...keys].includes(key)));
@@ -195,34 +218,36 @@ describe("an instance in a network of its own", () => {
     }
   });
 
-  for (const preview of [true, false]) {
-    it(`comes after each way out of its network${preview ? ", in a preview" : ""}`, async () => {
-      for (const [egress, ways] of [
-        ["natGateway", [ROUTE, "gpu-out", ROUTE, "gpu-out-ipv6", ENDPOINT, "gpu-s3"]],
-        ["endpoints", ["gpu-s3", "gpu-ssm", "gpu-ssmmessages"].flatMap((name) => [ENDPOINT, name])],
-      ] as const) {
-        const program = await deploy({ egress }, { preview });
-        const instance = place(program, INSTANCE, "gpu-instance");
-        const tried = place(program, "command:local:Command", "gpu-place");
-        // The capacity is tried last of all, as it may be gone a moment later.
-        assert.ok(tried < instance);
-        for (let index = 0; index < ways.length; index += 2) {
-          const [type = "", name = ""] = ways.slice(index);
-          assert.ok(place(program, type, name) < tried, name);
-        }
-        for (const zone of ZONES) {
-          const type = "aws:ec2/routeTableAssociation:RouteTableAssociation";
-          assert.ok(place(program, type, `gpu-private-${zone}`) < tried, zone);
-        }
-      }
-    });
-  }
+  describe("depends on", () => {
+    const ASSOCIATION = "aws:ec2/routeTableAssociation:RouteTableAssociation";
+    const WAYS: Readonly<Record<string, readonly string[]>> = {
+      natGateway: [`${ROUTE} gpu-out`, `${ROUTE} gpu-out-ipv6`, `${ENDPOINT} gpu-s3`],
+      endpoints: ["gpu-s3", "gpu-ssm", "gpu-ssmmessages"].map((name) => `${ENDPOINT} ${name}`),
+    };
 
-  it("has a way out only when the internet is connected", async () => {
-    const program = await deploy({ egress: "natGateway" });
-    const nat = place(program, "aws:ec2/natGateway:NatGateway", "gpu-nat");
-    assert.ok(place(program, "aws:ec2/internetGateway:InternetGateway", "gpu-internet") < nat);
-    assert.ok(place(program, ROUTE, "gpu-public") < nat);
+    for (const preview of [true, false]) {
+      it(`each way out of its network, as does its place, and so goes before them${preview ? ", in a preview" : ""}`, async () => {
+        for (const [egress, ways] of Object.entries(WAYS)) {
+          const dependencies = await dependenciesIn({ egress }, { preview });
+          for (const dependent of [`${INSTANCE} gpu-instance`, "command:local:Command gpu-place"]) {
+            const needed = dependencies.get(dependent) ?? [];
+            for (const way of [...ways, ...ZONES.map((zone) => `${ASSOCIATION} gpu-private-${zone}`)]) {
+              assert.ok(needed.includes(way), `${dependent} on ${way}`);
+            }
+          }
+        }
+      });
+    }
+
+    it("the internet, where that is a NAT gateway", async () => {
+      const dependencies = await dependenciesIn({ egress: "natGateway" });
+      const internet = "aws:ec2/internetGateway:InternetGateway gpu-internet";
+      const nat = dependencies.get("aws:ec2/natGateway:NatGateway gpu-nat") ?? [];
+      for (const each of [internet, `${ROUTE} gpu-public`, `${ASSOCIATION} gpu-public-us-east-1b`]) {
+        assert.ok(nat.includes(each), each);
+      }
+      assert.ok(dependencies.get("aws:ec2/eip:Eip gpu-nat-address")?.includes(internet));
+    });
   });
 
   it("is chosen a place for by its subnets, and again if the network changes", async () => {
