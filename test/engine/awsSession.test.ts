@@ -116,7 +116,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     const { aws } = JSON.parse((await stack.show("output", "--json")).output) as {
       aws: { network: object };
     };
-    const { id: routeTableId } = stack.everything("aws:ec2/routeTable:RouteTable")[0] ?? {};
+    const [routeTableId] = stack.everything("aws:ec2/routeTable:RouteTable").map(({ id }) => id);
     assert.deepEqual(aws.network, {
       ...{ vpcId, routeTableId },
       subnets: Object.fromEntries(subnets.map(([id, zone]) => [zone, id])),
