@@ -117,10 +117,8 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
       aws: { network: object };
     };
     const [routeTableId] = stack.everything("aws:ec2/routeTable:RouteTable").map(({ id }) => id);
-    assert.deepEqual(aws.network, {
-      ...{ vpcId, routeTableId },
-      subnets: Object.fromEntries(subnets.map(([id, zone]) => [zone, id])),
-    });
+    const byZone = Object.fromEntries(subnets.map(([id, zone]) => [zone, id])) as object;
+    assert.deepEqual(aws.network, { vpcId, routeTableId, subnets: byZone });
   });
 
   it("keeps its instance and its server when it gets another way out", async () => {
