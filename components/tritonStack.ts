@@ -394,6 +394,7 @@ function monitor(
       ...watched,
       ...{ instanceId, region, roleName, volumeKeyId, directory, ssh, proxied },
       kmsKeyId: host.kmsKeyId,
+      permissionsBoundary: host.permissionsBoundary,
       spot: host.spot,
       container: runtime.kind === "container",
       gateway: hasGateway(settings),

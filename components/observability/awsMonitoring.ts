@@ -84,7 +84,9 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     const made = ALARMS.map((alarm) => this.alarm(name, alarm, planned, tags));
     const [hardware] = made as [(typeof made)[0]];
     // AWS itself starts a spot instance again.
-    if (!spot) this.restart(name, watched, hardware.arn, tags);
+    const permissionsBoundary =
+      args.permissionsBoundary === undefined ? undefined : wanted.permissionsBoundary;
+    if (!spot) this.restart(name, watched, hardware.arn, { permissionsBoundary, tags });
 
     this.topicArn = topic.arn;
     this.logGroup = logs.name;
@@ -146,12 +148,22 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     name: string,
     instance: pulumi.Output<Restarted & { readonly volumeKeyId?: string | undefined }>,
     alarm: pulumi.Output<string>,
-    tags: pulumi.Output<Record<string, string>>,
+    {
+      permissionsBoundary,
+      tags,
+    }: {
+      readonly permissionsBoundary: pulumi.Output<string | undefined> | undefined;
+      readonly tags: pulumi.Output<Record<string, string>>;
+    },
   ): void {
     const child = { parent: this };
     const role = new sdk.iam.Role(
       `${name}-restart-role`,
-      { assumeRolePolicy: trust("events.amazonaws.com", "ssm.amazonaws.com"), tags },
+      {
+        assumeRolePolicy: trust("events.amazonaws.com", "ssm.amazonaws.com"),
+        permissionsBoundary,
+        tags,
+      },
       child,
     );
     new sdk.iam.RolePolicy(

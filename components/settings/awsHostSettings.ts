@@ -12,6 +12,7 @@ import {
 } from "./awsInstanceTypes";
 import { awsNetwork, checkOwnNetwork, isOwnNetwork } from "./awsNetworkSettings";
 import { kmsKey } from "./kmsKey";
+import { permissionsBoundary } from "./permissionsBoundary";
 import { directory, user } from "./machine";
 import { INVALID, Place, Read } from "./place";
 import {
@@ -269,6 +270,12 @@ const awsFields = {
       "The network of the instance (docs/how-to/aws.md). Another kind replaces the instance.",
       { example: "{ kind: own }" },
     ),
+  ),
+  permissionsBoundary: optional(
+    permissionsBoundary,
+    "Policy that limits what the roles that the stack makes can be allowed (docs/reference/permissions.md). A change is made in place.",
+    "none",
+    { cost: "free" },
   ),
   subnetId: optional(
     resourceId("subnet", "the id of a subnet"),

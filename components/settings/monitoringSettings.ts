@@ -2,6 +2,7 @@ import { tagsField } from "./awsHostSettings";
 import { hostDirectory, proxied, sshConnection } from "./hostSettings";
 import { kmsKey } from "./kmsKey";
 import { modelName } from "./modelName";
+import { permissionsBoundary } from "./permissionsBoundary";
 import {
   boolean,
   defaulted,
@@ -158,6 +159,11 @@ const watchedFields = {
     resource("a key of AWS KMS, as its ARN", /^(arn:aws[a-z-]*:kms:\S+)?$/),
     "ARN of the key that the instance's volume is encrypted with: `volumeKeyId` of an `AwsGpuHost`. A restart on other hardware uses it.",
     "one of AWS's",
+  ),
+  permissionsBoundary: optional(
+    permissionsBoundary,
+    "Policy that limits what the role for restarts can be allowed (docs/reference/permissions.md).",
+    "none",
   ),
   tags: tagsField,
 };

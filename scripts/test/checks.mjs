@@ -113,6 +113,8 @@ function lintAndUnit() {
       fast: true,
     },
     { title: "ruff", needs: "python3", words: ["bash", "scripts/lint/python.sh"], fast: true },
+    // A minute, or less: what the stacks ask of AWS, replayed against moto.
+    { title: "AWS", needs: "python3", words: [process.execPath, "scripts/test/aws.mjs"] },
     { title: "clang-format", needs: "clang-format-14", words: ["bash", "scripts/lint/cpp.sh"], fast: true },
   ];
 }

@@ -137,7 +137,9 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     );
 
     const assumeRolePolicy = currentPartition(child).apply(instanceTrust);
-    const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy, tags }, child);
+    const permissionsBoundary =
+      args.permissionsBoundary === undefined ? undefined : wanted.permissionsBoundary;
+    const role = new sdk.iam.Role(`${name}-role`, { assumeRolePolicy, permissionsBoundary, tags }, child);
     const policy = new sdk.iam.RolePolicy(
       `${name}-policy`,
       {

@@ -335,6 +335,13 @@ export interface AwsGpuHostArgs {
    */
   network?: AwsNetworkArgs;
   /**
+   * Policy that limits what the roles that the stack makes can be allowed
+   * (docs/reference/permissions.md). A change is made in place. Cost: free.
+   * @default none
+   * @example "arn:aws:iam::111122223333:policy/xsched-triton-boundary"
+   */
+  permissionsBoundary?: pulumi.Input<string>;
+  /**
    * Subnet of the instance.
    * @default one of the default VPC
    * @example "subnet-0123456789abcdef0"

@@ -101,6 +101,12 @@ export interface AwsMonitoringArgs {
    */
   volumeKeyId?: pulumi.Input<string>;
   /**
+   * Policy that limits what the role for restarts can be allowed (docs/reference/permissions.md).
+   * @default none
+   * @example "arn:aws:iam::111122223333:policy/xsched-triton-boundary"
+   */
+  permissionsBoundary?: pulumi.Input<string>;
+  /**
    * Tags for everything that is created on AWS.
    * @default {}
    * @example { team: "inference" }

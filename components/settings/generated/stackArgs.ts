@@ -149,6 +149,13 @@ export interface HostArgs {
    */
   network?: AwsNetworkArgs;
   /**
+   * With kind aws: Policy that limits what the roles that the stack makes can be allowed
+   * (docs/reference/permissions.md). A change is made in place. Cost: free.
+   * @default none
+   * @example "arn:aws:iam::111122223333:policy/xsched-triton-boundary"
+   */
+  permissionsBoundary?: pulumi.Input<string>;
+  /**
    * With kind aws: Subnet of the instance.
    * @default one of the default VPC
    * @example "subnet-0123456789abcdef0"

@@ -468,7 +468,13 @@ describe("the monitoring of another host", () => {
   const outputs = ({ type, name }: Registered): Record<string, unknown> =>
     type.startsWith("command:") ? { stdout: "" } : { arn: `arn:of:${name}`, name };
   const watching = (
-    changes: { spot?: boolean; region?: string; kmsKeyId?: string; volumeKeyId?: string },
+    changes: {
+      spot?: boolean;
+      region?: string;
+      kmsKeyId?: string;
+      permissionsBoundary?: string;
+      volumeKeyId?: string;
+    },
     partition?: typeof PARTITION,
   ): Promise<Recording> =>
     record(
@@ -486,6 +492,13 @@ describe("the monitoring of another host", () => {
     assert.deepEqual(program.names("aws:iam/role:Role"), []);
     assert.deepEqual(program.names("aws:cloudwatch/event"), []);
     assert.equal(program.names("aws:cloudwatch/metricAlarm:").length, ALARMS.length);
+  });
+
+  it("keeps the role for restarts within a boundary", async () => {
+    const permissionsBoundary = "arn:aws:iam::111122223333:policy/xsched-triton-boundary";
+    const role = (program: Recording): unknown => program.inputs("aws:iam/role:Role").permissionsBoundary;
+    assert.equal(role(await watching({ permissionsBoundary })), permissionsBoundary);
+    assert.equal(role(await watching({})), undefined);
   });
 
   it("keeps logs and messages under a key of your own", async () => {

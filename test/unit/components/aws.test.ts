@@ -216,6 +216,14 @@ for (const preview of [true, false]) {
       assert.ok(!registered.some(({ type }) => type === "aws:kms/grant:Grant"));
     });
 
+    it("keep their role within a boundary, and have none without one", async () => {
+      const permissionsBoundary = "arn:aws:iam::111122223333:policy/xsched-triton-boundary";
+      await host({ permissionsBoundary });
+      assert.equal(only("aws:iam/role:Role").permissionsBoundary, permissionsBoundary);
+      await host({ kmsKeyId: OWN_KEY });
+      assert.ok(!("permissionsBoundary" in only("aws:iam/role:Role")));
+    });
+
     it("keep images under a key of your own", async () => {
       await load();
       new api.EcrRepository("images", { kmsKeyId: OWN_KEY });

@@ -70,6 +70,16 @@ const cases: readonly (readonly [
     ],
   ],
   [
+    "a boundary by its name",
+    { permissionsBoundary: "boundary" },
+    [
+      "host.permissionsBoundary",
+      '"boundary"',
+      "the ARN of a managed policy of IAM",
+      "give its ARN: aws iam list-policies --scope Local --query 'Policies[].Arn'",
+    ],
+  ],
+  [
     "an empty adminCidrs",
     { adminCidrs: [] },
     [
@@ -415,6 +425,7 @@ describe("settings of a host on AWS", () => {
       createS3Endpoint: false,
       spot: false,
       kmsKeyId: undefined,
+      permissionsBoundary: undefined,
       instanceTypes: undefined,
       onDemandFallback: false,
       protect: false,

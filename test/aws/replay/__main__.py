@@ -1,0 +1,127 @@
+"""Checks what the stacks ask of AWS: scripts/test/aws.mjs says how it is run.
+
+usage: python3 -m replay [--write] DUMP
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Set
+
+# Before moto is imported: images and keys must exist, and only what a stack needs is loaded.
+os.environ.update(
+    MOTO_EC2_LOAD_DEFAULT_AMIS="false",
+    MOTO_ENABLE_AMI_VALIDATION="true",
+    MOTO_ENABLE_KEYPAIR_VALIDATION="true",
+    # Nothing of the account of whoever runs this.
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+)
+
+from . import documents, instance_types, needed, partitions, policies
+from .calls import Call
+from .replay import ReplayError, replay
+
+FOLDER = needed.ROOT / "docs/reference/permissions"
+
+#: What stands in the place of the placeholders when the documents are checked.
+VALUES = {"REGION": "us-east-1", "KEY": "01234567-89ab-cdef-0123-456789abcdef", "PARTITION": "aws"}
+
+
+class Report:
+    """The faults of all checks."""
+
+    def __init__(self) -> None:
+        self.faults: List[str] = []
+
+    def of(self, what: str, faults: Iterator[str]) -> None:
+        found = list(dict.fromkeys(faults))
+        self.faults += [f"{what}: {text}" for text in found]
+        print(f"{'✗' if found else '✓'} {what}", flush=True)
+
+
+def main(words: List[str]) -> int:
+    parser = argparse.ArgumentParser(prog="replay")
+    parser.add_argument("dump", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the documents of permissions")
+    given = parser.parse_args(words)
+    dump = json.loads(given.dump.read_text())
+    report = Report()
+    calls: Set[Call] = set()
+    roles: List[Dict[str, Any]] = []
+    for stack in dump["stacks"]:
+        report.of(stack["title"], _stack(stack, dump["subnet"], calls, roles))
+    report.of("instance types", iter(instance_types.faults(dump["instanceTypes"])))
+    report.of("documents of permissions", _documents(calls, roles, dump["account"], given.write))
+    for fault in report.faults:
+        print(f"\n{fault}", file=sys.stderr)
+    print(
+        f"\n{len(dump['stacks'])} stacks, {len(calls)} operations of AWS, "
+        f"{len(roles)} policies of roles, {time.process_time():.0f} s"
+    )
+    return 1 if report.faults else 0
+
+
+def _stack(
+    stack: Dict[str, Any], subnet: str, calls: Set[Call], roles: List[Dict[str, Any]]
+) -> Iterator[str]:
+    yield from partitions.faults(stack)
+    for resource in stack["resources"]:
+        for place, document in policies.policies_in(resource["inputs"], resource["name"]):
+            yield from (f"{place}: {text}" for text in policies.faults(document, stack["partition"]))
+            if resource["type"] == "aws:iam/rolePolicy:RolePolicy":
+                roles.append(document)
+    try:
+        calls |= replay(stack, subnet)
+    except ReplayError as error:
+        yield str(error)
+
+
+def _documents(calls: Set[Call], roles: List[Dict[str, Any]], account: str, write: bool) -> Iterator[str]:
+    for program in needed.unknown_programs():
+        yield f"{program}: uses AWS's SDK, and is in no list of test/aws/replay/needed.py"
+    made = {**documents.deployer(needed.needed(calls)), "boundary": documents.boundary(roles)}
+    for name, document in made.items():
+        known = documents.filled(document, {**VALUES, "ACCOUNT": account})
+        yield from (f"{name}: {text}" for text in policies.faults(known, VALUES["PARTITION"]))
+        size = documents.size(known)
+        if size > documents.MOST_CHARACTERS:
+            yield f"{name}: {size} characters, IAM takes {documents.MOST_CHARACTERS}: make two of it"
+        yield from _current(FOLDER / f"{name}.json", document, write)
+    for file in sorted(FOLDER.glob("*.json")):
+        if file.stem not in made:
+            yield f"{file.relative_to(needed.ROOT)}: nothing needs it; remove it"
+    yield from _within(documents.filled(made["boundary"], {**VALUES, "ACCOUNT": account}), roles)
+
+
+def _current(file: Path, document: Dict[str, Any], write: bool) -> Iterator[str]:
+    text = json.dumps(document, indent=2) + "\n"
+    if file.exists() and file.read_text() == text:
+        return
+    if write:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        print(f"wrote {file.relative_to(needed.ROOT)}")
+    else:
+        yield f"{file.relative_to(needed.ROOT)} is stale\nfix: npm run generate:permissions"
+
+
+def _within(boundary: Dict[str, Any], roles: List[Dict[str, Any]]) -> Iterator[str]:
+    """Whether the boundary leaves the roles what they have; those of other regions have other ARNs."""
+    region = f":{VALUES['REGION']}:"
+    for role in roles:
+        for action, resource in policies.statements_of(role):
+            elsewhere = not resource.startswith("arn:aws:") or (
+                region not in resource and resource.split(":")[3] != ""
+            )
+            if resource != "*" and elsewhere:
+                continue
+            if not policies.allows(boundary, action, resource):
+                yield f"boundary: does not allow {action} for {resource}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+import { GPU_FAMILIES } from "../../../components/settings";
+
+/*
+ * The stacks whose resources are replayed against moto, and whose policies are checked. A setting that makes or changes a
+ * resource on AWS belongs into at least one of them.
+ */
+
+export interface StackCase {
+  /** What it shows, in a few words. */
+  readonly title: string;
+  /** One of this project's stacks: `Pulumi.<base>.yaml`. */
+  readonly base: "dev" | "prod" | "current";
+  /** Name of the stack, where that matters. */
+  readonly stack?: string;
+  readonly region?: string;
+  /** Keys of the stack config, each merged with that of `base`. */
+  readonly settings?: Readonly<Record<string, object>>;
+  /** Keys that are added to each model. */
+  readonly everyModel?: Readonly<Record<string, unknown>>;
+  /** A model in ONNX alone, in place of the base's. */
+  readonly onnx?: boolean;
+  /** The settings refuse it, with this in their message. */
+  readonly refused?: RegExp;
+  /** Whether the account has a default VPC; where it has none, there is the subnet `SUBNET` in a VPC of its own. */
+  readonly defaultVpc?: boolean;
+}
+
+/** The subnet of an account without a default VPC. */
+export const SUBNET = "subnet-0123456789abcdef0";
+export const ACCOUNT = "123456789012";
+
+const NOTIFY = { monitoring: { notify: ["ops@example.com", "https://pager.example.com/alarm"] } };
+const PRIVATE = {
+  subnetId: SUBNET,
+  publicIp: "none",
+  access: "sessionManager",
+  createS3Endpoint: true,
+};
+
+/** A key of KMS, by which the replay knows one of its own. */
+export const keyIn = (region: string, partition: string): string =>
+  `arn:${partition}:kms:${region}:${ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef`;
+
+const clients = (count: number): string[] =>
+  Array.from({ length: count }, (_, index) => `198.18.${index}.0/24`);
+const gateway = (clientCidrs: readonly string[]): Record<string, object> => ({
+  server: { address: "0.0.0.0" },
+  gateway: { tls: "selfSigned", metrics: true },
+  host: { clientCidrs },
+});
+
+/** A boundary of the account, by which the replay knows its own. */
+const boundaryIn = (partition: string): string =>
+  `arn:${partition}:iam::${ACCOUNT}:policy/xsched-triton-boundary`;
+
+/** Everything that a stack can have at once. */
+const everything = (region: string, partition: string): Omit<StackCase, "title"> => ({
+  base: "prod",
+  region,
+  settings: {
+    ...NOTIFY,
+    ...gateway(clients(3)),
+    host: {
+      ...PRIVATE,
+      clientCidrs: clients(3),
+      kmsKeyId: keyIn(region, partition),
+      permissionsBoundary: boundaryIn(partition),
+      tags: { team: "inference" },
+    },
+  },
+  everyModel: { upload: "s3", floor: 10 },
+  defaultVpc: false,
+});
+
+/** The instance types that the settings know. */
+export const INSTANCE_TYPES: readonly string[] = Object.entries(GPU_FAMILIES).flatMap(([family, { sizes }]) =>
+  sizes.map((size) => `${family}.${size}`),
+);
+
+export const CASES: readonly StackCase[] = [
+  { title: "dev", base: "dev" },
+  { title: "prod", base: "prod", settings: NOTIFY },
+  { title: "current", base: "current" },
+  {
+    title: "a stack whose name has a point",
+    base: "prod",
+    stack: "prod.eu",
+    region: "eu-central-1",
+    settings: NOTIFY,
+  },
+  {
+    title: "a key of one's own",
+    base: "prod",
+    settings: { ...NOTIFY, host: { kmsKeyId: keyIn("us-east-1", "aws") } },
+    everyModel: { upload: "s3" },
+  },
+  {
+    title: "a key of one's own, on spot",
+    base: "dev",
+    settings: { host: { kmsKeyId: keyIn("us-east-1", "aws") } },
+  },
+  // Without a subnet, the preflight refuses it: test/unit/scripts/preflight.test.ts.
+  {
+    title: "no default VPC, but a subnet",
+    base: "dev",
+    defaultVpc: false,
+    settings: { host: { subnetId: SUBNET } },
+  },
+  {
+    title: "Session Manager in a private subnet",
+    base: "prod",
+    defaultVpc: false,
+    settings: { ...NOTIFY, host: PRIVATE },
+  },
+  { title: "60 rules", base: "dev", settings: gateway(clients(19)) },
+  {
+    title: "70 rules",
+    base: "dev",
+    settings: gateway(clients(23)),
+    refused: /at most 60 rules of IPv4 in the security group: these are 70/,
+  },
+  {
+    title: "clients over IPv6",
+    base: "dev",
+    settings: { ...gateway(["2001:db8:1::/48", "198.18.0.0/24"]) },
+  },
+  {
+    title: "choices",
+    base: "dev",
+    settings: {
+      host: {
+        instanceType: undefined,
+        instanceTypes: ["g5.xlarge", "g4dn.xlarge"],
+        zones: ["us-east-1b", "us-east-1a"],
+        onDemandFallback: true,
+      },
+    },
+  },
+  {
+    title: "a large volume, an address that changes, tags",
+    base: "dev",
+    settings: {
+      host: {
+        publicIp: "dynamic",
+        volume: { size: 500, throughput: 1000, iops: 16000 },
+        tags: { team: "inference", "cost center": "4711 / Größe" },
+      },
+    },
+  },
+  {
+    title: "a boundary for roles",
+    base: "prod",
+    settings: { ...NOTIFY, host: { permissionsBoundary: boundaryIn("aws") } },
+  },
+  { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
+  {
+    title: "engines that are shared in a bucket",
+    base: "dev",
+    onnx: true,
+    everyModel: { upload: "s3", engine: {} },
+  },
+  {
+    title: "monitoring at its limits",
+    base: "prod",
+    settings: {
+      monitoring: {
+        notify: ["ops@example.com"],
+        dashboard: false,
+        diskPercent: 99,
+        gpuMemoryPercent: 100,
+        notReadyMinutes: 60,
+        logDays: 3653,
+      },
+    },
+  },
+  { title: "everything at once", ...everything("us-east-1", "aws") },
+  { title: "everything at once in GovCloud", ...everything("us-gov-west-1", "aws-us-gov") },
+  { title: "everything at once in China", ...everything("cn-north-1", "aws-cn") },
+  {
+    title: "spot with a key of one's own in China",
+    base: "dev",
+    region: "cn-northwest-1",
+    settings: { host: { kmsKeyId: keyIn("cn-northwest-1", "aws-cn") } },
+    everyModel: { upload: "s3" },
+  },
+];
