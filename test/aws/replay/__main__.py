@@ -30,6 +30,16 @@ FOLDER = needed.ROOT / "docs/reference/permissions"
 #: What stands in the place of the placeholders when the documents are checked.
 VALUES = {"REGION": "us-east-1", "KEY": "01234567-89ab-cdef-0123-456789abcdef", "PARTITION": "aws"}
 
+#: Values that make the documents as long as they get.
+LONGEST = [
+    {"ACCOUNT": "1" * 12, "PARTITION": partition, "REGION": region}
+    for partition, region in (
+        ("aws-us-gov", "us-gov-west-1"),
+        ("aws-cn", "cn-northwest-1"),
+        ("aws", "ap-southeast-1"),
+    )
+]
+
 
 class Report:
     """The faults of all checks."""
@@ -87,7 +97,7 @@ def _documents(calls: Set[Call], roles: List[Dict[str, Any]], account: str, writ
     for name, document in made.items():
         known = documents.filled(document, {**VALUES, "ACCOUNT": account})
         yield from (f"{name}: {text}" for text in policies.faults(known, VALUES["PARTITION"]))
-        size = documents.size(known)
+        size = max(documents.size(documents.filled(document, {**VALUES, **each})) for each in LONGEST)
         if size > documents.MOST_CHARACTERS:
             yield f"{name}: {size} characters, IAM takes {documents.MOST_CHARACTERS}: make two of it"
         yield from _current(FOLDER / f"{name}.json", document, write)

@@ -1,6 +1,7 @@
 """The policies for whoever deploys, and the boundary for the roles that a stack makes, as documents to copy."""
 
 import json
+import re
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Tuple
 
 from . import policies, reference
@@ -14,8 +15,8 @@ PLACEHOLDERS = ("PARTITION", "REGION", "ACCOUNT", "KEY")
 
 BOUNDARY_ARN = "arn:PARTITION:iam::ACCOUNT:policy/xsched-triton-boundary"
 
-MACHINE, ACCESS, FILES, MONITORING, KEY = (
-    f"deploy-{name}" for name in ("machine", "access", "files", "monitoring", "key")
+MACHINE, NETWORK, ACCESS, FILES, MONITORING, KEY = (
+    f"deploy-{name}" for name in ("machine", "network", "access", "files", "monitoring", "key")
 )
 
 
@@ -67,20 +68,32 @@ _SCOPES: Dict[str, Tuple[str, Dict[str, str]]] = {
 #: Of EC2, what carries the tags of its project, and what does not.
 _TAGGED = (
     "capacity-reservation",
+    "egress-only-internet-gateway",
     "elastic-ip",
     "instance",
+    "internet-gateway",
     "key-pair",
+    "natgateway",
+    "route-table",
     "security-group",
+    "subnet",
     "volume",
+    "vpc",
     "vpc-endpoint",
 )
-_UNTAGGED = ("network-interface", "route-table", "spot-instances-request", "subnet", "vpc")
+_UNTAGGED = ("network-interface", "spot-instances-request")
 
 #: What EC2 makes and tags at once.
 _MAKES = {
     "ec2:AllocateAddress": "elastic-ip",
     "ec2:CreateCapacityReservation": "capacity-reservation",
+    "ec2:CreateEgressOnlyInternetGateway": "egress-only-internet-gateway",
+    "ec2:CreateInternetGateway": "internet-gateway",
+    "ec2:CreateNatGateway": "natgateway",
+    "ec2:CreateRouteTable": "route-table",
     "ec2:CreateSecurityGroup": "security-group",
+    "ec2:CreateSubnet": "subnet",
+    "ec2:CreateVpc": "vpc",
     "ec2:CreateVpcEndpoint": "vpc-endpoint",
     "ec2:ImportKeyPair": "key-pair",
     "ec2:RunInstances": "instance",
@@ -115,7 +128,8 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
             _ec2(*sorted({*_MAKES.values(), "volume"})),
             json.dumps({"StringEquals": {"ec2:CreateAction": sorted(name.split(":")[1] for name in _MAKES)}}),
         ),
-        Home(MACHINE, "TagVolumes", _ec2("volume"), _REQUESTED),
+        # An instance's volume, and the group that AWS gives each network, carry no tags when they are made.
+        Home(MACHINE, "TagAdopted", _ec2("security-group", "volume"), _REQUESTED),
         Home(MACHINE, "ChangeOwn", _ec2(*_TAGGED), _OWN),
     ),
     "ec2:DeleteTags": (Home(MACHINE, "ChangeOwn", _ec2(*_TAGGED), _OWN),),
@@ -177,7 +191,7 @@ def homes(name: str) -> Tuple[Home, ...]:
         )
     service = name.partition(":")[0]
     kinds = [each.name for each in known.types]
-    document, scopes = _SCOPES.get(service, (MACHINE if service == "ec2" else "", {}))
+    document, scopes = _SCOPES.get(service, (_document_in_ec2(name) if service == "ec2" else "", {}))
     if kinds and service == "ec2":
         return tuple(_homes_in_ec2(name, known, kinds))
     found = tuple(arn for kind, arn in scopes.items() if kind in kinds) if kinds else ("*",)
@@ -186,24 +200,37 @@ def homes(name: str) -> Tuple[Home, ...]:
     return (Home(document, service.capitalize() if kinds else "Look", found),)
 
 
+#: What only a network of its own needs.
+_OF_NETWORKS = re.compile(r"Gateway|NetworkAcl|Route|Subnet|Vpc(?!Endpoint)")
+#: These are asked of networks that exist, too.
+_OF_ALL_NETWORKS = ("Vpcs", "VpcAttribute", "Subnets", "RouteTables")
+
+
+def _document_in_ec2(name: str) -> str:
+    if name.removeprefix("ec2:Describe") in _OF_ALL_NETWORKS:
+        return MACHINE
+    return NETWORK if _OF_NETWORKS.search(name) else MACHINE
+
+
 def _homes_in_ec2(name: str, known: reference.Action, kinds: List[str]) -> Iterator[Home]:
+    document = _document_in_ec2(name)
     tagged = [kind for kind in _TAGGED if kind in kinds]
     untagged = [kind for kind in _UNTAGGED if kind in kinds]
     made = _MAKES.get(name)
     if made is not None:
-        yield Home(MACHINE, "Make", _ec2(made), _REQUESTED)
+        yield Home(document, "Make", _ec2(made), _REQUESTED)
         others = [kind for kind in (*tagged, *untagged, "image") if kind in kinds and kind != made]
         # A reservation is named by those alone who have one.
         others = [kind for kind in others if kind != "capacity-reservation"]
         if others:
-            yield Home(MACHINE, "MakeOf", _ec2(*others))
+            yield Home(document, "MakeOf", _ec2(*others))
     elif known.level in {"List", "Read"}:
-        yield Home(MACHINE, "LookAt", _ec2(*tagged, *untagged))
+        yield Home(document, "LookAt", _ec2(*tagged, *untagged))
     else:
         if tagged:
-            yield Home(MACHINE, "ChangeOwn", _ec2(*tagged), _OWN)
+            yield Home(document, "ChangeOwn", _ec2(*tagged), _OWN)
         if untagged:
-            yield Home(MACHINE, "ChangeAttached", _ec2(*untagged))
+            yield Home(document, "ChangeAttached", _ec2(*untagged))
 
 
 def deployer(actions: Iterable[str]) -> Dict[str, Dict[str, Any]]:

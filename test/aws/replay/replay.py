@@ -53,6 +53,9 @@ def replay(stack: Dict[str, Any], subnet: str) -> Set[Call]:
         return called
 
 
+_EGRESS_ONLY = ("EgressOnlyInternetGateways", "EgressOnlyInternetGatewayId")
+
+
 def _left(aws: Aws) -> Iterator[str]:
     """What is still there of a stack, whose names all begin with that of its component."""
     for service, operation, key, name in (
@@ -62,6 +65,8 @@ def _left(aws: Aws) -> Iterator[str]:
         ("ec2", "describe_key_pairs", "KeyPairs", "KeyName"),
         ("ec2", "describe_security_groups", "SecurityGroups", "GroupName"),
         ("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        ("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
+        ("ec2", "describe_egress_only_internet_gateways", *_EGRESS_ONLY),
         ("ecr", "describe_repositories", "repositories", "repositoryName"),
         ("events", "list_rules", "Rules", "Name"),
         ("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"),

@@ -86,6 +86,10 @@ class KeyPair(Ec2Resource):
         self.aws.ec2.delete_key_pair(KeyName=self.own["KeyName"])
 
 
+#: What EC2 says of a rule that a group does not have.
+_NO_RULE = "InvalidPermission.NotFound"
+
+
 def _permission(rule: Dict[str, Any]) -> Dict[str, Any]:
     text = {"Description": rule["description"]} if rule.get("description") else {}
     ports = (
@@ -112,8 +116,13 @@ class SecurityGroup(Ec2Resource):
             **self.inputs.params(VpcId="vpcId"),
         )["GroupId"]
         # EC2 lets out everything; the provider takes that back.
-        everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-        ec2.revoke_security_group_egress(GroupId=self.own, IpPermissions=[everything])
+        for everything in (
+            {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+            # Only where the network has IPv6.
+            {"IpProtocol": "-1", "Ipv6Ranges": [{"CidrIpv6": "::/0"}]},
+        ):
+            revoked = {"GroupId": self.own, "IpPermissions": [everything]}
+            outcome(lambda revoked=revoked: ec2.revoke_security_group_egress(**revoked), _NO_RULE)
         self._rules("ingress", ec2.authorize_security_group_ingress)
         self._rules("egress", ec2.authorize_security_group_egress)
         return self.own
@@ -289,9 +298,9 @@ class Eip(Ec2Resource):
         ec2 = self.aws.ec2
         made = ec2.allocate_address(Domain=self.inputs["domain"], TagSpecifications=self.tags("elastic-ip"))
         self.own = made["AllocationId"]
-        ec2.associate_address(
-            AllocationId=self.own, InstanceId=self.inputs["instance"], AllowReassociation=True
-        )
+        instance = self.inputs.get("instance")
+        if instance is not None:
+            ec2.associate_address(AllocationId=self.own, InstanceId=instance, AllowReassociation=True)
         return self.own
 
     def read(self) -> None:
@@ -306,8 +315,234 @@ class Eip(Ec2Resource):
         self.retag(self.own)
 
     def delete(self) -> None:
-        self.aws.ec2.disassociate_address(AssociationId=self._address()["AssociationId"])
+        association = self._address().get("AssociationId")
+        if association is not None:
+            self.aws.ec2.disassociate_address(AssociationId=association)
         self.aws.ec2.release_address(AllocationId=self.own)
+
+
+@resource("aws:ec2/vpc:Vpc")
+class Vpc(Ec2Resource):
+    def create(self) -> str:
+        ec2 = self.aws.ec2
+        made = ec2.create_vpc(
+            TagSpecifications=self.tags("vpc"),
+            **self.inputs.params(
+                CidrBlock="cidrBlock", AmazonProvidedIpv6CidrBlock="assignGeneratedIpv6CidrBlock"
+            ),
+        )["Vpc"]
+        self.own = made["VpcId"]
+        for name, key in (
+            ("EnableDnsHostnames", "enableDnsHostnames"),
+            ("EnableDnsSupport", "enableDnsSupport"),
+        ):
+            ec2.modify_vpc_attribute(VpcId=self.own, **{name: {"Value": self.inputs[key]}})
+        (ipv6,) = made["Ipv6CidrBlockAssociationSet"]
+        self.real["ipv6CidrBlock"] = ipv6["Ipv6CidrBlock"]
+        return self.own
+
+    def read(self) -> None:
+        ec2 = self.aws.ec2
+        ec2.describe_vpcs(VpcIds=[self.own])
+        for attribute in ("enableDnsHostnames", "enableDnsSupport", "enableNetworkAddressUsageMetrics"):
+            ec2.describe_vpc_attribute(VpcId=self.own, Attribute=attribute)
+        own = [{"Name": "vpc-id", "Values": [self.own]}]
+        ec2.describe_network_acls(Filters=[{"Name": "default", "Values": ["true"]}, *own])
+        ec2.describe_route_tables(Filters=[{"Name": "association.main", "Values": ["true"]}, *own])
+        ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}, *own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        self.aws.ec2.delete_vpc(VpcId=self.own)
+
+
+@resource("aws:ec2/subnet:Subnet")
+class Subnet(Ec2Resource):
+    def create(self) -> str:
+        ec2 = self.aws.ec2
+        made = ec2.create_subnet(
+            TagSpecifications=self.tags("subnet"),
+            **self.inputs.params(
+                VpcId="vpcId",
+                AvailabilityZone="availabilityZone",
+                CidrBlock="cidrBlock",
+                Ipv6CidrBlock="ipv6CidrBlock",
+            ),
+        )
+        self.own = made["Subnet"]["SubnetId"]
+        for name, key in (
+            ("AssignIpv6AddressOnCreation", "assignIpv6AddressOnCreation"),
+            ("MapPublicIpOnLaunch", "mapPublicIpOnLaunch"),
+        ):
+            if self.inputs.get(key):
+                ec2.modify_subnet_attribute(SubnetId=self.own, **{name: {"Value": True}})
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_subnets(SubnetIds=[self.own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        # Interfaces that AWS's services left behind.
+        self.aws.ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [self.own]}])
+        self.aws.ec2.delete_subnet(SubnetId=self.own)
+
+
+@resource("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")
+class DefaultSecurityGroup(Ec2Resource):
+    """Takes the group over that AWS makes, and its rules from it."""
+
+    def create(self) -> str:
+        ec2 = self.aws.ec2
+        assert self.inputs["ingress"] == [] and self.inputs["egress"] == []
+        filters = [
+            {"Name": "group-name", "Values": ["default"]},
+            {"Name": "vpc-id", "Values": [self.inputs["vpcId"]]},
+        ]
+        (found,) = ec2.describe_security_groups(Filters=filters)["SecurityGroups"]
+        self.own = found["GroupId"]
+        ec2.create_tags(Resources=[self.own], Tags=tag_list(self.inputs.get("tags")))
+        for permissions, revoke in (
+            (found["IpPermissions"], ec2.revoke_security_group_ingress),
+            (found["IpPermissionsEgress"], ec2.revoke_security_group_egress),
+        ):
+            if permissions:
+                revoke(GroupId=self.own, IpPermissions=permissions)
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_security_groups(GroupIds=[self.own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        """Goes with its network."""
+
+
+@resource("aws:ec2/internetGateway:InternetGateway")
+class InternetGateway(Ec2Resource):
+    def create(self) -> str:
+        ec2 = self.aws.ec2
+        made = ec2.create_internet_gateway(TagSpecifications=self.tags("internet-gateway"))
+        self.own = made["InternetGateway"]["InternetGatewayId"]
+        ec2.attach_internet_gateway(InternetGatewayId=self.own, VpcId=self.inputs["vpcId"])
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_internet_gateways(InternetGatewayIds=[self.own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        ec2 = self.aws.ec2
+        ec2.detach_internet_gateway(InternetGatewayId=self.own, VpcId=self.inputs["vpcId"])
+        ec2.delete_internet_gateway(InternetGatewayId=self.own)
+
+
+@resource("aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway")
+class EgressOnlyInternetGateway(Ec2Resource):
+    def create(self) -> str:
+        made = self.aws.ec2.create_egress_only_internet_gateway(
+            VpcId=self.inputs["vpcId"], TagSpecifications=self.tags("egress-only-internet-gateway")
+        )
+        self.own = made["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_egress_only_internet_gateways(EgressOnlyInternetGatewayIds=[self.own])
+
+    def delete(self) -> None:
+        self.aws.ec2.delete_egress_only_internet_gateway(EgressOnlyInternetGatewayId=self.own)
+
+
+@resource("aws:ec2/natGateway:NatGateway")
+class NatGateway(Ec2Resource):
+    def create(self) -> str:
+        made = self.aws.ec2.create_nat_gateway(
+            ClientToken="0123456789abcdef",
+            TagSpecifications=self.tags("natgateway"),
+            **self.inputs.params(AllocationId="allocationId", SubnetId="subnetId"),
+        )
+        self.own = made["NatGateway"]["NatGatewayId"]
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_nat_gateways(NatGatewayIds=[self.own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        self.aws.ec2.delete_nat_gateway(NatGatewayId=self.own)
+
+
+@resource("aws:ec2/routeTable:RouteTable")
+class RouteTable(Ec2Resource):
+    def create(self) -> str:
+        made = self.aws.ec2.create_route_table(
+            VpcId=self.inputs["vpcId"],
+            ClientToken="0123456789abcdef",
+            TagSpecifications=self.tags("route-table"),
+        )
+        self.own = made["RouteTable"]["RouteTableId"]
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_route_tables(RouteTableIds=[self.own])
+
+    def update(self) -> None:
+        self.retag(self.own)
+
+    def delete(self) -> None:
+        self.aws.ec2.delete_route_table(RouteTableId=self.own)
+
+
+@resource("aws:ec2/route:Route")
+class Route(Ec2Resource):
+    def create(self) -> str:
+        self.of = {
+            "RouteTableId": self.inputs["routeTableId"],
+            **self.inputs.params(
+                DestinationCidrBlock="destinationCidrBlock",
+                DestinationIpv6CidrBlock="destinationIpv6CidrBlock",
+            ),
+        }
+        self.aws.ec2.create_route(
+            **self.of,
+            **self.inputs.params(
+                GatewayId="gatewayId",
+                NatGatewayId="natGatewayId",
+                EgressOnlyInternetGatewayId="egressOnlyGatewayId",
+            ),
+        )
+        return "-".join(self.of.values())
+
+    def read(self) -> None:
+        self.aws.ec2.describe_route_tables(RouteTableIds=[self.of["RouteTableId"]])
+
+    def delete(self) -> None:
+        self.aws.ec2.delete_route(**self.of)
+
+
+@resource("aws:ec2/routeTableAssociation:RouteTableAssociation")
+class RouteTableAssociation(Ec2Resource):
+    def create(self) -> str:
+        self.own = self.aws.ec2.associate_route_table(
+            **self.inputs.params(RouteTableId="routeTableId", SubnetId="subnetId")
+        )["AssociationId"]
+        return self.own
+
+    def read(self) -> None:
+        self.aws.ec2.describe_route_tables(RouteTableIds=[self.inputs["routeTableId"]])
+
+    def delete(self) -> None:
+        self.aws.ec2.disassociate_route_table(AssociationId=self.own)
 
 
 @resource("aws:ec2/vpcEndpoint:VpcEndpoint")
@@ -321,6 +556,9 @@ class VpcEndpoint(Ec2Resource):
                 ServiceName="serviceName",
                 VpcEndpointType="vpcEndpointType",
                 RouteTableIds="routeTableIds",
+                SubnetIds="subnetIds",
+                SecurityGroupIds="securityGroupIds",
+                PrivateDnsEnabled="privateDnsEnabled",
             ),
         )["VpcEndpoint"]["VpcEndpointId"]
         return self.own
@@ -332,8 +570,10 @@ class VpcEndpoint(Ec2Resource):
 
     def update(self) -> None:
         self.retag(self.own)
-        tables = self.inputs["routeTableIds"]
-        self.aws.ec2.modify_vpc_endpoint(VpcEndpointId=self.own, AddRouteTableIds=tables)
+        more = self.inputs.params(
+            AddRouteTableIds="routeTableIds", AddSubnetIds="subnetIds", AddSecurityGroupIds="securityGroupIds"
+        )
+        self.aws.ec2.modify_vpc_endpoint(VpcEndpointId=self.own, **more)
 
     def delete(self) -> None:
         self.aws.ec2.delete_vpc_endpoints(VpcEndpointIds=[self.own])
@@ -975,7 +1215,8 @@ def function(token: str) -> Callable[[Callable[..., Dict[str, Any]]], Callable[.
 @function("aws:index/getPartition:getPartition")
 def get_partition(aws: Aws, _: Inputs) -> Dict[str, Any]:
     """Asks nobody: the provider knows it by the region."""
-    return {"partition": aws.client("ec2").meta.partition}
+    partition = aws.client("ec2").meta.partition
+    return {"partition": partition}
 
 
 @function("aws:ec2/getSubnet:getSubnet")

@@ -85,6 +85,15 @@ const RESOURCES: Readonly<Record<string, Answer>> = {
   }),
   "aws:ec2/eip:Eip": identified("eipalloc", () => ({ publicIp: "203.0.113.10" })),
   "aws:ec2/vpcEndpoint:VpcEndpoint": identified("vpce"),
+  "aws:ec2/vpc:Vpc": identified("vpc", () => ({ ipv6CidrBlock: "2001:db8:1234:1a00::/56" })),
+  "aws:ec2/subnet:Subnet": identified("subnet"),
+  "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": identified("sg"),
+  "aws:ec2/internetGateway:InternetGateway": identified("igw"),
+  "aws:ec2/egressOnlyInternetGateway:EgressOnlyInternetGateway": identified("eigw"),
+  "aws:ec2/natGateway:NatGateway": identified("nat"),
+  "aws:ec2/routeTable:RouteTable": identified("rtb"),
+  "aws:ec2/route:Route": identified("r"),
+  "aws:ec2/routeTableAssociation:RouteTableAssociation": identified("rtbassoc"),
   "aws:ec2/keyPair:KeyPair": (name, inputs) => ({
     id: nameOf(inputs.keyName, name),
     nameProperty: "keyName",
@@ -199,7 +208,11 @@ export function answer(
 export function answerCall(token: string, inputs: Values, place: Place): Values {
   switch (token) {
     case "aws:index/getPartition:getPartition":
-      return { partition: place.partition, dnsSuffix: place.dnsSuffix };
+      return {
+        partition: place.partition,
+        dnsSuffix: place.dnsSuffix,
+        reverseDnsPrefix: place.dnsSuffix.split(".").reverse().join("."),
+      };
     case "aws:ec2/getSubnet:getSubnet":
       return { id: inputs.id, vpcId: `vpc-0${hex("own", 16)}`, mapPublicIpOnLaunch: true };
     case "aws:ec2/getVpc:getVpc":

@@ -49,6 +49,12 @@ const gateway = (clientCidrs: readonly string[]): Record<string, object> => ({
   host: { clientCidrs },
 });
 
+const ownNetwork = (region: string, egress: "natGateway" | "endpoints"): object => ({
+  network: { kind: "own", egress },
+  access: "sessionManager",
+  zones: [`${region}a`, `${region}b`],
+});
+
 /** A boundary of the account, by which the replay knows its own. */
 const boundaryIn = (partition: string): string =>
   `arn:${partition}:iam::${ACCOUNT}:policy/xsched-triton-boundary`;
@@ -151,6 +157,23 @@ export const CASES: readonly StackCase[] = [
     title: "a boundary for roles",
     base: "prod",
     settings: { ...NOTIFY, host: { permissionsBoundary: boundaryIn("aws") } },
+  },
+  ...(["natGateway", "endpoints"] as const).map((egress): StackCase => ({
+    title: `a network of its own, with ${egress}`,
+    base: "prod",
+    settings: { ...NOTIFY, host: ownNetwork("us-east-1", egress) },
+  })),
+  {
+    title: "a network of its own in GovCloud",
+    base: "prod",
+    region: "us-gov-west-1",
+    settings: { ...NOTIFY, host: ownNetwork("us-gov-west-1", "natGateway") },
+  },
+  {
+    title: "a network of its own in China",
+    base: "prod",
+    region: "cn-north-1",
+    settings: { ...NOTIFY, host: ownNetwork("cn-north-1", "endpoints") },
   },
   { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
   {
