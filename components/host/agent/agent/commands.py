@@ -47,6 +47,8 @@ COMMANDS: Dict[str, str] = {
     "boot": "boot:boot",
     "resume-host": "boot:resume",
     "watch-spot": "spot:watch",
+    "watch-idle": "idle:watch",
+    "drain-at-shutdown": "idle:drain_at_shutdown",
     "serve-metrics": "metrics:serve",
     "configure-cloudwatch": "cloudwatch:configure",
     "remove-cloudwatch": "cloudwatch:remove",

@@ -1,21 +1,28 @@
 """What runs on a host beside the server, by systemd of the machine.
 
-boot     after each start of the machine: instance store, models, server
-spot     drains the server when AWS is about to take the instance back
-metrics  says over HTTP whether the server is ready, and what the scheduler counts
+boot      after each start of the machine: instance store, models, server
+spot      drains the server when AWS is about to take the instance back
+metrics   says over HTTP whether the server is ready, and what the scheduler counts
+idle=N    stops the machine after N minutes without a request
+shutdown  drains the server before the machine stops, whoever stops it
 """
 
 import hashlib
+import re
 import shutil
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from . import instance_store
 from .commands import Request
 from .directory import HostDirectory
 from .errors import HostError
-from .units import MachineSystemd, require_root, unit_name, unit_text, user_name
+from .units import MachineSystemd, require_root, unit_name, unit_text, unit_word, user_name
 
-SERVICES = ("boot", "spot", "metrics")
+SERVICES = ("boot", "spot", "metrics", "idle=MINUTES", "shutdown")
+#: Seconds that requests in flight have to end when the machine stops. AWS waits for a few minutes.
+LONGEST_DRAIN = 100
+
+_IDLE = "idle="
 
 # A refill of the models can take minutes.
 ONCE = ["Type=oneshot", "RemainAfterExit=yes", "TimeoutStartSec=1800", "Restart=on-failure", "RestartSec=30"]
@@ -87,13 +94,42 @@ def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
             *owner,
             *running,
         )
+    minutes = _idle_minutes(services)
+    if minutes is not None:
+        texts["idle"] = unit_text(
+            f"stop of a machine that is idle for {minutes} min",
+            [str(directory.agent), "watch-idle", minutes],
+            unit=["After=network-online.target"],
+            # AWS keeps what an instance has written on its console, so that somebody finds out why it has stopped.
+            service=[*starter, "StandardOutput=journal+console", "StandardError=journal+console", *running],
+            target=MachineSystemd.target,
+        )
+    if "shutdown" in services:
+        stop = map(unit_word, [str(directory.agent), "drain-at-shutdown", str(LONGEST_DRAIN)])
+        texts["shutdown"] = unit_text(
+            f"drain of {directory.path} before the machine stops",
+            ["true"],
+            # Units stop in the reverse order. Not after the server's: a drain ends that one and would wait for itself.
+            unit=["After=network-online.target docker.service"],
+            service=[
+                *owner,
+                *["Type=oneshot", "RemainAfterExit=yes"],
+                f"ExecStop=/usr/bin/env {' '.join(stop)}",
+                f"TimeoutStopSec={LONGEST_DRAIN + 30}",
+            ],
+            target=MachineSystemd.target,
+        )
     return texts
+
+
+def _idle_minutes(services: Sequence[str]) -> Optional[str]:
+    return next((service[len(_IDLE) :] for service in services if service.startswith(_IDLE)), None)
 
 
 def set_services(directory: HostDirectory, services: Sequence[str]) -> None:
     """Exactly these run. Units that an earlier release has made have the same names, and are replaced."""
     for service in services:
-        if service not in SERVICES:
+        if service not in SERVICES[:3] and not re.fullmatch(r"idle=[1-9][0-9]{0,5}|shutdown", service):
             raise HostError(f"'{service}' is not a service", f"choose from {', '.join(SERVICES)}")
     require_root()
     if shutil.which("systemctl") is None:
@@ -104,7 +140,7 @@ def set_services(directory: HostDirectory, services: Sequence[str]) -> None:
     wanted = units(directory, services)
     for name, text in wanted.items():
         systemd.install(unit_name(directory, name), text)
-    for name in ("boot", "resume", "spot", "metrics"):
+    for name in ("boot", "resume", "spot", "metrics", "idle", "shutdown"):
         if name not in wanted:
             systemd.remove(unit_name(directory, name))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 import pytest
+from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.gateway import lifecycle, proxy
 from agent.gateway.proxy import Proxy, find_program
@@ -600,6 +601,27 @@ def test_further_settings_that_are_none(gateway: GatewayHost) -> None:
         with pytest.raises(HostError, match=said) as caught:
             parse_gateway({**body, **changes})
         assert "secret" not in str(caught.value).replace("the same secret", "")
+
+
+def test_knows_which_requests_wait_for_an_answer(gateway: GatewayHost) -> None:
+    """A machine with such requests is not idle, although Triton counts a request only when it has ended."""
+    with socket.create_server(("127.0.0.1", 0)) as triton:
+        upstream = {**gateway.settings["upstream"], "http": triton.getsockname()[1]}
+        gateway.deploy(upstream=upstream)
+        proxy = gateway.proxy
+        assert proxy.in_flight() == 0
+        connection = gateway.connection()
+        connection.request("POST", "/v2/models/scale/infer", body=b"{}")
+        answering, _ = triton.accept()
+        assert answering.recv(65536).startswith(b"POST ")
+        assert proxy.in_flight() == 1
+        answering.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        assert connection.getresponse().read() == b"{}"
+        # The client keeps its connection.
+        eventually(lambda: proxy.in_flight() == 0)
+        connection.close()
+        answering.close()
+    assert Proxy(HostDirectory(gateway.directory.path / "none")).in_flight() == 0, "there is no gateway"
 
 
 def test_it_listens_at_ipv6_as_well(gateway: GatewayHost) -> None:

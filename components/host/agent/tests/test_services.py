@@ -96,10 +96,47 @@ def test_pass_the_check_of_systemd_and_run_in_the_right_order(machine: Machine) 
         assert verified(machine.folder / "units", name) == []
 
 
+def test_of_a_machine_that_stops_itself_come_and_go(machine: Machine) -> None:
+    run(machine.directory, "install-services", ["boot", "idle=30", "shutdown"])
+    assert machine.units() == names(machine, "boot", "idle", "resume", "shutdown")
+    agent = unit_word(str(machine.directory.agent))
+    idle, shutdown = (machine.unit(name).splitlines() for name in names(machine, "idle", "shutdown"))
+    assert f'ExecStart=/usr/bin/env {agent} "watch-idle" "30"' in idle
+    # Why it stops is for those who cannot ask it any more.
+    assert {"StandardOutput=journal+console", "StandardError=journal+console"} <= set(idle)
+    # What it starts again, should the machine go on, survives it.
+    assert "KillMode=process" in idle
+    # Requests in flight end before Docker does.
+    assert "After=network-online.target docker.service" in shutdown
+    assert f'ExecStop=/usr/bin/env {agent} "drain-at-shutdown" "100"' in shutdown
+    assert any(line.startswith("User=") for line in [*idle, *shutdown])
+    for name in machine.units():
+        assert verified(machine.folder / "units", name) == []
+    machine.orders()
+    run(machine.directory, "install-services", ["boot", "idle=45", "shutdown"])
+    assert machine.orders() == [
+        f"disable --quiet --now {unit_name(machine.directory, 'idle')}",
+        "daemon-reload",
+        f"enable --quiet {unit_name(machine.directory, 'idle')}",
+        f"restart {unit_name(machine.directory, 'idle')}",
+    ]
+    run(machine.directory, "install-services", ["boot"])
+    assert machine.units() == names(machine, "boot", "resume")
+
+
+@pytest.mark.parametrize("word", ["idle", "idle=", "idle=0", "idle=1.5", "idle=30m"])
+def test_of_a_machine_that_stops_itself_need_a_number_of_minutes(machine: Machine, word: str) -> None:
+    with pytest.raises(HostError, match="is not a service"):
+        run(machine.directory, "install-services", [word])
+
+
 def test_that_are_unknown_are_refused_before_anything_is_touched(machine: Machine) -> None:
     with pytest.raises(HostError) as caught:
         run(machine.directory, "install-services", ["boot", "sport"])
-    assert str(caught.value) == "error: 'sport' is not a service\nfix: choose from boot, spot, metrics"
+    assert (
+        str(caught.value)
+        == "error: 'sport' is not a service\nfix: choose from boot, spot, metrics, idle=MINUTES, shutdown"
+    )
     assert machine.units() == []
     assert machine.orders() == []
 

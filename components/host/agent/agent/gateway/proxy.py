@@ -228,6 +228,20 @@ class Proxy:
         found = re.search(r"^description: *(\S+)$", self._ask("show info"), re.MULTILINE)
         return found.group(1) if found is not None else ""
 
+    def in_flight(self) -> int:
+        """How many requests wait for an answer of Triton's, as far as new connections go. A client that only keeps its
+        connection has none."""
+        lines = self._ask("show stat").splitlines()
+        names = lines[0].lstrip("# ").split(",") if lines else []
+        rows = [dict(zip(names, line.split(","))) for line in lines[1:]]
+        counts = [
+            row.get(name, "")
+            for row in rows
+            if row.get("svname") == "BACKEND" and row.get("pxname") in ("http", "grpc", "streams")
+            for name in ("scur", "qcur")
+        ]
+        return sum(int(count) for count in counts if count.isdecimal())
+
     def _ask(self, command: str) -> str:
         try:
             folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -176,8 +176,13 @@ def _queues(directory: HostDirectory) -> Tuple[Any, str]:
     return (json.loads(found.out), "") if found.ok else (None, found.reason)
 
 
+def queues_of_scheduler(directory: HostDirectory) -> Any:
+    """What xsched-ctl tells of the server's queues; None without a scheduler."""
+    return _queues(directory)[0]
+
+
 def live_scheduling(directory: HostDirectory) -> LiveScheduling:
-    found, _ = _queues(directory)
+    found = queues_of_scheduler(directory)
     queues = found["queues"] if found is not None else []
     return LiveScheduling(*(_by_model(queues, key) for key in ("priority", "floor_percent", "weight")))
 
