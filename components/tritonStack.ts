@@ -62,6 +62,20 @@ export interface InstanceAccess extends AccessCommands {
   readonly address: string;
   /** The network that the stack made for the instance. Absent without one. */
   readonly network?: InstanceNetwork;
+  /** How the instance comes to stop on purpose. Absent where it does not. */
+  readonly stops?: RunningTimes;
+}
+
+/** When an instance runs. */
+export interface RunningTimes {
+  /** Minutes without a request after which it stops itself; absent if it does not. */
+  readonly idleMinutes?: number;
+  /** When it starts by itself, a cron expression of AWS. */
+  readonly start?: string;
+  /** When it stops by itself. */
+  readonly stop?: string;
+  /** Time zone of both. */
+  readonly timeZone?: string;
 }
 
 /**
@@ -158,6 +172,8 @@ export class TritonStack extends pulumi.ComponentResource {
               repairs,
               spot: host.spot,
               metrics: monitoring.kind !== "none",
+              idleStop: host.idleStop,
+              drainAtShutdown: mayStop(host),
               gateway: hasGateway(settings),
             },
             onHost("services"),
@@ -199,7 +215,7 @@ export class TritonStack extends pulumi.ComponentResource {
       repository.models.map(({ name: called, priority }) => ({ name: called, priority })),
     );
     if (machine !== undefined && host.kind === "aws") {
-      this.aws = accessTo(machine, host.user, settings);
+      this.aws = accessTo(machine, host, settings);
       this.sshPrivateKey = machine.privateKey;
       this.dashboard = monitor(
         `${name}-monitoring`,
@@ -288,7 +304,7 @@ function servicesOf({ runtime, monitoring }: KnownSettings): string[] {
 
 function awsMachine(
   name: string,
-  { kind, directory, ...instance }: AwsHost,
+  { kind, directory, idleStop, ...instance }: AwsHost,
   use: MachineUse,
   opts: pulumi.ComponentResourceOptions,
 ): AwsGpuHost {
@@ -335,9 +351,19 @@ function containerArgs(
   };
 }
 
+/** Whether a machine stops on purpose, other than by hand. */
+const mayStop = ({ idleStop, schedule }: AwsHost): boolean =>
+  idleStop !== undefined || schedule !== undefined;
+
+function runningTimes({ idleStop, schedule }: AwsHost): RunningTimes {
+  const { start, stop, timeZone } = schedule ?? {};
+  const all = { idleMinutes: idleStop, start, stop, timeZone };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
 function accessTo(
   machine: AwsGpuHost,
-  user: pulumi.Input<string>,
+  host: AwsHost,
   settings: KnownSettings,
 ): pulumi.Output<InstanceAccess> {
   const { instanceId, region, amiId, roleName, address, hostKey } = machine;
@@ -351,13 +377,14 @@ function accessTo(
   return pulumi
     .all([
       pulumi.output({ instanceId, region, instanceType, zone, onSpot, passedOver, amiId, roleName, address }),
-      pulumi.output({ user, hostKey, ports, proxyCommand }),
+      pulumi.output({ user: host.user, hostKey, ports, proxyCommand }),
       pulumi.output(network),
     ])
     .apply(([known, login, own]) => ({
       ...known,
       ...(own !== undefined && { network: own }),
       ...accessCommands({ ...known, ...login }),
+      ...(mayStop(host) && { stops: runningTimes(host) }),
     }));
 }
 
@@ -396,6 +423,8 @@ function monitor(
       kmsKeyId: host.kmsKeyId,
       permissionsBoundary: host.permissionsBoundary,
       spot: host.spot,
+      stops: mayStop(host),
+      scheduleGroup: machine.scheduleGroup,
       container: runtime.kind === "container",
       gateway: hasGateway(settings),
       tritonMetrics: pulumi

@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 
+import { notRunning, stopsAtTimes } from "./instance.mjs";
 import { openTunnel } from "./over-ssh.mjs";
 import { privateKey, stackOutputs, tryOnHost } from "./stack-host.mjs";
 import { lookAtStack, ROOT, UsageError } from "./stack-target.mjs";
@@ -20,11 +21,14 @@ export function loadTypeScript(file) {
  */
 export async function deployedServer(name) {
   const stack = await lookAtStack(name);
-  const { host, endpoints, tritonEndpoints, models } = stackOutputs(stack);
+  const outputs = stackOutputs(stack);
+  const { host, endpoints, tritonEndpoints, models } = outputs;
   if (host === undefined) {
     if (name === "local") return undefined;
     throw new UsageError(`The stack "${name}" is not deployed.\nfix: npm run up -- ${name}`);
   }
+  const stopped = stopsAtTimes(outputs) ? await notRunning(stack, outputs) : undefined;
+  if (stopped !== undefined) throw new UsageError(stopped);
   return {
     stack: name,
     // Triton's own: what is measured is not what its gateway does. An earlier release had no gateway.

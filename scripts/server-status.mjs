@@ -7,21 +7,22 @@ import { stackOutputs, tryOnHost } from "./stack-host.mjs";
  * What a stack's host serves, as the agent's command `status` reports it, and the stack's outputs.
  * `healthy` is true if the server runs, every model of the stack is ready and clients can reach them.
  */
-export function describeServer(stack) {
-  const outputs = stackOutputs(stack);
+export function describeServer(stack, outputs = stackOutputs(stack)) {
   if (outputs.host === undefined) {
     return { running: false, models: [], outputs, healthy: false };
   }
   const server = JSON.parse(runOnHost(["status"], outputs.host, stack));
+  return { ...server, outputs, healthy: isHealthy(server, outputs) };
+}
+
+/** Whether a server, as the agent's `status` describes it, is all that the stack's outputs promise. */
+export function isHealthy(server, outputs) {
   const ready = new Set(server.models.filter((model) => model.ready).map((model) => model.name));
-  return {
-    ...server,
-    outputs,
-    healthy:
-      server.running &&
-      outputs.models.every(({ name }) => ready.has(name)) &&
-      (outputs.gateway === undefined || gatewayRuns(server)),
-  };
+  return (
+    server.running &&
+    outputs.models.every(({ name }) => ready.has(name)) &&
+    (outputs.gateway === undefined || gatewayRuns(server))
+  );
 }
 
 /**
@@ -91,6 +92,19 @@ export function placeLines({ aws }) {
     `On AWS: ${instanceId}, a ${instanceType} in ${zone}, ${market}`,
     ...(passedOver.length > 0 ? ["AWS had no capacity for what comes first in the settings:"] : []),
     ...passedOver.map((choice) => `  ${choice}`),
+    ...stopLines(aws.stops),
+  ];
+}
+
+/** When an instance comes to stop on purpose. */
+function stopLines({ idleMinutes, start, stop, timeZone } = {}) {
+  const times = [
+    ...(start === undefined ? [] : [`starts at ${start}`]),
+    ...(stop === undefined ? [] : [`stops at ${stop}`]),
+  ];
+  return [
+    ...(idleMinutes === undefined ? [] : [`It stops itself after ${idleMinutes} min without a request.`]),
+    ...(times.length > 0 ? [`By its schedule, it ${times.join(" and ")}, ${timeZone}.`] : []),
   ];
 }
 

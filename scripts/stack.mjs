@@ -9,8 +9,9 @@ import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { stateForAccess } from "./changed-access.mjs";
 import { placesToChooseAgain } from "./chosen-place.mjs";
+import { notRunning, stopsAtTimes } from "./instance.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
-import { stackConfig } from "./stack-host.mjs";
+import { stackConfig, stackOutputs } from "./stack-host.mjs";
 import { exportState, importState, resourcesOf } from "./stack-state.mjs";
 import { LOCAL_STATE, mayBeOnAws, openStack, ROOT, UsageError } from "./stack-target.mjs";
 import { ToolchainError } from "./toolchain.mjs";
@@ -145,7 +146,47 @@ function refuseChangedAccess(stack) {
   );
 }
 
-/** Ends an `up` before it begins, if AWS cannot create what the stack lacks. Faults of the settings are left to Pulumi. */
+/** The longest that an update waits for the models of an instance that it has started, in milliseconds. */
+const LONGEST_WAKE_MS = 10 * 60_000;
+
+/** The outputs in the state that a stack was opened with. */
+const outputsIn = ({ state }) =>
+  state?.deployment.resources?.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
+
+/** An instance that has stopped on purpose is started for an `up`, and for nothing else. */
+async function attendToStopped(target, command, keepsInstance) {
+  const outputs = outputsIn(target);
+  if (!stopsAtTimes(outputs)) return;
+  const stopped = await notRunning(target, outputs);
+  if (stopped === undefined) return;
+  if (command === "preview") {
+    console.error(`${stopped}\nUntil then, nobody knows what is on it.`);
+  } else if (keepsInstance) {
+    const { wake } = await import("./await-serving.mjs");
+    // Without its models, too: the update may be what mends them.
+    await wake(target, outputs, console.error, LONGEST_WAKE_MS);
+  }
+}
+
+/** Describes the server of a stack; a host that does not answer may have been stopped. */
+async function statusOf(target) {
+  const outputs = stackOutputs(target);
+  const stopped = stopsAtTimes(outputs) ? await notRunning(target, outputs) : undefined;
+  if (stopped !== undefined) return { stopped };
+  try {
+    return { server: describeServer(target, outputs) };
+  } catch (error) {
+    const found = await notRunning(target, outputs);
+    if (found === undefined) throw error;
+    return { stopped: found };
+  }
+}
+
+/**
+ * Ends an `up` before it begins, if AWS cannot create what the stack lacks. Faults of the settings are left to Pulumi.
+ *
+ * @returns whether the stack keeps its instance
+ */
 async function askAws(target) {
   const { preflight } = await import("./preflight.mjs");
   const { text, kind } = await preflight(target);
@@ -153,6 +194,7 @@ async function askAws(target) {
     throw new UsageError(`${text}\nTo try it all the same: npm run up -- ${target.name} ${NO_PREFLIGHT}`);
   }
   if (kind === "possible") console.error(text);
+  return kind === "nothing";
 }
 
 async function main(argv) {
@@ -173,12 +215,13 @@ async function main(argv) {
     await checkLocks();
     forgetInterruption(target);
   }
-  if (asksFirst && onAws) await askAws(target);
+  const keepsInstance = asksFirst && onAws ? await askAws(target) : true;
   if (!local && command === "down") refuseProtected(target, flags);
   if (hostIsGone) forgetHost(target, [...(local ? unattended : []), ...flags]);
   else if (command === "down") requireHost(target);
   if (command === "up" && onAws) changeAccess(target);
   if (command === "preview" && onAws) refuseChangedAccess(target);
+  if (["up", "preview"].includes(command) && onAws) await attendToStopped(target, command, keepsInstance);
   if (pulumi) {
     const again = command === "up" && onAws ? placesToChooseAgain(resourcesOf(target)) : [];
     const replace = again.flatMap((urn) => ["--replace", urn]);
@@ -188,7 +231,11 @@ async function main(argv) {
     if (status !== 0) return status;
   }
   if (command === "up" || command === "status") {
-    const found = describeServer(target);
+    const { server: found, stopped } = await statusOf(target);
+    if (stopped !== undefined) {
+      console.log(`\n${stopped}`);
+      return 1;
+    }
     const server = command === "up" ? resumeServer(found, target) : found;
     printServer(server, target);
     return server.healthy ? 0 : 1;

@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 
+import type * as budgets from "@pulumi/aws/budgets";
 import type * as cloudwatch from "@pulumi/aws/cloudwatch";
 import type * as config from "@pulumi/aws/config";
 import type * as ec2 from "@pulumi/aws/ec2";
@@ -8,6 +9,7 @@ import type * as partition from "@pulumi/aws/getPartition";
 import type * as iam from "@pulumi/aws/iam";
 import type * as kms from "@pulumi/aws/kms";
 import type * as s3 from "@pulumi/aws/s3";
+import type * as scheduler from "@pulumi/aws/scheduler";
 import type * as sns from "@pulumi/aws/sns";
 import type * as ssm from "@pulumi/aws/ssm";
 import type * as tls from "@pulumi/tls";
@@ -19,6 +21,9 @@ const load = createRequire(__filename);
  * them. Everywhere else, import only their types.
  */
 export const sdk = {
+  get budgets(): typeof budgets {
+    return load("@pulumi/aws/budgets") as typeof budgets;
+  },
   get cloudwatch(): typeof cloudwatch {
     return load("@pulumi/aws/cloudwatch") as typeof cloudwatch;
   },
@@ -42,6 +47,9 @@ export const sdk = {
   },
   get s3(): typeof s3 {
     return load("@pulumi/aws/s3") as typeof s3;
+  },
+  get scheduler(): typeof scheduler {
+    return load("@pulumi/aws/scheduler") as typeof scheduler;
   },
   get sns(): typeof sns {
     return load("@pulumi/aws/sns") as typeof sns;

@@ -18,7 +18,13 @@ export class HostServices extends pulumi.ComponentResource {
     const location = resolveLocation(inputs, inputs.known);
     const services = inputs
       .resolvePart(hostServices)
-      .apply(({ spot, metrics }) => ["boot", ...(spot ? ["spot"] : []), ...(metrics ? ["metrics"] : [])]);
+      .apply(({ spot, metrics, idleStop, drainAtShutdown }) => [
+        "boot",
+        ...(spot ? ["spot"] : []),
+        ...(metrics ? ["metrics"] : []),
+        ...(idleStop === undefined ? [] : [`idle=${idleStop}`]),
+        ...(drainAtShutdown ? ["shutdown"] : []),
+      ]);
     const command = pulumi
       .all([pulumi.all(agentCommand(location, "install-services")), services])
       .apply(([words, names]) => [...words, ...names]);

@@ -10,6 +10,8 @@ export interface AlarmOptions {
   readonly diskPercent: number;
   readonly gpuMemoryPercent: number;
   readonly notReadyMinutes: number;
+  /** Whether the instance is stopped on purpose at times. */
+  readonly stops?: boolean;
 }
 
 /** An alarm, in the terms of the provider. */
@@ -25,7 +27,7 @@ export interface Alarm {
   readonly namespace?: string;
   readonly metricName?: string;
   readonly dimensions?: Record<string, string>;
-  readonly statistic?: "Maximum" | "Minimum";
+  readonly statistic?: "Maximum" | "Minimum" | "Sum";
   /** Seconds. */
   readonly period?: number;
   readonly metricQueries?: MetricQuery[];
@@ -63,6 +65,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
     diskPercent,
     gpuMemoryPercent,
     notReadyMinutes,
+    stops = false,
   } = options;
   const dimensions = { InstanceId: instanceId };
   const told = { alarmActions: [topic], okActions: [topic] };
@@ -146,7 +149,106 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       evaluationPeriods: notReadyMinutes,
       datapointsToAlarm: notReadyMinutes,
       treatMissingData: "breaching",
-      ...told,
+      // Where an instance is stopped on purpose, another alarm decides whether that is to be told.
+      ...(stops ? { alarmActions: [], okActions: [] } : told),
     },
+  };
+}
+
+/*
+ * An instance that is stopped on purpose is as silent as one that has failed. What tells them apart is AWS's own check of the
+ * instance, whose metric there is for as long as the instance runs, whatever runs on it. So `not-ready` goes off in both cases
+ * and tells nobody; a composite alarm on top of it tells people, unless `stopped` suppresses it.
+ *
+ * Why not otherwise:
+ * - To treat missing data as good would also keep quiet when the host, its network or CloudWatch's agent fails.
+ * - To disable the alarm's actions before a stop takes a right on CloudWatch, on the instance and for the schedule, and who
+ *   fails to enable them again is never told anything.
+ */
+
+/** Seconds until the metric of an instance that has stopped counts as missing: CloudWatch looks a few minutes back. */
+const STOP_SECONDS = 300;
+
+/** Seconds that an instance has after its start until its models are to be ready. */
+const BOOT_SECONDS = 900;
+
+/** Goes off while the instance does not run, and tells nobody. */
+export function stoppedAlarm({ instanceId }: Pick<AlarmOptions, "instanceId">): Alarm {
+  return {
+    alarmDescription:
+      "The instance does not run. Not a fault: it suppresses the alarm on a server that is not ready",
+    namespace: "AWS/EC2",
+    metricName: "StatusCheckFailed_Instance",
+    dimensions: { InstanceId: instanceId },
+    statistic: "Maximum",
+    period: 60,
+    // 0 or 1 while there is an instance to check, so that only missing data are.
+    comparisonOperator: "LessThanThreshold",
+    threshold: 0,
+    evaluationPeriods: 1,
+    datapointsToAlarm: 1,
+    treatMissingData: "breaching",
+    alarmActions: [],
+    okActions: [],
+  };
+}
+
+/** A composite alarm, in the terms of the provider. */
+export interface CompositeAlarm {
+  readonly alarmDescription: string;
+  readonly alarmRule: string;
+  readonly actionsSuppressor: {
+    readonly alarm: string;
+    readonly waitPeriod: number;
+    readonly extensionPeriod: number;
+  };
+  readonly alarmActions: string[];
+  readonly okActions: string[];
+}
+
+/**
+ * What tells people that a server is not ready whose instance runs.
+ *
+ * @param notReady ARN of the alarm `not-ready`
+ * @param stopped ARN of the alarm that the instance does not run
+ */
+export function notServingAlarm(
+  { topic, notReadyMinutes }: Pick<AlarmOptions, "topic" | "notReadyMinutes">,
+  notReady: string,
+  stopped: string,
+): CompositeAlarm {
+  return {
+    alarmDescription: `Triton or one of its models is not ready, or the host is silent, for ${notReadyMinutes} min, although the instance runs`,
+    alarmRule: `ALARM("${notReady}")`,
+    // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_Alarm.html#Create_Composite_Alarm_Suppression
+    actionsSuppressor: { alarm: stopped, waitPeriod: STOP_SECONDS, extensionPeriod: BOOT_SECONDS },
+    alarmActions: [topic],
+    okActions: [topic],
+  };
+}
+
+/**
+ * Goes off when AWS has given up a start or a stop, for example because it had no capacity.
+ * https://docs.aws.amazon.com/scheduler/latest/UserGuide/monitoring-cloudwatch.html
+ *
+ * @param group name of the group of the instance's schedules
+ */
+export function scheduleAlarm({ topic }: Pick<AlarmOptions, "topic">, group: string): Alarm {
+  return {
+    alarmDescription:
+      "AWS could not start or stop the instance when the schedule says so; see npm run status",
+    namespace: "AWS/Scheduler",
+    metricName: "InvocationDroppedCount",
+    dimensions: { ScheduleGroup: group },
+    statistic: "Sum",
+    period: 300,
+    comparisonOperator: "GreaterThanOrEqualToThreshold",
+    threshold: 1,
+    evaluationPeriods: 1,
+    datapointsToAlarm: 1,
+    // There is a value only where something was dropped.
+    treatMissingData: "notBreaching",
+    alarmActions: [topic],
+    okActions: [],
   };
 }

@@ -4,7 +4,15 @@ import { currentPartition, policyDocument, type PolicyStatement, sdk, startInsta
 import { agentCommand, agentRemoval, hostCommand, resolveLocation } from "../host";
 import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
-import { type Alarm, type AlarmName, ALARMS, alarms } from "./alarms";
+import {
+  type Alarm,
+  ALARMS,
+  alarms,
+  type CompositeAlarm,
+  notServingAlarm,
+  scheduleAlarm,
+  stoppedAlarm,
+} from "./alarms";
 import { dashboardBody } from "./dashboard";
 import { alarmPattern, type Restarted, restartStatements, restartTarget } from "./recovery";
 
@@ -25,7 +33,7 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     const { deletedWith, ...own } = opts;
     const inputs = new ComponentInputs("AwsMonitoring", name, awsMonitoringInputs, args);
     super("xsched-triton:index:AwsMonitoring", name, {}, own);
-    const { notify, dashboard, spot } = inputs.known;
+    const { notify, dashboard, spot, stops } = inputs.known;
     const wanted = inputs.resolvePart(watchedHost);
     const location = resolveLocation(inputs, inputs.known);
     const child = { parent: this };
@@ -78,15 +86,36 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     const watched = pulumi
       .all([wanted, currentPartition(child)])
       .apply(([known, { partition }]) => ({ ...known, partition }));
-    const planned = pulumi
-      .all([watched, topic.arn])
-      .apply(([known, arn]) => alarms({ ...known, topic: arn }));
-    const made = ALARMS.map((alarm) => this.alarm(name, alarm, planned, tags));
+    const options = pulumi.all([watched, topic.arn]).apply(([known, arn]) => ({ ...known, topic: arn }));
+    const planned = options.apply(alarms);
+    const made = ALARMS.map((alarm) =>
+      this.alarm(
+        `${name}-${alarm}`,
+        planned.apply((all) => all[alarm]),
+        tags,
+      ),
+    );
     const [hardware] = made as [(typeof made)[0]];
     // AWS itself starts a spot instance again.
     const permissionsBoundary =
       args.permissionsBoundary === undefined ? undefined : wanted.permissionsBoundary;
     if (!spot) this.restart(name, watched, hardware.arn, { permissionsBoundary, tags });
+    const shown = made.map(({ arn }) => arn);
+    if (stops) {
+      const [notReady] = shown.splice(ALARMS.indexOf("not-ready"), 1) as [pulumi.Output<string>];
+      const stopped = this.alarm(`${name}-stopped`, options.apply(stoppedAlarm), tags);
+      const rule = pulumi
+        .all([options, notReady, stopped.arn])
+        .apply(([known, ...arns]) => notServingAlarm(known, ...arns));
+      shown.push(this.compositeAlarm(`${name}-not-serving`, rule, tags).arn);
+    }
+    if (args.scheduleGroup !== undefined) {
+      const group = wanted.scheduleGroup as pulumi.Output<string>;
+      const dropped = pulumi
+        .all([options, group])
+        .apply(([known, groupName]) => scheduleAlarm(known, groupName));
+      shown.push(this.alarm(`${name}-schedule`, dropped, tags).arn);
+    }
 
     this.topicArn = topic.arn;
     this.logGroup = logs.name;
@@ -94,11 +123,9 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       ? new sdk.cloudwatch.Dashboard(
           `${name}-dashboard`,
           {
-            // A stack's name may have points, a dashboard's may not:
-            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
-            dashboardName: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`.replace(/[^\w-]/g, "-"),
+            dashboardName: plainName(name),
             dashboardBody: pulumi
-              .all([wanted, pulumi.all(made.map(({ arn }) => arn))])
+              .all([wanted, pulumi.all(shown)])
               .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
           },
           // A renamed component keeps its dashboard.
@@ -114,14 +141,13 @@ export class AwsMonitoring extends pulumi.ComponentResource {
 
   private alarm(
     name: string,
-    alarm: AlarmName,
-    planned: pulumi.Output<Record<AlarmName, Alarm>>,
+    planned: pulumi.Output<Alarm>,
     tags: pulumi.Output<Record<string, string>>,
   ): { arn: pulumi.Output<string> } {
     const of = <Key extends keyof Alarm>(key: Key): pulumi.Output<Alarm[Key]> =>
-      planned.apply((all) => all[alarm][key]);
+      planned.apply((alarm) => alarm[key]);
     return new sdk.cloudwatch.MetricAlarm(
-      `${name}-${alarm}`,
+      name,
       {
         alarmDescription: of("alarmDescription"),
         comparisonOperator: of("comparisonOperator"),
@@ -140,6 +166,29 @@ export class AwsMonitoring extends pulumi.ComponentResource {
         tags,
       },
       { parent: this },
+    );
+  }
+
+  private compositeAlarm(
+    name: string,
+    planned: pulumi.Output<CompositeAlarm>,
+    tags: pulumi.Output<Record<string, string>>,
+  ): { arn: pulumi.Output<string> } {
+    const of = <Key extends keyof CompositeAlarm>(key: Key): pulumi.Output<CompositeAlarm[Key]> =>
+      planned.apply((alarm) => alarm[key]);
+    return new sdk.cloudwatch.CompositeAlarm(
+      name,
+      {
+        alarmName: plainName(name),
+        alarmDescription: of("alarmDescription"),
+        alarmRule: of("alarmRule"),
+        actionsSuppressor: of("actionsSuppressor"),
+        alarmActions: of("alarmActions"),
+        okActions: of("okActions"),
+        tags,
+      },
+      // A renamed component keeps its alarm.
+      { parent: this, ignoreChanges: ["alarmName"] },
     );
   }
 
@@ -205,6 +254,14 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       child,
     );
   }
+}
+
+/**
+ * A name of the stack's own where Pulumi makes none. A stack's name may have points, a dashboard's may not:
+ * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+ */
+function plainName(name: string): string {
+  return `${pulumi.getProject()}-${pulumi.getStack()}-${name}`.replace(/[^\w-]/g, "-");
 }
 
 /** What the agent may do: send metrics of its namespace, and write into these groups. */

@@ -1,6 +1,7 @@
 import { factsOf, PATCHED_RELEASE, RELEASES } from "../image/tritonReleases";
 import { addressRange, isIpv6, isOpenToTheWorld, refuseRepeatedRanges } from "./addressRange";
 import { hostAccess, publicIp } from "./allowedValues";
+import { checkStops, costFields, idleStop } from "./awsCostSettings";
 import {
   familiesFor,
   familyOf,
@@ -310,10 +311,12 @@ const awsFields = {
   ),
   user: defaulted(user, "ubuntu", "User of the machine image that may use sudo and Docker."),
   tags: tagsField,
+  ...costFields,
 };
 
 export const awsHostFields = {
   ...awsFields,
+  idleStop,
   directory: defaultedBy(
     directory,
     (stack) => `.xsched-triton-${stack}`,
@@ -520,6 +523,7 @@ export function checkAwsHost(raw: unknown, at: Place): void {
       "set subnetId to a private subnet that the deploying machine can reach, or remove publicIp",
     );
   }
+  checkStops(raw, at);
   if (keyOf(raw, "ami") !== undefined) return;
   for (const { type } of instanceTypesIn(raw, at)) {
     const driver = typeof type === "string" ? (gpuFamily(type)?.driver ?? "open") : "open";

@@ -1,3 +1,4 @@
+import { MOST_MINUTES } from "./awsCostSettings";
 import { awsHostFields, checkAwsHost } from "./awsHostSettings";
 import { address, directory, localDirectory, user } from "./machine";
 import {
@@ -168,6 +169,17 @@ const serviceFields = {
     boolean,
     false,
     "Whether the host reports, on port 9464 of its loopback interface, if the server is ready and what the scheduler counts.",
+  ),
+  idleStop: optional(
+    integer(1, MOST_MINUTES, 60),
+    "Shut the host down when nobody has asked a model for this long and no work is under way on a GPU.",
+    "never",
+    { unit: "minutes" },
+  ),
+  drainAtShutdown: defaulted(
+    boolean,
+    false,
+    "Whether the server is drained before the host shuts down, whoever shuts it down: requests in flight are finished, for at most 100 s.",
   ),
 };
 

@@ -121,6 +121,20 @@ const watchedFields = {
     "Name of the instance's role, which is granted the right to send metrics and logs: `roleName` of an `AwsGpuHost`.",
   ),
   spot: plain(defaulted(boolean, false, "Whether it is a spot instance, which AWS starts again itself.")),
+  stops: plain(
+    defaulted(
+      boolean,
+      false,
+      "Whether the instance is stopped on purpose at times: then nobody is told that a server is not ready whose instance does not run, and all others 5 minutes later.",
+      { cost: "two more alarms" },
+    ),
+  ),
+  scheduleGroup: optional(
+    resource("a group of schedules", /^[\w.-]{1,64}$/),
+    "Name of the group of schedules that start and stop the instance, for an alarm when they cannot: `scheduleGroup` of an `AwsGpuHost`.",
+    "there is no such alarm",
+    { cost: "one more alarm" },
+  ),
   container: defaulted(boolean, true, "Whether Triton runs in a container."),
   gateway: defaulted(
     boolean,

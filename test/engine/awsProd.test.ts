@@ -2,9 +2,12 @@ import * as assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 
+import { alarmed, type MetricAlarm, type Series, type Suppressor, told } from "../aws/cloudWatch";
+import { runUnit } from "../fixtures/standInCloud/machine";
 import { roleMay } from "../fixtures/standInCloud/permissions";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
+import { until } from "./machine";
 import { requireSuccess } from "./workspace";
 import { skipWithout } from "./needs";
 
@@ -304,6 +307,155 @@ describe("the stack prod, on a stand-in for AWS", function () {
     assert.deepEqual(changed(output), []);
     assert.match(output, /Resources:\s+\d+ unchanged/);
     assert.equal(JSON.stringify(stack.everything()), before);
+  });
+
+  describe("that stops when nobody asks it for anything", () => {
+    const STOP = "cron(0 19 ? * MON-FRI *)";
+    let id: string;
+
+    before(() => {
+      [id = ""] = stack.instances;
+    });
+
+    const isDown = async (): Promise<boolean> => {
+      try {
+        return !(await stack.triton.isReady(MODELS[0] ?? ""));
+      } catch {
+        return true;
+      }
+    };
+
+    it("becomes one without a new instance, and keeps serving", async () => {
+      stack.set(["xsched-triton:host", "idleStop"], 30);
+      stack.set(["xsched-triton:host", "schedule"], { stop: STOP, timeZone: "Europe/Berlin" });
+      stack.set(["xsched-triton:host", "budget"], { amount: 900, notify: ["ops@example.com"] });
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(changed(output), [
+        "triton-machine-budget created",
+        "triton-machine-schedule created",
+        "triton-machine-schedule-policy created",
+        "triton-machine-schedule-role created",
+        "triton-machine-stop created",
+        "triton-monitoring-dashboard updated",
+        "triton-monitoring-not-ready updated",
+        "triton-monitoring-not-serving created",
+        "triton-monitoring-schedule created",
+        "triton-monitoring-stopped created",
+        "triton-services-services updated",
+      ]);
+      assert.deepEqual(stack.instances, [id]);
+      assert.match(output, /^It stops itself after 30 min without a request\.$/m);
+      assert.match(output, /^By its schedule, it stops at cron\(0 19 \? \* MON-FRI \*\), Europe\/Berlin\.$/m);
+      const { arn } = stack.properties(INSTANCE);
+      const role = stack
+        .everything("aws:iam/role:Role")
+        .find(({ properties }) => (properties.name as string).includes("-schedule-role-"));
+      const { target } = stack.properties("aws:scheduler/schedule:Schedule") as {
+        target: { roleArn: string };
+      };
+      assert.equal(target.roleArn, role?.properties.arn);
+      const policy = stack
+        .everything("aws:iam/rolePolicy:RolePolicy")
+        .find(({ properties }) => properties.role === role?.properties.name);
+      const { Statement: statements } = JSON.parse(policy?.properties.policy as string) as {
+        Statement: { Action: string[]; Resource: string[] }[];
+      };
+      assert.deepEqual(
+        statements.map(({ Action: actions, Resource: resources }) => [actions, resources]),
+        [[["ec2:StopInstances"], [arn]]],
+      );
+    });
+
+    it("drains its server and shuts itself down, and says on its console why", async () => {
+      const faster = { XSCHED_TRITON_IDLE_SECONDS: "0.1", XSCHED_TRITON_IDLE_MINUTE: "0.01" };
+      const watching = runUnit(id, "idle", faster);
+      await until(120, () => fs.existsSync(stack.machine(id, "poweroff")));
+      assert.ok(await isDown(), "drained first");
+      await stack.cloud.stopInstance(id, "Client.InstanceInitiatedShutdown");
+      await watching;
+    });
+
+    it("is said to be stopped, since when and why, and how it starts", async () => {
+      const { code, output } = await stack.npm("status");
+      assert.equal(code, 1);
+      const line = new RegExp(
+        `^The instance ${id} of the stack "prod" is stopped since 20\\d\\d-\\d\\d-\\d\\d \\d\\d:\\d\\d UTC ` +
+          "\\(no inference request for \\d+ min\\); npm run wake -- prod starts it\\.$",
+        "m",
+      );
+      assert.match(output, line);
+      assert.doesNotMatch(output, /ssh:|timed out|refused/i);
+      const changing = await stack.workspace.npm("set-priority", "--", "prod", "realtime", "9");
+      assert.notEqual(changing.code, 0);
+      assert.match(changing.output, /npm run wake -- prod starts it\.$/m);
+    });
+
+    it("rings no alarm meanwhile, but does if its server fails", () => {
+      const alarm = (part: string): MetricAlarm => {
+        const [found] = stack
+          .everything("aws:cloudwatch/metricAlarm:MetricAlarm")
+          .filter(({ id: name }) => name.includes(`-${part}-`));
+        assert.ok(found, part);
+        assert.deepEqual([found.properties.alarmActions, found.properties.okActions], [[], []], part);
+        return found.properties as unknown as MetricAlarm;
+      };
+      const composite = stack.properties("aws:cloudwatch/compositeAlarm:CompositeAlarm");
+      const [topic] = stack.everything("aws:sns/topic:Topic");
+      assert.deepEqual(composite.alarmActions, [topic?.properties.arn]);
+      const rings = (ready: Series, checks: Series): boolean =>
+        told(
+          alarmed(alarm("not-ready"), ready),
+          alarmed(alarm("stopped"), checks),
+          composite.actionsSuppressor as unknown as Suppressor,
+        ).length > 0;
+      const minutes = (count: number, value?: number): Series => Array.from({ length: count }, () => value);
+      const night = [...minutes(20, 1), ...minutes(2, 0), ...minutes(600), ...minutes(3), ...minutes(20, 1)];
+      const checks = [...minutes(22, 0), ...minutes(600), ...minutes(23, 0)];
+      assert.ok(!rings(night, checks), "it was stopped on purpose");
+      assert.ok(rings(night, minutes(645, 0)), "the instance ran and was silent");
+    });
+
+    it("serves again with the same models and priorities after npm run wake, which says how far it is", async () => {
+      const { code, output } = await stack.workspace.npm("wake", "--", "prod");
+      requireSuccess({ code, output });
+      assert.match(
+        output,
+        /^The instance i-\w+ of the stack "prod" is stopped since .* \(no inference request/m,
+      );
+      assert.match(
+        output,
+        /^it (runs; waiting for its SSH server|answers; Triton starts)|^Triton answers; /m,
+      );
+      for (const { name, ...priority } of EXAMPLES) {
+        assert.match(output, new RegExp(`^${name} +1 +-?\\d+ +yes$`, "m"));
+        assert.ok(await stack.triton.isReady(name), name);
+        assert.deepEqual(await stack.triton.priority(name), priority);
+      }
+      assert.equal(stack.cloud.api.asked.filter((operation) => operation === "StartInstances").length, 1);
+      assert.deepEqual(stack.instances, [id]);
+    });
+
+    it("is started by npm run up, which says so, and changes what it is told to", async () => {
+      await stack.cloud.stopInstance(
+        id,
+        "Client.UserInitiatedShutdown",
+        "User initiated (2026-11-27 18:00:00 GMT)",
+      );
+      stack.set(["xsched-triton:models", "1", "priority"], 90);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.match(
+        output,
+        /is stopped since 2026-11-27 18:00 UTC \(it was stopped through EC2, by its schedule or by somebody\)$/m,
+      );
+      assert.deepEqual(changed(output), [
+        "triton-models-interactive updated",
+        "triton-server-models updated",
+      ]);
+      assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
+      for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
+    });
   });
 
   describe("while it is protected", () => {

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 
-import { StandInApi } from "../fixtures/standInCloud/api";
+import { setInstanceState, StandInApi } from "../fixtures/standInCloud/api";
 import { shutDown } from "../fixtures/standInCloud/machine";
 import { everything, type Remembered } from "../fixtures/standInCloud/world";
 import { SshServer } from "./sshServer";
@@ -56,6 +56,17 @@ export class StandInCloud {
   public fail(type: string, operation: string, message: string): void {
     fs.mkdirSync(this.file("fail"), { recursive: true });
     fs.writeFileSync(this.file("fail", `${type.replaceAll(/[:/]/g, "-")} ${operation}`), message);
+  }
+
+  /**
+   * Stops an instance, as EC2 does when it was asked to, or when the instance has shut itself down.
+   *
+   * @param reason of EC2, such as `Client.InstanceInitiatedShutdown`
+   */
+  public async stopInstance(id: string, stateReason: string, stateTransitionReason = ""): Promise<void> {
+    await shutDown(id);
+    fs.rmSync(this.file("machines", id, "poweroff"), { force: true });
+    setInstanceState(id, { instanceState: "stopped", stateReason, stateTransitionReason });
   }
 
   public recover(): void {

@@ -31,6 +31,7 @@ import { machineCommand } from "../overSsh";
 import { shellQuote } from "../shellQuote";
 import { sessionTunnel } from "./access";
 import { AMI_PARAMETER } from "./ami";
+import { type Budget, costBudget } from "./budget";
 import { type Choice, choicesOf, isToBeChosen } from "./choices";
 import { chosenPlace } from "./chosenPlace";
 import { ingress } from "./ingress";
@@ -38,6 +39,7 @@ import { REGISTRY_SERVICES } from "./endpointServices";
 import { type OwnNetwork, ownNetwork } from "./ownNetwork";
 import { instanceStatements, instanceTrust } from "./role";
 import { s3Endpoint } from "./s3Endpoint";
+import { runningTimes } from "./schedule";
 import { userData } from "./userData";
 
 /** Dial attempts until a new machine counts as unreachable: about 6 minutes; a first boot takes 1 to 3. */
@@ -105,11 +107,13 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly network?: pulumi.Output<InstanceNetwork>;
   /** ARN of the key that the instance's volume is encrypted with; empty where AWS does not say. */
   public readonly volumeKeyId: pulumi.Output<string>;
+  /** Name of the group of schedules that start and stop the instance. Absent without `schedule`. */
+  public readonly scheduleGroup?: pulumi.Output<string>;
 
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
-    const { policyStatements, setUp, spot, protect, access: way, createS3Endpoint } = inputs.known;
+    const { policyStatements, setUp, spot, protect, access: way, createS3Endpoint, schedule } = inputs.known;
     const publicIp = addressOf(inputs.known);
     const wanted = inputs.resolvePart(awsInstance);
     const repositoryArn = inputs.resolveOptional(repositoryArnRule, "repositoryArn");
@@ -311,6 +315,13 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     if (network !== undefined) {
       const { vpcId, routeTableId, subnets } = network;
       this.network = pulumi.output({ vpcId, routeTableId, subnets });
+    }
+    if (schedule !== undefined) {
+      const scheduled = { instanceId: instance.id, arn: instance.arn, volumeKeyId: this.volumeKeyId };
+      this.scheduleGroup = runningTimes(name, schedule, scheduled, { permissionsBoundary, tags }, child);
+    }
+    if (args.budget !== undefined) {
+      costBudget(`${name}-budget`, wanted.budget as pulumi.Output<Budget>, tags, child);
     }
     this.region = parameter.region;
     this.address = this.reachableAt(name, publicIp, instance, tags, protect);

@@ -102,6 +102,19 @@ export interface HostServicesArgs {
    */
   metrics?: pulumi.Input<boolean>;
   /**
+   * Shut the host down when nobody has asked a model for this long and no work is under way on a GPU.
+   * An integer from 1 to 10080 (minutes).
+   * @default never
+   * @example 60
+   */
+  idleStop?: pulumi.Input<number>;
+  /**
+   * Whether the server is drained before the host shuts down, whoever shuts it down: requests in
+   * flight are finished, for at most 100 s.
+   * @default false
+   */
+  drainAtShutdown?: pulumi.Input<boolean>;
+  /**
    * Whether the host is to have HAProxy, for a `Gateway`. Where it is missing, it is installed from
    * the host's Debian or Ubuntu.
    * @default false
@@ -199,6 +212,48 @@ export interface AwsNetworkArgs {
    * @default "10.90.0.0/16"
    */
   cidr?: string;
+}
+
+/** When an instance starts and stops. */
+export interface AwsScheduleArgs {
+  /**
+   * When the instance starts.
+   * @default not by the clock
+   * @example "cron(0 19 ? * MON-FRI *)"
+   */
+  start?: string;
+  /**
+   * When the instance stops, whether or not it is in use. Requests in flight are finished.
+   * @default not by the clock
+   * @example "cron(0 19 ? * MON-FRI *)"
+   */
+  stop?: string;
+  /**
+   * Time zone by whose clock both are read.
+   * @default "UTC"
+   * @example "Europe/Berlin"
+   */
+  timeZone?: string;
+}
+
+/** What a stack may cost in a month before somebody is told. */
+export interface AwsBudgetArgs {
+  /**
+   * Amount for a calendar month. An integer from 1 to 10000000.
+   * @example 500
+   */
+  amount: pulumi.Input<number>;
+  /**
+   * Currency of the AWS account's bills.
+   * @default "USD"
+   */
+  unit?: pulumi.Input<string>;
+  /**
+   * Email addresses that are notified at 80 % and at 100 % of the amount, and when AWS expects more
+   * than 100 % by the end of the month.
+   * @example ["ops@example.com"]
+   */
+  notify: pulumi.Input<pulumi.Input<string>[]>;
 }
 
 /** Something that a role is allowed to do. */
@@ -386,6 +441,21 @@ export interface AwsGpuHostArgs {
    * @example { team: "inference" }
    */
   tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * When the instance starts and stops by itself, by Amazon EventBridge Scheduler. Not with `publicIp:
+   * dynamic`. Cost: while it is stopped, the volume and the elastic address cost what they always do.
+   * @default it runs until somebody stops it
+   * @example { start: "cron(0 7 ? * MON-FRI *)", stop: "cron(0 19 ? * MON-FRI *)", timeZone:
+   * Europe/Berlin }
+   */
+  schedule?: AwsScheduleArgs;
+  /**
+   * Whom AWS Budgets tells what everything with the stack's tags costs. Both tags must be activated
+   * for cost allocation once in the account (docs/how-to/aws.md). Cost: free.
+   * @default nobody is told
+   * @example { amount: 500, notify: [ops@example.com] }
+   */
+  budget?: AwsBudgetArgs;
   /**
    * TCP ports for `clientCidrs`.
    * @default [8000,8001]

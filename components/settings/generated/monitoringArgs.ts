@@ -27,6 +27,19 @@ export interface AwsMonitoringArgs {
    */
   spot?: boolean;
   /**
+   * Whether the instance is stopped on purpose at times: then nobody is told that a server is not
+   * ready whose instance does not run, and all others 5 minutes later. Cost: two more alarms.
+   * @default false
+   */
+  stops?: boolean;
+  /**
+   * Name of the group of schedules that start and stop the instance, for an alarm when they cannot:
+   * `scheduleGroup` of an `AwsGpuHost`. Cost: one more alarm.
+   * @default there is no such alarm
+   * @example "the one of AwsGpuHost"
+   */
+  scheduleGroup?: pulumi.Input<string>;
+  /**
    * Whether Triton runs in a container.
    * @default true
    */

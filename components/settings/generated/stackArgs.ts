@@ -1,7 +1,14 @@
 // Generated from the rules in components/settings by `npm run generate`; do not edit.
 import type * as pulumi from "@pulumi/pulumi";
 
-import type { AwsNetworkArgs, AwsVolumeArgs, HostAccess, PublicIp } from "./hostArgs";
+import type {
+  AwsBudgetArgs,
+  AwsNetworkArgs,
+  AwsScheduleArgs,
+  AwsVolumeArgs,
+  HostAccess,
+  PublicIp,
+} from "./hostArgs";
 import type { ImageSignatureArgs, ImageVariant, RegistryLoginArgs } from "./imageArgs";
 import type { LogLevel } from "./serverArgs";
 import type { ClientTokenArgs, GatewayLimitsArgs, GatewayTls, UpstreamPortsArgs } from "./gatewayArgs";
@@ -196,6 +203,32 @@ export interface HostArgs {
    * @example { team: "inference" }
    */
   tags?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * With kind aws: When the instance starts and stops by itself, by Amazon EventBridge Scheduler. Not
+   * with `publicIp: dynamic`. Cost: while it is stopped, the volume and the elastic address cost what
+   * they always do.
+   * @default it runs until somebody stops it
+   * @example { start: "cron(0 7 ? * MON-FRI *)", stop: "cron(0 19 ? * MON-FRI *)", timeZone:
+   * Europe/Berlin }
+   */
+  schedule?: AwsScheduleArgs;
+  /**
+   * With kind aws: Whom AWS Budgets tells what everything with the stack's tags costs. Both tags must
+   * be activated for cost allocation once in the account (docs/how-to/aws.md). Cost: free.
+   * @default nobody is told
+   * @example { amount: 500, notify: [ops@example.com] }
+   */
+  budget?: AwsBudgetArgs;
+  /**
+   * With kind aws: Stop the instance when nobody has asked a model for this long and no work is under
+   * way on a GPU. `npm run wake` or `schedule` starts it again, with its models (docs/how-to/aws.md).
+   * Longer than an image takes to build and models take to upload. Not with `publicIp: dynamic`. An
+   * integer from 10 to 10080 (minutes). Cost: while it is stopped, the volume and the elastic address
+   * cost what they always do.
+   * @default never
+   * @example 60
+   */
+  idleStop?: number;
 }
 
 /** Decides which other keys there are. */

@@ -85,6 +85,19 @@ describe("what is said of the instance on AWS", () => {
     ]);
   });
 
+  it("is when it stops on purpose, too", () => {
+    const lines = (stops: object): string[] =>
+      placeLines({ aws: { ...aws, onSpot: false, passedOver: [], stops } }).slice(1);
+    assert.deepEqual(lines({ idleMinutes: 30 }), ["It stops itself after 30 min without a request."]);
+    assert.deepEqual(lines({ start: "cron(a)", stop: "cron(b)", timeZone: "UTC" }), [
+      "By its schedule, it starts at cron(a) and stops at cron(b), UTC.",
+    ]);
+    assert.deepEqual(lines({ idleMinutes: 10, stop: "cron(b)", timeZone: "UTC" }), [
+      "It stops itself after 10 min without a request.",
+      "By its schedule, it stops at cron(b), UTC.",
+    ]);
+  });
+
   it("is nothing for another host, or before an up of this release", () => {
     assert.deepEqual(placeLines({}), []);
     assert.deepEqual(placeLines({ aws: { instanceId: "i-0123456789abcdef0" } }), []);

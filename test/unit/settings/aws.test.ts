@@ -438,6 +438,9 @@ describe("settings of a host on AWS", () => {
       ami: undefined,
       user: "ubuntu",
       tags: {},
+      idleStop: undefined,
+      schedule: undefined,
+      budget: undefined,
     });
   });
 

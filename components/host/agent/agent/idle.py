@@ -1,8 +1,8 @@
 """A machine that nobody asks for anything stops itself: a stopped instance costs no more than its disk and its address.
 
-What counts as a request is what Triton itself counts as one, answered or failed; and as long as there is work under way,
-the machine is not idle: requests that wait, in Triton's queue or at the gateway, kernels of models, anything else on a
-GPU, and a deployment. What only looks at the server counts for nothing: health checks, metrics, statistics.
+What counts as a request is what Triton itself counts as one, answered or failed. As long as work is under way, the
+machine is not idle: requests that wait in Triton's queue or at the gateway, kernels of models, anything else on a GPU,
+and a deployment. What only looks at the server counts for nothing: health checks, metrics, statistics.
 
 The operating system ends, and with it the instance, as `instanceInitiatedShutdownBehavior` is "stop": that takes no
 right on AWS. `resume-host` brings the server back when the instance starts again.
@@ -28,7 +28,7 @@ from .spot import run_within
 from .triton.http import request as http_request
 from .units import as_root
 
-#: What `npm run status` looks for in the console's output of an instance that has stopped; scripts/instance/state.ts.
+#: What `npm run status` looks for in the console's output of an instance that has stopped; scripts/instance.mjs.
 STOPS = "xsched-triton stops this machine"
 
 #: Commands of the agent that only look.
