@@ -45,7 +45,7 @@ const STORES = [
 ];
 
 /** The answers of AWS and the host. */
-function made(type: string, name: string): Record<string, unknown> {
+function answers(type: string, name: string): Record<string, unknown> {
   switch (type) {
     case "aws:ecr/repository:Repository":
       return { repositoryUrl: URL, arn: "arn:aws:ecr:us-east-1:111122223333:repository/registry" };
@@ -108,7 +108,7 @@ describe("the stacks on AWS", () => {
     const models = settings.models.map((model) => ({ ...model, upload: "s3" as const }));
     const { resources } = await record(
       false,
-      ({ type, name }) => made(type, name),
+      ({ type, name }) => answers(type, name),
       async () => {
         const { TritonStack } = await import("../../../components");
         new TritonStack("triton", { ...settings, models });
@@ -119,13 +119,47 @@ describe("the stacks on AWS", () => {
     for (const { name, inputs } of stored) assert.ok(JSON.stringify(inputs).includes(key), name);
   });
 
+  it("stop only where the settings say so, and are then drained by whoever stops them", async () => {
+    const made = async (host: object): Promise<{ services: string; kinds: string[] }> => {
+      const settings = settingsOf("prod", { ...KNOWN, host: { ...ADMIN, ...host } });
+      const { resources } = await record(
+        false,
+        ({ type, name }) => ({
+          ...answers(type, name),
+          ...(type.startsWith("aws:scheduler/scheduleGroup") && { name: "group", arn: "arn:group" }),
+        }),
+        async () => {
+          const { TritonStack } = await import("../../../components");
+          new TritonStack("triton", settings);
+        },
+      );
+      const services = resources.find(({ name }) => name === "triton-services-services");
+      const words = /install-services.*/.exec(String(services?.inputs.create))?.[0] ?? "";
+      const kinds = resources
+        .map(({ type }) => type)
+        .filter((type) => /scheduler|budgets|composite/.test(type));
+      return { services: words.replaceAll("'", ""), kinds };
+    };
+    assert.deepEqual(await made({}), { services: "install-services boot metrics", kinds: [] });
+    const idle = await made({ idleStop: 30 });
+    assert.equal(idle.services, "install-services boot metrics idle=30 shutdown");
+    assert.deepEqual(idle.kinds, ["aws:cloudwatch/compositeAlarm:CompositeAlarm"]);
+    const scheduled = await made({ schedule: { stop: "cron(0 19 ? * MON-FRI *)" } });
+    assert.equal(scheduled.services, "install-services boot metrics shutdown");
+    assert.deepEqual(scheduled.kinds.sort(), [
+      "aws:cloudwatch/compositeAlarm:CompositeAlarm",
+      "aws:scheduler/schedule:Schedule",
+      "aws:scheduler/scheduleGroup:ScheduleGroup",
+    ]);
+  });
+
   it("show on their dashboard what models with a floor or a weight have, and nothing of that without any", async () => {
     const settings = settingsOf("prod", KNOWN);
     const titles = async (shares: readonly object[]): Promise<string[]> => {
       const models = settings.models.map((model, index) => ({ ...model, ...shares[index] }));
       const { resources } = await record(
         false,
-        ({ type, name }) => made(type, name),
+        ({ type, name }) => answers(type, name),
         async () => {
           const { TritonStack } = await import("../../../components");
           new TritonStack("triton", { ...settings, models });
@@ -159,7 +193,7 @@ describe("the stacks on AWS", () => {
           newResource: ({ type, name, inputs: given }) => {
             inputs.set(type, given as Record<string, unknown>);
             commands.set(name, String((given as { stdin?: string }).stdin));
-            return { id: name, state: { ...(given as object), ...made(type, name) } };
+            return { id: name, state: { ...(given as object), ...answers(type, name) } };
           },
           call: () => ({
             ...{ userName: "AWS", password: "token", insecureValue: "ami-0123456789abcdef0" },

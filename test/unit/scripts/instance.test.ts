@@ -195,7 +195,10 @@ describe("the start of an instance", () => {
       "InsufficientInstanceCapacity",
       /^AWS has no capacity for g5\.xlarge in us-east-1b now, so i-\w+ stays stopped\.\nfix: try again later: npm run wake -- prod\n.*host\.zones/,
     ],
-    ["UnauthorizedOperation", /may not start i-\w+\.\nfix: allow them ec2:StartInstances on instance\/i-\w+ in us-east-1$/],
+    [
+      "UnauthorizedOperation",
+      /may not start i-\w+\.\nfix: allow them ec2:StartInstances on instance\/i-\w+ in us-east-1$/,
+    ],
     ["RequestLimitExceeded", /^RequestLimitExceeded$/],
   ] as const) {
     it(`says what is in its way: ${name}`, async () => {
