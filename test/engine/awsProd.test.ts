@@ -368,6 +368,8 @@ describe("the stack prod, on a stand-in for AWS", function () {
     });
 
     it("drains its server and shuts itself down, and says on its console why", async () => {
+      // A client that keeps its connections is waited for.
+      stack.triton.close();
       const faster = { XSCHED_TRITON_IDLE_SECONDS: "0.1", XSCHED_TRITON_IDLE_MINUTE: "0.01" };
       const watching = runUnit(id, "idle", faster);
       await until(120, () => fs.existsSync(stack.machine(id, "poweroff")));

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import pytest
@@ -315,7 +316,9 @@ def test_the_command_looks_again_and_again(machine: Machine, monkeypatch: pytest
             raise EOFError
 
     machine.set("XSCHED_TRITON_IDLE_MINUTE", "0")
-    monkeypatch.setattr(time, "sleep", sleep)
+    # Its own pauses, not those of a wait for a program.
+    own = SimpleNamespace(sleep=sleep, gmtime=time.gmtime, strftime=time.strftime)
+    monkeypatch.setattr(idle, "time", own)
     monkeypatch.setattr(
         Watch.__init__, "__kwdefaults__", {**Watch.__init__.__kwdefaults__, "look": lambda _: seen(7)}
     )
