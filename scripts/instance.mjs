@@ -25,21 +25,20 @@ const TAKEN_BACK = ["Server.SpotInstanceShutdown", "Server.SpotInstanceTerminati
 
 /** EC2, for one instance. */
 export async function ec2Of({ instanceId, region }, stack) {
-  const { EC2Client, DescribeInstancesCommand, GetConsoleOutputCommand, StartInstancesCommand } =
-    await import("@aws-sdk/client-ec2");
+  const sdk = await import("@aws-sdk/client-ec2");
   const profile = stackConfig(stack)["aws:profile"]?.value;
-  const client = new EC2Client({ region, maxAttempts: 3, ...(profile !== undefined && { profile }) });
+  const client = new sdk.EC2Client({ region, maxAttempts: 3, ...(profile !== undefined && { profile }) });
   return {
     async describe() {
-      const answer = await client.send(new DescribeInstancesCommand({ InstanceIds: [instanceId] }));
+      const answer = await client.send(new sdk.DescribeInstancesCommand({ InstanceIds: [instanceId] }));
       return answer.Reservations?.[0]?.Instances?.[0];
     },
     async console() {
-      const { Output = "" } = await client.send(new GetConsoleOutputCommand({ InstanceId: instanceId }));
+      const { Output = "" } = await client.send(new sdk.GetConsoleOutputCommand({ InstanceId: instanceId }));
       return Buffer.from(Output, "base64").toString("utf8");
     },
     async start() {
-      await client.send(new StartInstancesCommand({ InstanceIds: [instanceId] }));
+      await client.send(new sdk.StartInstancesCommand({ InstanceIds: [instanceId] }));
     },
   };
 }

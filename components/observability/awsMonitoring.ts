@@ -123,7 +123,9 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       ? new sdk.cloudwatch.Dashboard(
           `${name}-dashboard`,
           {
-            dashboardName: plainName(name),
+            // A stack's name may have points, a dashboard's may not:
+            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
+            dashboardName: `${pulumi.getProject()}-${pulumi.getStack()}-${name}`.replace(/[^\w-]/g, "-"),
             dashboardBody: pulumi
               .all([wanted, pulumi.all(shown)])
               .apply(([known, arns]) => dashboardBody({ ...known, alarms: arns })),
@@ -179,7 +181,8 @@ export class AwsMonitoring extends pulumi.ComponentResource {
     return new sdk.cloudwatch.CompositeAlarm(
       name,
       {
-        alarmName: plainName(name),
+        // Begins with the component's name, as all that Pulumi names.
+        alarmName: `${name}-${pulumi.getProject()}-${pulumi.getStack()}`,
         alarmDescription: of("alarmDescription"),
         alarmRule: of("alarmRule"),
         actionsSuppressor: of("actionsSuppressor"),
@@ -254,14 +257,6 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       child,
     );
   }
-}
-
-/**
- * A name of the stack's own where Pulumi makes none. A stack's name may have points, a dashboard's may not:
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutDashboard.html
- */
-function plainName(name: string): string {
-  return `${pulumi.getProject()}-${pulumi.getStack()}-${name}`.replace(/[^\w-]/g, "-");
 }
 
 /** What the agent may do: send metrics of its namespace, and write into these groups. */

@@ -75,7 +75,7 @@ OTHERS: Dict[str, Tuple[str, ...]] = {
 }
 
 #: Programs of the project that call AWS by its SDK.
-PROGRAMS = ("scripts/preflight/account.ts", "components/host/aws/choose-place.cjs")
+PROGRAMS = ("scripts/preflight/account.ts", "scripts/instance.mjs", "components/host/aws/choose-place.cjs")
 #: Those that read models in buckets of other people, which the documents cannot name.
 READERS = ("components/models/s3/s3Model.ts", "components/models/s3/s3Fault.ts")
 #: What the programs call the packages of the SDK.

@@ -347,7 +347,7 @@ describe("the alarms of an instance that is stopped on purpose", () => {
       "aws:cloudwatch/compositeAlarm:CompositeAlarm",
       "watch-not-serving",
     );
-    assert.equal(alarmName, "project-stack-watch-not-serving");
+    assert.equal(alarmName, "watch-not-serving-project-stack");
     assert.equal(alarmRule, 'ALARM("arn:watch-not-ready")');
     assert.deepEqual(actionsSuppressor, {
       alarm: "arn:watch-stopped",
