@@ -1,6 +1,6 @@
 """Checks what the stacks ask of AWS: scripts/test/aws.mjs says how it is run.
 
-usage: python3 -m replay [--write] DUMP
+usage: python3 -m replay [--write] [--cloud-init SCHEMA] DUMP
 """
 
 import argparse
@@ -24,6 +24,7 @@ os.environ.update(
 from . import documents, instance_types, needed, partitions, policies
 from .calls import Call
 from .replay import ReplayError, replay
+from .user_data import CloudInit
 
 FOLDER = needed.ROOT / "docs/reference/permissions"
 
@@ -56,6 +57,7 @@ class Report:
 def main(words: List[str]) -> int:
     parser = argparse.ArgumentParser(prog="replay")
     parser.add_argument("dump", type=Path)
+    parser.add_argument("--cloud-init", type=Path, help="cloud-init's schema, to check user data by")
     parser.add_argument("--write", action="store_true", help="write the documents of permissions")
     given = parser.parse_args(words)
     dump = json.loads(given.dump.read_text())
@@ -64,6 +66,8 @@ def main(words: List[str]) -> int:
     roles: List[Dict[str, Any]] = []
     for stack in dump["stacks"]:
         report.of(stack["title"], _stack(stack, dump["subnet"], calls, roles))
+    if given.cloud_init is not None:
+        report.of("user data", _user_data(dump["stacks"], CloudInit(given.cloud_init)))
     report.of("instance types", iter(instance_types.faults(dump["instanceTypes"])))
     report.of("documents of permissions", _documents(calls, roles, dump["account"], given.write))
     for fault in report.faults:
@@ -88,6 +92,17 @@ def _stack(
         calls |= replay(stack, subnet)
     except ReplayError as error:
         yield str(error)
+
+
+def _user_data(stacks: List[Dict[str, Any]], cloud_init: CloudInit) -> Iterator[str]:
+    texts = {
+        resource["inputs"]["userData"]
+        for stack in stacks
+        for resource in stack["resources"]
+        if resource["type"] == "aws:ec2/instance:Instance"
+    }
+    for text in sorted(texts):
+        yield from cloud_init.faults(text)
 
 
 def _documents(calls: Set[Call], roles: List[Dict[str, Any]], account: str, write: bool) -> Iterator[str]:
