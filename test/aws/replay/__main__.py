@@ -108,7 +108,11 @@ def _user_data(stacks: List[Dict[str, Any]], cloud_init: CloudInit) -> Iterator[
 def _documents(calls: Set[Call], roles: List[Dict[str, Any]], account: str, write: bool) -> Iterator[str]:
     for program in needed.unknown_programs():
         yield f"{program}: uses AWS's SDK, and is in no list of test/aws/replay/needed.py"
-    made = {**documents.deployer(needed.needed(calls)), "boundary": documents.boundary(roles)}
+    try:
+        made = {**documents.deployer(needed.needed(calls)), "boundary": documents.boundary(roles)}
+    except ValueError as error:
+        yield str(error)
+        return
     for name, document in made.items():
         known = documents.filled(document, {**VALUES, "ACCOUNT": account})
         yield from (f"{name}: {text}" for text in policies.faults(known, VALUES["PARTITION"]))
