@@ -15,8 +15,8 @@ PLACEHOLDERS = ("PARTITION", "REGION", "ACCOUNT", "KEY")
 
 BOUNDARY_ARN = "arn:PARTITION:iam::ACCOUNT:policy/xsched-triton-boundary"
 
-MACHINE, NETWORK, ACCESS, FILES, MONITORING, KEY = (
-    f"deploy-{name}" for name in ("machine", "network", "access", "files", "monitoring", "key")
+MACHINE, NETWORK, ACCESS, FILES, MONITORING, COSTS, KEY = (
+    f"deploy-{name}" for name in ("machine", "network", "access", "files", "monitoring", "costs", "key")
 )
 
 
@@ -63,6 +63,14 @@ _SCOPES: Dict[str, Tuple[str, Dict[str, str]]] = {
         {"rule-on-default-event-bus": _regional("events", "rule/triton-*")},
     ),
     "sns": (MONITORING, {"topic": _regional("sns", "triton-*")}),
+    "scheduler": (
+        COSTS,
+        {
+            "schedule-group": _regional("scheduler", "schedule-group/triton-*"),
+            "schedule": _regional("scheduler", "schedule/triton-*/triton-*"),
+        },
+    ),
+    "budgets": (COSTS, {"budget": "arn:PARTITION:budgets::ACCOUNT:budget/triton-*"}),
 }
 
 #: Of EC2, what carries the tags of its project, and what does not.
@@ -147,6 +155,7 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
                         "iam:PassedToService": [
                             "ec2.amazonaws.com*",
                             "events.amazonaws.com",
+                            "scheduler.amazonaws.com",
                             "ssm.amazonaws.com",
                         ]
                     }

@@ -34,6 +34,12 @@ _ACTIONS: Dict[str, Tuple[str, ...]] = {
     "s3:PutBucketEncryption": ("s3:PutEncryptionConfiguration",),
     "s3:PutBucketLifecycleConfiguration": ("s3:PutLifecycleConfiguration",),
     "s3:PutPublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbudgetservice.html
+    "budgets:CreateBudget": ("budgets:ModifyBudget", "budgets:TagResource"),
+    "budgets:CreateNotification": ("budgets:ModifyBudget",),
+    "budgets:DeleteBudget": ("budgets:ModifyBudget",),
+    "budgets:DescribeBudget": ("budgets:ViewBudget",),
+    "budgets:DescribeNotificationsForBudget": ("budgets:ViewBudget",),
     # Everyone may ask who they are.
     "sts:GetCallerIdentity": (),
 }

@@ -1082,6 +1082,158 @@ class MetricAlarm(Resource):
         self.aws.cloudwatch.delete_alarms(AlarmNames=[self.own])
 
 
+@resource("aws:cloudwatch/compositeAlarm:CompositeAlarm")
+class CompositeAlarm(Resource):
+    def create(self) -> str:
+        self.own = self.inputs["alarmName"]
+        suppressor = self.inputs.get("actionsSuppressor") or {}
+        params = {
+            "AlarmName": self.own,
+            "ActionsEnabled": True,
+            "Tags": tag_list(self.inputs.get("tags")),
+            "ActionsSuppressor": suppressor["alarm"],
+            "ActionsSuppressorWaitPeriod": int(suppressor["waitPeriod"]),
+            "ActionsSuppressorExtensionPeriod": int(suppressor["extensionPeriod"]),
+            **self.inputs.params(
+                AlarmDescription="alarmDescription",
+                AlarmRule="alarmRule",
+                AlarmActions="alarmActions",
+                OKActions="okActions",
+            ),
+        }
+        # moto does not know it.
+        self.aws.check("cloudwatch", "PutCompositeAlarm", **params)
+        return self.own
+
+    def read(self) -> None:
+        self.aws.cloudwatch.describe_alarms(AlarmNames=[self.own], AlarmTypes=["CompositeAlarm"])
+        self.aws.check("cloudwatch", "ListTagsForResource", ResourceARN=self.outputs["arn"])
+
+    def delete(self) -> None:
+        self.aws.check("cloudwatch", "DeleteAlarms", AlarmNames=[self.own])
+
+
+@resource("aws:scheduler/scheduleGroup:ScheduleGroup")
+class ScheduleGroup(Resource):
+    def create(self) -> str:
+        self.own = self.inputs.get("name") or self.outputs["name"]
+        made = self.aws.scheduler.create_schedule_group(Name=self.own, Tags=tag_list(self.inputs.get("tags")))
+        self.real["arn"] = made["ScheduleGroupArn"]
+        return self.own
+
+    def read(self) -> None:
+        self.aws.scheduler.get_schedule_group(Name=self.own)
+        self.aws.scheduler.list_tags_for_resource(ResourceArn=self.real["arn"])
+
+    def update(self) -> None:
+        scheduler, own = self.aws.scheduler, self.real["arn"]
+        scheduler.tag_resource(ResourceArn=own, Tags=[{"Key": "team", "Value": "inference"}])
+        scheduler.untag_resource(ResourceArn=own, TagKeys=["former"])
+
+    def delete(self) -> None:
+        self.aws.scheduler.delete_schedule_group(Name=self.own)
+
+
+@resource("aws:scheduler/schedule:Schedule")
+class Schedule(Resource):
+    def params(self) -> Dict[str, Any]:
+        target = self.inputs["target"]
+        retries = target["retryPolicy"]
+        return {
+            "Name": self.inputs.get("name") or self.outputs["name"],
+            "GroupName": self.inputs["groupName"],
+            "State": "ENABLED",
+            "FlexibleTimeWindow": {"Mode": self.inputs["flexibleTimeWindow"]["mode"]},
+            "Target": {
+                "Arn": target["arn"],
+                "RoleArn": target["roleArn"],
+                "Input": target["input"],
+                "RetryPolicy": {
+                    "MaximumEventAgeInSeconds": int(retries["maximumEventAgeInSeconds"]),
+                    "MaximumRetryAttempts": int(retries["maximumRetryAttempts"]),
+                },
+            },
+            **self.inputs.params(
+                Description="description",
+                ScheduleExpression="scheduleExpression",
+                ScheduleExpressionTimezone="scheduleExpressionTimezone",
+            ),
+        }
+
+    def create(self) -> str:
+        self.own = {key: self.params()[key] for key in ("Name", "GroupName")}
+        self.aws.scheduler.create_schedule(**self.params())
+        return f"{self.own['GroupName']}/{self.own['Name']}"
+
+    def read(self) -> None:
+        self.aws.scheduler.get_schedule(**self.own)
+
+    def update(self) -> None:
+        self.aws.scheduler.update_schedule(**self.params())
+
+    def delete(self) -> None:
+        self.aws.scheduler.delete_schedule(**self.own)
+
+
+@resource("aws:budgets/budget:Budget")
+class Budget(Resource):
+    def create(self) -> str:
+        inputs = self.inputs
+        self.own = {"AccountId": self.outputs["accountId"], "BudgetName": self.outputs["name"]}
+        filters = [
+            {
+                "Tags": {
+                    "Key": each["tags"]["key"],
+                    "Values": each["tags"]["values"],
+                    "MatchOptions": each["tags"]["matchOptions"],
+                }
+            }
+            for each in inputs["filterExpression"]["ands"]
+        ]
+        self.aws.budgets.create_budget(
+            AccountId=self.own["AccountId"],
+            Budget={
+                "BudgetName": self.own["BudgetName"],
+                "BudgetLimit": {"Amount": inputs["limitAmount"], "Unit": inputs["limitUnit"]},
+                "BudgetType": inputs["budgetType"],
+                "TimeUnit": inputs["timeUnit"],
+                "FilterExpression": {"And": filters},
+                "Metrics": [inputs["metrics"]],
+            },
+            ResourceTags=tag_list(inputs.get("tags")),
+        )
+        for each in inputs["notifications"]:
+            self.aws.budgets.create_notification(
+                **self.own,
+                Notification={
+                    "NotificationType": each["notificationType"],
+                    "ComparisonOperator": each["comparisonOperator"],
+                    "Threshold": each["threshold"],
+                    "ThresholdType": each["thresholdType"],
+                },
+                Subscribers=[
+                    {"SubscriptionType": "EMAIL", "Address": address}
+                    for address in each["subscriberEmailAddresses"]
+                ],
+            )
+        return f"{self.own['AccountId']}:{self.own['BudgetName']}"
+
+    def read(self) -> None:
+        self.aws.budgets.describe_budget(**self.own)
+        self.aws.budgets.describe_notifications_for_budget(**self.own)
+        self.aws.check("budgets", "ListTagsForResource", ResourceARN=self.outputs["arn"])
+
+    def update(self) -> None:
+        own = self.outputs["arn"]
+        self.aws.check(
+            "budgets", "TagResource", ResourceARN=own, ResourceTags=[{"Key": "team", "Value": "a"}]
+        )
+        self.aws.check("budgets", "UntagResource", ResourceARN=own, ResourceTagKeys=["former"])
+
+    def delete(self) -> None:
+        self.aws.budgets.delete_budget(**self.own)
+
+
 @resource("aws:cloudwatch/dashboard:Dashboard")
 class Dashboard(Resource):
     def create(self) -> str:

@@ -69,7 +69,8 @@ const identified =
   });
 
 const RESOURCES: Readonly<Record<string, Answer>> = {
-  "aws:ec2/instance:Instance": identified("i", (name, { region }, inputs) => ({
+  "aws:ec2/instance:Instance": identified("i", (name, { partition, region }, inputs) => ({
+    arn: `arn:${partition}:ec2:${region}:${ACCOUNT}:instance/i-0${hex(`i ${name}`, 16)}`,
     publicIp: "203.0.113.9",
     privateIp: "172.31.0.9",
     ami: inputs.ami,
@@ -135,6 +136,21 @@ const RESOURCES: Readonly<Record<string, Answer>> = {
   }),
   "aws:cloudwatch/logGroup:LogGroup": arn("logs", (name) => `log-group:${name}`, "name"),
   "aws:cloudwatch/metricAlarm:MetricAlarm": arn("cloudwatch", (name) => `alarm:${name}`, "name"),
+  "aws:cloudwatch/compositeAlarm:CompositeAlarm": arn("cloudwatch", (name) => `alarm:${name}`, "alarmName"),
+  "aws:scheduler/scheduleGroup:ScheduleGroup": arn("scheduler", (name) => `schedule-group/${name}`, "name"),
+  "aws:scheduler/schedule:Schedule": (name, { groupName }) => ({
+    id: `${String(groupName)}/${autonamed(name)}`,
+    nameProperty: "name",
+  }),
+  "aws:budgets/budget:Budget": (name, _, { partition }) => ({
+    id: `${ACCOUNT}:${autonamed(name)}`,
+    nameProperty: "name",
+    outputs: {
+      accountId: ACCOUNT,
+      name: autonamed(name),
+      arn: `arn:${partition}:budgets::${ACCOUNT}:budget/${autonamed(name)}`,
+    },
+  }),
   "aws:cloudwatch/dashboard:Dashboard": (_, { dashboardName }) => ({ id: String(dashboardName) }),
   "aws:cloudwatch/eventRule:EventRule": arn("events", (name) => `rule/${name}`, "name"),
   "aws:cloudwatch/eventTarget:EventTarget": (name, { rule }) => ({

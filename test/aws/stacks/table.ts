@@ -175,6 +175,25 @@ export const CASES: readonly StackCase[] = [
     region: "cn-north-1",
     settings: { ...NOTIFY, host: ownNetwork("cn-north-1", "endpoints") },
   },
+  {
+    title: "an instance that stops, and a budget",
+    base: "prod",
+    region: "eu-central-1",
+    settings: {
+      ...NOTIFY,
+      host: {
+        idleStop: 60,
+        schedule: {
+          start: "cron(0 7 ? * MON-FRI *)",
+          stop: "cron(0 19 ? * MON-FRI *)",
+          timeZone: "Europe/Berlin",
+        },
+        budget: { amount: 500, notify: ["ops@example.com", "boss@example.com"] },
+        kmsKeyId: keyIn("eu-central-1", "aws"),
+        permissionsBoundary: boundaryIn("aws"),
+      },
+    },
+  },
   { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
   {
     title: "engines that are shared in a bucket",
