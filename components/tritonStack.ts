@@ -8,6 +8,7 @@ import {
   type HostLocation,
   HostServices,
   type InstanceNetwork,
+  servicesOf,
   TritonHost,
 } from "./host";
 import { EcrRepository, TritonImage } from "./image";
@@ -147,7 +148,10 @@ export class TritonStack extends pulumi.ComponentResource {
               clientPorts: clientPorts(settings),
               repositoryArn: registry?.arn,
               policyStatements: modelAccess(models, bucket, { parent: this }),
-              services: servicesOf(settings),
+              services: servicesOf({
+                container: settings.runtime.kind === "container",
+                cloudwatch: monitoring.kind === "cloudwatch",
+              }),
             },
             part("machine"),
           )
@@ -292,14 +296,6 @@ interface MachineUse {
   readonly repositoryArn: pulumi.Input<string> | undefined;
   readonly policyStatements: ReturnType<typeof modelAccess>;
   readonly services: string[];
-}
-
-/** What the machine asks of AWS, beside S3 and Session Manager, by the names of endpoints. */
-function servicesOf({ runtime, monitoring }: KnownSettings): string[] {
-  return [
-    ...(runtime.kind === "container" ? ["ecr.api", "ecr.dkr"] : []),
-    ...(monitoring.kind === "cloudwatch" ? ["logs", "monitoring"] : []),
-  ];
 }
 
 function awsMachine(

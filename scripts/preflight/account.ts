@@ -1,4 +1,4 @@
-import type { EC2Client } from "@aws-sdk/client-ec2";
+import type { EC2Client, ServiceDetail } from "@aws-sdk/client-ec2";
 
 /** An instance that counts for a quota. */
 export interface RunningInstance {
@@ -28,6 +28,8 @@ export interface Account {
   subnet(id: string): Promise<{ zone: string; vpcId: string; freeAddresses: number } | undefined>;
   /** A gateway endpoint of a VPC, by the name of its service. */
   gatewayEndpoint(vpcId: string, service: string): Promise<string | undefined>;
+  /** The zones that services have interface endpoints in; none for one that has none. */
+  endpointZones(services: readonly string[]): Promise<Record<string, string[]>>;
   image(id: string): Promise<{ architecture: string; state: string } | undefined>;
   /** The value of a public parameter. */
   parameter(name: string): Promise<string | undefined>;
@@ -48,6 +50,9 @@ export interface AccountOptions {
 
 /** An id that AWS gives to no instance. */
 const NO_INSTANCE = "i-00000000000000000";
+
+/** What the names of endpoints begin with in some part of AWS (components/host/aws/endpointServices.ts). */
+const ENDPOINT_PREFIXES = ["com.amazonaws", "cn.com.amazonaws", "eu.amazonaws"];
 
 const SSH_DOCUMENT = "AWS-StartSSHSession";
 
@@ -180,6 +185,29 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
         }),
       );
       return endpoints[0]?.VpcEndpointId;
+    },
+    async endpointZones(services) {
+      const region = await clients.ec2.config.region();
+      const names = (service: string): string[] =>
+        ENDPOINT_PREFIXES.map((prefix) => `${prefix}.${region}.${service}`);
+      const details: ServiceDetail[] = [];
+      let NextToken: string | undefined;
+      do {
+        const page = await clients.ec2.send(
+          new ec2.DescribeVpcEndpointServicesCommand({
+            Filters: [{ Name: "service-type", Values: ["Interface"] }],
+            ...(NextToken !== undefined && { NextToken }),
+          }),
+        );
+        details.push(...(page.ServiceDetails ?? []));
+        ({ NextToken } = page);
+      } while (NextToken !== undefined && NextToken !== "");
+      return Object.fromEntries(
+        services.map((service) => {
+          const found = details.find(({ ServiceName: name = "" }) => names(service).includes(name));
+          return [service, [...(found?.AvailabilityZones ?? [])].sort()];
+        }),
+      );
     },
     async image(id) {
       const found = await orUndefined(clients.ec2.send(new ec2.DescribeImagesCommand({ ImageIds: [id] })));

@@ -93,6 +93,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "machine image": image,
   "quota for addresses": addressQuota,
   "endpoint for S3": endpoint,
+  "endpoints of services": endpoints,
   "KMS key": key,
   "access to ECR": registry,
   "repository on ECR": repository,
@@ -293,6 +294,26 @@ async function endpoint(
             `${found} --add-route-table-ids ID`,
         },
       ];
+}
+
+async function endpoints(
+  { endpoints: wanted, keys }: Wanted,
+  account: RegionalAccount,
+): Promise<readonly Fault[]> {
+  if (wanted === undefined) return [];
+  const offered = await account.endpointZones(wanted.services);
+  return wanted.services.flatMap((service): Fault[] => {
+    const zones = offered[service] ?? [];
+    if (zones.includes(wanted.zone)) return [];
+    const elsewhere =
+      zones.length === 0 ? "" : `set ${keys.zone} so that it begins with one of ${zones.join(", ")}, or `;
+    return [
+      {
+        what: `AWS has no endpoint for ${service} in ${zones.length === 0 ? account.region : wanted.zone}`,
+        fix: `${elsewhere}set host.network.egress to natGateway`,
+      },
+    ];
+  });
 }
 
 async function key({ kmsKeyId }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {

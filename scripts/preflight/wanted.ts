@@ -1,4 +1,5 @@
 import { type Choice, choicesOf, isAllowed } from "../../components/host/aws/choices";
+import { servicesOf, SESSION_SERVICES } from "../../components/host/aws/endpointServices";
 import { type EcrLocation, ecrLocation, s3Location, type Settings } from "../../components/settings";
 
 /** A resource in a stack's state. */
@@ -18,6 +19,8 @@ export interface Wanted {
   readonly subnetId: string | undefined;
   /** Whether the instance is to be in a network of the stack's own, and whether that has to be made. */
   readonly ownNetwork: "none" | "new" | "there";
+  /** What needs endpoints, and the zone that they are to be in. */
+  readonly endpoints: { readonly services: readonly string[]; readonly zone: string } | undefined;
   readonly ami: string | undefined;
   readonly kmsKeyId: string | undefined;
   readonly s3Endpoint: boolean;
@@ -50,6 +53,7 @@ export function wantedOf(settings: Settings, resources: readonly StateResource[]
       host.createS3Endpoint && !resources.some(({ type }) => type.startsWith("aws:ec2/vpcEndpoint:")),
     address: lackingAddress(host, resources),
     ownNetwork: ownNetworkOf(host, resources),
+    endpoints: endpointsOf(settings),
     registry: runtime.kind === "container" ? registryOf(runtime.build) : "none",
     buckets: bucketsOf(models),
     sessions: host.access === "sessionManager",
@@ -79,6 +83,15 @@ function ownNetworkOf({ network }: AwsHost, resources: readonly StateResource[])
     ({ type, inputs }) => type === "aws:ec2/vpc:Vpc" && inputs?.cidrBlock === network.cidr,
   );
   return made ? "there" : "new";
+}
+
+function endpointsOf({ host, runtime, monitoring }: Settings): Wanted["endpoints"] {
+  if (host.kind !== "aws" || host.network.kind !== "own" || host.network.egress !== "endpoints") {
+    return undefined;
+  }
+  const container = runtime.kind === "container";
+  const services = servicesOf({ container, cloudwatch: monitoring.kind === "cloudwatch" });
+  return { services: [...SESSION_SERVICES, ...services], zone: host.zones?.[0] ?? host.zone ?? "" };
 }
 
 /** Whether an instance is in the network that it is to be in. */

@@ -12,6 +12,14 @@ export const SESSION_SERVICES: readonly string[] = ["ssm", "ssmmessages"];
 /** What a pull from ECR needs, beside S3, where the layers are. */
 export const REGISTRY_SERVICES: readonly string[] = ["ecr.api", "ecr.dkr"];
 
+/** What Amazon's CloudWatch agent sends to. */
+const CLOUDWATCH_SERVICES: readonly string[] = ["logs", "monitoring"];
+
+/** What a stack's instance asks of AWS, beside S3 and Session Manager. */
+export function servicesOf(uses: { readonly container: boolean; readonly cloudwatch: boolean }): string[] {
+  return [...(uses.container ? REGISTRY_SERVICES : []), ...(uses.cloudwatch ? CLOUDWATCH_SERVICES : [])];
+}
+
 /**
  * Services whose names begin as their partition's do; those of all others begin with `com.amazonaws` everywhere. AWS says
  * so only when asked for all services of a region; the AWS CDK keeps the answers:

@@ -45,6 +45,13 @@ describe("what the preflight asks, as moto understands it", () => {
     assert.match(vpc ?? "", /^vpc-/);
     assert.ok((await account.defaultSubnetZones()).includes("us-east-1a"));
     assert.equal(await account.gatewayEndpoint(vpc ?? "", "com.amazonaws.us-east-1.s3"), undefined);
+    const {
+      ssm = [],
+      "ecr.api": ecr = [],
+      nothing,
+    } = await account.endpointZones(["ssm", "ecr.api", "nothing"]);
+    assert.ok(ssm.includes("us-east-1a") && ecr.includes("us-east-1a"));
+    assert.deepEqual(nothing, []);
     assert.equal(await account.bucket("models"), "readable");
     await account.registryLogin();
   });
@@ -84,6 +91,8 @@ describe("what the preflight asks, as the stand-in for AWS understands it", () =
       value: 64,
     });
     assert.deepEqual(await account.quota("vpc", "L-F678F1CE"), { name: "VPCs per Region", value: 5 });
+    api.account.noEndpoints = ["com.amazonaws.us-east-1.logs"];
+    assert.deepEqual(await account.endpointZones(["ssm", "logs"]), { ssm: api.account.zones, logs: [] });
     assert.deepEqual(await account.image("ami-0123456789abcdef0"), {
       architecture: "x86_64",
       state: "available",

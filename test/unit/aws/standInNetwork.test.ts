@@ -96,6 +96,12 @@ describe("a network of the stand-in for AWS", () => {
       create("NatGateway", { subnetId: "public", allocationId: "eipalloc-1" }),
       /Gateway\.NotAttached/,
     );
+    remember(type("InternetGateway"), "igw-1", { vpcId: "vpc-1" });
+    // One address has one gateway.
+    assert.throws(
+      create("NatGateway", { subnetId: "public", allocationId: "eipalloc-1" }),
+      /Resource\.AlreadyAssociated/,
+    );
     const service = { vpcId: "vpc-1", vpcEndpointType: "Interface", privateDnsEnabled: true };
     assert.throws(
       create("VpcEndpoint", { ...service, serviceName: "com.amazonaws.us-east-1.ssm" }),

@@ -26,6 +26,8 @@ function account(changes: Partial<Account> = {}): RegionalAccount {
     defaultSubnetZones: () => Promise.resolve(["us-east-1a", "us-east-1b"]),
     subnet: () => Promise.resolve({ zone: "us-east-1a", vpcId: "vpc-2", freeAddresses: 100 }),
     gatewayEndpoint: () => Promise.resolve(undefined),
+    endpointZones: (services) =>
+      Promise.resolve(Object.fromEntries(services.map((service) => [service, ["us-east-1a", "us-east-1b"]]))),
     image: () => Promise.resolve({ architecture: "x86_64", state: "available" }),
     parameter: () => Promise.resolve("ami-0123456789abcdef0"),
     key: () => Promise.resolve({ state: "Enabled", symmetric: true }),
@@ -354,6 +356,37 @@ describe("the preflight of a stack on AWS", () => {
       assert.equal((await ask({ host: own, resources: [nat], account: full })).kind, "possible");
       const ofInstance = { ...nat, inputs: { instance: "i-0123456789abcdef0" } };
       assert.equal((await ask({ host: own, resources: [ofInstance], account: full })).kind, "refused");
+    });
+
+    it("has endpoints of all services only where AWS offers them", async () => {
+      const { text, kind } = await ask({
+        host: { ...own, network: { kind: "own", egress: "endpoints" } },
+        config: {
+          "xsched-triton:runtime": { kind: "container", build: {} },
+          "xsched-triton:monitoring": { kind: "cloudwatch", notify: ["ops@example.com"] },
+        },
+        account: {
+          endpointZones: (services) => {
+            assert.deepEqual(services, ["ssm", "ssmmessages", "ecr.api", "ecr.dkr", "logs", "monitoring"]);
+            const zones = services.map((service) => [service, ["us-east-1a"]]);
+            return Promise.resolve({
+              ...(Object.fromEntries(zones) as Record<string, string[]>),
+              ...{ "ecr.dkr": ["us-east-1b", "us-east-1c"], logs: [] },
+            });
+          },
+        },
+      });
+      assert.equal(kind, "refused");
+      assert.deepEqual(
+        faultsOf(text).map((each) => each.trim().split("\n    fix: ")),
+        [
+          [
+            "AWS has no endpoint for ecr.dkr in us-east-1a",
+            "set host.zones so that it begins with one of us-east-1b, us-east-1c, or set host.network.egress to natGateway",
+          ],
+          ["AWS has no endpoint for logs in us-east-1", "set host.network.egress to natGateway"],
+        ],
+      );
     });
 
     it("asks for nothing while the instance is in it, and for a new one where it is not", async () => {
