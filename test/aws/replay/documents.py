@@ -43,7 +43,8 @@ _SCOPES: Dict[str, Tuple[str, Dict[str, str]]] = {
         },
     ),
     "ssm": (ACCESS, {"parameter": _regional("ssm", "parameter/xsched-triton/*")}),
-    "servicequotas": (ACCESS, {"quota": _regional("servicequotas", "ec2/*")}),
+    # Those of EC2 and of VPCs.
+    "servicequotas": (ACCESS, {"quota": _regional("servicequotas", "*/*")}),
     "kms": (KEY, {"key": _regional("kms", "key/KEY")}),
     "s3": (
         FILES,
