@@ -194,6 +194,12 @@ export const CASES: readonly StackCase[] = [
       },
     },
   },
+  {
+    title: "an instance that stops by the clock in China",
+    base: "prod",
+    region: "cn-north-1",
+    settings: { ...NOTIFY, host: { schedule: { stop: "cron(0 19 ? * MON-FRI *)" } } },
+  },
   { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
   {
     title: "engines that are shared in a bucket",
