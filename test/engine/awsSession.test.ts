@@ -6,6 +6,7 @@ import { fullAccount } from "../fixtures/standInCloud/api";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES } from "./examples";
 import { skipWithout } from "./needs";
+import { freePorts } from "./ports";
 import { requireSuccess } from "./workspace";
 
 const INSTANCE = "aws:ec2/instance:Instance";
@@ -265,6 +266,27 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
       requireSuccess({ code, output });
       assert.deepEqual(stack.instances, instances);
       assert.equal(await tritonOf(stack), triton);
+    });
+
+    it("gets another instance in a network of its own, and leaves nothing in the end", async () => {
+      const changes = {
+        ...{ adminCidrs: undefined, access: "sessionManager", publicIp: undefined, subnetId: undefined },
+        ...{ network: { kind: "own" }, zones: ["us-east-1c"] },
+      };
+      // The machines share this one's ports.
+      const [httpPort, grpcPort, metricsPort] = await freePorts(3);
+      stack.set(["xsched-triton:server"], { httpPort, grpcPort, metricsPort });
+      for (const [key, value] of Object.entries(changes)) stack.set(["xsched-triton:host", key], value);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      const [only, ...others] = stack.instances;
+      assert.ok(only && others.length === 0 && !instances.includes(only));
+      const { subnetId } = stack.properties(INSTANCE);
+      const [subnet] = stack.everything(SUBNET).filter(({ id }) => id === subnetId);
+      assert.equal(subnet?.properties.availabilityZone, "us-east-1c");
+      const status = await stack.npm("status");
+      requireSuccess(status);
+      assert.match(status.output, /^realtime +1 +255 +yes$/m);
       requireSuccess(await stack.down());
       assert.deepEqual(stack.everything(), []);
     });
