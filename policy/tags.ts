@@ -3,6 +3,8 @@ import type { Resource } from "./resource";
 
 /** Types that can have tags, except those that belong to a tagged resource. */
 export const TAGGED: ReadonlySet<string> = new Set([
+  "aws:budgets/budget:Budget",
+  "aws:cloudwatch/compositeAlarm:CompositeAlarm",
   "aws:cloudwatch/eventRule:EventRule",
   "aws:cloudwatch/logGroup:LogGroup",
   "aws:cloudwatch/metricAlarm:MetricAlarm",
@@ -30,6 +32,7 @@ export const TAGGED: ReadonlySet<string> = new Set([
   "aws:lb/loadBalancer:LoadBalancer",
   "aws:s3/bucket:Bucket",
   "aws:s3/bucketV2:BucketV2",
+  "aws:scheduler/scheduleGroup:ScheduleGroup",
   "aws:sns/topic:Topic",
   "aws:ssm/parameter:Parameter",
 ]);

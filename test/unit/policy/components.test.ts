@@ -120,6 +120,7 @@ describe("the policy pack", () => {
         "ecr/LifecyclePolicy",
         "iam/RolePolicy",
         "kms/Grant",
+        "scheduler/Schedule",
       ],
       ...["sns/TopicSubscription", "tls/PrivateKey", "s3/BucketObjectv2", "s3/BucketPublicAccessBlock"],
       ...["s3/BucketOwnershipControls", "s3/BucketServerSideEncryptionConfiguration", "s3/BucketPolicy"],

@@ -45,6 +45,7 @@ const WAYS: readonly {
       "components/host/agent/agent/cloudwatch.py",
       // `apt-get download` refuses a package without the hash of a signed index.
       "components/host/agent/agent/server/install.py",
+      "scripts/test/aws.mjs",
     ],
   },
 ];

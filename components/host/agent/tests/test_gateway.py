@@ -302,6 +302,24 @@ def test_a_former_worker_that_does_not_hear_is_told_again(
     assert told == [([former], signal.SIGUSR1)]
 
 
+def test_a_master_that_does_not_hear_is_asked_again(
+    gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway.serve()
+    asked: List[Proxy] = []
+    reload = Proxy.reload
+
+    def reload_when_asked_twice(proxy: Proxy) -> None:
+        asked.append(proxy)
+        if len(asked) > 1:
+            reload(proxy)
+
+    monkeypatch.setattr(lifecycle, "_REPEAT_SECONDS", 0.5)
+    monkeypatch.setattr(Proxy, "reload", reload_when_asked_twice)
+    assert gateway.deploy(limits=gateway.limits(bodyMegabytes=1))["state"] == "reloaded"
+    assert len(asked) > 1
+
+
 def test_what_only_haproxy_finds_wrong_leaves_the_gateway_as_it_was(
     gateway: GatewayHost, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,8 @@ from .supervisor import log_of
 _START_SECONDS = 30
 #: Seconds that a former worker has to leave its ports.
 _HANDOVER_SECONDS = 2
+#: Seconds until a master that has no new worker is asked again.
+_REPEAT_SECONDS = 5
 #: Seconds that requests in flight have to end, when the gateway goes.
 _GRACE_SECONDS = 2
 _LOOK = 0.02
@@ -162,7 +164,8 @@ def _take(
     if proxy is not None:
         proxy.reload()
     asked = proxy or Proxy(directory)
-    end = time.monotonic() + _START_SECONDS
+    reloaded = time.monotonic()
+    end = reloaded + _START_SECONDS
     serves: Optional[float] = None
     told = False
     while True:
@@ -181,6 +184,10 @@ def _take(
         problem = complaints(log.since(mark)) if heed else ""
         if problem:
             return problem
+        if proxy is not None and now - reloaded >= _REPEAT_SECONDS and set(proxy.workers()) <= set(former):
+            # A master does not hear while it executes itself anew, as after settings that it could not load.
+            reloaded = now
+            proxy.reload()
         if read_supervisor(directory, GATEWAY) is None:
             return "its supervisor has ended"
         if now >= end:
