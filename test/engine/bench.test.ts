@@ -207,17 +207,15 @@ describe("the benchmark on the local stack", () => {
       assert.equal((await triton.infer(HIGH, request)).status, 200);
       timed[index] = performance.now() - began;
     }
-    // The machine may be busier during one of the two, so that requests queue up in the arm: the fastest ones count.
+    // The machine may be far busier during one of the two, so that requests queue up in the arm: the fastest ones count,
+    // and a wrong unit is a factor of 1,000.
     const byHand = Math.min(...timed);
     const alone = Math.min(
       ...results.measurements
         .filter(({ phase }) => phase === "standalone")
         .flatMap(({ high }) => high?.latencyMs ?? []),
     );
-    assert.ok(
-      alone < byHand * 10 + 20 && byHand < alone * 10 + 20,
-      `fastest ${alone} ms, by hand ${byHand} ms`,
-    );
+    assert.ok(alone < byHand * 100 && byHand < alone * 100, `fastest ${alone} ms, by hand ${byHand} ms`);
   });
 
   it("measures three models at three priorities, all loaded at once", async () => {
