@@ -10,6 +10,7 @@ import * as grpc from "@grpc/grpc-js";
 
 import { agentBundle, resultOf } from "../../components/host/agentCommand";
 import { installation } from "../agent";
+import { until } from "../until";
 import { freePorts } from "./ports";
 
 const root = path.resolve(__dirname, "../..");
@@ -55,18 +56,6 @@ function run(command: string, args: readonly string[], input = ""): Promise<Resu
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-async function until(
-  what: string,
-  seconds: number,
-  condition: () => Promise<boolean> | boolean,
-): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (!(await condition())) {
-    assert.ok(Date.now() < end, `${what} within ${seconds} s`);
-    await sleep(100);
-  }
 }
 
 /** What is stored, without the records beside it. */
@@ -520,8 +509,8 @@ describe("the agent with a real Triton", function () {
       process.kill(pid, "SIGKILL");
       await until(
         `serving after crash ${round}`,
-        15,
         async () => (await host.serves("scale")) && (await host.serves("other")),
+        15,
       );
       assert.equal(await host.infer("scale", 1), 9);
       assert.deepEqual(
@@ -581,7 +570,7 @@ describe("the agent with a real Triton", function () {
       host
         .sharedMemory()
         .filter((file) => (fs.statSync(file).mode & fs.statSync(path.dirname(file)).mode & 0o077) !== 0);
-    await until("shared memory for the user alone", 10, () => Promise.resolve(open().length === 0));
+    await until("shared memory for the user alone", () => open().length === 0);
   });
 
   it("deactivates and removes a model, and only that", async () => {
@@ -597,14 +586,14 @@ describe("the agent with a real Triton", function () {
 
   /** Triton finishes the process of a model that was unloaded in its own time. */
   const oneServer = (): Promise<void> =>
-    until("a server and the process of its model", 30, () => processesBelow(runtime).length === 2);
+    until("a server and the process of its model", () => processesBelow(runtime).length === 2);
 
   it("loads a model again whose process has ended, and does not touch the server", async () => {
     await oneServer();
     const { pid } = await host.describe();
     const [process_ = 0] = processesBelow(runtime).filter((id) => id !== pid);
     process.kill(process_, "SIGKILL");
-    await until("the model serves again", 60, async () => {
+    await until("the model serves again", async () => {
       try {
         return (await host.infer("scale", 1)) === 9;
       } catch {
@@ -662,16 +651,16 @@ describe("the agent with a real Triton", function () {
       return answer?.ok ? answer.text() : "";
     };
     try {
-      await until("metrics", 10, async () => (await metrics()).includes("xsched_triton_ready 1"));
+      await until("metrics", async () => (await metrics()).includes("xsched_triton_ready 1"));
       assert.match(
         await metrics(),
         /^# TYPE xsched_triton_model_ready gauge\nxsched_triton_model_ready{model="scale"} 1$/m,
       );
       await host.succeed("ask", ["POST", "/v2/repository/models/scale/unload"]);
-      await until("not ready", 30, async () => (await metrics()).includes("xsched_triton_ready 0"));
+      await until("not ready", async () => (await metrics()).includes("xsched_triton_ready 0"));
       assert.match(await metrics(), /^xsched_triton_model_ready{model="scale"} 0$/m);
       await host.succeed("resume-host");
-      await until("ready again", 30, async () => (await metrics()).includes("xsched_triton_ready 1"));
+      await until("ready again", async () => (await metrics()).includes("xsched_triton_ready 1"));
     } finally {
       exporter.kill();
     }
@@ -714,7 +703,7 @@ describe("the agent with a real Triton", function () {
     process.kill(supervisorPid(host.directory), "SIGKILL");
     process.kill(Number(pid), "SIGKILL");
     const stranger = http.createServer((_, response) => response.end("{}"));
-    await until("the port to be free", 10, async () => {
+    await until("the port to be free", async () => {
       await new Promise((resolve) => {
         stranger.once("error", resolve).listen(host.ports[0], "127.0.0.1", () => {
           resolve(undefined);
@@ -743,7 +732,7 @@ describe("the agent with a real Triton", function () {
     await host.start({ logMegabytes: 1 }, ["--log-verbose=9"]);
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
     const logs = path.join(host.directory, "server/logs");
-    await until("the log to be rotated", 60, async () => {
+    await until("the log to be rotated", async () => {
       await Promise.all(Array.from({ length: 64 }, () => host.infer("scale", 1, agent)));
       return fs.existsSync(path.join(logs, "triton.log.1"));
     });

@@ -7,7 +7,7 @@ import { runUnit } from "../fixtures/standInCloud/machine";
 import { roleMay } from "../fixtures/standInCloud/permissions";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES, MODELS } from "./examples";
-import { until } from "./machine";
+import { until } from "../until";
 import { requireSuccess } from "./workspace";
 import { skipWithout } from "./needs";
 
@@ -372,7 +372,7 @@ describe("the stack prod, on a stand-in for AWS", function () {
       stack.triton.close();
       const faster = { XSCHED_TRITON_IDLE_SECONDS: "0.1", XSCHED_TRITON_IDLE_MINUTE: "0.01" };
       const watching = runUnit(id, "idle", faster);
-      await until(120, () => fs.existsSync(stack.machine(id, "poweroff")));
+      await until("the machine shuts down", () => fs.existsSync(stack.machine(id, "poweroff")));
       assert.ok(await isDown(), "drained first");
       await stack.cloud.stopInstance(id, "Client.InstanceInitiatedShutdown");
       await watching;

@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { fullAccount } from "../fixtures/standInCloud/api";
+import { until } from "../until";
 import { AwsStack, changed } from "./awsStack";
 import { EXAMPLES } from "./examples";
 import { skipWithout } from "./needs";
@@ -43,6 +44,11 @@ function tunnels(): string[] {
       }
     })
     .filter((line) => line.includes(PLUGIN) && line.includes(" 10022"));
+}
+
+/** A tunnel ends by itself once SSH has: its process has yet to hear of it. */
+async function untilNoTunnelIsOpen(): Promise<void> {
+  await until(tunnels, () => tunnels().length === 0);
 }
 
 describe("a stack behind Session Manager, on a stand-in for AWS", function () {
@@ -149,9 +155,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     assert.equal(stack.everything(SUBNET).length, 3);
   });
 
-  it("leaves no tunnel behind", () => {
-    assert.deepEqual(tunnels(), []);
-  });
+  it("leaves no tunnel behind", untilNoTunnelIsOpen);
 
   it("is asked through a tunnel, and changed through one", async () => {
     const status = await stack.npm("status");
@@ -161,7 +165,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     requireSuccess(change);
     assert.match((await stack.npm("status")).output, /^interactive +1 +41 +yes$/m);
     requireSuccess(await stack.workspace.npm("set-priority", "--", "prod", "interactive", "40"));
-    assert.deepEqual(tunnels(), []);
+    await untilNoTunnelIsOpen();
   });
 
   it("changes nothing when nothing has changed", async () => {
@@ -190,7 +194,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     const { code, output } = await stack.down();
     requireSuccess({ code, output });
     assert.deepEqual(stack.everything(), []);
-    assert.deepEqual(tunnels(), []);
+    await untilNoTunnelIsOpen();
   });
 
   it("is refused before anything is created where the plugin and the permission are missing", async () => {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as net from "node:net";
 
-import { until } from "./machine";
+import { until } from "../until";
 import { freePorts, isFree } from "./ports";
 import { TritonClient } from "./triton";
 import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
@@ -149,7 +149,7 @@ describe("what changes on a host behind the deployment's back, on the real engin
     loseFolder();
     await killAll();
     // A process that ends shows no command line any more before it gives up its sockets.
-    await until(10, () => isFree(httpPort));
+    await until("the port is free", () => isFree(httpPort));
     const other = net.createServer().listen(httpPort, "127.0.0.1");
     await once(other, "listening");
     try {

@@ -8,7 +8,7 @@ import { renderModelConfig } from "../../components/models/config";
 import { type ReloadResults } from "../../scripts/prove/reloads";
 import { type ShareResults } from "../../scripts/prove/shares";
 import { contest } from "./contest";
-import { until } from "./machine";
+import { until } from "../until";
 import { freePorts } from "./ports";
 import { linkTriton } from "./ready";
 import { TritonClient, underLoad } from "./triton";
@@ -234,7 +234,7 @@ class Server {
   }
 
   public async start(...models: readonly string[]): Promise<void> {
-    await until(30, async () => {
+    await until("the server is live", async () => {
       assert.equal(this.process.exitCode, null, this.log);
       try {
         return (await this.http.request("GET", "/v2/health/live")).status === 200;
@@ -252,12 +252,12 @@ class Server {
   public async unload(model: string): Promise<void> {
     const { status, body } = await this.http.request("POST", `/v2/repository/models/${model}/unload`);
     assert.equal(status, 200, body);
-    await until(10, async () => !(await this.http.isReady(model)));
+    await until(`${model} is unloaded`, async () => !(await this.http.isReady(model)));
   }
 
   /** Waits until nothing of an unloaded model is left, which takes longer than until it is no longer ready. */
   public async gone(model: string): Promise<void> {
-    await until(30, async () => {
+    await until(`nothing of ${model} is left`, async () => {
       const { body } = await this.http.request("POST", "/v2/repository/index");
       const models = JSON.parse(body) as { name: string; reason?: string }[];
       return models.find(({ name }) => name === model)?.reason === "unloaded";
@@ -352,7 +352,7 @@ async function compete(server: Server, first: string, second: string): Promise<C
   const work = [server.infer(first)];
   // Without the hooks there is nothing to see.
   if (before.size === 0) await new Promise((resolve) => setTimeout(resolve, 20));
-  else await until(10, async () => (await look(), seen.at(-1)!.first > 0));
+  else await until(`${first} has launched`, async () => (await look(), seen.at(-1)!.first > 0));
   work.push(server.infer(second));
   const answers = Promise.all(work);
   let took: number[] | undefined;
@@ -436,7 +436,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
   it("gives every stream of every backend, the default ones too, its model's name and priority", async () => {
     // What is executed first decides which of the instances it is.
     const work = ["batch", "chat", "own", ...Array<string>(10).fill("pool")];
-    await until(30, async () => {
+    await until("every instance has launched", async () => {
       await Promise.all(work.map((model) => server.infer(model)));
       return (await server.queues()).length === EXPECTED.length;
     });
@@ -469,7 +469,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
 
     after(async () => {
       for (const model of models) await server.unload(model);
-      await until(10, async () => (await server.queues()).length === queues.length);
+      await until("their queues are gone", async () => (await server.queues()).length === queues.length);
     });
 
     for (const [low, high] of [
@@ -661,7 +661,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       const memory = server.figure("VmRSS");
       await reload(180);
       // The threads of instances that have just gone may still be ending.
-      await until(10, () => server.figure("Threads") <= threads + 2);
+      await until("their threads are gone", () => server.figure("Threads") <= threads + 2);
       const grown = server.figure("VmRSS") - memory;
       assert.ok(grown < 8192, `${grown} KiB more after 540 reloads`);
     });

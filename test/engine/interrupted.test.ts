@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 
 import { random } from "../../scripts/bench/statistics/random";
 import { MODELS } from "./examples";
-import { until } from "./machine";
+import { until } from "../until";
 import { freePorts } from "./ports";
 import { TritonClient } from "./triton";
 import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
@@ -139,9 +139,7 @@ describe(`an \`up\` and a \`down\` that are killed, on the real engine (INTERRUP
     const left = (): Process[] =>
       processes().filter(({ command }) => command.includes(workspace.file(".local/hosts")));
     // Commands of the agent that were spared end when they find nothing left to do.
-    await until(30, () => left().length === 0).catch(() => {
-      assert.deepEqual(left(), []);
-    });
+    await until(left, () => left().length === 0);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")), "the host's folder is gone");
   };
 

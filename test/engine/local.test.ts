@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 
 import { isMap, isSeq } from "yaml";
 
+import { until } from "../until";
 import { EXAMPLES, MODELS } from "./examples";
 import { TritonClient, underLoad } from "./triton";
 import { freePorts, isFree } from "./ports";
@@ -34,14 +35,6 @@ function sharedMemory(folder: string, pid?: number): string[] {
   return fs
     .readdirSync(`${pid === undefined ? "" : `/proc/${pid}/root`}/dev/shm`)
     .filter((name) => name.startsWith(`xsched-triton-${identity}-`));
-}
-
-async function until(seconds: number, condition: () => Promise<boolean>): Promise<boolean> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end;) {
-    if (await condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return false;
 }
 
 describe("the local stack on the real engine, from a fresh clone", () => {
@@ -186,11 +179,12 @@ describe("the local stack on the real engine, from a fresh clone", () => {
   it("tritonserver serves the same again within 15 s after `kill -9`", async () => {
     const pid = serverProcess();
     process.kill(pid, "SIGKILL");
-    assert.ok(await until(15, async () => !(await triton.isReady("realtime")) || serverProcess() !== pid));
-    const back = await until(15, async () =>
-      (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean),
+    await until("it ends", async () => !(await triton.isReady("realtime")) || serverProcess() !== pid);
+    await until(
+      "all models are ready",
+      async () => (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean),
+      15,
     );
-    assert.ok(back, "all models are ready");
     assert.equal((await triton.priority("interactive")).xsched, "90");
     assert.equal((await triton.priority("realtime")).xsched, "255");
     const { output } = await workspace.npm("up");
@@ -199,7 +193,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
 
   it("`npm run up` restarts a server after a reboot", async () => {
     for (const pid of processesWith(workspace.file(".local/hosts"))) process.kill(pid, "SIGKILL");
-    assert.ok(await until(15, async () => !(await triton.isReady("realtime"))));
+    await until("it ends", async () => !(await triton.isReady("realtime")));
     const { code, output } = await workspace.npm("up");
     requireSuccess({ code, output });
     assert.match(output, /warning: the server does not run/);
@@ -222,7 +216,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
     // Halfway: the model is stored and is being reloaded.
     const link = workspace.file(".local/hosts/local/models/repository/batch");
     const before = fs.readlinkSync(link);
-    assert.ok(await until(30, () => Promise.resolve(fs.readlinkSync(link) !== before)));
+    await until("the model is stored", () => fs.readlinkSync(link) !== before);
     for (const pid of pulumi()) process.kill(pid, "SIGKILL");
     assert.notEqual((await running).code, 0);
 

@@ -53,10 +53,3 @@ export class Machine {
     fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
-
-export async function until(seconds: number, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + seconds * 1000; !(await condition());) {
-    assert.ok(Date.now() < end, `not within ${seconds} s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}

@@ -5,7 +5,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { DockerEngine } from "./dockerEngine";
-import { Machine, until } from "./machine";
+import { until } from "../until";
+import { Machine } from "./machine";
 import { MetadataService } from "./metadataService";
 import { freePorts } from "./ports";
 import { StandInImages } from "./standInImage";
@@ -55,7 +56,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     (await ask(0)) === 200 &&
     (await triton.priority("slow")).xsched === "70";
 
-  const hears = (words: string): Promise<void> => until(60, () => said.includes(words));
+  const hears = (words: string): Promise<void> => until(words, () => said.includes(words));
 
   before(async function () {
     this.timeout(300_000);
@@ -110,7 +111,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
   it("is awaited, without a trace on the server", async () => {
     const before = await containers();
     const asked = metadata.asked;
-    await until(30, () => metadata.asked > asked + 5);
+    await until("AWS is asked", () => metadata.asked > asked + 5);
     assert.ok(await serves());
     assert.deepEqual(await containers(), before);
     assert.equal(said, "");
@@ -122,7 +123,7 @@ describe("the interruption of a spot instance, with a container on a real Docker
     await new Promise((resolve) => setTimeout(resolve, 1000));
     metadata.notice = NOTICE;
     await hears(`AWS takes this instance back: ${NOTICE}`);
-    await until(8, async () => (await ask(0)) !== 200);
+    await until("no new request is taken", async () => (await ask(0)) !== 200);
     const closed = (Date.now() - began) / 1000;
     const { status, seconds } = await inFlight;
     assert.equal(status, 200);
@@ -157,6 +158,6 @@ describe("the interruption of a spot instance, with a container on a real Docker
     // A machine that stays gets its server back.
     metadata.notice = undefined;
     await hears("the server starts again");
-    await until(60, serves);
+    await until("the server serves", serves);
   });
 });
