@@ -770,6 +770,38 @@ def test_a_floor_that_was_set_in_the_running_scheduler_is_put_back_without_a_rel
     assert config.stat().st_mtime_ns == loaded
 
 
+def test_a_model_that_cannot_be_loaded_keeps_the_priority_floor_and_weight_of_its_former_state(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def state(priority: int, floor: int, weight: int, behaviour: Dict[str, object]) -> Dict[str, object]:
+        config = (
+            PRIORITY.format(name="one", priority=priority)
+            + FLOOR.format(floor=floor)
+            + WEIGHT.format(weight=weight)
+        )
+        model = host.store("one", behaviour, config=config)
+        return {**model, "priority": priority, "floor": floor, "weight": weight}
+
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    queues.set_floors(one=20)
+    queues.set_weights(one=3)
+    former = state(40, 20, 3, {})
+    host.serve(former)
+    # The first of its new instances have told the scheduler; a later one fails.
+    queues.set_floors(one=30)
+    queues.set_weights(one=7)
+    with pytest.raises(HostError, match=r"Triton cannot load the model one: .*no memory"):
+        host.serve(state(90, 30, 7, {"refuse": "no memory"}))
+    assert queues.get() == {"one/0": 40, "one/1": 40, "": 7}
+    assert queues.get_floors() == {"one/0": 20, "one/1": 20, "": 0}
+    assert queues.get("weight") == {"one/0": 3, "one/1": 3, "": 0}
+    assert [(model.priority, model.floor, model.weight) for model in read_noted(host.directory)] == [
+        (40, 20, 3)
+    ]
+    host.serve(former)
+
+
 def test_a_floor_that_was_set_in_a_models_own_process_is_put_back(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

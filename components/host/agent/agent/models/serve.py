@@ -313,11 +313,23 @@ class Change:
         aside = self._conduct.of(model.name, model.digest).aside
         self._fail(model, f"it is set aside: {aside}", model.name in self._served)
 
+    def _kept(self) -> List[Wanted]:
+        """What is linked after the change: of a model that could not be loaded, the state before."""
+        every = [*self._before.values(), *self._wanted]
+        by_name = {model.name: model for model in every}
+        by_state = {(model.name, model.digest): model for model in every}
+        return [
+            by_state.get((name, digest)) or by_name.get(name, Wanted(name, digest))._replace(digest=digest)
+            for name, digest in linked(self._directory).items()
+        ]
+
     def _put_scheduling_back(self) -> None:
         """What somebody has set in the running scheduler ends with the next deployment, without a reload. So does a
-        floor that there was no room for while a model had its former one."""
+        floor that there was no room for while a model had its former one, and what a state that failed to load has
+        brought to the instances that still serve."""
         live = live_scheduling(self._directory)
-        for model in self._wanted:
+        kept = self._kept()
+        for model in kept:
             if not live.priorities.get(model.name, set()) <= {model.priority}:
                 self._note_refusal(
                     "priority", model, set_queue_priority(self._directory, model.name, model.priority)
@@ -327,9 +339,7 @@ class Change:
                     "weight", model, set_queue_weight(self._directory, model.name, model.weight)
                 )
         # Those that shrink first, which makes room for the others.
-        for model in sorted(
-            self._wanted, key=lambda model: model.floor - max(live.floors.get(model.name, {0}))
-        ):
+        for model in sorted(kept, key=lambda model: model.floor - max(live.floors.get(model.name, {0}))):
             if live.floors.get(model.name, set()) <= {model.floor}:
                 continue
             self._note_refusal("floor", model, set_queue_floor(self._directory, model.name, model.floor))
@@ -342,12 +352,7 @@ class Change:
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""
-        now = linked(self._directory)
-        known = {**self._before, **{model.name: model for model in self._wanted}}
-        write_wanted(
-            self._directory,
-            [known.get(name, Wanted(name, digest))._replace(digest=digest) for name, digest in now.items()],
-        )
+        write_wanted(self._directory, self._kept())
 
 
 #: Stands for a load that has not begun.
