@@ -68,15 +68,21 @@ export async function instanceState(ec2) {
     why: REASONS[code] ?? message ?? "EC2 does not say why",
     takenBack: TAKEN_BACK.includes(code),
   };
-  return code === "Client.InstanceInitiatedShutdown" ? { ...known, ...(await ownWords(ec2)) } : known;
+  if (code !== "Client.InstanceInitiatedShutdown") return known;
+  return { ...known, ...(await ownWords(ec2, found.LaunchTime)) };
 }
 
-/** What an instance itself has said of its stop, last; nothing where that is not to be read. */
-async function ownWords(ec2) {
+/**
+ * What an instance itself has said of its stop, last; nothing where that is not to be read.
+ *
+ * @param launched when it was started last: what it said before is of an earlier stop, which the console still shows
+ */
+async function ownWords(ec2, launched) {
   try {
     const last = [...(await ec2.console()).matchAll(STOPS)].at(-1);
     if (last === undefined) return {};
     const [, why, when] = last;
+    if (launched !== undefined && new Date(when) < new Date(launched)) return {};
     return { why, since: `${when.slice(0, 10)} ${when.slice(11, 16)} UTC` };
   } catch {
     // Who deploys may lack the right; that it has shut itself down is known without it.
@@ -125,9 +131,16 @@ export async function notRunning(stack, outputs = stackOutputs(stack), connect =
   }
 }
 
-/** Milliseconds between two questions, and the longest that EC2 has for a stop or a start. */
+/**
+ * Milliseconds between two questions, the longest that EC2 has for a stop or a start, and the longest for which it may not have
+ * heard of either.
+ */
 const LOOK_MS = 2000;
 const LONGEST_MS = 15 * 60_000;
+const LAG_MS = 60_000;
+
+/** EC2 does not start an instance yet whose stop, or that of its spot request, it has not heard of everywhere. */
+const NOT_YET = ["IncorrectInstanceState", "IncorrectSpotRequestState"];
 
 /**
  * Starts an instance, and waits until it runs. Waits for the end of a stop first.
@@ -142,12 +155,13 @@ export async function startInstance(ec2, aws, stack, say, pause = setTimeout) {
     throw new InstanceError(`${what}\nfix: ${fix}`);
   };
   let said = "";
-  let started = false;
+  let stoppedAt;
+  let startedAt;
   for (let waited = 0; ; waited += LOOK_MS) {
     const found = await instanceState(ec2);
     const { state, takenBack } = found;
     if (state === "running") return said !== "";
-    if (state !== said && !(started && state === "stopped"))
+    if (state !== said && !(startedAt !== undefined && state === "stopped"))
       say(stoppedLine(found, { name: stack, instanceId }).split(";")[0]);
     said = state;
     if (state === "gone") {
@@ -159,10 +173,10 @@ export async function startInstance(ec2, aws, stack, say, pause = setTimeout) {
         `wait, or let npm run up -- ${stack} take it elsewhere: host.zones, host.onDemandFallback (docs/how-to/aws.md)`,
       );
     }
-    if (state === "stopped" && !started) {
-      await start(ec2, aws, stack, refuse);
-      started = true;
-    } else if (state === "stopped" && waited > 60_000) {
+    if (state === "stopped" && startedAt === undefined) {
+      stoppedAt ??= waited;
+      if (await start(ec2, aws, stack, refuse, waited - stoppedAt < LAG_MS)) startedAt = waited;
+    } else if (state === "stopped" && waited - startedAt > LAG_MS) {
       refuse(
         `EC2 has stopped ${instanceId} again right after its start.`,
         `see why: aws ec2 describe-instances --region ${region} --instance-ids ${instanceId} --query 'Reservations[0].Instances[0].StateReason'`,
@@ -174,16 +188,27 @@ export async function startInstance(ec2, aws, stack, say, pause = setTimeout) {
   }
 }
 
-async function start(ec2, { instanceId, instanceType, zone, region }, stack, refuse) {
+/**
+ * @param patient whether EC2 may still be learning that the instance has stopped
+ * @returns whether EC2 starts it
+ */
+async function start(ec2, { instanceId, instanceType, zone, region }, stack, refuse, patient) {
   try {
     await ec2.start();
+    return true;
   } catch (error) {
+    if (patient && NOT_YET.includes(error.name)) return false;
     switch (error.name) {
       case "InsufficientInstanceCapacity":
         return refuse(
           `AWS has no capacity for ${instanceType} in ${zone} now, so ${instanceId} stays stopped.`,
           `try again later: npm run wake -- ${stack}\n` +
             `     or let npm run up -- ${stack} launch another one elsewhere: host.zones, host.instanceTypes (docs/how-to/aws.md)`,
+        );
+      case "IncorrectSpotRequestState":
+        return refuse(
+          `EC2 does not start ${instanceId}, because its spot request is not one that can: ${error.message}`,
+          `see the request: aws ec2 describe-spot-instance-requests --region ${region} --filters Name=instance-id,Values=${instanceId}`,
         );
       case "UnauthorizedOperation":
         return refuse(

@@ -6,6 +6,7 @@ interface Found {
   readonly State?: { readonly Name: string };
   readonly StateReason?: { readonly Code: string; readonly Message?: string };
   readonly StateTransitionReason?: string;
+  readonly LaunchTime?: Date;
 }
 
 interface Ec2 {
@@ -92,6 +93,15 @@ describe("an instance that does not run", () => {
     assert.equal(
       await line(ec2(STOPPED)),
       `The instance ${ID} of the stack "prod" is stopped since 2026-11-29 12:00 UTC (no inference request for 45 min); npm run wake -- prod starts it.`,
+    );
+  });
+
+  it("does not say why it has stopped another time, which its console still shows", async () => {
+    const found = (time: string): Found => ({ ...STOPPED, LaunchTime: new Date(time) });
+    assert.match((await line(ec2(found("2026-11-29T11:00:00Z")))) ?? "", /no inference request for 45 min/);
+    assert.equal(
+      await line(ec2(found("2026-11-29T14:00:00Z"))),
+      `The instance ${ID} of the stack "prod" is stopped (it has shut itself down); npm run wake -- prod starts it.`,
     );
   });
 
@@ -182,6 +192,27 @@ describe("the start of an instance", () => {
     ]);
   });
 
+  it("takes as long after a long stop as after a short one", async () => {
+    const stopping = Array.from({ length: 60 }, () => named("stopping"));
+    // EC2 may describe it as it was for some seconds after the start.
+    const each = ec2(...stopping, STOPPED, STOPPED, STOPPED, named("pending"), named("running"));
+    assert.equal((await start(each)).before, true);
+    assert.equal(each.starts, 1);
+  });
+
+  for (const name of ["IncorrectInstanceState", "IncorrectSpotRequestState"]) {
+    it(`is tried again while EC2 has not heard everywhere of the stop: ${name}`, async () => {
+      let tries = 0;
+      const each = {
+        ...ec2(STOPPED),
+        describe: () => Promise.resolve(tries < 4 ? STOPPED : named("running")),
+        start: () => (++tries < 4 ? Promise.reject(refusal(name)) : Promise.resolve()),
+      };
+      assert.equal((await start(each)).before, true);
+      assert.equal(tries, 4);
+    });
+  }
+
   it("does nothing to one that runs, or that somebody else has started", async () => {
     const running = ec2(named("running"));
     assert.deepEqual(await start(running), { before: false, said: [], pauses: 0 });
@@ -198,6 +229,10 @@ describe("the start of an instance", () => {
     [
       "UnauthorizedOperation",
       /may not start i-\w+\.\nfix: allow them ec2:StartInstances on instance\/i-\w+ in us-east-1$/,
+    ],
+    [
+      "IncorrectSpotRequestState",
+      /its spot request is not one that can: .*\nfix: see the request: aws ec2 describe-spot-instance-requests --region us-east-1 --filters Name=instance-id,Values=i-\w+$/,
     ],
     ["RequestLimitExceeded", /^RequestLimitExceeded$/],
   ] as const) {
