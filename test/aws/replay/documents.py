@@ -185,8 +185,7 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
     ),
     "ssm:ResumeSession": (Home(ACCESS, "Sessions", (_regional("ssm", "session/*"),)),),
     "ssm:TerminateSession": (Home(ACCESS, "Sessions", (_regional("ssm", "session/*"),)),),
-    # Answers for all alarms, or none.
-    "cloudwatch:DescribeAlarms": (Home(MONITORING, "AllAlarms", (_regional("cloudwatch", "alarm:*"),)),),
+    **dict.fromkeys(sorted(policies.NEVER_NARROWER), (Home(MONITORING, "CompositeAlarms", ("*",)),)),
 }
 
 

@@ -11,6 +11,11 @@ FOR_EVERYTHING = {
     "ssm:UpdateInstanceInformation": "the agent on an instance registers itself; AWS's own policies say the same",
 }
 
+#: Actions of which AWS takes no narrower permission for composite alarms, whatever its reference of resources says:
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+#: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutCompositeAlarm.html
+NEVER_NARROWER = {"cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm"}
+
 #: AWS's services as principals, with the end of their names in China where it is not that of the others:
 #: https://docs.amazonaws.cn/en_us/aws/latest/userguide/iam.html
 PRINCIPALS = {
@@ -116,9 +121,12 @@ def _action(name: str, statement: Dict[str, Any]) -> Iterator[str]:
         return
     resources = _list(statement["Resource"])
     if "*" in resources:
-        if known.types and allowed and "Condition" not in statement and name not in FOR_EVERYTHING:
+        needless = known.types and name not in FOR_EVERYTHING and name not in NEVER_NARROWER
+        if needless and allowed and "Condition" not in statement:
             kinds = ", ".join(each.name for each in known.types)
             yield f"{name}: allowed for everything, but could be for {kinds}"
+    elif name in NEVER_NARROWER and allowed:
+        yield f'{name}: AWS takes it for everything, "*", alone where there are composite alarms'
     elif not known.types:
         yield f'{name}: knows no resources, only "*"'
     elif not any(reference.is_of(arn, each.arn) for arn in resources for each in known.types):

@@ -513,15 +513,19 @@ class Route(Ec2Resource):
                 DestinationIpv6CidrBlock="destinationIpv6CidrBlock",
             ),
         }
-        self.aws.ec2.create_route(
-            **self.of,
-            **self.inputs.params(
-                GatewayId="gatewayId",
-                NatGatewayId="natGatewayId",
-                EgressOnlyInternetGatewayId="egressOnlyGatewayId",
-            ),
-        )
+        self.aws.ec2.create_route(**self.of, **self._target())
         return "-".join(self.of.values())
+
+    def _target(self) -> Dict[str, Any]:
+        return self.inputs.params(
+            GatewayId="gatewayId",
+            NatGatewayId="natGatewayId",
+            EgressOnlyInternetGatewayId="egressOnlyGatewayId",
+        )
+
+    def update(self) -> None:
+        # As when the gateway is replaced, because another zone comes first.
+        self.aws.ec2.replace_route(**self.of, **self._target())
 
     def read(self) -> None:
         self.aws.ec2.describe_route_tables(RouteTableIds=[self.of["RouteTableId"]])

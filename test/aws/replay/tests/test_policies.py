@@ -48,6 +48,12 @@ class Policies(unittest.TestCase):
         )
         self.assertIn('It: ecr:GetAuthorizationToken: knows no resources, only "*"', found)
 
+    def test_composite_alarms_take_no_narrower_permission(self) -> None:
+        alarm = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:triton-*"
+        for name in ("cloudwatch:DescribeAlarms", "cloudwatch:PutCompositeAlarm"):
+            self.assert_one(faults(allow(name, alarm)), "AWS takes it for everything")
+            self.assertEqual(faults(allow(name, "*")), [])
+
     def test_resources_of_another_kind(self) -> None:
         found = faults(allow("s3:ListBucket", "arn:aws:s3:::bucket/object"))
         self.assertRegex(found[0], "none of the resources is one of it")
