@@ -21,7 +21,7 @@ export interface Alarm {
   readonly threshold: number;
   readonly evaluationPeriods: number;
   readonly datapointsToAlarm: number;
-  readonly treatMissingData: "missing" | "notBreaching" | "breaching";
+  readonly treatMissingData: "missing" | "ignore" | "notBreaching" | "breaching";
   readonly alarmActions: string[];
   readonly okActions: string[];
   readonly namespace?: string;
@@ -69,6 +69,9 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
   } = options;
   const dimensions = { InstanceId: instanceId };
   const told = { alarmActions: [topic], okActions: [topic] };
+  // A stopped instance reports nothing, which is no fault. Where that happens every day, an alarm keeps its state meanwhile:
+  // from INSUFFICIENT_DATA, each start would lead to OK again, of which everybody is told.
+  const treatMissingData = stops ? "ignore" : "missing";
   const statusCheck = (metricName: string, periods: number): Omit<Alarm, "alarmDescription"> => ({
     namespace: "AWS/EC2",
     metricName,
@@ -79,8 +82,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
     threshold: 1,
     evaluationPeriods: periods,
     datapointsToAlarm: periods,
-    // A stopped spot instance reports nothing, which is not a fault.
-    treatMissingData: "missing",
+    treatMissingData,
     ...told,
   });
   return {
@@ -106,7 +108,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       threshold: diskPercent,
       evaluationPeriods: 2,
       datapointsToAlarm: 2,
-      treatMissingData: "missing",
+      treatMissingData,
       ...told,
     },
     "gpu-memory": {
@@ -115,7 +117,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       threshold: gpuMemoryPercent,
       evaluationPeriods: 5,
       datapointsToAlarm: 5,
-      treatMissingData: "missing",
+      treatMissingData,
       metricQueries: [
         {
           id: "percent",

@@ -36,17 +36,32 @@ function breaches({ comparisonOperator, threshold }: MetricAlarm, value: number)
   }
 }
 
-/** Whether a metric alarm is in the state ALARM after each minute. */
-export function alarmed(alarm: MetricAlarm, series: Series): boolean[] {
+type State = "OK" | "ALARM" | "INSUFFICIENT_DATA";
+
+/** The state of a metric alarm after each minute. */
+export function states(alarm: MetricAlarm, series: Series): State[] {
   const { evaluationPeriods, datapointsToAlarm, treatMissingData } = alarm;
+  let state: State = "INSUFFICIENT_DATA";
   return series.map((_, minute) => {
     const range = series.slice(Math.max(0, minute + 1 - evaluationPeriods - FURTHER_BACK), minute + 1);
     const real = range.filter((value) => value !== undefined).slice(-evaluationPeriods);
     const filled = Math.min(evaluationPeriods - real.length, minute + 1 - real.length);
     const missing = treatMissingData === "breaching" ? filled : 0;
-    return real.filter((value) => breaches(alarm, value)).length + missing >= datapointsToAlarm;
+    const breaching = real.filter((value) => breaches(alarm, value)).length + missing;
+    if (treatMissingData === "ignore" && real.length < evaluationPeriods) return state;
+    state = breaching >= datapointsToAlarm ? "ALARM" : "OK";
+    if (treatMissingData === "missing" && real.length === 0) state = "INSUFFICIENT_DATA";
+    return state;
   });
 }
+
+/** Whether a metric alarm is in the state ALARM after each minute. */
+export const alarmed = (alarm: MetricAlarm, series: Series): boolean[] =>
+  states(alarm, series).map((state) => state === "ALARM");
+
+/** The minutes in which an alarm's actions for a state are carried out: it was in another one before. */
+export const entered = (wanted: State, after: readonly State[]): number[] =>
+  after.flatMap((state, minute) => (state === wanted && after[minute - 1] !== wanted ? [minute] : []));
 
 /** The minutes in which a composite alarm tells people that it has gone off. */
 export function told(

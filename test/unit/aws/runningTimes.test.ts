@@ -9,7 +9,7 @@ import {
   stoppedAlarm,
 } from "../../../components/observability/alarms";
 import type { AwsGpuHostArgs, AwsMonitoringArgs } from "../../../components/settings";
-import { alarmed, type Series, told } from "../../aws/cloudWatch";
+import { alarmed, entered, type Series, states, told } from "../../aws/cloudWatch";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 import { type Recording, record } from "./mocks";
 
@@ -301,14 +301,27 @@ describe("the alarms of an instance that is stopped on purpose", () => {
     );
   });
 
-  it("leave all others as they are, and are as they were where nothing stops", () => {
-    const [stops, others] = [true, false].map((each) =>
-      alarms({ ...options, notReadyMinutes: 3, stops: each }),
-    );
-    assert.deepEqual({ ...stops, "not-ready": undefined }, { ...others, "not-ready": undefined });
+  it("say nothing of each start, which ends no fault, and go on from where they were", () => {
+    const { system, disk } = alarms({ ...options, notReadyMinutes: 3, stops: true });
+    const week = new Minutes();
+    for (let day = 0; day < 5; day++) week.serves(60).stops(600).boots(8);
+    assert.deepEqual(entered("OK", states(system, week.checks)), [4]);
+    assert.deepEqual(entered("ALARM", states(system, week.checks)), []);
+    const full = week.ready.map((value) => (value === undefined ? undefined : 90));
+    assert.deepEqual(entered("ALARM", states(disk, full)), [1]);
+    assert.deepEqual(entered("OK", states(disk, full)), []);
+  });
+
+  it("are as they were where nothing stops", () => {
+    const stops = alarms({ ...options, notReadyMinutes: 3, stops: true });
+    const others = alarms({ ...options, notReadyMinutes: 3, stops: false });
     assert.deepEqual(alarms({ ...options, notReadyMinutes: 3 }), others);
-    assert.deepEqual([stops?.["not-ready"].alarmActions, stops?.["not-ready"].okActions], [[], []]);
-    assert.deepEqual(others?.["not-ready"].alarmActions, [TOPIC]);
+    assert.deepEqual([stops["not-ready"].alarmActions, stops["not-ready"].okActions], [[], []]);
+    assert.deepEqual(others["not-ready"].alarmActions, [TOPIC]);
+    for (const name of ["hardware", "system", "disk", "gpu-memory"] as const) {
+      assert.deepEqual(stops[name], { ...others[name], treatMissingData: "ignore" });
+      assert.equal(others[name].treatMissingData, "missing");
+    }
   });
 
   it("tell of a start or a stop that AWS has given up", () => {
