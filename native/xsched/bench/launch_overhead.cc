@@ -6,13 +6,20 @@
 // and is therefore counted, and into the default stream by a thread that has an
 // owner. Runs on a GPU, or on the simulated driver,
 // where the in-flight limit is so high that its slow events are left out.
+//   usage: launch_overhead [--neighbour]
+//   --neighbour: beside a process that has an XQueue of the highest priority and
+//   nothing to run. With XSCHED_SCHEDULER=GLB, the two share a domain.
 
 #include <dlfcn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -163,6 +170,52 @@ struct Queue {
   XQueueHandle xq = 0;
 };
 
+// A process that has an idle XQueue as soon as this is constructed, until it is
+// destroyed. It is forked before either process has a driver.
+class Neighbour {
+ public:
+  Neighbour()
+  {
+    int ready[2];
+    int end[2];
+    Check(pipe(ready) == 0 && pipe(end) == 0, "pipe");
+    child_ = fork();
+    Check(child_ >= 0, "fork");
+    if (child_ == 0) {
+      close(end[1]);
+      Run(ready[1], end[0]);
+    }
+    close(ready[1]);
+    close(end[0]);
+    char byte = 0;
+    Check(read(ready[0], &byte, 1) == 1, "starting the neighbour");
+    end_ = end[1];
+  }
+  ~Neighbour()
+  {
+    close(end_);
+    waitpid(child_, nullptr, 0);
+  }
+
+ private:
+  [[noreturn]] static void Run(int ready, int end)
+  {
+    Check(cuInit(0) == 0, "cuInit of the neighbour");
+    EmptyKernel();
+    CUstream stream = nullptr;
+    Check(cuStreamCreate(&stream, 1) == 0, "cuStreamCreate of the neighbour");
+    const Queue queue(stream, PRIORITY_MAX);
+    char byte = 0;
+    Check(write(ready, &byte, 1) == 1, "write");
+    while (read(end, &byte, 1) > 0) {
+    }
+    _Exit(0);
+  }
+
+  pid_t child_ = -1;
+  int end_ = -1;
+};
+
 double
 Median(std::vector<double> values)
 {
@@ -174,12 +227,17 @@ Median(std::vector<double> values)
 }  // namespace
 
 int
-main()
+main(int argc, char** argv)
 {
 #if defined(SIMULATED)
   setenv("XSCHED_CUDA_LIB", kSimulatedDriver, 1);
   setenv("XSCHED_INFLIGHT_US", "1000000", 1);
 #endif
+  std::unique_ptr<Neighbour> neighbour;
+  if (argc > 1) {
+    Check(argc == 2 && strcmp(argv[1], "--neighbour") == 0, "reading options");
+    neighbour = std::make_unique<Neighbour>();
+  }
   Check(cuInit(0) == 0, "cuInit");
   const CUfunction kernel = EmptyKernel();
   CUstream stream = nullptr;

@@ -221,8 +221,15 @@ def contention_with(folder, shim, cycles, raw, batch, planned):
 
 
 def overhead(folder, shim, cycles, raw):
-    result = run([folder / "launch_overhead"], env=with_shim(shim), capture_output=True, text=True)
-    print(result.stdout)
+    domain = {"XSCHED_SCHEDULER": "GLB", "XSCHED_DOMAIN_DIR": str(folder / "domain")}
+    for what, options, settings in (
+        ("in a process by itself", [], {}),
+        ("alone in a scheduling domain", [], domain),
+        ("in a domain, beside a process that is idle", ["--neighbour"], domain),
+    ):
+        words = [folder / "launch_overhead", *options]
+        result = run(words, env=with_shim(shim, **settings), capture_output=True, text=True)
+        print(f"{what}: {result.stdout}")
     pair = ["back-to-back=0.2", "back-to-back-queue=0.2"]
     words = [folder / "contention", "--background", 1, "--cycles"]
     phases = measure([*words, 2 * cycles, *pair], with_shim(shim), raw and raw / "overhead.jsonl")
