@@ -44,13 +44,13 @@ describe("the build context of an image", () => {
       .sort();
   };
 
-  it("has every file that the Dockerfile copies, and no other", () => {
+  it("has every file that the Dockerfile copies or mounts, and no other", () => {
     const files = [...new Set([...staged("patched"), ...staged("hooked")])];
+    const dockerfile = fs.readFileSync(project("images/triton/Dockerfile"), "utf8");
     const copied = [
-      ...fs.readFileSync(project("images/triton/Dockerfile"), "utf8").matchAll(/^COPY (.*) \S+$/gm),
-    ]
-      .flatMap(([, words = ""]) => words.split(" "))
-      .filter((word) => !word.startsWith("/") && !word.startsWith("--"));
+      ...[...dockerfile.matchAll(/^COPY (.*) \S+$/gm)].flatMap(([, words = ""]) => words.split(" ")),
+      ...[...dockerfile.matchAll(/--mount=type=bind,source=([^,\s]+)/g)].map(([, file = ""]) => file),
+    ].filter((word) => !word.startsWith("/") && !word.startsWith("--"));
     assert.ok(copied.length > 3);
     for (const place of copied) {
       assert.ok(

@@ -518,6 +518,60 @@ describe("the image's scripts", function () {
     });
   });
 
+  describe("check-libraries.sh", () => {
+    const compile = (...words: string[]): void => {
+      execFileSync("g++", ["-shared", "-fPIC", "-x", "c", ...words], { cwd: folder });
+    };
+    const check = (): Ended => {
+      const { status, stdout, stderr } = spawnSync(
+        path.join(SCRIPTS, "check-libraries.sh"),
+        [path.join(folder, "built")],
+        { encoding: "utf8", env: { PATH: "/usr/bin:/bin", BASH_ENV: path.join(folder, "gpu-check") } },
+      );
+      return { code: status, output: stdout + stderr };
+    };
+
+    /** A library, as it is where another is linked to it, and then as it is where that one is loaded. */
+    const build = (linked: string, loaded: string): void => {
+      fs.mkdirSync(path.join(folder, "built/lib"), { recursive: true });
+      fs.writeFileSync(path.join(folder, "gpu-check"), "echo 'no GPU'; exit 9\n");
+      fs.writeFileSync(path.join(folder, "c.c"), "int sound(void) { return 1; }\n");
+      fs.writeFileSync(path.join(folder, "core.c"), "int sound(void);\nint core(void) { return sound(); }\n");
+      fs.writeFileSync(path.join(folder, "built/script.sh"), "#!/bin/sh\n");
+      const library = (version: string): void => {
+        fs.writeFileSync(path.join(folder, "map"), `${version} { global: sound; };\n`);
+        compile("c.c", "-o", "libsound.so", "-Wl,--version-script=map", "-Wl,-soname,libsound.so");
+      };
+      library(linked);
+      compile(
+        "core.c",
+        "-o",
+        "built/lib/libcore.so",
+        `-Wl,-rpath,${folder}`,
+        "-Wl,--no-as-needed",
+        "-L.",
+        "-lsound",
+      );
+      library(loaded);
+    };
+
+    it("accepts what the base can load", () => {
+      build("SOUND_2.35", "SOUND_2.35");
+      assert.deepEqual(check(), { code: 0, output: "" });
+    });
+
+    it("refuses what was linked with a newer library, and says how to mend it", () => {
+      build("SOUND_2.38", "SOUND_2.35");
+      const { code, output } = check();
+      assert.equal(code, 1);
+      assert.equal(output.split("\n")[1], `  ${folder}/built/lib/libcore.so needs SOUND_2.38`);
+      assert.match(
+        output,
+        /^BUILDER has a newer C or C\+\+ library than BASE[^]*\nfix: set BUILDER \(in a stack: runtime\.build\.builder\)/,
+      );
+    });
+  });
+
   describe("healthcheck.sh", () => {
     let server: http.Server;
     let status: number;
