@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from .console import write_result
+from .deployments import noted
 from .directory import HostDirectory
 from .disk import explained
 from .errors import HostError
@@ -122,7 +123,7 @@ def main(argv: List[str]) -> int:
             raise HostError("no command is given", f"use one of: {', '.join(sorted(COMMANDS))}")
         directory = HostDirectory(Path(argv[0]).resolve().parent.parent)
         repairs = [word[len(REPAIR) :] for word in argv[2:] if word.startswith(REPAIR)]
-        with explained(directory, directory.path, f"the command {argv[1]}"):
+        with noted(directory, argv[1]), explained(directory, directory.path, f"the command {argv[1]}"):
             result = run(directory, argv[1], [word for word in argv[2:] if not word.startswith(REPAIR)])
             for repair in repairs:
                 part, _, token = repair.partition("=")

@@ -14,13 +14,13 @@ import re
 import time
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from . import deployments
 from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .errors import HostError
 from .gateway.proxy import Proxy
 from .gateway.record import configured
-from .processes import command_line, process_ids
 from .programs import call
 from .server.settings import Settings, read_settings
 from .server.status import queues_of_scheduler
@@ -31,17 +31,10 @@ from .units import as_root
 #: What `npm run status` looks for in the console's output of an instance that has stopped; scripts/instance.mjs.
 STOPS = "xsched-triton stops this machine"
 
-#: Commands of the agent that only look.
-_LOOKING = ("probe", "inspect", "status", "measure", "ask", "scheduler")
-#: Commands that systemd or a supervisor runs, for as long as the machine does or at its end.
-_SERVING = ("supervise", "supervise-gateway", "serve-metrics", "watch-spot", "watch-idle")
-_ENDING = ("drain", "drain-at-shutdown")
-#: While any other command of the agent runs, somebody deploys.
-BESIDE_DEPLOYMENTS = frozenset([*_LOOKING, *_SERVING, *_ENDING])
-
 
 class Done(NamedTuple):
-    """What a version of a model has done since it was loaded, or a queue of the scheduler since it was made."""
+    """What a version of a model has done since it was loaded, a queue of the scheduler since it was made, or whoever
+    deploys."""
 
     count: int
     #: Milliseconds since 1970; 0 for never.
@@ -114,19 +107,9 @@ def has_new(before: Dict[Tuple[str, str], Done], now: Dict[Tuple[str, str], Done
     return False
 
 
-def deployment_under_way(directory: HostDirectory) -> bool:
-    """Whether a command of this folder's agent runs that changes the host."""
-    agent = str(directory.agent)
-    for pid in process_ids():
-        words = command_line(pid)
-        if agent in words[:-1] and words[words.index(agent) + 1] not in BESIDE_DEPLOYMENTS:
-            return True
-    return False
-
-
 def look_at(directory: HostDirectory) -> Optional[Look]:
     """The server as it is; None if it does not tell: one that is down is not idle, but a case for an alarm."""
-    if deployment_under_way(directory):
+    if deployments.under_way(directory):
         return Look({}, "a deployment is under way")
     settings = read_settings(directory)
     if settings is None:
@@ -136,6 +119,7 @@ def look_at(directory: HostDirectory) -> Optional[Look]:
         return None
     done = requests_done(json.loads(answer.body))
     done.update(launches_done(queues_of_scheduler(directory)))
+    done["deployment", ""] = Done(0, deployments.last_sign(directory))
     return Look(done, _work_under_way(directory, settings))
 
 
@@ -222,8 +206,13 @@ class Watch:
         progress(f"{STOPS}: no inference request for {minutes} min ({utc(self._wall())})")
         self._stopping_since = self._clock()
         agent = str(self._directory.agent)
+        deployed = deployments.last_sign(self._directory)
         if not run_within([agent, "drain", str(self._longest_drain)], self._longest_drain + 10):
             progress("the server is not drained (the reason is above)")
+        if deployments.last_sign(self._directory) > deployed:
+            progress("somebody deploys; the machine goes on, and the server starts again")
+            self._resume()
+            return
         finished = as_root(["systemctl", "poweroff"])
         if not finished.ok:
             progress(f"the machine does not stop: {finished.reason}; the server starts again")
@@ -243,6 +232,7 @@ def watch(request: Request) -> None:
         raise HostError(f"'{word}' is not a number of minutes", "use a whole number, 1 or more")
     minute = float(os.environ.get("XSCHED_TRITON_IDLE_MINUTE", "60"))
     pause = float(os.environ.get("XSCHED_TRITON_IDLE_SECONDS", "30"))
+    deployments.heed(request.directory)
     watcher = Watch(request.directory, idle_seconds=int(word) * minute)
     while True:
         watcher.look()

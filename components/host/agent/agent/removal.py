@@ -19,6 +19,7 @@ OURS = (
         "images",
         "locks",
         "repairs.json",
+        "last-deployment",
         ".xsched-triton.json",
     ),
     *("bin", "bin.new", "bin.old"),

@@ -1,5 +1,6 @@
 """A machine that stops itself when nobody asks for anything."""
 
+import os
 import subprocess
 import sys
 import time
@@ -7,21 +8,21 @@ from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Optional, Tuple, Union
 
 import pytest
-from agent import idle
-from agent.commands import Request, run
+from agent import deployments, idle
+from agent.commands import Request, main, run
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.idle import (
     Done,
     Look,
     Watch,
-    deployment_under_way,
     has_new,
     launches_done,
     look_at,
     requests_done,
     work_in,
 )
+from agent.processes import command_line
 from stand_in_host import Host, eventually
 from stand_in_machine import Machine
 
@@ -78,6 +79,14 @@ def begin(machinery: Machinery) -> None:
     """The first look knows nothing of before; the clock runs from the second on."""
     machinery.watch.look()
     machinery.watch.look()
+
+
+def stops_after_the_whole_time(machinery: Machinery) -> None:
+    begin(machinery)
+    machinery.minutes(29)
+    assert machinery.done == []
+    machinery.minutes(1)
+    assert machinery.done == ["drain 100", "poweroff"]
 
 
 def test_stops_after_the_whole_time_drained_and_says_why(
@@ -166,11 +175,7 @@ def test_a_machine_that_may_not_stop_serves_again(
     assert machinery.done == ["drain 100", "resume-host", "poweroff"]
     assert "the machine does not stop: See the journal.; the server starts again\n" in capsys.readouterr().err
     (machinery.machine.folder / "refuses-poweroff").unlink()
-    begin(machinery)
-    machinery.minutes(29)
-    assert machinery.done == []
-    machinery.minutes(1)
-    assert machinery.done == ["drain 100", "poweroff"]
+    stops_after_the_whole_time(machinery)
 
 
 def test_a_machine_that_goes_on_serves_again(machinery: Machinery) -> None:
@@ -184,9 +189,26 @@ def test_a_machine_that_goes_on_serves_again(machinery: Machinery) -> None:
     (machinery.machine.folder / "fails-resume-host").unlink()
     machinery.minutes(1)
     assert machinery.done == ["resume-host", "resume-host"]
+    stops_after_the_whole_time(machinery)
+
+
+def test_a_machine_that_somebody_deploys_to_during_the_drain_goes_on(
+    machinery: Machinery, capsys: pytest.CaptureFixture
+) -> None:
+    directory = machinery.machine.directory
+    deployments.heed(directory)
+    os.utime(directory.path / "last-deployment", (0, 0))
+    # The first command of a deployment is over before the drain is.
+    machinery.machine.stand_in_agent(f"""{AGENT.splitlines()[0]}
+[ "$1" != drain ] || [ ! -e "$MACHINE/deploys" ] || touch "$(dirname "$(dirname "$0")")/last-deployment"
+{AGENT}""")
+    (machinery.machine.folder / "deploys").touch()
     begin(machinery)
     machinery.minutes(30)
-    assert machinery.done == ["drain 100", "poweroff"]
+    assert machinery.done == ["drain 100", "resume-host"]
+    assert "somebody deploys; the machine goes on, and the server starts again\n" in capsys.readouterr().err
+    (machinery.machine.folder / "deploys").unlink()
+    stops_after_the_whole_time(machinery)
 
 
 def test_counts_answered_failed_and_cancelled_requests_of_each_version() -> None:
@@ -295,15 +317,35 @@ def test_a_deployment_is_work_and_a_look_is_none(
     directory: HostDirectory, command: str, deploys: bool
 ) -> None:
     process = sleeper(directory, command, "word")
-    eventually(lambda: str(directory.agent) in idle.command_line(process.pid))
+    eventually(lambda: str(directory.agent) in command_line(process.pid))
     try:
-        assert deployment_under_way(directory) is deploys
+        assert deployments.under_way(directory) is deploys
         if deploys:
             assert look_at(directory) == Look({}, "a deployment is under way")
         else:
             assert look_at(directory) is None, "nothing is deployed"
     finally:
         process.communicate()
+
+
+@pytest.mark.parametrize(("command", "deploys"), [("inspect", True), ("unserve", True), ("status", False)])
+def test_a_deployment_counts_however_short_its_commands_are(
+    serving: Host, capsys: pytest.CaptureFixture, command: str, deploys: bool
+) -> None:
+    directory = serving.directory
+    agent = str(directory.agent)
+    sign = directory.path / "last-deployment"
+    assert main([agent, command]) == 0
+    assert not sign.exists(), "nobody heeds it"
+    deployments.heed(directory)
+    os.utime(sign, (0, 0))
+    before = look_at(directory)
+    assert main([agent, command]) == 0
+    now = look_at(directory)
+    assert before is not None
+    assert now is not None
+    assert now.busy == ""
+    assert has_new(before.done, now.done) is deploys
 
 
 def test_the_command_looks_again_and_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
