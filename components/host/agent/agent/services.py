@@ -110,7 +110,8 @@ def units(directory: HostDirectory, services: Sequence[str]) -> Dict[str, str]:
             f"drain of {directory.path} before the machine stops",
             ["true"],
             # Units stop in the reverse order. Not after the server's: a drain ends that one and would wait for itself.
-            unit=["After=network-online.target docker.service"],
+            # D-Bus answers users who ask systemd whether the machine stops.
+            unit=["After=network-online.target docker.service dbus.service"],
             service=[
                 *owner,
                 *["Type=oneshot", "RemainAfterExit=yes"],

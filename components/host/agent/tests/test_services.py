@@ -106,8 +106,8 @@ def test_of_a_machine_that_stops_itself_come_and_go(machine: Machine) -> None:
     assert {"StandardOutput=journal+console", "StandardError=journal+console"} <= set(idle)
     # What it starts again, should the machine go on, survives it.
     assert "KillMode=process" in idle
-    # Requests in flight end before Docker does.
-    assert "After=network-online.target docker.service" in shutdown
+    # Requests in flight end before Docker does, and before nobody says any more that the machine stops.
+    assert "After=network-online.target docker.service dbus.service" in shutdown
     assert f'ExecStop=/usr/bin/env {agent} "drain-at-shutdown" "100"' in shutdown
     assert any(line.startswith("User=") for line in [*idle, *shutdown])
     for name in machine.units():
