@@ -9,6 +9,8 @@ interface CronField {
   readonly names?: readonly string[];
   /** What else it takes, beside `*`, numbers, ranges, lists and steps. */
   readonly other?: RegExp;
+  /** Whether AWS knows steps (`/`) there. */
+  readonly steps?: boolean;
 }
 
 /** https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#cron-based */
@@ -23,6 +25,7 @@ const FIELDS: readonly CronField[] = [
     to: 7,
     names: "SUN MON TUE WED THU FRI SAT".split(" "),
     other: /^(\?|L|([1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)(L|#[1-5]))$/,
+    steps: false,
   },
   { name: "year", from: 1970, to: 2199 },
 ];
@@ -43,9 +46,10 @@ export const cronExpression: Rule<string> = text({
       ({ field, given }) => !isField(field, given),
     );
     if (wrong !== undefined) {
-      const { name, from, to, names } = wrong.field;
+      const { name, from, to, names, steps = true } = wrong.field;
       const last = names === undefined ? "" : `, or ${names[0]} to ${names.at(-1)}`;
-      return `correct the ${name}, ${wrong.given}: numbers from ${from} to ${to}${last}, in lists (,), ranges (-) and steps (/), or *`;
+      const forms = steps ? "lists (,), ranges (-) and steps (/)" : "lists (,) and ranges (-)";
+      return `correct the ${name}, ${wrong.given}: numbers from ${from} to ${to}${last}, in ${forms}, or *`;
     }
     if ((fields[2] === "?") === (fields[4] === "?")) {
       return "let just one of day of month and day of week be ?, the one that does not matter";
@@ -58,7 +62,7 @@ function isField(field: CronField, text: string): boolean {
   if (field.other?.test(text)) return true;
   return text.split(",").every((part) => {
     const [range = "", step, ...more] = part.split("/");
-    if (more.length > 0 || (step !== undefined && !/^[1-9][0-9]{0,3}$/.test(step))) return false;
+    if (more.length > 0 || (step !== undefined && !isStep(field, step))) return false;
     if (range === "*") return true;
     const ends = range.split("-").map((end) => numberOf(field, end));
     const [first = NaN, last = first] = ends;
@@ -66,6 +70,9 @@ function isField(field: CronField, text: string): boolean {
     return ends.length <= 2 && !ends.includes(NaN) && (first <= last || field.names !== undefined);
   });
 }
+
+const isStep = ({ steps = true }: CronField, step: string): boolean =>
+  steps && /^[1-9][0-9]{0,3}$/.test(step);
 
 function numberOf({ from, to, names }: CronField, text: string): number {
   const named = names?.indexOf(text) ?? -1;

@@ -1,7 +1,8 @@
 import type { types } from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 
-import { sdk } from "../../aws";
+import { currentPartition, sdk } from "../../aws";
+import { HostError } from "../hostError";
 
 /** What a stack may cost in a calendar month before somebody is told. */
 export interface Budget {
@@ -21,6 +22,18 @@ const NOTIFICATIONS = [
   { notificationType: "ACTUAL", threshold: 100 },
   { notificationType: "FORECASTED", threshold: 100 },
 ] as const;
+
+/** Parts of AWS whose accounts are billed through accounts elsewhere, and which have no AWS Budgets. */
+const WITHOUT_BUDGETS = ["aws-us-gov"];
+
+/** The amount as AWS Budgets takes it, where there is one. */
+export function limitIn(partition: string, amount: number): string {
+  if (!WITHOUT_BUDGETS.includes(partition)) return String(amount);
+  throw new HostError(
+    "host.budget is set, but there is no AWS Budgets in AWS GovCloud (US)",
+    "remove host.budget; the account that pays, outside of GovCloud, can have a budget for its whole account in GovCloud",
+  );
+}
 
 type Filter = types.input.budgets.BudgetFilterExpression;
 
@@ -47,7 +60,9 @@ export function costBudget(
     {
       budgetType: "COST",
       timeUnit: "MONTHLY",
-      limitAmount: budget.amount.apply(String),
+      limitAmount: pulumi
+        .all([currentPartition(opts), budget.amount])
+        .apply(([{ partition }, amount]) => limitIn(partition, amount)),
       limitUnit: budget.unit,
       metrics: "UnblendedCost",
       filterExpression: tags.apply(costsOf),

@@ -1,6 +1,6 @@
 import * as assert from "node:assert/strict";
 
-import { costsOf } from "../../../components/host/aws/budget";
+import { costsOf, limitIn } from "../../../components/host/aws/budget";
 import { scheduleStatements, scheduleTrust } from "../../../components/host/aws/schedule";
 import {
   alarms,
@@ -11,7 +11,7 @@ import {
 import type { AwsGpuHostArgs, AwsMonitoringArgs } from "../../../components/settings";
 import { alarmed, entered, type Series, states, told } from "../../aws/cloudWatch";
 import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
-import { type Recording, record } from "./mocks";
+import { PARTITION, type Recording, record } from "./mocks";
 
 const INSTANCE = "i-0123456789abcdef0";
 const ARN = `arn:aws:ec2:eu-central-1:111122223333:instance/${INSTANCE}`;
@@ -31,7 +31,11 @@ const OUTPUTS: Readonly<Record<string, Record<string, unknown>>> = {
   "aws:iam/role:Role": { name: "role", arn: "arn:aws:iam::111122223333:role/role" },
 };
 
-function host(args: Partial<AwsGpuHostArgs>, volumeKeyId?: string): Promise<Recording> {
+function host(
+  args: Partial<AwsGpuHostArgs>,
+  volumeKeyId?: string,
+  partition?: typeof PARTITION,
+): Promise<Recording> {
   return record(
     false,
     ({ type }) => ({
@@ -47,6 +51,7 @@ function host(args: Partial<AwsGpuHostArgs>, volumeKeyId?: string): Promise<Reco
       };
       new AwsGpuHost("gpu", { ...required, ...args });
     },
+    partition,
   );
 }
 
@@ -166,6 +171,17 @@ describe("the budget of a stack", () => {
         ["FORECASTED", 100, "PERCENTAGE", "GREATER_THAN", notify],
       ],
     );
+  });
+
+  it("is refused in GovCloud, which has none", async () => {
+    const budget = { amount: 5, notify: ["ops@example.com"] };
+    const there = await host({ budget }, undefined, { ...PARTITION, partition: "aws-us-gov" });
+    assert.deepEqual(there.names("aws:budgets/"), []);
+    assert.throws(() => limitIn("aws-us-gov", 5), {
+      message:
+        "host.budget is set, but there is no AWS Budgets in AWS GovCloud (US)\n" +
+        "fix: remove host.budget; the account that pays, outside of GovCloud, can have a budget for its whole account in GovCloud",
+    });
   });
 
   it("finds the tags on everything of an instance that can have some", async () => {

@@ -94,11 +94,15 @@ const cases: readonly (readonly [
       ],
       [
         "cron(0 19 ? * MONDAY *)",
-        "correct the day of week, MONDAY: numbers from 1 to 7, or SUN to SAT, in lists (,), ranges (-) and steps (/), or *",
+        "correct the day of week, MONDAY: numbers from 1 to 7, or SUN to SAT, in lists (,) and ranges (-), or *",
       ],
       [
         "cron(0 19 ? * 0 *)",
-        "correct the day of week, 0: numbers from 1 to 7, or SUN to SAT, in lists (,), ranges (-) and steps (/), or *",
+        "correct the day of week, 0: numbers from 1 to 7, or SUN to SAT, in lists (,) and ranges (-), or *",
+      ],
+      [
+        "cron(0 19 ? * MON-FRI/2 *)",
+        "correct the day of week, MON-FRI/2: numbers from 1 to 7, or SUN to SAT, in lists (,) and ranges (-), or *",
       ],
     ] as const
   ).map(
