@@ -8,11 +8,12 @@ The operating system ends, and with it the instance, as `instanceInitiatedShutdo
 right on AWS. `resume-host` brings the server back when the instance starts again.
 """
 
+import contextlib
 import json
 import os
 import re
 import time
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from . import deployments
 from .commands import Request
@@ -81,19 +82,31 @@ def launches_done(queues: Any) -> Dict[Tuple[str, str], Done]:
     return {("queue", str(queue.get("id"))): Done(_number(queue.get("launches"))) for queue in found}
 
 
-def _largest(metrics: str, name: str) -> float:
-    values = re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", metrics, re.MULTILINE)
-    try:
-        return max(map(float, values), default=0)
-    except ValueError:
-        return 0
+def _numbers(texts: Iterable[str]) -> List[float]:
+    """What of these is a number."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found.append(float(text))
+    return found
+
+
+def _values(metrics: str, name: str) -> List[float]:
+    return _numbers(re.findall(rf"^{name}(?:\{{[^}}]*\}})? (\S+)$", metrics, re.MULTILINE))
+
+
+def gpu_utilization() -> List[float]:
+    """Percent of each GPU that are in use, as NVIDIA's driver tells; none where it does not."""
+    query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+    return _numbers(call(query, seconds=20).out.splitlines())
 
 
 def work_in(metrics: str) -> str:
-    """What Triton's metrics say is under way. The first of them exists in recent releases only."""
-    if _largest(metrics, "nv_inference_pending_request_count") > 0:
+    """What Triton's metrics say is under way. Only recent releases count what waits, and not every Triton sees the
+    GPUs: one without NVIDIA's DCGM does not."""
+    if max(_values(metrics, "nv_inference_pending_request_count"), default=0) > 0:
         return "requests wait in Triton"
-    if _largest(metrics, "nv_gpu_utilization") > 0:
+    if max(_values(metrics, "nv_gpu_utilization") or gpu_utilization(), default=0) > 0:
         return "a GPU is in use"
     return ""
 
@@ -127,7 +140,7 @@ def _work_under_way(directory: HostDirectory, settings: Settings) -> str:
     if configured(directory) is not None and Proxy(directory).in_flight() > 0:
         return "requests are in flight at the gateway"
     answer = http_request(settings.metrics_address, "GET", "/metrics", 10)
-    return work_in(answer.body) if answer.ok else ""
+    return work_in(answer.body if answer.ok else "")
 
 
 def utc(seconds: float) -> str:

@@ -267,6 +267,23 @@ def test_work_under_way_is_in_the_metrics(metrics: str, work: str) -> None:
     assert work_in(metrics) == work
 
 
+@pytest.mark.parametrize(
+    ("metrics", "driver", "work"),
+    [
+        ("", "0\n37\n", "a GPU is in use"),
+        ("", "0\n", ""),
+        # As of a GPU in parts.
+        ("", "[N/A]\n", ""),
+        ('nv_gpu_utilization{gpu_uuid="GPU-1"} 0.000000\n', "37\n", ""),
+    ],
+)
+def test_work_on_gpus_that_triton_does_not_see_is_known_from_the_driver(
+    machine: Machine, metrics: str, driver: str, work: str
+) -> None:
+    machine.program("nvidia-smi", f"#!/bin/bash\nprintf '{driver}'\n")
+    assert work_in(metrics) == work
+
+
 @pytest.fixture
 def serving(host: Host) -> Iterator[Host]:
     host.start()
