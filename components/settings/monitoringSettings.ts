@@ -125,7 +125,7 @@ const watchedFields = {
     defaulted(
       boolean,
       false,
-      "Whether the instance is stopped on purpose at times: then nobody is told that a server is not ready whose instance does not run, and all others 5 minutes later.",
+      "Whether the instance is stopped on purpose at times. Then nobody is told of a server that is not ready while its instance is stopped; of any other, people are told 5 minutes later.",
       { cost: "two more alarms" },
     ),
   ),
