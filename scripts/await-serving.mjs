@@ -10,8 +10,12 @@ const LOOK_MS = 2000;
 const WORD_MS = 30_000;
 const LONGEST_MS = 30 * 60_000;
 
+/** How ssh ends where it cannot run a command. */
+const SSH_FAILED = 255;
+
 /** What of the host's answer is worth a word: it changes with each step on the way. */
-function progressOf(server, models) {
+function progressOf({ server, problem }, models) {
+  if (problem !== undefined) return `it answers, but does not say what it serves: ${problem}`;
   if (server === undefined) return "it runs; waiting for its SSH server";
   if (!server.running) return "it answers; Triton starts";
   const ready = server.models.filter((model) => model.ready && models.includes(model.name)).length;
@@ -31,7 +35,8 @@ function isSettled(server, models) {
 /**
  * Waits until the models of a stack serve.
  *
- * @param look at the host: what its agent's `status` says; undefined if it does not answer
+ * @param look at the host: what its agent's `status` says as `server`, or why it does not as `problem`; neither if no SSH
+ *   server answers
  * @param clock in milliseconds
  * @returns the last answer, and whether it is as it should be
  */
@@ -46,23 +51,27 @@ export async function awaitServing(
   let said = "";
   let when = -Infinity;
   for (;;) {
-    const server = look();
+    const answer = look();
+    const { server } = answer;
     const now = clock();
     const healthy = server !== undefined && isHealthy(server, outputs);
-    if (healthy || isSettled(server, models)) return { server, healthy };
-    const word = progressOf(server, models);
+    if (healthy || isSettled(server, models)) return { ...answer, healthy };
+    const word = progressOf(answer, models);
     if (word !== said || now - when >= WORD_MS) say(`${word} (${Math.round((now - began) / 1000)} s)`);
     if (word !== said || now - when >= WORD_MS) when = now;
     said = word;
-    if (now - began >= longest) return { server, healthy: false };
+    if (now - began >= longest) return { ...answer, healthy: false };
     await pause(LOOK_MS);
   }
 }
 
-/** The agent's `status` on a stack's host; undefined while nobody answers. */
-export function lookAtHost(stack, { host }) {
-  const { status, stdout } = tryOnHost(["status"], host, stack, { stderr: "pipe" });
-  return status === 0 ? JSON.parse(stdout) : undefined;
+/** The agent's `status` on a stack's host, or why there is none; nothing while no SSH server answers. */
+export function lookAtHost(stack, { host }, run = tryOnHost) {
+  const { status, stdout, stderr } = run(["status"], host, stack, { stderr: "pipe" });
+  if (status === 0) return { server: JSON.parse(stdout) };
+  if (status === SSH_FAILED) return {};
+  const said = stderr.trim().split("\n");
+  return { problem: said.findLast((line) => line.startsWith("error: "))?.slice(7) ?? said.at(-1) };
 }
 
 /**

@@ -24,10 +24,13 @@ async function main([name, ...rest]) {
   const say = (text) => console.error(text);
   const woken = await wake(stack, outputs, say);
   if (woken === undefined) say(`The instance ${outputs.aws.instanceId} runs already.`);
-  const { server, healthy } = woken ?? (await awaitServing(outputs, () => lookAtHost(stack, outputs), say));
+  const { server, problem, healthy } =
+    woken ?? (await awaitServing(outputs, () => lookAtHost(stack, outputs), say));
   if (server === undefined) {
     throw new UsageError(
-      `${outputs.aws.instanceId} runs, but its SSH server does not answer.\nfix: ${outputs.aws.session}`,
+      problem === undefined
+        ? `${outputs.aws.instanceId} runs, but its SSH server does not answer.\nfix: ${outputs.aws.session}`
+        : `${outputs.aws.instanceId} runs, but does not say what it serves: ${problem}\nfix: npm run up -- ${name}`,
     );
   }
   printServer({ ...server, outputs }, stack);

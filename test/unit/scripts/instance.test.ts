@@ -15,6 +15,12 @@ interface Ec2 {
   start(): Promise<void>;
 }
 
+/** What a host says of itself. */
+interface Answer {
+  readonly server?: object;
+  readonly problem?: string;
+}
+
 interface State {
   readonly state: string;
   readonly since?: string;
@@ -39,13 +45,18 @@ const { instanceState, stoppedLine, startInstance, notRunning } = loadScript("in
   ) => Promise<string | undefined>;
 };
 
-const { awaitServing } = loadScript("await-serving.mjs") as {
+const { awaitServing, lookAtHost } = loadScript("await-serving.mjs") as {
+  readonly lookAtHost: (
+    stack: object,
+    outputs: { host: object },
+    run: () => { status: number; stdout: string; stderr: string },
+  ) => Answer;
   readonly awaitServing: (
     outputs: object,
-    look: () => object | undefined,
+    look: () => Answer,
     say: (text: string) => void,
     options: { clock: () => number; pause: () => Promise<void>; longest?: number },
-  ) => Promise<{ healthy: boolean; server?: object }>;
+  ) => Promise<Answer & { healthy: boolean }>;
 };
 
 const ID = "i-0123456789abcdef0";
@@ -267,11 +278,17 @@ describe("the wait for the models of an instance that has started", () => {
   });
 
   const wait = async (...answers: (object | undefined)[]): Promise<{ healthy: boolean; said: string[] }> => {
+    return waitFor(...answers.map((server) => (server === undefined ? {} : { server })));
+  };
+
+  const waitFor = async (
+    ...answers: Answer[]
+  ): Promise<{ healthy: boolean; said: string[]; problem?: string }> => {
     const said: string[] = [];
     let [now, looks] = [0, 0];
-    const { healthy } = await awaitServing(
+    const { healthy, problem } = await awaitServing(
       outputs,
-      () => answers[Math.min(looks++, answers.length - 1)],
+      () => answers[Math.min(looks++, answers.length - 1)] ?? {},
       (text) => said.push(text),
       {
         clock: () => now,
@@ -282,7 +299,7 @@ describe("the wait for the models of an instance that has started", () => {
         longest: 600_000,
       },
     );
-    return { healthy, said };
+    return { healthy, said, ...(problem !== undefined && { problem }) };
   };
 
   it("says each step once, and ends when all of them serve", async () => {
@@ -322,11 +339,23 @@ describe("the wait for the models of an instance that has started", () => {
     assert.deepEqual(said, ["Triton answers; 0 of 2 models are ready (0 s)"]);
   });
 
+  it("says why a host that answers does not say what it serves", async () => {
+    const ended = (status: number, stderr: string): Answer =>
+      lookAtHost({}, { host: {} }, () => ({ status, stdout: "", stderr }));
+    assert.deepEqual(ended(255, "ssh: connect to host 203.0.113.9 port 22: Connection refused\n"), {});
+    const refused = ended(1, "Welcome\nerror: the disk is full\nfix: delete something\n");
+    assert.deepEqual(refused, { problem: "the disk is full" });
+    assert.deepEqual(ended(127, "bash: agent: not found\n"), { problem: "bash: agent: not found" });
+    const { healthy, said, problem } = await waitFor({}, refused);
+    assert.deepEqual([healthy, problem], [false, "the disk is full"]);
+    assert.equal(said[1], "it answers, but does not say what it serves: the disk is full (2 s)");
+  });
+
   it("waits for the gateway, without which no client gets in", async () => {
     let looks = 0;
     const { healthy } = await awaitServing(
       { ...outputs, gateway: {} },
-      () => ({ ...both(true, true), gateway: { running: ++looks > 3 } }),
+      () => ({ server: { ...both(true, true), gateway: { running: ++looks > 3 } } }),
       () => undefined,
       { clock: () => 0, pause: () => Promise.resolve() },
     );
