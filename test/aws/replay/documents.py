@@ -125,6 +125,12 @@ def _ec2(*kinds: str) -> Tuple[str, ...]:
     )
 
 
+def _role_of_service(document: str, sid: str, service: str) -> Home:
+    """A role that AWS makes for a service of its own, when somebody needs it who may have it made."""
+    role = f"arn:PARTITION:iam::ACCOUNT:role/aws-service-role/{service}/*"
+    return Home(document, sid, (role,), json.dumps({"StringEquals": {"iam:AWSServiceName": service}}))
+
+
 _SESSIONS = tuple(
     f"arn:PARTITION:ssm:REGION::document/AWS-Start{name}Session" for name in ("SSH", "PortForwarding")
 )
@@ -165,12 +171,8 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
         ),
     ),
     "iam:CreateServiceLinkedRole": (
-        Home(
-            ACCESS,
-            "SpotRole",
-            ("arn:PARTITION:iam::ACCOUNT:role/aws-service-role/spot.amazonaws.com/*",),
-            json.dumps({"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}}),
-        ),
+        _role_of_service(ACCESS, "SpotRole", "spot.amazonaws.com"),
+        _role_of_service(MONITORING, "AlarmsThatAct", "events.amazonaws.com"),
     ),
     "ssm:GetParameter": (
         Home(ACCESS, "Ssm", (_SCOPES["ssm"][1]["parameter"],)),

@@ -48,6 +48,8 @@ _ACTIONS: Dict[str, Tuple[str, ...]] = {
 OTHERS: Dict[str, Tuple[str, ...]] = {
     "roles are handed to EC2 and EventBridge": ("iam:PassRole",),
     "the account's first spot instance makes EC2's role for them": ("iam:CreateServiceLinkedRole",),
+    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+    "whoever makes an alarm that reboots an instance": ("iam:CreateServiceLinkedRole",),
     "components/host/aws/cancel-spot-request.sh, and the provider": ("ec2:CancelSpotInstanceRequests",),
     "components/host/aws/choose-place.cjs names its image by a parameter": ("ssm:GetParameters",),
     "large files go in parts": ("s3:AbortMultipartUpload",),

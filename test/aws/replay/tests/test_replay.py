@@ -4,7 +4,7 @@ import json
 import unittest
 from typing import Any, Dict, List
 
-from replay import documents, instance_types, needed, partitions
+from replay import documents, instance_types, needed, partitions, policies
 from replay.replay import ReplayError, replay
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
@@ -157,6 +157,16 @@ class InstanceTypes(unittest.TestCase):
         self.assertEqual(instance_types.faults(["g5.nothing"]), ["g5.nothing: EC2 does not offer it"])
         self.assertIn("g5g.xlarge: is not for x86-64", instance_types.faults(["g5g.xlarge"]))
         self.assertIn("m5.large: has no GPU of NVIDIA", instance_types.faults(["m5.large"]))
+
+    def test_whoever_deploys_may_have_the_roles_of_services_made(self) -> None:
+        """CloudWatch refuses an alarm that reboots an instance to whoever may not."""
+        made = documents.deployer(needed.needed([]))
+        for name, role in (
+            ("deploy-access", "spot.amazonaws.com/AWSServiceRoleForEC2Spot"),
+            ("deploy-monitoring", "events.amazonaws.com/AWSServiceRoleForCloudWatchEvents"),
+        ):
+            arn = f"arn:PARTITION:iam::ACCOUNT:role/aws-service-role/{role}"
+            self.assertTrue(policies.allows(made[name], "iam:CreateServiceLinkedRole", arn), name)
 
 
 if __name__ == "__main__":
