@@ -338,10 +338,14 @@ describe("the stack prod, on a stand-in for AWS", function () {
         "triton-machine-schedule-role created",
         "triton-machine-stop created",
         "triton-monitoring-dashboard updated",
+        "triton-monitoring-disk updated",
+        "triton-monitoring-gpu-memory updated",
+        "triton-monitoring-hardware updated",
         "triton-monitoring-not-ready updated",
         "triton-monitoring-not-serving created",
         "triton-monitoring-schedule created",
         "triton-monitoring-stopped created",
+        "triton-monitoring-system updated",
         "triton-services-services updated",
       ]);
       assert.deepEqual(stack.instances, [id]);
