@@ -140,7 +140,9 @@ describe(`an \`up\` and a \`down\` that are killed, on the real engine (INTERRUP
       processes().filter(({ command }) => command.includes(workspace.file(".local/hosts")));
     // Commands of the agent that were spared end when they find nothing left to do.
     await until(left, () => left().length === 0);
-    assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")), "the host's folder is gone");
+    const folder = workspace.file(".local/hosts/local");
+    const files = fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true }) : "gone";
+    assert.deepEqual(files, "gone");
   };
 
   before(async () => {
@@ -183,7 +185,10 @@ describe(`an \`up\` and a \`down\` that are killed, on the real engine (INTERRUP
       const next = await workspace.npm("down");
       requireSuccess(next);
       says(next);
-      await isGone();
+      await isGone().catch((error: unknown) => {
+        console.log(next.output);
+        throw error;
+      });
     });
   }
 });
