@@ -64,7 +64,9 @@ def _left(aws: Aws) -> Iterator[str]:
         ("ec2", "describe_addresses", "Addresses", "AllocationId"),
         ("ec2", "describe_key_pairs", "KeyPairs", "KeyName"),
         ("ec2", "describe_security_groups", "SecurityGroups", "GroupName"),
+        ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
         ("ec2", "describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId"),
+        ("ec2", "describe_vpcs", "Vpcs", "VpcId"),
         ("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
         ("ec2", "describe_egress_only_internet_gateways", *_EGRESS_ONLY),
         ("ecr", "describe_repositories", "repositories", "repositoryName"),
@@ -73,12 +75,18 @@ def _left(aws: Aws) -> Iterator[str]:
         ("iam", "list_roles", "Roles", "RoleName"),
         ("logs", "describe_log_groups", "logGroups", "logGroupName"),
         ("s3", "list_buckets", "Buckets", "Name"),
+        ("scheduler", "list_schedule_groups", "ScheduleGroups", "Name"),
         ("sns", "list_topics", "Topics", "TopicArn"),
         ("ssm", "describe_parameters", "Parameters", "Name"),
     ):
         for each in getattr(aws.client(service), operation)()[key]:
-            if each[name] != "default" and each.get("State") != "deleted":
+            # The account has networks of its own, without tags.
+            of_account = each[name] == "default" or (key == "Vpcs" and not each.get("Tags"))
+            if not of_account and each.get("State") != "deleted":
                 yield f"{service} {each[name]}"
+    composite = aws.client("cloudwatch").describe_alarms(AlarmTypes=["CompositeAlarm"])
+    for each in composite["CompositeAlarms"]:
+        yield f"cloudwatch {each['AlarmName']}"
     for each in aws.ec2.describe_instances()["Reservations"]:
         for instance in each["Instances"]:
             if instance["State"]["Name"] != "terminated":
