@@ -158,7 +158,7 @@ export async function startInstance(ec2, aws, stack, say, pause = setTimeout) {
   let stoppedAt;
   let startedAt;
   for (let waited = 0; ; waited += LOOK_MS) {
-    const found = await instanceState(ec2);
+    const found = await askState(ec2, instanceId, refuse);
     const { state, takenBack } = found;
     if (state === "running") return said !== "";
     if (state !== said && !(startedAt !== undefined && state === "stopped"))
@@ -188,6 +188,22 @@ export async function startInstance(ec2, aws, stack, say, pause = setTimeout) {
   }
 }
 
+/** The state, or why EC2 cannot be asked for it. */
+async function askState(ec2, instanceId, refuse) {
+  try {
+    return await instanceState(ec2);
+  } catch (error) {
+    return refuse(
+      `EC2 does not say whether ${instanceId} runs: ${reasonOf(error)}`,
+      error.name === "UnauthorizedOperation"
+        ? "allow the credentials of this machine ec2:DescribeInstances"
+        : "aws sts get-caller-identity says whether this machine has credentials: aws configure, aws sso login, or set AWS_PROFILE or aws:profile",
+    );
+  }
+}
+
+const reasonOf = ({ name, message }) => `${name}: ${message}`.split("\n")[0];
+
 /**
  * @param patient whether EC2 may still be learning that the instance has stopped
  * @returns whether EC2 starts it
@@ -216,7 +232,10 @@ async function start(ec2, { instanceId, instanceType, zone, region }, stack, ref
           `allow them ec2:StartInstances on instance/${instanceId} in ${region}`,
         );
       default:
-        throw error;
+        return refuse(
+          `EC2 does not start ${instanceId}: ${reasonOf(error)}`,
+          `mend what it says, and run it again: npm run wake -- ${stack}`,
+        );
     }
   }
 }

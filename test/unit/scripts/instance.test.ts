@@ -245,7 +245,10 @@ describe("the start of an instance", () => {
       "IncorrectSpotRequestState",
       /its spot request is not one that can: .*\nfix: see the request: aws ec2 describe-spot-instance-requests --region us-east-1 --filters Name=instance-id,Values=i-\w+$/,
     ],
-    ["RequestLimitExceeded", /^RequestLimitExceeded$/],
+    [
+      "RequestLimitExceeded",
+      /^EC2 does not start i-\w+: RequestLimitExceeded: .*\nfix: mend what it says, and run it again: npm run wake -- prod$/,
+    ],
   ] as const) {
     it(`says what is in its way: ${name}`, async () => {
       await assert.rejects(start({ ...ec2(STOPPED), start: () => Promise.reject(refusal(name)) }), {
@@ -253,6 +256,18 @@ describe("the start of an instance", () => {
       });
     });
   }
+
+  it("is not tried where EC2 cannot be asked, with a fix and without a stack trace", async () => {
+    const without = ec2(refusal("CredentialsProviderError"));
+    await assert.rejects(start(without), {
+      isForUser: true,
+      message:
+        /^EC2 does not say whether i-\w+ runs: CredentialsProviderError: .*\nfix: aws sts .*aws:profile$/,
+    });
+    await assert.rejects(start(ec2(refusal("UnauthorizedOperation"))), {
+      message: /\nfix: allow the credentials of this machine ec2:DescribeInstances$/,
+    });
+  });
 
   it("is not tried where only AWS may, nor for one that is gone", async () => {
     const spot = ec2({ ...named("stopped"), StateReason: { Code: "Server.SpotInstanceShutdown" } });
