@@ -20,7 +20,7 @@ import sys
 import tempfile
 import zipapp
 from pathlib import Path
-from typing import Dict, NoReturn, Optional
+from typing import Dict, List, NoReturn, Optional
 
 #: Says whose folder it is.
 MARKER = ".xsched-triton.json"
@@ -96,7 +96,7 @@ def require_ours(folder: Path, mine: Dict[str, str]) -> None:
     # What serves there goes on then.
     take_over = f"echo {shlex.quote(json.dumps(mine))} >{shlex.quote(str(folder / MARKER))}"
     if found is None:
-        if (folder / FORMER).exists() or not any(folder.iterdir()):
+        if (folder / FORMER).exists() or set(folder.iterdir()) <= set(unfinished(folder / MARKER)):
             return
         if (folder / "bin/agent.sha256").exists():
             fail(
@@ -129,6 +129,11 @@ def read_marker(folder: Path) -> Optional[Dict[str, str]]:
     except ValueError:
         found = None
     return found if isinstance(found, dict) else {}
+
+
+def unfinished(path: Path) -> List[Path]:
+    """What `write` has left that was killed before the file had its name."""
+    return list(path.parent.glob(f".{path.name}.*"))
 
 
 def write(path: Path, text: str, mode: int) -> None:
@@ -199,6 +204,8 @@ def main(argv: "list[str]") -> None:
         folder.chmod(0o700)
         # Before anything else is put there: whatever stops us, the folder is ours next time.
         write(folder / MARKER, json.dumps(mine) + "\n", 0o644)
+        for file in unfinished(folder / MARKER):
+            file.unlink()
         install(folder, sources)
     except OSError as error:
         fail(f"cannot install the agent in {folder}: {error.strerror} ({error.filename})", "read the reason")

@@ -6,4 +6,6 @@ if [ -e bin/remove-host.sh ]; then
 fi
 directory=$PWD
 cd /
+# Of an installation that was killed before the folder had its marker.
+rm -f -- "$directory"/..xsched-triton.json.*
 rmdir -- "$directory" 2>/dev/null || echo "left $directory in place: it holds files that are not ours" >&2

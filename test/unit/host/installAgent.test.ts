@@ -77,18 +77,28 @@ describe("the agent's installation", () => {
     );
   });
 
-  it("is removed by what an earlier release has noted for that", () => {
-    install();
-    const script = fs.readFileSync(
-      path.resolve(__dirname, "../../../components/host/remove-directory.sh"),
-      "utf8",
-    );
-    const { status, stderr } = spawnSync("bash", ["-c", script, "remove-directory.sh", folder], {
-      encoding: "utf8",
+  for (const [what, prepare] of [
+    ["by what an earlier release has noted for that", (): void => void install()],
+    [
+      "where it was killed before the folder had its marker",
+      (): void => {
+        write("..xsched-triton.json.x1_y2z3w", "{");
+      },
+    ],
+  ] as const) {
+    it(`is removed ${what}`, () => {
+      prepare();
+      const script = fs.readFileSync(
+        path.resolve(__dirname, "../../../components/host/remove-directory.sh"),
+        "utf8",
+      );
+      const { status, stderr } = spawnSync("bash", ["-c", script, "remove-directory.sh", folder], {
+        encoding: "utf8",
+      });
+      assert.equal(status, 0, stderr);
+      assert.ok(!fs.existsSync(folder));
     });
-    assert.equal(status, 0, stderr);
-    assert.ok(!fs.existsSync(folder));
-  });
+  }
 
   it("gives a program that Python compiles once", () => {
     install();
@@ -99,6 +109,15 @@ describe("the agent's installation", () => {
     assert.match(stderr, /import 'agent\.commands'/);
     assert.doesNotMatch(stderr, /# code object from .*\/agent\/commands\.py\b(?!c)/);
     assert.match(callAgent(folder, ["nothing"]).stderr, /^error: there is no command 'nothing'\nfix: /);
+  });
+
+  it("goes on where it was killed before the folder had its marker", () => {
+    write("..xsched-triton.json.x1_y2z3w", "{");
+    assert.equal(install().status, 0);
+    assert.deepEqual(
+      content().filter((file) => file.startsWith(".")),
+      [".xsched-triton.json"],
+    );
   });
 
   it("refuses a folder with files of somebody else, and leaves it alone", () => {

@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 from .console import progress
 from .errors import HostError
@@ -160,6 +160,11 @@ def _write_file(path: Path, text: str, mode: int) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def unfinished_writes(path: Path) -> List[Path]:
+    """What commands have left that were killed while they wrote a file or a link, before it had its name."""
+    return list(path.parent.glob(f".{path.name}.*"))
 
 
 def point_link(link: Path, target: str) -> None:

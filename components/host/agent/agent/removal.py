@@ -4,6 +4,7 @@ import shutil
 
 from .commands import Request
 from .console import progress
+from .directory import unfinished_writes
 from .errors import HostError
 from .gateway.lifecycle import remove as remove_gateway
 from .server.settings import read_settings
@@ -34,8 +35,9 @@ def remove(request: Request) -> None:
     if read_settings(directory) is not None:
         raise HostError(f"a Triton server is still deployed in {directory.path}", "run 'stop' first")
     remove_gateway(directory)
-    for name in ("server", *OURS):
-        path = directory.path / name
+    names = ("server", *OURS)
+    unfinished = [path for name in names for path in unfinished_writes(directory.path / name)]
+    for path in [*(directory.path / name for name in names), *unfinished]:
         try:
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)

@@ -344,6 +344,9 @@ def test_removes_what_was_made_and_nothing_else(
     for name in ("bin", "models", "locks", "server", "runtime"):
         (directory.path / name / "deep").mkdir(parents=True)
     (directory.path / "images").touch()
+    # Of commands that were killed while they wrote.
+    (directory.path / ".repairs.json.x1_y2z3w").touch()
+    (directory.path / "..xsched-triton.json.x1_y2z3w").touch()
     (directory.path / "mine").touch()
     run(directory, "remove", [])
     assert [path.name for path in directory.path.iterdir()] == ["mine"]
