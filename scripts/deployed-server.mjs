@@ -2,7 +2,7 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 
-import { notRunning, stopsAtTimes } from "./instance.mjs";
+import { isAskedAfter, notRunning } from "./instance.mjs";
 import { openTunnel } from "./over-ssh.mjs";
 import { privateKey, stackOutputs, tryOnHost } from "./stack-host.mjs";
 import { lookAtStack, ROOT, UsageError } from "./stack-target.mjs";
@@ -27,7 +27,7 @@ export async function deployedServer(name) {
     if (name === "local") return undefined;
     throw new UsageError(`The stack "${name}" is not deployed.\nfix: npm run up -- ${name}`);
   }
-  const stopped = stopsAtTimes(outputs) ? await notRunning(stack, outputs) : undefined;
+  const stopped = isAskedAfter(outputs) ? await notRunning(stack, outputs) : undefined;
   if (stopped !== undefined) throw new UsageError(stopped);
   return {
     stack: name,

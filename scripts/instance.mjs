@@ -111,20 +111,34 @@ export function stoppedLine({ state, since, why, takenBack }, { name, instanceId
   }
 }
 
-/** Whether a stack's instance stops on purpose at times, so that EC2 is to be asked before anybody waits for it. */
+/** Whether a stack's instance stops on purpose at times. */
 export const stopsAtTimes = ({ aws } = {}) => aws?.stops !== undefined;
 
 /**
- * The line on a stack's instance that does not run; undefined if it does, or if that is not to be known.
+ * Whether EC2 is to be asked before anybody waits for a stack's instance: it may have stopped on purpose, or Session Manager
+ * leads to it, which says of a stopped instance only that it is not connected.
+ */
+export const isAskedAfter = ({ aws, host } = {}) =>
+  aws !== undefined && (stopsAtTimes({ aws }) || host?.ssh?.proxyCommand !== undefined);
+
+/** The line on a stack's instance that does not run; undefined if it does, or if that is not to be known. */
+export async function notRunning(...words) {
+  return (await stoppedInstance(...words))?.line;
+}
+
+/**
+ * A stack's instance that does not run: its line, and whether it is gone for good.
  *
  * @param outputs of the stack
+ * @returns undefined if it runs, or if that is not to be known
  */
-export async function notRunning(stack, outputs = stackOutputs(stack), connect = ec2Of) {
+export async function stoppedInstance(stack, outputs = stackOutputs(stack), connect = ec2Of) {
   const { aws } = outputs;
   if (aws?.instanceId === undefined) return undefined;
   try {
-    const state = await instanceState(await connect(aws, stack));
-    return stoppedLine(state, { name: stack.name, instanceId: aws.instanceId });
+    const found = await instanceState(await connect(aws, stack));
+    const line = stoppedLine(found, { name: stack.name, instanceId: aws.instanceId });
+    return line === undefined ? undefined : { line, gone: found.state === "gone" };
   } catch {
     // Whoever cannot ask EC2 learns from the host itself what is wrong.
     return undefined;

@@ -9,7 +9,7 @@ import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { stateForAccess } from "./changed-access.mjs";
 import { placesToChooseAgain } from "./chosen-place.mjs";
-import { notRunning, stopsAtTimes } from "./instance.mjs";
+import { isAskedAfter, notRunning, stoppedInstance, stopsAtTimes } from "./instance.mjs";
 import { describeServer, printServer, resumeServer } from "./server-status.mjs";
 import { stackConfig, stackOutputs } from "./stack-host.mjs";
 import { exportState, importState, resourcesOf } from "./stack-state.mjs";
@@ -153,14 +153,20 @@ const LONGEST_WAKE_MS = 10 * 60_000;
 const outputsIn = ({ state }) =>
   state?.deployment.resources?.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {};
 
-/** An instance that has stopped on purpose is started for an `up`, and for nothing else. */
+/**
+ * An instance that has stopped on purpose is started for an `up`, and for nothing else. One that somebody has stopped is left to
+ * them.
+ */
 async function attendToStopped(target, command, keepsInstance) {
   const outputs = outputsIn(target);
-  if (!stopsAtTimes(outputs)) return;
-  const stopped = await notRunning(target, outputs);
-  if (stopped === undefined) return;
+  if (!isAskedAfter(outputs)) return;
+  const stopped = await stoppedInstance(target, outputs);
+  // What is gone, a refresh replaces.
+  if (stopped === undefined || stopped.gone) return;
   if (command === "preview") {
-    console.error(`${stopped}\nUntil then, nobody knows what is on it.`);
+    console.error(`${stopped.line}\nUntil then, nobody knows what is on it.`);
+  } else if (keepsInstance && !stopsAtTimes(outputs)) {
+    throw new UsageError(`${stopped.line}\nNothing was changed.`);
   } else if (keepsInstance) {
     const { wake } = await import("./await-serving.mjs");
     // Without its models, too: the update may be what mends them.
@@ -171,7 +177,7 @@ async function attendToStopped(target, command, keepsInstance) {
 /** Describes the server of a stack; a host that does not answer may have been stopped. */
 async function statusOf(target) {
   const outputs = stackOutputs(target);
-  const stopped = stopsAtTimes(outputs) ? await notRunning(target, outputs) : undefined;
+  const stopped = isAskedAfter(outputs) ? await notRunning(target, outputs) : undefined;
   if (stopped !== undefined) return { stopped };
   try {
     return { server: describeServer(target, outputs) };

@@ -28,7 +28,9 @@ interface State {
   readonly takenBack?: boolean;
 }
 
-const { instanceState, stoppedLine, startInstance, notRunning } = loadScript("instance.mjs") as {
+const { instanceState, stoppedLine, startInstance, notRunning, stoppedInstance, isAskedAfter } = loadScript(
+  "instance.mjs",
+) as {
   readonly instanceState: (ec2: Ec2) => Promise<State>;
   readonly stoppedLine: (state: State, of: { name: string; instanceId: string }) => string | undefined;
   readonly startInstance: (
@@ -43,6 +45,12 @@ const { instanceState, stoppedLine, startInstance, notRunning } = loadScript("in
     outputs: { aws?: object },
     connect: () => Promise<Ec2>,
   ) => Promise<string | undefined>;
+  readonly stoppedInstance: (
+    stack: { name: string },
+    outputs: { aws?: object },
+    connect: () => Promise<Ec2>,
+  ) => Promise<{ line: string; gone: boolean } | undefined>;
+  readonly isAskedAfter: (outputs?: object) => boolean;
 };
 
 const { awaitServing, lookAtHost } = loadScript("await-serving.mjs") as {
@@ -148,6 +156,24 @@ describe("an instance that does not run", () => {
       await line(ec2(found)),
       `The instance ${ID} of the stack "prod" is stopped (AWS has taken its spot capacity back); AWS starts it again as soon as there is capacity.`,
     );
+  });
+
+  it("is asked after first where it stops on purpose, or is reached through Session Manager", () => {
+    const open = { ssh: { address: "203.0.113.9" } };
+    const closed = { ssh: { address: ID, proxyCommand: "aws ssm start-session" } };
+    assert.ok(isAskedAfter({ aws: { ...AWS, stops: { idleMinutes: 60 } }, host: open }));
+    assert.ok(isAskedAfter({ aws: AWS, host: closed }));
+    assert.ok(!isAskedAfter({ aws: AWS, host: open }));
+    assert.ok(!isAskedAfter({ host: closed }));
+    assert.ok(!isAskedAfter());
+  });
+
+  it("is told from one that is gone, which an update replaces", async () => {
+    const look = (found: Found): ReturnType<typeof stoppedInstance> =>
+      stoppedInstance({ name: "prod" }, { aws: AWS }, () => Promise.resolve(ec2(found)));
+    assert.equal((await look(STOPPED))?.gone, false);
+    assert.equal((await look(named("terminated")))?.gone, true);
+    assert.equal(await look(named("running")), undefined);
   });
 
   it("is not talked of while it runs", async () => {
