@@ -187,6 +187,8 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
     ),
     "ssm:ResumeSession": (Home(ACCESS, "Sessions", (_regional("ssm", "session/*"),)),),
     "ssm:TerminateSession": (Home(ACCESS, "Sessions", (_regional("ssm", "session/*"),)),),
+    # AWS's reference knows no resource of it, though AWS's own example names sessions. It takes the token of a session.
+    "ssmmessages:OpenDataChannel": (Home(ACCESS, "Look", ("*",)),),
     **dict.fromkeys(sorted(policies.NEVER_NARROWER), (Home(MONITORING, "CompositeAlarms", ("*",)),)),
 }
 

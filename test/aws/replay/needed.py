@@ -66,6 +66,9 @@ OTHERS: Dict[str, Tuple[str, ...]] = {
         "ssm:ResumeSession",
         "ssm:StartSession",
         "ssm:TerminateSession",
+        # The plugin's, for the user that has started the session:
+        # https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html
+        "ssmmessages:OpenDataChannel",
     ),
     # https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
     # https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html
