@@ -1,7 +1,14 @@
 export { isIpv6, isOpenToTheWorld, isPrivateAddress } from "./addressRange";
 export { ArgumentsError } from "./argumentsError";
 export { awsGpuHostInputs, awsInstance, OWN_TAGS, policyStatements, repositoryArn } from "./awsHostSettings";
-export { familyOf, GPU_FAMILIES, isGpuType, otherAccelerator } from "./awsInstanceTypes";
+export {
+  familyOf,
+  GPU_FAMILIES,
+  gpuFamily,
+  isGpuType,
+  otherAccelerator,
+  releasesOn,
+} from "./awsInstanceTypes";
 export { type EcrLocation, ecrLocation } from "./ecrLocation";
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";

@@ -21,7 +21,7 @@ os.environ.update(
     AWS_SHARED_CREDENTIALS_FILE=os.devnull,
 )
 
-from . import documents, instance_types, needed, partitions, policies
+from . import documents, instance_types, needed, partitions, policies, ways
 from .calls import Call
 from .replay import ReplayError, replay
 from .user_data import CloudInit
@@ -68,7 +68,8 @@ def main(words: List[str]) -> int:
         report.of(stack["title"], _stack(stack, dump["subnet"], calls, roles))
     if given.cloud_init is not None:
         report.of("user data", _user_data(dump["stacks"], CloudInit(given.cloud_init)))
-    report.of("instance types", iter(instance_types.faults(dump["instanceTypes"])))
+    types = dump["instanceTypes"]
+    report.of(f"{len(types)} instance types", iter(instance_types.faults(types)))
     report.of("documents of permissions", _documents(calls, roles, dump["account"], given.write))
     for fault in report.faults:
         print(f"\n{fault}", file=sys.stderr)
@@ -83,6 +84,7 @@ def _stack(
     stack: Dict[str, Any], subnet: str, calls: Set[Call], roles: List[Dict[str, Any]]
 ) -> Iterator[str]:
     yield from partitions.faults(stack)
+    yield from ways.faults(stack)
     for resource in stack["resources"]:
         for place, document in policies.policies_in(resource["inputs"], resource["name"]):
             yield from (f"{place}: {text}" for text in policies.faults(document, stack["partition"]))

@@ -4,22 +4,28 @@ from typing import Any, Dict, Iterator, List
 
 from moto import mock_aws
 
-from .calls import Aws, pages
+from .calls import Aws, InvalidCallError, pages
 
 
 def faults(types: List[str]) -> List[str]:
     with mock_aws():
+        aws = Aws("us-east-1")
         # Not by their names: one that does not exist would be an error.
         wanted = [{"Name": "instance-type", "Values": types}]
-        found = pages(Aws("us-east-1").ec2, "describe_instance_types", "InstanceTypes", Filters=wanted)
+        found = pages(aws.ec2, "describe_instance_types", "InstanceTypes", Filters=wanted)
         known = {each["InstanceType"]: each for each in found}
-    return [f"{name}: {text}" for name in types for text in _faults(known.get(name))]
+        return [f"{name}: {text}" for name in types for text in _faults(name, known.get(name), aws)]
 
 
-def _faults(known: Any) -> Iterator[str]:
+def _faults(name: str, known: Any, aws: Aws) -> Iterator[str]:
     if known is None:
         yield "EC2 does not offer it"
         return
+    try:
+        # botocore has a list of its own.
+        aws.check("ec2", "RunInstances", InstanceType=name, MinCount=1, MaxCount=1)
+    except InvalidCallError as error:
+        yield str(error)
     facts: Dict[str, bool] = {
         "is not for x86-64": "x86_64" in known["ProcessorInfo"]["SupportedArchitectures"],
         "cannot be optimized for EBS": known["EbsInfo"]["EbsOptimizedSupport"] != "unsupported",

@@ -6,7 +6,8 @@ import { parse } from "yaml";
 
 import { readSettings, type Settings, SettingsError, thisMachine } from "../../../components/settings";
 import { answer, answerCall, placeOf } from "./answers";
-import { ACCOUNT, CASES, INSTANCE_TYPES, type StackCase, SUBNET } from "./table";
+import { withModelsInS3 } from "./modelBucket";
+import { ACCOUNT, CASES, INSTANCE_TYPES, ofType, type StackCase, SUBNET } from "./table";
 
 /*
  * What a stack asks of AWS, without an engine: the program runs on mocks.
@@ -66,7 +67,7 @@ function onnxModel(folder: string): object {
 }
 
 function settingsOf(
-  { base, stack = base, settings = {}, everyModel, onnx = false }: StackCase,
+  { base, stack = base, settings = {}, everyModel, models, onnx = false }: StackCase,
   folder: string,
 ): Settings {
   const text = fs.readFileSync(path.join(ROOT, `Pulumi.${base}.yaml`), "utf8");
@@ -82,6 +83,7 @@ function settingsOf(
   }
   const host = raw.host as { access?: string };
   if (host.access !== "sessionManager") raw.host = { adminCidrs: ["203.0.113.7/32"], ...host };
+  if (models !== undefined) raw.models = models;
   if (onnx) raw.models = [onnxModel(folder)];
   if (everyModel !== undefined)
     raw.models = (raw.models as object[]).map((model) => ({ ...model, ...everyModel }));
@@ -93,6 +95,11 @@ function settingsOf(
     files: thisMachine,
     inform: () => undefined,
   });
+}
+
+function typeOf({ host }: Settings): string {
+  if (host.kind !== "aws" || host.instanceType === undefined) throw new Error("prod has lost its instance");
+  return host.instanceType;
 }
 
 /** @returns undefined if the settings refuse it, as they should */
@@ -153,9 +160,12 @@ async function dumpStack(one: StackCase, folder: string): Promise<StackDump | un
  */
 export async function dump(folder: string): Promise<Dump> {
   const stacks: StackDump[] = [];
-  for (const one of CASES) {
-    const made = await dumpStack(one, folder);
-    if (made !== undefined) stacks.push(made);
-  }
-  return { account: ACCOUNT, subnet: SUBNET, instanceTypes: INSTANCE_TYPES, stacks };
+  await withModelsInS3(async () => {
+    for (const one of CASES) {
+      const made = await dumpStack(one, folder);
+      if (made !== undefined) stacks.push(made);
+    }
+  });
+  const instanceTypes = INSTANCE_TYPES.map((type) => typeOf(settingsOf(ofType(type), folder)));
+  return { account: ACCOUNT, subnet: SUBNET, instanceTypes, stacks };
 }

@@ -1,4 +1,4 @@
-import { GPU_FAMILIES } from "../../../components/settings";
+import { GPU_FAMILIES, gpuFamily, releasesOn } from "../../../components/settings";
 
 /*
  * The stacks whose resources are replayed against moto, and whose policies are checked. A setting that makes or changes a
@@ -17,6 +17,8 @@ export interface StackCase {
   readonly settings?: Readonly<Record<string, object>>;
   /** Keys that are added to each model. */
   readonly everyModel?: Readonly<Record<string, unknown>>;
+  /** In place of the base's. */
+  readonly models?: readonly object[];
   /** A model in ONNX alone, in place of the base's. */
   readonly onnx?: boolean;
   /** The settings refuse it, with this in their message. */
@@ -25,12 +27,17 @@ export interface StackCase {
   readonly defaultVpc?: boolean;
 }
 
+/** A bucket of the account, with any model at any prefix. */
+export const BUCKET = "models-of-the-company";
 /** The subnet of an account without a default VPC. */
 export const SUBNET = "subnet-0123456789abcdef0";
 export const ACCOUNT = "123456789012";
 
 const NOTIFY = { monitoring: { notify: ["ops@example.com", "https://pager.example.com/alarm"] } };
+/** `prod` as it was made before it had a network of its own, and as any stack in a network that exists. */
+const OVER_SSH = { access: undefined, network: undefined, zones: undefined };
 const PRIVATE = {
+  ...OVER_SSH,
   subnetId: SUBNET,
   publicIp: "none",
   access: "sessionManager",
@@ -49,11 +56,8 @@ const gateway = (clientCidrs: readonly string[]): Record<string, object> => ({
   host: { clientCidrs },
 });
 
-const ownNetwork = (region: string, egress: "natGateway" | "endpoints"): object => ({
-  network: { kind: "own", egress },
-  access: "sessionManager",
-  zones: [`${region}a`, `${region}b`],
-});
+const zonesIn = (region: string): object => ({ zones: [`${region}a`, `${region}b`] });
+const throughNat = { network: { kind: "own", egress: "natGateway" } };
 
 /** A boundary of the account, by which the replay knows its own. */
 const boundaryIn = (partition: string): string =>
@@ -83,16 +87,36 @@ export const INSTANCE_TYPES: readonly string[] = Object.entries(GPU_FAMILIES).fl
   sizes.map((size) => `${family}.${size}`),
 );
 
+/** `prod` with an instance type: with the newest release of Triton for its GPU, on an image with the GPU's driver. */
+export const ofType = (instanceType: string): StackCase => ({
+  title: instanceType,
+  base: "prod",
+  settings: {
+    ...NOTIFY,
+    host: {
+      instanceType,
+      ...(gpuFamily(instanceType)?.driver !== "open" && { ami: "ami-0123456789abcdef0" }),
+    },
+    runtime: {
+      build: {
+        variant: "hooked",
+        base: `nvcr.io/nvidia/tritonserver:${releasesOn(instanceType).at(-1) ?? ""}-py3`,
+      },
+    },
+  },
+});
+
 export const CASES: readonly StackCase[] = [
   { title: "dev", base: "dev" },
   { title: "prod", base: "prod", settings: NOTIFY },
+  { title: "prod over SSH", base: "prod", settings: { ...NOTIFY, host: OVER_SSH } },
   { title: "current", base: "current" },
   {
     title: "a stack whose name has a point",
     base: "prod",
     stack: "prod.eu",
     region: "eu-central-1",
-    settings: NOTIFY,
+    settings: { ...NOTIFY, host: zonesIn("eu-central-1") },
   },
   {
     title: "a key of one's own",
@@ -158,23 +182,24 @@ export const CASES: readonly StackCase[] = [
     base: "prod",
     settings: { ...NOTIFY, host: { permissionsBoundary: boundaryIn("aws") } },
   },
-  ...(["natGateway", "endpoints"] as const).map((egress): StackCase => ({
-    title: `a network of its own, with ${egress}`,
+  {
+    title: "a network of its own, with a NAT gateway",
     base: "prod",
-    settings: { ...NOTIFY, host: ownNetwork("us-east-1", egress) },
-  })),
+    settings: { ...NOTIFY, host: throughNat },
+  },
   {
     title: "a network of its own in GovCloud",
     base: "prod",
     region: "us-gov-west-1",
-    settings: { ...NOTIFY, host: ownNetwork("us-gov-west-1", "natGateway") },
+    settings: { ...NOTIFY, host: { ...throughNat, ...zonesIn("us-gov-west-1") } },
   },
-  {
-    title: "a network of its own in China",
+  ...["us-east-1", "cn-north-1"].map((region): StackCase => ({
+    title: `models of a bucket of one's own, in a network of its own in ${region}`,
     base: "prod",
-    region: "cn-north-1",
-    settings: { ...NOTIFY, host: ownNetwork("cn-north-1", "endpoints") },
-  },
+    region,
+    settings: { ...NOTIFY, host: zonesIn(region) },
+    models: [{ name: "bert", source: `s3://${BUCKET}/models/bert` }],
+  })),
   {
     title: "an instance that stops, and a budget",
     base: "prod",
@@ -182,6 +207,7 @@ export const CASES: readonly StackCase[] = [
     settings: {
       ...NOTIFY,
       host: {
+        ...OVER_SSH,
         idleStop: 60,
         schedule: {
           start: "cron(0 7 ? * MON-FRI *)",
@@ -198,7 +224,7 @@ export const CASES: readonly StackCase[] = [
     title: "an instance that stops by the clock in China",
     base: "prod",
     region: "cn-north-1",
-    settings: { ...NOTIFY, host: { schedule: { stop: "cron(0 19 ? * MON-FRI *)" } } },
+    settings: { ...NOTIFY, host: { ...OVER_SSH, schedule: { stop: "cron(0 19 ? * MON-FRI *)" } } },
   },
   { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
   {

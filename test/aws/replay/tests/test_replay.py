@@ -4,7 +4,7 @@ import json
 import unittest
 from typing import Any, Dict, List
 
-from replay import documents, instance_types, needed, partitions, policies
+from replay import documents, instance_types, needed, partitions, policies, ways
 from replay.replay import ReplayError, replay
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
@@ -149,6 +149,75 @@ class Documents(unittest.TestCase):
         role["Statement"][0]["Action"] = ["sqs:SendMessage"]
         with self.assertRaisesRegex(ValueError, "sqs:SendMessage: add its resources"):
             documents.boundary([role])
+
+
+class Ways(unittest.TestCase):
+    ROUTING = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+
+    def faults(self, *more: Dict[str, Any], action: str = "s3:GetObject") -> List[str]:
+        """Of an instance whose role may read one bucket."""
+        statement = {"Effect": "Allow", "Action": [action], "Resource": ["arn:aws:s3:::a/*"]}
+        resources = [
+            {**resource("aws:ec2/subnet:Subnet", {"vpcId": "vpc-1"}), "id": "subnet-1"},
+            resource(self.ROUTING, {"subnetId": "subnet-1", "routeTableId": "rtb-1"}),
+            resource("aws:iam/instanceProfile:InstanceProfile", {"role": "role-1"}, name="profile-1"),
+            resource(
+                "aws:iam/rolePolicy:RolePolicy",
+                {"role": "role-1", "policy": json.dumps({"Statement": [statement]})},
+            ),
+            resource(
+                "aws:ec2/instance:Instance", {"subnetId": "subnet-1", "iamInstanceProfile": "profile-1"}
+            ),
+        ]
+        return list(ways.faults(stack(*resources, *more)))
+
+    def endpoint(self, service: str, kind: str = "Gateway", **others: Any) -> Dict[str, Any]:
+        inputs = {
+            "vpcId": "vpc-1",
+            "serviceName": f"com.amazonaws.us-east-1.{service}",
+            "vpcEndpointType": kind,
+            "routeTableIds": ["rtb-1"],
+            **others,
+        }
+        return resource("aws:ec2/vpcEndpoint:VpcEndpoint", inputs)
+
+    def test_lead_to_what_the_role_may_use(self) -> None:
+        self.assertEqual(self.faults(self.endpoint("s3")), [])
+        self.assertEqual(self.faults(), ["s3:GetObject: nothing leads to s3"])
+        elsewhere = "s3:GetObject: the endpoint of s3 is not in the routes of the instance's subnet"
+        self.assertEqual(self.faults(self.endpoint("s3", routeTableIds=["rtb-2"])), [elsewhere])
+        self.assertEqual(
+            self.faults(self.endpoint("s3"), action="sqs:SendMessage"),
+            ["sqs:SendMessage: which endpoints lead there is not known; add them to test/aws/replay/ways.py"],
+        )
+
+    def test_lead_everywhere_through_a_nat_gateway(self) -> None:
+        route = {"routeTableId": "rtb-1", "destinationCidrBlock": "0.0.0.0/0", "natGatewayId": "nat-1"}
+        self.assertEqual(self.faults(resource("aws:ec2/route:Route", route)), [])
+        route["routeTableId"] = "rtb-2"
+        self.assertEqual(
+            self.faults(resource("aws:ec2/route:Route", route)), ["s3:GetObject: nothing leads to s3"]
+        )
+
+    def test_let_through_what_the_role_may_do(self) -> None:
+        def policy(resources: str) -> str:
+            statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": resources}
+            return json.dumps({"Statement": [statement]})
+
+        self.assertEqual(self.faults(self.endpoint("s3", policy=policy("arn:aws:s3:::*"))), [])
+        denied = "s3:GetObject: the policy of the endpoint of s3 does not allow it for"
+        self.assertEqual(
+            self.faults(self.endpoint("s3", policy=policy("arn:aws:s3:::b/*"))),
+            [f"{denied} arn:aws:s3:::a/*"],
+        )
+        registry = [self.endpoint(name, "Interface") for name in ("ecr.api", "ecr.dkr")]
+        ecr = {"action": "ecr:BatchGetImage"}
+        self.assertEqual(self.faults(self.endpoint("s3"), *registry, **ecr), [])
+        self.assertEqual(
+            self.faults(self.endpoint("s3", policy=policy("arn:aws:s3:::a/*")), *registry, **ecr),
+            [f"{denied} arn:aws:s3:::prod-us-east-1-starport-layer-bucket/*"],
+        )
+        self.assertEqual(self.faults(*registry, **ecr), ["ecr:BatchGetImage: nothing leads to s3"])
 
 
 class InstanceTypes(unittest.TestCase):
