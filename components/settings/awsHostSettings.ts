@@ -550,7 +550,11 @@ function checkAdminCidrs(raw: unknown, at: Place): void {
       "remove adminCidrs, or set access to ssh",
     );
   } else if (given === undefined && !isOwnNetwork(raw)) {
-    at.at("adminCidrs").fault(undefined, adminCidrs.allowed, ADMIN_CIDRS_FIX);
+    at.at("adminCidrs").fault(
+      undefined,
+      `${adminCidrs.allowed}; none with access: sessionManager, which opens no port`,
+      ADMIN_CIDRS_FIX,
+    );
   }
 }
 

@@ -51,22 +51,12 @@ async function untilNoTunnelIsOpen(): Promise<void> {
   await until(tunnels, () => tunnels().length === 0);
 }
 
-describe("a stack behind Session Manager, on a stand-in for AWS", function () {
+describe("the stack prod, behind Session Manager, on a stand-in for AWS", function () {
   let stack: AwsStack;
 
   before(async function () {
     skipWithout(this, AwsStack.missing);
     stack = await AwsStack.create("prod", { RETRY_SECONDS: "0.1" });
-    // The stand-in's machines have neither Docker nor a GPU.
-    stack.set(["xsched-triton:runtime"], { kind: "process" });
-    stack.set(["xsched-triton:scheduler"], undefined);
-    stack.set(["xsched-triton:host", "protect"], false);
-    stack.set(["xsched-triton:monitoring", "notify"], ["ops@example.com"]);
-    stack.set(["xsched-triton:host", "access"], "sessionManager");
-    stack.set(["xsched-triton:host", "network"], { kind: "own", egress: "endpoints" });
-    stack.set(["xsched-triton:host", "zones"], ["us-east-1a", "us-east-1b"]);
-    // An image that has Triton, as nothing leads to PyPI.
-    stack.set(["xsched-triton:host", "ami"], "ami-0123456789abcdef0");
     stack.cloud.api.account = { ...fullAccount(), capacity: ({ zone }) => zone === "us-east-1b" };
   });
 
@@ -74,13 +64,24 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     if (AwsStack.missing === undefined) await stack.stop();
   });
 
-  it("takes no ranges for SSH", async () => {
+  it("asks for the one value that it needs, and takes no ranges for SSH", async () => {
     stack.set(["xsched-triton:host", "adminCidrs"], ["127.0.0.1/32"]);
     const { code, output } = await stack.npm("preview");
     assert.notEqual(code, 0);
-    assert.match(output, /1 fault in the settings of stack prod; nothing was changed/);
+    assert.match(output, /2 faults in the settings of stack prod; nothing was changed/);
     assert.match(output, /fix: remove adminCidrs, or set access to ssh/);
+    assert.match(
+      output,
+      /fix: pulumi config set --path 'xsched-triton:monitoring\.notify\[0\]' you@example\.com/,
+    );
     stack.set(["xsched-triton:host", "adminCidrs"], undefined);
+    stack.set(["xsched-triton:monitoring", "notify"], ["ops@example.com"]);
+    // The stand-in's machines have neither Docker nor a GPU, and nothing leads to PyPI: an image of one's own has Triton.
+    stack.set(["xsched-triton:runtime"], { kind: "process" });
+    stack.set(["xsched-triton:scheduler"], undefined);
+    stack.set(["xsched-triton:host", "ami"], "ami-0123456789abcdef0");
+    // awsProd.test.ts has it.
+    stack.set(["xsched-triton:host", "protect"], false);
   });
 
   it("is created through tunnels alone, and serves every model", async () => {
@@ -110,7 +111,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
       assert.equal(properties.vpcId, vpcId);
       return [id, properties.availabilityZone];
     });
-    assert.deepEqual(subnets.map(([, zone]) => zone).sort(), ["us-east-1a", "us-east-1b"]);
+    assert.deepEqual(subnets.map(([, zone]) => zone).sort(), ["us-east-1a", "us-east-1b", "us-east-1c"]);
     const { subnetId, availabilityZone } = stack.properties(INSTANCE);
     assert.deepEqual(
       [subnetId, availabilityZone],
@@ -152,7 +153,7 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
       .filter(({ id }) => id === subnetId)
       .map(({ properties }) => properties.availabilityZone);
     assert.deepEqual([kept, zones], [allocationId, ["us-east-1b"]]);
-    assert.equal(stack.everything(SUBNET).length, 3);
+    assert.equal(stack.everything(SUBNET).length, 3, "two private ones and a public one");
   });
 
   it("leaves no tunnel behind", untilNoTunnelIsOpen);
@@ -172,6 +173,33 @@ describe("a stack behind Session Manager, on a stand-in for AWS", function () {
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
     assert.deepEqual(changed(output), []);
+  });
+
+  it("says that its instance was stopped, and serves again after npm run wake", async () => {
+    const [id = ""] = stack.instances;
+    stack.triton.close();
+    await stack.cloud.stopInstance(
+      id,
+      "Client.UserInitiatedShutdown",
+      "User initiated (2026-11-27 18:00:00 GMT)",
+    );
+    for (const run of [() => stack.npm("status"), () => stack.up()]) {
+      const { code, output } = await run();
+      assert.notEqual(code, 0);
+      assert.match(
+        output,
+        /^The instance i-\w+ of the stack "prod" is stopped since 2026-11-27 18:00 UTC \(.*\); npm run wake -- prod starts it\.$/m,
+      );
+      assert.doesNotMatch(output, /TargetNotConnected|there is no way/);
+      assert.deepEqual(changed(output), []);
+    }
+    const { code, output } = await stack.workspace.npm("wake", "--", "prod");
+    requireSuccess({ code, output });
+    assert.match(output, /^The instance i-\w+ has started; waiting until its models serve …$/m);
+    for (const { name, ...priority } of EXAMPLES) {
+      assert.match(output, new RegExp(`^${name} +1 +-?\\d+ +yes$`, "m"));
+      assert.deepEqual(await stack.triton.priority(name), priority);
+    }
   });
 
   it("says before it changes anything that AWS starts no session", async () => {

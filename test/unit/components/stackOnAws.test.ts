@@ -12,7 +12,7 @@ import { PARTITION, record } from "../aws/mocks";
 
 const ROOT = path.resolve(__dirname, "../../..");
 const ADMIN = { adminCidrs: ["203.0.113.7/32"] };
-const KNOWN = { host: ADMIN, monitoring: { notify: ["ops@example.com"] } };
+const KNOWN = { monitoring: { notify: ["ops@example.com"] } };
 const URL = "111122223333.dkr.ecr.us-east-1.amazonaws.com/registry";
 
 /** The settings of one of this project's stacks, with the values that only its user knows. */
@@ -44,17 +44,27 @@ const STORES = [
   "aws:sns/topic:",
 ];
 
+/** The first choice of `prod`, which has capacity. */
+const PLACE = { instanceType: "g5.xlarge", zone: "us-east-1a", spot: false, passedOver: [] };
+
 /** The answers of AWS and the host. */
 function answers(type: string, name: string): Record<string, unknown> {
   switch (type) {
     case "aws:ecr/repository:Repository":
       return { repositoryUrl: URL, arn: "arn:aws:ecr:us-east-1:111122223333:repository/registry" };
+    case "aws:ec2/vpc:Vpc":
+      return { ipv6CidrBlock: "2001:db8:1234:1a00::/56" };
     case "command:local:Command":
-      return { stdout: JSON.stringify({ digest: `sha256:${"1".repeat(64)}` }) };
+      return { stdout: name === "triton-machine-place" ? JSON.stringify(PLACE) : onMachine(name) };
     case "docker-build:index:Image":
       return { digest: `sha256:${"0".repeat(64)}` };
     case "aws:ec2/instance:Instance":
-      return { id: "i-0123456789abcdef0", publicIp: "203.0.113.9", ami: "ami-0123456789abcdef0" };
+      return {
+        id: "i-0123456789abcdef0",
+        privateIp: "10.90.4.7",
+        publicIp: "203.0.113.9",
+        ami: "ami-0123456789abcdef0",
+      };
     case "aws:iam/role:Role":
       return { name };
     case "tls:index/privateKey:PrivateKey":
@@ -64,14 +74,19 @@ function answers(type: string, name: string): Record<string, unknown> {
     case "aws:ssm/parameter:Parameter":
       return { arn: "arn", region: "us-east-1" };
     case "command:remote:Command":
-      return {
-        stdout: name.endsWith("-directory")
-          ? "/srv/triton"
-          : `xsched-triton-result {"gpus":[],"docker":true,"version":"2.23.0"}`,
-      };
+      return { stdout: onMachine(name) };
     default:
       return {};
   }
+}
+
+/** What the instance answers, or this machine about an image. */
+function onMachine(name: string): string {
+  if (name.endsWith("-directory")) return "/srv/triton";
+  const result = { gpus: [], docker: true, version: "2.23.0", digest: `sha256:${"1".repeat(64)}` };
+  return name.startsWith("triton-image")
+    ? JSON.stringify(result)
+    : `xsched-triton-result ${JSON.stringify(result)}`;
 }
 
 describe("the stacks on AWS", () => {
@@ -89,6 +104,7 @@ describe("the stacks on AWS", () => {
       [prod.instanceType, prod.spot, prod.protect, prod.clientCidrs],
       ["g5.xlarge", false, true, []],
     );
+    assert.deepEqual([prod.access, prod.adminCidrs, prod.network.kind], ["sessionManager", undefined, "own"]);
     assert.equal(settings.scheduler.required, true);
     const { host, runtime } = settingsOf("current", { host: ADMIN });
     assert.ok(host.kind === "aws" && runtime.kind === "container");
@@ -104,7 +120,7 @@ describe("the stacks on AWS", () => {
 
   it("have their user's key wherever AWS stores something for them", async () => {
     const key = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
-    const settings = settingsOf("prod", { ...KNOWN, host: { ...ADMIN, kmsKeyId: key } });
+    const settings = settingsOf("prod", { ...KNOWN, host: { kmsKeyId: key } });
     const models = settings.models.map((model) => ({ ...model, upload: "s3" as const }));
     const { resources } = await record(
       false,
@@ -121,7 +137,7 @@ describe("the stacks on AWS", () => {
 
   it("stop only where the settings say so, and are then drained by whoever stops them", async () => {
     const made = async (host: object): Promise<{ services: string; kinds: string[] }> => {
-      const settings = settingsOf("prod", { ...KNOWN, host: { ...ADMIN, ...host } });
+      const settings = settingsOf("prod", { ...KNOWN, host });
       const { resources } = await record(
         false,
         ({ type, name }) => ({
@@ -204,7 +220,7 @@ describe("the stacks on AWS", () => {
         stack,
       );
       const { TritonStack } = await import("../../../components");
-      const settings = settingsOf(stack, KNOWN);
+      const settings = settingsOf(stack, stack === "prod" ? KNOWN : { host: ADMIN });
       const { host } = settings;
       assert.ok(host.kind === "aws");
       new TritonStack("triton", settings);

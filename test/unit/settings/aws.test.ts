@@ -45,7 +45,7 @@ const cases: readonly (readonly [
     [
       "host.adminCidrs",
       "(not set)",
-      "a list of ranges of IP addresses, at least one",
+      "a list of ranges of IP addresses, at least one; none with access: sessionManager, which opens no port",
       `pulumi config set --path 'xsched-triton:host.adminCidrs[0]' "$(curl -s https://checkip.amazonaws.com)/32"`,
     ],
   ],
