@@ -8,10 +8,12 @@ export {
   type HostLocation,
   HostServices,
   type InstanceNetwork,
+  type LoadBalancerPlace,
   type SshMachine,
   TritonHost,
 } from "./host";
 export { type EcrLogin, EcrRepository, TritonImage } from "./image";
+export { AwsLoadBalancer, type LoadBalancerMetrics, type LoadBalancerNames } from "./loadBalancer";
 export { ModelBucket, ModelRepository, type StoredModel } from "./models";
 export { AwsMonitoring } from "./observability";
 export { type Endpoints, TritonServer } from "./server";

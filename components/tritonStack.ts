@@ -12,6 +12,7 @@ import {
   TritonHost,
 } from "./host";
 import { EcrRepository, TritonImage } from "./image";
+import { AwsLoadBalancer, type LoadBalancerNames } from "./loadBalancer";
 import {
   modelAccess,
   ModelBucket,
@@ -26,7 +27,9 @@ import {
   isLoopback,
   isStackConfig,
   type GatewayArgs,
+  GatewayTls,
   type KnownSettings,
+  LONGEST_DELAY,
   type SshConnectionArgs,
   stackRule,
   type TritonServerArgs,
@@ -63,6 +66,8 @@ export interface InstanceAccess extends AccessCommands {
   readonly address: string;
   /** The network that the stack made for the instance. Absent without one. */
   readonly network?: InstanceNetwork;
+  /** What the load balancer before the gateway is called. Absent without one. */
+  readonly loadBalancer?: LoadBalancerNames;
   /** How the instance comes to stop on purpose. Absent where it does not. */
   readonly stops?: RunningTimes;
 }
@@ -211,20 +216,26 @@ export class TritonStack extends pulumi.ComponentResource {
         )
       : undefined;
 
+    const balancer = loadBalancer(`${name}-lb`, settings, machine, {
+      parent: this,
+      // Nobody is sent to a server that does not serve yet.
+      dependsOn: gateway,
+    });
+
     this.host = folder.location;
-    this.endpoints = gateway?.endpoints ?? served.endpoints;
+    this.endpoints = balancer?.endpoints ?? gateway?.endpoints ?? served.endpoints;
     this.tritonEndpoints = served.endpoints;
-    this.gateway = gateway?.access;
+    this.gateway = balancer === undefined ? gateway?.access : gateway?.access.apply(throughBalancer);
     this.models = pulumi.all(
       repository.models.map(({ name: called, priority }) => ({ name: called, priority })),
     );
     if (machine !== undefined && host.kind === "aws") {
-      this.aws = accessTo(machine, host, settings);
+      this.aws = accessTo(machine, host, settings, balancer);
       this.sshPrivateKey = machine.privateKey;
       this.dashboard = monitor(
         `${name}-monitoring`,
         settings,
-        { machine, directory, server },
+        { machine, directory, server, balancer },
         onHost("monitoring"),
       )?.dashboardName;
     }
@@ -288,6 +299,44 @@ function ownRegistry(
     { keepImages: build.keepImages, forceDelete: !protect, kmsKeyId, tags },
     { ...opts, protect },
   );
+}
+
+/** The load balancer before the gateway of a host on AWS, if there is to be one. */
+function loadBalancer(
+  name: string,
+  { host, runtime, server, gateway }: KnownSettings,
+  machine: AwsGpuHost | undefined,
+  opts: pulumi.ComponentResourceOptions,
+): AwsLoadBalancer | undefined {
+  if (host.kind !== "aws" || host.loadBalancer === undefined) return undefined;
+  if (machine?.loadBalancer === undefined) throw new Error("a load balancer without a place for it");
+  const { subnetIds: given, ...wanted } = host.loadBalancer;
+  const { vpcId, subnetIds, securityGroupId } = machine.loadBalancer;
+  const { httpPort, grpcPort, metricsPort } = server;
+  const certificate = gateway.certificate ?? gateway.certificateFile;
+  return new AwsLoadBalancer(
+    name,
+    {
+      ...wanted,
+      ...{ vpcId, subnetIds, securityGroupId, httpPort, grpcPort, metricsPort },
+      ...{ instanceId: machine.instanceId, region: machine.region },
+      metrics: gateway.metrics,
+      tls: pulumi
+        .output(gateway.tls)
+        .apply((tls) => (tls === undefined ? certificate !== undefined : tls !== GatewayTls.Off)),
+      drainSeconds: pulumi
+        .all([server.exitTimeoutSeconds, runtime.kind === "container" ? runtime.drainSeconds : 0])
+        .apply(([exit, drain]) => Math.min(exit + drain, LONGEST_DELAY)),
+      protect: host.protect,
+      tags: host.tags,
+    },
+    opts,
+  );
+}
+
+/** What clients need who come through a load balancer, whose certificate is that of an authority that they know. */
+function throughBalancer(access: GatewayAccess): GatewayAccess {
+  return { ...access, tls: GatewayTls.Certificate, certificate: "" };
 }
 
 /** What a machine on AWS serves, and what it may do. */
@@ -361,6 +410,7 @@ function accessTo(
   machine: AwsGpuHost,
   host: AwsHost,
   settings: KnownSettings,
+  balancer: AwsLoadBalancer | undefined,
 ): pulumi.Output<InstanceAccess> {
   const { instanceId, region, amiId, roleName, address, hostKey } = machine;
   const { instanceType, zone, onSpot, passedOver, proxyCommand, network } = machine;
@@ -375,10 +425,12 @@ function accessTo(
       pulumi.output({ instanceId, region, instanceType, zone, onSpot, passedOver, amiId, roleName, address }),
       pulumi.output({ user: host.user, hostKey, ports, proxyCommand }),
       pulumi.output(network),
+      pulumi.output(balancer?.names),
     ])
-    .apply(([known, login, own]) => ({
+    .apply(([known, login, own, names]) => ({
       ...known,
       ...(own !== undefined && { network: own }),
+      ...(names !== undefined && { loadBalancer: names }),
       ...accessCommands({ ...known, ...login }),
       ...(mayStop(host) && { stops: runningTimes(host) }),
     }));
@@ -389,6 +441,7 @@ interface Watched {
   readonly machine: AwsGpuHost;
   readonly directory: pulumi.Output<string>;
   readonly server: ServerSettings;
+  readonly balancer: AwsLoadBalancer | undefined;
 }
 
 /** The models for which a value, which may be known only later, is not 0. */
@@ -404,7 +457,7 @@ function namesOf(
 function monitor(
   name: string,
   settings: KnownSettings,
-  { machine, directory, server }: Watched,
+  { machine, directory, server, balancer }: Watched,
   opts: pulumi.ComponentResourceOptions,
 ): AwsMonitoring | undefined {
   const { host, runtime, models, monitoring } = settings;
@@ -421,6 +474,7 @@ function monitor(
       spot: host.spot,
       stops: mayStop(host),
       scheduleGroup: machine.scheduleGroup,
+      loadBalancer: balancer?.metrics,
       container: runtime.kind === "container",
       gateway: hasGateway(settings),
       tritonMetrics: pulumi

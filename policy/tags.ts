@@ -3,6 +3,7 @@ import type { Resource } from "./resource";
 
 /** Types that can have tags, except those that belong to a tagged resource. */
 export const TAGGED: ReadonlySet<string> = new Set([
+  "aws:acm/certificate:Certificate",
   "aws:budgets/budget:Budget",
   "aws:cloudwatch/compositeAlarm:CompositeAlarm",
   "aws:cloudwatch/eventRule:EventRule",
@@ -29,7 +30,9 @@ export const TAGGED: ReadonlySet<string> = new Set([
   "aws:iam/instanceProfile:InstanceProfile",
   "aws:iam/policy:Policy",
   "aws:iam/role:Role",
+  "aws:lb/listener:Listener",
   "aws:lb/loadBalancer:LoadBalancer",
+  "aws:lb/targetGroup:TargetGroup",
   "aws:s3/bucket:Bucket",
   "aws:s3/bucketV2:BucketV2",
   "aws:scheduler/scheduleGroup:ScheduleGroup",

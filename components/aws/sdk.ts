@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 
+import type * as acm from "@pulumi/aws/acm";
 import type * as budgets from "@pulumi/aws/budgets";
 import type * as cloudwatch from "@pulumi/aws/cloudwatch";
 import type * as config from "@pulumi/aws/config";
@@ -8,6 +9,8 @@ import type * as ecr from "@pulumi/aws/ecr";
 import type * as partition from "@pulumi/aws/getPartition";
 import type * as iam from "@pulumi/aws/iam";
 import type * as kms from "@pulumi/aws/kms";
+import type * as lb from "@pulumi/aws/lb";
+import type * as route53 from "@pulumi/aws/route53";
 import type * as s3 from "@pulumi/aws/s3";
 import type * as scheduler from "@pulumi/aws/scheduler";
 import type * as sns from "@pulumi/aws/sns";
@@ -21,6 +24,9 @@ const load = createRequire(__filename);
  * them. Everywhere else, import only their types.
  */
 export const sdk = {
+  get acm(): typeof acm {
+    return load("@pulumi/aws/acm") as typeof acm;
+  },
   get budgets(): typeof budgets {
     return load("@pulumi/aws/budgets") as typeof budgets;
   },
@@ -42,8 +48,14 @@ export const sdk = {
   get kms(): typeof kms {
     return load("@pulumi/aws/kms") as typeof kms;
   },
+  get lb(): typeof lb {
+    return load("@pulumi/aws/lb") as typeof lb;
+  },
   get partition(): typeof partition {
     return load("@pulumi/aws/getPartition") as typeof partition;
+  },
+  get route53(): typeof route53 {
+    return load("@pulumi/aws/route53") as typeof route53;
   },
   get s3(): typeof s3 {
     return load("@pulumi/aws/s3") as typeof s3;

@@ -1,5 +1,12 @@
 export { agentCommand, agentDigest, agentRemoval, resultOf, stopping } from "./agentCommand";
-export { type AccessCommands, accessCommands, AwsGpuHost, type InstanceNetwork, servicesOf } from "./aws";
+export {
+  type AccessCommands,
+  accessCommands,
+  AwsGpuHost,
+  type InstanceNetwork,
+  type LoadBalancerPlace,
+  servicesOf,
+} from "./aws";
 export { DIAL_ATTEMPTS as ATTEMPTS_OVER_SSH, toRemoteConnection } from "./connection";
 export { hostCommand, hostIdentity, type HostLocationArgs, resolveLocation } from "./hostCommand";
 export { shellQuote } from "./shellQuote";

@@ -208,20 +208,53 @@ export interface CompositeAlarm {
   readonly okActions: string[];
 }
 
+/** What the metrics of a load balancer are called by. */
+export interface WatchedLoadBalancer {
+  readonly loadBalancer: string;
+  readonly targetGroup: string;
+}
+
+/**
+ * Goes off when the load balancer finds the gateway not ready, or does not reach it. A stopped instance is not counted, but one
+ * that is about to stop may be; where that happens on purpose, `not-serving` decides whether it is to be told.
+ * https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-cloudwatch-metrics.html
+ */
+export function unhealthyAlarm(
+  { topic, notReadyMinutes, stops = false }: Pick<AlarmOptions, "topic" | "notReadyMinutes" | "stops">,
+  { loadBalancer, targetGroup }: WatchedLoadBalancer,
+): Alarm {
+  return {
+    alarmDescription: `For ${notReadyMinutes} min, the load balancer has found that the gateway is not ready, or has not reached it: npm run status shows whether it runs`,
+    namespace: "AWS/NetworkELB",
+    metricName: "UnHealthyHostCount",
+    dimensions: { LoadBalancer: loadBalancer, TargetGroup: targetGroup },
+    statistic: "Maximum",
+    period: 60,
+    comparisonOperator: "GreaterThanOrEqualToThreshold",
+    threshold: 1,
+    evaluationPeriods: notReadyMinutes,
+    datapointsToAlarm: notReadyMinutes,
+    // There is a value only where there is a target that could be reached.
+    treatMissingData: "notBreaching",
+    ...(stops ? { alarmActions: [], okActions: [] } : { alarmActions: [topic], okActions: [topic] }),
+  };
+}
+
 /**
  * What tells people that a server is not ready whose instance runs.
  *
- * @param notReady ARN of the alarm `not-ready`
  * @param stopped ARN of the alarm that the instance does not run
+ * @param notReady ARNs of the alarm `not-ready`, and of the one of a load balancer if there is one
  */
 export function notServingAlarm(
   { topic, notReadyMinutes }: Pick<AlarmOptions, "topic" | "notReadyMinutes">,
-  notReady: string,
   stopped: string,
+  ...notReady: readonly string[]
 ): CompositeAlarm {
+  const found = notReady.length > 1 ? ", or the load balancer finds the gateway unhealthy," : "";
   return {
-    alarmDescription: `Triton or one of its models is not ready, or the host is silent, for ${notReadyMinutes} min, although the instance runs`,
-    alarmRule: `ALARM("${notReady}")`,
+    alarmDescription: `Triton or one of its models is not ready, or the host is silent${found || ","} for ${notReadyMinutes} min, although the instance runs`,
+    alarmRule: notReady.map((arn) => `ALARM("${arn}")`).join(" OR "),
     // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Create_Composite_Alarm.html#Create_Composite_Alarm_Suppression
     actionsSuppressor: { alarm: stopped, waitPeriod: STOP_SECONDS, extensionPeriod: BOOT_SECONDS },
     alarmActions: [topic],

@@ -12,6 +12,8 @@ import {
   notServingAlarm,
   scheduleAlarm,
   stoppedAlarm,
+  unhealthyAlarm,
+  type WatchedLoadBalancer,
 } from "./alarms";
 import { dashboardBody } from "./dashboard";
 import { alarmPattern, type Restarted, restartStatements, restartTarget } from "./recovery";
@@ -101,12 +103,17 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       args.permissionsBoundary === undefined ? undefined : wanted.permissionsBoundary;
     if (!spot) this.restart(name, watched, hardware.arn, { permissionsBoundary, tags });
     const shown = made.map(({ arn }) => arn);
+    const unhealthy =
+      args.loadBalancer === undefined
+        ? []
+        : [this.unhealthy(name, options, wanted.loadBalancer as pulumi.Output<WatchedLoadBalancer>, tags)];
+    if (!stops) shown.push(...unhealthy);
     if (stops) {
       const [notReady] = shown.splice(ALARMS.indexOf("not-ready"), 1) as [pulumi.Output<string>];
       const stopped = this.alarm(`${name}-stopped`, options.apply(stoppedAlarm), tags);
       const rule = pulumi
-        .all([options, notReady, stopped.arn])
-        .apply(([known, ...arns]) => notServingAlarm(known, ...arns));
+        .all([options, stopped.arn, pulumi.all([notReady, ...unhealthy])])
+        .apply(([known, stoppedArn, arns]) => notServingAlarm(known, stoppedArn, ...arns));
       shown.push(this.compositeAlarm(`${name}-not-serving`, rule, tags).arn);
     }
     if (args.scheduleGroup !== undefined) {
@@ -139,6 +146,19 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       logGroup: this.logGroup,
       dashboardName: this.dashboardName,
     });
+  }
+
+  /** @returns its ARN */
+  private unhealthy(
+    name: string,
+    options: pulumi.Output<Parameters<typeof unhealthyAlarm>[0]>,
+    balancer: pulumi.Output<WatchedLoadBalancer>,
+    tags: pulumi.Output<Record<string, string>>,
+  ): pulumi.Output<string> {
+    const planned = pulumi
+      .all([options, balancer])
+      .apply(([known, watched]) => unhealthyAlarm(known, watched));
+    return this.alarm(`${name}-unhealthy`, planned, tags).arn;
   }
 
   private alarm(

@@ -90,6 +90,11 @@ export const hostAccess = choice("HostAccess", "How a deployment reaches its ins
   sessionManager: "over SSH through AWS's Session Manager, without an open port",
 });
 
+export const loadBalancerScheme = choice("LoadBalancerScheme", "Who can reach a load balancer.", {
+  internal: "its network, and those that are connected with it",
+  internetFacing: "the internet as well, at public addresses",
+});
+
 export const gatewayTls = choice(
   "GatewayTls",
   "What protects what clients and the gateway say to each other.",

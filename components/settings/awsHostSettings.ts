@@ -11,6 +11,7 @@ import {
   otherAccelerator,
   releasesOn,
 } from "./awsInstanceTypes";
+import { checkLoadBalancer, isInternetFacing, loadBalancerRule } from "./awsLoadBalancerSettings";
 import { awsNetwork, checkOwnNetwork, isOwnNetwork } from "./awsNetworkSettings";
 import { kmsKey } from "./kmsKey";
 import { permissionsBoundary } from "./permissionsBoundary";
@@ -73,6 +74,8 @@ function resourceId(prefix: string, what: string): Rule<string> {
         : `give the id as AWS shows it, for example ${prefix}-0123456789abcdef0`,
   });
 }
+
+const subnetId = resourceId("subnet", "the id of a subnet");
 
 /** Where a host on AWS may be launched: a list whose order counts, without repeats. */
 const preferences = (item: Rule<string>, allowed: string): Rule<string[]> =>
@@ -278,11 +281,17 @@ const awsFields = {
     "none",
     { cost: "free" },
   ),
-  subnetId: optional(
-    resourceId("subnet", "the id of a subnet"),
-    "Subnet of the instance.",
-    "one of the default VPC",
+  loadBalancer: plain(
+    optional(
+      loadBalancerRule(subnetId),
+      "A network load balancer with a DNS name and a certificate, through which alone clients reach the gateway (docs/how-to/aws.md). It needs `clientCidrs`, which it lets in, and a gateway. A change keeps the instance and what it serves.",
+      "clients reach the gateway at the instance's address",
+      {
+        cost: "list prices for us-east-1 in May 2026: $0.0225 an hour, about $16 a month, and $0.006 for each capacity unit an hour",
+      },
+    ),
   ),
+  subnetId: optional(subnetId, "Subnet of the instance.", "one of the default VPC"),
   createS3Endpoint: plain(
     defaulted(
       boolean,
@@ -516,6 +525,7 @@ export function checkAwsHost(raw: unknown, at: Place): void {
     );
   }
   checkOwnNetwork(raw, at);
+  checkLoadBalancer(raw, at);
   if (keyOf(raw, "publicIp") === "none" && keyOf(raw, "subnetId") === undefined && !isOwnNetwork(raw)) {
     at.at("publicIp").fault(
       "none",
@@ -594,13 +604,24 @@ export function refuseTooManyRanges(raw: unknown, ports: number, at: Place): voi
     const [admins = 0, clients = 0] = ["adminCidrs", "clientCidrs"].map(
       (key) => itemsOf(keyOf(raw, key)).filter(isOf).length,
     );
-    const rules = admins + ports * clients;
+    // With a load balancer, clients are let in by its own group, and the instance's names that one.
+    const balanced = keyOf(raw, "loadBalancer") !== undefined;
+    const rules = (balanced ? 0 : admins) + ports * clients;
+    if (balanced && admins + ports > MOST_RULES) {
+      at.at("adminCidrs").fault(
+        keyOf(raw, "adminCidrs"),
+        `at most ${MOST_RULES} rules of ${family} in the security group: these are ${admins + ports}, one for each of ${admins} adminCidrs and of ${ports} ports for the load balancer`,
+        "merge neighbouring ranges into a wider one",
+      );
+    }
     if (rules <= MOST_RULES) continue;
-    const key = admins > ports * clients ? "adminCidrs" : "clientCidrs";
+    const key = !balanced && admins > ports * clients ? "adminCidrs" : "clientCidrs";
     at.at(key).fault(
       keyOf(raw, key),
-      `at most ${MOST_RULES} rules of ${family} in the security group: these are ${rules}, one for each of ${admins} adminCidrs and ${ports} for each of ${clients} clientCidrs`,
-      "merge neighbouring ranges into a wider one, or let clients come through a load balancer",
+      balanced
+        ? `at most ${MOST_RULES} rules of ${family} in the load balancer's security group: these are ${rules}, ${ports} for each of ${clients} clientCidrs`
+        : `at most ${MOST_RULES} rules of ${family} in the security group: these are ${rules}, one for each of ${admins} adminCidrs and ${ports} for each of ${clients} clientCidrs`,
+      `merge neighbouring ranges into a wider one${balanced ? "" : ", or let clients come through a load balancer"}`,
     );
   }
 }
@@ -618,6 +639,8 @@ function refuseOpenRanges(raw: unknown, at: Place): void {
         );
     }
   });
+  // What is before the gateway may be open to everyone, as long as the gateway asks for tokens (checkBalancedGateway).
+  if (isInternetFacing(raw)) return;
   itemsOf(keyOf(raw, "clientCidrs")).forEach((range, index) => {
     if (isOpen(range)) {
       at.at("clientCidrs")
@@ -625,7 +648,7 @@ function refuseOpenRanges(raw: unknown, at: Place): void {
         .fault(
           range,
           "a range that you can vouch for: whoever is in it can try the gateway's ports",
-          "give the ranges of your clients, or put a load balancer that you can open to everyone before the gateway",
+          "give the ranges of your clients, or set host.loadBalancer with scheme: internetFacing and gateway.tokens",
         );
     }
   });

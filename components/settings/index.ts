@@ -9,6 +9,7 @@ export {
   otherAccelerator,
   releasesOn,
 } from "./awsInstanceTypes";
+export { awsLoadBalancerInputs, balancedGateway, LONGEST_DELAY } from "./awsLoadBalancerInputs";
 export { type EcrLocation, ecrLocation } from "./ecrLocation";
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";

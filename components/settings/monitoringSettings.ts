@@ -101,14 +101,30 @@ export const monitoringRule = variants({
 });
 
 /** The name or id of an AWS resource, as AWS or a component returns it. */
-function resource(what: string, pattern: RegExp): Rule<string> {
-  const example = "the one of AwsGpuHost";
+function resource(what: string, pattern: RegExp, component = "AwsGpuHost"): Rule<string> {
+  const example = `the one of ${component}`;
   return text({
     allowed: `the name of ${what}`,
     example,
     refuse: (value) => (pattern.test(value) ? undefined : `pass ${example}`),
   });
 }
+
+const watchedLoadBalancer = object({
+  name: "WatchedLoadBalancer",
+  description: "What the metrics of a load balancer are called by: `metrics` of an `AwsLoadBalancer`.",
+  allowed: "an object with the names of a load balancer's metrics",
+  fields: {
+    loadBalancer: required(
+      resource("a network load balancer's metrics", /^net\/[A-Za-z0-9-]+\/[0-9a-f]+$/, "AwsLoadBalancer"),
+      "Dimension `LoadBalancer`: `net/…`.",
+    ),
+    targetGroup: required(
+      resource("a target group's metrics", /^targetgroup\/[A-Za-z0-9-]+\/[0-9a-f]+$/, "AwsLoadBalancer"),
+      "Dimension `TargetGroup`: `targetgroup/…`.",
+    ),
+  },
+});
 
 const watchedFields = {
   instanceId: required(
@@ -132,6 +148,12 @@ const watchedFields = {
   scheduleGroup: optional(
     resource("a group of schedules", /^[\w.-]{1,64}$/),
     "Name of the group of schedules that start and stop the instance, for an alarm when they cannot: `scheduleGroup` of an `AwsGpuHost`.",
+    "there is no such alarm",
+    { cost: "one more alarm" },
+  ),
+  loadBalancer: optional(
+    watchedLoadBalancer,
+    "The load balancer before the gateway, for an alarm when it finds the gateway unhealthy.",
     "there is no such alarm",
     { cost: "one more alarm" },
   ),

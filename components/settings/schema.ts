@@ -1,5 +1,6 @@
 /* All rules, for what is generated from them: types, documentation and the plugin's schema. */
 export { awsGpuHostInputs } from "./awsHostSettings";
+export { awsLoadBalancerInputs } from "./awsLoadBalancerInputs";
 export { gatewayInputs } from "./gatewaySettings";
 export { hostServicesInputs, tritonHostInputs } from "./hostSettings";
 export { modelBucketInputs, modelRepositoryInputs } from "./modelSettings";

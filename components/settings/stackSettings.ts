@@ -1,5 +1,6 @@
 import { PATCHED_RELEASE } from "../image/tritonReleases";
 import { instanceTypesIn, refuseTooManyRanges, refuseUnsuitedGpu } from "./awsHostSettings";
+import { checkBalancedGateway } from "./awsLoadBalancerSettings";
 import { checkEgress } from "./awsNetworkSettings";
 import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
@@ -173,6 +174,7 @@ function checkAgainstAws(raw: unknown, at: Place): void {
   checkEgress(raw, gateway, at);
   const withMetrics = keyOf(keyOf(raw, "gateway"), "metrics") === true;
   refuseTooManyRanges(host, withMetrics ? 3 : 2, at.at("host"));
+  checkBalancedGateway(raw, at);
   const clients = itemsOf(keyOf(host, "clientCidrs"));
   const address = keyOf(server, "address") ?? "127.0.0.1";
   if (clients.length > 0 && typeof address === "string" && isLoopback(address)) {

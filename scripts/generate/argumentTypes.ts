@@ -11,6 +11,7 @@ import {
 } from "../../components/settings/rules";
 import {
   awsGpuHostInputs,
+  awsLoadBalancerInputs,
   awsMonitoringInputs,
   ecrRepositoryInputs,
   gatewayInputs,
@@ -39,6 +40,7 @@ const CONCERNS: readonly { readonly file: string; readonly rules: readonly AnyRu
   { file: "modelArgs", rules: [modelRepositoryInputs, modelBucketInputs] },
   { file: "serverArgs", rules: [tritonServerInputs] },
   { file: "gatewayArgs", rules: [gatewayInputs] },
+  { file: "loadBalancerArgs", rules: [awsLoadBalancerInputs] },
   { file: "monitoringArgs", rules: [awsMonitoringInputs] },
   { file: "stackArgs", rules: [stackRule] },
 ];

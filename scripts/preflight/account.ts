@@ -40,6 +40,11 @@ export interface Account {
   /** Whether this account's user may start sessions; asked for an instance that cannot be. */
   sessions(): Promise<boolean>;
   bucket(name: string): Promise<"readable" | "denied" | "missing">;
+  /** Network load balancers of the region. */
+  loadBalancers(): Promise<number>;
+  certificate(arn: string): Promise<{ status: string; names: readonly string[] } | undefined>;
+  /** A hosted zone, by its name without the last dot. */
+  hostedZone(id: string): Promise<{ name: string; private: boolean } | undefined>;
 }
 
 /** Where and as whom to ask. What is undefined comes from the environment, as for Pulumi's provider. */
@@ -70,10 +75,13 @@ async function orUndefined<T>(asked: Promise<T>): Promise<T | undefined> {
 
 /** AWS itself. Its clients are loaded here, so that no other command pays for them. */
 export async function awsAccount({ region, profile }: AccountOptions): Promise<Account & { region: string }> {
-  const [ec2, ecr, kms, s3, quotas, ssm, sts] = await Promise.all([
+  const [acm, ec2, ecr, elb, kms, route53, s3, quotas, ssm, sts] = await Promise.all([
+    import("@aws-sdk/client-acm"),
     import("@aws-sdk/client-ec2"),
     import("@aws-sdk/client-ecr"),
+    import("@aws-sdk/client-elastic-load-balancing-v2"),
     import("@aws-sdk/client-kms"),
+    import("@aws-sdk/client-route-53"),
     import("@aws-sdk/client-s3"),
     import("@aws-sdk/client-service-quotas"),
     import("@aws-sdk/client-ssm"),
@@ -93,6 +101,9 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
     ssm: new ssm.SSMClient(config),
     sts: new sts.STSClient(config),
     ecr: new ecr.ECRClient(config),
+    acm: new acm.ACMClient(config),
+    elb: new elb.ElasticLoadBalancingV2Client(config),
+    route53: new route53.Route53Client(config),
   };
   return {
     region: await clients.ec2.config.region(),
@@ -261,6 +272,33 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
         if (status === 404) return "missing";
         throw error;
       }
+    },
+    async loadBalancers() {
+      let found = 0;
+      for await (const { LoadBalancers: page = [] } of elb.paginateDescribeLoadBalancers(
+        { client: clients.elb },
+        {},
+      )) {
+        found += page.filter(({ Type: type }) => type === "network").length;
+      }
+      return found;
+    },
+    async certificate(arn) {
+      const asked = clients.acm.send(new acm.DescribeCertificateCommand({ CertificateArn: arn }));
+      const certificate = (await orUndefined(asked))?.Certificate;
+      return (
+        certificate && {
+          status: certificate.Status ?? "",
+          names: [...new Set([certificate.DomainName ?? "", ...(certificate.SubjectAlternativeNames ?? [])])],
+        }
+      );
+    },
+    async hostedZone(id) {
+      const asked = clients.route53.send(new route53.GetHostedZoneCommand({ Id: id }));
+      const zone = (await orUndefined(asked))?.HostedZone;
+      return (
+        zone && { name: (zone.Name ?? "").replace(/\.$/, ""), private: zone.Config?.PrivateZone === true }
+      );
     },
   };
 }

@@ -1,6 +1,7 @@
 import { AMI_PARAMETER } from "../../components/host/aws/ami";
 import type { Choice } from "../../components/host/aws/choices";
 import type { Account, RunningInstance } from "./account";
+import { loadBalancerChecks } from "./loadBalancer";
 import { ADDRESSES, quotaOf, VPCS } from "./quotas";
 import type { Wanted } from "./wanted";
 
@@ -40,6 +41,10 @@ export async function check(wanted: Wanted, asked: RegionalAccount): Promise<Fin
       return [];
     }
   };
+  const { loadBalancer } = wanted;
+  // An instance that is there asks for nothing.
+  const others = wanted.choices.length === 0 ? [] : Object.entries(CHECKS);
+  const balancing = loadBalancer === undefined ? [] : loadBalancerChecks(loadBalancer, account);
   const [choices, all] = await Promise.all([
     Promise.all(
       wanted.choices.map(async (choice) => {
@@ -49,7 +54,10 @@ export async function check(wanted: Wanted, asked: RegionalAccount): Promise<Fin
         ).flat();
       }),
     ),
-    Promise.all(Object.entries(CHECKS).map(([name, each]) => settled(name, each(wanted, account)))),
+    Promise.all([
+      ...others.map(([name, each]) => settled(name, each(wanted, account))),
+      ...balancing.map(([name, asked]) => settled(name, asked)),
+    ]),
   ]);
   // Several choices have the same quota, and the same type.
   const ofChoices = [...new Map(choices.flat().map((fault) => [fault.what, fault])).values()];

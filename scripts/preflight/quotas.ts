@@ -25,3 +25,6 @@ export const ADDRESSES = "L-0263D0A3";
 
 /** VPCs in a region: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html */
 export const VPCS = "L-F678F1CE";
+
+/** Network load balancers in a region: https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html */
+export const BALANCERS = "L-69A177A2";

@@ -2,6 +2,8 @@ import { type Choice, choicesOf, isAllowed } from "../../components/host/aws/cho
 import { servicesOf, SESSION_SERVICES } from "../../components/host/aws/endpointServices";
 import { type EcrLocation, ecrLocation, s3Location, type Settings } from "../../components/settings";
 
+import { lackingLoadBalancer, type WantedLoadBalancer } from "./loadBalancer";
+
 /** A resource in a stack's state. */
 export interface StateResource {
   readonly type: string;
@@ -12,7 +14,7 @@ export interface StateResource {
 
 /** What an `up` will ask of AWS. */
 export interface Wanted {
-  /** Where the instance may be launched, the preferred choice first. */
+  /** Where the instance may be launched, the preferred choice first; empty if it is there, and only the rest is asked for. */
   readonly choices: readonly Choice[];
   /** Which settings name the choices. */
   readonly keys: { readonly type: string; readonly zone: string };
@@ -32,19 +34,23 @@ export interface Wanted {
   readonly buckets: readonly string[];
   /** Whether the instance is reached through Session Manager. */
   readonly sessions: boolean;
+  /** The load balancer that it lacks. */
+  readonly loadBalancer: WantedLoadBalancer | undefined;
   /** The instance that serves until the new one has booted. */
   readonly replaces: string | undefined;
 }
 
-/** What an `up` asks for when it launches an instance; undefined if the stack has the one that its settings describe. */
+/** What an `up` asks for when it launches an instance or makes a load balancer; undefined if the stack has what its settings describe. */
 export function wantedOf(settings: Settings, resources: readonly StateResource[]): Wanted | undefined {
   const { host, runtime, models } = settings;
   if (host.kind !== "aws") return undefined;
   const instance = resources.find(({ type }) => type === "aws:ec2/instance:Instance");
-  if (instance !== undefined && isAsWanted(host, instance, resources)) return undefined;
+  const loadBalancer = lackingLoadBalancer(settings, resources);
+  const isThere = instance !== undefined && isAsWanted(host, instance, resources);
+  if (isThere && loadBalancer === undefined) return undefined;
   const { subnetId, ami, kmsKeyId } = host;
   return {
-    ...{ choices: choicesOf(host), subnetId, ami, kmsKeyId },
+    ...{ choices: isThere ? [] : choicesOf(host), subnetId, ami, kmsKeyId, loadBalancer },
     keys: {
       type: host.instanceTypes === undefined ? "host.instanceType" : "host.instanceTypes",
       zone: host.zones === undefined ? "host.zone" : "host.zones",

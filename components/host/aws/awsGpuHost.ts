@@ -20,6 +20,7 @@ import {
   ComponentInputs,
   HostAccess,
   type KnownBy,
+  LoadBalancerScheme,
   policyStatements as policyStatementsRule,
   PublicIp,
   repositoryArn as repositoryArnRule,
@@ -31,6 +32,7 @@ import { machineCommand } from "../overSsh";
 import { shellQuote } from "../shellQuote";
 import { sessionTunnel } from "./access";
 import { AMI_PARAMETER } from "./ami";
+import { balancerGroup, balancerSubnets, type LoadBalancerPlace } from "./balancerPlace";
 import { type Budget, costBudget } from "./budget";
 import { type Choice, choicesOf, isToBeChosen } from "./choices";
 import { chosenPlace } from "./chosenPlace";
@@ -105,6 +107,8 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public readonly passedOver: pulumi.Output<string[]>;
   /** The network that was made for the instance. Absent without one. */
   public readonly network?: pulumi.Output<InstanceNetwork>;
+  /** Where a load balancer is to be that is before the instance. Absent without `loadBalancer`. */
+  public readonly loadBalancer?: pulumi.Output<LoadBalancerPlace>;
   /** ARN of the key that the instance's volume is encrypted with; empty where AWS does not say. */
   public readonly volumeKeyId: pulumi.Output<string>;
   /** Name of the group of schedules that start and stop the instance. Absent without `schedule`. */
@@ -113,7 +117,16 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   public constructor(name: string, args: AwsGpuHostArgs, opts?: pulumi.ComponentResourceOptions) {
     const inputs = new ComponentInputs("AwsGpuHost", name, awsGpuHostInputs, args);
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
-    const { policyStatements, setUp, spot, protect, access: way, createS3Endpoint, schedule } = inputs.known;
+    const {
+      policyStatements,
+      setUp,
+      spot,
+      protect,
+      access: way,
+      createS3Endpoint,
+      schedule,
+      loadBalancer,
+    } = inputs.known;
     const publicIp = addressOf(inputs.known);
     const wanted = inputs.resolvePart(awsInstance);
     const repositoryArn = inputs.resolveOptional(repositoryArnRule, "repositoryArn");
@@ -168,13 +181,16 @@ export class AwsGpuHost extends pulumi.ComponentResource {
         : sdk.ec2.getSubnetOutput({ id: wanted.subnetId as pulumi.Output<string> }, child);
     const registry = args.repositoryArn === undefined ? [] : REGISTRY_SERVICES;
     const network = this.ownNetwork(name, inputs.known, registry, parameter.region, tags);
+    const vpcId = network?.vpcId ?? subnet?.vpcId;
+    const balancer =
+      loadBalancer === undefined ? undefined : balancerGroup(`${name}-clients`, wanted, vpcId, tags, child);
     const access = new sdk.ec2.SecurityGroup(
       `${name}-access`,
       {
         description: "SSH for administrators, inference for clients",
-        vpcId: network?.vpcId ?? subnet?.vpcId,
+        vpcId,
         // Here and not as separate resources, so that a rule that someone adds by hand is removed again.
-        ingress: wanted.apply(ingress),
+        ingress: pulumi.all([wanted, balancer?.id]).apply(([known, group]) => ingress(known, group)),
         egress: [
           { protocol: "-1", fromPort: 0, toPort: 0, cidrBlocks: ["0.0.0.0/0"], ipv6CidrBlocks: ["::/0"] },
         ],
@@ -313,8 +329,17 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       s3Endpoint(`${name}-s3`, place, tags, child);
     }
     if (network !== undefined) {
-      const { vpcId, routeTableId, subnets } = network;
-      this.network = pulumi.output({ vpcId, routeTableId, subnets });
+      const { vpcId: id, routeTableId, subnets } = network;
+      this.network = pulumi.output({ vpcId: id, routeTableId, subnets });
+    }
+    if (loadBalancer !== undefined && balancer !== undefined) {
+      const { scheme, subnetIds } = loadBalancer;
+      const site = { scheme, subnetIds, subnet, network, vpcId: access.vpcId };
+      this.loadBalancer = pulumi.output({
+        vpcId: access.vpcId,
+        subnetIds: balancerSubnets(site, child),
+        securityGroupId: balancer.id,
+      });
     }
     if (schedule !== undefined) {
       const scheduled = { instanceId: instance.id, arn: instance.arn, volumeKeyId: this.volumeKeyId };
@@ -357,6 +382,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       volumeKeyId: this.volumeKeyId,
       // Nothing new for an instance elsewhere.
       ...(this.network !== undefined && { network: this.network }),
+      ...(this.loadBalancer !== undefined && { loadBalancer: this.loadBalancer }),
     });
   }
 
@@ -371,7 +397,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
   /** A network for the instance, if it is to have one of its own. */
   private ownNetwork(
     name: string,
-    { network, zone, zones, services }: Located,
+    { network, zone, zones, services, loadBalancer }: Located,
     registry: readonly string[],
     region: pulumi.Output<string>,
     tags: pulumi.Output<Record<string, string>>,
@@ -381,9 +407,10 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     // The checks let only names through, and at least one.
     const names = (zones ?? [zone]) as unknown as [string, ...string[]];
     const reached = [...registry, ...services];
+    const publicSubnets = loadBalancer?.scheme === LoadBalancerScheme.InternetFacing;
     return ownNetwork(
       name,
-      { cidr, egress, zones: names, services: reached, region, tags },
+      { cidr, egress, zones: names, services: reached, publicSubnets, region, tags },
       { parent: this },
     );
   }
@@ -444,7 +471,10 @@ export class AwsGpuHost extends pulumi.ComponentResource {
 }
 
 /** Where an instance is. */
-type Located = Pick<KnownBy<typeof awsGpuHostInputs>, "network" | "publicIp" | "services" | "zone" | "zones">;
+type Located = Pick<
+  KnownBy<typeof awsGpuHostInputs>,
+  "loadBalancer" | "network" | "publicIp" | "services" | "zone" | "zones"
+>;
 
 /** In a network of its own, an instance has a private address alone. */
 function addressOf({ network, publicIp }: Located): PublicIp {

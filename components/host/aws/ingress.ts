@@ -14,12 +14,41 @@ export interface Access {
   readonly clientPorts: readonly number[];
 }
 
-/** What a security group lets in: SSH for administrators and inference for clients, and nothing else. */
-export function ingress({ adminCidrs = [], clientCidrs, clientPorts }: Access): Rule[] {
+/**
+ * What the security group of an instance lets in: SSH for administrators and inference for clients, and nothing else.
+ *
+ * @param balancer the group of a load balancer, through which alone clients come
+ */
+export function ingress(access: Access, balancer?: string): Rule[] {
+  const { adminCidrs = [], clientPorts } = access;
+  const ssh = rule("SSH", 22, adminCidrs);
+  if (balancer === undefined) return [...ssh, ...balancedIngress(access)];
   return [
-    ...rule("SSH", 22, adminCidrs),
-    ...clientPorts.flatMap((port) => rule("inference", port, clientCidrs)),
+    ...ssh,
+    ...clientPorts.map((port) => ({
+      description: "inference, through the load balancer",
+      protocol: "tcp",
+      fromPort: port,
+      toPort: port,
+      securityGroups: [balancer],
+    })),
   ];
+}
+
+/** What a load balancer lets in. */
+export function balancedIngress({ clientCidrs, clientPorts }: Omit<Access, "adminCidrs">): Rule[] {
+  return clientPorts.flatMap((port) => rule("inference", port, clientCidrs));
+}
+
+/** What a load balancer connects to: its targets, at their ports. */
+export function balancedEgress(clientPorts: readonly number[]): Rule[] {
+  return clientPorts.map((port) => ({
+    description: "inference and its health",
+    protocol: "tcp",
+    fromPort: port,
+    toPort: port,
+    cidrBlocks: ["0.0.0.0/0"],
+  }));
 }
 
 function rule(description: string, port: number, ranges: readonly string[]): Rule[] {

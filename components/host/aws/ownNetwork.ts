@@ -28,6 +28,8 @@ export interface OwnNetworkArgs {
   readonly zones: readonly [string, ...string[]];
   /** What is reached through endpoints, beside S3 and Session Manager. */
   readonly services: readonly string[];
+  /** Whether each zone has a public subnet, for a load balancer on the internet; otherwise the first alone, for the way out. */
+  readonly publicSubnets: boolean;
   readonly region: pulumi.Output<string>;
   readonly tags: pulumi.Output<Record<string, string>>;
 }
@@ -39,6 +41,8 @@ export interface OwnNetwork {
   readonly routeTableId: pulumi.Output<string>;
   /** The private subnets by their zones. */
   readonly subnets: pulumi.Output<Record<string, string>>;
+  /** The public subnets, if each zone has one. */
+  readonly publicSubnets: pulumi.Output<string[]>;
   /** Without one of these, an instance would boot and find no way to its host key. */
   readonly ways: readonly pulumi.Resource[];
 }
@@ -88,31 +92,34 @@ export function ownNetwork(
   });
   const s3 = s3GatewayEndpoint(`${name}-s3`, { vpcId, routeTableIds: [routeTableId], region }, tags, opts);
   const [first] = subnets as [(typeof subnets)[number]];
-  const out =
+  const { ways, publicSubnets } =
     egress === NetworkEgress.NatGateway
       ? internetRoutes(name, args, { vpcId, routeTableId }, opts)
-      : interfaceEndpoints(name, args, { vpcId, subnetId: first.subnet.id }, opts);
+      : {
+          ways: interfaceEndpoints(name, args, { vpcId, subnetId: first.subnet.id }, opts),
+          publicSubnets: [],
+        };
   return {
     vpcId,
     routeTableId,
     subnets: pulumi
       .all(subnets.map(({ zone, subnet }) => subnet.id.apply((id) => [zone, id] as const)))
       .apply((pairs) => Object.fromEntries(pairs)),
-    ways: [...subnets.map(({ routing }) => routing), s3, ...out],
+    publicSubnets: pulumi.all(publicSubnets),
+    ways: [...subnets.map(({ routing }) => routing), s3, ...ways],
   };
 }
 
 /** Routes out to the internet, by way of a public subnet for IPv4. */
 function internetRoutes(
   name: string,
-  { cidr, zones, tags }: OwnNetworkArgs,
+  { cidr, zones, publicSubnets, tags }: OwnNetworkArgs,
   {
     vpcId,
     routeTableId,
   }: { readonly vpcId: pulumi.Output<string>; readonly routeTableId: pulumi.Output<string> },
   opts: pulumi.CustomResourceOptions,
-): pulumi.Resource[] {
-  const [zone] = zones;
+): { readonly ways: pulumi.Resource[]; readonly publicSubnets: pulumi.Output<string>[] } {
   const internet = new sdk.ec2.InternetGateway(`${name}-internet`, { vpcId, tags }, opts);
   const table = new sdk.ec2.RouteTable(`${name}-public`, { vpcId, tags }, opts);
   const route = new sdk.ec2.Route(
@@ -120,22 +127,26 @@ function internetRoutes(
     { routeTableId: table.id, destinationCidrBlock: "0.0.0.0/0", gatewayId: internet.id },
     opts,
   );
-  const subnet = new sdk.ec2.Subnet(
-    `${name}-public-${zone}`,
-    {
-      vpcId,
-      availabilityZone: zone,
-      cidrBlock: subnetRange(cidr, zone, "public"),
-      mapPublicIpOnLaunch: false,
-      tags,
-    },
-    opts,
-  );
-  const routing = new sdk.ec2.RouteTableAssociation(
-    `${name}-public-${zone}`,
-    { subnetId: subnet.id, routeTableId: table.id },
-    opts,
-  );
+  const made = (publicSubnets ? zones : zones.slice(0, 1)).map((zone) => {
+    const subnet = new sdk.ec2.Subnet(
+      `${name}-public-${zone}`,
+      {
+        vpcId,
+        availabilityZone: zone,
+        cidrBlock: subnetRange(cidr, zone, "public"),
+        mapPublicIpOnLaunch: false,
+        tags,
+      },
+      opts,
+    );
+    const routing = new sdk.ec2.RouteTableAssociation(
+      `${name}-public-${zone}`,
+      { subnetId: subnet.id, routeTableId: table.id },
+      opts,
+    );
+    return { subnet, routing };
+  });
+  const [{ subnet, routing }] = made as [(typeof made)[number]];
   const address = new sdk.ec2.Eip(
     `${name}-nat-address`,
     { domain: "vpc", tags },
@@ -148,7 +159,7 @@ function internetRoutes(
     { ...opts, deleteBeforeReplace: true, dependsOn: [internet, route, routing] },
   );
   const egressOnly = new sdk.ec2.EgressOnlyInternetGateway(`${name}-egress`, { vpcId, tags }, opts);
-  return [
+  const ways = [
     new sdk.ec2.Route(
       `${name}-out`,
       { routeTableId, destinationCidrBlock: "0.0.0.0/0", natGatewayId: nat.id },
@@ -160,6 +171,11 @@ function internetRoutes(
       opts,
     ),
   ];
+  // Who is in a subnet without its route would be on the internet for nobody.
+  const routed = made.map((each) =>
+    pulumi.all([each.subnet.id, each.routing.id, route.id]).apply(([id]) => id),
+  );
+  return { ways, publicSubnets: publicSubnets ? routed : [] };
 }
 
 /** AWS's services in the network, which answer there to their usual names. */

@@ -214,6 +214,53 @@ export interface AwsNetworkArgs {
   cidr?: string;
 }
 
+/** Who can reach a load balancer. */
+export const LoadBalancerScheme = {
+  /** Its network, and those that are connected with it. */
+  Internal: "internal",
+  /** The internet as well, at public addresses. */
+  InternetFacing: "internetFacing",
+} as const;
+export type LoadBalancerScheme = (typeof LoadBalancerScheme)[keyof typeof LoadBalancerScheme];
+
+/** A network load balancer before a gateway. */
+export interface LoadBalancerArgs {
+  /**
+   * Who can reach it, of those in `clientCidrs`. A change replaces the load balancer. Cost:
+   * `internetFacing`: $0.005 an hour for the public address in each zone.
+   * @default "internal"
+   */
+  scheme?: LoadBalancerScheme;
+  /**
+   * Name by which clients reach it, which its certificate must have.
+   * @example "triton.example.com"
+   */
+  domainName: pulumi.Input<string>;
+  /**
+   * Hosted zone of Route 53 in which the stack makes a record of `domainName`, and without
+   * `certificateArn` the record that proves to AWS that the name is yours. For the latter, it must be
+   * a public zone.
+   * @default you make the record: a CNAME to the output `aws.loadBalancer.dnsName`
+   * @example "Z0123456789ABCDEFGHIJ"
+   */
+  hostedZoneId?: pulumi.Input<string>;
+  /**
+   * Certificate for `domainName`. One from Amazon is renewed by AWS, one that you have imported by
+   * you. Cost: certificates for load balancers are free.
+   * @default the stack makes one, which takes `hostedZoneId`
+   * @example "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+   */
+  certificateArn?: pulumi.Input<string>;
+  /**
+   * With `host.subnetId`: subnets of the load balancer, one a zone, one of them in the zone of the
+   * instance. With `internetFacing`, public ones.
+   * @default the subnet of the instance; without `host.subnetId`, those of the default VPC, or of the
+   * network of its own
+   * @example ["subnet-0123456789abcdef0"]
+   */
+  subnetIds?: string[];
+}
+
 /** When an instance starts and stops. */
 export interface AwsScheduleArgs {
   /**
@@ -396,6 +443,14 @@ export interface AwsGpuHostArgs {
    * @example "arn:aws:iam::111122223333:policy/xsched-triton-boundary"
    */
   permissionsBoundary?: pulumi.Input<string>;
+  /**
+   * A network load balancer with a DNS name and a certificate, through which alone clients reach the
+   * gateway (docs/how-to/aws.md). It needs `clientCidrs`, which it lets in, and a gateway. A change
+   * keeps the instance and what it serves. Cost: list prices for us-east-1 in May 2026: $0.0225 an
+   * hour, about $16 a month, and $0.006 for each capacity unit an hour.
+   * @default clients reach the gateway at the instance's address
+   */
+  loadBalancer?: LoadBalancerArgs;
   /**
    * Subnet of the instance.
    * @default one of the default VPC

@@ -4,5 +4,6 @@ export * from "./imageArgs";
 export * from "./modelArgs";
 export * from "./serverArgs";
 export * from "./gatewayArgs";
+export * from "./loadBalancerArgs";
 export * from "./monitoringArgs";
 export * from "./stackArgs";

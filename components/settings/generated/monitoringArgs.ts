@@ -3,6 +3,20 @@ import type * as pulumi from "@pulumi/pulumi";
 
 import type { SshConnectionArgs } from "./hostArgs";
 
+/** What the metrics of a load balancer are called by: `metrics` of an `AwsLoadBalancer`. */
+export interface WatchedLoadBalancerArgs {
+  /**
+   * Dimension `LoadBalancer`: `net/…`.
+   * @example "the one of AwsLoadBalancer"
+   */
+  loadBalancer: pulumi.Input<string>;
+  /**
+   * Dimension `TargetGroup`: `targetgroup/…`.
+   * @example "the one of AwsLoadBalancer"
+   */
+  targetGroup: pulumi.Input<string>;
+}
+
 /** What CloudWatch watches. */
 export interface AwsMonitoringArgs {
   /**
@@ -40,6 +54,12 @@ export interface AwsMonitoringArgs {
    * @example "the one of AwsGpuHost"
    */
   scheduleGroup?: pulumi.Input<string>;
+  /**
+   * The load balancer before the gateway, for an alarm when it finds the gateway unhealthy. Cost: one
+   * more alarm.
+   * @default there is no such alarm
+   */
+  loadBalancer?: pulumi.Input<WatchedLoadBalancerArgs>;
   /**
    * Whether Triton runs in a container.
    * @default true

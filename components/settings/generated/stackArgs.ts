@@ -7,6 +7,7 @@ import type {
   AwsScheduleArgs,
   AwsVolumeArgs,
   HostAccess,
+  LoadBalancerArgs,
   PublicIp,
 } from "./hostArgs";
 import type { ImageSignatureArgs, ImageVariant, RegistryLoginArgs } from "./imageArgs";
@@ -162,6 +163,14 @@ export interface HostArgs {
    * @example "arn:aws:iam::111122223333:policy/xsched-triton-boundary"
    */
   permissionsBoundary?: pulumi.Input<string>;
+  /**
+   * With kind aws: A network load balancer with a DNS name and a certificate, through which alone
+   * clients reach the gateway (docs/how-to/aws.md). It needs `clientCidrs`, which it lets in, and a
+   * gateway. A change keeps the instance and what it serves. Cost: list prices for us-east-1 in May
+   * 2026: $0.0225 an hour, about $16 a month, and $0.006 for each capacity unit an hour.
+   * @default clients reach the gateway at the instance's address
+   */
+  loadBalancer?: LoadBalancerArgs;
   /**
    * With kind aws: Subnet of the instance.
    * @default one of the default VPC

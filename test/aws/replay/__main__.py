@@ -29,7 +29,12 @@ from .user_data import CloudInit
 FOLDER = needed.ROOT / "docs/reference/permissions"
 
 #: What stands in the place of the placeholders when the documents are checked.
-VALUES = {"REGION": "us-east-1", "KEY": "01234567-89ab-cdef-0123-456789abcdef", "PARTITION": "aws"}
+VALUES = {
+    "REGION": "us-east-1",
+    "KEY": "01234567-89ab-cdef-0123-456789abcdef",
+    "PARTITION": "aws",
+    "ZONE": "Z0123456789ABCDEFGHIJ",
+}
 
 #: Values that make the documents as long as they get.
 LONGEST = [

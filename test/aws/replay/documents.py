@@ -11,12 +11,13 @@ from . import policies, reference
 MOST_CHARACTERS = 6144
 
 #: What a user puts in the place of these, as docs/reference/permissions.md says.
-PLACEHOLDERS = ("PARTITION", "REGION", "ACCOUNT", "KEY")
+PLACEHOLDERS = ("PARTITION", "REGION", "ACCOUNT", "KEY", "ZONE")
 
 BOUNDARY_ARN = "arn:PARTITION:iam::ACCOUNT:policy/xsched-triton-boundary"
 
-MACHINE, NETWORK, ACCESS, FILES, MONITORING, COSTS, KEY = (
-    f"deploy-{name}" for name in ("machine", "network", "access", "files", "monitoring", "costs", "key")
+MACHINE, NETWORK, ACCESS, FILES, MONITORING, COSTS, KEY, BALANCER = (
+    f"deploy-{name}"
+    for name in ("machine", "network", "access", "files", "monitoring", "costs", "key", "load-balancer")
 )
 
 
@@ -69,6 +70,25 @@ _SCOPES: Dict[str, Tuple[str, Dict[str, str]]] = {
         {
             "schedule-group": _regional("scheduler", "schedule-group/triton-*"),
             "schedule": _regional("scheduler", "schedule/triton-*/triton-*"),
+        },
+    ),
+    "elasticloadbalancing": (
+        BALANCER,
+        {
+            # The reference knows the actions that are as old as classic load balancers by these alone.
+            "loadbalancer": _regional("elasticloadbalancing", "loadbalancer/net/triton-*/*"),
+            "loadbalancer/net/": _regional("elasticloadbalancing", "loadbalancer/net/triton-*/*"),
+            "targetgroup": _regional("elasticloadbalancing", "targetgroup/triton-*/*"),
+            "listener/net": _regional("elasticloadbalancing", "listener/net/triton-*/*/*"),
+        },
+    ),
+    # A certificate is named by AWS.
+    "acm": (BALANCER, {"certificate": _regional("acm", "certificate/*")}),
+    "route53": (
+        BALANCER,
+        {
+            "hostedzone": "arn:PARTITION:route53:::hostedzone/ZONE",
+            "change": "arn:PARTITION:route53:::change/*",
         },
     ),
     "budgets": (COSTS, {"budget": "arn:PARTITION:budgets::ACCOUNT:budget/triton-*"}),
@@ -173,6 +193,7 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
     "iam:CreateServiceLinkedRole": (
         _role_of_service(ACCESS, "SpotRole", "spot.amazonaws.com"),
         _role_of_service(MONITORING, "AlarmsThatAct", "events.amazonaws.com"),
+        _role_of_service(BALANCER, "BalancerRole", "elasticloadbalancing.amazonaws.com"),
     ),
     "ssm:GetParameter": (
         Home(ACCESS, "Ssm", (_SCOPES["ssm"][1]["parameter"],)),
@@ -190,6 +211,12 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
     # AWS's reference knows no resource of it, though AWS's own example names sessions. It takes the token of a session.
     "ssmmessages:OpenDataChannel": (Home(ACCESS, "Look", ("*",)),),
     **dict.fromkeys(sorted(policies.NEVER_NARROWER), (Home(MONITORING, "CompositeAlarms", ("*",)),)),
+    "ec2:DescribeAccountAttributes": (Home(BALANCER, "Look", ("*",)),),
+    "ec2:DescribeInternetGateways": (
+        Home(NETWORK, "Look", ("*",)),
+        Home(BALANCER, "Look", ("*",)),
+    ),
+    "ec2:GetSecurityGroupsForVpc": (Home(BALANCER, "LookAt", _ec2("vpc")),),
 }
 
 

@@ -47,9 +47,17 @@ _ACTIONS: Dict[str, Tuple[str, ...]] = {
 #: What no call names.
 OTHERS: Dict[str, Tuple[str, ...]] = {
     "roles are handed to EC2 and EventBridge": ("iam:PassRole",),
-    "the account's first spot instance makes EC2's role for them": ("iam:CreateServiceLinkedRole",),
+    "the account's first spot instance, and its first load balancer, make a role for them": (
+        "iam:CreateServiceLinkedRole",
+    ),
     # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
     "whoever makes an alarm that reboots an instance": ("iam:CreateServiceLinkedRole",),
+    # https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-api-permissions.html
+    "Elastic Load Balancing looks at the network for whoever makes a load balancer": (
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeInternetGateways",
+        "ec2:GetSecurityGroupsForVpc",
+    ),
     "components/host/aws/cancel-spot-request.sh, and the provider": ("ec2:CancelSpotInstanceRequests",),
     "components/host/aws/choose-place.cjs names its image by a parameter": ("ssm:GetParameters",),
     "large files go in parts": ("s3:AbortMultipartUpload",),
@@ -86,11 +94,16 @@ OTHERS: Dict[str, Tuple[str, ...]] = {
 }
 
 #: Programs of the project that call AWS by its SDK.
-PROGRAMS = ("scripts/preflight/account.ts", "scripts/instance.mjs", "components/host/aws/choose-place.cjs")
+PROGRAMS = (
+    "scripts/preflight/account.ts",
+    "scripts/instance.mjs",
+    "components/host/aws/choose-place.cjs",
+    "components/loadBalancer/await-targets.cjs",
+)
 #: Those that read models in buckets of other people, which the documents cannot name.
 READERS = ("components/models/s3/s3Model.ts", "components/models/s3/s3Fault.ts")
 #: What the programs call the packages of the SDK.
-_PACKAGES = {"sdk": "ec2", "quotas": "service-quotas"}
+_PACKAGES = {"sdk": "ec2", "quotas": "service-quotas", "elb": "elbv2"}
 
 
 def unknown_programs() -> List[str]:

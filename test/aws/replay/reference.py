@@ -30,6 +30,10 @@ _NAMES = {
 }
 
 
+#: Load balancers are of one kind, though the reference says that an action needs all; those of stacks are of another.
+_OTHER_BALANCERS = re.compile(r"/(app|gwy)/?$")
+
+
 class ResourceType(NamedTuple):
     """A resource type that an action works on."""
 
@@ -59,6 +63,7 @@ def action(name: str) -> Optional[Action]:
         ResourceType(each["name"], each["required"], _resource(service, each["name"])["arn"])
         for each in found["resourceTypes"]
         if _DATA.resources.resource_type_exists(service, each["name"])
+        and not _OTHER_BALANCERS.search(each["name"])
     )
     keys = set(found.get("conditionKeys", []))
     for each in found["resourceTypes"]:

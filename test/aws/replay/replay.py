@@ -69,6 +69,8 @@ def _left(aws: Aws) -> Iterator[str]:
         ("ec2", "describe_vpcs", "Vpcs", "VpcId"),
         ("ec2", "describe_nat_gateways", "NatGateways", "NatGatewayId"),
         ("ec2", "describe_egress_only_internet_gateways", *_EGRESS_ONLY),
+        ("elbv2", "describe_load_balancers", "LoadBalancers", "LoadBalancerName"),
+        ("elbv2", "describe_target_groups", "TargetGroups", "TargetGroupName"),
         ("ecr", "describe_repositories", "repositories", "repositoryName"),
         ("events", "list_rules", "Rules", "Name"),
         ("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"),
@@ -110,7 +112,9 @@ def _ask(world: World, call: Dict[str, Any]) -> None:
     real = ask(world.aws, inputs)
     inputs.require_all_seen()
     for key, value in real.items():
-        world.know(call["outputs"][key], value)
+        dumped = call["outputs"][key]
+        for pair in zip(dumped, value) if isinstance(dumped, list) else [(dumped, value)]:
+            world.know(*pair)
 
 
 def _create(world: World, dumped: Dict[str, Any]) -> Resource:

@@ -1357,6 +1357,297 @@ class TopicSubscription(Resource):
 
 
 #: What the provider's functions call, each with its inputs, and what they answer that the dump makes up.
+# Load balancers, and what their names and certificates need.
+
+
+class ElbResource(Resource):
+    """Of Elastic Load Balancing: its API tags everything in the same way."""
+
+    def retag(self) -> None:
+        self.aws.elbv2.add_tags(ResourceArns=[self.own], Tags=[{"Key": "team", "Value": "inference"}])
+        self.aws.elbv2.remove_tags(ResourceArns=[self.own], TagKeys=["former"])
+
+    def read_tags(self) -> None:
+        self.aws.elbv2.describe_tags(ResourceArns=[self.own])
+
+    def create_tags(self) -> Dict[str, Any]:
+        return {"Tags": tag_list(self.inputs.get("tags"))}
+
+
+def _attributes(**values: Any) -> List[Dict[str, str]]:
+    return [
+        {"Key": key.replace("__", "."), "Value": str(value).lower()}
+        for key, value in values.items()
+        if value is not None
+    ]
+
+
+@resource("aws:lb/loadBalancer:LoadBalancer")
+class LoadBalancer(ElbResource):
+    def create(self) -> str:
+        inputs = self.inputs
+        assert inputs["loadBalancerType"] == "network"
+        name = inputs.get("name") or self.outputs["name"]
+        made = self.aws.elbv2.create_load_balancer(
+            Name=name,
+            Type="network",
+            Scheme="internal" if inputs["internal"] else "internet-facing",
+            **inputs.params(
+                Subnets="subnets", SecurityGroups="securityGroups", IpAddressType="ipAddressType"
+            ),
+            **self.create_tags(),
+        )["LoadBalancers"][0]
+        self.own = made["LoadBalancerArn"]
+        self._attributes()
+        self.real = {
+            "arn": self.own,
+            "dnsName": made["DNSName"],
+            "zoneId": made["CanonicalHostedZoneId"],
+            "vpcId": made["VpcId"],
+        }
+        return self.own
+
+    def _attributes(self) -> None:
+        self.aws.elbv2.modify_load_balancer_attributes(
+            LoadBalancerArn=self.own,
+            Attributes=_attributes(
+                deletion_protection__enabled=self.inputs["enableDeletionProtection"],
+                load_balancing__cross_zone__enabled=self.inputs["enableCrossZoneLoadBalancing"],
+            ),
+        )
+
+    def read(self) -> None:
+        elb = self.aws.elbv2
+        (found,) = elb.describe_load_balancers(LoadBalancerArns=[self.own])["LoadBalancers"]
+        if found["SecurityGroups"] != self.inputs["securityGroups"]:
+            raise AssertionError(f"{self.own} has not the group that it was given at its creation")
+        elb.describe_load_balancer_attributes(LoadBalancerArn=self.own)
+        elb.describe_capacity_reservation(LoadBalancerArn=self.own)
+        self.read_tags()
+
+    def update(self) -> None:
+        elb = self.aws.elbv2
+        self._attributes()
+        elb.set_security_groups(LoadBalancerArn=self.own, SecurityGroups=self.inputs["securityGroups"])
+        self.aws.check("elbv2", "SetSubnets", LoadBalancerArn=self.own, Subnets=self.inputs["subnets"])
+        self.retag()
+
+    def delete(self) -> None:
+        elb = self.aws.elbv2
+        if self.inputs["enableDeletionProtection"]:
+            off = _attributes(deletion_protection__enabled=False)
+            elb.modify_load_balancer_attributes(LoadBalancerArn=self.own, Attributes=off)
+        elb.delete_load_balancer(LoadBalancerArn=self.own)
+        # Its interfaces outlive it a little.
+        name = self.own.split("loadbalancer/")[1]
+        self.aws.ec2.describe_network_interfaces(
+            Filters=[
+                {"Name": "attachment.instance-owner-id", "Values": ["amazon-aws"]},
+                {"Name": "description", "Values": [f"ELB {name}"]},
+            ]
+        )
+
+
+@resource("aws:lb/targetGroup:TargetGroup")
+class TargetGroup(ElbResource):
+    def create(self) -> str:
+        inputs = self.inputs
+        self.own = self.aws.elbv2.create_target_group(
+            Name=inputs.get("name") or self.outputs["name"],
+            Port=int(inputs["port"]),
+            **inputs.params(Protocol="protocol", VpcId="vpcId", TargetType="targetType"),
+            **self._health(),
+            **self.create_tags(),
+        )["TargetGroups"][0]["TargetGroupArn"]
+        self._attributes()
+        self.real["arn"] = self.own
+        return self.own
+
+    def _health(self) -> Dict[str, Any]:
+        check = self.inputs["healthCheck"]
+        return {
+            "HealthCheckEnabled": True,
+            "HealthCheckProtocol": check["protocol"],
+            "HealthCheckPort": check["port"],
+            "HealthCheckPath": check["path"],
+            "HealthCheckIntervalSeconds": int(check["interval"]),
+            "HealthCheckTimeoutSeconds": int(check["timeout"]),
+            "HealthyThresholdCount": int(check["healthyThreshold"]),
+            "UnhealthyThresholdCount": int(check["unhealthyThreshold"]),
+            "Matcher": {"HttpCode": check["matcher"]},
+        }
+
+    def _attributes(self) -> None:
+        (states,) = self.inputs["targetHealthStates"]
+        self.aws.elbv2.modify_target_group_attributes(
+            TargetGroupArn=self.own,
+            Attributes=_attributes(
+                deregistration_delay__timeout_seconds=int(self.inputs["deregistrationDelay"]),
+                deregistration_delay__connection_termination__enabled=self.inputs["connectionTermination"],
+                target_health_state__unhealthy__connection_termination__enabled=states[
+                    "enableUnhealthyConnectionTermination"
+                ],
+                target_health_state__unhealthy__draining_interval_seconds=int(
+                    states["unhealthyDrainingInterval"]
+                ),
+            ),
+        )
+
+    def read(self) -> None:
+        elb = self.aws.elbv2
+        elb.describe_target_groups(TargetGroupArns=[self.own])
+        elb.describe_target_group_attributes(TargetGroupArn=self.own)
+        self.read_tags()
+
+    def update(self) -> None:
+        changed = {key: value for key, value in self._health().items() if key != "HealthCheckEnabled"}
+        self.aws.elbv2.modify_target_group(TargetGroupArn=self.own, **changed)
+        self._attributes()
+        self.retag()
+
+    def delete(self) -> None:
+        self.aws.elbv2.delete_target_group(TargetGroupArn=self.own)
+
+
+@resource("aws:lb/listener:Listener")
+class Listener(ElbResource):
+    def create(self) -> str:
+        made = self.aws.elbv2.create_listener(
+            LoadBalancerArn=self.inputs["loadBalancerArn"], **self._settings(), **self.create_tags()
+        )["Listeners"][0]
+        self.own = made["ListenerArn"]
+        self.real["arn"] = self.own
+        return self.own
+
+    def _settings(self) -> Dict[str, Any]:
+        inputs = self.inputs
+        (action,) = inputs["defaultActions"]
+        return {
+            "Port": int(inputs["port"]),
+            "Protocol": inputs["protocol"],
+            "SslPolicy": inputs["sslPolicy"],
+            "AlpnPolicy": [inputs["alpnPolicy"]],
+            "Certificates": [{"CertificateArn": inputs["certificateArn"]}],
+            "DefaultActions": [{"Type": action["type"], "TargetGroupArn": action["targetGroupArn"]}],
+        }
+
+    def read(self) -> None:
+        elb = self.aws.elbv2
+        elb.describe_listeners(ListenerArns=[self.own])
+        elb.describe_listener_attributes(ListenerArn=self.own)
+        self.read_tags()
+
+    def update(self) -> None:
+        # moto changes none that has TLS.
+        self.aws.check("elbv2", "ModifyListener", ListenerArn=self.own, **self._settings())
+        self.retag()
+
+    def delete(self) -> None:
+        self.aws.elbv2.delete_listener(ListenerArn=self.own)
+
+
+@resource("aws:lb/targetGroupAttachment:TargetGroupAttachment")
+class TargetGroupAttachment(Resource):
+    def create(self) -> str:
+        inputs = self.inputs
+        self.of = {
+            "TargetGroupArn": inputs["targetGroupArn"],
+            "Targets": [{"Id": inputs["targetId"], "Port": int(inputs["port"])}],
+        }
+        self.aws.elbv2.register_targets(**self.of)
+        return f"{inputs['targetGroupArn']}-{inputs['targetId']}"
+
+    def read(self) -> None:
+        self.aws.elbv2.describe_target_health(**self.of)
+
+    def delete(self) -> None:
+        self.aws.elbv2.deregister_targets(**self.of)
+
+
+@resource("aws:acm/certificate:Certificate")
+class Certificate(Resource):
+    def create(self) -> str:
+        self.own = self.aws.acm.request_certificate(
+            IdempotencyToken="terraform0123456789",
+            **self.inputs.params(DomainName="domainName", ValidationMethod="validationMethod"),
+            Tags=tag_list(self.inputs.get("tags")),
+        )["CertificateArn"]
+        self.real["arn"] = self.own
+        return self.own
+
+    def read(self) -> None:
+        self.aws.acm.describe_certificate(CertificateArn=self.own)
+        self.aws.acm.list_tags_for_certificate(CertificateArn=self.own)
+
+    def update(self) -> None:
+        tags = [{"Key": "team", "Value": "inference"}]
+        self.aws.acm.add_tags_to_certificate(CertificateArn=self.own, Tags=tags)
+        self.aws.acm.remove_tags_from_certificate(CertificateArn=self.own, Tags=[{"Key": "former"}])
+
+    def delete(self) -> None:
+        self.aws.acm.delete_certificate(CertificateArn=self.own)
+
+
+@resource("aws:acm/certificateValidation:CertificateValidation")
+class CertificateValidation(Resource):
+    """Only waits."""
+
+    def create(self) -> str:
+        arn = self.inputs["certificateArn"]
+        assert len(self.inputs["validationRecordFqdns"]) == 1
+        self.aws.acm.describe_certificate(CertificateArn=arn)
+        return arn
+
+    def delete(self) -> None:
+        pass
+
+
+@resource("aws:route53/record:Record")
+class Record(Resource):
+    def create(self) -> str:
+        inputs = self.inputs
+        overwrite = inputs.get("allowOverwrite")
+        aliases = inputs.get("aliases")
+        self.set: Dict[str, Any] = {"Name": inputs["name"], "Type": inputs["type"]}
+        if aliases:
+            (alias,) = aliases
+            self.set["AliasTarget"] = {
+                "DNSName": alias["name"],
+                "HostedZoneId": alias["zoneId"],
+                "EvaluateTargetHealth": alias["evaluateTargetHealth"],
+            }
+        else:
+            self.set["TTL"] = int(inputs["ttl"])
+            self.set["ResourceRecords"] = [{"Value": value} for value in inputs["records"]]
+        self.aws.route53.get_hosted_zone(Id=inputs["zoneId"])
+        self._change("UPSERT" if overwrite else "CREATE")
+        return f"{inputs['zoneId']}_{inputs['name']}_{inputs['type']}"
+
+    def _change(self, action: str) -> None:
+        changed = self.aws.route53.change_resource_record_sets(
+            HostedZoneId=self.inputs["zoneId"],
+            ChangeBatch={
+                "Comment": "Managed by Terraform",
+                "Changes": [{"Action": action, "ResourceRecordSet": self.set}],
+            },
+        )
+        self.aws.route53.get_change(Id=changed["ChangeInfo"]["Id"])
+
+    def read(self) -> None:
+        self.aws.route53.get_hosted_zone(Id=self.inputs["zoneId"])
+        self.aws.route53.list_resource_record_sets(
+            HostedZoneId=self.inputs["zoneId"],
+            StartRecordName=self.inputs["name"],
+            StartRecordType=self.inputs["type"],
+        )
+
+    def update(self) -> None:
+        self._change("UPSERT")
+
+    def delete(self) -> None:
+        self._change("DELETE")
+
+
 FUNCTIONS: Dict[str, Callable[[Aws, Inputs], Dict[str, Any]]] = {}
 
 
@@ -1415,3 +1706,13 @@ def get_authorization_token(aws: Aws, inputs: Inputs) -> Dict[str, Any]:
     aws.ecr.get_authorization_token(registryIds=[inputs["registryId"]])
     inputs.get("region")
     return {}
+
+
+@function("aws:ec2/getSubnets:getSubnets")
+def get_subnets(aws: Aws, inputs: Inputs) -> Dict[str, Any]:
+    filters = [{"Name": each["name"], "Values": each["values"]} for each in inputs["filters"]]
+    aws.ec2.describe_subnets(Filters=filters)
+    # The network is known only to what comes later.
+    default = [each for each in filters if each["Name"] == "default-for-az"]
+    found = aws.ec2.describe_subnets(Filters=default)["Subnets"]
+    return {"ids": [each["SubnetId"] for each in found]}

@@ -7,6 +7,9 @@ from .calls import Aws
 
 #: What belongs to every account, or to the people who deploy, and not to the stack.
 KEY_NAME = "key/01234567-89ab-cdef-0123-456789abcdef"
+CERTIFICATE_NAME = "certificate/01234567-89ab-cdef-0123-456789abcdef"
+DOMAIN = "example.com"
+ZONE = "Z0123456789ABCDEFGHIJ"
 
 
 _BOUNDARY = json.dumps(
@@ -27,6 +30,10 @@ class World:
         ec2 = aws.ec2
         key = aws.kms.create_key(Description="a customer's own")["KeyMetadata"]["Arn"]
         self.know(f"{key.split(':key/')[0]}:{KEY_NAME}", key)
+        certificate = aws.acm.request_certificate(DomainName=f"triton.{DOMAIN}")["CertificateArn"]
+        self.know(f"{certificate.split(':certificate/')[0]}:{CERTIFICATE_NAME}", certificate)
+        zone = aws.route53.create_hosted_zone(Name=DOMAIN, CallerReference="a customer's own")["HostedZone"]
+        self.know(ZONE, zone["Id"].rpartition("/")[2])
         image = ec2.register_image(
             Name="deep-learning", Architecture="x86_64", RootDeviceName="/dev/sda1", VirtualizationType="hvm"
         )["ImageId"]

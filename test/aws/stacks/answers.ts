@@ -56,6 +56,9 @@ const arn =
     return { id: id === "arn" ? own : called, nameProperty, outputs: { arn: own } };
   };
 
+const balancing = (resource: string, { partition, region }: Place): string =>
+  `arn:${partition}:elasticloadbalancing:${region}:${ACCOUNT}:${resource}`;
+
 /** Another resource's part, which has no name of its own and is identified by that resource. */
 const part =
   (property: string): Answer =>
@@ -95,6 +98,45 @@ const RESOURCES: Readonly<Record<string, Answer>> = {
   "aws:ec2/routeTable:RouteTable": identified("rtb"),
   "aws:ec2/route:Route": identified("r"),
   "aws:ec2/routeTableAssociation:RouteTableAssociation": identified("rtbassoc"),
+  "aws:lb/loadBalancer:LoadBalancer": (name, inputs, place) => {
+    const path = `net/${nameOf(inputs.name, name)}/${hex(name, 16)}`;
+    const own = balancing(`loadbalancer/${path}`, place);
+    const dnsName = `${nameOf(inputs.name, name)}-${hex(name, 16)}.elb.${place.region}.${place.dnsSuffix}`;
+    return {
+      id: own,
+      nameProperty: "name",
+      outputs: { arn: own, arnSuffix: path, dnsName, zoneId: "Z26RNL4JYFTOTI" },
+    };
+  },
+  "aws:lb/targetGroup:TargetGroup": (name, inputs, place) => {
+    const path = `targetgroup/${nameOf(inputs.name, name)}/${hex(name, 16)}`;
+    const own = balancing(path, place);
+    return { id: own, nameProperty: "name", outputs: { arn: own, arnSuffix: path } };
+  },
+  "aws:lb/listener:Listener": (name, { loadBalancerArn }) => {
+    const own = `${String(loadBalancerArn).replace(":loadbalancer/", ":listener/")}/${hex(name, 16)}`;
+    return { id: own, outputs: { arn: own } };
+  },
+  "aws:lb/targetGroupAttachment:TargetGroupAttachment": (name, { targetGroupArn }) => ({
+    id: `${String(targetGroupArn)}-${hex(name, 26)}`,
+  }),
+  "aws:acm/certificate:Certificate": (name, { domainName }, { partition, region }) => {
+    const own = `arn:${partition}:acm:${region}:${ACCOUNT}:certificate/${hex(name, 8)}-0000-4000-8000-${hex(name, 12)}`;
+    const proof = {
+      domainName,
+      resourceRecordName: `_${hex(name, 32)}.${String(domainName)}.`,
+      resourceRecordType: "CNAME",
+      resourceRecordValue: `_${hex(`${name} value`, 32)}.acm-validations.aws.`,
+    };
+    return { id: own, outputs: { arn: own, domainValidationOptions: [proof] } };
+  },
+  "aws:acm/certificateValidation:CertificateValidation": (_, { certificateArn }) => ({
+    id: String(certificateArn),
+  }),
+  "aws:route53/record:Record": (_, { zoneId, name, type }) => ({
+    id: `${String(zoneId)}_${String(name)}_${String(type)}`,
+    outputs: { fqdn: name },
+  }),
   "aws:ec2/keyPair:KeyPair": (name, inputs) => ({
     id: nameOf(inputs.keyName, name),
     nameProperty: "keyName",
@@ -230,7 +272,12 @@ export function answerCall(token: string, inputs: Values, place: Place): Values 
         reverseDnsPrefix: place.dnsSuffix.split(".").reverse().join("."),
       };
     case "aws:ec2/getSubnet:getSubnet":
-      return { id: inputs.id, vpcId: `vpc-0${hex("own", 16)}`, mapPublicIpOnLaunch: true };
+      return {
+        ...{ id: inputs.id, vpcId: `vpc-0${hex("own", 16)}`, mapPublicIpOnLaunch: true },
+        availabilityZone: `${place.region}a`,
+      };
+    case "aws:ec2/getSubnets:getSubnets":
+      return { ids: ["a", "b"].map((zone) => `subnet-0${hex(zone, 16)}`) };
     case "aws:ec2/getVpc:getVpc":
       return { id: inputs.id, mainRouteTableId: `rtb-0${hex("main", 16)}` };
     case "aws:ec2/getRouteTables:getRouteTables":

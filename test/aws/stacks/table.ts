@@ -63,6 +63,12 @@ const throughNat = { network: { kind: "own", egress: "natGateway" } };
 const boundaryIn = (partition: string): string =>
   `arn:${partition}:iam::${ACCOUNT}:policy/xsched-triton-boundary`;
 
+/** A certificate, and the id of a hosted zone for example.com, by which the replay knows its own. */
+const certificateIn = (region: string, partition: string): string =>
+  `arn:${partition}:acm:${region}:${ACCOUNT}:certificate/01234567-89ab-cdef-0123-456789abcdef`;
+const ZONE = "Z0123456789ABCDEFGHIJ";
+const DOMAIN = { domainName: "triton.example.com" };
+
 /** Everything that a stack can have at once. */
 const everything = (region: string, partition: string): Omit<StackCase, "title"> => ({
   base: "prod",
@@ -76,6 +82,7 @@ const everything = (region: string, partition: string): Omit<StackCase, "title">
       kmsKeyId: keyIn(region, partition),
       permissionsBoundary: boundaryIn(partition),
       tags: { team: "inference" },
+      loadBalancer: { ...DOMAIN, certificateArn: certificateIn(region, partition), hostedZoneId: ZONE },
     },
   },
   everyModel: { upload: "s3", floor: 10 },
@@ -225,6 +232,56 @@ export const CASES: readonly StackCase[] = [
     base: "prod",
     region: "cn-north-1",
     settings: { ...NOTIFY, host: { ...OVER_SSH, schedule: { stop: "cron(0 19 ? * MON-FRI *)" } } },
+  },
+  {
+    title: "a load balancer in the default VPC",
+    base: "dev",
+    settings: {
+      ...gateway(clients(3)),
+      host: {
+        clientCidrs: clients(3),
+        loadBalancer: { ...DOMAIN, certificateArn: certificateIn("us-east-1", "aws") },
+      },
+    },
+  },
+  {
+    title: "a load balancer in a network of its own",
+    base: "prod",
+    settings: {
+      ...NOTIFY,
+      ...gateway(clients(1)),
+      host: {
+        ...{ clientCidrs: clients(1), ...throughNat },
+        loadBalancer: { ...DOMAIN, hostedZoneId: ZONE },
+      },
+    },
+  },
+  {
+    title: "a load balancer on the internet, in a network of its own",
+    base: "prod",
+    settings: {
+      ...NOTIFY,
+      ...gateway(clients(1)),
+      host: {
+        ...{ clientCidrs: clients(1), ...throughNat },
+        loadBalancer: { ...DOMAIN, hostedZoneId: ZONE, scheme: "internetFacing" },
+      },
+    },
+  },
+  {
+    title: "a load balancer on the internet, in a VPC of others",
+    base: "prod",
+    region: "eu-central-1",
+    defaultVpc: false,
+    settings: {
+      ...NOTIFY,
+      server: { address: "0.0.0.0" },
+      gateway: { tls: "selfSigned", tokens: [{ name: "batch", sha256: "a".repeat(64) }] },
+      host: {
+        ...{ ...PRIVATE, clientCidrs: ["0.0.0.0/0"] },
+        loadBalancer: { ...DOMAIN, hostedZoneId: ZONE, scheme: "internetFacing", subnetIds: [SUBNET] },
+      },
+    },
   },
   { title: "models in a bucket", base: "dev", everyModel: { upload: "s3" } },
   {

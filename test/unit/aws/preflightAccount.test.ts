@@ -53,6 +53,7 @@ describe("what the preflight asks, as moto understands it", () => {
     assert.ok(ssm.includes("us-east-1a") && ecr.includes("us-east-1a"));
     assert.deepEqual(nothing, []);
     assert.equal(await account.bucket("models"), "readable");
+    assert.equal(await account.loadBalancers(), 0);
     await account.registryLogin();
   });
 
@@ -66,6 +67,13 @@ describe("what the preflight asks, as moto understands it", () => {
     );
     assert.equal(await account.repository("us-east-1", "triton"), false);
     assert.equal(await account.bucket("nobody-has-this"), "missing");
+    assert.equal(
+      await account.certificate(
+        "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef",
+      ),
+      undefined,
+    );
+    assert.equal(await account.hostedZone("Z0123456789ABCDEFGHIJ"), undefined);
   });
 });
 
@@ -100,6 +108,16 @@ describe("what the preflight asks, as the stand-in for AWS understands it", () =
     assert.deepEqual(await account.subnet("subnet-0123456789abcdef0"), {
       ...{ zone: "us-east-1a", vpcId: "vpc-0123456789abcdef0", freeAddresses: 200 },
     });
+    assert.equal((await account.quota("elasticloadbalancing", "L-69A177A2")).value, 50);
+    const certificate = "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef";
+    api.account.certificates = { [certificate]: "ISSUED" };
+    assert.deepEqual(await account.certificate(certificate), {
+      status: "ISSUED",
+      names: ["triton.example.com"],
+    });
+    const zone = { name: "example.com", private: false };
+    assert.deepEqual(await account.hostedZone("Z0123456789ABCDEFGHIJ"), zone);
+    assert.equal(await account.hostedZone("Z1"), undefined);
     api.account = { ...api.account, credentials: false, registryLogin: false };
     await assert.rejects(account.identity(), { name: "InvalidClientTokenId" });
     await assert.rejects(account.registryLogin(), { name: "AccessDeniedException" });

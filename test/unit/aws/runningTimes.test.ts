@@ -243,7 +243,7 @@ describe("the alarms of an instance that is stopped on purpose", () => {
 
   /** The minutes in which somebody is told. */
   function tells(notReadyMinutes: number, { ready, checks }: { ready: Series; checks: Series }): number[] {
-    const composite = notServingAlarm({ topic: TOPIC, notReadyMinutes }, "a", "b");
+    const composite = notServingAlarm({ topic: TOPIC, notReadyMinutes }, "b", "a");
     return told(
       alarmed(alarms({ ...options, notReadyMinutes, stops: true })["not-ready"], ready),
       alarmed(stoppedAlarm(options), checks),
@@ -302,7 +302,7 @@ describe("the alarms of an instance that is stopped on purpose", () => {
 
   it("would ring for each stop without the one that knows of it", () => {
     const night = new Minutes().serves(30).stops(300).boots(8).serves(30);
-    const { actionsSuppressor } = notServingAlarm({ topic: TOPIC, notReadyMinutes: 3 }, "a", "b");
+    const { actionsSuppressor } = notServingAlarm({ topic: TOPIC, notReadyMinutes: 3 }, "b", "a");
     const notReady = alarmed(
       alarms({ ...options, notReadyMinutes: 3, stops: true })["not-ready"],
       night.ready,

@@ -53,6 +53,7 @@ describe("the package as other languages see it", () => {
     );
     assert.deepEqual(required.sort(), [
       "xsched-triton:index:AwsGpuHost: ",
+      "xsched-triton:index:AwsLoadBalancer: domainName, instanceId, region, securityGroupId, subnetIds, vpcId",
       "xsched-triton:index:AwsMonitoring: directory, instanceId, models, notify, region, roleName, ssh",
       "xsched-triton:index:EcrRepository: ",
       "xsched-triton:index:Gateway: address, directory",

@@ -4,7 +4,7 @@ import * as path from "node:path";
 
 import { broadPermissions, openToEveryone } from "../../../policy/iam";
 import { metadataService, publicAddress, secretInUserData, supportedGpu } from "../../../policy/machines";
-import { plainGateways, plainTritonGateways, publicIngress } from "../../../policy/network";
+import { plainGateways, plainListeners, plainTritonGateways, publicIngress } from "../../../policy/network";
 import type { Check } from "../../../policy/resource";
 import { encryption, openBuckets } from "../../../policy/storage";
 import { missingTags, TAGGED } from "../../../policy/tags";
@@ -13,6 +13,12 @@ import { HOST_KEY, PRIVATE_KEY } from "../settings/context";
 import { brief, resource, stackResource } from "./resources";
 
 const INSTANCE = "aws:ec2/instance:Instance";
+
+const PROOF = {
+  resourceRecordName: "_a.triton.example.com.",
+  resourceRecordType: "CNAME",
+  resourceRecordValue: "_b.acm-validations.aws.",
+};
 
 const CHECKS: Readonly<Record<string, Check>> = {
   publicIngress: (given) => publicIngress(given, []),
@@ -43,6 +49,7 @@ describe("the policy pack", () => {
       ...(type === "tls:index/privateKey:PrivateKey" && {
         ...{ privateKeyOpenssh: PRIVATE_KEY, publicKeyOpenssh: HOST_KEY },
       }),
+      ...(type === "aws:acm/certificate:Certificate" && { domainValidationOptions: [PROOF] }),
       ...(type === "aws:ec2/eip:Eip" && { publicIp: "203.0.113.1" }),
       ...(type === "aws:ssm/parameter:Parameter" && { region: "us-east-1" }),
       ...(type === "aws:ec2/vpc:Vpc" && { ipv6CidrBlock: "2600:1f18:4a2:7b00::/56" }),
@@ -50,10 +57,12 @@ describe("the policy pack", () => {
     const { resources } = await record(false, outputs, async () => {
       const {
         AwsGpuHost,
+        AwsLoadBalancer,
         AwsMonitoring,
         AwsNetworkKind,
         EcrRepository,
         HostAccess,
+        LoadBalancerScheme,
         ModelBucket,
         NetworkEgress,
       } = await import("../../../components");
@@ -64,6 +73,18 @@ describe("the policy pack", () => {
           network: { kind: AwsNetworkKind.Own, egress },
         });
       }
+      const names = { domainName: "triton.example.com", hostedZoneId: "Z0123456789ABCDEFGHIJ" };
+      const scheme = LoadBalancerScheme.InternetFacing;
+      new AwsGpuHost("balanced", {
+        ...{ instanceType: "g5.xlarge", access: HostAccess.SessionManager, zone: "us-east-1a" },
+        ...{ network: { kind: AwsNetworkKind.Own }, clientCidrs: ["10.0.0.0/16"] },
+        loadBalancer: { ...names, scheme },
+      });
+      new AwsLoadBalancer("front", {
+        ...{ vpcId: "vpc-0123456789abcdef0", subnetIds: ["subnet-0123456789abcdef0"] },
+        ...{ securityGroupId: "sg-0123456789abcdef0", instanceId: "i-0123456789abcdef0" },
+        ...{ region: "us-east-1", ...names, scheme },
+      });
       new EcrRepository("images");
       new ModelBucket("files");
       new AwsMonitoring("watch", {
@@ -76,7 +97,9 @@ describe("the policy pack", () => {
       INSTANCE,
       "aws:ec2/natGateway:NatGateway",
       "aws:ec2/vpcEndpoint:VpcEndpoint",
+      "aws:acm/certificate:Certificate",
       "aws:ecr/repository:Repository",
+      "aws:lb/listener:Listener",
       "aws:s3/bucket:Bucket",
       "aws:sns/topic:Topic",
     ]) {
@@ -99,6 +122,7 @@ describe("the policy pack", () => {
       ),
     );
     assert.deepEqual(openBuckets(whole), []);
+    assert.deepEqual(plainListeners(whole, []), []);
   });
 
   it("checks every taggable type that the components create", () => {
@@ -122,6 +146,7 @@ describe("the policy pack", () => {
         "kms/Grant",
         "scheduler/Schedule",
       ],
+      ...["acm/CertificateValidation", "lb/TargetGroupAttachment", "route53/Record"],
       ...["sns/TopicSubscription", "tls/PrivateKey", "s3/BucketObjectv2", "s3/BucketPublicAccessBlock"],
       ...["s3/BucketOwnershipControls", "s3/BucketServerSideEncryptionConfiguration", "s3/BucketPolicy"],
       ...["s3/BucketVersioning", "s3/BucketLifecycleConfiguration"],

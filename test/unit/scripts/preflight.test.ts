@@ -35,6 +35,9 @@ function account(changes: Partial<Account> = {}): RegionalAccount {
     repository: () => Promise.resolve(true),
     bucket: () => Promise.resolve("readable"),
     sessions: () => Promise.resolve(true),
+    loadBalancers: () => Promise.resolve(0),
+    certificate: () => Promise.resolve({ status: "ISSUED", names: ["triton.example.com"] }),
+    hostedZone: () => Promise.resolve({ name: "example.com", private: false }),
     ...changes,
   };
 }
@@ -94,6 +97,86 @@ describe("the preflight of a stack on AWS", () => {
     assert.deepEqual(await ask(), {
       text: 'AWS can create the stack "dev" for arn:aws:iam::111122223333:user/ci in us-east-1.',
       kind: "possible",
+    });
+  });
+
+  describe("with a load balancer", () => {
+    const certificateArn =
+      "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef";
+    const hostedZoneId = "Z0123456789ABCDEFGHIJ";
+    const config = {
+      "xsched-triton:server": { address: "0.0.0.0" },
+      "xsched-triton:gateway": { tls: "off" },
+    };
+    const host = (changes: object = {}, balancer: object = { certificateArn }): object => ({
+      ...{ clientCidrs: ["10.0.0.0/16"], ...changes },
+      loadBalancer: { domainName: "triton.example.com", ...balancer },
+    });
+    const asked = (question: Question): Question => ({
+      config,
+      host: host() as Question["host"],
+      ...question,
+    });
+
+    it("names what AWS would refuse of it, with the fix", async () => {
+      const certificate = (status: string, ...names: string[]) => ({
+        certificate: () => Promise.resolve({ status, names }),
+      });
+      assert.match(
+        await fault(asked({ account: certificate("PENDING_VALIDATION", "*.example.com") })),
+        /is PENDING_VALIDATION\n {4}fix: make the DNS record that it asks for: aws acm describe-certificate/,
+      );
+      assert.match(
+        await fault(asked({ account: certificate("EXPIRED", "triton.example.com") })),
+        /is EXPIRED\n {4}fix: correct host\.loadBalancer\.certificateArn/,
+      );
+      assert.match(
+        await fault(asked({ account: certificate("ISSUED", "*.triton.example.com", "example.com") })),
+        /is for \*\.triton\.example\.com, example\.com, and not for triton\.example\.com\n {4}fix: correct/,
+      );
+      assert.match(
+        await fault(asked({ account: { certificate: () => Promise.resolve(undefined) } })),
+        /there is no certificate arn:aws:acm/,
+      );
+      const elsewhere = host({}, { certificateArn: certificateArn.replace("us-east-1", "eu-west-1") });
+      assert.match(
+        await fault({ config, host: elsewhere as Question["host"] }),
+        /is in eu-west-1, and the stack in us-east-1/,
+      );
+      assert.match(
+        await fault(asked({ account: { loadBalancers: () => Promise.resolve(8) } })),
+        /all 8 network load balancers of the quota \(L-69A177A2\) are there\n {4}fix: delete one, or: aws service-quotas/,
+      );
+    });
+
+    it("looks at the hosted zone, which must be public where a certificate is to be made", async () => {
+      const inZone = host({}, { hostedZoneId }) as Question["host"];
+      const zone = (name: string, isPrivate: boolean) => ({
+        hostedZone: () => Promise.resolve({ name, private: isPrivate }),
+      });
+      assert.match(
+        await fault({ config, host: inZone, account: zone("example.com", true) }),
+        /is private, so that AWS finds no record in it that proves triton\.example\.com\n {4}fix: set host\.loadBalancer\.certificateArn/,
+      );
+      assert.match(
+        await fault({ config, host: inZone, account: zone("ample.com", false) }),
+        /is ample\.com, which triton\.example\.com is not in/,
+      );
+      assert.match(
+        await fault({ config, host: inZone, account: { hostedZone: () => Promise.resolve(undefined) } }),
+        /there is no hosted zone Z0123456789ABCDEFGHIJ/,
+      );
+      const both = host({}, { hostedZoneId, certificateArn }) as Question["host"];
+      assert.equal((await ask({ config, host: both, account: zone("example.com", true) })).kind, "possible");
+    });
+
+    it("asks for it alone where the instance is there, and for nothing once it is there, too", async () => {
+      const instance = [INSTANCE()];
+      const noLaunch = { vcpus: failing("Asked"), image: failing("Asked"), defaultVpc: failing("Asked") };
+      const { text, kind } = await ask(asked({ resources: instance, account: noLaunch }));
+      assert.deepEqual([kind, text.includes("not checked")], ["possible", false], text);
+      const there = [...instance, { type: "aws:lb/loadBalancer:LoadBalancer" }];
+      assert.equal((await ask(asked({ resources: there, account: noLaunch }))).kind, "nothing");
     });
   });
 

@@ -425,6 +425,7 @@ describe("settings of a host on AWS", () => {
       createS3Endpoint: false,
       spot: false,
       kmsKeyId: undefined,
+      loadBalancer: undefined,
       permissionsBoundary: undefined,
       instanceTypes: undefined,
       onDemandFallback: false,
@@ -460,7 +461,7 @@ describe("settings of a host on AWS", () => {
           path: "host.clientCidrs[0]",
           value: '"0.0.0.0/0"',
           allowed: "a range that you can vouch for: whoever is in it can try the gateway's ports",
-          fix: "give the ranges of your clients, or put a load balancer that you can open to everyone before the gateway",
+          fix: "give the ranges of your clients, or set host.loadBalancer with scheme: internetFacing and gateway.tokens",
         },
       ],
     );

@@ -1,0 +1,1 @@
+export { AwsLoadBalancer, type LoadBalancerMetrics, type LoadBalancerNames } from "./awsLoadBalancer";
