@@ -10,6 +10,7 @@ import {
   type AwsLoadBalancerArgs,
   awsLoadBalancerInputs,
   balancedGateway,
+  balancedInstance,
   ComponentInputs,
   LoadBalancerScheme,
 } from "../settings";
@@ -64,6 +65,8 @@ export class AwsLoadBalancer extends pulumi.ComponentResource {
     super("xsched-triton:index:AwsLoadBalancer", name, {}, opts);
     const { scheme, protect, metrics } = inputs.known;
     const wanted = inputs.resolvePart(balancedGateway);
+    // By itself: while it is unknown, as in the preview of a replacement, the load balancer stays known.
+    const instanceId = inputs.resolve(balancedInstance, inputs.known.instanceId, "instanceId");
     const child = { parent: this };
     const tags = tagsOf(name, wanted.tags);
 
@@ -146,14 +149,14 @@ export class AwsLoadBalancer extends pulumi.ComponentResource {
     const waits = {
       environment: {
         GROUPS: pulumi.all(listeners.map(({ group }) => group.arn)).apply((arns) => JSON.stringify(arns)),
-        INSTANCE: wanted.instanceId,
+        INSTANCE: instanceId,
         DELAY_SECONDS: drain.deregistrationDelay.apply(String),
         AWS_REGION: wanted.region,
         ...(sdk.config.profile !== undefined && { AWS_PROFILE: sdk.config.profile }),
       },
       // Not among the words, which an error repeats.
       stdin: AWAIT_TARGETS,
-      triggers: [wanted.instanceId],
+      triggers: [instanceId],
       addPreviousOutputInEnv: false,
       logging: command.local.Logging.Stderr,
     };
@@ -168,7 +171,7 @@ export class AwsLoadBalancer extends pulumi.ComponentResource {
       ({ what, port, group, listener }) =>
         new sdk.lb.TargetGroupAttachment(
           `${name}-${what}`,
-          { targetGroupArn: group.arn, targetId: wanted.instanceId, port },
+          { targetGroupArn: group.arn, targetId: instanceId, port },
           { ...child, dependsOn: [drained, listener] },
         ),
     );

@@ -2,7 +2,13 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { currentPartition, policyDocument, type PolicyStatement, sdk, startInstances, tagsOf } from "../aws";
 import { agentCommand, agentRemoval, hostCommand, resolveLocation } from "../host";
-import { type AwsMonitoringArgs, awsMonitoringInputs, ComponentInputs, watchedHost } from "../settings";
+import {
+  type AwsMonitoringArgs,
+  awsMonitoringInputs,
+  ComponentInputs,
+  watchedHost,
+  watchedLoadBalancer,
+} from "../settings";
 import { agentConfig, NAMESPACE } from "./agentConfig";
 import {
   type Alarm,
@@ -103,10 +109,8 @@ export class AwsMonitoring extends pulumi.ComponentResource {
       args.permissionsBoundary === undefined ? undefined : wanted.permissionsBoundary;
     if (!spot) this.restart(name, watched, hardware.arn, { permissionsBoundary, tags });
     const shown = made.map(({ arn }) => arn);
-    const unhealthy =
-      args.loadBalancer === undefined
-        ? []
-        : [this.unhealthy(name, options, wanted.loadBalancer as pulumi.Output<WatchedLoadBalancer>, tags)];
+    const balancer = inputs.resolveOptional(watchedLoadBalancer, "loadBalancer");
+    const unhealthy = balancer === undefined ? [] : [this.unhealthy(name, options, balancer, tags)];
     if (!stops) shown.push(...unhealthy);
     if (stops) {
       const [notReady] = shown.splice(ALARMS.indexOf("not-ready"), 1) as [pulumi.Output<string>];

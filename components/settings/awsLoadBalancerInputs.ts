@@ -35,7 +35,10 @@ const region = text({
 /** https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html#deregistration-delay */
 export const LONGEST_DELAY = 3600;
 
-const targetFields = {
+/** The instance behind a load balancer. Not among what the load balancer is made of, which stays when another one takes over. */
+export const balancedInstance = id("an EC2 instance", "i");
+
+const balancerFields = {
   vpcId: required(id("a VPC", "vpc"), "VPC of the load balancer and its instance."),
   subnetIds: required(
     list(id("a subnet", "subnet"), {
@@ -49,7 +52,6 @@ const targetFields = {
     id("a security group", "sg"),
     "Security group of the load balancer, which says who may reach it.",
   ),
-  instanceId: required(id("an EC2 instance", "i"), "The instance behind it, whose gateway serves."),
   region: required(region, "Region of the instance."),
   ...portFields,
   metrics: plain(defaulted(boolean, false, "Whether clients can read the metrics, at the metrics port.")),
@@ -73,14 +75,18 @@ const A_BALANCER = "an object with the arguments of a load balancer";
 /** What a load balancer is made of. */
 export const balancedGateway = object({
   allowed: A_BALANCER,
-  fields: { ...targetFields, ...loadBalancerFields },
+  fields: { ...balancerFields, ...loadBalancerFields },
 });
 
 export const awsLoadBalancerInputs = object({
   name: "AwsLoadBalancer",
   description: "A network load balancer before the gateway of an instance.",
   allowed: A_BALANCER,
-  fields: { ...targetFields, ...loadBalancerFields },
+  fields: {
+    ...balancerFields,
+    ...loadBalancerFields,
+    instanceId: required(balancedInstance, "The instance behind it, whose gateway serves."),
+  },
   check(values, at, raw) {
     refusePortClash(values, at);
     checkCertificate(raw, at);

@@ -9,7 +9,12 @@ export {
   otherAccelerator,
   releasesOn,
 } from "./awsInstanceTypes";
-export { awsLoadBalancerInputs, balancedGateway, LONGEST_DELAY } from "./awsLoadBalancerInputs";
+export {
+  awsLoadBalancerInputs,
+  balancedGateway,
+  balancedInstance,
+  LONGEST_DELAY,
+} from "./awsLoadBalancerInputs";
 export { type EcrLocation, ecrLocation } from "./ecrLocation";
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
@@ -45,7 +50,7 @@ export {
 export { isLoopback } from "./listenAddress";
 export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
-export { awsMonitoringInputs, watchedHost } from "./monitoringSettings";
+export { awsMonitoringInputs, watchedHost, watchedLoadBalancer } from "./monitoringSettings";
 export { unixLines } from "./pem";
 export { type KnownBy } from "./rules";
 export { reject } from "./rejection";

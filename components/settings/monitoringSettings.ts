@@ -110,7 +110,8 @@ function resource(what: string, pattern: RegExp, component = "AwsGpuHost"): Rule
   });
 }
 
-const watchedLoadBalancer = object({
+/** Not among what is watched of the host, which is known before there is a load balancer. */
+export const watchedLoadBalancer = object({
   name: "WatchedLoadBalancer",
   description: "What the metrics of a load balancer are called by: `metrics` of an `AwsLoadBalancer`.",
   allowed: "an object with the names of a load balancer's metrics",
@@ -148,12 +149,6 @@ const watchedFields = {
   scheduleGroup: optional(
     resource("a group of schedules", /^[\w.-]{1,64}$/),
     "Name of the group of schedules that start and stop the instance, for an alarm when they cannot: `scheduleGroup` of an `AwsGpuHost`.",
-    "there is no such alarm",
-    { cost: "one more alarm" },
-  ),
-  loadBalancer: optional(
-    watchedLoadBalancer,
-    "The load balancer before the gateway, for an alarm when it finds the gateway unhealthy.",
     "there is no such alarm",
     { cost: "one more alarm" },
   ),
@@ -221,6 +216,12 @@ export const awsMonitoringInputs = object({
       "Absolute path of the host's folder: `directory` of a `HostServices` with metrics.",
     ),
     ssh: required(sshConnection, "The host."),
+    loadBalancer: optional(
+      watchedLoadBalancer,
+      "The load balancer before the gateway, for an alarm when it finds the gateway unhealthy.",
+      "there is no such alarm",
+      { cost: "one more alarm" },
+    ),
     proxied,
     ...resourceFields,
   },

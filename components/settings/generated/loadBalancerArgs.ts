@@ -21,11 +21,6 @@ export interface AwsLoadBalancerArgs {
    */
   securityGroupId: pulumi.Input<string>;
   /**
-   * The instance behind it, whose gateway serves.
-   * @example "i-0123456789abcdef0"
-   */
-  instanceId: pulumi.Input<string>;
-  /**
    * Region of the instance.
    * @example "us-east-1"
    */
@@ -99,4 +94,9 @@ export interface AwsLoadBalancerArgs {
    * @example "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
    */
   certificateArn?: pulumi.Input<string>;
+  /**
+   * The instance behind it, whose gateway serves.
+   * @example "i-0123456789abcdef0"
+   */
+  instanceId: pulumi.Input<string>;
 }

@@ -55,12 +55,6 @@ export interface AwsMonitoringArgs {
    */
   scheduleGroup?: pulumi.Input<string>;
   /**
-   * The load balancer before the gateway, for an alarm when it finds the gateway unhealthy. Cost: one
-   * more alarm.
-   * @default there is no such alarm
-   */
-  loadBalancer?: pulumi.Input<WatchedLoadBalancerArgs>;
-  /**
    * Whether Triton runs in a container.
    * @default true
    */
@@ -153,6 +147,12 @@ export interface AwsMonitoringArgs {
   directory: pulumi.Input<string>;
   /** The host. */
   ssh: pulumi.Input<SshConnectionArgs>;
+  /**
+   * The load balancer before the gateway, for an alarm when it finds the gateway unhealthy. Cost: one
+   * more alarm.
+   * @default there is no such alarm
+   */
+  loadBalancer?: pulumi.Input<WatchedLoadBalancerArgs>;
   /**
    * Whether `ssh` has a `proxyCommand`. Where that can change, as on an `AwsGpuHost`, it says so
    * either way, and what is on the host is kept.

@@ -4,6 +4,8 @@ import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 
+import * as pulumi from "@pulumi/pulumi";
+
 import { fitting } from "../../../components/host/aws/balancerPlace";
 import { draining, healthCheck } from "../../../components/loadBalancer/listeners";
 import { notServingAlarm, unhealthyAlarm } from "../../../components/observability/alarms";
@@ -129,6 +131,18 @@ describe("a load balancer on AWS", () => {
     assert.equal(program.inputs(LISTENER, "front-grpc").certificateArn, "arn:aws:x:::front-certificate");
     const issued = program.inputs("aws:acm/certificateValidation:CertificateValidation");
     assert.deepEqual(issued.validationRecordFqdns, ["_a.triton.example.com"]);
+  });
+
+  it("stays what it is while nobody knows yet which instance takes over", async () => {
+    const program = await record(true, outputs, async () => {
+      const { AwsLoadBalancer } = await import("../../../components");
+      class Instance extends pulumi.CustomResource {}
+      const { id: instanceId } = new Instance("aws:ec2/instance:Instance", "new", {});
+      new AwsLoadBalancer("front", { ...BASE, certificateArn: ARN, instanceId });
+    });
+    assert.equal(program.inputs(TARGETS, "front-http").port, 8000);
+    assert.deepEqual(program.inputs(BALANCER).subnets, [SUBNET]);
+    assert.notEqual(typeof program.inputs(TARGET, "front-http").targetId, "string");
   });
 
   it("is the only one that its instance lets in as clients", async () => {
