@@ -20,13 +20,14 @@ run(
   ["--project", path.join(SOURCE, "tsconfig.build.json"), "--outDir", TARGET],
   ROOT,
 );
-// The other files that the components read: the agent for hosts, and the requirements that Triton is installed from.
+// The other files that the components read: the agent for hosts, what is called on this machine, and the requirements that
+// Triton is installed from.
 fs.cpSync(SOURCE, TARGET, {
   recursive: true,
   filter: (file) =>
     !/\/(node_modules|agent\/tests|__pycache__)$/.test(file) &&
     (fs.statSync(file).isDirectory() ||
-      /\.(sh|py|txt)$|\/(image|host\/aws)\/[^/]*\.cjs$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(
+      /\.(sh|py|txt)$|\/components\/.+\/[^/]+\.cjs$|\/(schema\.json|plugin\/(index\.js|package\.json|PulumiPlugin\.yaml))$/.test(
         file,
       )),
 });
