@@ -14,6 +14,16 @@ import { requireSuccess } from "./workspace";
 import { skipWithout } from "./needs";
 
 const INSTANCE = "aws:ec2/instance:Instance";
+const GROUP = "aws:ec2/securityGroup:SecurityGroup";
+const BALANCER = "aws:lb/loadBalancer:LoadBalancer";
+
+/** Who a security group lets in. */
+interface Rule {
+  readonly fromPort: number;
+  readonly toPort: number;
+  readonly cidrBlocks?: readonly string[];
+  readonly securityGroups?: readonly string[];
+}
 
 /** A machine without the provider says so; CI has it. */
 function needImageProvider(test: Mocha.Context): void {
@@ -218,45 +228,118 @@ describe("the stack dev, on a stand-in for AWS", function () {
     assert.deepEqual(await stack.triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
   });
 
-  it("lets clients in through the gateway alone, as soon as somebody has decided about TLS", async function () {
-    skipWithout(this, missingHaproxy);
-    const instance = stack.instances;
-    const open = (): unknown[] =>
-      (stack.properties("aws:ec2/securityGroup:SecurityGroup").ingress as { fromPort: number }[]).map(
-        ({ fromPort }) => fromPort,
+  describe("behind a gateway", function () {
+    let instances: string[];
+    const open = (): unknown[] => ingressOf("triton-machine-access").map(({ fromPort }) => fromPort);
+    const ingressOf = (name: string): Rule[] => {
+      const [group] = stack
+        .everything(GROUP)
+        .filter(({ properties }) => (properties.name as string).startsWith(name));
+      return (group?.properties.ingress ?? []) as unknown as Rule[];
+    };
+
+    before(function () {
+      skipWithout(this, missingHaproxy);
+      instances = stack.instances;
+    });
+
+    it("lets clients in through that alone, as soon as somebody has decided about TLS", async () => {
+      // As a stack had it before there was a gateway.
+      stack.set(["xsched-triton:host", "clientCidrs"], ["203.0.113.0/24"]);
+      stack.set(["xsched-triton:server", "address"], "0.0.0.0");
+      const undecided = await stack.up();
+      assert.notEqual(undecided.code, 0);
+      assert.match(undecided.output, /1 fault in the settings of stack dev; nothing was changed/);
+      assert.match(undecided.output, /gateway\.tls: \(not set\)/);
+      assert.deepEqual(open(), [22]);
+
+      const [http, grpc, metrics] = await freePorts(3);
+      stack.set(["xsched-triton:gateway"], { tls: "off", upstreamPorts: { http, grpc, metrics } });
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(
+        changed(output).filter((line) => !line.startsWith("triton-server-")),
+        [
+          "triton-gateway-gateway created",
+          "triton-machine-access updated",
+          "triton-services-haproxy created",
+        ],
       );
-    // As a stack had it before there was a gateway.
-    stack.set(["xsched-triton:host", "clientCidrs"], ["203.0.113.0/24"]);
-    stack.set(["xsched-triton:server", "address"], "0.0.0.0");
-    const undecided = await stack.up();
-    assert.notEqual(undecided.code, 0);
-    assert.match(undecided.output, /1 fault in the settings of stack dev; nothing was changed/);
-    assert.match(undecided.output, /gateway\.tls: \(not set\)/);
-    assert.deepEqual(open(), [22]);
+      assert.deepEqual(stack.instances, instances);
+      assert.equal(open().length, 3);
+      for (const model of MODELS) {
+        const request = await stack.triton.exampleRequest(model);
+        assert.equal((await stack.triton.infer(model, request)).status, 200, model);
+      }
+      assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 404);
+      assert.deepEqual(changed((await stack.up()).output), []);
+    });
 
-    const [http, grpc, metrics] = await freePorts(3);
-    stack.set(["xsched-triton:gateway"], { tls: "off", upstreamPorts: { http, grpc, metrics } });
-    const { code, output } = await stack.up();
-    requireSuccess({ code, output });
-    assert.deepEqual(
-      changed(output).filter((line) => !line.startsWith("triton-server-")),
-      ["triton-gateway-gateway created", "triton-machine-access updated", "triton-services-haproxy created"],
-    );
-    assert.deepEqual(stack.instances, instance);
-    assert.equal(open().length, 3);
-    for (const model of MODELS) {
-      const request = await stack.triton.exampleRequest(model);
-      assert.equal((await stack.triton.infer(model, request)).status, 200, model);
-    }
-    assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 404);
-    assert.deepEqual(changed((await stack.up()).output), []);
+    it("lets in a load balancer alone that is before it, which finds it healthy", async () => {
+      stack.set(["xsched-triton:host", "loadBalancer"], {
+        domainName: "triton.example.com",
+        hostedZoneId: "Z0123456789ABCDEFGHIJ",
+      });
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(
+        changed(output).filter((line) => !/^triton-(lb-.*|machine-clients) created$/.test(line)),
+        ["triton-machine-access updated"],
+      );
+      assert.deepEqual(stack.instances, instances);
+      const { securityGroups, internal, dnsName } = stack.properties(BALANCER);
+      assert.equal(internal, true);
+      const [ssh, ...inference] = ingressOf("triton-machine-access");
+      assert.deepEqual([ssh?.fromPort, ssh?.securityGroups ?? []], [22, []]);
+      const clients = ingressOf("triton-machine-clients");
+      const ports = clients.map(({ fromPort }) => fromPort);
+      assert.equal(ports.length, 2);
+      for (const [index, rule] of inference.entries()) {
+        assert.deepEqual([rule.fromPort, rule.toPort], [ports[index], ports[index]]);
+        assert.deepEqual([rule.securityGroups, rule.cidrBlocks ?? []], [securityGroups, []]);
+      }
+      assert.equal(inference.length, 2);
+      assert.deepEqual(
+        clients.map(({ cidrBlocks }) => cidrBlocks),
+        [["203.0.113.0/24"], ["203.0.113.0/24"]],
+      );
+      const registered = fs.readFileSync(stack.cloud.file("registrations"), "utf8").trim().split("\n").sort();
+      assert.deepEqual(registered, ports.map((port) => `${instances[0]} ${port} healthy`).sort());
+      const outputs = JSON.parse((await stack.show("output", "--json")).output) as {
+        endpoints: object;
+        aws: { loadBalancer: object };
+      };
+      assert.deepEqual(outputs.endpoints, {
+        http: `https://triton.example.com:${ports[0]}`,
+        grpc: `triton.example.com:${ports[1]}`,
+        metrics: "",
+      });
+      const zoneId = "Z26RNL4JYFTOTI";
+      assert.deepEqual(outputs.aws.loadBalancer, { domainName: "triton.example.com", dnsName, zoneId });
+      assert.match(output, new RegExp(`behind the gateway at https://triton\\.example\\.com:${ports[0]}`));
+    });
 
-    stack.set(["xsched-triton:host", "clientCidrs"], undefined);
-    stack.set(["xsched-triton:server", "address"], undefined);
-    stack.set(["xsched-triton:gateway"], undefined);
-    requireSuccess(await stack.up());
-    assert.deepEqual(open(), [22]);
-    assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 403);
+    it("keeps its instance and its server without the load balancer", async () => {
+      stack.set(["xsched-triton:host", "loadBalancer"], undefined);
+      const { code, output } = await stack.up();
+      requireSuccess({ code, output });
+      assert.deepEqual(
+        changed(output).filter((line) => !/^triton-(lb-.*|machine-clients) deleted$/.test(line)),
+        ["triton-machine-access updated"],
+      );
+      assert.deepEqual(stack.instances, instances);
+      assert.deepEqual([stack.everything(BALANCER), stack.everything(GROUP).length], [[], 1]);
+      assert.equal(ingressOf("triton-machine-access")[1]?.cidrBlocks?.[0], "203.0.113.0/24");
+    });
+
+    it("lets nobody in without the gateway", async () => {
+      stack.set(["xsched-triton:host", "clientCidrs"], undefined);
+      stack.set(["xsched-triton:server", "address"], undefined);
+      stack.set(["xsched-triton:gateway"], undefined);
+      requireSuccess(await stack.up());
+      assert.deepEqual(open(), [22]);
+      assert.equal((await stack.triton.request("POST", "/v2/repository/index")).status, 403);
+    });
   });
 
   describe("with another instance type", () => {
