@@ -14,7 +14,7 @@ import {
   ComponentInputs,
   LoadBalancerScheme,
 } from "../settings";
-import { ALPN, draining, type GatewayPort, healthCheck, SSL_POLICY } from "./listeners";
+import { ALPN, draining, type GatewayPort, healthCheck, nameOf, SSL_POLICY } from "./listeners";
 
 const AWAIT_TARGETS = fs.readFileSync(path.join(__dirname, "await-targets.cjs"), "utf8");
 
@@ -73,6 +73,7 @@ export class AwsLoadBalancer extends pulumi.ComponentResource {
     const balancer = new sdk.lb.LoadBalancer(
       `${name}-nlb`,
       {
+        ...nameOf(`${name}-nlb`),
         loadBalancerType: "network",
         internal: scheme === LoadBalancerScheme.Internal,
         ipAddressType: "ipv4",
@@ -115,6 +116,7 @@ export class AwsLoadBalancer extends pulumi.ComponentResource {
       const group = new sdk.lb.TargetGroup(
         `${name}-${what}`,
         {
+          ...nameOf(`${name}-${what}`),
           vpcId: wanted.vpcId,
           targetType: "instance",
           protocol: wanted.tls.apply((tls) => (tls ? "TLS" : "TCP")),

@@ -6,6 +6,14 @@ import { LONGEST_DELAY } from "../settings";
  * Why a network load balancer, and not an application load balancer: docs/reference/aws.md#the-load-balancer.
  */
 
+/** AWS takes names of at most 32 letters, digits and hyphens; Pulumi adds eight to a resource's. */
+const FITTING_NAME = /^[a-z0-9][a-z0-9-]{0,23}$/i;
+
+/** What a resource is called in AWS: by Pulumi, after its own name, or else by the provider. Its tags say whose it is. */
+export function nameOf(resource: string): { namePrefix?: string } {
+  return FITTING_NAME.test(resource) ? {} : { namePrefix: "triton" };
+}
+
 /** A port of a gateway. */
 export interface GatewayPort {
   /** Ends the names of its resources. */

@@ -42,10 +42,10 @@ const outputs = ({ type, name }: Registered): Record<string, unknown> => ({
   ...(type === "aws:ec2/vpc:Vpc" && { ipv6CidrBlock: "2600:1f18:4a2:7b00::/56" }),
 });
 
-const front = (args: object): Promise<Recording> =>
+const front = (args: object, name = "front"): Promise<Recording> =>
   record(false, outputs, async () => {
     const { AwsLoadBalancer } = await import("../../../components");
-    new AwsLoadBalancer("front", { ...BASE, ...args });
+    new AwsLoadBalancer(name, { ...BASE, ...args });
   });
 
 const machine = (args: object): Promise<Recording> =>
@@ -92,6 +92,17 @@ describe("a load balancer on AWS", () => {
     }
     assert.deepEqual(program.names("aws:route53"), []);
     assert.deepEqual(program.names("aws:acm"), []);
+  });
+
+  it("has names that AWS takes, however long its own is", async () => {
+    for (const name of ["inference-of-research", "inference.eu"]) {
+      const program = await front({ certificateArn: ARN }, name);
+      const own = [program.inputs(BALANCER), program.inputs(TARGETS, `${name}-grpc`)];
+      assert.deepEqual(
+        own.map(({ namePrefix }) => namePrefix),
+        ["triton", "triton"],
+      );
+    }
   });
 
   it("asks the gateway whether its server is ready, by TLS if the gateway has it", async () => {
