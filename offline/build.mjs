@@ -11,7 +11,7 @@ const FOLDER = import.meta.dirname;
 
 /**
  * By binary, which is also the folder of its module: the Go package to build, the variables that the linker sets, and
- * how many minutes the build takes on two cores.
+ * how many minutes the build takes on two cores. With `joins`, it is files of a module, one after the other.
  */
 export const modules = {
   pulumi: {
@@ -36,6 +36,27 @@ export const modules = {
     stamps: { "github.com/moby/buildkit/version.Version": "v0.31.0" },
     minutes: 2,
   },
+  "pulumi-resource-kubernetes": {
+    builds: ".",
+    stamps: { "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/version.Version": "4.25.0" },
+    minutes: 8,
+  },
+  "kubernetes-control-plane": {
+    builds: ".",
+    stamps: {
+      "k8s.io/component-base/version.gitVersion": "v1.36.3",
+      "k8s.io/component-base/version.gitMajor": "1",
+      "k8s.io/component-base/version.gitMinor": "36",
+    },
+    minutes: 15,
+  },
+  "gateway-api-crds": {
+    of: "sigs.k8s.io/gateway-api",
+    joins: ["httproutes", "grpcroutes"].map(
+      (name) => `config/crd/standard/gateway.networking.k8s.io_${name}.yaml`,
+    ),
+    minutes: 1,
+  },
 };
 
 /** What `go build` says when it fails. */
@@ -44,8 +65,8 @@ export class BuildError extends Error {}
 /** A digest of everything that a binary is built from, except for the compiler. */
 export function moduleDigest(name) {
   const root = path.join(FOLDER, name);
-  const { builds, stamps } = modules[name];
-  const digest = createHash("sha256").update(JSON.stringify([builds, stamps]));
+  const { builds, stamps, joins } = modules[name];
+  const digest = createHash("sha256").update(JSON.stringify(joins ?? [builds, stamps]));
   const add = (folder) => {
     const entries = fs
       .readdirSync(folder, { withFileTypes: true })
@@ -76,9 +97,29 @@ export function goVersion(environment) {
 
 /** Builds a binary into `file`. */
 export async function build(name, file, environment) {
-  const { builds, stamps } = modules[name];
+  const { builds, stamps, of, joins } = modules[name];
+  if (joins !== undefined) {
+    await join(name, of, joins, file, environment);
+    return;
+  }
   const linker = ["-s", "-w", ...Object.entries(stamps).map(([symbol, value]) => `-X ${symbol}=${value}`)];
-  const words = ["build", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" "), "-o", file, builds];
+  await go(
+    ["build", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" "), "-o", file, builds],
+    name,
+    environment,
+  );
+}
+
+/** Writes files of a Go module into one, as YAML documents. */
+async function join(name, module, files, target, environment) {
+  await go(["mod", "download", module], name, environment);
+  const folder = (await go(["list", "-m", "-f", "{{.Dir}}", module], name, environment)).trim();
+  const texts = files.map((file) => fs.readFileSync(path.join(folder, file), "utf8"));
+  fs.writeFileSync(target, texts.map((text) => `---\n${text}`).join(""));
+}
+
+/** Runs Go in the folder of a tool, and returns what it prints. */
+async function go(words, name, environment) {
   const child = spawn("go", words, {
     cwd: path.join(FOLDER, name),
     // Pure Go needs no C compiler, and an outer go.work must not interfere.
@@ -86,7 +127,9 @@ export async function build(name, file, environment) {
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
+  let printed = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  child.stdout.on("data", (chunk) => (printed += chunk));
   const code = await new Promise((resolve) => {
     child.on("error", (error) => {
       output += error.message;
@@ -95,4 +138,5 @@ export async function build(name, file, environment) {
     child.on("close", resolve);
   });
   if (code !== 0) throw new BuildError(output);
+  return printed;
 }

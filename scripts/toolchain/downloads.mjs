@@ -13,7 +13,11 @@ import { NotThisWay, tools } from "./tools.mjs";
 const SERVER_TIMEOUT = 4;
 
 /** Repositories of the vendor whose releases have the same archives. */
-const REPOSITORIES = { command: "pulumi/pulumi-command", "docker-build": "pulumi/pulumi-docker-build" };
+const REPOSITORIES = {
+  command: "pulumi/pulumi-command",
+  "docker-build": "pulumi/pulumi-docker-build",
+  kubernetes: "pulumi/pulumi-kubernetes",
+};
 const CLI_REPOSITORY = "pulumi/pulumi";
 
 function address(given, byDefault) {
@@ -38,7 +42,7 @@ export class Downloads {
 
   async find(name) {
     const { kind, provider, version } = tools[name];
-    if (kind === "daemon") throw new NotThisWay("only tests need it");
+    if (kind === "daemon" || kind === "data") throw new NotThisWay("only tests need it");
     const system = { linux: "linux", darwin: "darwin" }[process.platform];
     const machine = { x64: "amd64", arm64: "arm64" }[process.arch];
     if (!system || !machine)

@@ -23,6 +23,8 @@ export class Installed {
         return this.provider(name);
       case "daemon":
         return this.daemon(name);
+      case "data":
+        throw new NotThisWay("only tests need it");
       default:
         return this.nextToCli(name);
     }

@@ -4,8 +4,8 @@
 export const cliVersion = "3.259.0";
 
 /**
- * Each tool's kind, and the vendor's release that is searched for and downloaded. A daemon is started by tests. If
- * neither works, the tool is built from the modules in `offline/build.mjs`.
+ * Each tool's kind, and the vendor's release that is searched for and downloaded. A daemon is started by tests, and data
+ * is read by them. If neither works, the tool is built from the modules in `offline/build.mjs`.
  */
 export const tools = {
   pulumi: { kind: "cli", version: cliVersion },
@@ -14,6 +14,9 @@ export const tools = {
   "pulumi-resource-command": { kind: "provider", provider: "command", version: "1.2.1" },
   "pulumi-resource-docker-build": { kind: "provider", provider: "docker-build", version: "0.0.22" },
   buildkitd: { kind: "daemon", version: "0.31.0" },
+  "pulumi-resource-kubernetes": { kind: "provider", provider: "kubernetes", version: "4.25.0" },
+  "kubernetes-control-plane": { kind: "daemon", version: "1.36.3" },
+  "gateway-api-crds": { kind: "data", version: "1.6.3" },
 };
 
 /** The tools that `npm run up` needs. The others are requested by name. */
@@ -25,10 +28,15 @@ export class ToolchainError extends Error {}
 /** One way to get a tool does not work; the next one is tried. */
 export class NotThisWay extends Error {}
 
+/** Of what no vendor publishes, there is nothing to install. */
+function ownWay(name) {
+  return name === "buildkitd" ? `install ${name}, or Go 1.25 or newer` : "install Go 1.26 or newer";
+}
+
 /** What a user can do if no way to get a tool works. */
 export function howToInstall(name) {
   const { kind, provider, version } = tools[name];
-  if (kind === "daemon") return `install ${name}, or Go 1.25 or newer`;
+  if (kind === "daemon" || kind === "data") return ownWay(name);
   if (kind !== "provider") {
     return `install the Pulumi CLI ${version} or newer (https://www.pulumi.com/docs/install/), or Go 1.25 or newer`;
   }

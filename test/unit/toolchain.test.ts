@@ -269,6 +269,25 @@ describe("toolchain", () => {
     assert.match(run.stderr, /building pulumi-resource-command with go/);
   });
 
+  it("takes data for tests from a Go module", async () => {
+    const module = path.join(machine.folder, "module");
+    for (const name of ["httproutes", "grpcroutes"]) {
+      const file = `module/config/crd/standard/gateway.networking.k8s.io_${name}.yaml`;
+      machine.write(file, `# ${name}\n`);
+    }
+    machine.write(
+      "bin/go",
+      `#!/bin/sh\necho "$PWD" >> ${machine.folder}/go.log\n[ "$1" != list ] || echo ${module}\n`,
+      0o755,
+    );
+    const { found, stderr } = await machine.run("gateway-api-crds");
+    const file = found?.tools["gateway-api-crds"]?.file ?? assert.fail(stderr);
+    assert.equal(fs.readFileSync(file, "utf8"), "---\n# httproutes\n---\n# grpcroutes\n");
+    assert.deepEqual(new Set(machine.builds()), new Set(["gateway-api-crds"]));
+    await machine.run("gateway-api-crds");
+    assert.equal(machine.builds().length, 2, "once to download, once to look");
+  });
+
   it("does not unpack what is not as the vendor has published it, and says so", async () => {
     machine.installGo();
     await machine.serve({ [commandArchive]: { "pulumi-resource-command": "swapped" } }, () =>
