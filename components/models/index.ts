@@ -1,5 +1,6 @@
+export { attempt, type FolderItem, readModelFolder } from "./modelFolder";
 export { modelAccess } from "./modelAccess";
 export { ModelBucket } from "./modelBucket";
 export { ModelRepository, type StoredModel } from "./modelRepository";
-export { renderKnownConfigs } from "./renderedConfig";
+export { configOfFolder, renderKnownConfigs } from "./renderedConfig";
 export { travelsThroughBucket } from "./travel";

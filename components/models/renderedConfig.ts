@@ -28,6 +28,20 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
 }
 
 /**
+ * As `renderedConfig`, of a model that is known completely and whose files are on this machine.
+ *
+ * @throws ModelConfigError
+ */
+export function configOfFolder(model: ModelSettings): string {
+  const own = model.config ?? ownConfig(model.source);
+  const plan = hasPlan(model.source);
+  if (typeof own === "object" || typeof plan === "object") {
+    throw new Error(`${model.source} is not a folder`);
+  }
+  return renderModelConfig(own, model, plan);
+}
+
+/**
  * Renders the configurations of those models that are known completely, so that a fault in one is reported before the
  * first resource is registered.
  *

@@ -1,2 +1,3 @@
 export { type Endpoints, endpointsOf } from "./endpoints";
+export { ownFlags } from "./startOptions";
 export { TritonServer } from "./tritonServer";

@@ -25,8 +25,16 @@ export function renderStartOptions(options: ServerOptions, image: string | undef
     ...(memoryGiB !== undefined && { memoryMegabytes: memoryGiB * 1024 }),
     schedulerRequired: image === undefined ? "never" : requirement(schedulerRequired),
     ...(image !== undefined && schedulerDomain !== undefined && { schedulerDomain }),
-    arguments: [...LOG_FLAGS[logLevel], ...extraFlags],
+    arguments: ownFlags({ logLevel, extraFlags }),
   });
+}
+
+/** Flags of tritonserver that are the same wherever it runs. */
+export function ownFlags({
+  logLevel,
+  extraFlags,
+}: Pick<ServerOptions, "logLevel" | "extraFlags">): readonly string[] {
+  return [...LOG_FLAGS[logLevel], ...extraFlags];
 }
 
 /** When Triton must refuse to become ready because its models would run unscheduled. */

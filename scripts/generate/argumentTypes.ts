@@ -14,6 +14,7 @@ import {
   awsLoadBalancerInputs,
   awsMonitoringInputs,
   ecrRepositoryInputs,
+  fleetInputs,
   gatewayInputs,
   hostServicesInputs,
   modelBucketInputs,
@@ -43,6 +44,7 @@ const CONCERNS: readonly { readonly file: string; readonly rules: readonly AnyRu
   { file: "loadBalancerArgs", rules: [awsLoadBalancerInputs] },
   { file: "monitoringArgs", rules: [awsMonitoringInputs] },
   { file: "stackArgs", rules: [stackRule] },
+  { file: "fleetArgs", rules: [fleetInputs] },
 ];
 
 const HEADER = "// Generated from the rules in components/settings by `npm run generate`; do not edit.\n";

@@ -1,5 +1,5 @@
 import { Absent, Field, Fields, Inside } from "../../components/settings/rules";
-import { NAMESPACE, TOP_LEVEL_KEYS } from "../../components/settings/schema";
+import { fleetFields, NAMESPACE, TOP_LEVEL_KEYS } from "../../components/settings/schema";
 
 interface Row {
   readonly key: string;
@@ -24,14 +24,40 @@ export function settingsDocumentation(): string {
   return [INTRODUCTION, ...sections].join("\n");
 }
 
+const FLEET_INTRODUCTION = `# Arguments of TritonFleet
+
+Generated from the rules in \`components/settings\` by \`npm run generate\`; do not edit.
+
+[How to use it, and what it can't do yet](../how-to/fleet.md). \`models\`, \`server\` and \`scheduler\` are those of a stack
+([settings](../settings.md)), with these differences:
+
+- All values must be known when the component is constructed; only \`image\` can be an output.
+- Of a model, \`source\` is a folder of at most 1 MiB; \`engine\`, \`dependsOn\` and \`upload: s3\` are refused.
+- Of \`server\`, \`address\` and \`logMegabytes\` mean nothing; \`loadTimeoutSeconds\` times the number of models is how long a pod may
+  take to become ready.
+- Of \`scheduler\`, \`domain\` can only be \`none\`. \`gateway\` is refused, unless it says \`enabled: false\`.
+
+The others:
+`;
+
+/** The text of docs/reference/fleet.md. */
+export function fleetDocumentation(): string {
+  return [FLEET_INTRODUCTION, table(fieldRows(fleetFields))].join("\n");
+}
+
 function section(key: string, field: Field<unknown, unknown, unknown>): string {
-  const rows = insideRows(field.rule.inside, key);
-  const lines = rows.map((row) => `| \`${row.key}\` | ${row.type} | ${row.usual} | ${row.description} |`);
   return [
     `## ${key}`,
     "",
     `${field.description} Default: ${usual(field.absent)}.`,
     "",
+    table(insideRows(field.rule.inside, key)),
+  ].join("\n");
+}
+
+function table(rows: readonly Row[]): string {
+  const lines = rows.map((row) => `| \`${row.key}\` | ${row.type} | ${row.usual} | ${row.description} |`);
+  return [
     // With aligned columns, a longer text would change every line.
     "<!-- prettier-ignore-start -->",
     "",
@@ -77,15 +103,16 @@ function insideRows(inside: Inside | undefined, path: string): readonly Row[] {
   }
 }
 
-function fieldRows(fields: Fields, path: string): readonly Row[] {
+function fieldRows(fields: Fields, path?: string): readonly Row[] {
+  const at = (key: string): string => (path === undefined ? key : `${path}.${key}`);
   return Object.entries(fields).flatMap(([key, { rule, absent, description, notes }]) => [
     {
-      key: `${path}.${key}`,
+      key: at(key),
       type: cell(notes.unit === undefined ? rule.allowed : `${rule.allowed} (${notes.unit})`),
       usual: usual(absent),
       description: cell([description, ...meanings(rule.inside), ...costs(notes.cost)].join(" ")),
     },
-    ...insideRows(rule.inside, `${path}.${key}`),
+    ...insideRows(rule.inside, at(key)),
   ]);
 }
 

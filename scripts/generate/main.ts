@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as prettier from "prettier";
 
 import { argumentTypes } from "./argumentTypes";
-import { settingsDocumentation } from "./documentation";
+import { fleetDocumentation, settingsDocumentation } from "./documentation";
 import { packageSchema } from "./packageSchema";
 import { releasesDocumentation, releasesForEntrypoint } from "./releases";
 
@@ -19,6 +19,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
     [...argumentTypes()].map(([name, text]) => [`components/settings/generated/${name}.ts`, () => text]),
   ),
   "docs/settings.md": settingsDocumentation,
+  "docs/reference/fleet.md": fleetDocumentation,
   "docs/reference/triton-releases.md": releasesDocumentation,
   "images/triton/releases.txt": releasesForEntrypoint,
 };

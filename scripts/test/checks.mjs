@@ -33,6 +33,8 @@ function goModulesWithTests() {
 const LIMIT = 30 * 60;
 /** One that compiles from nothing, with sanitizers, for several compilers or from all sources of Pulumi. */
 const LIMIT_OF_BUILDS = 40 * 60;
+/** A control plane of Kubernetes, compiled beside all other checks. */
+const LIMIT_OF_KUBERNETES = 80 * 60;
 /**
  * A file of engine tests and, in it, a single test. mocha's limit comes first, so that the file can still clean up, and
  * say which test hung.
@@ -48,6 +50,7 @@ const SECONDS = {
   awsSession: 190,
   aws: 160,
   awsCapacity: 160,
+  fleet: 160,
   awsImage: 150,
   // It takes longer, but measures times: so it begins when the compilers have ended.
   bench: 150,
@@ -77,13 +80,14 @@ function engineTests() {
       mocha: ["--timeout", String(LIMIT_OF_ONE_ENGINE_TEST * 1000), file],
       limit: LIMIT_OF_ENGINE_TESTS,
       uses: docker ? ["engine", "docker"] : ["engine"],
-      after: TOOLCHAIN,
+      after: name === "fleet" ? KUBERNETES : TOOLCHAIN,
     };
   });
   return files.sort((a, b) => Number(b.docker) - Number(a.docker) || b.seconds - a.seconds);
 }
 
 const TOOLCHAIN = "engine tests, toolchain";
+const KUBERNETES = "tools of Kubernetes";
 
 /** Checks that keep one core busy. */
 function lintAndUnit() {
@@ -164,6 +168,14 @@ export function allChecks() {
       words: [process.execPath, "scripts/test/engine-tools.mjs"],
       uses: ["engine"],
       limit: LIMIT_OF_BUILDS,
+    },
+    {
+      title: KUBERNETES,
+      // A quarter of an hour where they are not cached, so they leave the processors to all others.
+      words: ["nice", "-n", "10", process.execPath, "scripts/test/engine-tools.mjs", "--kubernetes"],
+      uses: ["kubernetes"],
+      limit: LIMIT_OF_KUBERNETES,
+      after: TOOLCHAIN,
     },
     ...lintAndUnit().map((check) => ({ ...check, uses: ["lint"] })),
     // Keeps all cores busy for more than a minute, with processes that start and end.

@@ -7,3 +7,4 @@ export * from "./gatewayArgs";
 export * from "./loadBalancerArgs";
 export * from "./monitoringArgs";
 export * from "./stackArgs";
+export * from "./fleetArgs";

@@ -28,14 +28,14 @@ function loadedBy(program: string): string[] {
 }
 
 describe("a program", () => {
-  it("loads neither the SDK of AWS nor that of TLS without a host on AWS", () => {
+  it("loads neither the SDK of AWS nor that of TLS without a host on AWS, nor that of Kubernetes", () => {
     const loaded = loadedBy(`
       const { TritonStack } = require("./components");
       new TritonStack("edge", { models: [] });
     `);
     assert.ok(loaded.includes("command"), loaded.join());
     assert.deepEqual(
-      loaded.filter((name) => name === "aws" || name === "tls"),
+      loaded.filter((name) => ["aws", "tls", "kubernetes"].includes(name)),
       [],
     );
   }).timeout(120_000);

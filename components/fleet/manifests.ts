@@ -1,0 +1,169 @@
+import type { types } from "@pulumi/kubernetes";
+
+import type { ModelFiles } from "./modelFiles";
+import { configMapName, labelsOf, priorityClassName, selectorOf } from "./names";
+import { loadSeconds, type PodSettings, podTemplate } from "./pod";
+import { type RouteManifest, routes } from "./routes";
+
+/** The objects of a fleet, in the order in which they are needed. */
+export interface FleetManifests {
+  readonly namespace: types.input.core.v1.Namespace;
+  readonly serviceAccount: types.input.core.v1.ServiceAccount;
+  readonly priorityClass: types.input.scheduling.v1.PriorityClass;
+  /** By their names, which change with their contents. */
+  readonly configMaps: Readonly<Record<string, types.input.core.v1.ConfigMap>>;
+  readonly networkPolicy: types.input.networking.v1.NetworkPolicy;
+  readonly disruptionBudget: types.input.policy.v1.PodDisruptionBudget;
+  readonly deployment: types.input.apps.v1.Deployment;
+  readonly service: types.input.core.v1.Service;
+  readonly routes: readonly RouteManifest[];
+}
+
+/**
+ * What a pod may take beyond its models until it is ready, in seconds: a node with a GPU has to be found or started, and
+ * the image pulled, which is 14 GB with NVIDIA's base.
+ */
+const PLACEMENT_SECONDS = 900;
+
+/** How long a rollout may get no further before it has failed, in seconds. */
+export function progressSeconds(settings: PodSettings): number {
+  return loadSeconds(settings) + PLACEMENT_SECONDS;
+}
+
+/** Everything that a fleet consists of on Kubernetes. */
+export function fleetManifests(
+  fleet: string,
+  settings: PodSettings,
+  models: readonly ModelFiles[],
+): FleetManifests {
+  const { namespace } = settings;
+  const metadata = { name: fleet, namespace, labels: labelsOf(fleet) };
+  return {
+    namespace: { apiVersion: "v1", kind: "Namespace", metadata: namespaceMetadata(fleet, namespace) },
+    serviceAccount: {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata,
+      automountServiceAccountToken: false,
+    },
+    priorityClass: {
+      apiVersion: "scheduling.k8s.io/v1",
+      kind: "PriorityClass",
+      metadata: { name: priorityClassName(fleet, namespace), labels: labelsOf(fleet) },
+      value: settings.podPriority,
+      description: `Pods of the fleet ${fleet} in ${namespace}`,
+    },
+    configMaps: Object.fromEntries(
+      models.map((files) => {
+        const name = configMapName(fleet, files);
+        const { data, binaryData } = files;
+        const configMap = {
+          apiVersion: "v1" as const,
+          kind: "ConfigMap" as const,
+          metadata: { ...metadata, name },
+          immutable: true,
+          data,
+          ...(Object.keys(binaryData).length > 0 && { binaryData }),
+        };
+        return [name, configMap];
+      }),
+    ),
+    networkPolicy: {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata,
+      spec: {
+        podSelector: { matchLabels: selectorOf(fleet) },
+        policyTypes: ["Ingress", "Egress"],
+        ingress: ingress(settings),
+        // A pod has all it needs.
+        egress: [],
+      },
+    },
+    disruptionBudget: {
+      apiVersion: "policy/v1",
+      kind: "PodDisruptionBudget",
+      metadata,
+      spec: {
+        maxUnavailable: 1,
+        selector: { matchLabels: selectorOf(fleet) },
+        // One that never became ready serves nobody, and must not keep its node from being drained.
+        unhealthyPodEvictionPolicy: "AlwaysAllow",
+      },
+    },
+    deployment: {
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata,
+      spec: {
+        replicas: settings.replicas,
+        // The former pods serve until the new ones do.
+        strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
+        progressDeadlineSeconds: progressSeconds(settings),
+        revisionHistoryLimit: 2,
+        selector: { matchLabels: selectorOf(fleet) },
+        template: podTemplate(fleet, settings, models),
+      },
+    },
+    service: {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata,
+      spec: {
+        type: "ClusterIP",
+        selector: selectorOf(fleet),
+        ports: [
+          { name: "http", port: settings.server.httpPort, targetPort: "http", appProtocol: "http" },
+          // gRPC without TLS, so that a Gateway does not take it for HTTP/1.
+          {
+            name: "grpc",
+            port: settings.server.grpcPort,
+            targetPort: "grpc",
+            appProtocol: "kubernetes.io/h2c",
+          },
+        ],
+      },
+    },
+    routes: routes(fleet, settings),
+  };
+}
+
+/** Pods that need more than the profile `restricted` are refused in the namespace. */
+function namespaceMetadata(
+  fleet: string,
+  namespace: string,
+): { name: string; labels: Record<string, string> } {
+  const level = (what: string): [string, string] => [`pod-security.kubernetes.io/${what}`, "restricted"];
+  return {
+    name: namespace,
+    labels: { ...labelsOf(fleet), ...Object.fromEntries(["enforce", "audit", "warn"].map(level)) },
+  };
+}
+
+/** Who may reach a pod, and at which ports. With nobody, only the node does, which asks whether it is well. */
+function ingress({
+  server,
+  clientNamespaces,
+  metricsNamespaces,
+  route,
+}: PodSettings): types.input.networking.v1.NetworkPolicyIngressRule[] {
+  const clients = [...clientNamespaces, ...(route === undefined ? [] : [route.gatewayNamespace])];
+  const rule = (
+    namespaces: readonly string[],
+    ports: readonly number[],
+  ): types.input.networking.v1.NetworkPolicyIngressRule[] =>
+    namespaces.length === 0
+      ? []
+      : [
+          {
+            from: [...new Set(namespaces)].map((name) => ({
+              namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": name } },
+            })),
+            ports: ports.map((port) => ({ protocol: "TCP", port })),
+          },
+        ];
+  return [
+    ...rule(clients, [server.httpPort, server.grpcPort]),
+    ...rule(metricsNamespaces, [server.metricsPort]),
+  ];
+}

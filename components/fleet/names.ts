@@ -1,0 +1,26 @@
+import type { ModelFiles } from "./modelFiles";
+
+/** What all parts of a fleet carry. */
+export function labelsOf(fleet: string): Record<string, string> {
+  return { ...selectorOf(fleet), "app.kubernetes.io/part-of": "xsched-triton" };
+}
+
+/** What tells a fleet's pods from others of the namespace. A Deployment's can't be changed. */
+export function selectorOf(fleet: string): Record<string, string> {
+  return { "app.kubernetes.io/name": "triton", "app.kubernetes.io/instance": fleet };
+}
+
+/** A ConfigMap is never changed: another content has another name, so a rollout can be undone. */
+export function configMapName(fleet: string, { model, digest }: ModelFiles): string {
+  const readable = model
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-")
+    .slice(0, 60)
+    .replace(/^-|-$/g, "");
+  return [fleet, readable, digest].filter((part) => part !== "").join("-");
+}
+
+/** A PriorityClass belongs to no namespace. */
+export function priorityClassName(fleet: string, namespace: string): string {
+  return `${namespace}-${fleet}`;
+}

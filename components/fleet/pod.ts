@@ -1,0 +1,178 @@
+import type { types } from "@pulumi/kubernetes";
+import type * as pulumi from "@pulumi/pulumi";
+
+import { ownFlags } from "../server";
+import type { FleetSettings } from "../settings";
+import type { ModelFiles } from "./modelFiles";
+import { configMapName, labelsOf, priorityClassName, selectorOf } from "./names";
+
+type PodTemplate = types.input.core.v1.PodTemplateSpec;
+type Container = types.input.core.v1.Container;
+type Probe = types.input.core.v1.Probe;
+type Volume = types.input.core.v1.Volume;
+type VolumeMount = types.input.core.v1.VolumeMount;
+
+/** Settings, with an image that may be known only later. */
+export type PodSettings = Omit<FleetSettings, "image"> & { readonly image: pulumi.Input<string> };
+
+const MODELS = "/models";
+
+/** The user of the image (images/triton/Dockerfile). */
+const USER = 1000;
+
+/** How often a pod is asked, in seconds. */
+const PERIOD = 5;
+
+/** How long a pod may take to end after Triton should have, in seconds. */
+const SPARE_SECONDS = 10;
+
+/** Folders that models write to, as on a host. */
+const WRITABLE = { tmp: "/tmp", "var-tmp": "/var/tmp", run: "/run", home: "/home" };
+
+/** How long the models of a pod may take to load, in seconds: one after the other, in the worst case. */
+export function loadSeconds({ server, models }: PodSettings): number {
+  return server.loadTimeoutSeconds * models.length;
+}
+
+/** A pod of a fleet: Triton with all models, and a GPU of its own. */
+export function podTemplate(
+  fleet: string,
+  settings: PodSettings,
+  models: readonly ModelFiles[],
+): PodTemplate {
+  const { server, namespace, drainSeconds, nodeSelector, pullSecrets } = settings;
+  return {
+    metadata: {
+      labels: labelsOf(fleet),
+      annotations: {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": String(server.metricsPort),
+        "prometheus.io/path": "/metrics",
+      },
+    },
+    spec: {
+      serviceAccountName: fleet,
+      automountServiceAccountToken: false,
+      enableServiceLinks: false,
+      priorityClassName: priorityClassName(fleet, namespace),
+      terminationGracePeriodSeconds: drainSeconds + server.exitTimeoutSeconds + SPARE_SECONDS,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: USER,
+        runAsGroup: USER,
+        seccompProfile: { type: "RuntimeDefault" },
+      },
+      ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
+      ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
+      // What keeps other pods off the nodes that have GPUs.
+      tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
+      topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map(
+        (topologyKey) => ({
+          topologyKey,
+          maxSkew: 1,
+          // Rather two pods on a node than one pod less.
+          whenUnsatisfiable: "ScheduleAnyway",
+          labelSelector: { matchLabels: selectorOf(fleet) },
+          // Of each rollout by itself.
+          matchLabelKeys: ["pod-template-hash"],
+        }),
+      ),
+      containers: [triton(settings, models)],
+      volumes: [...models.map((files) => modelVolume(fleet, files)), ...scratchVolumes()],
+    },
+  };
+}
+
+function triton(settings: PodSettings, models: readonly ModelFiles[]): Container {
+  const { image, server, cpus, memoryGiB, drainSeconds } = settings;
+  return {
+    name: "triton",
+    image,
+    // For the image's entrypoint.
+    args: ["tritonserver", ...flags(server)],
+    env: environment(settings),
+    ports: [
+      { name: "http", containerPort: server.httpPort },
+      { name: "grpc", containerPort: server.grpcPort },
+      { name: "metrics", containerPort: server.metricsPort },
+    ],
+    resources: {
+      requests: { cpu: String(cpus), memory: `${memoryGiB}Gi`, "nvidia.com/gpu": "1" },
+      limits: { memory: `${memoryGiB}Gi`, "nvidia.com/gpu": "1" },
+    },
+    startupProbe: {
+      ...readiness(settings),
+      failureThreshold: Math.max(1, Math.ceil(loadSeconds(settings) / PERIOD)),
+    },
+    readinessProbe: { ...readiness(settings), failureThreshold: 2 },
+    livenessProbe: {
+      httpGet: { path: "/v2/health/live", port: "http" },
+      ...{ periodSeconds: 10, timeoutSeconds: 10, failureThreshold: 6 },
+    },
+    // From when the pod is told to go, nobody is sent to it any more, but not everyone knows yet.
+    ...(drainSeconds > 0 && { lifecycle: { preStop: { sleep: { seconds: drainSeconds } } } }),
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+    volumeMounts: [...models.map(modelMount), ...scratchMounts()],
+  };
+}
+
+/** All models are loaded at the start, and nobody can ask for others. A model that fails ends Triton. */
+function flags(server: PodSettings["server"]): string[] {
+  return [
+    `--model-repository=${MODELS}`,
+    "--model-control-mode=none",
+    "--http-address=0.0.0.0",
+    "--grpc-address=0.0.0.0",
+    `--http-port=${server.httpPort}`,
+    `--grpc-port=${server.grpcPort}`,
+    `--metrics-port=${server.metricsPort}`,
+    `--exit-timeout-secs=${server.exitTimeoutSeconds}`,
+    ...ownFlags(server),
+  ];
+}
+
+function environment({ scheduler }: PodSettings): { name: string; value: string }[] {
+  return [
+    { name: "XSCHED_REQUIRED", value: scheduler.required === false ? "OFF" : "ON" },
+    { name: "XSCHED_POLICY", value: "HPF" },
+    ...(scheduler.domain === "none" ? [{ name: "XSCHED_SCHEDULER", value: "LCL" }] : []),
+  ];
+}
+
+/** Ready when all models are, and scheduled if they must be: the image's own check looks at both. */
+function readiness({ scheduler }: PodSettings): Probe {
+  return {
+    ...(scheduler.required === false
+      ? { httpGet: { path: "/v2/health/ready", port: "http" } }
+      : { exec: { command: ["/opt/xsched/bin/healthcheck.sh"] } }),
+    periodSeconds: PERIOD,
+    timeoutSeconds: 10,
+  };
+}
+
+const volumeName = ({ digest }: ModelFiles): string => `model-${digest}`;
+
+function modelVolume(fleet: string, files: ModelFiles): Volume {
+  const items = files.items.map(({ key, path, mode }) => ({ key, path, mode }));
+  return { name: volumeName(files), configMap: { name: configMapName(fleet, files), items } };
+}
+
+function modelMount(files: ModelFiles): VolumeMount {
+  return { name: volumeName(files), mountPath: `${MODELS}/${files.model}`, readOnly: true };
+}
+
+function scratchVolumes(): Volume[] {
+  return [
+    { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "1Gi" } },
+    ...Object.keys(WRITABLE).map((name) => ({ name, emptyDir: {} })),
+  ];
+}
+
+function scratchMounts(): VolumeMount[] {
+  const others = Object.entries(WRITABLE).map(([name, mountPath]) => ({ name, mountPath }));
+  return [{ name: "shm", mountPath: "/dev/shm" }, ...others];
+}

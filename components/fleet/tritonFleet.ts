@@ -1,0 +1,143 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+
+import type { Endpoints } from "../server";
+import {
+  ArgumentsError,
+  ComponentInputs,
+  type Fault,
+  fleetInputs,
+  fleetNameFault,
+  type FleetSettings,
+  type TritonFleetArgs,
+} from "../settings";
+import { fleetManifests, type FleetManifests, progressSeconds } from "./manifests";
+import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
+
+/** A model that a fleet serves. */
+export interface FleetServing {
+  /** Name in requests. */
+  readonly name: string;
+  /** How urgent its requests are: −255 to 255, larger first. */
+  readonly priority: number;
+}
+
+/**
+ * The models of a `TritonStack` on Kubernetes: each pod serves all of them, by their priorities, on a whole GPU. The
+ * cluster is the one of the provider `kubernetes` that the component is given; without one, that of the machine's
+ * kubeconfig.
+ *
+ * @example
+ * ```ts
+ * const cluster = new k8s.Provider("cluster", { kubeconfig: config.requireSecret("kubeconfig") });
+ * new TritonFleet(
+ *   "inference",
+ *   {
+ *     image: "registry.example.com/triton@sha256:…",
+ *     replicas: 3,
+ *     models: [
+ *       { name: "chat", source: "models/chat", priority: 200 },
+ *       { name: "nightly", source: "models/nightly", priority: "min" },
+ *     ],
+ *   },
+ *   { provider: cluster },
+ * );
+ * ```
+ */
+export class TritonFleet extends pulumi.ComponentResource {
+  /** Where pods of the cluster reach the fleet; known when its pods serve. */
+  public readonly endpoints: pulumi.Output<Endpoints>;
+  /** The models that are served, with their priorities. */
+  public readonly models: pulumi.Output<FleetServing[]>;
+  /** The namespace of everything that the fleet consists of. */
+  public readonly namespace: pulumi.Output<string>;
+
+  /** @param name of the component and of its parts on Kubernetes */
+  public constructor(name: string, args: TritonFleetArgs, opts?: pulumi.ComponentResourceOptions) {
+    const { known } = new ComponentInputs("TritonFleet", name, fleetInputs, args);
+    // Everything but the image is known, or the check would have refused it.
+    const settings = known as unknown as FleetSettings;
+    const files = filesOf(name, settings);
+    super("xsched-triton:index:TritonFleet", name, {}, opts);
+    const manifests = fleetManifests(name, { ...settings, image: known.image }, files);
+    const { deployment, service, namespace } = this.make(name, settings, manifests);
+
+    const { httpPort, grpcPort } = settings.server;
+    this.namespace = namespace.metadata.name;
+    this.endpoints = pulumi
+      .all([deployment.id, service.metadata.name, this.namespace])
+      .apply(([, called, inside]) => ({
+        http: `http://${called}.${inside}.svc:${httpPort}`,
+        grpc: `${called}.${inside}.svc:${grpcPort}`,
+        // Each pod has its own.
+        metrics: "",
+      }));
+    this.models = pulumi.output(
+      settings.models.map(({ name: called, priority }) => ({ name: called, priority })),
+    );
+    this.registerOutputs({ endpoints: this.endpoints, models: this.models, namespace: this.namespace });
+  }
+
+  /** Everything but the namespace is in the namespace, so that it is deleted first. */
+  private make(
+    name: string,
+    settings: FleetSettings,
+    manifests: FleetManifests,
+  ): { deployment: k8s.apps.v1.Deployment; service: k8s.core.v1.Service; namespace: k8s.core.v1.Namespace } {
+    const ofFleet = { parent: this };
+    const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, manifests.namespace, ofFleet);
+    const inside = { parent: this, dependsOn: namespace };
+    const account = new k8s.core.v1.ServiceAccount(`${name}-account`, manifests.serviceAccount, inside);
+    const priority = new k8s.scheduling.v1.PriorityClass(
+      `${name}-priority`,
+      manifests.priorityClass,
+      ofFleet,
+    );
+    const models = Object.entries(manifests.configMaps).map(
+      ([called, configMap]) => new k8s.core.v1.ConfigMap(called, configMap, inside),
+    );
+    const policy = new k8s.networking.v1.NetworkPolicy(`${name}-network`, manifests.networkPolicy, inside);
+    new k8s.policy.v1.PodDisruptionBudget(`${name}-disruption`, manifests.disruptionBudget, inside);
+    // Longer than Kubernetes waits, whose reason is the better one.
+    const patience = `${(progressSeconds(settings) + 60) * Math.max(1, settings.replicas)}s`;
+    const deployment = new k8s.apps.v1.Deployment(name, manifests.deployment, {
+      parent: this,
+      dependsOn: [account, priority, policy, ...models],
+      customTimeouts: { create: patience, update: patience },
+    });
+    // The provider waits for its pods.
+    const service = new k8s.core.v1.Service(`${name}-service`, manifests.service, {
+      parent: this,
+      dependsOn: deployment,
+    });
+    for (const route of manifests.routes) {
+      const kind = route.kind.toLowerCase();
+      new k8s.apiextensions.CustomResource(`${name}-${kind}`, route, { parent: this, dependsOn: service });
+    }
+    return { deployment, service, namespace };
+  }
+}
+
+/**
+ * The files of all models.
+ *
+ * @throws ArgumentsError with every fault of the name, and every model that a ConfigMap can't hold
+ */
+function filesOf(name: string, { models }: FleetSettings): ModelFiles[] {
+  const wrongName = fleetNameFault(name);
+  const faults: Fault[] = wrongName === undefined ? [] : [wrongName];
+  const read = models.map((model, index) => {
+    const files = modelFiles(model);
+    if (!isTooLarge(files)) return files;
+    faults.push({
+      path: `models[${index}].source`,
+      value: `${JSON.stringify(model.source)}, of ${(files.bytes / 2 ** 20).toFixed(1)} MiB`,
+      allowed:
+        "at most 1 MiB for the files of a model: a ConfigMap holds no more, and a fleet fetches nothing from S3 yet",
+      fix: "serve this model from a host (TritonStack), or take from its folder what Triton does not need",
+    });
+    return undefined;
+  });
+  if (faults.length > 0) throw new ArgumentsError(`TritonFleet ${name}`, faults);
+  return read.filter((files): files is ModelFiles => files !== undefined);
+}

@@ -1,0 +1,316 @@
+import { type Fault, show } from "./fault";
+import { stackGatewayRule } from "./gatewaySettings";
+import { modelsRule } from "./modelSettings";
+import { type Place } from "./place";
+import {
+  defaulted,
+  integer,
+  isDeferred,
+  isPlainObject,
+  itemsOf,
+  keyOf,
+  list,
+  map,
+  object,
+  optional,
+  plain,
+  refuseRepeats,
+  type ReadBy,
+  required,
+  type Rule,
+  text,
+} from "./rules";
+import { imageByDigest } from "./runtimeSettings";
+import { s3Location } from "./s3Location";
+import { schedulerRule, serverRule } from "./serverSettings";
+
+/** RFC 1123's label, which names a namespace or a service. */
+const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+
+/** As Kubernetes names most things. */
+function label(what: string, longest: number, example: string): Rule<string> {
+  return text({
+    allowed: `${what}: 1 to ${longest} of a to z, 0 to 9 and dashes in between`,
+    example,
+    refuse: (value) =>
+      LABEL.test(value) && value.length <= longest ? undefined : `choose a name such as ${example}`,
+  });
+}
+
+const namespace = label("the name of a namespace", 63, "inference");
+
+/** Those of the cluster itself, which a fleet would take over, and delete with everything in it. */
+const ownNamespace = text({
+  allowed: `${namespace.allowed}; not default or one that begins with kube-, which are not the fleet's alone`,
+  example: "inference",
+  refuse: (value) =>
+    LABEL.test(value) && value.length <= 63 && !/^(default$|kube-)/.test(value)
+      ? undefined
+      : "choose a name such as inference",
+});
+
+/** What is wrong with the name of a fleet, which the names of its parts begin with. */
+export function fleetNameFault(name: string): Fault | undefined {
+  if (LABEL.test(name) && name.length <= 40) return undefined;
+  return {
+    path: "(its name)",
+    value: show(name, false),
+    allowed: "1 to 40 of a to z, 0 to 9 and dashes in between, as Kubernetes names its objects",
+    fix: "choose a name such as inference",
+  };
+}
+
+const objectName = text({
+  allowed: "the name of an object of Kubernetes: up to 253 of a to z, 0 to 9, dashes and dots in between",
+  example: "public",
+  refuse: (value) =>
+    value.length <= 253 && value.split(".").every((part) => LABEL.test(part))
+      ? undefined
+      : "give the name as kubectl shows it",
+});
+
+const hostname = text({
+  allowed: "a host name in lower case",
+  example: "triton.example.com",
+  refuse: (value) =>
+    value.length <= 253 && value.split(".").every((part) => LABEL.test(part) && part.length <= 63)
+      ? undefined
+      : "give the name alone, without a scheme and a port",
+});
+
+const nodeLabels = map({
+  allowed: "an object of a node's labels",
+  example: '{ "nvidia.com/gpu.product": "NVIDIA-A10G" }',
+  type: "string",
+  read: (key, value, at) =>
+    /^([a-z0-9.-]{1,253}\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(key) &&
+    typeof value === "string" &&
+    /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/.test(value)
+      ? value
+      : at.fault(
+          value,
+          "a label with a text of at most 63 letters, digits, dots, dashes and underscores",
+          "copy both as kubectl get nodes --show-labels prints them",
+        ),
+});
+
+const namespaces = list(namespace, { allowed: "a list of namespaces, none twice", check: refuseRepeats });
+
+const route = object({
+  name: "FleetRoute",
+  description: "How a Gateway of the cluster leads to a fleet, by the Gateway API.",
+  allowed: "an object that names a Gateway and a host name",
+  fields: {
+    gateway: required(objectName, "Name of the Gateway."),
+    gatewayNamespace: required(namespace, "Namespace of the Gateway, whose pods may reach Triton."),
+    httpHostname: optional(hostname, "Host name for HTTP: makes an HTTPRoute.", "no HTTPRoute"),
+    grpcHostname: optional(
+      hostname,
+      "Host name for gRPC: makes a GRPCRoute. Not that of HTTP, because a listener takes only one kind of route for a name.",
+      "no GRPCRoute",
+      { example: "grpc.triton.example.com" },
+    ),
+  },
+  check({ httpHostname, grpcHostname }, at) {
+    if (httpHostname === undefined && grpcHostname === undefined) {
+      at.at("httpHostname").fault(
+        undefined,
+        "httpHostname, grpcHostname, or both",
+        "add httpHostname: triton.example.com",
+      );
+    } else if (httpHostname === grpcHostname) {
+      at.at("grpcHostname").fault(
+        grpcHostname,
+        "another name than httpHostname",
+        "give gRPC a host name of its own",
+      );
+    }
+  },
+});
+
+/** What a fleet has beside what a host has. */
+export const fleetFields = {
+  image: required(
+    imageByDigest,
+    "Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. It has this project's entrypoint and health check. The only argument that can be an output.",
+  ),
+  namespace: plain(
+    defaulted(
+      ownNamespace,
+      "xsched-triton",
+      "Namespace that is made for the fleet, and is the fleet's alone: it is deleted with the fleet and everything in it, even if it was there before.",
+    ),
+  ),
+  replicas: plain(
+    defaulted(integer(1, 5000, 2), 2, "How many pods serve, each with all models and a whole GPU.", {
+      cost: "a GPU each; a rollout needs one more meanwhile",
+    }),
+  ),
+  cpus: plain(defaulted(integer(1, 1024, 4), 2, "Processors that a pod asks for. It may use more.")),
+  memoryGiB: plain(
+    defaulted(integer(1, 65536, 16), 8, "Memory of a pod, with what it writes to `/dev/shm`.", {
+      unit: "GiB",
+    }),
+  ),
+  drainSeconds: plain(
+    defaulted(
+      integer(0, 3600, 10),
+      10,
+      "How long a pod keeps serving when it has to go, until everyone sends their requests elsewhere.",
+      { unit: "seconds", cost: "adds to the time of a rollout, for each pod" },
+    ),
+  ),
+  podPriority: plain(
+    defaulted(
+      integer(-1_000_000_000, 1_000_000_000, 1000),
+      1000,
+      "Priority of the pods against other pods of the cluster, in a PriorityClass. It has nothing to do with the models' priorities.",
+      { cost: "where no GPU is free, pods of a lower priority have to go" },
+    ),
+  ),
+  nodeSelector: plain(
+    defaulted(nodeLabels, {}, "Labels of the nodes that the pods run on, such as the type of their GPU."),
+  ),
+  pullSecrets: plain(
+    defaulted(
+      list(objectName, { allowed: "a list of secrets' names, none twice", check: refuseRepeats }),
+      [],
+      "Secrets of the namespace with logins to the image's registry.",
+    ),
+  ),
+  clientNamespaces: plain(
+    defaulted(
+      namespaces,
+      [],
+      "Namespaces whose pods may send requests to Triton. It has no tokens and no TLS.",
+    ),
+  ),
+  metricsNamespaces: plain(
+    defaulted(namespaces, [], "Namespaces whose pods may read Triton's metrics.", {
+      example: "[monitoring]",
+    }),
+  ),
+  route: plain(
+    optional(
+      route,
+      "A Gateway of the cluster that clients come through. Its routes let inference, health and metadata through, and nothing that changes what Triton does.",
+      "clients are in the cluster",
+    ),
+  ),
+};
+
+/** Arguments of a `TritonFleet`: those of a host that mean something there, and its own. */
+export const fleetInputs = object({
+  name: "TritonFleet",
+  description: "Models on Kubernetes, a whole GPU for each pod.",
+  allowed: "an object with the arguments of a fleet",
+  fields: {
+    models: plain(required(modelsRule, "The models to serve, as of a `TritonStack`.")),
+    server: plain(
+      defaulted(
+        serverRule,
+        {},
+        "Settings of tritonserver, as of a `TritonStack`. A change rolls. `address` and `logMegabytes` mean nothing here: a pod has its own address, and the node keeps its log.",
+      ),
+    ),
+    scheduler: plain(
+      defaulted(schedulerRule, {}, "Settings of the GPU scheduler, as of a `TritonStack`. A change rolls."),
+    ),
+    gateway: plain(
+      optional(
+        stackGatewayRule,
+        "Not on a fleet yet; `route` leads clients to it.",
+        "clients reach Triton itself",
+      ),
+    ),
+    ...fleetFields,
+  },
+  check(_, at, raw) {
+    refuseOutputs(raw, at);
+    refuseGateway(raw, at);
+    refuseDomain(raw, at);
+    const models = itemsOf(keyOf(raw, "models"));
+    if (Array.isArray(keyOf(raw, "models")) && models.length === 0) {
+      at.at("models").fault([], "at least one model", "add a model, or remove the fleet");
+    }
+    models.forEach((model, index) => {
+      refuseUnservable(model, at.at("models").at(index));
+    });
+  },
+});
+
+/** What is made depends on all values but the image, so that a preview can show it. */
+function refuseOutputs(raw: unknown, at: Place): void {
+  const look = (value: unknown, place: Place): void => {
+    if (isDeferred(value)) {
+      place.faultShown(
+        "(an output)",
+        "a value that is known when the fleet is constructed; only image can be an output",
+        "give the value itself",
+      );
+    } else if (Array.isArray(value)) {
+      Array.from(value as readonly unknown[]).forEach((each, index) => {
+        look(each, place.at(index));
+      });
+    } else if (isPlainObject(value)) {
+      for (const [key, each] of Object.entries(value)) look(each, place.at(key));
+    }
+  };
+  if (!isPlainObject(raw)) return;
+  for (const [key, value] of Object.entries(raw)) if (key !== "image") look(value, at.at(key));
+}
+
+function refuseGateway(raw: unknown, at: Place): void {
+  const gateway = keyOf(raw, "gateway");
+  if (gateway === undefined || keyOf(gateway, "enabled") === false) return;
+  at.at("gateway").faultShown(
+    "(given)",
+    "none: a pod has no gateway yet, so nothing there could ask for tokens or TLS",
+    "remove gateway, and set route to a Gateway of the cluster that has TLS",
+  );
+}
+
+function refuseDomain(raw: unknown, at: Place): void {
+  const domain = keyOf(keyOf(raw, "scheduler"), "domain");
+  if (domain === undefined || domain === "none") return;
+  at.at("scheduler")
+    .at("domain")
+    .fault(
+      domain,
+      "none, or nothing: a pod has its GPU alone, so there is nobody to share an order with",
+      "remove domain",
+    );
+}
+
+/** What a pod can't serve yet. */
+function refuseUnservable(model: unknown, at: Place): void {
+  const source = keyOf(model, "source");
+  if (typeof source === "string" && s3Location(source) !== undefined) {
+    at.at("source").fault(
+      source,
+      "a folder of at most 1 MiB: a fleet fetches nothing from S3 yet",
+      "serve this model from a host (TritonStack), or put a small version of it into a folder",
+    );
+  }
+  if (keyOf(model, "engine") !== undefined) {
+    at.at("engine").faultShown(
+      "(given)",
+      "none: a fleet builds no engines yet",
+      "serve this model from a host (TritonStack), or use a backend that needs no engine",
+    );
+  }
+  if (keyOf(model, "upload") === "s3") {
+    at.at("upload").fault("s3", "auto or ssh: a fleet has no bucket yet", "remove upload");
+  }
+  const needed = itemsOf(keyOf(model, "dependsOn"));
+  if (needed.length > 0) {
+    at.at("dependsOn").fault(
+      needed,
+      "none: a pod's Triton loads all models at once; it knows what the steps of an ensemble need",
+      "remove dependsOn, and let the model look for the others when it is asked, not when it is loaded",
+    );
+  }
+}
+
+/** What a fleet is made of, after all checks. Its image can still be an output. */
+export type FleetSettings = ReadBy<typeof fleetInputs>;

@@ -1,0 +1,128 @@
+// Generated from the rules in components/settings by `npm run generate`; do not edit.
+import type * as pulumi from "@pulumi/pulumi";
+
+import type { ModelArgs } from "./modelArgs";
+import type { SchedulerArgs, ServerArgs, StackGatewayArgs } from "./stackArgs";
+
+/** How a Gateway of the cluster leads to a fleet, by the Gateway API. */
+export interface FleetRouteArgs {
+  /**
+   * Name of the Gateway.
+   * @example "public"
+   */
+  gateway: pulumi.Input<string>;
+  /**
+   * Namespace of the Gateway, whose pods may reach Triton.
+   * @example "inference"
+   */
+  gatewayNamespace: pulumi.Input<string>;
+  /**
+   * Host name for HTTP: makes an HTTPRoute.
+   * @default no HTTPRoute
+   * @example "triton.example.com"
+   */
+  httpHostname?: pulumi.Input<string>;
+  /**
+   * Host name for gRPC: makes a GRPCRoute. Not that of HTTP, because a listener takes only one kind of
+   * route for a name.
+   * @default no GRPCRoute
+   * @example "grpc.triton.example.com"
+   */
+  grpcHostname?: pulumi.Input<string>;
+}
+
+/** Models on Kubernetes, a whole GPU for each pod. */
+export interface TritonFleetArgs {
+  /** The models to serve, as of a `TritonStack`. */
+  models: ModelArgs[];
+  /**
+   * Settings of tritonserver, as of a `TritonStack`. A change rolls. `address` and `logMegabytes` mean
+   * nothing here: a pod has its own address, and the node keeps its log.
+   * @default {}
+   */
+  server?: ServerArgs;
+  /**
+   * Settings of the GPU scheduler, as of a `TritonStack`. A change rolls.
+   * @default {}
+   */
+  scheduler?: SchedulerArgs;
+  /**
+   * Not on a fleet yet; `route` leads clients to it.
+   * @default clients reach Triton itself
+   */
+  gateway?: StackGatewayArgs;
+  /**
+   * Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. It has this
+   * project's entrypoint and health check. The only argument that can be an output.
+   * @example "registry.example.com/triton@sha256:…"
+   */
+  image: pulumi.Input<string>;
+  /**
+   * Namespace that is made for the fleet, and is the fleet's alone: it is deleted with the fleet and
+   * everything in it, even if it was there before.
+   * @default "xsched-triton"
+   * @example "inference"
+   */
+  namespace?: string;
+  /**
+   * How many pods serve, each with all models and a whole GPU. An integer from 1 to 5000. Cost: a GPU
+   * each; a rollout needs one more meanwhile.
+   * @default 2
+   */
+  replicas?: number;
+  /**
+   * Processors that a pod asks for. It may use more. An integer from 1 to 1024.
+   * @default 2
+   * @example 4
+   */
+  cpus?: number;
+  /**
+   * Memory of a pod, with what it writes to `/dev/shm`. An integer from 1 to 65536 (GiB).
+   * @default 8
+   * @example 16
+   */
+  memoryGiB?: number;
+  /**
+   * How long a pod keeps serving when it has to go, until everyone sends their requests elsewhere. An
+   * integer from 0 to 3600 (seconds). Cost: adds to the time of a rollout, for each pod.
+   * @default 10
+   */
+  drainSeconds?: number;
+  /**
+   * Priority of the pods against other pods of the cluster, in a PriorityClass. It has nothing to do
+   * with the models' priorities. An integer from -1000000000 to 1000000000. Cost: where no GPU is
+   * free, pods of a lower priority have to go.
+   * @default 1000
+   */
+  podPriority?: number;
+  /**
+   * Labels of the nodes that the pods run on, such as the type of their GPU.
+   * @default {}
+   * @example { "nvidia.com/gpu.product": "NVIDIA-A10G" }
+   */
+  nodeSelector?: Record<string, pulumi.Input<string>>;
+  /**
+   * Secrets of the namespace with logins to the image's registry.
+   * @default []
+   * @example ["public"]
+   */
+  pullSecrets?: string[];
+  /**
+   * Namespaces whose pods may send requests to Triton. It has no tokens and no TLS.
+   * @default []
+   * @example ["inference"]
+   */
+  clientNamespaces?: string[];
+  /**
+   * Namespaces whose pods may read Triton's metrics.
+   * @default []
+   * @example [monitoring]
+   */
+  metricsNamespaces?: string[];
+  /**
+   * A Gateway of the cluster that clients come through. Its routes let inference, health and metadata
+   * through, and nothing that changes what Triton does.
+   * @default clients are in the cluster
+   */
+  route?: FleetRouteArgs;
+}

@@ -1,0 +1,327 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { type Document, parseDocument } from "yaml";
+
+import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
+import { isTooLarge, modelFiles } from "../../components/fleet/modelFiles";
+import { ComponentInputs, fleetInputs, type FleetSettings } from "../../components/settings";
+import { until } from "../until";
+import { ControlPlane, type KubernetesObject } from "./controlPlane";
+import { Kubelet, ServiceProxy } from "./kubelet";
+import { skipWithout } from "./needs";
+import { freePorts } from "./ports";
+import { TOOLS_HOME } from "./toolchain";
+import { TritonClient, underLoad } from "./triton";
+import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
+
+const NAMESPACE = "xsched-triton";
+const FLEET = "inference";
+const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+const DEPLOYMENT = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${FLEET}`;
+
+const image = (digit: number): string =>
+  `registry.example.com/triton@sha256:${String(digit).padStart(64, "0")}`;
+
+/** Namespace of what is never made. */
+const DRY_RUN = "dry-run";
+
+/** Requests a second to each of two models. */
+const RATE = 50;
+
+describe("a fleet on a real control plane of Kubernetes", function () {
+  let plane: ControlPlane | undefined;
+  let kubelet: Kubelet | undefined;
+  let proxy: ServiceProxy | undefined;
+  let workspace: Workspace;
+  let folder: string;
+  let client: TritonClient | undefined;
+  let ports: readonly number[];
+
+  const triton = (): TritonClient => client ?? assert.fail("no client");
+
+  const cluster = (): ControlPlane => plane ?? assert.fail("no control plane");
+
+  const pulumi = (...words: string[]): Promise<Finished> =>
+    execute("pulumi", [...words, "--non-interactive"], folder, {
+      KUBECONFIG: cluster().kubeconfig,
+      PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+      PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
+      PULUMI_CONFIG_PASSPHRASE: "",
+      PULUMI_HOME: TOOLS_HOME,
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    });
+
+  /** The types that an `up` has created, updated or deleted, each with how often. */
+  const up = async (): Promise<Readonly<Record<string, number>>> => {
+    const { code, output } = await pulumi("up", "--yes", "--skip-preview");
+    requireSuccess({ code, output });
+    const counts: Record<string, number> = {};
+    for (const { type, done } of changesIn(output)) {
+      if (!type.startsWith("kubernetes:")) continue;
+      const what = `${type.split(":").at(-1) ?? ""} ${done}`;
+      counts[what] = (counts[what] ?? 0) + 1;
+    }
+    return counts;
+  };
+
+  const edit = (change: (config: Document) => void): void => {
+    const file = path.join(folder, "Pulumi.dev.yaml");
+    const config = parseDocument(fs.readFileSync(file, "utf8"));
+    change(config);
+    fs.writeFileSync(file, config.toString());
+  };
+
+  const set = (where: readonly (string | number)[], value: unknown): void => {
+    edit((config) => {
+      config.setIn(["config", "fleet:fleet", ...where], config.createNode(value));
+    });
+  };
+
+  /** Those that are not to go. */
+  const remaining = async (): Promise<readonly KubernetesObject[]> =>
+    (await cluster().list(PODS)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+
+  const servingPods = async (): Promise<string[]> => (await remaining()).map(({ metadata }) => metadata.uid);
+
+  /** Does something while clients in the cluster ask two models; none of their requests may fail. */
+  const serving = async <T>(work: () => Promise<T>): Promise<T> => {
+    const { result, reports } = await underLoad(triton(), ["realtime", "batch"], RATE, work);
+    for (const [model, { failures, sent }] of reports) {
+      assert.deepEqual(failures.slice(0, 3), [], `${model}: ${failures.length} of ${sent} requests failed`);
+      assert.ok(sent > RATE, `${sent} requests`);
+    }
+    return result;
+  };
+
+  before(async function () {
+    skipWithout(this, ControlPlane.missing);
+    plane = await ControlPlane.start();
+    workspace = await Workspace.create();
+    folder = workspace.file("examples/fleet");
+    fs.mkdirSync(path.join(folder, "state"));
+    ports = await freePorts(3);
+    const [httpPort = 0, grpcPort, metricsPort] = ports;
+    kubelet = await Kubelet.start(plane, 8);
+    const service = await ServiceProxy.start(plane, NAMESPACE, httpPort);
+    proxy = service.proxy;
+    // As kube-proxy does, by connection: one for each request.
+    client = new TritonClient(service.port, false, 60);
+    requireSuccess(await pulumi("stack", "init", "dev"));
+    set(["image"], image(1));
+    // Pods share this machine's ports, and there is no GPU to be scheduled on.
+    set(["server"], { httpPort, grpcPort, metricsPort });
+    set(["scheduler"], { required: false });
+    set(["route"], {
+      gateway: "public",
+      gatewayNamespace: "gateways",
+      httpHostname: "t.example.com",
+      grpcHostname: "grpc.t.example.com",
+    });
+  });
+
+  after(async () => {
+    if (plane === undefined) return;
+    client?.close();
+    await proxy?.stop();
+    await kubelet?.stop();
+    await plane.stop();
+    workspace.remove();
+  });
+
+  it("accepts every object of a fleet as it is, and refuses each with a typo, by its field", async () => {
+    await cluster().call("POST", "/api/v1/namespaces", { metadata: { name: DRY_RUN } });
+    for (const [name, { place, manifest, typo }] of Object.entries(dryRuns())) {
+      const dryRun = (body: unknown): ReturnType<ControlPlane["ask"]> =>
+        cluster().ask("POST", `${place}?dryRun=All&fieldValidation=Strict`, body);
+      const accepted = await dryRun(manifest);
+      assert.ok(accepted.status < 300, `${name}: ${JSON.stringify(accepted.body)}`);
+      const refused = await dryRun(misspelt(manifest, typo));
+      assert.equal(refused.status, 400, name);
+      const { message } = refused.body as { message: string };
+      assert.ok(message.includes(`unknown field "${typo.join(".")}s"`), `${name}: ${message}`);
+    }
+  });
+
+  it("previews without making anything", async () => {
+    const { code, output } = await pulumi("preview");
+    requireSuccess({ code, output });
+    assert.match(output, /kubernetes:apps\/v1:Deployment\s+inference\s+create/);
+    assert.equal((await cluster().ask("GET", `/api/v1/namespaces/${NAMESPACE}`)).status, 404);
+  });
+
+  it("serves the models of a host at the same priorities", async () => {
+    const made = await up();
+    assert.equal(made["ConfigMap created"], 2);
+    assert.equal(made["HTTPRoute created"], 1);
+    assert.equal(made["GRPCRoute created"], 1);
+    await until("both pods are in the Service", () => proxy?.endpoints.length === 2);
+    assert.deepEqual(await triton().priority("realtime"), { triton: "PRIORITY_MAX", xsched: "255" });
+    assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-255" });
+    const { status, body } = await triton().infer("realtime", await triton().exampleRequest("realtime"));
+    assert.equal(status, 200, body);
+  });
+
+  it("lets nobody load a model, or start a pod that may do more", async () => {
+    const load = await triton().request("POST", "/v2/repository/models/realtime/load", "{}");
+    assert.ok(load.status >= 400, load.body);
+    const free = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "other" },
+      spec: { hostNetwork: true, containers: [{ name: "other", image: image(1) }] },
+    };
+    const { status, body } = await cluster().ask("POST", `${PODS}?dryRun=All`, free);
+    assert.equal(status, 403);
+    assert.match((body as { message: string }).message, /violates PodSecurity "restricted:latest"/);
+  });
+
+  it("does nothing without a change", async () => {
+    const before = await servingPods();
+    assert.deepEqual(await up(), {});
+    assert.deepEqual(await servingPods(), before);
+  });
+
+  it("rolls a changed priority out without a failed request", async () => {
+    const before = await servingPods();
+    set(["models", 1, "priority"], -7);
+    const made = await serving(up);
+    assert.deepEqual(made, { "ConfigMap created": 1, "ConfigMap deleted": 1, "Deployment updated": 1 });
+    assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
+    assert.deepEqual(
+      (await servingPods()).filter((pod) => before.includes(pod)),
+      [],
+    );
+  });
+
+  it("adds a model without a failed request", async () => {
+    edit((config) => {
+      const model = { name: "interactive", source: "../models/interactive", priority: 40 };
+      config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
+    });
+    assert.deepEqual(await serving(up), { "ConfigMap created": 1, "Deployment updated": 1 });
+    assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
+  });
+
+  it("adds a replica without touching the others", async () => {
+    const before = await servingPods();
+    set(["replicas"], 3);
+    assert.deepEqual(await serving(up), { "Deployment updated": 1 });
+    const now = await servingPods();
+    assert.equal(now.length, 3);
+    assert.ok(before.every((pod) => now.includes(pod)));
+  });
+
+  it("changes the image without a failed request", async () => {
+    set(["image"], image(2));
+    assert.deepEqual(await serving(up), { "Deployment updated": 1 });
+    for (const { spec } of await remaining()) {
+      const { containers } = spec as { containers: readonly { image: string }[] };
+      assert.equal(containers[0]?.image, image(2));
+    }
+  });
+
+  it("replaces a pod that is deleted, without a failed request", async () => {
+    const [pod] = await remaining();
+    await serving(async () => {
+      await cluster().call("DELETE", `${PODS}/${pod?.metadata.name ?? ""}`);
+      await until("another pod serves", async () => {
+        const { status } = (await cluster().call("GET", DEPLOYMENT)) as KubernetesObject;
+        const gone = !(await servingPods()).includes(pod?.metadata.uid ?? "");
+        return gone && kubelet?.pods.size === 3 && status?.readyReplicas === 3;
+      });
+    });
+  });
+
+  it("leaves nothing", async () => {
+    requireSuccess(await pulumi("destroy", "--yes", "--skip-preview"));
+    for (const place of [
+      `/api/v1/namespaces/${NAMESPACE}`,
+      `/apis/scheduling.k8s.io/v1/priorityclasses/${NAMESPACE}-${FLEET}`,
+    ]) {
+      assert.equal((await cluster().ask("GET", place)).status, 404, place);
+    }
+    await until("all pods have ended", () => kubelet?.pods.size === 0);
+  });
+});
+
+interface DryRun {
+  readonly place: string;
+  readonly manifest: object;
+  /** A field that is there. */
+  readonly typo: readonly string[];
+}
+
+/** All objects of a fleet, in a namespace that is there, each with a field to misspell. */
+function dryRuns(): Readonly<Record<string, DryRun>> {
+  const models = path.resolve(__dirname, "../../examples/models");
+  const { known } = new ComponentInputs("TritonFleet", FLEET, fleetInputs, {
+    image: image(1),
+    namespace: DRY_RUN,
+    replicas: 3,
+    nodeSelector: { "nvidia.com/gpu.product": "NVIDIA-A10G" },
+    pullSecrets: ["registry"],
+    clientNamespaces: ["apps"],
+    metricsNamespaces: ["monitoring"],
+    route: {
+      gateway: "public",
+      gatewayNamespace: "gateways",
+      httpHostname: "t.example.com",
+      grpcHostname: "grpc.t.example.com",
+    },
+    models: [{ name: "realtime", source: path.join(models, "realtime"), priority: "max" }],
+  });
+  const settings = known as unknown as FleetSettings;
+  const files = settings.models.map(modelFiles).flatMap((read) => (isTooLarge(read) ? [] : [read]));
+  const made: FleetManifests = fleetManifests(FLEET, settings, files);
+  const { networkPolicy, disruptionBudget, deployment, service, serviceAccount, priorityClass } = made;
+  const inside = (group: string, kind: string): string => `${group}/namespaces/${DRY_RUN}/${kind}`;
+  const route = (kind: string): object => made.routes.find((each) => each.kind === kind) ?? {};
+  const gateway = "/apis/gateway.networking.k8s.io/v1";
+  const all: Record<string, [string, object, ...string[]]> = {
+    // One of that name is there.
+    Namespace: [
+      "/api/v1/namespaces",
+      { ...made.namespace, metadata: { ...(made.namespace.metadata as object), name: "other" } },
+      "metadata",
+      "labels",
+    ],
+    ServiceAccount: [inside("/api/v1", "serviceaccounts"), serviceAccount, "automountServiceAccountToken"],
+    PriorityClass: ["/apis/scheduling.k8s.io/v1/priorityclasses", priorityClass, "description"],
+    ConfigMap: [inside("/api/v1", "configmaps"), Object.values(made.configMaps)[0] ?? {}, "immutable"],
+    NetworkPolicy: [
+      inside("/apis/networking.k8s.io/v1", "networkpolicies"),
+      networkPolicy,
+      "spec",
+      "policyTypes",
+    ],
+    PodDisruptionBudget: [
+      inside("/apis/policy/v1", "poddisruptionbudgets"),
+      disruptionBudget,
+      "spec",
+      "maxUnavailable",
+    ],
+    Deployment: [
+      inside("/apis/apps/v1", "deployments"),
+      deployment,
+      ...["spec", "template", "spec", "terminationGracePeriodSeconds"],
+    ],
+    Service: [inside("/api/v1", "services"), service, "spec", "selector"],
+    HTTPRoute: [inside(gateway, "httproutes"), route("HTTPRoute"), "spec", "hostnames"],
+    GRPCRoute: [inside(gateway, "grpcroutes"), route("GRPCRoute"), "spec", "hostnames"],
+  };
+  return Object.fromEntries(
+    Object.entries(all).map(([kind, [place, manifest, ...typo]]) => [kind, { place, manifest, typo }]),
+  );
+}
+
+/** A copy with an `s` behind the name of a field. */
+function misspelt(manifest: object, [step = "", ...others]: readonly string[]): object {
+  const { [step]: value, ...rest } = manifest as Record<string, unknown>;
+  return {
+    ...rest,
+    ...(others.length > 0 ? { [step]: misspelt(value as object, others) } : { [`${step}s`]: value }),
+  };
+}

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+import * as pulumi from "@pulumi/pulumi";
+
+import type * as fleet from "../../../components/fleet";
+import { IMAGE } from "../settings/context";
+
+const MODELS = path.resolve(__dirname, "../../../examples/models");
+const realtime = { name: "realtime", source: path.join(MODELS, "realtime"), priority: "max" };
+const GATEWAY = { gateway: "public", gatewayNamespace: "gateways" };
+
+describe("arguments of a fleet", () => {
+  let api: typeof fleet;
+  let registered: string[];
+  let folder: string;
+
+  before(async () => {
+    registered = [];
+    await pulumi.runtime.setMocks(
+      {
+        newResource: ({ name, inputs }) => {
+          registered.push(name);
+          return { id: name, state: inputs as object };
+        },
+        call: ({ inputs }) => inputs as object,
+      },
+      "project",
+      "stack",
+      false,
+    );
+    api = await import("../../../components/fleet");
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
+    fs.mkdirSync(path.join(folder, "large/1"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "large/1/model.bin"), Buffer.alloc(3 << 19));
+  });
+
+  after(() => {
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  /** The message of the error that the constructor throws. */
+  const refusal = (args: object, name = "edge"): string => {
+    const given = { image: IMAGE, models: [realtime], ...args } as ConstructorParameters<
+      typeof api.TritonFleet
+    >[1];
+    try {
+      new api.TritonFleet(name, given);
+    } catch (error) {
+      assert.ok(pulumi.RunError.isInstance(error));
+      assert.deepEqual(registered, []);
+      return error.message;
+    }
+    throw new Error("accepted");
+  };
+
+  const told = (...lines: readonly string[]): string =>
+    `1 fault in the arguments of TritonFleet edge\n\n  ${lines.join("\n    ")}\n`;
+
+  it("are refused together with those that they share with a host", () => {
+    const message = refusal({
+      models: [{ ...realtime, priority: 256 }],
+      replicas: -1,
+      namespce: "a",
+      server: { httpPort: 8001 },
+    });
+    for (const part of [
+      "4 faults in the arguments of TritonFleet edge",
+      "models[0].priority: 256",
+      "replicas: -1\n    allowed: an integer from 1 to 5000",
+      "namespce: (unknown key)",
+      "fix: did you mean namespace?",
+      "server.grpcPort: 8001",
+    ]) {
+      assert.ok(message.includes(part), `${part} is in ${message}`);
+    }
+  });
+
+  it("have no outputs but the image, so that a preview shows everything", () => {
+    assert.equal(
+      refusal({ image: pulumi.output(IMAGE), models: [{ ...realtime, priority: pulumi.output(3) }] }),
+      told(
+        "models[0].priority: (an output)",
+        "allowed: a value that is known when the fleet is constructed; only image can be an output",
+        "fix: give the value itself",
+      ),
+    );
+  });
+
+  const unservable: readonly (readonly [string, object, readonly string[]])[] = [
+    [
+      "models in S3",
+      { models: [{ ...realtime, source: "s3://bucket/realtime" }] },
+      [
+        'models[0].source: "s3://bucket/realtime"',
+        "allowed: a folder of at most 1 MiB: a fleet fetches nothing from S3 yet",
+        "fix: serve this model from a host (TritonStack), or put a small version of it into a folder",
+      ],
+    ],
+    [
+      "dependencies that Triton can't see",
+      { models: [realtime, { ...realtime, name: "other", dependsOn: ["realtime"] }] },
+      [
+        "models[1].dependsOn: a list of 1",
+        "allowed: none: a pod's Triton loads all models at once; it knows what the steps of an ensemble need",
+        "fix: remove dependsOn, and let the model look for the others when it is asked, not when it is loaded",
+      ],
+    ],
+    [
+      "no models at all",
+      { models: [] },
+      ["models: a list of 0", "allowed: at least one model", "fix: add a model, or remove the fleet"],
+    ],
+    [
+      "a gateway",
+      { gateway: { tls: "selfSigned" } },
+      [
+        "gateway: (given)",
+        "allowed: none: a pod has no gateway yet, so nothing there could ask for tokens or TLS",
+        "fix: remove gateway, and set route to a Gateway of the cluster that has TLS",
+      ],
+    ],
+    [
+      "a scheduling domain to share",
+      { scheduler: { domain: "shared" } },
+      [
+        'scheduler.domain: "shared"',
+        "allowed: none, or nothing: a pod has its GPU alone, so there is nobody to share an order with",
+        "fix: remove domain",
+      ],
+    ],
+    [
+      "a route without a host name",
+      { route: GATEWAY },
+      [
+        "route.httpHostname: (not set)",
+        "allowed: httpHostname, grpcHostname, or both",
+        "fix: add httpHostname: triton.example.com",
+      ],
+    ],
+    [
+      "one host name for both kinds of route",
+      { route: { ...GATEWAY, httpHostname: "t.example.com", grpcHostname: "t.example.com" } },
+      [
+        'route.grpcHostname: "t.example.com"',
+        "allowed: another name than httpHostname",
+        "fix: give gRPC a host name of its own",
+      ],
+    ],
+    [
+      "a label that no node can have",
+      { nodeSelector: { "nvidia.com/gpu.product": "NVIDIA A10G" } },
+      [
+        'nodeSelector["nvidia.com/gpu.product"]: "NVIDIA A10G"',
+        "allowed: a label with a text of at most 63 letters, digits, dots, dashes and underscores",
+        "fix: copy both as kubectl get nodes --show-labels prints them",
+      ],
+    ],
+  ];
+  for (const [what, args, lines] of unservable) {
+    it(`refuse ${what}`, () => {
+      assert.equal(refusal(args), told(...lines));
+    });
+  }
+
+  it("refuse an engine, which nobody would build", () => {
+    const message = refusal({ models: [{ ...realtime, engine: {} }] });
+    assert.match(
+      message,
+      /models\[0\]\.engine: \(given\)\n {4}allowed: none: a fleet builds no engines yet\n/,
+    );
+  });
+
+  it("refuse a model that is larger than a ConfigMap, and a name that Kubernetes would not take", () => {
+    const source = path.join(folder, "large");
+    const shown = JSON.stringify(source);
+    const message = refusal(
+      { models: [realtime, { name: "large", source, config: 'backend: "python"' }] },
+      "Edge",
+    );
+    assert.equal(
+      message,
+      `2 faults in the arguments of TritonFleet Edge
+
+  (its name): "Edge"
+    allowed: 1 to 40 of a to z, 0 to 9 and dashes in between, as Kubernetes names its objects
+    fix: choose a name such as inference
+
+  models[1].source: ${shown}, of 1.5 MiB
+    allowed: at most 1 MiB for the files of a model: a ConfigMap holds no more, and a fleet fetches nothing from S3 yet
+    fix: serve this model from a host (TritonStack), or take from its folder what Triton does not need
+`,
+    );
+  });
+});
