@@ -111,8 +111,8 @@ export class TritonFleet extends pulumi.ComponentResource {
       dependsOn: deployment,
     });
     for (const route of manifests.routes) {
-      const kind = route.kind.toLowerCase();
-      new k8s.apiextensions.CustomResource(`${name}-${kind}`, route, { parent: this, dependsOn: service });
+      const called = `${route.metadata.name}-${route.kind.toLowerCase()}`;
+      new k8s.apiextensions.CustomResource(called, route, { parent: this, dependsOn: service });
     }
     return { deployment, service, namespace };
   }

@@ -201,7 +201,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       const model = { name: "interactive", source: "../models/interactive", priority: 40 };
       config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
     });
-    assert.deepEqual(await serving(up), { "ConfigMap created": 1, "Deployment updated": 1 });
+    assert.deepEqual(await serving(up), {
+      "ConfigMap created": 1,
+      "Deployment updated": 1,
+      "HTTPRoute updated": 1,
+    });
     assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
   });
 

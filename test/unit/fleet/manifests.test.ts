@@ -252,10 +252,19 @@ describe("a fleet on Kubernetes", () => {
     });
     const [http, grpc] = itemsAt(manifests, "routes");
     assert.deepEqual(at(http, "spec", "parentRefs"), [{ name: "public", namespace: "gateways" }]);
-    assert.deepEqual(
-      itemsAt(http, "spec", "rules", 0, "matches").map((match) => at(match, "path", "value")),
-      ["/v2/health", "/v2/models", "/v2"],
-    );
+    const matches = (rule: number): string[] =>
+      itemsAt(http, "spec", "rules", rule, "matches").map(
+        (match) =>
+          `${textAt(match, "method")} ${textAt(match, "path", "type")} ${textAt(match, "path", "value")}`,
+      );
+    assert.deepEqual(matches(0), ["GET PathPrefix /v2/health", "GET PathPrefix /v2/models", "GET Exact /v2"]);
+    // Not all below a model: POST /v2/models/realtime/trace/setting would write files.
+    assert.deepEqual(matches(1).slice(0, 4), [
+      "POST Exact /v2/models/realtime/infer",
+      "POST Exact /v2/models/realtime/generate",
+      "POST Exact /v2/models/realtime/generate_stream",
+      "POST PathPrefix /v2/models/realtime/versions",
+    ]);
     const methods = itemsAt(grpc, "spec", "rules", 0, "matches").map((match) =>
       textAt(match, "method", "method"),
     );
@@ -264,5 +273,21 @@ describe("a fleet on Kubernetes", () => {
       methods.filter((method) => /Repository|SharedMemory|Trace|Log/.test(method)),
       [],
     );
+  });
+
+  it("shares its models out to routes that the Gateway API takes", () => {
+    const models = Array.from({ length: 31 }, (_, index) => ({ ...EXAMPLES[0], name: `m${index}` }));
+    const route = { gateway: "public", gatewayNamespace: "gateways", httpHostname: "t.example.com" };
+    const made = itemsAt(manifestsOf({ models, route }), "routes");
+    assert.deepEqual(
+      made.map((each) => textAt(each, "metadata", "name")),
+      ["edge", "edge-2", "edge-3"],
+    );
+    const matches = made.map((each) =>
+      itemsAt(each, "spec", "rules").map((rule) => itemsAt(rule, "matches").length),
+    );
+    assert.deepEqual(matches, [[3, 60], [60], [4]]);
+    const paths = JSON.stringify(made);
+    assert.ok(models.every(({ name }) => paths.includes(`"/v2/models/${name}/infer"`)));
   });
 });

@@ -84,8 +84,10 @@ for (const preview of [true, false]) {
         },
       });
       assert.deepEqual(
-        shown().filter((each) => each.includes("route")),
-        ["HTTPRoute edge-httproute", "GRPCRoute edge-grpcroute"],
+        shown()
+          .filter((each) => each.includes("route"))
+          .sort(),
+        ["GRPCRoute edge-grpcroute", "HTTPRoute edge-httproute"],
       );
     });
 
