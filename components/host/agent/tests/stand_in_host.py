@@ -66,6 +66,16 @@ def eventually(condition: Callable[[], Any], what: str = "") -> Any:
         time.sleep(0.01)
 
 
+def lose(folder: Path) -> None:
+    """Removes a folder that somebody may be writing into."""
+
+    def gone() -> bool:
+        shutil.rmtree(folder, ignore_errors=True)
+        return not folder.exists()
+
+    eventually(gone)
+
+
 class Host:
     """A host's folder and the commands of a deployment."""
 

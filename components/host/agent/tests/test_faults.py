@@ -15,7 +15,7 @@ import pytest
 from agent import directory as directory_module
 from agent.errors import HostError
 from free_ports import free_ports
-from stand_in_host import Host, eventually
+from stand_in_host import Host, eventually, lose
 
 MEGABYTE = 1 << 20
 
@@ -86,7 +86,7 @@ def test_a_folder_that_is_gone_is_deployed_anew(host: Host, shipped_agent: Path)
     host.start()
     host.serve(host.store("scale"))
     pid = host.server_pid
-    shutil.rmtree(host.directory.path)
+    lose(host.directory.path)
     host.directory.agent.parent.mkdir(parents=True)
     shutil.copy(shipped_agent, host.directory.agent)
     host.install("triton-0.0.3-stand-in")

@@ -24,7 +24,7 @@ from agent.units import SystemUnit, unit_name
 from free_ports import free_ports
 from gateway_host import GatewayHost, processes_end, token
 from grpc_channel import SERVICE
-from stand_in_host import eventually
+from stand_in_host import eventually, lose
 from stand_in_machine import Machine
 
 
@@ -423,7 +423,7 @@ def lose_link(gateway: GatewayHost) -> None:
 
 def lose_folder(gateway: GatewayHost) -> None:
     pids = [gateway.supervisor_pid, *gateway.proxy.processes()]
-    shutil.rmtree(gateway.directory.gateway)
+    lose(gateway.directory.gateway)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: processes_end(pids))

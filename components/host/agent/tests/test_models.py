@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from agent.models.wanted import linked, read_noted, read_wanted
 from agent.server import status
 from agent.server.record import ConductBook, mark_load, read_marks
 from agent.triton import Triton
-from stand_in_host import Host, eventually
+from stand_in_host import Host, eventually, lose
 
 PRIORITY = (
     'name: "{name}"\nparameters: {{ key: "xsched_priority" value: {{ string_value: "{priority}" }} }}\n'
@@ -205,7 +204,7 @@ def test_a_lost_record_of_the_models_is_noticed(host: Host) -> None:
     assert host.run("inspect") == {"repairs": {}}
     scale = host.store("scale")
     host.serve(scale)
-    shutil.rmtree(host.directory.models)
+    lose(host.directory.models)
     assert set(host.run("inspect")["repairs"]) == {"*", "models"}
     host.start()
     host.run("store", body=host.stored)
@@ -218,7 +217,7 @@ def test_a_repository_that_is_gone_is_made_again(host: Host) -> None:
     host.start()
     models = [host.store("scale"), host.store("other")]
     host.serve(*models)
-    shutil.rmtree(host.directory.repository)
+    lose(host.directory.repository)
     assert set(host.run("inspect")["repairs"]) == {"models"}
     host.serve(*models)
     assert host.run("inspect") == {"repairs": {}}
