@@ -1,3 +1,5 @@
+import * as assert from "node:assert/strict";
+
 import * as path from "node:path";
 
 import { readSettings, Settings, SettingsContext, SettingsError } from "../../../components/settings";
@@ -82,6 +84,15 @@ export function refusal(raw: unknown): SettingsError {
     throw error;
   }
   throw new Error("accepted");
+}
+
+/** Checks all faults of a config by path, value, what is allowed and the fix; of each, as many of these as are given. */
+export function assertRefused(raw: unknown, expected: readonly (readonly unknown[])[]): void {
+  const found = refusal(raw).faults.map(({ path, value, allowed, fix }) => [path, value, allowed, fix]);
+  assert.deepEqual(
+    found.map((fault, index) => fault.slice(0, expected[index]?.length)),
+    expected,
+  );
 }
 
 /** A well-formed key of 32 zero bytes. */
