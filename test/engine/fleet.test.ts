@@ -1,6 +1,7 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 
 import { type Document, parseDocument } from "yaml";
 
@@ -58,6 +59,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   const up = async (): Promise<Readonly<Record<string, number>>> => {
     const { code, output } = await pulumi("up", "--yes", "--skip-preview");
     requireSuccess({ code, output });
+    await until("the Service has the new pods alone", rolledOut);
     const counts: Record<string, number> = {};
     for (const { type, done } of changesIn(output)) {
       if (!type.startsWith("kubernetes:")) continue;
@@ -85,6 +87,18 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     (await cluster().list(PODS)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 
   const servingPods = async (): Promise<string[]> => (await remaining()).map(({ metadata }) => metadata.uid);
+
+  /** Whether the new pods alone are in the Service: an `up` ends once they serve, while others may still drain. */
+  const rolledOut = async (): Promise<boolean> => {
+    const { metadata, spec, status } = (await cluster().call("GET", DEPLOYMENT)) as Deployment;
+    const counts = [status.replicas, status.updatedReplicas, status.readyReplicas];
+    const addresses = (await remaining()).map((pod) => (pod.status as { podIP?: string }).podIP);
+    return (
+      status.observedGeneration === metadata.generation &&
+      counts.every((count) => count === spec.replicas) &&
+      isDeepStrictEqual(addresses.sort(), [...(proxy?.endpoints ?? [])].sort())
+    );
+  };
 
   /** Does something while clients in the cluster ask two models; none of their requests may fail. */
   const serving = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -157,7 +171,6 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.equal(made["ConfigMap created"], 2);
     assert.equal(made["HTTPRoute created"], 1);
     assert.equal(made["GRPCRoute created"], 1);
-    await until("both pods are in the Service", () => proxy?.endpoints.length === 2);
     assert.deepEqual(await triton().priority("realtime"), { triton: "PRIORITY_MAX", xsched: "255" });
     assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-255" });
     const { status, body } = await triton().infer("realtime", await triton().exampleRequest("realtime"));
@@ -250,6 +263,12 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     await until("all pods have ended", () => kubelet?.pods.size === 0);
   });
 });
+
+interface Deployment extends KubernetesObject {
+  readonly metadata: KubernetesObject["metadata"] & { readonly generation: number };
+  readonly spec: { readonly replicas: number };
+  readonly status: Readonly<Record<string, number>>;
+}
 
 interface DryRun {
   readonly place: string;
