@@ -57,6 +57,11 @@ export const modules = {
     ),
     minutes: 1,
   },
+  "keda-crds": {
+    of: "github.com/kedacore/keda/v2",
+    joins: ["config/crd/bases/keda.sh_scaledobjects.yaml"],
+    minutes: 1,
+  },
 };
 
 /** What `go build` says when it fails. */

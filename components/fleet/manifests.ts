@@ -4,6 +4,7 @@ import type { ModelFiles } from "./modelFiles";
 import { configMapName, labelsOf, priorityClassName, selectorOf } from "./names";
 import { loadSeconds, type PodSettings, podTemplate } from "./pod";
 import { type RouteManifest, routes } from "./routes";
+import { firstReplicas, type ScaledObject, scaledMark, scaledObjects } from "./scaling";
 
 /** The objects of a fleet, in the order in which they are needed. */
 export interface FleetManifests {
@@ -17,6 +18,7 @@ export interface FleetManifests {
   readonly deployment: types.input.apps.v1.Deployment;
   readonly service: types.input.core.v1.Service;
   readonly routes: readonly RouteManifest[];
+  readonly scaledObjects: readonly ScaledObject[];
 }
 
 /**
@@ -94,9 +96,9 @@ export function fleetManifests(
     deployment: {
       apiVersion: "apps/v1",
       kind: "Deployment",
-      metadata,
+      metadata: { ...metadata, ...scaledMark(settings) },
       spec: {
-        replicas: settings.replicas,
+        replicas: firstReplicas(settings),
         // The former pods serve until the new ones do.
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         progressDeadlineSeconds: progressSeconds(settings),
@@ -108,7 +110,7 @@ export function fleetManifests(
     service: {
       apiVersion: "v1",
       kind: "Service",
-      metadata,
+      metadata: { ...metadata, ...emptyMark(settings) },
       spec: {
         type: "ClusterIP",
         selector: selectorOf(fleet),
@@ -125,7 +127,13 @@ export function fleetManifests(
       },
     },
     routes: routes(fleet, settings),
+    scaledObjects: scaledObjects(fleet, settings, models),
   };
+}
+
+/** The provider waits until a Service has pods, which one that is scaled to none need not have. */
+function emptyMark({ scaling }: PodSettings): { annotations?: Record<string, string> } {
+  return scaling?.minReplicas === 0 ? { annotations: { "pulumi.com/skipAwait": "true" } } : {};
 }
 
 /** Pods that need more than the profile `restricted` are refused in the namespace. */

@@ -13,6 +13,7 @@ import {
 } from "../settings";
 import { fleetManifests, type FleetManifests, progressSeconds } from "./manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
+import { mostReplicas } from "./scaling";
 
 /** A model that a fleet serves. */
 export interface FleetServing {
@@ -99,12 +100,20 @@ export class TritonFleet extends pulumi.ComponentResource {
     const policy = new k8s.networking.v1.NetworkPolicy(`${name}-network`, manifests.networkPolicy, inside);
     new k8s.policy.v1.PodDisruptionBudget(`${name}-disruption`, manifests.disruptionBudget, inside);
     // Longer than Kubernetes waits, whose reason is the better one.
-    const patience = `${(progressSeconds(settings) + 60) * Math.max(1, settings.replicas)}s`;
+    const patience = `${(progressSeconds(settings) + 60) * Math.max(1, mostReplicas(settings))}s`;
     const deployment = new k8s.apps.v1.Deployment(name, manifests.deployment, {
       parent: this,
       dependsOn: [account, priority, policy, ...models],
       customTimeouts: { create: patience, update: patience },
+      // Whoever scales it has another number by now.
+      ...(settings.scaling && { ignoreChanges: ["spec.replicas"] }),
     });
+    for (const scaled of manifests.scaledObjects) {
+      new k8s.apiextensions.CustomResource(`${name}-scaling`, scaled, {
+        parent: this,
+        dependsOn: deployment,
+      });
+    }
     // The provider waits for its pods.
     const service = new k8s.core.v1.Service(`${name}-service`, manifests.service, {
       parent: this,

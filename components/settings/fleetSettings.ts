@@ -1,4 +1,5 @@
 import { type Fault, show } from "./fault";
+import { refuseWrongScaling, scalingRule } from "./fleetScaling";
 import { stackGatewayRule } from "./gatewaySettings";
 import { modelsRule } from "./modelSettings";
 import { type Place } from "./place";
@@ -146,6 +147,13 @@ export const fleetFields = {
       cost: "a GPU each; a rollout needs one more meanwhile",
     }),
   ),
+  scaling: plain(
+    optional(
+      scalingRule,
+      "As many pods as the queues of models with a priority above 0 need, in place of `replicas`. Batch work never asks for one. Needs KEDA in the cluster.",
+      "`replicas` pods",
+    ),
+  ),
   cpus: plain(defaulted(integer(1, 1024, 4), 2, "Processors that a pod asks for. It may use more.")),
   memoryGiB: plain(
     defaulted(integer(1, 65536, 16), 8, "Memory of a pod, with what it writes to `/dev/shm`.", {
@@ -225,8 +233,9 @@ export const fleetInputs = object({
     ),
     ...fleetFields,
   },
-  check(_, at, raw) {
+  check({ models: read }, at, raw) {
     refuseOutputs(raw, at);
+    refuseWrongScaling(read, raw, at);
     refuseGateway(raw, at);
     refuseDomain(raw, at);
     const models = itemsOf(keyOf(raw, "models"));

@@ -17,6 +17,7 @@ export const tools = {
   "pulumi-resource-kubernetes": { kind: "provider", provider: "kubernetes", version: "4.25.0" },
   "kubernetes-control-plane": { kind: "daemon", version: "1.36.3" },
   "gateway-api-crds": { kind: "data", version: "1.6.3" },
+  "keda-crds": { kind: "data", version: "2.21.0" },
 };
 
 /** The tools that `npm run up` needs. The others are requested by name. */

@@ -14,7 +14,8 @@ import { PLUGINS, TOOLS_HOME } from "./toolchain";
 
 const BIN = path.join(path.dirname(TOOLS_HOME), "bin");
 const PROGRAM = path.join(BIN, "kubernetes-control-plane");
-const GATEWAY_API = path.join(BIN, "gateway-api-crds");
+/** What extends it: the Gateway API, and KEDA's ScaledObjects. */
+const DEFINITIONS = ["gateway-api-crds", "keda-crds"].map((name) => path.join(BIN, name));
 const PROVIDER = path.join(PLUGINS, "resource-kubernetes-v4.25.0/pulumi-resource-kubernetes");
 
 /** The controllers that a fleet needs, without those of nodes and clouds. */
@@ -52,7 +53,7 @@ export interface KubernetesObject {
 
 /**
  * A real control plane of Kubernetes on the loopback interface: etcd, kube-apiserver and kube-controller-manager, with
- * the Gateway API. It has no nodes. It leaves nothing behind.
+ * the Gateway API and KEDA's objects. It has no nodes. It leaves nothing behind.
  */
 export class ControlPlane {
   private readonly agent = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false });
@@ -66,7 +67,7 @@ export class ControlPlane {
 
   /** What is missing on this machine. */
   public static get missing(): string | undefined {
-    const lost = [PROGRAM, GATEWAY_API, PROVIDER].find((file) => !fs.existsSync(file));
+    const lost = [PROGRAM, ...DEFINITIONS, PROVIDER].find((file) => !fs.existsSync(file));
     return lost && `${path.basename(lost)} is missing (\`npm test\` builds it with Go)`;
   }
 
@@ -180,17 +181,18 @@ export class ControlPlane {
       "secure-port": "0",
       profiling: "false",
     });
-    for (const document of parseAllDocuments(fs.readFileSync(GATEWAY_API, "utf8"))) {
-      await this.call(
-        "POST",
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-        document.toJSON() as unknown,
+    const documents = DEFINITIONS.flatMap((file) => parseAllDocuments(fs.readFileSync(file, "utf8")));
+    for (const definition of documents.map((document) => document.toJSON() as unknown)) {
+      // A file may begin with a separator.
+      if (definition === null) continue;
+      await this.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
+    }
+    for (const served of ["gateway.networking.k8s.io/v1/grpcroutes", "keda.sh/v1alpha1/scaledobjects"]) {
+      await until(
+        `${served} are served`,
+        async () => (await this.ask("GET", `/apis/${served}`)).status === 200,
       );
     }
-    await until("the Gateway API is served", async () => {
-      const { status } = await this.ask("GET", "/apis/gateway.networking.k8s.io/v1/grpcroutes");
-      return status === 200;
-    });
   }
 
   private async isReady(): Promise<boolean> {

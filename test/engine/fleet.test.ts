@@ -283,7 +283,7 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
   const { known } = new ComponentInputs("TritonFleet", FLEET, fleetInputs, {
     image: image(1),
     namespace: DRY_RUN,
-    replicas: 3,
+    scaling: { prometheus: "http://prometheus.monitoring.svc:9090", maxReplicas: 3 },
     nodeSelector: { "nvidia.com/gpu.product": "NVIDIA-A10G" },
     pullSecrets: ["registry"],
     clientNamespaces: ["apps"],
@@ -334,6 +334,11 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
     Service: [inside("/api/v1", "services"), service, "spec", "selector"],
     HTTPRoute: [inside(gateway, "httproutes"), route("HTTPRoute"), "spec", "hostnames"],
     GRPCRoute: [inside(gateway, "grpcroutes"), route("GRPCRoute"), "spec", "hostnames"],
+    ScaledObject: [
+      inside("/apis/keda.sh/v1alpha1", "scaledobjects"),
+      made.scaledObjects[0] ?? {},
+      ...["spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown", "selectPolicy"],
+    ],
   };
   return Object.fromEntries(
     Object.entries(all).map(([kind, [place, manifest, ...typo]]) => [kind, { place, manifest, typo }]),

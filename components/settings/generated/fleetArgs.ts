@@ -4,6 +4,59 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { ModelArgs } from "./modelArgs";
 import type { SchedulerArgs, ServerArgs, StackGatewayArgs } from "./stackArgs";
 
+/** How many pods a fleet has, by the queues of its urgent models. */
+export interface FleetScalingArgs {
+  /**
+   * URL of the Prometheus that reads Triton's metrics. KEDA asks it.
+   * @example "http://prometheus.monitoring.svc:9090"
+   */
+  prometheus: pulumi.Input<string>;
+  /**
+   * Most pods. An integer from 1 to 5000. Cost: a GPU each while urgent models have a queue.
+   * @example 10
+   */
+  maxReplicas: pulumi.Input<number>;
+  /**
+   * Fewest pods, and how many a new fleet begins with. `0`, with `wakeQuery`: none while nobody asks
+   * urgent models, and then batch work waits, too. An integer from 0 to 5000. Cost: a GPU each, day
+   * and night.
+   * @default 1
+   */
+  minReplicas?: pulumi.Input<number>;
+  /**
+   * How much of its time in Triton an urgent request may spend in the queue, on average, in percent.
+   * There are as many pods as that takes. At 50, it waits as long as it is worked on. An integer from
+   * 1 to 90. Cost: a lower one takes more pods.
+   * @default 50
+   */
+  waitPercent?: pulumi.Input<number>;
+  /**
+   * Over which time the queues are looked at. At least twice the time between two reads of a pod's
+   * metrics, better four times. An integer from 15 to 3600 (seconds).
+   * @default 60
+   */
+  windowSeconds?: pulumi.Input<number>;
+  /**
+   * For how long fewer pods must have been enough before some go: then a tenth of them a minute, or
+   * one. An integer from 0 to 3600 (seconds). Cost: the GPUs stay that long.
+   * @default 300
+   */
+  scaleDownSeconds?: pulumi.Input<number>;
+  /**
+   * Labels that this fleet's metrics have in Prometheus, and no other's.
+   * @default `namespace`, with the fleet's namespace
+   * @example { namespace: xsched-triton }
+   */
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * With no pods there are no metrics of Triton. This query is above 0 while anybody asks for an
+   * urgent model, such as requests a second at the Gateway.
+   * @default a fleet has one pod at least
+   * @example "sum(rate(envoy_cluster_upstream_rq_total{cluster=\"triton\"}[1m]))"
+   */
+  wakeQuery?: pulumi.Input<string>;
+}
+
 /** How a Gateway of the cluster leads to a fleet, by the Gateway API. */
 export interface FleetRouteArgs {
   /**
@@ -70,6 +123,12 @@ export interface TritonFleetArgs {
    * @default 2
    */
   replicas?: number;
+  /**
+   * As many pods as the queues of models with a priority above 0 need, in place of `replicas`. Batch
+   * work never asks for one. Needs KEDA in the cluster.
+   * @default `replicas` pods
+   */
+  scaling?: FleetScalingArgs;
   /**
    * Processors that a pod asks for. It may use more. An integer from 1 to 1024.
    * @default 2
