@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import * as readline from "node:readline";
 
+import { until } from "../until";
 import { TOOLS_HOME } from "./toolchain";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
 const ROOT = path.resolve(__dirname, "../..");
+const BUILDER = path.join(ROOT, "test/fixtures/engineBuilder");
+const KERNELS = path.join(BUILDER, "image/kernels.py");
 
 /** A host and a model with an engine, whose options come from the stack config. */
 const PROGRAM = `import * as pulumi from "@pulumi/pulumi";
@@ -27,9 +34,66 @@ const repository = new ModelRepository("models", {
 export const digest = repository.models[0]?.digest;
 `;
 
+/** A server's settings on the host, as `start` writes them. */
+const SERVER = {
+  ...{ kind: "container", image: `registry.example/triton@sha256:${"0".repeat(64)}`, address: "127.0.0.1" },
+  ...{ httpPort: 1, grpcPort: 1, metricsPort: 1 },
+  ...{ exitTimeoutSeconds: 1, loadTimeoutSeconds: 1, logMegabytes: 1 },
+};
+
+/** What `xsched-ctl list --domain --json` tells of a process. */
+interface Member {
+  readonly pid: number;
+  /** The highest priority that it has work of. */
+  readonly work: number | null;
+  /** The priority of the launch that waits. */
+  readonly waits: number | null;
+  readonly blocked_by: readonly number[];
+}
+
+/** The models of a server: a program on the simulated driver, in the scheduling domain, with a high priority. */
+class Models {
+  private readonly answers: AsyncIterator<string>;
+
+  private constructor(private readonly process: ChildProcess) {
+    assert.ok(process.stdout);
+    this.answers = readline.createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+  }
+
+  public static async start(xsched: string, environment: NodeJS.ProcessEnv): Promise<Models> {
+    const words = ["--priority", "200", "--name", "chat/0", "--", "python3", KERNELS];
+    const models = new Models(
+      spawn(path.join(xsched, "bin/xsched-run"), words, {
+        env: { ...process.env, ...environment },
+        stdio: ["pipe", "pipe", process.env.MOCHA_VERBOSE ? "inherit" : "ignore"],
+      }),
+    );
+    assert.equal((await models.answers.next()).value, "ready");
+    return models;
+  }
+
+  public get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  /** Returns how many kernels of 1 ms they have done. */
+  public async say(line: "work" | "rest" | ""): Promise<number> {
+    this.process.stdin?.write(`${line}\n`);
+    return Number((await this.answers.next()).value);
+  }
+
+  public async kill(): Promise<void> {
+    const ended = once(this.process, "exit");
+    this.process.kill("SIGKILL");
+    await ended;
+  }
+}
+
 describe("engines from ONNX models, on the real engine with a stand-in builder", () => {
   let workspace: Workspace;
   let folder: string;
+  /** What programs on the simulated driver need. */
+  let driver: NodeJS.ProcessEnv = {};
 
   const state = (name: string, text: string): void => {
     fs.writeFileSync(path.join(folder, "builder", name), text);
@@ -37,7 +101,8 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
 
   const pulumi = (...words: string[]): Promise<Finished> =>
     execute("pulumi", [...words, "--non-interactive"], folder, {
-      PATH: `${path.join(ROOT, "test/fixtures/engineBuilder")}:${process.env.PATH ?? ""}`,
+      ...driver,
+      PATH: `${BUILDER}:${process.env.PATH ?? ""}`,
       STATE: path.join(folder, "builder"),
       PULUMI_BACKEND_URL: `file://${folder}`,
       PULUMI_CONFIG_PASSPHRASE: "",
@@ -126,9 +191,122 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
     assert.match(await plan(), /^second$/m);
   });
 
-  it("leaves nothing on the host", async () => {
-    const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
-    requireSuccess({ code, output });
-    assert.equal(fs.existsSync(path.join(folder, "host")), false);
+  describe("beside a server with a scheduling domain", () => {
+    let models: Models;
+    let environment: NodeJS.ProcessEnv;
+    let settings: string;
+    const xsched = (): string => path.join(folder, "builder/xsched");
+
+    const members = async (): Promise<readonly Member[]> => {
+      const control = path.join(xsched(), "bin/xsched-ctl");
+      const { code, output } = await execute(control, ["list", "--domain", "--json"], folder, environment);
+      requireSuccess({ code, output });
+      const { devices } = JSON.parse(output) as { devices: { processes: Member[] }[] };
+      return devices.flatMap(({ processes }) => processes);
+    };
+    const others = async (): Promise<readonly Member[]> =>
+      (await members()).filter(({ pid }) => pid !== models.pid);
+
+    /** How many kernels the builder has done. */
+    const built = (): number => {
+      const file = path.join(folder, "builder/kernels");
+      // Empty for an instant.
+      return fs.existsSync(file) ? Number(fs.readFileSync(file, "utf8")) : 0;
+    };
+
+    /** Waits until the builder waits for the models, and checks that it comes after them. */
+    const comesSecond = async (): Promise<void> => {
+      let seen: readonly Member[] = [];
+      await until(
+        () => seen,
+        async () => {
+          seen = await others();
+          return seen.some(({ blocked_by }) => blocked_by.includes(models.pid));
+        },
+      );
+      const [builder, ...more] = seen;
+      assert.deepEqual(more, []);
+      assert.deepEqual([builder?.work, builder?.waits], [-255, -255]);
+      const [before, begin] = [built(), await models.say("")];
+      await until("the models work", async () => (await models.say("")) > begin + 200);
+      const progress = built() - before;
+      // What comes between two launches of the models on a busy machine.
+      assert.ok(progress < 100, `${progress} kernels of the builder beside 200 of the models`);
+    };
+
+    before(async () => {
+      const { code, output } = await execute(
+        "bash",
+        [path.join(ROOT, "native/package.sh"), xsched()],
+        folder,
+      );
+      requireSuccess({ code, output });
+      const host = path.join(folder, "host");
+      const identity = createHash("sha256").update(host).digest("hex").slice(0, 12);
+      // As the server's start makes it.
+      const volume = path.join(folder, "builder/volumes", `xsched-triton-${identity}-domain`);
+      fs.mkdirSync(volume, { recursive: true });
+      driver = { XSCHED_CUDA_LIB: output.trim(), XSCHED_CONTROL_DIR: path.join(folder, "control") };
+      environment = { ...driver, XSCHED_DOMAIN_DIR: path.join(volume, "gpus") };
+      settings = path.join(host, "server/settings.json");
+      fs.mkdirSync(path.dirname(settings));
+      fs.writeFileSync(settings, JSON.stringify(SERVER));
+      models = await Models.start(xsched(), environment);
+    });
+
+    after(async () => {
+      await models.kill();
+      fs.rmSync(path.dirname(settings), { recursive: true });
+    });
+
+    it("builds below the models, also when the server has started again meanwhile", async () => {
+      fs.writeFileSync(path.join(folder, "bert/1/model.onnx"), "kernels 3000\n");
+      await models.say("work");
+      const building = up();
+      await comesSecond();
+      await models.kill();
+      models = await Models.start(xsched(), environment);
+      await models.say("work");
+      await comesSecond();
+      await models.say("rest");
+      const output = await building;
+      assert.match(output, /this can take many minutes, and longer while models are busy, which come first/);
+      assert.doesNotMatch(output, /outside the scheduling domain/);
+      assert.equal(await plan(), "kernels 3000\n");
+      assert.deepEqual(await others(), []);
+    });
+
+    it("leaves no claim behind when its builder is killed", async () => {
+      const source = path.join(folder, "bert");
+      fs.writeFileSync(path.join(source, "1/model.onnx"), "kernels 1000000\n");
+      const agent = spawn(path.join(folder, "host/bin/agent"), ["build-engines"], {
+        env: {
+          ...process.env,
+          ...driver,
+          PATH: `${BUILDER}:${process.env.PATH ?? ""}`,
+          STATE: path.join(folder, "builder"),
+        },
+        stdio: ["pipe", "ignore", "ignore"],
+      });
+      const ended = once(agent, "exit");
+      const engine = { builder: "nvcr.io/nvidia/tensorrt:22.06-py3", precision: "fp32", workspaceMiB: 4096 };
+      agent.stdin.end(JSON.stringify({ model: "bert", filesDigest: "0", source, engine }));
+      await until("the builder works", async () => (await others()).some(({ work }) => work === -255));
+      agent.kill("SIGKILL");
+      await ended;
+      await until("the domain has only the models", async () => (await others()).length === 0);
+      await models.say("work");
+      const begin = await models.say("");
+      await until("the models work", async () => (await models.say("")) > begin + 200);
+      await models.say("rest");
+    });
+  });
+
+  describe("removed", () => {
+    it("leaves nothing on the host", async () => {
+      const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
+      requireSuccess({ code, output });
+      assert.equal(fs.existsSync(path.join(folder, "host")), false);
+    });
   });
 });

@@ -23,7 +23,9 @@ from .directory import HostDirectory, require_path_segment, write_file
 from .disk import explained, no_space, says_full
 from .errors import HostError
 from .images import require_image
+from .membership import why_not_joined
 from .programs import await_end, call, outward_environment, running
+from .workplace import copy_tree, links_in, say_outside, workplace
 
 #: Engines that no deployment has used for this long are removed.
 UNUSED_DAYS = 30
@@ -177,7 +179,7 @@ def remove_unused(directory: HostDirectory) -> None:
             return False
 
     cache = directory.path / "engines/cache"
-    for pattern in ("*.new", "*.onnx"):
+    for pattern in ("*.new", "*.onnx", "*.builder"):
         for leftover in cache.glob(pattern):
             # Of a build that was killed: the next one of this engine would remove it, if there ever is one.
             if is_old(leftover):
@@ -233,28 +235,34 @@ class _Build:
         arguments = trtexec_arguments(self._options, has_pools=_has_pools(self._options.builder))
         container = f"xsched-engine-{self._directory.identity}-{self._model}"
         log = self._engines / "log" / f"{self._model}-{version.name}.log"
-        progress(
-            f"building the engine of {title} on {self._target.gpu} with TensorRT {self._target.tensorrt}; this can "
-            "take many minutes"
-        )
+        image = self._options.builder
         began = time.monotonic()
-        with _self_contained(version, folder) as onnx, log.open("wb") as output, _container(container):
-            words = [
-                *("docker", "run", "--rm", "--name", container, "--gpus", "all"),
-                # Models that are served on this host get the CPU before the builder.
-                *("--cpu-shares", "64"),
-                *("--user", f"{os.getuid()}:{os.getgid()}", "--network", "none", "--entrypoint", "trtexec"),
-                *("--mount", f'type=bind,"source={_quoted(onnx)}",target=/onnx,readonly'),
-                *("--mount", f'type=bind,"source={_quoted(folder)}",target=/engine'),
-                *(self._options.builder, *arguments),
-            ]
-            with running(words, output, environment=outward_environment()) as builder:
-                status = await_end(
-                    builder,
-                    lambda seconds: progress(
-                        f"building the engine of {title} ({seconds} s): {last_step(log)}"
-                    ),
-                )
+        with _container(container), workplace(
+            self._directory, image, version, folder, container=container, title=title
+        ) as place:
+            longer = "" if place.member is None else ", and longer while models are busy, which come first"
+            progress(
+                f"building the engine of {title} on {self._target.gpu} with TensorRT {self._target.tensorrt}; this can "
+                f"take many minutes{longer}"
+            )
+            outside = ""
+
+            def look() -> None:
+                nonlocal outside
+                if place.member is not None and not outside:
+                    outside = why_not_joined(log.read_text("utf-8", "replace"))
+                    if outside:
+                        say_outside(title, outside)
+
+            def describe(seconds: int) -> None:
+                look()
+                progress(f"building the engine of {title} ({seconds} s): {last_step(log)}")
+
+            with log.open("wb") as output, running(
+                place.words(container, image, arguments), output, environment=outward_environment()
+            ) as builder:
+                status = await_end(builder, describe)
+            look()
         plan = folder / "model.plan"
         if status != 0 or not plan.is_file() or plan.stat().st_size == 0:
             reason = builder_fault(log.read_text("utf-8", "replace"))
@@ -364,7 +372,7 @@ def _make_ready(build: _Build, onnx: Path, ready: Path) -> List[str]:
             if (entry / "model.onnx").is_file():
                 keys.append(f"{entry.name}:{build.put(entry, folder / entry.name)}")
             else:
-                _copy(entry, folder / entry.name)
+                copy_tree(entry, folder / entry.name)
     return keys
 
 
@@ -399,34 +407,6 @@ def _remove_container(name: str) -> None:
     call(["docker", "rm", "--force", name], environment=outward_environment())
 
 
-@contextlib.contextmanager
-def _self_contained(version: Path, folder: Path) -> Iterator[Path]:
-    """A version's folder as a container can see it: without links that lead out of it."""
-    root = version.resolve()
-    if all(root in link.resolve().parents for link in _links(version)):
-        yield version
-        return
-    copied = folder.with_name(f"{folder.name}.onnx")
-    shutil.rmtree(copied, ignore_errors=True)
-    try:
-        _copy(version, copied)
-        yield copied
-    finally:
-        shutil.rmtree(copied, ignore_errors=True)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copies with links followed; cp(1) shares the blocks where the file system can."""
-    copied = call(["cp", "-RL", "--reflink=auto", "--", str(source), str(target)])
-    if copied.ok:
-        return
-    if says_full(copied.err):
-        raise OSError(errno.ENOSPC, copied.reason, str(target))
-    raise HostError(
-        f"cannot copy {source}: {copied.reason}", "make it readable for this user; a link may be broken"
-    )
-
-
 def _link_tree(source: Path, target: Path) -> None:
     """A second name for every file; a copy where there can be none, as between an instance store and the root disk."""
     try:
@@ -445,14 +425,8 @@ def _link(source: str, target: str) -> None:
     os.link(source, target)
 
 
-def _links(folder: Path) -> List[Path]:
-    """The links in a folder."""
-    entries = [Path(above) / name for above, folders, names in os.walk(folder) for name in [*folders, *names]]
-    return [entry for entry in entries if entry.is_symlink()]
-
-
 def _refuse_broken_links(version: Path) -> None:
-    for link in _links(version):
+    for link in links_in(version):
         if not link.exists():
             raise HostError(
                 f"{link} is a broken link to {os.readlink(link)}", "put the file there, or remove the link"
@@ -465,7 +439,7 @@ def _sums(version: Path) -> List[str]:
     regular = [file for file in files if file.is_file() and not file.is_symlink()]
     # sha256sum without a file reads its empty input.
     lines = [_sum_line(version, file) for file in _in_order(regular)] or [f"{_sha256('')}  -"]
-    for link in _in_order(_links(version)):
+    for link in _in_order(links_in(version)):
         inside = [link] if link.is_file() else [file for file in link.rglob("*") if file.is_file()]
         lines += [f"link {_sum_line(version, file)}" for file in _in_order(inside)]
     return lines
@@ -489,11 +463,6 @@ def _has_pools(builder: str) -> bool:
 
 def _of_image(image: str, template: str) -> str:
     return call(["docker", "image", "inspect", "--format", template, image]).out
-
-
-def _quoted(path: Path) -> str:
-    """A path in a field of Docker's --mount, which is CSV."""
-    return str(path).replace('"', '""')
 
 
 def _sha256(text: str) -> str:

@@ -11,6 +11,7 @@ AGENT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(AGENT))
 
 from agent.directory import HostDirectory  # noqa: E402
+from engine_workshop import Workshop  # noqa: E402
 from gateway_host import GatewayHost, gateway_hosts  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
 from stand_in_host import Host, build_agent  # noqa: E402
@@ -51,6 +52,12 @@ def directory(tmp_path: Path) -> HostDirectory:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine that a test may change."""
     return Machine(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def workshop(machine: Machine) -> Workshop:
+    """A machine that builds engines."""
+    return Workshop(machine)
 
 
 @pytest.fixture(scope="session")

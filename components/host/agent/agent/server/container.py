@@ -26,7 +26,7 @@ CONTAINER_STATE = "/tmp/xsched-triton"
 
 #: Where the container has the volume of its scheduling domain. The own folder in it is made by the first process that
 #: joins, for its user alone.
-_DOMAIN = f"{CONTAINER_DIRECTORY}/domain"
+DOMAIN = f"{CONTAINER_DIRECTORY}/domain"
 
 #: Where programs in the container may write: temporary files, and caches in a home.
 _WRITABLE = ("/tmp", "/var/tmp", PLACE, "/root", "/home")
@@ -142,7 +142,7 @@ class ContainerRuntime:
         """
         docker("rm", "--force", "--volumes", self.name)
         self._make_network()
-        self._make_domain()
+        self.make_domain()
         image = look_into(self._settings.image)
         if image.locks:
             self._make(PROGRAM)
@@ -202,22 +202,27 @@ class ContainerRuntime:
             )
 
     @property
-    def _domain(self) -> str:
+    def image(self) -> str:
+        """The image that the container is made of, by digest."""
+        return self._settings.image
+
+    @property
+    def domain(self) -> str:
         """The volume of the scheduling domain; empty without one."""
         named = self._settings.scheduler_domain
         if named == "none":
             return ""
         return f"xsched-triton-domain-{named}" if named else f"{self.name}-domain"
 
-    def _make_domain(self) -> None:
+    def make_domain(self) -> None:
         """A volume in memory, which other containers of the domain mount, too. Docker's /dev/shm is a container's own.
 
         :raises HostError: if Docker makes none
         """
-        if not self._domain or docker("volume", "inspect", "--format", "{{.Name}}", self._domain).ok:
+        if not self.domain or docker("volume", "inspect", "--format", "{{.Name}}", self.domain).ok:
             return
         memory = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=mode=1777,size=4m")
-        made = docker("volume", "create", "--driver", "local", *memory, self._domain)
+        made = docker("volume", "create", "--driver", "local", *memory, self.domain)
         if not made.ok:
             raise HostError(
                 f"Docker cannot make the volume of the scheduling domain: {made.reason}",
@@ -239,7 +244,7 @@ class ContainerRuntime:
             *("--env", f"XSCHED_TRITON_DRAIN_SECONDS={settings.drain_seconds}"),
             *("--env", f"XSCHED_METRICS_FILE={CONTAINER_STATE}/metrics-%p"),
             # An image of an earlier release has no domain unless it is told so, and refuses one.
-            *("--env", f"XSCHED_DOMAIN_DIR={_DOMAIN}/gpus" if self._domain else "XSCHED_SCHEDULER=LCL"),
+            *("--env", f"XSCHED_DOMAIN_DIR={DOMAIN}/gpus" if self.domain else "XSCHED_SCHEDULER=LCL"),
             *("--label", f"xsched-triton.directory={self._directory.path}"),
             *("--mount", f'type=bind,"source={models}",target={CONTAINER_DIRECTORY}/models,readonly'),
         ]
@@ -257,8 +262,8 @@ class ContainerRuntime:
         for path in sorted({*_WRITABLE, *settings.writable_paths}):
             # A volume has what the image has there, and goes with the container.
             options += ["--mount", f"type=volume,target={path}"]
-        if self._domain:
-            options += ["--mount", f"type=volume,source={self._domain},target={_DOMAIN}"]
+        if self.domain:
+            options += ["--mount", f"type=volume,source={self.domain},target={DOMAIN}"]
         for port in (settings.http_port, settings.grpc_port, settings.metrics_port):
             options += ["--publish", f"{published}:{port}:{port}"]
         options += [
@@ -342,9 +347,9 @@ class ContainerRuntime:
     def clear(self) -> None:
         docker("rm", "--force", "--volumes", self.name)
         docker("network", "rm", self.name)
-        if self._domain:
+        if self.domain:
             # Docker keeps one that another container still has.
-            docker("volume", "rm", self._domain)
+            docker("volume", "rm", self.domain)
         self._forget_wait()
         self._state = {}
         self.link_log()
