@@ -1,10 +1,13 @@
 import * as assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { isMap, isSeq } from "yaml";
 
+import { until } from "../until";
 import { BuildKit } from "./buildKit";
 import { Cosign } from "./cosign";
 import { DockerEngine } from "./dockerEngine";
@@ -367,6 +370,115 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
         output,
         /^error: models cannot be scheduled: the hooks for Triton's backends cannot be loaded: /m,
       );
+    });
+
+    it("lets an engine's builder, of another image, into the server's scheduling domain below its models", async () => {
+      assert.ok(engine);
+      const fixture = workspace.file("test/fixtures/engineBuilder");
+      const programs = path.join(folder, "programs");
+      fs.mkdirSync(programs);
+      // Docker with NVIDIA's toolkit, which adds a driver; and an image with trtexec.
+      const [real = ""] = [process.env.PATH ?? ""]
+        .flatMap((folders) => folders.split(path.delimiter))
+        .map((each) => path.join(each, "docker"))
+        .filter((each) => fs.existsSync(each));
+      const gpu = [
+        ...[`--volume=${folder}:/simulated:ro`, "--env=XSCHED_CUDA_LIB=/simulated/driver.so"],
+        ...[`--volume=${fixture}/image:/usr/local/bin:ro`, "--env=STATE=/tmp", "--env=OPTIONS="],
+      ];
+      const script = [
+        "#!/bin/bash",
+        "words=()",
+        "while [ $# -gt 0 ]; do",
+        `  if [ "$1" = --gpus ]; then words+=(${gpu.map((word) => `'${word}'`).join(" ")}) && shift; else words+=("$1"); fi`,
+        "  shift",
+        "done",
+        `exec '${real}' "\${words[@]}"`,
+        "",
+      ];
+      fs.writeFileSync(path.join(programs, "docker"), script.join("\n"), { mode: 0o755 });
+      fs.copyFileSync(path.join(folder, "nvidia-smi"), path.join(programs, "nvidia-smi"));
+      const source = workspace.file("onnx");
+      fs.mkdirSync(path.join(source, "1"), { recursive: true });
+      // For this user only, who is not the server's.
+      fs.writeFileSync(path.join(source, "1/model.onnx"), "kernels 1000\n", { mode: 0o600 });
+      const [server = ""] = await containers();
+      const [mount = ""] = (await inspect('{{range .Mounts}}{{.Name}} {{.Destination}}{{"\\n"}}{{end}}'))
+        .split("\n")
+        .filter((each) => each.endsWith(" /xsched-triton/domain"));
+      const models = await docker(
+        ...["run", "--detach", "--interactive", "--network", "none", ...gpu],
+        ...["--mount", `type=volume,source=${mount.split(" ")[0]},target=/xsched-triton/domain`],
+        ...["--env", "XSCHED_DOMAIN_DIR=/xsched-triton/domain/gpus", await inspect("{{.Image}}")],
+        ...["/opt/xsched/bin/xsched-run", "--priority", "200", "--", "sh", "-c"],
+        "{ echo work; cat; } | python3 /usr/local/bin/kernels.py",
+      );
+      const agent = spawn(path.join(directory, "bin/agent"), ["build-engines"], {
+        env: {
+          ...process.env,
+          ...engine.environment,
+          PATH: `${programs}:${process.env.PATH ?? ""}`,
+        },
+        stdio: ["pipe", "pipe", "pipe"],
+      });
+      const builder = images.image("1");
+      const options = { builder, precision: "fp32", workspaceMiB: 4096 };
+      agent.stdin.end(JSON.stringify({ model: "bert", filesDigest: "0", source, engine: options }));
+      let said = "";
+      for (const stream of [agent.stdout, agent.stderr]) {
+        stream.on("data", (text: Buffer) => {
+          said += text.toString();
+        });
+      }
+      const ended = once(agent, "close");
+      interface Member {
+        readonly pid: number;
+        readonly work: number;
+        readonly waits: number | null;
+        readonly blocked_by: readonly number[];
+      }
+      // As the host's agent asks for it.
+      const members = async (): Promise<readonly Member[]> => {
+        const list = ["/opt/xsched/bin/xsched-ctl", "list", "--domain", "--json"];
+        const { code, output } = await engine!.docker("exec", server, ...list);
+        if (code !== 0) return [];
+        return (JSON.parse(output) as { devices: { processes: Member[] }[] }).devices.flatMap(
+          ({ processes }) => processes,
+        );
+      };
+      try {
+        let seen: readonly Member[] = [];
+        await until(
+          () => [said, seen],
+          async () => {
+            seen = await members();
+            return seen.some(({ blocked_by }) => blocked_by.length > 0);
+          },
+        );
+        // The first process of its container.
+        assert.deepEqual(
+          seen.filter(({ pid }) => pid === 1).map(({ work, waits }) => [work, waits]),
+          [[-255, -255]],
+        );
+        const name = await docker("ps", "--filter", "name=^xsched-engine-", "--format", "{{.Names}}");
+        assert.equal(
+          await docker("inspect", "--format", "{{.Config.Image}} {{.Config.User}}", name),
+          `${builder} 1000:1000`,
+        );
+        await docker("rm", "--force", models);
+        await ended;
+        assert.match(said, /^built the engine of bert, version 1 in \d+ s$/m);
+        assert.doesNotMatch(said, /outside/);
+        const plan = path.join(directory, "engines/ready/bert/1/model.plan");
+        assert.equal(fs.readFileSync(plan, "utf8"), "kernels 1000\n");
+        const { uid, mode } = fs.statSync(plan);
+        assert.deepEqual([uid, mode & 0o777], [process.getuid?.(), 0o644]);
+        assert.equal(fs.readdirSync(path.join(directory, "engines/cache")).length, 1);
+        assert.deepEqual(await members(), []);
+      } finally {
+        agent.kill();
+        await docker("rm", "--force", models);
+      }
     });
   });
 
