@@ -42,6 +42,7 @@ const gatewayRuns = ({ gateway }) => gateway?.running === true;
 export function printServer(server, { name }) {
   if (!server.running) {
     console.log(`\nNo Triton serves on the stack "${name}". Start it: ${upOf(name)}`);
+    for (const line of buildLines(server)) console.log(line);
     return;
   }
   console.log(`\n${modelTable(server.models)}`);
@@ -51,6 +52,7 @@ export function printServer(server, { name }) {
   if (behind !== "" && !gatewayRuns(server))
     console.log(`The gateway does not run, so no client gets through. Put it back: ${upOf(name)}`);
   for (const line of placeLines(server.outputs)) console.log(line);
+  for (const line of buildLines(server)) console.log(line);
   for (const line of outsiderLines(server)) console.log(line);
   const { hostname, host } = new URL(access.url);
   if (server.outputs.host.ssh && isLoopback(hostname)) {
@@ -107,6 +109,19 @@ function stopLines({ idleMinutes, start, stop, timeZone } = {}) {
     ...(times.length > 0 ? [`By its schedule, it ${times.join(" and ")}, ${timeZone}.`] : []),
   ];
 }
+
+/** What is said of engines that are being built, as the agent's `status` lists them. */
+export function buildLines({ builds }) {
+  return (builds ?? []).map(
+    ({ model, version, below, seconds }) =>
+      `Building the engine of ${model}, version ${version}, for ${duration(seconds)}: ` +
+      (below
+        ? "models come first."
+        : "its builder is in no scheduling domain, so models share the GPU with it."),
+  );
+}
+
+const duration = (seconds) => (seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`);
 
 /** What is said of programs on the GPU that do not wait for the models, as the agent's `status` lists them. */
 export function outsiderLines({ outsiders }) {

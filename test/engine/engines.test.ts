@@ -264,6 +264,11 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
       await models.say("work");
       const building = up();
       await comesSecond();
+      const { output: status } = await execute(path.join(folder, "host/bin/agent"), ["status"], folder, {
+        PATH: `${BUILDER}:${process.env.PATH ?? ""}`,
+        STATE: path.join(folder, "builder"),
+      });
+      assert.match(status, /"builds":\[\{"model":"bert","version":"1","below":true,"seconds":\d+\}\]/);
       await models.kill();
       models = await Models.start(xsched(), environment);
       await models.say("work");

@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 
 import { loadScript } from "../../scripts";
 
-const { modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
+const { buildLines, modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
   readonly modelTable: (models: readonly object[]) => string;
   readonly placeLines: (outputs: { aws?: object }) => string[];
+  readonly buildLines: (server: { builds?: readonly object[] }) => string[];
   readonly outsiderLines: (server: {
     outsiders?: readonly { pid: number; name: string }[] | null;
   }) => string[];
@@ -67,6 +68,30 @@ describe("what is said of programs on the GPU that nothing holds back", () => {
     assert.deepEqual(outsiderLines({ outsiders: [] }), []);
     assert.deepEqual(outsiderLines({ outsiders: null }), []);
     assert.deepEqual(outsiderLines({}), []);
+  });
+});
+
+describe("what is said of engines that are being built", () => {
+  const build = { model: "bert", version: "3" };
+
+  it("is how long it has taken, and whether models come first", () => {
+    assert.deepEqual(
+      buildLines({
+        builds: [
+          { ...build, below: true, seconds: 759 },
+          { ...build, model: "gpt", below: false, seconds: 59 },
+        ],
+      }),
+      [
+        "Building the engine of bert, version 3, for 12 min: models come first.",
+        "Building the engine of gpt, version 3, for 59 s: its builder is in no scheduling domain, so models share the GPU with it.",
+      ],
+    );
+  });
+
+  it("is nothing where none is built, or where a host of an earlier release does not tell", () => {
+    assert.deepEqual(buildLines({ builds: [] }), []);
+    assert.deepEqual(buildLines({}), []);
   });
 });
 

@@ -2,8 +2,9 @@
 
 In ``engines``: ``cache/KEY`` has an engine under a name made of everything that it depends on, so that none is built
 twice; ``sources`` the ONNX models whose own place is emptied; ``ready/MODEL`` the files with the engines; ``log`` what
-the builder said. Hosts of one kind can share engines through a prefix in S3, each below its key: ``model.plan``, and
-``built``, which says what it is and is put there last. Without S3 an engine is built, so nothing of that is an error.
+the builder said; ``building`` what is being built. Hosts of one kind can share engines through a prefix in S3, each
+below its key: ``model.plan``, and ``built``, which says what it is and is put there last. Without S3 an engine is
+built, so nothing of that is an error.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import s3
+from .builds import Build, lock_name, note, noted
 from .commands import Request
 from .console import progress
 from .directory import HostDirectory, require_path_segment, write_file
@@ -25,6 +27,7 @@ from .errors import HostError
 from .images import require_image
 from .membership import why_not_joined
 from .programs import await_end, call, outward_environment, running
+from .server.container import own_domain
 from .workplace import copy_tree, links_in, say_outside, workplace
 
 #: Engines that no deployment has used for this long are removed.
@@ -78,7 +81,7 @@ def build_engines(request: Request) -> Dict[str, str]:
     with explained(directory, engines, f"the engines of {model}"):
         for part in ("cache", "sources", "ready", "log"):
             (engines / part).mkdir(parents=True, exist_ok=True)
-        with directory.lock(f"engines-{model}"):
+        with directory.lock(lock_name(model)):
             onnx = _kept_source(directory, model, files_digest, body["source"])
             gpu = gpu_kind()
             require_image(directory, options.builder)
@@ -192,6 +195,23 @@ def remove_unused(directory: HostDirectory) -> None:
                     shutil.rmtree(used.parent)
 
 
+def end_builders(directory: HostDirectory) -> None:
+    """Ends builders whose command was killed, for good: nobody waits for what they make."""
+    if not (directory.path / "engines").is_dir() or shutil.which("docker") is None:
+        return
+    found = call(
+        ["docker", "ps", "--all", "--quiet", "--filter", f"name=^/{_container_prefix(directory)}"], seconds=60
+    )
+    for container in found.out.split() if found.ok else []:
+        _remove_container(container)
+        # As long as one was in the domain, Docker kept its volume.
+        call(["docker", "volume", "rm", own_domain(directory)])
+
+
+def _container_prefix(directory: HostDirectory) -> str:
+    return f"xsched-engine-{directory.identity}-"
+
+
 class _Build:
     """The engines of one model."""
 
@@ -233,36 +253,24 @@ class _Build:
 
     def _run_builder(self, version: Path, folder: Path, title: str) -> None:
         arguments = trtexec_arguments(self._options, has_pools=_has_pools(self._options.builder))
-        container = f"xsched-engine-{self._directory.identity}-{self._model}"
+        container = f"{_container_prefix(self._directory)}{self._model}"
         log = self._engines / "log" / f"{self._model}-{version.name}.log"
         image = self._options.builder
         began = time.monotonic()
-        with _container(container), workplace(
-            self._directory, image, version, folder, container=container, title=title
-        ) as place:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(_container(container))
+            place = stack.enter_context(
+                workplace(self._directory, image, version, folder, container=container, title=title)
+            )
+            build = stack.enter_context(
+                noted(self._directory, self._model, version.name, below=place.member is not None)
+            )
             longer = "" if place.member is None else ", and longer while models are busy, which come first"
             progress(
                 f"building the engine of {title} on {self._target.gpu} with TensorRT {self._target.tensorrt}; this can "
                 f"take many minutes{longer}"
             )
-            outside = ""
-
-            def look() -> None:
-                nonlocal outside
-                if place.member is not None and not outside:
-                    outside = why_not_joined(log.read_text("utf-8", "replace"))
-                    if outside:
-                        say_outside(title, outside)
-
-            def describe(seconds: int) -> None:
-                look()
-                progress(f"building the engine of {title} ({seconds} s): {last_step(log)}")
-
-            with log.open("wb") as output, running(
-                place.words(container, image, arguments), output, environment=outward_environment()
-            ) as builder:
-                status = await_end(builder, describe)
-            look()
+            status = self._await_builder(place.words(container, image, arguments), build, log, title)
         plan = folder / "model.plan"
         if status != 0 or not plan.is_file() or plan.stat().st_size == 0:
             reason = builder_fault(log.read_text("utf-8", "replace"))
@@ -282,6 +290,26 @@ class _Build:
         ]
         write_file(folder / "built", "".join(f"{line}\n" for line in built))
         progress(f"built the engine of {title} in {time.monotonic() - began:.0f} s")
+
+    def _await_builder(self, words: Sequence[str], build: Build, log: Path, title: str) -> int:
+        below = build.below
+
+        def look() -> None:
+            nonlocal below
+            why = why_not_joined(log.read_text("utf-8", "replace")) if below else ""
+            if why:
+                below = False
+                note(self._directory, build._replace(below=False))
+                say_outside(title, why)
+
+        def describe(seconds: int) -> None:
+            look()
+            progress(f"building the engine of {title} ({seconds} s): {last_step(log)}")
+
+        with log.open("wb") as output, running(words, output, environment=outward_environment()) as builder:
+            status = await_end(builder, describe)
+        look()
+        return status
 
 
 def take_shared(place: str, folder: Path, title: str) -> bool:

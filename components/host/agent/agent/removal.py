@@ -5,6 +5,7 @@ import shutil
 from .commands import Request
 from .console import progress
 from .directory import unfinished_writes
+from .engines import end_builders
 from .errors import HostError
 from .gateway.lifecycle import remove as remove_gateway
 from .server.settings import read_settings
@@ -35,6 +36,7 @@ def remove(request: Request) -> None:
     if read_settings(directory) is not None:
         raise HostError(f"a Triton server is still deployed in {directory.path}", "run 'stop' first")
     remove_gateway(directory)
+    end_builders(directory)
     names = ("server", *OURS)
     unfinished = [path for name in names for path in unfinished_writes(directory.path / name)]
     for path in [*(directory.path / name for name in names), *unfinished]:

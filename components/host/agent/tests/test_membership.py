@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from agent.commands import run
 from agent.membership import why_not_joined
 from agent.server.settings import parse_settings, write_settings
 from engine_workshop import Workshop
@@ -295,3 +296,29 @@ def test_a_build_in_the_domain_that_was_killed_does_no_harm(domain: Domain) -> N
     (workshop.folder / "state/slow").unlink()
     workshop.build()
     assert left(workshop) == []
+
+
+def test_removing_a_host_ends_a_builder_whose_command_was_killed_and_removes_the_volume_that_it_kept(
+    domain: Domain,
+) -> None:
+    workshop = domain.workshop
+    process, builder = workshop.start()
+    process.kill()
+    process.wait()
+    volume = workshop.folder / f"state/volumes/xsched-triton-{workshop.directory.identity}-domain"
+    assert volume.is_dir()
+    shutil.rmtree(workshop.directory.server)
+    run(workshop.directory, "remove", [])
+    assert workshop.calls()[-3:] == [
+        f"ps --all --quiet --filter name=^/xsched-engine-{workshop.directory.identity}-",
+        "rm --force 0123",
+        f"volume rm {volume.name}",
+    ]
+    assert not volume.exists()
+    assert not workshop.directory.path.exists()
+    assert builder
+
+
+def test_removing_a_host_without_engines_asks_docker_nothing(workshop: Workshop) -> None:
+    run(workshop.directory, "remove", [])
+    assert workshop.calls() == []

@@ -75,6 +75,11 @@ def container_name(directory: HostDirectory) -> str:
     return f"xsched-triton-{directory.identity}"
 
 
+def own_domain(directory: HostDirectory) -> str:
+    """The volume of the domain of a deployment that shares none."""
+    return f"{container_name(directory)}-domain"
+
+
 class ContainerRuntime:
     """The container of a host's folder."""
 
@@ -212,7 +217,7 @@ class ContainerRuntime:
         named = self._settings.scheduler_domain
         if named == "none":
             return ""
-        return f"xsched-triton-domain-{named}" if named else f"{self.name}-domain"
+        return f"xsched-triton-domain-{named}" if named else own_domain(self._directory)
 
     def make_domain(self) -> None:
         """A volume in memory, which other containers of the domain mount, too. Docker's /dev/shm is a container's own.

@@ -5,6 +5,7 @@ import os
 import sys
 from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Set, Tuple
 
+from ..builds import describe_builds
 from ..commands import Request
 from ..directory import HostDirectory
 from ..errors import HostError
@@ -75,6 +76,7 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "http": settings.http_address if settings is not None else "",
         "gateway": describe_gateway(directory),
         "outsiders": describe_outsiders(directory) if runtime is not None else None,
+        "builds": describe_builds(directory),
         "models": [_describe_model(name, triton, aside.get(name), facts) for name in names],
     }
 
