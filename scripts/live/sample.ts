@@ -8,6 +8,13 @@ export interface Sample {
     readonly running: boolean;
     readonly version: string;
     readonly http: string;
+    /** Engines that are being built; absent where the host has the agent of an earlier release. */
+    readonly builds?: readonly {
+      readonly model: string;
+      readonly version: string;
+      /** Whether models come first. */
+      readonly below: boolean;
+    }[];
     readonly models: readonly {
       readonly name: string;
       readonly priority: number | null;

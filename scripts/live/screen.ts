@@ -33,6 +33,10 @@ export function screen(stack: string, before: Sample | undefined, now: Sample): 
     "",
     ...(lines.length > 0 ? lines : ["No GPU in Triton's metrics."]),
     ...(now.queues === null ? [`Nothing is scheduled: ${now.noQueues}.`] : []),
+    ...(server.builds ?? []).map(
+      ({ model, version, below }) =>
+        `The engine of ${model}, version ${version}, is being built ${below ? "below" : "beside"} the models.`,
+    ),
     ...server.models.filter(({ reason }) => reason !== "").map(({ name, reason }) => `${name}: ${reason}`),
   ].join("\n");
 }

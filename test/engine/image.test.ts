@@ -460,6 +460,7 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
           seen.filter(({ pid }) => pid === 1).map(({ work, waits }) => [work, waits]),
           [[-255, -255]],
         );
+        await until("`up` says that it waits", () => / \(\d+ s; waits for models\): /.test(said));
         const name = await docker("ps", "--filter", "name=^xsched-engine-", "--format", "{{.Names}}");
         assert.equal(
           await docker("inspect", "--format", "{{.Config.Image}} {{.Config.User}}", name),

@@ -189,6 +189,16 @@ describe("the screen of status --watch", () => {
     );
   });
 
+  it("names engines that are being built", () => {
+    const now = sample(104, 90, 0);
+    const build = { model: "bert", version: "1", below: true };
+    const builds = [build, { ...build, version: "2", below: false }];
+    const text = screen("dev", undefined, { ...now, server: { ...now.server, builds } });
+    assert.match(text, /^The engine of bert, version 1, is being built below the models\.$/m);
+    assert.match(text, /^The engine of bert, version 2, is being built beside the models\.$/m);
+    assert.doesNotMatch(screen("dev", undefined, now), /engine/);
+  });
+
   it("refreshes every two seconds, or as requested", () => {
     assert.deepEqual(parseWatch(["--watch"]), { seconds: 2 });
     assert.deepEqual(parseWatch(["--watch", "5"]), { seconds: 5 });

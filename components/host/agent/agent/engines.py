@@ -25,7 +25,7 @@ from .directory import HostDirectory, require_path_segment, write_file
 from .disk import explained, no_space, says_full
 from .errors import HostError
 from .images import require_image
-from .membership import why_not_joined
+from .membership import waits, why_not_joined
 from .programs import await_end, call, outward_environment, running
 from .server.container import own_domain
 from .workplace import copy_tree, links_in, say_outside, workplace
@@ -270,7 +270,8 @@ class _Build:
                 f"building the engine of {title} on {self._target.gpu} with TensorRT {self._target.tensorrt}; this can "
                 f"take many minutes{longer}"
             )
-            status = self._await_builder(place.words(container, image, arguments), build, log, title)
+            words = place.words(container, image, arguments)
+            status = self._await_builder(words, build, log, container=container, title=title)
         plan = folder / "model.plan"
         if status != 0 or not plan.is_file() or plan.stat().st_size == 0:
             reason = builder_fault(log.read_text("utf-8", "replace"))
@@ -291,7 +292,9 @@ class _Build:
         write_file(folder / "built", "".join(f"{line}\n" for line in built))
         progress(f"built the engine of {title} in {time.monotonic() - began:.0f} s")
 
-    def _await_builder(self, words: Sequence[str], build: Build, log: Path, title: str) -> int:
+    def _await_builder(
+        self, words: Sequence[str], build: Build, log: Path, *, container: str, title: str
+    ) -> int:
         below = build.below
 
         def look() -> None:
@@ -304,7 +307,9 @@ class _Build:
 
         def describe(seconds: int) -> None:
             look()
-            progress(f"building the engine of {title} ({seconds} s): {last_step(log)}")
+            # With models that never pause, this is all that there is to see.
+            remark = "; waits for models" if below and waits(container) else ""
+            progress(f"building the engine of {title} ({seconds} s{remark}): {last_step(log)}")
 
         with log.open("wb") as output, running(words, output, environment=outward_environment()) as builder:
             status = await_end(builder, describe)

@@ -5,6 +5,7 @@ domain's processes meet. A domain belongs to one user, so the builder runs as th
 read or write what belongs to the user of this deployment.
 """
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -32,6 +33,10 @@ _NOT_JOINED = "is not in a scheduling domain: "
 
 #: Images are large, and what is asked for may not have been read from the disk before.
 _ASK_SECONDS = 120
+
+
+#: Seconds for an answer that is only wanted for a remark.
+_SOON = 10
 
 
 class OutsideError(Exception):
@@ -151,6 +156,15 @@ def _try(member: Member, container: str) -> None:
     refusals = [line.partition("no: ")[2] for line in lines if line.startswith("scheduled ")]
     why = (refusals or [tried.reason])[-1]
     raise OutsideError(f"the core of the server's image does not work in {member.image}: {why}")
+
+
+def waits(container: str) -> bool:
+    """Whether a launch of the builder waits for others in the domain at this moment, as far as is known."""
+    asked = call(["docker", "exec", container, f"{CORE}/bin/xsched-ctl", "stats", "--json"], seconds=_SOON)
+    try:
+        return any(queue["state"] == "blocked" for queue in json.loads(asked.out)["queues"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def why_not_joined(log: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from agent import engines
 from agent.commands import run
 from agent.membership import why_not_joined
 from agent.server.settings import parse_settings, write_settings
@@ -276,6 +277,33 @@ def test_what_the_domains_user_cannot_read_is_copied_for_it(domain: Domain, hidd
     modes = (workshop.folder / "state/modes").read_text().splitlines()
     assert modes == ["644", *more, "755", "644"]
     assert left(workshop) == []
+
+
+@pytest.mark.parametrize(
+    ("stats", "remark"),
+    [
+        ('{"queues": [{"state": "ready"}, {"state": "blocked"}]}', "; waits for models"),
+        ('{"queues": [{"state": "ready"}]}', ""),
+        ('{"queues": []}', ""),
+        ("", ""),
+    ],
+)
+def test_says_while_it_builds_that_it_waits_for_models(
+    domain: Domain, stats: str, remark: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    workshop = domain.workshop
+    domain.program("xsched-ctl", f"{CONTROL.replace('|| exit 2', f'|| {{ echo {stats!r}; exit; }}')}")
+
+    def await_end(process: Any, describe: Any) -> int:
+        status = process.wait()
+        describe(65)
+        return int(status)
+
+    monkeypatch.setattr(engines, "await_end", await_end)
+    workshop.build()
+    assert f"building the engine of bert, version 1 (65 s{remark}): " in capsys.readouterr().err
+    name = f"xsched-engine-{workshop.directory.identity}-bert"
+    assert workshop.calls()[-1] == f"exec {name} /xsched-triton/core/bin/xsched-ctl stats --json"
 
 
 def test_an_interrupted_build_in_the_domain_leaves_nothing(domain: Domain) -> None:
