@@ -17,6 +17,8 @@ namespace {
 using simulated::Execution;
 using simulated::Kernel;
 
+const CUfunction kLong = Kernel(20000, 2);
+
 class OrderingTest : public DriverTest {
  protected:
   // The kernels that have run, in their order.
@@ -29,15 +31,12 @@ class OrderingTest : public DriverTest {
     return kernels;
   }
 
-  // Until a kernel runs; nothing ends after that until Hold(false).
-  static void HoldDuring(CUfunction kernel)
+  static void AwaitStart(CUfunction kernel)
   {
-    for (;;) {
-      const std::vector<CUfunction> kernels = Kernels();
-      if (std::find(kernels.begin(), kernels.end(), kernel) != kernels.end()) {
-        return simulated::Hold(true);
-      }
+    std::vector<CUfunction> kernels = Kernels();
+    while (std::find(kernels.begin(), kernels.end(), kernel) == kernels.end()) {
       std::this_thread::yield();
+      kernels = Kernels();
     }
   }
 };
@@ -198,8 +197,9 @@ TEST_F(OrderingTest, WorkInTheLegacyStreamKeepsItsThreadsQueueReady)
     TestStream low(PRIORITY_MIN);
     TestStream high(PRIORITY_MAX);
     ASSERT_EQ(high.Launch(Kernel(1)), 0);
-    ASSERT_EQ(LaunchOn(reinterpret_cast<CUstream>(legacy), Kernel(20000)), 0);
-    HoldDuring(Kernel(20000));
+    simulated::HoldDuring(kLong);
+    ASSERT_EQ(LaunchOn(reinterpret_cast<CUstream>(legacy), kLong), 0);
+    AwaitStart(kLong);
     ASSERT_EQ(high.Synchronize(), 0);
     std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
     low.AwaitBlocked();
@@ -210,9 +210,6 @@ TEST_F(OrderingTest, WorkInTheLegacyStreamKeepsItsThreadsQueueReady)
     ASSERT_EQ(cuCtxSynchronize(), 0);
   }
 }
-
-// However late the test comes to hold the device, it still runs.
-const CUfunction kLong = Kernel(200000, 2);
 
 CUresult
 LaunchIntoThisThreadsStream(CUfunction kernel)
@@ -228,8 +225,9 @@ TEST_F(OrderingTest, WorkInAPerThreadStreamKeepsItsThreadsQueueReady)
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
+  simulated::HoldDuring(kLong);
   ASSERT_EQ(LaunchIntoThisThreadsStream(kLong), 0);
-  HoldDuring(kLong);
+  AwaitStart(kLong);
   ASSERT_EQ(high.Synchronize(), 0);
   InContext([&] { EXPECT_EQ(high.Synchronize(), 0); }).join();
   EXPECT_TRUE(high.IsReady());
@@ -253,8 +251,9 @@ TEST_F(OrderingTest, WorkInMoreStreamsThanAQueueRemembersKeepsItReady)
     ASSERT_EQ(others.back()->Launch(Kernel(1)), 0);
     ASSERT_EQ(others.back()->Synchronize(), 0);
   }
+  simulated::HoldDuring(kLong);
   ASSERT_EQ(others.back()->Launch(kLong), 0);
-  HoldDuring(kLong);
+  AwaitStart(kLong);
   ASSERT_EQ(high.Synchronize(), 0);
   EXPECT_TRUE(high.IsReady());
   std::thread other = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
@@ -274,6 +273,7 @@ TEST_F(OrderingTest, LaunchThatWasHeldBackIsWaitedForInWhicheverStream)
   TestStream internal;
   ASSERT_EQ(high.Launch(Kernel(1)), 0);
   ASSERT_EQ(XQueueSuspend(high.Queue(), 0), kXSchedSuccess);
+  simulated::HoldDuring(kLong);
   std::thread other = InContext([&] {
     cuMemFreeAsync(0, high.Get());  // so that it works for this queue
     EXPECT_EQ(internal.Launch(kLong), 0);
@@ -285,7 +285,7 @@ TEST_F(OrderingTest, LaunchThatWasHeldBackIsWaitedForInWhicheverStream)
   }
   ASSERT_EQ(XQueueResume(high.Queue(), 0), kXSchedSuccess);
   other.join();
-  HoldDuring(kLong);
+  AwaitStart(kLong);
   ASSERT_EQ(high.Synchronize(), 0);
   EXPECT_TRUE(high.IsReady());
   simulated::Hold(false);

@@ -23,7 +23,7 @@ using xsched::QueueReport;
 using xsched::Scheduler;
 
 // However late the test comes to look, it still runs.
-const CUfunction kLong = Kernel(200000, 2);
+const CUfunction kLong = Kernel(20000, 2);
 
 class OwnerTest : public DriverTest {
  protected:
@@ -63,19 +63,6 @@ class OwnerTest : public DriverTest {
   {
     while (TheOne(name).ready) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-
-  // Until a kernel runs; nothing ends after that until Hold(false).
-  static void HoldDuring(CUfunction kernel)
-  {
-    for (;;) {
-      for (const simulated::Execution& run : simulated::TakeRuns()) {
-        if (run.function == kernel) {
-          return simulated::Hold(true);
-        }
-      }
-      std::this_thread::yield();
     }
   }
 
@@ -555,6 +542,7 @@ TEST_F(OwnerTest, AnEventInTheLegacyStreamTellsWhenItsOwnersWorkHasFinished)
     ASSERT_EQ(LaunchOn(nullptr, Kernel(1, 1)), 0);
     ASSERT_EQ(cuEventRecord(event, nullptr), 0);
   }
+  simulated::HoldDuring(kLong);
   {
     const WorksFor work(other);
     ASSERT_EQ(LaunchOn(nullptr, kLong), 0);
@@ -562,6 +550,7 @@ TEST_F(OwnerTest, AnEventInTheLegacyStreamTellsWhenItsOwnersWorkHasFinished)
   ASSERT_EQ(cuEventSynchronize(event), 0);
   EXPECT_FALSE(TheOne("high/0").ready);
   EXPECT_TRUE(TheOne("other/0").ready);
+  simulated::Hold(false);
   ASSERT_EQ(cuCtxSynchronize(), 0);
   EXPECT_FALSE(TheOne("other/0").ready);
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
@@ -619,6 +608,7 @@ TEST_F(OwnerTest, LegacyWorkIsSeenToEndWhileAnythingIsCaptured)
   const Worker other_captured(Where::kBlocking);
   const Worker third_captured(Where::kNonBlocking);
   CUgraph graph = nullptr;
+  simulated::Hold(true);
   {
     const WorksFor work(owner);
     ASSERT_EQ(LaunchOn(nullptr, kLong), 0);
@@ -627,18 +617,21 @@ TEST_F(OwnerTest, LegacyWorkIsSeenToEndWhileAnythingIsCaptured)
   ASSERT_EQ(cuStreamBeginCapture_v2(other_captured.Get(), 2), 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_TRUE(TheOne("owner/0").ready);
+  simulated::Hold(false);
   AwaitIdle("owner/0");
   ASSERT_EQ(cuStreamEndCapture(captured.Get(), &graph), 0);
   ASSERT_EQ(cuStreamEndCapture(other_captured.Get(), &graph), 0);
   // And what comes while something is captured that does not wait for the
   // legacy stream.
   ASSERT_EQ(cuStreamBeginCapture_v2(third_captured.Get(), 2), 0);
+  simulated::Hold(true);
   {
     const WorksFor work(owner);
-    ASSERT_EQ(LaunchOn(nullptr, Kernel(50000)), 0);
+    ASSERT_EQ(LaunchOn(nullptr, kLong), 0);
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_TRUE(TheOne("owner/0").ready);
+  simulated::Hold(false);
   AwaitIdle("owner/0");
   ASSERT_EQ(cuStreamEndCapture(third_captured.Get(), &graph), 0);
 }

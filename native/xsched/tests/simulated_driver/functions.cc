@@ -691,6 +691,12 @@ Hold(bool hold, int device)
 }
 
 void
+HoldDuring(CUfunction kernel)
+{
+  Machine::Get().HoldDuring(kernel);
+}
+
+void
 AtNextRecord(std::function<void()> what)
 {
   Machine::Get().AtNextRecord(std::move(what));

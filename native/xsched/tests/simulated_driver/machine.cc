@@ -679,6 +679,10 @@ Machine::Advance(int number)
         {next->first, kernel.kernel, kernel.submitted_ns, begins_ns});
     device.running = next->second.life;
     device.until_ns = begins_ns + static_cast<int64_t>(microseconds) * 1000;
+    if (kernel.kernel == hold_during_) {
+      hold_during_ = nullptr;
+      device.held = true;
+    }
   }
   done_.notify_all();
 }
@@ -740,6 +744,13 @@ Machine::Hold(bool hold, int device)
   }
   changed.held = hold;
   changed.changed.notify_one();
+}
+
+void
+Machine::HoldDuring(CUfunction kernel)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  hold_during_ = kernel;
 }
 
 void

@@ -91,6 +91,7 @@ class Machine {
   void SetError(CUresult error);
   void FailLaunches(int count, CUresult error);
   void Hold(bool hold, int device);
+  void HoldDuring(CUfunction kernel);
   void AtNextRecord(std::function<void()> what);
   std::function<void()> TakeAtNextRecord();
   int LiveEvents();
@@ -222,6 +223,7 @@ class Machine {
   CUresult error_ = 0;
   int launch_failures_ = 0;
   CUresult launch_error_ = 0;
+  CUfunction hold_during_ = nullptr;
   std::function<void()> at_next_record_;
   int broken_captures_ = 0;
   int stale_uses_ = 0;

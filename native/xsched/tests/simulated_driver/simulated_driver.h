@@ -44,6 +44,9 @@ SIMULATED_EXPORT void SetError(xsched::CUresult error);
 SIMULATED_EXPORT void FailLaunches(int count, xsched::CUresult error);
 // Kernels neither begin nor end while the device is held.
 SIMULATED_EXPORT void Hold(bool hold, int device = 0);
+// The device is held as soon as 'kernel' has begun, once, so that it runs until
+// Hold(false).
+SIMULATED_EXPORT void HoldDuring(xsched::CUfunction kernel);
 // Happens within the next call that records an event, once it is recorded.
 SIMULATED_EXPORT void AtNextRecord(std::function<void()> what);
 // How many events exist.
