@@ -30,6 +30,7 @@ COMMANDS: Dict[str, str] = {
     "supervise-gateway": "gateway.supervisor:supervise",
     "status": "server.status:status",
     "measure": "server.status:measure",
+    "follow": "follow:follow",
     "ask": "server.status:ask",
     "scheduler": "server.status:scheduler",
     "store": "models.store:store",

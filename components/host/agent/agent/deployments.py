@@ -15,7 +15,7 @@ from .directory import HostDirectory
 #: Commands of the agent that only look. `inspect` is none of them: it is what an update begins with, and a preview.
 _LOOKING = ("probe", "status", "measure", "ask", "scheduler")
 #: Commands that systemd or a supervisor runs, for as long as the machine does or at its end.
-_SERVING = ("supervise", "supervise-gateway", "serve-metrics", "watch-spot", "watch-idle")
+_SERVING = ("supervise", "supervise-gateway", "serve-metrics", "watch-spot", "watch-idle", "follow")
 _ENDING = ("drain", "drain-at-shutdown")
 #: Whoever runs any other command of the agent deploys.
 BESIDE_DEPLOYMENTS = frozenset([*_LOOKING, *_SERVING, *_ENDING])

@@ -21,9 +21,10 @@ from agent.server import lifecycle
 from agent.server.container import ContainerRuntime, scheduling_required
 from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
+from agent.server.scheduling import control_words
 from agent.server.settings import parse_settings, write_settings
 from agent.server.status import METRICS_SCRIPT, merged_metrics, scheduler_metrics, server_ready
-from agent.server.xsched_ctl import CONTROL_SCRIPT, scheduler_words
+from agent.server.xsched_ctl import scheduler_words
 from stand_in_host import eventually
 from stand_in_machine import Machine
 
@@ -726,10 +727,9 @@ def test_counters_priorities_floors_and_weights_are_those_of_all_processes(
     }[release]
     control.write_text(f'#!/bin/sh\n[ "$1" != --help ] || {{ echo "{usage}"; exit; }}\necho "$@"\n')
     control.chmod(0o755)
-    script = CONTROL_SCRIPT.replace("/opt/xsched/bin/xsched-ctl", str(control))
     found = subprocess.run(
-        ["sh", "-c", script, "xsched-ctl", *words],
-        env={**os.environ, "XSCHED_TRITON_STATE": str(tmp_path)},
+        control_words(words),
+        env={**os.environ, "XSCHED_TRITON_STATE": str(tmp_path), "XSCHED_TRITON_CONTROL": str(control)},
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -10,14 +10,9 @@ from ..errors import HostError
 from ..server.lifecycle import await_service
 from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
+from ..server.scheduling import put_scheduling
 from ..server.settings import Settings, read_settings, require_settings
-from ..server.status import (
-    live_scheduling,
-    running_server,
-    set_queue_floor,
-    set_queue_priority,
-    set_queue_weight,
-)
+from ..server.status import control_scheduler, live_scheduling, running_server
 from ..server.supervision import ensure_supervisor, read_supervisor
 from ..triton import Health
 from .loader import Loaded, Loader
@@ -328,27 +323,8 @@ class Change:
         floor that there was no room for while a model had its former one, and what a state that failed to load has
         brought to the instances that still serve."""
         live = live_scheduling(self._directory)
-        kept = self._kept()
-        for model in kept:
-            if not live.priorities.get(model.name, set()) <= {model.priority}:
-                self._note_refusal(
-                    "priority", model, set_queue_priority(self._directory, model.name, model.priority)
-                )
-            if not live.weights.get(model.name, set()) <= {model.weight}:
-                self._note_refusal(
-                    "weight", model, set_queue_weight(self._directory, model.name, model.weight)
-                )
-        # Those that shrink first, which makes room for the others.
-        for model in sorted(kept, key=lambda model: model.floor - max(live.floors.get(model.name, {0}))):
-            if live.floors.get(model.name, set()) <= {model.floor}:
-                continue
-            self._note_refusal("floor", model, set_queue_floor(self._directory, model.name, model.floor))
-
-    def _note_refusal(self, what: str, model: Wanted, problem: str) -> None:
-        if problem:
-            self.failures.append(
-                f"the scheduler does not take the {what} of the model {model.name}: {problem}"
-            )
+        refusals = put_scheduling(self._kept(), live, lambda words: control_scheduler(self._directory, words))
+        self.failures.extend(map(str, refusals))
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional, Tuple
 
 from ..builds import describe_builds
 from ..commands import Request
@@ -11,13 +11,14 @@ from ..directory import HostDirectory
 from ..errors import HostError
 from ..gateway.record import describe as describe_gateway
 from ..models.wanted import linked
-from ..programs import call
+from ..programs import Finished, call
 from ..triton import Health, ModelFacts, Triton
 from ..triton.http import request as http_request
 from .container import CONTAINER_STATE, ContainerRuntime, container_name, docker
 from .outsiders import describe_outsiders
 from .record import Conduct, ConductBook
 from .runtime import Runtime, runtime_of
+from .scheduling import LiveScheduling, scheduling_of
 from .settings import read_settings, require_settings
 from .xsched_ctl import scheduler_words
 
@@ -160,19 +161,10 @@ def ask(request: Request) -> Dict[str, Any]:
     return {"status": answer.status, "body": answer.body}
 
 
-class LiveScheduling(NamedTuple):
-    """What the scheduler has for each model's queues now, which anybody on the host may change; without a scheduler,
-    nothing."""
-
-    priorities: Dict[str, Set[int]]
-    floors: Dict[str, Set[int]]
-    weights: Dict[str, Set[int]]
-
-
 def _queues(directory: HostDirectory) -> Tuple[Any, str]:
     """What the scheduler tells of its queues; or None, and why it does not."""
     try:
-        found = call(scheduler_words(directory, ["stats", "--json"]), seconds=20)
+        found = control_scheduler(directory, ["stats", "--json"])
     except HostError as error:
         return None, error.what
     return (json.loads(found.out), "") if found.ok else (None, found.reason)
@@ -185,42 +177,15 @@ def queues_of_scheduler(directory: HostDirectory) -> Any:
 
 def live_scheduling(directory: HostDirectory) -> LiveScheduling:
     found = queues_of_scheduler(directory)
-    queues = found["queues"] if found is not None else []
-    return LiveScheduling(*(_by_model(queues, key) for key in ("priority", "floor_percent", "weight")))
+    return scheduling_of(found["queues"] if found is not None else [])
 
 
-def _by_model(queues: Iterable[Dict[str, Any]], key: str) -> Dict[str, Set[int]]:
-    values: Dict[str, Set[int]] = {}
-    for queue in queues:
-        # MODEL/INSTANCE; without a name where a backend tells none.
-        model, _, instance = str(queue["name"]).partition("/")
-        # The scheduler of an earlier release has no floors and no weights.
-        if instance and key in queue:
-            values.setdefault(model, set()).add(int(queue[key]))
-    return values
+def control_scheduler(directory: HostDirectory, words: List[str]) -> Finished:
+    """Runs xsched-ctl for the server.
 
-
-def set_queue_priority(directory: HostDirectory, model: str, priority: int) -> str:
-    """Changes the priority of a model's queues at once.
-
-    :returns: why it could not be done; empty if it is done
+    :raises HostError: if there is nothing to schedule
     """
-    return _tell(directory, ["priority", model, str(priority)])
-
-
-def set_queue_floor(directory: HostDirectory, model: str, floor: int) -> str:
-    """The same for the floor that they share, in percent."""
-    return _tell(directory, ["floor", model, str(floor)])
-
-
-def set_queue_weight(directory: HostDirectory, model: str, weight: int) -> str:
-    """The same for their weight."""
-    return _tell(directory, ["weight", model, str(weight)])
-
-
-def _tell(directory: HostDirectory, words: List[str]) -> str:
-    found = call(scheduler_words(directory, words), seconds=20)
-    return "" if found.ok else found.reason
+    return call(scheduler_words(directory, words), seconds=20)
 
 
 def scheduler(request: Request) -> NoReturn:
