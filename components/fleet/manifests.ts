@@ -1,10 +1,13 @@
-import type { types } from "@pulumi/kubernetes";
+import type { core, types } from "@pulumi/kubernetes";
 
+import type { ConfigMapFiles } from "./configMapFiles";
+import { isLive, live } from "./live";
 import type { ModelFiles } from "./modelFiles";
-import { configMapName, labelsOf, priorityClassName, selectorOf } from "./names";
+import { configMapName, labelsOf, liveName, priorityClassName, selectorOf } from "./names";
 import { loadSeconds, type PodSettings, podTemplate } from "./pod";
 import { type RouteManifest, routes } from "./routes";
 import { firstReplicas, type ScaledObject, scaledMark, scaledObjects } from "./scaling";
+import { agentFiles } from "./sidecar";
 
 /** The objects of a fleet, in the order in which they are needed. */
 export interface FleetManifests {
@@ -13,6 +16,10 @@ export interface FleetManifests {
   readonly priorityClass: types.input.scheduling.v1.PriorityClass;
   /** By their names, which change with their contents. */
   readonly configMaps: Readonly<Record<string, types.input.core.v1.ConfigMap>>;
+  /** What changes while pods serve: a ConfigMap, and its content. */
+  readonly liveName: string;
+  readonly live: types.input.core.v1.ConfigMap;
+  readonly liveData: core.v1.ConfigMapPatchArgs;
   readonly networkPolicy: types.input.networking.v1.NetworkPolicy;
   readonly disruptionBudget: types.input.policy.v1.PodDisruptionBudget;
   readonly deployment: types.input.apps.v1.Deployment;
@@ -40,6 +47,17 @@ export function fleetManifests(
 ): FleetManifests {
   const { namespace } = settings;
   const metadata = { name: fleet, namespace, labels: labelsOf(fleet) };
+  const configMap = (name: string, { data, binaryData }: ConfigMapFiles): types.input.core.v1.ConfigMap => ({
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { ...metadata, name },
+    immutable: true,
+    data,
+    ...(Object.keys(binaryData).length > 0 && { binaryData }),
+  });
+  const values = live(settings, models);
+  const called = liveName(fleet, values);
+  const agent = isLive(settings) ? agentFiles(fleet) : undefined;
   return {
     namespace: { apiVersion: "v1", kind: "Namespace", metadata: namespaceMetadata(fleet, namespace) },
     serviceAccount: {
@@ -55,21 +73,26 @@ export function fleetManifests(
       value: settings.podPriority,
       description: `Pods of the fleet ${fleet} in ${namespace}`,
     },
-    configMaps: Object.fromEntries(
-      models.map((files) => {
+    configMaps: Object.fromEntries([
+      ...models.map((files) => {
         const name = configMapName(fleet, files);
-        const { data, binaryData } = files;
-        const configMap = {
-          apiVersion: "v1" as const,
-          kind: "ConfigMap" as const,
-          metadata: { ...metadata, name },
-          immutable: true,
-          data,
-          ...(Object.keys(binaryData).length > 0 && { binaryData }),
-        };
-        return [name, configMap];
+        return [name, configMap(name, files)] as const;
       }),
-    ),
+      ...(agent === undefined ? [] : [[agent.name, configMap(agent.name, agent)] as const]),
+    ]),
+    liveName: called,
+    live: { apiVersion: "v1", kind: "ConfigMap", metadata: { ...metadata, name: called } },
+    liveData: {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: {
+        name: called,
+        namespace,
+        // Over what somebody has changed in the cluster.
+        annotations: { "pulumi.com/patchForce": "true" },
+      },
+      data: values.data,
+    },
     networkPolicy: {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
@@ -104,7 +127,7 @@ export function fleetManifests(
         progressDeadlineSeconds: progressSeconds(settings),
         revisionHistoryLimit: 2,
         selector: { matchLabels: selectorOf(fleet) },
-        template: podTemplate(fleet, settings, models),
+        template: podTemplate(fleet, settings, { models, live: values, agent }),
       },
     },
     service: {

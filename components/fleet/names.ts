@@ -1,3 +1,6 @@
+import { createHash } from "node:crypto";
+
+import type { Live } from "./live";
 import type { ModelFiles } from "./modelFiles";
 
 /** What all parts of a fleet carry. */
@@ -10,14 +13,27 @@ export function selectorOf(fleet: string): Record<string, string> {
   return { "app.kubernetes.io/name": "triton", "app.kubernetes.io/instance": fleet };
 }
 
+/** First 10 hexadecimal digits of a SHA-256. */
+export function digestOf(content: unknown): string {
+  return createHash("sha256").update(JSON.stringify(content)).digest("hex").slice(0, 10);
+}
+
 /** A ConfigMap is never changed: another content has another name, so a rollout can be undone. */
-export function configMapName(fleet: string, { model, digest }: ModelFiles): string {
+export function configMapName(
+  fleet: string,
+  { model, digest }: Pick<ModelFiles, "model" | "digest">,
+): string {
   const readable = model
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .slice(0, 60)
     .replace(/^-|-$/g, "");
   return [fleet, readable, digest].filter((part) => part !== "").join("-");
+}
+
+/** Only what is live in it is changed: for anything else it has another name. */
+export function liveName(fleet: string, { digest }: Live): string {
+  return `${fleet}-live-${digest}`;
 }
 
 /** A PriorityClass belongs to no namespace. */

@@ -3,8 +3,10 @@ import type * as pulumi from "@pulumi/pulumi";
 
 import { ownFlags } from "../server";
 import type { FleetSettings } from "../settings";
+import type { Live } from "./live";
 import type { ModelFiles } from "./modelFiles";
-import { configMapName, labelsOf, priorityClassName, selectorOf } from "./names";
+import { configMapName, labelsOf, liveName, priorityClassName, selectorOf } from "./names";
+import { agentContainer, type AgentFiles, agentVolumes, sharedEnvironment, sharedMount } from "./sidecar";
 
 type PodTemplate = types.input.core.v1.PodTemplateSpec;
 type Container = types.input.core.v1.Container;
@@ -26,6 +28,12 @@ const PERIOD = 5;
 /** How long a pod may take to end after Triton should have, in seconds. */
 const SPARE_SECONDS = 10;
 
+const UNPRIVILEGED: Container["securityContext"] = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ["ALL"] },
+};
+
 /** Folders that models write to, as on a host. */
 const WRITABLE = { tmp: "/tmp", "var-tmp": "/var/tmp", run: "/run", home: "/home" };
 
@@ -34,12 +42,17 @@ export function loadSeconds({ server, models }: PodSettings): number {
   return server.loadTimeoutSeconds * models.length;
 }
 
-/** A pod of a fleet: Triton with all models, and a GPU of its own. */
-export function podTemplate(
-  fleet: string,
-  settings: PodSettings,
-  models: readonly ModelFiles[],
-): PodTemplate {
+/** What the pods of a fleet are made of. */
+export interface PodParts {
+  readonly models: readonly ModelFiles[];
+  readonly live: Live;
+  /** Where changes are made in pods that serve. */
+  readonly agent: AgentFiles | undefined;
+}
+
+/** A pod of a fleet: Triton with all models and a GPU of its own, and the agent beside it. */
+export function podTemplate(fleet: string, settings: PodSettings, parts: PodParts): PodTemplate {
+  const { models, live, agent } = parts;
   const { server, namespace, drainSeconds, nodeSelector, pullSecrets } = settings;
   return {
     metadata: {
@@ -77,20 +90,28 @@ export function podTemplate(
           matchLabelKeys: ["pod-template-hash"],
         }),
       ),
-      containers: [triton(settings, models)],
-      volumes: [...models.map((files) => modelVolume(fleet, files)), ...scratchVolumes()],
+      // Triton is the first: kubectl shows its log.
+      containers: [
+        triton(settings, parts),
+        ...(agent === undefined ? [] : [agentContainer(settings.image, UNPRIVILEGED)]),
+      ],
+      volumes: [
+        ...models.map((files) => modelVolume(fleet, files, live)),
+        ...scratchVolumes(),
+        ...(agent === undefined ? [] : agentVolumes(fleet, live, agent)),
+      ],
     },
   };
 }
 
-function triton(settings: PodSettings, models: readonly ModelFiles[]): Container {
+function triton(settings: PodSettings, { models, agent }: PodParts): Container {
   const { image, server, cpus, memoryGiB, drainSeconds } = settings;
   return {
     name: "triton",
     image,
     // For the image's entrypoint.
     args: ["tritonserver", ...flags(server)],
-    env: environment(settings),
+    env: [...environment(settings), ...(agent === undefined ? [] : sharedEnvironment)],
     ports: [
       { name: "http", containerPort: server.httpPort },
       { name: "grpc", containerPort: server.grpcPort },
@@ -111,12 +132,12 @@ function triton(settings: PodSettings, models: readonly ModelFiles[]): Container
     },
     // From when the pod is told to go, nobody is sent to it any more, but not everyone knows yet.
     ...(drainSeconds > 0 && { lifecycle: { preStop: { sleep: { seconds: drainSeconds } } } }),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ["ALL"] },
-    },
-    volumeMounts: [...models.map(modelMount), ...scratchMounts()],
+    securityContext: UNPRIVILEGED,
+    volumeMounts: [
+      ...models.map(modelMount),
+      ...scratchMounts(),
+      ...(agent === undefined ? [] : [sharedMount]),
+    ],
   };
 }
 
@@ -156,9 +177,19 @@ function readiness({ scheduler }: PodSettings): Probe {
 
 const volumeName = ({ digest }: ModelFiles): string => `model-${digest}`;
 
-function modelVolume(fleet: string, files: ModelFiles): Volume {
-  const items = files.items.map(({ key, path, mode }) => ({ key, path, mode }));
-  return { name: volumeName(files), configMap: { name: configMapName(fleet, files), items } };
+/** A model's files and its configuration, in one folder. */
+function modelVolume(fleet: string, files: ModelFiles, live: Live): Volume {
+  const config = live.configs[files.model];
+  const items = files.items.map((item) => ({ ...item }));
+  return {
+    name: volumeName(files),
+    projected: {
+      sources: [
+        { configMap: { name: configMapName(fleet, files), items } },
+        { configMap: { name: liveName(fleet, live), items: config === undefined ? [] : [{ ...config }] } },
+      ],
+    },
+  };
 }
 
 function modelMount(files: ModelFiles): VolumeMount {

@@ -46,7 +46,7 @@ export function scaledObjects(
   if (scaling === undefined) return [];
   const urgent = settings.models.filter(isUrgent).map(({ name }) => ({
     name,
-    delayMicroseconds: batchingDelay(configOf(models, name)),
+    delayMicroseconds: batchingDelay(models.find(({ model }) => model === name)?.config ?? ""),
   }));
   return [
     {
@@ -144,12 +144,6 @@ function selector(labels: Readonly<Record<string, string>>, models: readonly str
   const given = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
   const names = models.map((name) => name.replaceAll(".", "\\.")).join("|");
   return `{${[...given, `model=~${JSON.stringify(names)}`].join(",")}}`;
-}
-
-function configOf(models: readonly ModelFiles[], name: string): string {
-  const files = models.find(({ model }) => model === name);
-  const key = files?.items.find(({ path }) => path === "config.pbtxt")?.key ?? "";
-  return files?.data[key] ?? "";
 }
 
 /** How long a model's batcher may hold a request back, in microseconds. */

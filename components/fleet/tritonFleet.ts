@@ -11,6 +11,8 @@ import {
   type FleetSettings,
   type TritonFleetArgs,
 } from "../settings";
+import { MOST_BYTES } from "./configMapFiles";
+import { bytesOf, live } from "./live";
 import { fleetManifests, type FleetManifests, progressSeconds } from "./manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
 import { mostReplicas } from "./scaling";
@@ -97,13 +99,19 @@ export class TritonFleet extends pulumi.ComponentResource {
     const models = Object.entries(manifests.configMaps).map(
       ([called, configMap]) => new k8s.core.v1.ConfigMap(called, configMap, inside),
     );
+    const { live, liveData, liveName } = manifests;
+    // Its content is a resource of its own: the provider would make a ConfigMap anew for another one, and pods would miss it.
+    const values = new k8s.core.v1.ConfigMapPatch(`${liveName}-values`, liveData, {
+      parent: this,
+      dependsOn: new k8s.core.v1.ConfigMap(liveName, live, inside),
+    });
     const policy = new k8s.networking.v1.NetworkPolicy(`${name}-network`, manifests.networkPolicy, inside);
     new k8s.policy.v1.PodDisruptionBudget(`${name}-disruption`, manifests.disruptionBudget, inside);
     // Longer than Kubernetes waits, whose reason is the better one.
     const patience = `${(progressSeconds(settings) + 60) * Math.max(1, mostReplicas(settings))}s`;
     const deployment = new k8s.apps.v1.Deployment(name, manifests.deployment, {
       parent: this,
-      dependsOn: [account, priority, policy, ...models],
+      dependsOn: [account, priority, policy, ...models, values],
       customTimeouts: { create: patience, update: patience },
       // Whoever scales it has another number by now.
       ...(settings.scaling && { ignoreChanges: ["spec.replicas"] }),
@@ -132,7 +140,8 @@ export class TritonFleet extends pulumi.ComponentResource {
  *
  * @throws ArgumentsError with every fault of the name, and every model that a ConfigMap can't hold
  */
-function filesOf(name: string, { models }: FleetSettings): ModelFiles[] {
+function filesOf(name: string, settings: FleetSettings): ModelFiles[] {
+  const { models } = settings;
   const wrongName = fleetNameFault(name);
   const faults: Fault[] = wrongName === undefined ? [] : [wrongName];
   const read = models.map((model, index) => {
@@ -140,13 +149,25 @@ function filesOf(name: string, { models }: FleetSettings): ModelFiles[] {
     if (!isTooLarge(files)) return files;
     faults.push({
       path: `models[${index}].source`,
-      value: `${JSON.stringify(model.source)}, of ${(files.bytes / 2 ** 20).toFixed(1)} MiB`,
+      value: `${JSON.stringify(model.source)}, of ${megabytes(files.bytes)}`,
       allowed:
         "at most 1 MiB for the files of a model: a ConfigMap holds no more, and a fleet fetches nothing from S3 yet",
       fix: "serve this model from a host (TritonStack), or take from its folder what Triton does not need",
     });
     return undefined;
   });
+  const files = read.filter((each): each is ModelFiles => each !== undefined);
+  const bytes = files.length === models.length ? bytesOf(live(settings, files)) : 0;
+  if (bytes > MOST_BYTES) {
+    faults.push({
+      path: "models",
+      value: `${models.length} models whose configurations have ${megabytes(bytes)}`,
+      allowed: "at most 1 MiB for the configurations of all models: one ConfigMap holds them",
+      fix: "serve some of the models from another fleet",
+    });
+  }
   if (faults.length > 0) throw new ArgumentsError(`TritonFleet ${name}`, faults);
-  return read.filter((files): files is ModelFiles => files !== undefined);
+  return files;
 }
+
+const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -23,6 +23,22 @@ export function agentBundle(): string {
   return JSON.stringify(Object.fromEntries(texts));
 }
 
+/**
+ * The sources of the agent's command `follow` alone, which runs beside Triton in a pod: their paths, and where they are. A
+ * change of any other leaves the pods as they are.
+ */
+export const FOLLOWING: readonly { readonly path: string; readonly file: string }[] = [
+  "__main__.py",
+  ...["__init__", "commands", "console", "deployments", "directory", "disk", "errors"].map(agentModule),
+  ...["follow", "models/__init__", "models/wanted", "programs", "repairs"].map(agentModule),
+  ...["server/__init__", "server/scheduling"].map(agentModule),
+  ...["__init__", "api", "grpc", "hpack", "http"].map((name) => agentModule(`triton/${name}`)),
+].map((file) => ({ path: file, file: path.join(AGENT, file) }));
+
+function agentModule(name: string): string {
+  return `agent/${name}.py`;
+}
+
 /** Names the agent: 16 hexadecimal digits. */
 export function agentDigest(): string {
   return createHash("sha256").update(agentBundle()).digest("hex").slice(0, 16);

@@ -1,4 +1,4 @@
-export { agentCommand, agentDigest, agentRemoval, resultOf, stopping } from "./agentCommand";
+export { agentCommand, agentDigest, agentRemoval, FOLLOWING, resultOf, stopping } from "./agentCommand";
 export {
   type AccessCommands,
   accessCommands,

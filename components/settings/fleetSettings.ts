@@ -222,7 +222,11 @@ export const fleetInputs = object({
       ),
     ),
     scheduler: plain(
-      defaulted(schedulerRule, {}, "Settings of the GPU scheduler, as of a `TritonStack`. A change rolls."),
+      defaulted(
+        schedulerRule,
+        {},
+        "Settings of the GPU scheduler, as of a `TritonStack`. A change rolls. With `required: false`, priorities, floors and weights roll as well, because there may be no scheduler to tell.",
+      ),
     ),
     gateway: plain(
       optional(

@@ -25,8 +25,26 @@ const DEPLOYMENT = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${FLEET}`;
 const image = (digit: number): string =>
   `registry.example.com/triton@sha256:${String(digit).padStart(64, "0")}`;
 
+/** A queue, as `xsched-ctl stats --json` tells of it. */
+interface Queue {
+  readonly name: string;
+  readonly priority: number;
+  readonly floor_percent: number;
+  readonly weight: number;
+}
+
 /** Namespace of what is never made. */
 const DRY_RUN = "dry-run";
+
+/** What a model's process does with a GPU: it has a stream, so the scheduler has a queue of the model. */
+const WORK_ON_GPU = `
+import ctypes
+
+driver = ctypes.CDLL("libcuda.so.1")
+assert driver.cuInit(0) == 0
+assert driver.cuCtxCreate_v2(ctypes.byref(ctypes.c_void_p()), 0, 0) == 0
+assert driver.cuStreamCreate(ctypes.byref(ctypes.c_void_p()), 1) == 0
+`;
 
 /** Requests a second to each of two models. */
 const RATE = 50;
@@ -100,6 +118,21 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     );
   };
 
+  /** What the scheduler of each pod has for a model, which clients can't see. */
+  const scheduled = async (model: string): Promise<string[]> => {
+    const pods = [...(kubelet?.pods.values() ?? [])].map(async (pod) => {
+      const { code, output } = await pod
+        .container("triton")
+        .run(["/opt/xsched/bin/xsched-ctl", "stats", "--json", "--all"]);
+      requireSuccess({ code, output });
+      const { queues } = JSON.parse(output) as { queues: Queue[] };
+      return queues
+        .filter(({ name }) => name.startsWith(`${model}/`))
+        .map(({ priority, floor_percent, weight }) => `${priority} ${floor_percent} ${weight}`);
+    });
+    return (await Promise.all(pods)).flat();
+  };
+
   /** Does something while clients in the cluster ask two models; none of their requests may fail. */
   const serving = async <T>(work: () => Promise<T>): Promise<T> => {
     const { result, reports } = await underLoad(triton(), ["realtime", "batch"], RATE, work);
@@ -125,9 +158,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     client = new TritonClient(service.port, false, 60);
     requireSuccess(await pulumi("stack", "init", "dev"));
     set(["image"], image(1));
-    // Pods share this machine's ports, and there is no GPU to be scheduled on.
+    // Pods share this machine's ports.
     set(["server"], { httpPort, grpcPort, metricsPort });
-    set(["scheduler"], { required: false });
+    for (const model of ["realtime", "batch"]) {
+      fs.appendFileSync(workspace.file(`examples/models/${model}/1/model.py`), WORK_ON_GPU);
+    }
     set(["route"], {
       gateway: "public",
       gatewayNamespace: "gateways",
@@ -168,13 +203,16 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   it("serves the models of a host at the same priorities", async () => {
     const made = await up();
-    assert.equal(made["ConfigMap created"], 2);
+    // Of each model, of the agent, and what is live.
+    assert.equal(made["ConfigMap created"], 4);
     assert.equal(made["HTTPRoute created"], 1);
     assert.equal(made["GRPCRoute created"], 1);
     assert.deepEqual(await triton().priority("realtime"), { triton: "PRIORITY_MAX", xsched: "255" });
     assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-255" });
     const { status, body } = await triton().infer("realtime", await triton().exampleRequest("realtime"));
     assert.equal(status, 200, body);
+    assert.deepEqual(await scheduled("realtime"), ["255 0 0", "255 0 0"]);
+    assert.deepEqual(await scheduled("batch"), ["-255 0 0", "-255 0 0"]);
   });
 
   it("lets nobody load a model, or start a pod that may do more", async () => {
@@ -197,16 +235,22 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.deepEqual(await servingPods(), before);
   });
 
-  it("rolls a changed priority out without a failed request", async () => {
+  it("changes a priority, a floor and a weight in pods that serve, without a failed request", async () => {
     const before = await servingPods();
-    set(["models", 1, "priority"], -7);
-    const made = await serving(up);
-    assert.deepEqual(made, { "ConfigMap created": 1, "ConfigMap deleted": 1, "Deployment updated": 1 });
-    assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
-    assert.deepEqual(
-      (await servingPods()).filter((pod) => before.includes(pod)),
-      [],
-    );
+    for (const [key, value] of Object.entries({ priority: -7, floor: 10, weight: 3 })) {
+      set(["models", 1, key], value);
+    }
+    const made = await serving(async () => {
+      const changes = await up();
+      await until("both schedulers have them", async () => {
+        const found = await scheduled("batch");
+        return found.join() === ["-7 10 3", "-7 10 3"].join();
+      });
+      return changes;
+    });
+    assert.deepEqual(made, { "ConfigMapPatch updated": 1 });
+    assert.deepEqual(await scheduled("realtime"), ["255 0 0", "255 0 0"]);
+    assert.deepEqual(await servingPods(), before);
   });
 
   it("adds a model without a failed request", async () => {
@@ -215,7 +259,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
     });
     assert.deepEqual(await serving(up), {
-      "ConfigMap created": 1,
+      // Of the model, and what is live of all models: the former pods keep theirs as long as they serve.
+      "ConfigMap created": 2,
+      "ConfigMapPatch created": 1,
+      "ConfigMapPatch deleted": 1,
+      "ConfigMap deleted": 1,
       "Deployment updated": 1,
       "HTTPRoute updated": 1,
     });
@@ -250,6 +298,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
         return gone && kubelet?.pods.size === 3 && status?.readyReplicas === 3;
       });
     });
+    assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
+    assert.deepEqual(await scheduled("batch"), Array(3).fill("-7 10 3"));
   });
 
   it("leaves nothing", async () => {

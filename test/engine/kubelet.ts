@@ -1,56 +1,21 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
-import * as http from "node:http";
 import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
 import type { ControlPlane, KubernetesObject } from "./controlPlane";
 import { freePorts } from "./ports";
-import { linkTriton } from "./ready";
-
-interface Probe {
-  readonly httpGet: { readonly path: string; readonly port: string };
-}
-
-interface Container {
-  readonly name: string;
-  readonly image: string;
-  readonly args: readonly string[];
-  readonly env?: readonly { readonly name: string; readonly value: string }[];
-  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
-  readonly startupProbe: Probe;
-  readonly readinessProbe: Probe;
-  readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
-  readonly resources: { readonly limits: Readonly<Record<string, string>> };
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
-}
-
-interface PodSpec {
-  readonly nodeName?: string;
-  readonly terminationGracePeriodSeconds: number;
-  readonly containers: readonly [Container];
-  readonly volumes: readonly {
-    readonly name: string;
-    readonly configMap?: { readonly name: string; readonly items: readonly Item[] };
-  }[];
-}
-
-interface Item {
-  readonly key: string;
-  readonly path: string;
-  readonly mode: number;
-}
-
-interface ConfigMap {
-  readonly data?: Readonly<Record<string, string>>;
-  readonly binaryData?: Readonly<Record<string, string>>;
-}
+import { makePodImage, type PodImage } from "./podImage";
+import type { ConfigMap } from "./podVolumes";
+import { loopbackOf, type PodSpec, RunningPod } from "./runningPod";
 
 const NODE = "node-1";
 
 /** How often a node looks at its pods, in milliseconds. */
 const PERIOD = 100;
+
+/** How often it looks at ConfigMaps. A real one takes up to about two minutes. */
+const REFRESH_PERIOD = 1000;
 
 const pause = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -58,118 +23,11 @@ const pause = (milliseconds: number): Promise<void> =>
 const placeOf = ({ metadata: { namespace = "", name } }: KubernetesObject): string =>
   `/api/v1/namespaces/${namespace}/pods/${name}`;
 
-/** A pod that runs here. */
-class RunningPod {
-  public ready = false;
-  private readonly child: ChildProcess;
-  private said = "";
-
-  public constructor(
-    public readonly ip: string,
-    private readonly spec: PodSpec,
-    private readonly folder: string,
-    runtime: string,
-    /** Triton's gRPC keeps its port from pods at other addresses; nobody here asks over gRPC. */
-    grpcPort: number,
-  ) {
-    const [container] = spec.containers;
-    const triton = path.join(runtime, "tritonserver");
-    // What a network of its own, a root of its own and the image would do.
-    const [program = "", ...words] = container.args.map((word) =>
-      word
-        .replace(/^--(http|grpc)-address=0\.0\.0\.0$/, `--$1-address=${loopbackOf(ip)}`)
-        .replace(/^--grpc-port=\d+$/, `--grpc-port=${grpcPort}`)
-        .replace(/^--model-repository=\//, `--model-repository=${folder}/root/`),
-    );
-    if (program !== "tritonserver") throw new Error(`the image's entrypoint is to run ${program}`);
-    const own = [
-      `--metrics-address=${loopbackOf(ip)}`,
-      `--backend-directory=${triton}/backends`,
-      `--backend-config=python,shm-region-prefix-name=${this.sharedMemory}`,
-    ];
-    this.child = spawn(path.join(triton, "bin/tritonserver"), [...words, ...own], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: {
-        PATH: `${runtime}/python/bin:/usr/bin:/bin`,
-        HOME: folder,
-        LANG: "C.UTF-8",
-        PYTHONNOUSERSITE: "1",
-        PYTHONDONTWRITEBYTECODE: "1",
-        ...Object.fromEntries((container.env ?? []).map(({ name, value }) => [name, value])),
-      },
-    });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        this.said = (this.said + text).slice(-5000);
-        if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
-      });
-    }
-  }
-
-  /** What the names of its shared memory begin with. */
-  private get sharedMemory(): string {
-    return `${path.basename(path.dirname(this.folder))}-${path.basename(this.folder)}-`;
-  }
-
-  /** The end of what Triton printed, if it has ended. */
-  public get failure(): string | undefined {
-    return this.child.exitCode === null && this.child.signalCode === null ? undefined : this.said;
-  }
-
-  public get container(): Container {
-    return this.spec.containers[0];
-  }
-
-  /** Asks what the pod says that a kubelet should ask. */
-  public async probe(): Promise<boolean> {
-    const { startupProbe, readinessProbe, ports } = this.container;
-    const { httpGet } = this.ready ? readinessProbe : startupProbe;
-    const port = ports.find(({ name }) => name === httpGet.port)?.containerPort;
-    return new Promise((resolve) => {
-      const request = http.get({ host: loopbackOf(this.ip), port, path: httpGet.path, timeout: 10_000 });
-      request.on("response", (response) => {
-        response.resume();
-        resolve(response.statusCode === 200);
-      });
-      request.on("timeout", () => request.destroy());
-      request.on("error", () => {
-        resolve(false);
-      });
-    });
-  }
-
-  /** Ends the pod as it says that it is to be ended. */
-  public async end(): Promise<void> {
-    const { terminationGracePeriodSeconds } = this.spec;
-    const drain = this.container.lifecycle?.preStop.sleep.seconds ?? 0;
-    const killed = setTimeout(() => this.child.kill("SIGKILL"), terminationGracePeriodSeconds * 1000);
-    await pause(drain * 1000);
-    await this.kill("SIGTERM");
-    clearTimeout(killed);
-  }
-
-  public async kill(signal: NodeJS.Signals): Promise<void> {
-    if (this.failure === undefined) {
-      const ended = new Promise((resolve) => this.child.once("exit", resolve));
-      this.child.kill(signal);
-      await ended;
-    }
-    for (const name of fs.readdirSync("/dev/shm")) {
-      if (name.startsWith(this.sharedMemory)) fs.rmSync(path.join("/dev/shm", name), { force: true });
-    }
-    fs.rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** Addresses of pods may not be loopback ones, but nobody here leaves the loopback interface. */
-function loopbackOf(ip: string): string {
-  return ip.replace(/^10\./, "127.");
-}
-
 /**
- * A node of a cluster, with a scheduler that knows no other one: it runs what is in a pod's container as a process, a
- * real Triton on the CPU, on a loopback address of its own. It asks for health and ends pods as their manifests say.
- * It knows what a fleet's pods have, and no images, networks, limits, security or GPUs, which it only counts.
+ * A node of a cluster, with a scheduler that knows no other one: it runs what is in a pod's containers as processes, on a
+ * loopback address of its own: the image's entrypoint, a real Triton on the CPU and the scheduler on a simulated driver. It
+ * asks for health, brings changed ConfigMaps into volumes and ends pods as their manifests say. It knows what a fleet's
+ * pods have, and no images, networks, limits, security or GPUs, which it only counts.
  */
 export class Kubelet {
   /** Pods by their uids. */
@@ -188,7 +46,7 @@ export class Kubelet {
 
   private constructor(
     private readonly plane: ControlPlane,
-    private readonly runtime: string,
+    private readonly image: PodImage,
     /** How many GPUs the node has. */
     public gpus: number,
   ) {
@@ -199,27 +57,35 @@ export class Kubelet {
 
   public static async start(plane: ControlPlane, gpus: number): Promise<Kubelet> {
     await plane.call("POST", "/api/v1/nodes", { metadata: { name: NODE } });
-    const host = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-runtime-"));
-    await linkTriton(host);
-    const runtimes = fs.readdirSync(path.join(host, "runtime"));
-    return new Kubelet(plane, path.join(host, "runtime", runtimes[0] ?? ""), gpus);
+    return new Kubelet(plane, await makePodImage(), gpus);
   }
 
   public async stop(): Promise<void> {
     this.stopped = true;
     await this.loop;
-    await Promise.all([...this.pods.values()].map((pod) => pod.kill("SIGKILL")));
+    await Promise.all([...this.pods.values()].map((pod) => pod.kill()));
     await Promise.allSettled(this.working);
     fs.rmSync(this.folder, { recursive: true, force: true });
-    fs.rmSync(path.resolve(this.runtime, "../.."), { recursive: true, force: true });
+    this.image.remove();
     if (this.failure !== undefined) throw this.failure as Error;
   }
 
   private async run(): Promise<void> {
+    let refreshed = Date.now();
     while (!this.stopped) {
-      for (const pod of await this.plane.list("/api/v1/pods")) this.look(pod);
       await pause(PERIOD);
+      for (const pod of await this.plane.list("/api/v1/pods")) this.look(pod);
+      if (this.pods.size === 0 || Date.now() - refreshed < REFRESH_PERIOD) continue;
+      refreshed = Date.now();
+      const all = await this.configMaps();
+      for (const running of this.pods.values()) running.refresh(all);
     }
+  }
+
+  /** All ConfigMaps by their names, which no two namespaces here have in common. */
+  private async configMaps(): Promise<ReadonlyMap<string, ConfigMap>> {
+    const { items } = (await this.plane.call("GET", "/api/v1/configmaps")) as { items: ConfigMap[] };
+    return new Map(items.map((configMap) => [configMap.metadata.name, configMap]));
   }
 
   /** Does what a pod needs, unless it is being done. */
@@ -248,7 +114,10 @@ export class Kubelet {
   private work(done: Promise<void>): void {
     const ended = done
       .catch((error: unknown) => {
-        if (!this.stopped) this.failure ??= error;
+        if (this.stopped) return;
+        this.failure ??= error;
+        // Whoever waits for the pods waits on.
+        console.error(error);
       })
       .finally(() => {
         this.working.delete(ended);
@@ -267,53 +136,33 @@ export class Kubelet {
     const number = ++this.started;
     const folder = path.join(this.folder, `pod-${number}`);
     const spec = pod.spec as unknown as PodSpec;
-    const [container] = spec.containers;
-    if (container.resources.limits["nvidia.com/gpu"] !== "1") throw new Error("a pod without a whole GPU");
-    for (const { name, configMap } of spec.volumes) {
-      if (configMap === undefined) continue;
-      const volume = path.join(folder, "volumes", name);
-      await this.fill(volume, pod.metadata.namespace ?? "", configMap);
-      const mount = container.volumeMounts.find((each) => each.name === name);
-      const place = path.join(folder, "root", mount?.mountPath ?? "");
-      fs.mkdirSync(path.dirname(place), { recursive: true });
-      fs.symlinkSync(volume, place);
-    }
+    const gpus = spec.containers.map(({ resources }) => resources.limits["nvidia.com/gpu"] ?? "0");
+    if (gpus.join() !== ["1", ...gpus.slice(1).map(() => "0")].join())
+      throw new Error(`a pod with ${gpus.join(" and ")} GPUs`);
     const [grpcPort = 0] = await freePorts(1);
-    const running = new RunningPod(`10.77.0.${number}`, spec, folder, this.runtime, grpcPort);
+    const running = new RunningPod(
+      `10.77.0.${number}`,
+      spec,
+      folder,
+      this.image,
+      grpcPort,
+      await this.configMaps(),
+    );
     this.pods.set(pod.metadata.uid, running);
     await this.say(pod, running);
     this.busy.delete(pod.metadata.uid);
   }
 
-  /** Lays a ConfigMap out as Kubernetes does: behind a link, so that another state could take its place at once. */
-  private async fill(
-    volume: string,
-    namespace: string,
-    { name, items }: { readonly name: string; readonly items: readonly Item[] },
-  ): Promise<void> {
-    const place = `/api/v1/namespaces/${namespace}/configmaps/${name}`;
-    const { data = {}, binaryData = {} } = (await this.plane.call("GET", place)) as ConfigMap;
-    const state = path.join(volume, "..state");
-    for (const { key, path: file, mode } of items) {
-      const target = path.join(state, file);
-      fs.mkdirSync(path.dirname(target), { recursive: true });
-      const content = data[key] ?? Buffer.from(binaryData[key] ?? "", "base64");
-      fs.writeFileSync(target, content, { mode });
-    }
-    fs.symlinkSync("..state", path.join(volume, "..data"));
-    for (const entry of fs.readdirSync(state)) fs.symlinkSync(`..data/${entry}`, path.join(volume, entry));
-  }
-
   /** Asks whether a pod is ready, and tells the API server when that changes. */
   private async watch(pod: KubernetesObject, running: RunningPod): Promise<void> {
-    if (running.failure !== undefined) throw new Error(`a pod's Triton has ended: ${running.failure}`);
+    if (running.failure !== undefined) throw new Error(`a pod's container has ended: ${running.failure}`);
     const ready = await running.probe();
     if (ready === running.ready) return;
     running.ready = ready;
     await this.say(pod, running);
   }
 
-  private async say(pod: KubernetesObject, { ip, ready, container }: RunningPod): Promise<void> {
+  private async say(pod: KubernetesObject, { ip, ready, containers }: RunningPod): Promise<void> {
     const status = ready ? "True" : "False";
     const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
     const condition = (type: string, value: string): object => ({
@@ -321,7 +170,6 @@ export class Kubelet {
       status: value,
       lastTransitionTime: now,
     });
-    const { name, image } = container;
     const answer = await this.plane.ask(
       "PATCH",
       `${placeOf(pod)}/status`,
@@ -335,12 +183,10 @@ export class Kubelet {
             ...["PodScheduled", "Initialized"].map((type) => condition(type, "True")),
             ...["ContainersReady", "Ready"].map((type) => condition(type, status)),
           ],
-          containerStatuses: [
-            {
-              ...{ name, image, imageID: image, ready, started: ready, restartCount: 0 },
-              state: { running: { startedAt: now } },
-            },
-          ],
+          containerStatuses: containers.map(({ spec: { name, image }, ready: fit }) => ({
+            ...{ name, image, imageID: image, ready: fit, started: fit, restartCount: 0 },
+            state: { running: { startedAt: now } },
+          })),
         },
       },
       "application/merge-patch+json",

@@ -95,7 +95,8 @@ export interface TritonFleetArgs {
    */
   server?: ServerArgs;
   /**
-   * Settings of the GPU scheduler, as of a `TritonStack`. A change rolls.
+   * Settings of the GPU scheduler, as of a `TritonStack`. A change rolls. With `required: false`,
+   * priorities, floors and weights roll as well, because there may be no scheduler to tell.
    * @default {}
    */
   scheduler?: SchedulerArgs;

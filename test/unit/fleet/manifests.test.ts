@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 
 import { fleetManifests } from "../../../components/fleet/manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
@@ -9,6 +11,16 @@ import { ComponentInputs, fleetInputs, type FleetSettings } from "../../../compo
 import { ensemble, IMAGE } from "../settings/context";
 
 const ROOT = path.resolve(__dirname, "../../..");
+
+/** Prints the modules of the agent in the folder that the command `follow` imports. */
+const IMPORTED = `
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import agent.follow
+for module in sys.modules.values():
+    if module.__name__.split(".")[0] == "agent":
+        print(os.path.relpath(module.__file__, sys.argv[1]))
+`;
 
 /** The arguments of a fleet as it reads them. */
 function settingsOf(args: object): FleetSettings {
@@ -60,46 +72,175 @@ const configMapsOf = (manifests: unknown): [string, unknown][] =>
 const podOf = (manifests: unknown): unknown => at(manifests, "deployment", "spec", "template", "spec");
 const tritonOf = (manifests: unknown): unknown => at(podOf(manifests), "containers", 0);
 const volumeOf = (manifests: unknown, configMap: string): unknown =>
-  itemsAt(podOf(manifests), "volumes").find((volume) => at(volume, "configMap", "name") === configMap);
+  itemsAt(podOf(manifests), "volumes").find(
+    (volume) => at(volume, "projected", "sources", 0, "configMap", "name") === configMap,
+  );
+const filesIn = (volume: unknown): unknown => at(volume, "projected", "sources", 0, "configMap", "items");
+const liveOf = (manifests: unknown): { name: string; data: Record<string, string> } => ({
+  name: textAt(manifests, "liveData", "metadata", "name"),
+  data: at(manifests, "liveData", "data") as Record<string, string>,
+});
+const configOf = (manifests: unknown, model: string): string => {
+  const [key] = Object.keys(liveOf(manifests).data).filter((each) => each.endsWith(`-${model}.pbtxt`));
+  return liveOf(manifests).data[key ?? ""] ?? "";
+};
 
 describe("a fleet on Kubernetes", () => {
-  it("has its models in ConfigMaps of their own, with the priority in the configuration", () => {
-    const [[name, configMap] = ["", undefined], ...others] = configMapsOf(manifestsOf());
-    assert.equal(others.length, 1);
+  it("has the files of its models in ConfigMaps of their own, which never change", () => {
+    const [[name, configMap] = ["", undefined]] = configMapsOf(manifestsOf());
     assert.match(name, /^edge-realtime-[0-9a-f]{10}$/);
     assert.equal(at(configMap, "immutable"), true);
     assert.equal(at(configMap, "metadata", "name"), name);
-    const config = textAt(configMap, "data", "0-config.pbtxt");
-    assert.match(config, /priority: PRIORITY_MAX[^]*xsched_priority[^]*"255"/);
-    assert.equal(
-      at(configMap, "data", "1-1_model.py"),
-      fs.readFileSync(path.join(ROOT, "examples/models/realtime/1/model.py"), "utf8"),
-    );
+    assert.deepEqual(at(configMap, "data"), {
+      "0-1_model.py": fs.readFileSync(path.join(ROOT, "examples/models/realtime/1/model.py"), "utf8"),
+    });
   });
 
-  it("mounts them where Triton looks, under their paths", () => {
+  it("mounts them where Triton looks, under their paths, with the configuration in force", () => {
     const manifests = manifestsOf();
     const [[name] = [""]] = configMapsOf(manifests);
     const volume = volumeOf(manifests, name);
-    assert.deepEqual(at(volume, "configMap", "items"), [
-      { key: "0-config.pbtxt", path: "config.pbtxt", mode: 0o444 },
-      { key: "1-1_model.py", path: "1/model.py", mode: 0o444 },
+    assert.deepEqual(at(volume, "projected", "sources"), [
+      { configMap: { name, items: [{ key: "0-1_model.py", path: "1/model.py", mode: 0o444 }] } },
+      {
+        configMap: {
+          name: liveOf(manifests).name,
+          items: [{ key: "0-realtime.pbtxt", path: "config.pbtxt", mode: 0o444 }],
+        },
+      },
     ]);
+    assert.match(configOf(manifests, "realtime"), /priority: PRIORITY_MAX[^]*xsched_priority[^]*"255"/);
     const mount = itemsAt(tritonOf(manifests), "volumeMounts").find(
       (each) => at(each, "name") === at(volume, "name"),
     );
     assert.deepEqual(mount, { name: at(volume, "name"), mountPath: "/models/realtime", readOnly: true });
   });
 
-  it("names another content differently, and the same content the same", () => {
-    const names = (priority: number): string[] =>
-      configMapsOf(manifestsOf({ models: [{ ...EXAMPLES[0], priority }, EXAMPLES[1]] })).map(
-        ([name]) => name,
+  it("keeps its pods where only a priority, a floor or a weight changes", () => {
+    const [realtime, batch] = EXAMPLES;
+    const before = manifestsOf();
+    for (const change of [{ priority: 3 }, { priority: 0 }, { floor: 10 }, { weight: 2 }]) {
+      const after = manifestsOf({ models: [realtime, { ...batch, ...change }] });
+      const { data, name } = liveOf(after);
+      assert.deepEqual(at(after, "deployment"), at(before, "deployment"));
+      assert.deepEqual(at(after, "configMaps"), at(before, "configMaps"));
+      assert.equal(name, liveOf(before).name);
+      assert.deepEqual(JSON.parse(data["models.json"] ?? ""), {
+        models: [
+          { name: "realtime", priority: 255, floor: 0, weight: 0 },
+          { ...{ name: "batch", priority: -255, floor: 0, weight: 0 }, ...change },
+        ],
+      });
+      const [[key, value] = ["", 0]] = Object.entries(change);
+      assert.match(configOf(after, "batch"), new RegExp(`xsched_${key}[^]*"${value}"`));
+    }
+  });
+
+  it("has other pods, and what they start with beside what the former ones have, where anything else changes", () => {
+    const [realtime, batch] = EXAMPLES;
+    const before = manifestsOf();
+    for (const models of [
+      [realtime, { ...batch, instanceGroups: [{ kind: "cpu", count: 2 }] }],
+      [realtime, { ...batch, parameters: { threads: "2" } }],
+      [realtime, { ...batch, source: "examples/models/interactive" }],
+      [realtime],
+    ]) {
+      const after = manifestsOf({ models });
+      assert.notDeepEqual(podOf(after), podOf(before));
+      assert.notEqual(
+        `${liveOf(after).name} ${configMapsOf(after)
+          .map(([name]) => name)
+          .join(" ")}`,
+        `${liveOf(before).name} ${configMapsOf(before)
+          .map(([name]) => name)
+          .join(" ")}`,
       );
-    const [before, after] = [names(3), names(4)];
-    assert.notEqual(before[0], after[0]);
-    assert.equal(before[1], after[1]);
-    assert.deepEqual(names(3), before);
+    }
+    assert.deepEqual(manifestsOf(), before);
+  });
+
+  it("rolls a priority out where pods may have no scheduler to tell it", () => {
+    const scheduler = { required: false };
+    const before = manifestsOf({ scheduler });
+    const after = manifestsOf({ scheduler, models: [{ ...EXAMPLES[0], priority: 3 }, EXAMPLES[1]] });
+    assert.notEqual(liveOf(after).name, liveOf(before).name);
+    assert.notDeepEqual(podOf(after), podOf(before));
+    assert.equal(itemsAt(podOf(after), "containers").length, 1);
+    assert.equal(configMapsOf(after).length, 2);
+  });
+
+  it("lets the agent follow what is live, without a GPU and with no more rights than Triton", () => {
+    const manifests = manifestsOf();
+    const [triton, agent] = itemsAt(podOf(manifests), "containers");
+    assert.deepEqual(at(agent, "command"), [
+      ...["python3", "-I", "-B", "/xsched-triton/bin/agent"],
+      ...["follow", "/xsched-triton/live/models.json"],
+    ]);
+    assert.deepEqual(at(agent, "securityContext"), at(triton, "securityContext"));
+    assert.deepEqual(at(agent, "securityContext"), {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    });
+    assert.equal(at(agent, "resources", "limits", "nvidia.com/gpu"), undefined);
+    const variables = (container: unknown): unknown[] =>
+      itemsAt(container, "env").map((each) => [at(each, "name"), at(each, "value")]);
+    assert.ok(variables(agent).some((each) => isDeepStrictEqual(each, ["NVIDIA_VISIBLE_DEVICES", "void"])));
+    // The scheduler's socket, and what the entrypoint writes down.
+    for (const shared of [
+      ["XSCHED_CONTROL_DIR", "/xsched-triton/scheduler/control"],
+      ["XSCHED_TRITON_STATE", "/xsched-triton/scheduler/state"],
+    ]) {
+      for (const container of [triton, agent])
+        assert.ok(variables(container).some((each) => isDeepStrictEqual(each, shared)));
+    }
+    const mount = { name: "scheduler", mountPath: "/xsched-triton/scheduler" };
+    for (const container of [triton, agent])
+      assert.ok(itemsAt(container, "volumeMounts").some((each) => isDeepStrictEqual(each, mount)));
+  });
+
+  it("gives the agent all modules that it needs, and none that it does not", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
+    try {
+      const [, configMap] =
+        configMapsOf(manifestsOf()).find(([name]) => name.startsWith("edge-agent-")) ?? [];
+      const volume = itemsAt(podOf(manifestsOf()), "volumes").find((each) => at(each, "name") === "agent");
+      for (const item of itemsAt(volume, "configMap", "items")) {
+        const file = path.join(folder, "bin/agent", textAt(item, "path"));
+        fs.mkdirSync(path.dirname(file), { recursive: true });
+        fs.writeFileSync(file, textAt(configMap, "data", textAt(item, "key")));
+      }
+      const program = path.join(folder, "bin/agent");
+      const { stderr } = spawnSync("python3", ["-I", "-B", program, "follow"], { encoding: "utf8" });
+      assert.match(stderr, /^error: the file is missing\n/);
+      const modules = spawnSync("python3", ["-ISBc", IMPORTED, program], { encoding: "utf8" })
+        .stdout.trim()
+        .split("\n");
+      const given = itemsAt(volume, "configMap", "items").map((item) => textAt(item, "path"));
+      assert.deepEqual(["__main__.py", ...modules].sort(), given.sort());
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("has no ensemble for the scheduler, which knows none", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
+    try {
+      fs.mkdirSync(path.join(folder, "both/1"), { recursive: true });
+      fs.writeFileSync(path.join(folder, "both/config.pbtxt"), ensemble("step"));
+      const both = { name: "both", source: path.join(folder, "both"), priority: 77 };
+      const step = { name: "step", source: "examples/models/batch" };
+      const manifests = manifestsOf({ models: [both, step] });
+      assert.match(configOf(manifests, "step"), /xsched_priority[^]*"77"/);
+      assert.deepEqual(JSON.parse(liveOf(manifests).data["models.json"] ?? ""), {
+        models: [{ name: "step", priority: 77, floor: 0, weight: 0 }],
+      });
+      // The steps take its priority, live.
+      const after = manifestsOf({ models: [{ ...both, priority: 5 }, step] });
+      assert.deepEqual(podOf(after), podOf(manifests));
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
   });
 
   it("keeps binary files, programs, empty folders and models whose names look alike", () => {
@@ -115,37 +256,20 @@ describe("a fleet on Kubernetes", () => {
       const models = ["a.b", "A_b"].map((name) => ({ name, source: path.join(folder, name), config }));
       const manifests = manifestsOf({ models });
       const maps = configMapsOf(manifests);
-      assert.equal(maps.length, 2);
+      assert.equal(maps.length, 3);
       const [[name, configMap] = ["", undefined]] = maps;
       assert.deepEqual(at(configMap, "binaryData"), {
-        "2-1_nul.txt": Buffer.from("a\0b").toString("base64"),
-        "4-1_w.bin": "/wAB",
+        "1-1_nul.txt": Buffer.from("a\0b").toString("base64"),
+        "3-1_w.bin": "/wAB",
       });
-      assert.equal(at(configMap, "data", "1-1_empty_.empty"), "");
-      assert.equal(at(configMap, "data", "3-1_run_me.sh"), "#!/bin/sh\n");
-      const items = itemsAt(volumeOf(manifests, name), "configMap", "items");
-      assert.deepEqual(items.slice(1), [
-        { key: "1-1_empty_.empty", path: "1/empty/.empty", mode: 0o444 },
-        { key: "2-1_nul.txt", path: "1/nul.txt", mode: 0o444 },
-        { key: "3-1_run_me.sh", path: "1/run me.sh", mode: 0o555 },
-        { key: "4-1_w.bin", path: "1/w.bin", mode: 0o444 },
+      assert.equal(at(configMap, "data", "0-1_empty_.empty"), "");
+      assert.equal(at(configMap, "data", "2-1_run_me.sh"), "#!/bin/sh\n");
+      assert.deepEqual(filesIn(volumeOf(manifests, name)), [
+        { key: "0-1_empty_.empty", path: "1/empty/.empty", mode: 0o444 },
+        { key: "1-1_nul.txt", path: "1/nul.txt", mode: 0o444 },
+        { key: "2-1_run_me.sh", path: "1/run me.sh", mode: 0o555 },
+        { key: "3-1_w.bin", path: "1/w.bin", mode: 0o444 },
       ]);
-    } finally {
-      fs.rmSync(folder, { recursive: true });
-    }
-  });
-
-  it("gives an ensemble's steps its priority, as on a host", () => {
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
-    try {
-      fs.mkdirSync(path.join(folder, "both/1"), { recursive: true });
-      fs.writeFileSync(path.join(folder, "both/config.pbtxt"), ensemble("step"));
-      const models = [
-        { name: "both", source: path.join(folder, "both"), priority: 77 },
-        { name: "step", source: "examples/models/batch" },
-      ];
-      const step = configMapsOf(manifestsOf({ models })).find(([name]) => name.includes("-step-"));
-      assert.match(textAt(step?.[1], "data", "0-config.pbtxt"), /xsched_priority[^]*"77"/);
     } finally {
       fs.rmSync(folder, { recursive: true });
     }

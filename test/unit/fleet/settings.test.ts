@@ -194,4 +194,18 @@ describe("arguments of a fleet", () => {
 `,
     );
   });
+
+  it("refuse models whose configurations are larger than a ConfigMap together", () => {
+    const config = `backend: "python" # ${"x".repeat(600_000)}`;
+    const models = ["one", "two"].map((name) => ({ ...realtime, name, config }));
+    assert.equal(
+      refusal({ models }),
+      `1 fault in the arguments of TritonFleet edge
+
+  models: 2 models whose configurations have 1.1 MiB
+    allowed: at most 1 MiB for the configurations of all models: one ConfigMap holds them
+    fix: serve some of the models from another fleet
+`,
+    );
+  });
 });

@@ -56,14 +56,18 @@ for (const preview of [true, false]) {
 
     const shown = (): string[] =>
       registered.map(
-        ({ type, name }) => `${type.split(":").at(-1) ?? ""} ${name.replace(/-[0-9a-f]{10}$/, "-…")}`,
+        ({ type, name }) =>
+          `${type.split(":").at(-1) ?? ""} ${name.replace(/-[0-9a-f]{10}(?=-values$|$)/, "-…")}`,
       );
 
     it("makes what a fleet consists of, and no provider", async () => {
       await deploy();
       assert.deepEqual(shown().sort(), [
+        "ConfigMap edge-agent-…",
         "ConfigMap edge-batch-…",
+        "ConfigMap edge-live-…",
         "ConfigMap edge-realtime-…",
+        "ConfigMapPatch edge-live-…-values",
         "Deployment edge",
         "Namespace edge-namespace",
         "NetworkPolicy edge-network",

@@ -1,0 +1,72 @@
+import { configOfFolder } from "../models";
+import { ensembleStepsOf, type FleetSettings, type ModelSettings } from "../settings";
+import { type Item, keyOf } from "./configMapFiles";
+import type { ModelFiles } from "./modelFiles";
+import { digestOf } from "./names";
+
+/**
+ * What of a model is changed in pods that serve: what a running scheduler takes
+ * (components/host/agent/agent/server/scheduling.py). All else of a model is changed by a rollout.
+ */
+export const LIVE = ["priority", "floor", "weight"] as const;
+
+type LiveValues = Pick<ModelSettings, (typeof LIVE)[number]>;
+
+/** Value of each where it says nothing. */
+const NEUTRAL: LiveValues = { priority: 0, floor: 0, weight: 0 };
+
+/** Key of what the agent beside Triton follows: components/host/agent/agent/follow.py. */
+export const FOLLOWED = "models.json";
+
+/** The part of a fleet that can change while its pods serve: values of all models, and the configurations with them. */
+export interface Live {
+  /** Of all in the configurations that only a rollout changes. What begins to serve later finds the values in force. */
+  readonly digest: string;
+  readonly data: Readonly<Record<string, string>>;
+  /** Where the configuration of each model is. */
+  readonly configs: Readonly<Record<string, Item>>;
+}
+
+/** Whether a change is made in pods that serve. It takes the scheduler, which only pods that require it surely have. */
+export function isLive({ scheduler }: Pick<FleetSettings, "scheduler">): boolean {
+  return scheduler.required !== false;
+}
+
+/** @param files of the models of the settings, in their order */
+export function live(
+  settings: Pick<FleetSettings, "scheduler" | "models">,
+  files: readonly ModelFiles[],
+): Live {
+  const { models } = settings;
+  const items = files.map(({ model }, index) => ({
+    model,
+    item: { key: keyOf(`${model}.pbtxt`, index), path: "config.pbtxt", mode: 0o444 },
+  }));
+  const fixed = isLive(settings)
+    ? models.map((model) => configOfFolder({ ...model, ...NEUTRAL }))
+    : files.map(({ config }) => config);
+  const data = {
+    [FOLLOWED]: `${JSON.stringify({ models: followed(models, files) }, undefined, 2)}\n`,
+    ...Object.fromEntries(items.map(({ item }, index) => [item.key, files[index]?.config ?? ""])),
+  };
+  return {
+    digest: digestOf([items, fixed]),
+    data,
+    configs: Object.fromEntries(items.map(({ model, item }) => [model, item])),
+  };
+}
+
+/** An ensemble runs nothing itself, so no scheduler knows it. */
+function followed(
+  models: readonly ModelSettings[],
+  files: readonly ModelFiles[],
+): (LiveValues & { name: string })[] {
+  return models
+    .filter((_, index) => ensembleStepsOf(files[index]?.config ?? "") === undefined)
+    .map(({ name, priority, floor, weight }) => ({ name, priority, floor, weight }));
+}
+
+/** How much a ConfigMap has to hold. */
+export function bytesOf({ data }: Live): number {
+  return Object.values(data).reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}

@@ -1,0 +1,279 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import * as path from "node:path";
+
+import type { PodImage } from "./podImage";
+import { type ConfigMap, PodVolumes, type Volume } from "./podVolumes";
+import { execute, type Finished } from "./processes";
+
+interface Probe {
+  readonly httpGet?: { readonly path: string; readonly port: string };
+  readonly exec?: { readonly command: readonly string[] };
+}
+
+interface Container {
+  readonly name: string;
+  readonly image: string;
+  /** In place of the image's entrypoint. */
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: readonly { readonly name: string; readonly value: string }[];
+  readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly startupProbe?: Probe;
+  readonly readinessProbe?: Probe;
+  readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
+  readonly resources: { readonly limits: Readonly<Record<string, string>> };
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+}
+
+export interface PodSpec {
+  readonly nodeName?: string;
+  readonly terminationGracePeriodSeconds: number;
+  readonly containers: readonly Container[];
+  readonly volumes: readonly Volume[];
+}
+
+/** Becomes a program whose processes end with it, and are of the test's session all the same. */
+const IN_A_GROUP = "import os, sys; os.setpgid(0, 0); os.execvp(sys.argv[1], sys.argv[1:])";
+
+/** Milliseconds between two probes that are programs. */
+const EXEC_PERIOD = 500;
+
+const pause = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Addresses of pods may not be loopback ones, but nobody here leaves the loopback interface. */
+export function loopbackOf(ip: string): string {
+  return ip.replace(/^10\./, "127.");
+}
+
+/** A container that runs here, as processes without a root, a network and a user of their own. */
+class RunningContainer {
+  public ready = false;
+  private readonly child: ChildProcess;
+  private readonly root: string;
+  private readonly env: NodeJS.ProcessEnv;
+  private said = "";
+  private probed = 0;
+
+  public constructor(
+    public readonly spec: Container,
+    private readonly ip: string,
+    folder: string,
+    volumes: PodVolumes,
+    private readonly image: PodImage,
+    /** Triton's gRPC keeps its port from pods at other addresses; nobody here asks over gRPC. */
+    private readonly grpcPort: number,
+    /** What the names of Triton's shared memory begin with. */
+    private readonly sharedMemory: string,
+  ) {
+    this.root = path.join(folder, spec.name);
+    for (const { name, mountPath } of spec.volumeMounts) {
+      const place = path.join(this.root, mountPath);
+      fs.mkdirSync(path.dirname(place), { recursive: true });
+      fs.symlinkSync(volumes.place(name), place);
+    }
+    this.env = {
+      PATH: `${image.tools}:${image.triton}/tritonserver/bin:${image.triton}/python/bin:/usr/bin:/bin`,
+      HOME: folder,
+      LANG: "C.UTF-8",
+      PYTHONNOUSERSITE: "1",
+      PYTHONDONTWRITEBYTECODE: "1",
+      XSCHED_TRITON_VARIANT: "hooked",
+      ...(spec.resources.limits["nvidia.com/gpu"] !== undefined && {
+        XSCHED_CUDA_LIB: image.driver,
+        // Triton itself leaves the driver alone.
+        SIMULATED_VERSION: "10000",
+      }),
+      // The pods of a node have no /dev/shm and /tmp in common.
+      XSCHED_DOMAIN_DIR: path.join(folder, "domain"),
+      XSCHED_TRITON_STATE: path.join(folder, "state"),
+      XSCHED_CONTROL_DIR: path.join(folder, "control"),
+      ...Object.fromEntries((spec.env ?? []).map(({ name, value }) => [name, this.inside(value)])),
+    };
+    const entrypoint = ["/bin/bash", path.join(image.xsched, "bin/entrypoint.sh")];
+    const words = [...(spec.command ?? entrypoint), ...this.args()].map((word) => this.inside(word));
+    this.child = spawn("python3", ["-ISc", IN_A_GROUP, ...words], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: this.env,
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.said = (this.said + text).slice(-20_000);
+        if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
+      });
+    }
+  }
+
+  /** The end of what it printed. */
+  public get log(): string {
+    return this.said;
+  }
+
+  public get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Runs a program in the container, to its end. */
+  public run(words: readonly string[]): Promise<Finished> {
+    const [program = "", ...others] = words.map((word) => this.inside(word));
+    return execute("env", ["-i", ...this.variables(), program, ...others], "/");
+  }
+
+  /** Asks what the pod says that a kubelet should ask. */
+  public async probe(): Promise<boolean> {
+    const { startupProbe, readinessProbe } = this.spec;
+    const { httpGet, exec } = (this.ready ? readinessProbe : (startupProbe ?? readinessProbe)) ?? {};
+    if (httpGet !== undefined) return this.answers(httpGet.path, httpGet.port);
+    if (exec === undefined) return true;
+    if (Date.now() - this.probed < EXEC_PERIOD) return this.ready;
+    const { code } = await this.run(exec.command);
+    this.probed = Date.now();
+    return code === 0;
+  }
+
+  public async end(drainLimit: number): Promise<void> {
+    const drain = this.spec.lifecycle?.preStop.sleep.seconds ?? 0;
+    const killed = setTimeout(() => void this.kill("SIGKILL"), drainLimit * 1000);
+    await pause(drain * 1000);
+    await this.kill("SIGTERM");
+    clearTimeout(killed);
+  }
+
+  public async kill(signal: NodeJS.Signals): Promise<void> {
+    const { pid } = this.child;
+    if (pid === undefined) return;
+    if (!this.ended) {
+      const ended = new Promise((resolve) => this.child.once("exit", resolve));
+      if (signal === "SIGKILL") process.kill(-pid, signal);
+      else this.child.kill(signal);
+      await ended;
+    }
+    try {
+      // What the first process of a container leaves ends with it.
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // It left nothing.
+    }
+  }
+
+  private variables(): string[] {
+    return Object.entries(this.env).map(([name, value]) => `${name}=${value ?? ""}`);
+  }
+
+  /** What a network of its own and the image would do. */
+  private args(): readonly string[] {
+    const { args = [] } = this.spec;
+    if (args[0] !== "tritonserver") return args;
+    const triton = path.join(this.image.triton, "tritonserver");
+    return [
+      ...args.map((word) =>
+        word
+          .replace(/^--(http|grpc)-address=0\.0\.0\.0$/, `--$1-address=${loopbackOf(this.ip)}`)
+          .replace(/^--grpc-port=\d+$/, `--grpc-port=${this.grpcPort}`),
+      ),
+      `--metrics-address=${loopbackOf(this.ip)}`,
+      `--backend-directory=${triton}/backends`,
+      `--backend-config=python,shm-region-prefix-name=${this.sharedMemory}`,
+    ];
+  }
+
+  /** What a root of its own would do: paths of volumes and of the image are elsewhere. */
+  private inside(word: string): string {
+    return word
+      .replace(/(^|=)\/opt\/xsched\//, `$1${this.image.xsched}/`)
+      .replace(/(^|=)(?=\/(models|xsched-triton)(\/|$))/, `$1${this.root}`);
+  }
+
+  private answers(place: string, portName: string): Promise<boolean> {
+    const port = this.spec.ports?.find(({ name }) => name === portName)?.containerPort;
+    return new Promise((resolve) => {
+      const request = http.get({ host: loopbackOf(this.ip), port, path: place, timeout: 10_000 });
+      request.on("response", (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      });
+      request.on("timeout", () => request.destroy());
+      request.on("error", () => {
+        resolve(false);
+      });
+    });
+  }
+}
+
+/** A pod that runs here. */
+export class RunningPod {
+  public ready = false;
+  public readonly containers: readonly RunningContainer[];
+  private readonly volumes: PodVolumes;
+
+  /** @throws Error if a ConfigMap of a volume is not there */
+  public constructor(
+    public readonly ip: string,
+    private readonly spec: PodSpec,
+    private readonly folder: string,
+    image: PodImage,
+    grpcPort: number,
+    configMaps: ReadonlyMap<string, ConfigMap>,
+  ) {
+    this.volumes = new PodVolumes(path.join(folder, "volumes"), spec.volumes);
+    this.volumes.lay(configMaps);
+    this.containers = spec.containers.map(
+      (container) =>
+        new RunningContainer(container, ip, folder, this.volumes, image, grpcPort, this.sharedMemory),
+    );
+  }
+
+  /** The end of what a container printed that has ended. */
+  public get failure(): string | undefined {
+    const ended = this.containers.find((container) => container.ended);
+    return ended && `${ended.spec.name}: ${ended.log}`;
+  }
+
+  public container(name: string): RunningContainer {
+    const found = this.containers.find(({ spec }) => spec.name === name);
+    if (found === undefined) throw new Error(`the pod has no container ${name}`);
+    return found;
+  }
+
+  /** Brings a change of ConfigMaps into the volumes. */
+  public refresh(configMaps: ReadonlyMap<string, ConfigMap>): void {
+    try {
+      this.volumes.lay(configMaps);
+    } catch {
+      // As a kubelet does: what is there stays.
+    }
+  }
+
+  /** Whether all containers are ready. */
+  public async probe(): Promise<boolean> {
+    for (const container of this.containers) container.ready = await container.probe();
+    return this.containers.every(({ ready }) => ready);
+  }
+
+  /** Ends the pod as it says that it is to be ended. */
+  public async end(): Promise<void> {
+    await Promise.all(
+      this.containers.map((container) => container.end(this.spec.terminationGracePeriodSeconds)),
+    );
+    this.clean();
+  }
+
+  public async kill(): Promise<void> {
+    await Promise.all(this.containers.map((container) => container.kill("SIGKILL")));
+    this.clean();
+  }
+
+  /** What the names of its shared memory begin with. */
+  private get sharedMemory(): string {
+    return `${path.basename(path.dirname(this.folder))}-${path.basename(this.folder)}-`;
+  }
+
+  private clean(): void {
+    for (const name of fs.readdirSync("/dev/shm")) {
+      if (name.startsWith(this.sharedMemory)) fs.rmSync(path.join("/dev/shm", name), { force: true });
+    }
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
