@@ -4,7 +4,7 @@ import fs from "node:fs";
 import os from "node:os";
 import { setTimeout } from "node:timers/promises";
 
-import { readLocks } from "./locks.mjs";
+import { readLocks, removeTornAttributes } from "./file-backend.mjs";
 import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { stateForAccess } from "./changed-access.mjs";
@@ -219,6 +219,7 @@ async function main(argv) {
   const local = stack === "local";
   if (local && (command === "up" || command === "down")) {
     await checkLocks();
+    removeTornAttributes(LOCAL_STATE);
     forgetInterruption(target);
   }
   const keepsInstance = asksFirst && onAws ? await askAws(target) : true;

@@ -2,6 +2,7 @@ import * as assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
+import * as path from "node:path";
 
 import { random } from "../../scripts/bench/statistics/random";
 import { MODELS } from "./examples";
@@ -105,6 +106,15 @@ describe(`an \`up\` and a \`down\` that are killed, on the real engine (INTERRUP
     return `after ${afterMs} of ${whole[command]} ms; commands of the agent${withAgent ? "" : ", spared"}: ${commands}`;
   };
 
+  /** As if Pulumi had been killed between the two files that it writes for the stack's state. */
+  const tearAttributes = (): void => {
+    const stacks = workspace.file(".local/state/.pulumi/stacks");
+    const names = fs.readdirSync(stacks, { recursive: true, encoding: "utf8" });
+    for (const name of names.filter((each) => each.endsWith("/local.json.attrs"))) {
+      fs.writeFileSync(path.join(stacks, name), "");
+    }
+  };
+
   /** The same at a moment of a round's own part of the time, which is what it took last. */
   const interruptInRound = async (round: number, command: "up" | "down"): Promise<void> => {
     for (;;) {
@@ -113,6 +123,7 @@ describe(`an \`up\` and a \`down\` that are killed, on the real engine (INTERRUP
       const what = await interrupt(command, (round + draw()) / INTERRUPTIONS, round % 2 === 0);
       if (what !== undefined) {
         console.log(`      killed ${what}`);
+        if (round === 0) tearAttributes();
         return;
       }
       requireSuccess(await workspace.npm(command === "up" ? "down" : "up"));

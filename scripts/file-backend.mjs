@@ -1,4 +1,5 @@
-// The locks of Pulumi's file backend: one file for each update that runs, or that was killed.
+// What updates that were killed leave in the folder of Pulumi's file backend: a lock each, and at times a file of attributes
+// without its content.
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -44,4 +45,27 @@ function mayRun({ pid, hostname, time }) {
   // A process that began after the lock was written has got the number of one that has ended.
   const start = startOf(pid);
   return start === undefined || Number.isNaN(time) || start <= time + TOLERANCE_MS;
+}
+
+/**
+ * Removes attributes of files that a killed update had no time to write: Pulumi would read nothing that they belong to
+ * ("failed to load checkpoint: EOF"), and does without them.
+ *
+ * @param state folder of the file backend, which no update uses
+ */
+export function removeTornAttributes(state) {
+  const folder = path.join(state, ".pulumi");
+  const names = fs.existsSync(folder) ? fs.readdirSync(folder, { recursive: true }) : [];
+  for (const file of names.filter((name) => name.endsWith(".attrs")).map((name) => path.join(folder, name))) {
+    if (!isJson(fs.readFileSync(file, "utf8"))) fs.rmSync(file);
+  }
+}
+
+function isJson(text) {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

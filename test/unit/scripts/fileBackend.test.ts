@@ -13,8 +13,9 @@ interface Lock {
   readonly file: string;
   readonly pid?: number;
 }
-const { readLocks } = loadScript("locks.mjs") as {
+const { readLocks, removeTornAttributes } = loadScript("file-backend.mjs") as {
   readLocks: (state: string) => { held: readonly Lock[]; left: readonly Lock[] };
+  removeTornAttributes: (state: string) => void;
 };
 
 describe("locks of a state", () => {
@@ -85,6 +86,30 @@ describe("locks of a state", () => {
       assert.deepEqual(files(readLocks(state).held), [own]);
     } finally {
       later.kill();
+    }
+  });
+});
+
+describe("torn attributes of a state", () => {
+  it("are removed, and whole ones stay", () => {
+    const state = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-attributes-"));
+    try {
+      removeTornAttributes(state);
+      const folder = path.join(state, ".pulumi/stacks/project");
+      fs.mkdirSync(folder, { recursive: true });
+      const contents = {
+        "local.json": "{}",
+        "local.json.attrs": "",
+        "local.json.bak": "{}",
+        "local.json.bak.attrs": '{"user.cache_control":""}',
+        "../meta.yaml.attrs": '{"user.cache',
+      };
+      for (const [name, text] of Object.entries(contents)) fs.writeFileSync(path.join(folder, name), text);
+      removeTornAttributes(state);
+      assert.deepEqual(fs.readdirSync(folder), ["local.json", "local.json.bak", "local.json.bak.attrs"]);
+      assert.deepEqual(fs.readdirSync(path.dirname(folder)), ["project"]);
+    } finally {
+      fs.rmSync(state, { recursive: true });
     }
   });
 });
