@@ -34,7 +34,6 @@ _NOT_JOINED = "is not in a scheduling domain: "
 #: Images are large, and what is asked for may not have been read from the disk before.
 _ASK_SECONDS = 120
 
-
 #: Seconds for an answer that is only wanted for a remark.
 _SOON = 10
 
@@ -73,11 +72,11 @@ class Member(NamedTuple):
         return [*run, "--priority", "min", "--name", NAME, "--", program]
 
     def reads(self, folder: Path) -> bool:
-        """Whether the domain's user can read all of a folder, by its mode."""
+        """Whether the domain's user can read all of a folder, by its mode. Without capabilities, root is as others."""
         entries = [
             Path(above) / name for above, folders, names in os.walk(folder) for name in [*folders, *names]
         ]
-        return self.user == 0 or all(self._reads(entry) for entry in [folder, *entries])
+        return all(self._reads(entry) for entry in [folder, *entries])
 
     def _reads(self, entry: Path) -> bool:
         status = entry.stat()
@@ -90,8 +89,7 @@ class Member(NamedTuple):
 
 
 def domain_of(directory: HostDirectory) -> Optional[ContainerRuntime]:
-    """The server of this folder, whether it runs or not, if it has a domain. A process serves on the
-    CPU, and has none."""
+    """The server of this folder, whether it runs or not, if it has a domain. As a process, it serves on the CPU."""
     settings = read_settings(directory)
     if settings is None or settings.kind != "container":
         return None
@@ -152,6 +150,8 @@ def _try(member: Member, container: str) -> None:
     )
     if tried.ok:
         return
+    # One that took too long may run on.
+    call(["docker", "rm", "--force", container])
     lines = tried.out.splitlines()
     refusals = [line.partition("no: ")[2] for line in lines if line.startswith("scheduled ")]
     why = (refusals or [tried.reason])[-1]

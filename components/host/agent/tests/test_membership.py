@@ -10,7 +10,7 @@ from typing import Any, Dict, List
 import pytest
 from agent import engines
 from agent.commands import run
-from agent.membership import why_not_joined
+from agent.membership import Member, why_not_joined
 from agent.server.settings import parse_settings, write_settings
 from engine_workshop import Workshop
 
@@ -304,6 +304,18 @@ def test_says_while_it_builds_that_it_waits_for_models(
     assert f"building the engine of bert, version 1 (65 s{remark}): " in capsys.readouterr().err
     name = f"xsched-engine-{workshop.directory.identity}-bert"
     assert workshop.calls()[-1] == f"exec {name} /xsched-triton/core/bin/xsched-ctl stats --json"
+
+
+def test_root_without_capabilities_cannot_read_what_is_anothers(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    file.touch()
+    if os.getuid() == 0:
+        os.chown(file, USER, GROUP)
+    root = Member("image", "volume", tmp_path, 0, 0)
+    tmp_path.chmod(0o755)
+    assert root.reads(tmp_path)
+    file.chmod(0o600)
+    assert not root.reads(tmp_path)
 
 
 def test_an_interrupted_build_in_the_domain_leaves_nothing(domain: Domain) -> None:
