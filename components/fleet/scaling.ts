@@ -12,9 +12,9 @@ export interface ScaledObject {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-/** What a model's requests wait at most for others to fill their batch: it is no sign of too few pods. */
 interface UrgentModel {
   readonly name: string;
+  /** How long a request waits at most for others to fill its batch: that is no sign of too few pods. */
   readonly delayMicroseconds: number;
 }
 
@@ -44,9 +44,14 @@ export function scaledObjects(
 ): ScaledObject[] {
   const { scaling, namespace } = settings;
   if (scaling === undefined) return [];
-  const urgent = settings.models.filter(isUrgent).map(({ name }) => ({
+  const urgent = settings.models
+    .filter(isUrgent)
+    .map(({ name }) => ({ name, config: new TextDocument(configOf(models, name)) }));
+  // What an ensemble does is done by the models of its steps, and would be counted twice.
+  const counted = urgent.filter(({ config }) => config.named("ensemble_scheduling").length === 0);
+  const asking = (counted.length > 0 ? counted : urgent).map(({ name, config }) => ({
     name,
-    delayMicroseconds: batchingDelay(models.find(({ model }) => model === name)?.config ?? ""),
+    delayMicroseconds: batchingDelay(config),
   }));
   return [
     {
@@ -63,7 +68,7 @@ export function scaledObjects(
         advanced: { horizontalPodAutoscalerConfig: { behavior: behavior(scaling) } },
         triggers: [
           trigger("queue", "Value", scaling, {
-            query: queueQuery(urgent, scaling, namespace),
+            query: queueQuery(asking, scaling, namespace),
             threshold: String(scaling.waitPercent),
             // With no answer, the number of pods stays as it is.
             ignoreNullValues: "false",
@@ -97,46 +102,60 @@ function trigger(
   };
 }
 
-/** Up at once, as far as twice as many; down slowly, and never below what was needed lately. */
+/**
+ * Up at once, but at most as far as twice as many until the new ones can have come: a queue stays long until they have
+ * worked it off. Down slowly, and never below what was needed lately.
+ */
 function behavior({ scaleDownSeconds }: FleetScaling): object {
-  const policies = (pods: number, percent: number): object[] => [
-    { type: "Pods", value: pods, periodSeconds: 60 },
-    { type: "Percent", value: percent, periodSeconds: 60 },
+  const policies = (periodSeconds: number, pods: number, percent: number): object[] => [
+    { type: "Pods", value: pods, periodSeconds },
+    { type: "Percent", value: percent, periodSeconds },
   ];
   return {
-    scaleUp: { stabilizationWindowSeconds: 0, selectPolicy: "Max", policies: policies(2, 100) },
+    scaleUp: { stabilizationWindowSeconds: 0, selectPolicy: "Max", policies: policies(300, 4, 100) },
     scaleDown: {
       stabilizationWindowSeconds: scaleDownSeconds,
       selectPolicy: "Max",
-      policies: policies(1, 10),
+      policies: policies(60, 1, 10),
     },
   };
 }
 
+/** Instances of a model that are always busy; no number is taken for none that are ever free, whose logarithm is wanted. */
+const MOST_BUSY = 0.99;
+
 /**
- * How much of their time in Triton the requests of the urgent model with the longest queue wait, in percent; 0 if nobody
- * asks, and nothing if nothing is known. Why this is what pods are to be counted by: docs/explanation/scaling.md.
+ * How much of their time in Triton urgent requests wait, in percent: in the queues of their models, or at the scheduler
+ * while others of them run. 0 if nobody asks, and nothing if nothing is known. Why pods are counted by it:
+ * docs/explanation/scaling.md, whose letters these are.
  */
 export function queueQuery(
   urgent: readonly UrgentModel[],
   { labels, windowSeconds }: Pick<FleetScaling, "labels" | "windowSeconds">,
   namespace: string,
 ): string {
-  const delays = [...new Set(urgent.map(({ delayMicroseconds }) => delayMicroseconds))].sort((a, b) => a - b);
   const selected = (models: readonly UrgentModel[]): string =>
     selector(
       labels ?? { namespace },
       models.map(({ name }) => name),
     );
-  const shares = delays.map((delay) => {
-    const matched = selected(urgent.filter(({ delayMicroseconds }) => delayMicroseconds === delay));
-    const rate = (counter: string): string =>
-      `sum by (model) (rate(nv_inference_${counter}${matched}[${windowSeconds}s]))`;
-    const queue = rate("queue_duration_us");
-    const waited = delay === 0 ? queue : `(${queue} - ${delay} * ${rate("request_success")})`;
-    return `${waited} / (${rate("request_duration_us")} > 0)`;
+  const rate = (counter: string, models = urgent): string =>
+    `sum by (model) (rate(nv_inference_${counter}${selected(models)}[${windowSeconds}s]))`;
+  const requests = rate("request_success");
+  // What a batcher holds back on purpose is time in Triton that no pod would shorten.
+  const delays = [...new Set(urgent.map(({ delayMicroseconds }) => delayMicroseconds))].filter(Boolean);
+  const delayed = delays.map((delay) => {
+    const models = urgent.filter(({ delayMicroseconds }) => delayMicroseconds === delay);
+    return `sum(${delay} * ${rate("request_success", models)})`;
   });
-  return `clamp_min(100 * max(${shares.join(" or ")}), 0) or 0 * max(nv_inference_request_success${selected(urgent)})`;
+  const present = [`sum(${rate("request_duration_us")})`, ...delayed].join(" - ");
+  const worked = `(${rate("request_duration_us")} - ${rate("queue_duration_us")})`;
+  const pods = `scalar(count(count by (instance) (nv_inference_request_success${selected(urgent)})))`;
+  const executed = `${rate("exec_count")} / (${requests} > 0)`;
+  const busy = `clamp_max(${worked} * ${executed} / 1e6 / ${pods}, ${MOST_BUSY})`;
+  const any = `(1 - exp(sum(ln(1 - ${busy}))))`;
+  const share = `1 - ${any} / sum(${busy}) * sum(${worked}) / (${present} > 0)`;
+  return `clamp_min(100 * (${share}), 0) or 0 * max(nv_inference_request_success${selected(urgent)})`;
 }
 
 /** What of Prometheus' metrics is meant. Its texts are written as in Go, and so is JSON's. */
@@ -146,12 +165,13 @@ function selector(labels: Readonly<Record<string, string>>, models: readonly str
   return `{${[...given, `model=~${JSON.stringify(names)}`].join(",")}}`;
 }
 
+function configOf(models: readonly ModelFiles[], name: string): string {
+  return models.find(({ model }) => model === name)?.config ?? "";
+}
+
 /** How long a model's batcher may hold a request back, in microseconds. */
-export function batchingDelay(config: string): number {
-  const document = new TextDocument(config);
-  const inside = ["dynamic_batching", "sequence_batching"].flatMap((name) =>
-    messagesOf(document.named(name)),
-  );
+export function batchingDelay(config: TextDocument): number {
+  const inside = ["dynamic_batching", "sequence_batching"].flatMap((name) => messagesOf(config.named(name)));
   const batchers = inside.flatMap((value) =>
     value.kind === "message"
       ? [value, ...["direct", "oldest"].flatMap((name) => messagesOf(named(value.fields, name)))]

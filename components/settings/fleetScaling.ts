@@ -63,13 +63,13 @@ export const scalingRule = object({
     waitPercent: defaulted(
       integer(1, 90, 50),
       50,
-      "How much of its time in Triton an urgent request may spend in the queue, on average, in percent. There are as many pods as that takes. At 50, it waits as long as it is worked on.",
+      "How much of its time in Triton an urgent request may wait, on average, in percent: in its queue, or for other urgent models. There are as many pods as that takes. At 50, it waits as long as it is worked on.",
       { cost: "a lower one takes more pods" },
     ),
     windowSeconds: defaulted(
       integer(15, 3600, 60),
       60,
-      "Over which time the queues are looked at. At least twice the time between two reads of a pod's metrics, better four times.",
+      "Over which time waits are looked at. At least twice the time between two reads of a pod's metrics, better four times.",
       { unit: "seconds" },
     ),
     scaleDownSeconds: defaulted(

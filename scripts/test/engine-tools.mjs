@@ -10,7 +10,10 @@ const needed = [...defaultTools, "pulumi-language-yaml"];
 /** More tools, which only some tests need. Without them, those tests report that they are skipped. */
 const more = [["pulumi-resource-docker-build", "buildkitd"]];
 if (process.argv.includes("--kubernetes")) {
-  more.push(["pulumi-resource-kubernetes", "gateway-api-crds", "keda-crds", "kubernetes-control-plane"]);
+  more.push(
+    ["pulumi-resource-kubernetes", "gateway-api-crds", "keda-crds", "kubernetes-control-plane"],
+    ["prometheus"],
+  );
 }
 
 const log = console.error;

@@ -16,6 +16,7 @@ export const tools = {
   buildkitd: { kind: "daemon", version: "0.31.0" },
   "pulumi-resource-kubernetes": { kind: "provider", provider: "kubernetes", version: "4.25.0" },
   "kubernetes-control-plane": { kind: "daemon", version: "1.36.3" },
+  prometheus: { kind: "daemon", version: "3.15.1" },
   "gateway-api-crds": { kind: "data", version: "1.6.3" },
   "keda-crds": { kind: "data", version: "2.21.0" },
 };

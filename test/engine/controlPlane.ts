@@ -26,10 +26,14 @@ const CONTROLLERS = [
   "endpoints",
   "endpointslice",
   "garbage-collector",
+  "horizontal-pod-autoscaler",
   "namespace",
   "replicaset",
   "serviceaccount",
 ].map((name) => `${name}-controller`);
+
+/** How often the autoscaler looks, in seconds; otherwise 15. */
+export const AUTOSCALER_SECONDS = 2;
 
 interface Answer {
   readonly status: number;
@@ -87,6 +91,11 @@ export class ControlPlane {
   /** A file that names this cluster and who may do everything in it. */
   public get kubeconfig(): string {
     return this.file("kubeconfig");
+  }
+
+  /** Files of a certificate that nobody here checks. */
+  public get certificate(): { readonly key: string; readonly cert: string } {
+    return { key: this.file("certificates/apiserver.key"), cert: this.file("certificates/apiserver.crt") };
   }
 
   /** Asks the API server. A body is JSON. */
@@ -177,6 +186,7 @@ export class ControlPlane {
     this.start("kube-controller-manager", {
       kubeconfig: this.kubeconfig,
       controllers: CONTROLLERS.join(","),
+      "horizontal-pod-autoscaler-sync-period": `${AUTOSCALER_SECONDS}s`,
       "leader-elect": "false",
       "secure-port": "0",
       profiling: "false",

@@ -7,12 +7,15 @@ import { type Document, parseDocument } from "yaml";
 
 import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
 import { isTooLarge, modelFiles } from "../../components/fleet/modelFiles";
+import { queueQuery } from "../../components/fleet/scaling";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../components/settings";
 import { until } from "../until";
-import { ControlPlane, type KubernetesObject } from "./controlPlane";
+import { AUTOSCALER_SECONDS, ControlPlane, type KubernetesObject } from "./controlPlane";
+import { askPrometheus, Keda } from "./keda";
 import { Kubelet, ServiceProxy } from "./kubelet";
 import { skipWithout } from "./needs";
 import { freePorts } from "./ports";
+import { Prometheus } from "./prometheus";
 import { TOOLS_HOME } from "./toolchain";
 import { TritonClient, underLoad } from "./triton";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
@@ -46,6 +49,20 @@ assert driver.cuCtxCreate_v2(ctypes.byref(ctypes.c_void_p()), 0, 0) == 0
 assert driver.cuStreamCreate(ctypes.byref(ctypes.c_void_p()), 1) == 0
 `;
 
+const SCALED_OBJECT = `/apis/keda.sh/v1alpha1/namespaces/${NAMESPACE}/scaledobjects/${FLEET}`;
+
+const AUTOSCALERS = `/apis/autoscaling/v2/namespaces/${NAMESPACE}/horizontalpodautoscalers`;
+
+/** Over how long queues are looked at here, in seconds, and how often Prometheus reads them. */
+const WINDOW = 15;
+const SCRAPE = 1;
+
+/** The least that a queue is longer than. */
+const TARGET = 50;
+
+/** How soon a pod is asked for, in seconds, were the autoscaler to look as seldom as it does by default. */
+const ASKED_WITHIN = 30 - (15 - AUTOSCALER_SECONDS);
+
 /** Requests a second to each of two models. */
 const RATE = 50;
 
@@ -53,6 +70,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   let plane: ControlPlane | undefined;
   let kubelet: Kubelet | undefined;
   let proxy: ServiceProxy | undefined;
+  let prometheus: Prometheus | undefined;
+  let keda: Keda | undefined;
   let workspace: Workspace;
   let folder: string;
   let client: TritonClient | undefined;
@@ -62,8 +81,12 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   const cluster = (): ControlPlane => plane ?? assert.fail("no control plane");
 
+  /** More of the environment of Pulumi. */
+  const environment: NodeJS.ProcessEnv = {};
+
   const pulumi = (...words: string[]): Promise<Finished> =>
     execute("pulumi", [...words, "--non-interactive"], folder, {
+      ...environment,
       KUBECONFIG: cluster().kubeconfig,
       PULUMI_NODEJS_TRANSPILE_ONLY: "true",
       PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
@@ -133,6 +156,35 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     return (await Promise.all(pods)).flat();
   };
 
+  const replicas = async (): Promise<unknown> =>
+    ((await cluster().call("GET", DEPLOYMENT)) as KubernetesObject).spec.replicas;
+
+  /** The part of their time that a model's requests wait, in percent, as if it were urgent. */
+  const waited = async (model: string): Promise<number> => {
+    const query = queueQuery(
+      [{ name: model, delayMicroseconds: 0 }],
+      { windowSeconds: WINDOW, labels: undefined },
+      NAMESPACE,
+    );
+    return (await askPrometheus(prometheus?.address ?? "", query)) ?? 0;
+  };
+
+  /** Does something while a model has more requests than it can answer. */
+  const queueing = async <T>(model: string, work: () => Promise<T>): Promise<T> => {
+    const request = await triton().exampleRequest(model);
+    let ended = false;
+    const ask = async (): Promise<void> => {
+      while (!ended) assert.equal((await triton().infer(model, request)).status, 200);
+    };
+    const clients = Array.from({ length: 32 }, ask);
+    try {
+      return await work();
+    } finally {
+      ended = true;
+      await Promise.all(clients);
+    }
+  };
+
   /** Does something while clients in the cluster ask two models; none of their requests may fail. */
   const serving = async <T>(work: () => Promise<T>): Promise<T> => {
     const { result, reports } = await underLoad(triton(), ["realtime", "batch"], RATE, work);
@@ -144,7 +196,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   };
 
   before(async function () {
-    skipWithout(this, ControlPlane.missing);
+    skipWithout(this, ControlPlane.missing ?? Prometheus.missing);
     plane = await ControlPlane.start();
     workspace = await Workspace.create();
     folder = workspace.file("examples/fleet");
@@ -158,6 +210,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     client = new TritonClient(service.port, false, 60);
     requireSuccess(await pulumi("stack", "init", "dev"));
     set(["image"], image(1));
+    // A queue of its own in which nothing waits for others.
+    set(["models", 1, "dynamicBatching"], { preferredBatchSizes: [1] });
     // Pods share this machine's ports.
     set(["server"], { httpPort, grpcPort, metricsPort });
     for (const model of ["realtime", "batch"]) {
@@ -174,6 +228,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   after(async () => {
     if (plane === undefined) return;
     client?.close();
+    await keda?.stop();
+    await prometheus?.stop();
     await proxy?.stop();
     await kubelet?.stop();
     await plane.stop();
@@ -253,6 +309,61 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.deepEqual(await servingPods(), before);
   });
 
+  it("adds a replica without touching the others", async () => {
+    const before = await servingPods();
+    set(["replicas"], 3);
+    assert.deepEqual(await serving(up), { "Deployment updated": 1 });
+    const now = await servingPods();
+    assert.equal(now.length, 3);
+    assert.ok(before.every((pod) => now.includes(pod)));
+  });
+
+  it("hands the number of pods over to KEDA, and keeps them all", async () => {
+    prometheus = await Prometheus.start(cluster(), ["10\\.(.+)", "127.$1"], SCRAPE);
+    keda = await Keda.start(cluster(), NAMESPACE);
+    const before = await servingPods();
+    edit((config) => {
+      config.deleteIn(["config", "fleet:fleet", "replicas"]);
+    });
+    set(["metricsNamespaces"], ["monitoring"]);
+    set(["scaling"], {
+      ...{ prometheus: prometheus.address, windowSeconds: WINDOW, waitPercent: TARGET },
+      ...{ minReplicas: 3, maxReplicas: 4 },
+    });
+    assert.deepEqual(await up(), {
+      "Deployment updated": 1,
+      "NetworkPolicy updated": 1,
+      "ScaledObject created": 1,
+    });
+    assert.deepEqual((await servingPods()).sort(), before.sort());
+  });
+
+  it("asks for no pod while batch work queues", async () => {
+    await queueing("batch", async () => {
+      await until("its queue is longer than the target", async () => (await waited("batch")) > TARGET);
+      const seen = keda?.answers.length ?? 0;
+      await until("the autoscaler has looked three times", () => (keda?.answers.length ?? 0) >= seen + 3);
+      assert.deepEqual(
+        keda?.answers.filter((answer) => answer !== 0),
+        [],
+      );
+    });
+    assert.equal(await replicas(), 3);
+  });
+
+  it("asks for a pod within 30 s of when an urgent model has a queue, and gets it", async () => {
+    await queueing("realtime", async () => {
+      await until("its queue is longer than the target", async () => (await waited("realtime")) > TARGET);
+      await until("a pod is asked for", async () => (await replicas()) === 4, ASKED_WITHIN);
+      await until("it serves", () => proxy?.endpoints.length === 4);
+    });
+  });
+
+  it("leaves the number of pods alone in an up without a change", async () => {
+    assert.deepEqual(await up(), {});
+    assert.equal(await replicas(), 4);
+  });
+
   it("adds a model without a failed request", async () => {
     edit((config) => {
       const model = { name: "interactive", source: "../models/interactive", priority: 40 };
@@ -266,17 +377,21 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       "ConfigMap deleted": 1,
       "Deployment updated": 1,
       "HTTPRoute updated": 1,
+      "ScaledObject updated": 1,
     });
+    assert.equal((await remaining()).length, 4);
+    const { spec } = (await cluster().call("GET", SCALED_OBJECT)) as KubernetesObject;
+    assert.match(JSON.stringify(spec.triggers), /model=~..realtime.interactive../);
     assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
   });
 
-  it("adds a replica without touching the others", async () => {
-    const before = await servingPods();
-    set(["replicas"], 3);
-    assert.deepEqual(await serving(up), { "Deployment updated": 1 });
-    const now = await servingPods();
-    assert.equal(now.length, 3);
-    assert.ok(before.every((pod) => now.includes(pod)));
+  it("gives pods back that are no longer to be had, without a failed request", async () => {
+    set(["scaling", "maxReplicas"], 3);
+    await serving(async () => {
+      assert.deepEqual(await up(), { "ScaledObject updated": 1 });
+      await until("one has to go", async () => (await remaining()).length === 3);
+      await until("nobody is sent to it", () => proxy?.endpoints.length === 3);
+    });
   });
 
   it("changes the image without a failed request", async () => {
@@ -300,6 +415,24 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     });
     assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
     assert.deepEqual(await scheduled("batch"), Array(3).fill("-7 10 3"));
+  });
+
+  it("goes back to a fixed number of pods, if told to take it from the autoscaler", async () => {
+    // Otherwise it would have the last word: Pulumi deletes when all else is done.
+    await cluster().call("DELETE", SCALED_OBJECT);
+    await until("the autoscaler has gone", async () => (await cluster().list(AUTOSCALERS)).length === 0);
+    edit((config) => {
+      config.deleteIn(["config", "fleet:fleet", "scaling"]);
+    });
+    set(["replicas"], 2);
+    const refused = await pulumi("up", "--yes", "--skip-preview");
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.output, /conflict[^]*\.spec\.replicas/);
+    assert.equal((await remaining()).length, 3);
+    environment.PULUMI_K8S_ENABLE_PATCH_FORCE = "true";
+    const made = await up();
+    assert.equal(made["Deployment updated"], 1);
+    assert.equal((await remaining()).length, 2);
   });
 
   it("leaves nothing", async () => {

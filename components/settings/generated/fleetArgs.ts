@@ -24,15 +24,15 @@ export interface FleetScalingArgs {
    */
   minReplicas?: pulumi.Input<number>;
   /**
-   * How much of its time in Triton an urgent request may spend in the queue, on average, in percent.
-   * There are as many pods as that takes. At 50, it waits as long as it is worked on. An integer from
-   * 1 to 90. Cost: a lower one takes more pods.
+   * How much of its time in Triton an urgent request may wait, on average, in percent: in its queue,
+   * or for other urgent models. There are as many pods as that takes. At 50, it waits as long as it is
+   * worked on. An integer from 1 to 90. Cost: a lower one takes more pods.
    * @default 50
    */
   waitPercent?: pulumi.Input<number>;
   /**
-   * Over which time the queues are looked at. At least twice the time between two reads of a pod's
-   * metrics, better four times. An integer from 15 to 3600 (seconds).
+   * Over which time waits are looked at. At least twice the time between two reads of a pod's metrics,
+   * better four times. An integer from 15 to 3600 (seconds).
    * @default 60
    */
   windowSeconds?: pulumi.Input<number>;

@@ -9,9 +9,9 @@ import { linearTicks, logTicks } from "./ticks";
 
 const WIDTH = 900;
 const HEIGHT = 540;
-const FONT = "Helvetica, Arial, sans-serif";
-const INK = "#222222";
-const GRID = "#dddddd";
+export const FONT = "Helvetica, Arial, sans-serif";
+export const INK = "#222222";
+export const GRID = "#dddddd";
 
 /** The most points of a line; this width cannot show more. */
 const POINTS = 600;
@@ -237,10 +237,10 @@ function scaled(estimate: Estimate | undefined, factor: number): Estimate {
   return { value: factor * value, low: factor * low, high: factor * high };
 }
 
-const LABEL = { color: INK, fontSize: 13, fontFamily: FONT };
+export const LABEL = { color: INK, fontSize: 13, fontFamily: FONT };
 
 /** @param gap pixels from the axis to its name */
-function axis(gap: number) {
+export function axis(gap: number) {
   return {
     nameLocation: "middle" as const,
     nameGap: gap,
@@ -249,7 +249,7 @@ function axis(gap: number) {
   };
 }
 
-function titled(text: string, ...lines: readonly string[]) {
+export function titled(text: string, ...lines: readonly string[]) {
   return {
     text,
     subtext: lines.filter((line) => line !== "").join("\n"),
@@ -317,7 +317,7 @@ function whisker(api: echarts.CustomSeriesRenderItemAPI): echarts.CustomSeriesRe
   };
 }
 
-function render(option: echarts.EChartsOption): string {
+export function render(option: echarts.EChartsOption): string {
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height: HEIGHT });
   try {
     chart.setOption({ animation: false, backgroundColor: "#ffffff", ...option });

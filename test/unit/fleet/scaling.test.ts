@@ -10,7 +10,8 @@ import {
   fleetInputs,
   type FleetSettings,
 } from "../../../components/settings";
-import { IMAGE } from "../settings/context";
+import { TextDocument } from "../../../components/textFormat";
+import { ensemble, IMAGE } from "../settings/context";
 
 const MODELS = path.resolve(__dirname, "../../../examples/models");
 
@@ -87,15 +88,33 @@ describe("a fleet that is scaled", () => {
   });
 
   it("asks for pods by the models above priority 0 alone", () => {
-    const query = queryOf();
-    const selector = '{namespace="xsched-triton",model=~"chat|search\\\\.v2"}';
+    const models = new Set([...queryOf().matchAll(/\{[^}]*\}/g)].map(([selector]) => selector));
+    assert.deepEqual([...models], ['{namespace="xsched-triton",model=~"chat|search\\\\.v2"}']);
+  });
+
+  it("asks by how much of their time requests wait, in queues or at the scheduler", () => {
+    const query = queryOf({ models: [model("chat", 200)] });
+    const selector = '{namespace="xsched-triton",model=~"chat"}';
     const rate = (counter: string): string =>
       `sum by (model) (rate(nv_inference_${counter}${selector}[60s]))`;
+    const worked = `(${rate("request_duration_us")} - ${rate("queue_duration_us")})`;
+    const pods = `scalar(count(count by (instance) (nv_inference_request_success${selector})))`;
+    const executed = `${rate("exec_count")} / (${rate("request_success")} > 0)`;
+    const busy = `clamp_max(${worked} * ${executed} / 1e6 / ${pods}, 0.99)`;
     assert.equal(
       query,
-      `clamp_min(100 * max(${rate("queue_duration_us")} / (${rate("request_duration_us")} > 0)), 0)` +
+      `clamp_min(100 * (1 - (1 - exp(sum(ln(1 - ${busy})))) / sum(${busy})` +
+        ` * sum(${worked}) / (sum(${rate("request_duration_us")}) > 0)), 0)` +
         ` or 0 * max(nv_inference_request_success${selector})`,
     );
+  });
+
+  it("does not count what an ensemble does besides its steps", () => {
+    const query = queryOf({
+      models: [model("chat", 3), { ...model("chain", 200), config: ensemble("chat") }],
+    });
+    assert.match(query, /model=~"chat"/);
+    assert.doesNotMatch(query, /chain/);
   });
 
   it("asks by others when a priority crosses 0, and no others when it doesn't", () => {
@@ -110,19 +129,10 @@ describe("a fleet that is scaled", () => {
   it("does not count what a batcher holds back on purpose", () => {
     const batching = { dynamicBatching: { maxQueueDelayMicroseconds: 700 } };
     const query = queryOf({ models: [model("chat", 200), model("search", 9, batching)] });
-    const of = (name: string, counter: string): string =>
-      `sum by (model) (rate(nv_inference_${counter}{namespace="xsched-triton",model=~"${name}"}[60s]))`;
-    assert.ok(
-      query.includes(
-        `(${of("search", "queue_duration_us")} - 700 * ${of("search", "request_success")}) / (${of("search", "request_duration_us")} > 0)`,
-      ),
-      query,
-    );
-    assert.ok(
-      query.includes(
-        `max(${of("chat", "queue_duration_us")} / (${of("chat", "request_duration_us")} > 0) or (`,
-      ),
-    );
+    const of = (counter: string, models: string): string =>
+      `sum by (model) (rate(nv_inference_${counter}{namespace="xsched-triton",model=~"${models}"}[60s]))`;
+    const present = `sum(${of("request_duration_us", "chat|search")}) - sum(700 * ${of("request_success", "search")})`;
+    assert.ok(query.includes(` / (${present} > 0)`), query);
   });
 
   it("finds a batcher's delay wherever Triton takes one", () => {
@@ -132,7 +142,7 @@ describe("a fleet that is scaled", () => {
       ["sequence_batching { direct { max_queue_delay_microseconds: 6 } }", 6],
       ["sequence_batching { oldest { max_candidate_sequences: 4, max_queue_delay_microseconds: 7 } }", 7],
     ] as const) {
-      assert.equal(batchingDelay(config), delay, config);
+      assert.equal(batchingDelay(new TextDocument(config)), delay, config);
     }
   });
 
