@@ -309,6 +309,23 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.deepEqual(await servingPods(), before);
   });
 
+  it("adds a model without a failed request", async () => {
+    edit((config) => {
+      const model = { name: "interactive", source: "../models/interactive", priority: 40 };
+      config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
+    });
+    assert.deepEqual(await serving(up), {
+      // Of the model, and what is live of all models: the former pods keep theirs as long as they serve.
+      "ConfigMap created": 2,
+      "ConfigMapPatch created": 1,
+      "ConfigMapPatch deleted": 1,
+      "ConfigMap deleted": 1,
+      "Deployment updated": 1,
+      "HTTPRoute updated": 1,
+    });
+    assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
+  });
+
   it("adds a replica without touching the others", async () => {
     const before = await servingPods();
     set(["replicas"], 3);
@@ -364,36 +381,6 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.equal(await replicas(), 4);
   });
 
-  it("adds a model without a failed request", async () => {
-    edit((config) => {
-      const model = { name: "interactive", source: "../models/interactive", priority: 40 };
-      config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
-    });
-    assert.deepEqual(await serving(up), {
-      // Of the model, and what is live of all models: the former pods keep theirs as long as they serve.
-      "ConfigMap created": 2,
-      "ConfigMapPatch created": 1,
-      "ConfigMapPatch deleted": 1,
-      "ConfigMap deleted": 1,
-      "Deployment updated": 1,
-      "HTTPRoute updated": 1,
-      "ScaledObject updated": 1,
-    });
-    assert.equal((await remaining()).length, 4);
-    const { spec } = (await cluster().call("GET", SCALED_OBJECT)) as KubernetesObject;
-    assert.match(JSON.stringify(spec.triggers), /model=~..realtime.interactive../);
-    assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
-  });
-
-  it("gives pods back that are no longer to be had, without a failed request", async () => {
-    set(["scaling", "maxReplicas"], 3);
-    await serving(async () => {
-      assert.deepEqual(await up(), { "ScaledObject updated": 1 });
-      await until("one has to go", async () => (await remaining()).length === 3);
-      await until("nobody is sent to it", () => proxy?.endpoints.length === 3);
-    });
-  });
-
   it("changes the image without a failed request", async () => {
     set(["image"], image(2));
     assert.deepEqual(await serving(up), { "Deployment updated": 1 });
@@ -401,6 +388,21 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       const { containers } = spec as { containers: readonly { image: string }[] };
       assert.equal(containers[0]?.image, image(2));
     }
+    assert.equal(await replicas(), 4);
+  });
+
+  it("asks by other models when a priority crosses 0, and gives pods back, without a failed request", async () => {
+    const asked = async (): Promise<string> =>
+      JSON.stringify(((await cluster().call("GET", SCALED_OBJECT)) as KubernetesObject).spec.triggers);
+    assert.match(await asked(), /model=~..realtime.interactive../);
+    set(["models", 2, "priority"], -40);
+    set(["scaling", "maxReplicas"], 3);
+    await serving(async () => {
+      assert.deepEqual(await up(), { "ConfigMapPatch updated": 1, "ScaledObject updated": 1 });
+      await until("one pod has to go", async () => (await remaining()).length === 3);
+      await until("nobody is sent to it", () => proxy?.endpoints.length === 3);
+    });
+    assert.match(await asked(), /model=~..realtime../);
   });
 
   it("replaces a pod that is deleted, without a failed request", async () => {
