@@ -114,8 +114,8 @@ export class Kubelet {
   private work(done: Promise<void>): void {
     const ended = done
       .catch((error: unknown) => {
-        if (this.stopped) return;
-        this.failure ??= error;
+        if (this.stopped || this.failure !== undefined) return;
+        this.failure = error;
         // Whoever waits for the pods waits on.
         console.error(error);
       })
@@ -139,7 +139,11 @@ export class Kubelet {
     const gpus = spec.containers.map(({ resources }) => resources.limits["nvidia.com/gpu"] ?? "0");
     if (gpus.join() !== ["1", ...gpus.slice(1).map(() => "0")].join())
       throw new Error(`a pod with ${gpus.join(" and ")} GPUs`);
-    const [grpcPort = 0] = await freePorts(1);
+    const ports = spec.containers.flatMap((container) => container.ports ?? []);
+    // Free on 127.0.0.1 are those of the pods as well, which are at other addresses.
+    const [grpcPort = 0] = (await freePorts(ports.length + 1)).filter((port) =>
+      ports.every(({ containerPort }) => containerPort !== port),
+    );
     const running = new RunningPod(
       `10.77.0.${number}`,
       spec,
