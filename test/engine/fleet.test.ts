@@ -16,6 +16,7 @@ import { Kubelet, ServiceProxy } from "./kubelet";
 import { skipWithout } from "./needs";
 import { freePorts } from "./ports";
 import { Prometheus } from "./prometheus";
+import { type Growth, SteadyCounters } from "./steadyCounters";
 import { TOOLS_HOME } from "./toolchain";
 import { TritonClient, underLoad } from "./triton";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
@@ -63,6 +64,18 @@ const TARGET = 50;
 /** How soon a pod is asked for, in seconds, were the autoscaler to look as seldom as it does by default. */
 const ASKED_WITHIN = 30 - (15 - AUTOSCALER_SECONDS);
 
+/** Namespace of counters of which it is known how long requests wait. */
+const STEADY = "steady";
+
+/**
+ * A model that is busy for 0.6 of a second, and one for 0.2, whose four requests a batch are worked on for 20 ms, after
+ * they have been held back for 5 ms and have waited for 12.5.
+ */
+const STEADY_MODELS: Readonly<Record<string, Growth>> = {
+  one: { request_success: 20, exec_count: 20, request_duration_us: 1_000_000, queue_duration_us: 400_000 },
+  four: { request_success: 40, exec_count: 10, request_duration_us: 1_500_000, queue_duration_us: 700_000 },
+};
+
 /** Requests a second to each of two models. */
 const RATE = 50;
 
@@ -72,6 +85,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   let proxy: ServiceProxy | undefined;
   let prometheus: Prometheus | undefined;
   let keda: Keda | undefined;
+  let steady: readonly SteadyCounters[] = [];
   let workspace: Workspace;
   let folder: string;
   let client: TritonClient | undefined;
@@ -159,6 +173,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   const replicas = async (): Promise<unknown> =>
     ((await cluster().call("GET", DEPLOYMENT)) as KubernetesObject).spec.replicas;
 
+  const ask = (query: string): Promise<number | undefined> => askPrometheus(prometheus?.address ?? "", query);
+
   /** The part of their time that a model's requests wait, in percent, as if it were urgent. */
   const waited = async (model: string): Promise<number> => {
     const query = queueQuery(
@@ -166,17 +182,17 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       { windowSeconds: WINDOW, labels: undefined },
       NAMESPACE,
     );
-    return (await askPrometheus(prometheus?.address ?? "", query)) ?? 0;
+    return (await ask(query)) ?? 0;
   };
 
   /** Does something while a model has more requests than it can answer. */
   const queueing = async <T>(model: string, work: () => Promise<T>): Promise<T> => {
     const request = await triton().exampleRequest(model);
     let ended = false;
-    const ask = async (): Promise<void> => {
+    const infer = async (): Promise<void> => {
       while (!ended) assert.equal((await triton().infer(model, request)).status, 200);
     };
-    const clients = Array.from({ length: 32 }, ask);
+    const clients = Array.from({ length: 32 }, infer);
     try {
       return await work();
     } finally {
@@ -230,6 +246,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     client?.close();
     await keda?.stop();
     await prometheus?.stop();
+    for (const counters of steady) await counters.stop();
     await proxy?.stop();
     await kubelet?.stop();
     await plane.stop();
@@ -336,7 +353,10 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   });
 
   it("hands the number of pods over to KEDA, and keeps them all", async () => {
-    prometheus = await Prometheus.start(cluster(), ["10\\.(.+)", "127.$1"], SCRAPE);
+    // Two pods.
+    steady = await Promise.all([0, 1].map(() => SteadyCounters.start(STEADY_MODELS)));
+    const others = { [STEADY]: steady.map(({ address }) => address) };
+    prometheus = await Prometheus.start(cluster(), ["10\\.(.+)", "127.$1"], SCRAPE, others);
     keda = await Keda.start(cluster(), NAMESPACE);
     const before = await servingPods();
     edit((config) => {
@@ -379,6 +399,21 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   it("leaves the number of pods alone in an up without a change", async () => {
     assert.deepEqual(await up(), {});
     assert.equal(await replicas(), 4);
+  });
+
+  it("finds how long requests wait, those of batches and those at the scheduler included", async () => {
+    const models = Object.keys(STEADY_MODELS).map((name) => ({
+      name,
+      delayMicroseconds: name === "four" ? 5000 : 0,
+    }));
+    const query = queueQuery(models, { windowSeconds: WINDOW, labels: undefined }, STEADY);
+    const [working, busy, inInstances, present] = [1 - 0.4 * 0.8, 0.6 + 0.2, 0.6 + 0.8, 1 + 1.5 - 0.2];
+    const share = 100 * (1 - ((working / busy) * inInstances) / present);
+    // Before, what there is of it is taken for all.
+    const full = `min(count_over_time(nv_inference_request_success{namespace="${STEADY}"}[${2 * WINDOW}s]))`;
+    await until("the window is full", async () => ((await ask(full)) ?? 0) > (1.2 * WINDOW) / SCRAPE);
+    const found = (await ask(query)) ?? NaN;
+    assert.ok(Math.abs(found - share) < 1, `${found}, not about ${share}`);
   });
 
   it("changes the image without a failed request", async () => {

@@ -24,11 +24,15 @@ export class Prometheus {
     return fs.existsSync(PROGRAM) ? undefined : "prometheus is missing (`npm test` builds it with Go)";
   }
 
-  /** @param loopbackOf pods are not at the addresses that the cluster knows: a regular expression, and what to put for it */
+  /**
+   * @param loopbackOf pods are not at the addresses that the cluster knows: a regular expression, and what to put for it
+   * @param others addresses of what it reads besides, by the namespace that it is to be in
+   */
   public static async start(
     plane: ControlPlane,
     loopbackOf: readonly [string, string],
     intervalSeconds: number,
+    others: Readonly<Record<string, readonly string[]>> = {},
   ): Promise<Prometheus> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-prometheus-"));
     const [port = 0] = await freePorts(1);
@@ -37,6 +41,13 @@ export class Prometheus {
     const config = {
       global: { scrape_interval: `${intervalSeconds}s`, scrape_timeout: `${intervalSeconds}s` },
       scrape_configs: [
+        {
+          job_name: "others",
+          static_configs: Object.entries(others).map(([namespace, targets]) => ({
+            targets,
+            labels: { namespace },
+          })),
+        },
         {
           job_name: "kubernetes-pods",
           kubernetes_sd_configs: [{ role: "pod", kubeconfig_file: plane.kubeconfig }],
