@@ -679,7 +679,7 @@ Machine::Advance(int number)
         {next->first, kernel.kernel, kernel.submitted_ns, begins_ns});
     device.running = next->second.life;
     device.until_ns = begins_ns + static_cast<int64_t>(microseconds) * 1000;
-    if (kernel.kernel == hold_during_) {
+    if (hold_during_ != nullptr && kernel.kernel == hold_during_) {
       hold_during_ = nullptr;
       device.held = true;
     }
