@@ -1,5 +1,6 @@
 // What `npm run set-priority`, `set-floor` and `set-weight` have in common: they change a model of a running server.
 import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
+import { openFleet, takeFolder } from "./fleet-target.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT, UsageError } from "./stack-target.mjs";
 
@@ -13,11 +14,28 @@ export async function changeLive(file, change) {
   try {
     installPackages(ROOT);
     const module = loadTypeScript(file);
-    const { stack, ...wanted } = module.parseWords(process.argv.slice(2));
+    const { folder, words } = takeFolder(process.argv.slice(2));
+    const { stack, ...wanted } = module.parseWords(words);
+    if (folder !== undefined) {
+      console.log(await inFleet(folder, stack, wanted));
+      return;
+    }
     const server = await deployedServer(stack);
     if (server === undefined) throw new UsageError('the stack "local" is not deployed\nfix: npm run up');
     console.log(await change(module, server, wanted));
   } catch (error) {
     showError(error);
+  }
+}
+
+/** Changes a model of a fleet, with `--cwd=FOLDER` of its program. */
+async function inFleet(folder, stack, { model, ...wanted }) {
+  const { changeFleet } = loadTypeScript("live/fleet.ts");
+  const [[key, value]] = Object.entries(wanted);
+  const fleet = await openFleet(folder, stack);
+  try {
+    return changeFleet(fleet, model, key, value);
+  } finally {
+    fleet.close();
   }
 }

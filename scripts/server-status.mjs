@@ -138,7 +138,7 @@ const upOf = (stack) => `npm run up${stack === "local" ? "" : ` -- ${stack}`}`;
 const isLoopback = (host) => host === "localhost" || host === "[::1]" || host.startsWith("127.");
 
 /** Left-aligned columns, with a line under the head. */
-function table(head, rows) {
+export function table(head, rows) {
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column].length)));
   const line = (row) =>
     row

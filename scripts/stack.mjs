@@ -5,6 +5,7 @@ import os from "node:os";
 import { setTimeout } from "node:timers/promises";
 
 import { readLocks, removeTornAttributes } from "./file-backend.mjs";
+import { takeFolder } from "./fleet-target.mjs";
 import { adviseOnHost, forgetHost, requireHost } from "./lost-host.mjs";
 import { installPackages } from "./packages.mjs";
 import { stateForAccess } from "./changed-access.mjs";
@@ -204,8 +205,18 @@ async function askAws(target) {
 }
 
 async function main(argv) {
-  const { command, stack, flags, hostIsGone, asksFirst } = parseArguments(argv);
+  const { folder, words } = takeFolder(argv);
+  const { command, stack, flags, hostIsGone, asksFirst } = parseArguments(words);
   installPackages(ROOT);
+  if (folder !== undefined) {
+    if (command !== "status") {
+      throw new UsageError(
+        `--cwd is for npm run status.\nfix: pulumi ${command} --cwd ${folder} --stack ${stack}`,
+      );
+    }
+    const { fleetStatus } = await import("./fleet-status.mjs");
+    return fleetStatus(folder, stack);
+  }
   if (command === "status" && flags[0]?.startsWith("--watch")) {
     const { watchServer } = await import("./watch.mjs");
     return watchServer(stack, flags);

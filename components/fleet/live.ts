@@ -12,6 +12,9 @@ export const LIVE = ["priority", "floor", "weight"] as const;
 
 type LiveValues = Pick<ModelSettings, (typeof LIVE)[number]>;
 
+/** What a model is to have in the scheduler. */
+export type FollowedModel = LiveValues & Pick<ModelSettings, "name">;
+
 /** Value of each where it says nothing. */
 const NEUTRAL: LiveValues = { priority: 0, floor: 0, weight: 0 };
 
@@ -46,7 +49,7 @@ export function live(
     ? models.map((model) => configOfFolder({ ...model, ...NEUTRAL }))
     : files.map(({ config }) => config);
   const data = {
-    [FOLLOWED]: `${JSON.stringify({ models: followed(models, files) }, undefined, 2)}\n`,
+    [FOLLOWED]: followedText(followed(models, files)),
     ...Object.fromEntries(items.map(({ item }, index) => [item.key, files[index]?.config ?? ""])),
   };
   return {
@@ -56,11 +59,13 @@ export function live(
   };
 }
 
+/** The text that the agent follows. */
+export function followedText(models: readonly FollowedModel[]): string {
+  return `${JSON.stringify({ models }, undefined, 2)}\n`;
+}
+
 /** An ensemble runs nothing itself, so no scheduler knows it. */
-function followed(
-  models: readonly ModelSettings[],
-  files: readonly ModelFiles[],
-): (LiveValues & { name: string })[] {
+function followed(models: readonly ModelSettings[], files: readonly ModelFiles[]): FollowedModel[] {
   return models
     .filter((_, index) => ensembleStepsOf(files[index]?.config ?? "") === undefined)
     .map(({ name, priority, floor, weight }) => ({ name, priority, floor, weight }));

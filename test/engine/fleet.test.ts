@@ -98,17 +98,30 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   /** More of the environment of Pulumi. */
   const environment: NodeJS.ProcessEnv = {};
 
+  const environmentOf = (): NodeJS.ProcessEnv => ({
+    ...environment,
+    KUBECONFIG: cluster().kubeconfig,
+    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+    PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
+    PULUMI_CONFIG_PASSPHRASE: "",
+    PULUMI_HOME: TOOLS_HOME,
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+  });
+
   const pulumi = (...words: string[]): Promise<Finished> =>
-    execute("pulumi", [...words, "--non-interactive"], folder, {
-      ...environment,
-      KUBECONFIG: cluster().kubeconfig,
-      PULUMI_NODEJS_TRANSPILE_ONLY: "true",
-      PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
-      PULUMI_CONFIG_PASSPHRASE: "",
-      PULUMI_HOME: TOOLS_HOME,
-      PULUMI_SKIP_UPDATE_CHECK: "true",
-      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-    });
+    execute("pulumi", [...words, "--non-interactive"], folder, environmentOf());
+
+  /** One of the project's commands, on the fleet. A stand-in for kubectl asks the API server. */
+  const command = (name: string, ...words: string[]): Promise<Finished> => {
+    const [script = "", ...given] = name === "status" ? ["stack", "status"] : [name];
+    return execute(
+      process.execPath,
+      [workspace.file("scripts", `${script}.mjs`), ...given, ...words, `--cwd=${folder}`],
+      workspace.directory,
+      { ...environmentOf(), PATH: `${path.resolve(__dirname, "../fixtures/kubectl")}:${process.env.PATH}` },
+    );
+  };
 
   /** The types that an `up` has created, updated or deleted, each with how often. */
   const up = async (): Promise<Readonly<Record<string, number>>> => {
@@ -153,6 +166,16 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       counts.every((count) => count === spec.replicas) &&
       isDeepStrictEqual(addresses.sort(), [...(proxy?.endpoints ?? [])].sort())
     );
+  };
+
+  /** What Triton would load now: the priority for the scheduler, and Triton's own. */
+  const configured = async (model: string): Promise<(string | undefined)[]> => {
+    const found = await cluster().list(`/api/v1/namespaces/${NAMESPACE}/configmaps`);
+    const texts = found.flatMap((each) =>
+      Object.entries((each as { data?: Record<string, string> }).data ?? {}),
+    );
+    const config = texts.find(([key]) => key.endsWith(`-${model}.pbtxt`))?.[1] ?? "";
+    return [/xsched_priority"[^"]*"([^"]*)"/.exec(config)?.[1], /priority: (\w+)/.exec(config)?.[1]];
   };
 
   /** What the scheduler of each pod has for a model, which clients can't see. */
@@ -324,6 +347,41 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.deepEqual(made, { "ConfigMapPatch updated": 1 });
     assert.deepEqual(await scheduled("realtime"), ["255 0 0", "255 0 0"]);
     assert.deepEqual(await servingPods(), before);
+  });
+
+  it("shows its pods and priorities, and changes one until the next up", async () => {
+    const before = await servingPods();
+    const changed = await serving(async () => {
+      const finished = await command("set-priority", "dev", "batch", "55");
+      await until("both schedulers have it", async () => {
+        return (await scheduled("batch")).join() === ["55 10 3", "55 10 3"].join();
+      });
+      return finished;
+    });
+    requireSuccess(changed);
+    assert.match(
+      changed.output,
+      /^batch now has priority 55 in the fleet: its pods take it within two minutes/m,
+    );
+    const { code, output } = await command("status", "dev");
+    requireSuccess({ code, output });
+    assert.match(output, /^realtime +255 +– +–$/m);
+    assert.match(output, /^batch +55 +10 % +3$/m);
+    assert.equal(output.match(/^inference-\S+ +node-1 +ready +as above$/gm)?.length, 2, output);
+    // Also what a new pod would begin with.
+    assert.deepEqual(await configured("batch"), ["55", "PRIORITY_MAX"]);
+    assert.deepEqual(await up(), { "ConfigMapPatch updated": 1 });
+    await until("both schedulers have what the config says", async () => {
+      return (await scheduled("batch")).join() === ["-7 10 3", "-7 10 3"].join();
+    });
+    assert.deepEqual(await configured("batch"), ["-7", "PRIORITY_MIN"]);
+    assert.deepEqual(await servingPods(), before);
+    const refused = await command("set-priority", "dev", "other", "1");
+    assert.equal(refused.code, 1);
+    assert.match(
+      refused.output,
+      /has no model "other" that is scheduled\nfix: use one of its models: realtime, batch/,
+    );
   });
 
   it("adds a model without a failed request", async () => {

@@ -1,8 +1,10 @@
 import * as fs from "node:fs";
+import * as https from "node:https";
 import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { CERTIFICATE, CERTIFICATE_KEY } from "../unit/settings/context";
 import type { ControlPlane, KubernetesObject } from "./controlPlane";
 import { freePorts } from "./ports";
 import { makePodImage, type PodImage } from "./podImage";
@@ -44,6 +46,18 @@ export class Kubelet {
   private readonly loop: Promise<void>;
   private failure: unknown;
 
+  /** Where the API server asks for logs. */
+  private readonly server = https.createServer(
+    { cert: CERTIFICATE, key: CERTIFICATE_KEY },
+    (request, response) => {
+      // /containerLogs/NAMESPACE/POD/CONTAINER
+      const [, , , pod, container] = new URL(request.url ?? "", "https://kubelet").pathname.split("/");
+      const found = [...this.pods.values()].find(({ name }) => name === pod);
+      response.statusCode = found === undefined ? 404 : 200;
+      response.end(found?.container(container ?? "").log);
+    },
+  );
+
   private constructor(
     private readonly plane: ControlPlane,
     private readonly image: PodImage,
@@ -57,7 +71,16 @@ export class Kubelet {
 
   public static async start(plane: ControlPlane, gpus: number): Promise<Kubelet> {
     await plane.call("POST", "/api/v1/nodes", { metadata: { name: NODE } });
-    return new Kubelet(plane, await makePodImage(), gpus);
+    const kubelet = new Kubelet(plane, await makePodImage(), gpus);
+    await new Promise<void>((resolve) => kubelet.server.listen(0, "127.0.0.1", resolve));
+    const { port: Port } = kubelet.server.address() as net.AddressInfo;
+    const status = {
+      addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
+      daemonEndpoints: { kubeletEndpoint: { Port } },
+    };
+    const type = "application/merge-patch+json";
+    await plane.call("PATCH", `/api/v1/nodes/${NODE}/status`, { status }, type);
+    return kubelet;
   }
 
   public async stop(): Promise<void> {
@@ -65,6 +88,8 @@ export class Kubelet {
     await this.loop;
     await Promise.all([...this.pods.values()].map((pod) => pod.kill()));
     await Promise.allSettled(this.working);
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
     fs.rmSync(this.folder, { recursive: true, force: true });
     this.image.remove();
     if (this.failure !== undefined) throw this.failure as Error;
@@ -145,6 +170,7 @@ export class Kubelet {
       ports.every(({ containerPort }) => containerPort !== port),
     );
     const running = new RunningPod(
+      pod.metadata.name,
       `10.77.0.${number}`,
       spec,
       folder,

@@ -210,6 +210,7 @@ export class RunningPod {
 
   /** @throws Error if a ConfigMap of a volume is not there */
   public constructor(
+    public readonly name: string,
     public readonly ip: string,
     private readonly spec: PodSpec,
     private readonly folder: string,
@@ -228,7 +229,7 @@ export class RunningPod {
   /** The end of what a container printed that has ended. */
   public get failure(): string | undefined {
     const ended = this.containers.find((container) => container.ended);
-    return ended && `${ended.spec.name}: ${ended.log}`;
+    return ended && `${ended.spec.name}: ${ended.log.slice(-2000)}`;
   }
 
   public container(name: string): RunningContainer {
