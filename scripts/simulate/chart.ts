@@ -21,7 +21,7 @@ export function gpuChart(outcomes: readonly Outcome[]): string {
     legend: {
       bottom: 8,
       itemWidth: 44,
-      itemGap: 20,
+      itemGap: 40,
       lineStyle: { width: "inherit" },
       itemStyle: { opacity: 0 },
       textStyle: { color: INK, fontSize: 13, fontFamily: FONT },
