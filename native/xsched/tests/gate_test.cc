@@ -362,8 +362,9 @@ TEST_F(GateTest, HighWaitsForNoMoreThanTheLimitOfCopies)
     const auto first = std::find_if(
         runs.begin(), runs.end(),
         [&](const Execution& run) { return run.stream == high.Get(); });
-    // The limit, and what the estimates are off by.
-    EXPECT_TRUE(!seen || first - runs.begin() <= 2 * kLimitUs / 32 + 1)
+    // The limit, and what the estimates of a busy machine are off by. Without
+    // it, there would be thousands.
+    EXPECT_TRUE(!seen || first - runs.begin() <= 4 * kLimitUs / 32 + 1)
         << first - runs.begin();
   }
   stop.store(true);
