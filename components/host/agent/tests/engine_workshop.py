@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Dict, List, Tuple
 
@@ -88,16 +87,5 @@ class Workshop:
     def start(self) -> Tuple["subprocess.Popen[bytes]", int]:
         """The real agent in a process of its own, and the builder that it has started, which does not finish."""
         self.state("slow", "")
-        self.machine.install_agent()
-        process = subprocess.Popen(
-            [str(self.directory.agent), "build-engines"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdin is not None
-        process.stdin.write(self.request().encode())
-        process.stdin.close()
         file = self.folder / "state/builder.pid"
-        deadline = time.monotonic() + 20
-        while not file.exists() or not file.read_text():
-            assert time.monotonic() < deadline, "the builder starts"
-            time.sleep(0.05)
-        return process, int(file.read_text())
+        return self.machine.start_agent("build-engines", self.request(), file, "the builder starts")

@@ -1,15 +1,29 @@
 """A machine that tests may change: stand-ins for the programs that change one."""
 
 import os
+import subprocess
 import sys
+import time
 import zipapp
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Tuple
 
 import pytest
 from agent.directory import HostDirectory
 
 SOURCE = Path(__file__).resolve().parent.parent
+
+#: Settings of a server in a container, but for its image.
+CONTAINER: Dict[str, Any] = {
+    "kind": "container",
+    "httpPort": 9000,
+    "grpcPort": 9001,
+    "metricsPort": 9002,
+    "address": "127.0.0.1",
+    "exitTimeoutSeconds": 30,
+    "logMegabytes": 20,
+    "loadTimeoutSeconds": 60,
+}
 
 #: A systemd that records its calls, and believes that everything it started runs.
 SYSTEMCTL = """#!/bin/bash
@@ -62,6 +76,27 @@ class Machine:
 
         zipapp.create_archive(SOURCE, self.directory.agent, interpreter=sys.executable, filter=is_source)
         self.directory.agent.chmod(0o755)
+
+    def start_agent(
+        self, command: str, request: str, file: Path, what: str
+    ) -> Tuple["subprocess.Popen[bytes]", int]:
+        """A command of the real agent in a process of its own, and the process that it has started, which writes its
+        number into a file.
+
+        :param what: happens then
+        """
+        self.install_agent()
+        process = subprocess.Popen(
+            [str(self.directory.agent), command], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert process.stdin is not None
+        process.stdin.write(request.encode())
+        process.stdin.close()
+        deadline = time.monotonic() + 20
+        while not file.exists() or not file.read_text():
+            assert time.monotonic() < deadline, what
+            time.sleep(0.05)
+        return process, int(file.read_text())
 
     def lines(self, name: str) -> List[str]:
         """The lines that a stand-in has written, which are gone then."""

@@ -26,21 +26,10 @@ from agent.server.settings import parse_settings, write_settings
 from agent.server.status import METRICS_SCRIPT, merged_metrics, scheduler_metrics, server_ready
 from agent.server.xsched_ctl import scheduler_words
 from stand_in_host import eventually
-from stand_in_machine import Machine
+from stand_in_machine import CONTAINER, Machine
 
 IMAGE = "registry.example/triton@sha256:abc"
-SETTINGS: Dict[str, Any] = {
-    "kind": "container",
-    "image": IMAGE,
-    "httpPort": 9000,
-    "grpcPort": 9001,
-    "metricsPort": 9002,
-    "address": "127.0.0.1",
-    "exitTimeoutSeconds": 30,
-    "logMegabytes": 20,
-    "loadTimeoutSeconds": 60,
-    "arguments": ["--log-verbose=1"],
-}
+SETTINGS: Dict[str, Any] = {**CONTAINER, "image": IMAGE, "arguments": ["--log-verbose=1"]}
 
 #: One container, whose state is in `container.json` while it exists. `docker wait` ends once it has stopped.
 DOCKER = f"""#!{Path(sys.executable).resolve()} -IS

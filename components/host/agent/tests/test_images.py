@@ -5,8 +5,6 @@ import json
 import re
 import signal
 import stat
-import subprocess
-import time
 from pathlib import Path
 from typing import List, Optional
 
@@ -183,25 +181,15 @@ def test_a_log_in_goes_to_the_engine_that_the_user_has_chosen(docker: Engine) ->
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_an_interrupted_pull_keeps_no_password_and_no_process(docker: Engine, number: signal.Signals) -> None:
     machine = docker.machine
-    machine.install_agent()
     (machine.folder / "slow").write_text("60")
     request = {"image": image("a"), "login": {"username": "user", "password": "password"}}
-    process = subprocess.Popen(
-        [str(docker.directory.agent), "pull-image"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(request).encode())
-    process.stdin.close()
-    pid = machine.folder / "pid"
-    deadline = time.monotonic() + 20
-    while not pid.exists() or not pid.read_text():
-        assert time.monotonic() < deadline, "the pull begins"
-        time.sleep(0.05)
+    file = machine.folder / "pid"
+    process, pid = machine.start_agent("pull-image", json.dumps(request), file, "the pull begins")
     (login,) = (machine.folder / "tmp").glob("xsched-triton-login-*")
     process.send_signal(number)
     assert process.wait(10) == 128 + number
     assert not login.exists()
-    assert not (Path("/proc") / pid.read_text().strip()).exists()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "{"])

@@ -13,19 +13,10 @@ from agent.commands import run
 from agent.membership import Member, why_not_joined
 from agent.server.settings import parse_settings, write_settings
 from engine_workshop import Workshop
+from stand_in_machine import CONTAINER
 
 SERVER = f"registry.example/triton@sha256:{'0' * 64}"
-SETTINGS: Dict[str, Any] = {
-    "kind": "container",
-    "image": SERVER,
-    "httpPort": 9000,
-    "grpcPort": 9001,
-    "metricsPort": 9002,
-    "address": "127.0.0.1",
-    "exitTimeoutSeconds": 30,
-    "logMegabytes": 20,
-    "loadTimeoutSeconds": 60,
-}
+SETTINGS: Dict[str, Any] = {**CONTAINER, "image": SERVER}
 
 #: Neither this user nor root.
 USER, GROUP = os.getuid() + 1, os.getgid() + 1
