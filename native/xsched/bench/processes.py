@@ -20,6 +20,7 @@ a round take turns, in the opposite order in every second round:
   background (bounded)      the background by itself: held to the limit in flight, as in the domain
   no scheduler              both, without the core
   domain                    both under the core, at 255 and -255
+  domain (ahead), background (ahead)    the same where the background runs ahead (XSCHED_RUN_AHEAD)
 
 P50, P90, throughput and the bound are medians over the rounds, each against its own round; P99 is over all
 samples. The bound of the background is its throughput alone x (1 - P50 of the foreground alone / period).
@@ -27,9 +28,10 @@ samples. The bound of the background is its throughput alone x (1 - P50 of the f
 A run takes at most --limit seconds, not counting the build of the core: it begins no round that would not
 end in time, and says so. It leaves no process behind, whatever ends it.
 
-usage: processes.py [--core FOLDER] [--batches N ...] [--rounds N] [--seconds N] [--period MS] [--limit N]
-                    [--json FILE]
+usage: processes.py [--core FOLDER] [--batches N ...] [--rounds N] [--seconds N] [--period MS] [--ahead N]
+                    [--limit N] [--json FILE]
   --core: the folder of the core's libcuda.so.1 (default: builds it, in bench/build/core)
+  --ahead: by how many calls the background may run ahead
 """
 
 import argparse
@@ -53,7 +55,8 @@ import run
 WORKER = run.HERE / "processes_worker.py"
 PRIORITIES = {"foreground": 255, "background": -255}
 # What a process runs with.
-NO_CORE, DOMAIN, BOUNDED = "no core", "domain", "bounded"
+NO_CORE, DOMAIN, AHEAD, BOUNDED = "no core", "domain", "ahead", "bounded"
+IN_DOMAIN = (DOMAIN, AHEAD)
 # How long the background runs before the foreground begins, and the pause after an arm.
 AHEAD_S, PAUSE_S = 0.25, 0.1
 # What an answer may come late by: kernels under way, and a busy machine.
@@ -138,8 +141,9 @@ class Worker:
 class Fleet:
     """The foreground and the background, each with and without the core. Used as a context."""
 
-    def __init__(self, core, batches):
+    def __init__(self, core, batches, ahead):
         self._core = core
+        self._ahead = ahead
         self._batches = [str(each) for each in batches]
         self._workers = {}
 
@@ -165,6 +169,7 @@ class Fleet:
                 )
                 self._start(role, NO_CORE, words, plain)
                 self._start(role, DOMAIN, words, scheduled)
+            self._start("background", AHEAD, words, dict(scheduled, XSCHED_RUN_AHEAD=str(self._ahead)))
             # Its streams have the priorities that they have for CUDA.
             bounded = dict(scheduled, XSCHED_SCHEDULER="LCL")
             del bounded["XSCHED_AUTO_XQUEUE_PRIORITY"]
@@ -195,7 +200,7 @@ class Fleet:
                 raise WorkerError(
                     f"the process '{worker.name}' runs {'under' if setting == NO_CORE else 'without'} the core"
                 )
-            if setting == DOMAIN:
+            if setting in IN_DOMAIN:
                 joined = re.search(r"is in the scheduling domain (\S+)", worker.log())
                 if not joined:
                     raise WorkerError(f"the process '{worker.name}' is in no domain:\n{worker.log()[-3000:]}")
@@ -211,7 +216,8 @@ class Fleet:
         if arm.batch is not None:
             jobs.append((self._workers["background", arm.setting], dict(job, batch=arm.batch)))
         if arm.has_foreground:
-            jobs.append((self._workers["foreground", arm.setting], dict(job, period=period)))
+            setting = DOMAIN if arm.setting == AHEAD else arm.setting
+            jobs.append((self._workers["foreground", setting], dict(job, period=period)))
         for worker, each in jobs:
             worker.tell(each)
         row = {}
@@ -219,6 +225,13 @@ class Fleet:
             row.update(worker.answer(job["end"] + GRACE_S))
         time.sleep(PAUSE_S)
         return row
+
+    def kept(self, deadline):
+        """What the core says at the end of the background that ran ahead: what was kept, and what waited for it."""
+        worker = self._workers["background", AHEAD]
+        worker.end(deadline)
+        said = re.search(r"ran ahead (.*)", worker.log())
+        return said[1] if said else "nothing"
 
     def counters(self):
         """What the core counted in each process, for the record."""
@@ -262,6 +275,8 @@ def arms(batches):
             Arm("no scheduler", batch, True, NO_CORE),
             Arm("domain", batch, True, DOMAIN),
             Arm("background (domain)", batch, False, DOMAIN),
+            Arm("domain (ahead)", batch, True, AHEAD),
+            Arm("background (ahead)", batch, False, AHEAD),
             Arm("background (bounded)", batch, False, BOUNDED),
         ]
     return found
@@ -304,7 +319,7 @@ def summarize(rows, batches, period):
         found = rows[arm.key]
         summary = {}
         if arm.has_foreground:
-            own = rows["alone (domain)"] if arm.setting == DOMAIN else alone
+            own = rows["alone (domain)"] if arm.setting in IN_DOMAIN else alone
             summary["samples"] = sum(len(row["latencies_us"]) for row in found)
             for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99)):
                 summary[f"{name}_ms"] = run.percentile(found, share) / 1000
@@ -374,6 +389,7 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.4, help="length of an arm")
     parser.add_argument("--period", type=float, default=20.0, help="of the foreground, in ms")
+    parser.add_argument("--ahead", type=int, default=1024, help="XSCHED_RUN_AHEAD of the background")
     parser.add_argument("--limit", type=float, default=90.0, help="of the whole run, in seconds")
     parser.add_argument("--json", type=pathlib.Path, default=run.HERE / "build/processes.json")
     return parser.parse_args(arguments)
@@ -385,7 +401,7 @@ def main(arguments=None):
     if not (core / "libcuda.so.1").exists():
         raise WorkerError(f"there is no libcuda.so.1 in {core}")
     deadline = time.monotonic() + options.limit - END_S
-    with Fleet(core, options.batches) as fleet:
+    with Fleet(core, options.batches, options.ahead) as fleet:
         facts = fleet.wait_until_ready(deadline)
         facts["driver"] = driver_version()
         print(f"{facts['gpu']}, driver {facts['driver']}, torch {facts['torch']};", end=" ")
@@ -394,13 +410,18 @@ def main(arguments=None):
         )
         rows = measure_rounds(fleet, options, deadline)
         counters = fleet.counters()
+        kept = fleet.kept(time.monotonic() + END_S)
     summary = summarize(rows, options.batches, options.period)
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    settings = {name: getattr(options, name) for name in ("batches", "seconds", "period")}
+    settings = {name: getattr(options, name) for name in ("batches", "seconds", "period", "ahead")}
     options.json.write_text(
-        json.dumps({**facts, **settings, "summary": summary, "rounds": rows, "counters": counters}, indent=1)
+        json.dumps(
+            {**facts, **settings, "summary": summary, "rounds": rows, "counters": counters, "kept": kept},
+            indent=1,
+        )
     )
     show(summary, options.batches)
+    print(f"The background that may run ahead by {options.ahead} calls did so {kept}")
 
 
 if __name__ == "__main__":

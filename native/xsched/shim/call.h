@@ -12,7 +12,10 @@ namespace xsched {
 template <bool kPerThread, typename Function>
 class Call {
  public:
-  explicit Call(const Function& function) : function_(function) {}
+  Call(const Function& function, const char* name)
+      : function_(function), name_(name)
+  {
+  }
 
   // Inlined even where it appears twice: calling the closure would cost more
   // than everything else in an unscheduled launch.
@@ -20,6 +23,11 @@ class Call {
   {
     return function_();
   }
+
+  // It holds copies of the arguments.
+  const Function& GetFunction() const { return function_; }
+  // The driver's symbol.
+  const char* Name() const { return name_; }
 
   // The stream that is meant. The null stream stands for one of two others,
   // which have their own handles.
@@ -33,13 +41,14 @@ class Call {
 
  private:
   const Function& function_;
+  const char* const name_;
 };
 
 template <bool kPerThread, typename Function>
 Call<kPerThread, Function>
-MakeCall(const Function& function)
+MakeCall(const Function& function, const char* name)
 {
-  return Call<kPerThread, Function>(function);
+  return Call<kPerThread, Function>(function, name);
 }
 
 template <typename Handle>

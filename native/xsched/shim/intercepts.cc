@@ -8,7 +8,9 @@
 
 #include "cuda/driver.h"
 #include "shim/call.h"
+#include "shim/forward.h"
 #include "shim/handles.h"
+#include "shim/run_ahead.h"
 #include "shim/streams.h"
 #include "shim/table.h"
 #include "shim/work.h"
@@ -31,6 +33,8 @@ GetProcAddress(
       *function != nullptr) {
     if (void* own = FindIntercept(name, *function, version, flags)) {
       *function = own;
+    } else if (RunAhead::Read()) {
+      *function = FindForward(name, *function);
     }
   }
   return result;
@@ -43,11 +47,11 @@ GetProcAddress(
   extern "C" __attribute__((visibility("default"))) CUresult symbol parameters \
   {                                                                            \
     static DriverFunction<CUresult parameters> driver(#symbol);                \
-    const auto forward = [&]() __attribute__((always_inline))                  \
+    const auto forward = [=]() __attribute__((always_inline))                  \
     {                                                                          \
       return driver arguments;                                                 \
     };                                                                         \
-    const auto call = MakeCall<per_thread>(forward);                           \
+    const auto call = MakeCall<per_thread>(forward, #symbol);                  \
     return behaviour;                                                          \
   }
 #include "shim/handles.def"

@@ -15,6 +15,7 @@
 #include "preempt/log.h"
 #include "preempt/options.h"
 #include "preempt/scheduler.h"
+#include "shim/run_ahead.h"
 #include "shim/transparent.h"
 
 namespace xsched {
@@ -46,10 +47,12 @@ AnnounceOnce()
   }
   pthread_atfork(nullptr, nullptr, [] {
     Scheduler::Get().Disable();
+    RunAhead::Forget();
     Captures::Get().Forget();
     Inquiries::Forget();
   });
   AdoptProcess();
+  RunAhead::Read();
   const DriverLibrary& driver = DriverLibrary::Get();
   const std::string socket = StartControl(
       {XSCHED_VERSION, driver.Loaded() ? driver.Path() : "", InitResult});

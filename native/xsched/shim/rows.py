@@ -20,6 +20,11 @@ class TableError(Exception):
     pass
 
 
+def base_name(symbol):
+    """The name of a function without its version and variant."""
+    return re.sub(r"(_v\d+)?(_ptsz|_ptds)?$", "", symbol)
+
+
 def read_symbols():
     symbols = SYMBOLS.read_text(encoding="utf-8").split()
     if symbols != sorted(set(symbols)):

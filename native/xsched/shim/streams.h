@@ -14,7 +14,9 @@
 #include "preempt/scheduler.h"
 #include "shim/call.h"
 #include "shim/process.h"
+#include "shim/run_ahead.h"
 #include "shim/transparent.h"
+#include "shim/work.h"
 
 namespace xsched {
 
@@ -65,6 +67,10 @@ template <typename Call>
 CUresult
 DestroyStream(const Call& call, CUstream stream)
 {
+  if (RunAhead::On()) {
+    RunAhead::Drain(Scheduler::Get().Find(Number(stream)), call.Name());
+    RunAhead::ForgetStream();
+  }
   Captures::Get().ForgetStream(stream);
   ReleaseStream(stream);
   // Before the driver frees the handle: it may reuse it for a new stream.
@@ -72,13 +78,26 @@ DestroyStream(const Call& call, CUstream stream)
   return call();
 }
 
-// A call that succeeds when a stream has no work left.
+// The queue that what the thread has given to a stream belongs to.
+inline Queue*
+OwnerOfKept(CUstream stream)
+{
+  if (!Scheduler::Active()) {
+    return nullptr;
+  }
+  const Scheduler& scheduler = Scheduler::Get();
+  if (!IsDefaultStream(stream)) {
+    return scheduler.Find(Number(stream));
+  }
+  bool adopts = false;
+  return scheduler.OfThread(Number(RunAhead::CurrentContext()), true, &adopts);
+}
+
 template <typename Call>
 CUresult
-ObserveStream(const Call& call, CUstream stream)
+ObserveStreamNow(const Call& call, CUstream meant)
 {
   Scheduler& scheduler = Scheduler::Get();
-  const CUstream meant = Call::Meant(stream);
   Queue* queue = OwnQueue(scheduler, meant);
   if (queue == nullptr) {
     return call();
@@ -91,28 +110,143 @@ ObserveStream(const Call& call, CUstream stream)
   return result;
 }
 
+// A call that succeeds when a stream has no work left.
+template <typename Call>
+CUresult
+ObserveStream(const Call& call, CUstream stream)
+{
+  const CUstream meant = Call::Meant(stream);
+  CUresult error = kCudaSuccess;
+  if (RunAhead::On()) {
+    error = RunAhead::BeforeCall(OwnerOfKept(meant), meant, true, call.Name());
+  }
+  const CUresult result = ObserveStreamNow(call, meant);
+  return error == kCudaSuccess ? result : error;
+}
+
+// The same for one that does not wait.
+template <typename Call>
+CUresult
+QueryStream(const Call& call, CUstream stream)
+{
+  const CUstream meant = Call::Meant(stream);
+  if (RunAhead::On()) {
+    Queue* const queue = OwnerOfKept(meant);
+    if (const CUresult error = RunAhead::TakeError(queue)) {
+      return error;
+    }
+    if (RunAhead::IsBehind(queue, meant)) {
+      return kCudaErrorNotReady;
+    }
+  }
+  return ObserveStreamNow(call, meant);
+}
+
 // --- events ---
+
+// 'queue' is that of the stream; null if it has none.
+template <typename Function>
+CUresult
+RecordNow(const Function& function, CUevent event, Queue* queue, CUstream meant)
+{
+  Scheduler& scheduler = Scheduler::Get();
+  const bool active = Scheduler::Active();
+  if (active) {
+    // An event of a capture says nothing about the stream's progress.
+    scheduler.RecordedEvent(
+        Number(event), Captures::Includes(meant) ? nullptr : queue,
+        Number(meant));
+  }
+  const CUresult result = function();
+  if (result != kCudaSuccess && active) {
+    // It stands where it stood before, which says nothing about what came since.
+    scheduler.ForgetEvent(Number(event));
+  }
+  return result;
+}
+
+// A record, or a wait for an event, behind what is kept of a queue.
+template <typename Function>
+struct KeptRecord {
+  Queue* queue;
+  CUstream stream;
+  CUcontext context;
+  CUevent event;
+  Queue* stream_queue;
+  Function function;
+
+  static CUresult Run(RunAhead::Command* command)
+  {
+    const auto* const self = Stored<KeptRecord>(command);
+    RunAhead::EnterContext(self->context);
+    return RecordNow(
+        self->function, self->event, self->stream_queue, self->stream);
+  }
+};
+
+template <typename Function>
+struct KeptWait {
+  Queue* queue;
+  CUstream stream;
+  CUcontext context;
+  Function function;
+
+  static CUresult Run(RunAhead::Command* command)
+  {
+    const auto* const self = Stored<KeptWait>(command);
+    RunAhead::EnterContext(self->context);
+    return self->function();
+  }
+};
+
+// A call about an event in a stream is kept behind what is kept of the stream's
+// queue. What is kept about the event elsewhere comes first. True if the call
+// was kept, or if it fails with '*error'.
+template <typename MakeKept>
+bool
+KeepAbout(
+    CUevent event, CUstream meant, const char* name, const MakeKept& make,
+    CUresult* error)
+{
+  if (!CommandBuffer::AnyPending()) {
+    return false;
+  }
+  Queue* const queue = OwnerOfKept(meant);
+  RunAhead::AwaitElsewhere(event, queue, name);
+  *error = RunAhead::BeforeCall(queue, meant, false, name);
+  if (*error != kCudaSuccess) {
+    return true;
+  }
+  if (!RunAhead::Pending(queue)) {
+    return false;
+  }
+  if (RunAhead::MayKeep(queue, meant) && Keep(make(queue), event)) {
+    return true;
+  }
+  RunAhead::Drain(queue, name);
+  return false;
+}
 
 template <typename Call>
 CUresult
 RecordEvent(const Call& call, CUevent event, CUstream stream)
 {
-  if (Scheduler::Active()) {
-    Scheduler& scheduler = Scheduler::Get();
-    const CUstream meant = Call::Meant(stream);
-    Queue* queue = OwnQueue(scheduler, meant);
-    // An event of a capture says nothing about the stream's progress.
-    if (queue != nullptr && Captures::Includes(meant)) {
-      queue = nullptr;
+  const CUstream meant = Call::Meant(stream);
+  Queue* const stream_queue =
+      Scheduler::Active() ? OwnQueue(Scheduler::Get(), meant) : nullptr;
+  if (RunAhead::On()) {
+    using Function = std::decay_t<decltype(call.GetFunction())>;
+    const auto make = [&](Queue* queue) {
+      return KeptRecord<Function>{
+          queue, meant,        RunAhead::CurrentContext(),
+          event, stream_queue, call.GetFunction()};
+    };
+    CUresult error = kCudaSuccess;
+    if (KeepAbout(event, meant, call.Name(), make, &error)) {
+      return error;
     }
-    scheduler.RecordedEvent(Number(event), queue, Number(meant));
   }
-  const CUresult result = call();
-  if (result != kCudaSuccess && Scheduler::Active()) {
-    // It stands where it stood before, which says nothing about what came since.
-    Scheduler::Get().ForgetEvent(Number(event));
-  }
-  return result;
+  return RecordNow(call, event, stream_queue, meant);
 }
 
 inline void
@@ -127,9 +261,20 @@ BeforeCapture(CUstream stream)
 // Waiting for an event of a capture lets the stream join the capture.
 template <typename Call>
 CUresult
-WaitForEvent(const Call& call, CUstream stream)
+WaitForEvent(const Call& call, CUstream stream, CUevent event)
 {
   const CUstream meant = Call::Meant(stream);
+  if (RunAhead::On()) {
+    using Function = std::decay_t<decltype(call.GetFunction())>;
+    const auto make = [&](Queue* queue) {
+      return KeptWait<Function>{
+          queue, meant, RunAhead::CurrentContext(), call.GetFunction()};
+    };
+    CUresult error = kCudaSuccess;
+    if (KeepAbout(event, meant, call.Name(), make, &error)) {
+      return error;
+    }
+  }
   if (!Captures::Any() || Number(meant) == kStreamPerThread) {
     return call();
   }
@@ -142,7 +287,7 @@ WaitForEvent(const Call& call, CUstream stream)
 
 template <typename Call>
 CUresult
-ObserveEvent(const Call& call, CUevent event)
+ObserveEventNow(const Call& call, CUevent event)
 {
   const CUresult result = call();
   if (result == kCudaSuccess && Scheduler::Active()) {
@@ -153,8 +298,51 @@ ObserveEvent(const Call& call, CUevent event)
 
 template <typename Call>
 CUresult
+ObserveEvent(const Call& call, CUevent event)
+{
+  CUresult error = kCudaSuccess;
+  RunAhead::Use use;
+  if (RunAhead::On() && RunAhead::FindUse(event, &use)) {
+    RunAhead::Await(use, call.Name());
+    error = use.buffer->TakeError();
+  }
+  const CUresult result = ObserveEventNow(call, event);
+  return error == kCudaSuccess ? result : error;
+}
+
+template <typename Call>
+CUresult
+QueryEvent(const Call& call, CUevent event)
+{
+  RunAhead::Use use;
+  if (RunAhead::On() && RunAhead::FindUse(event, &use)) {
+    const CUresult error = use.buffer->TakeError();
+    return error == kCudaSuccess ? kCudaErrorNotReady : error;
+  }
+  return ObserveEventNow(call, event);
+}
+
+// The time between them is not known before both are recorded.
+template <typename Call>
+CUresult
+CompareEvents(const Call& call, CUevent from, CUevent to)
+{
+  RunAhead::Use use;
+  if (RunAhead::On() &&
+      (RunAhead::FindUse(from, &use) || RunAhead::FindUse(to, &use))) {
+    return kCudaErrorNotReady;
+  }
+  return call();
+}
+
+template <typename Call>
+CUresult
 DestroyEvent(const Call& call, CUevent event)
 {
+  if (RunAhead::On()) {
+    RunAhead::AwaitElsewhere(event, nullptr, call.Name());
+    RunAhead::ForgetEvent(event);
+  }
   Scheduler::Get().ForgetEvent(Number(event));
   return call();
 }
@@ -171,6 +359,11 @@ ObserveContext(const Call& call, CUcontext context)
       (context == nullptr && real::cuCtxGetCurrent(&context) != kCudaSuccess)) {
     return call();
   }
+  CUresult error = kCudaSuccess;
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+    error = RunAhead::TakeError();
+  }
   Scheduler& scheduler = Scheduler::Get();
   const auto launched = scheduler.LaunchedIn(Number(context));
   const CUresult result = call();
@@ -179,7 +372,7 @@ ObserveContext(const Call& call, CUcontext context)
       scheduler.Finished(entry.first, entry.second);
     }
   }
-  return result;
+  return error == kCudaSuccess ? result : error;
 }
 
 // The primary context of a device; null if it has none at present.
@@ -189,6 +382,11 @@ template <typename Call>
 CUresult
 DestroyContext(const Call& call, CUcontext context)
 {
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+    RunAhead::ForgetStream();
+    ForgetKernelParameters();
+  }
   Captures::Get().ForgetContext(context);
   Scheduler::Get().ForgetContext(Number(context));
   return call();
@@ -208,6 +406,11 @@ ReleasePrimary(const Call& call, CUdevice device)
   if (context == nullptr) {
     return call();
   }
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+    RunAhead::ForgetStream();
+    ForgetKernelParameters();
+  }
   Inquiries::ForbidContext(Number(context));
   const CUresult result = call();
   if (ActivePrimary(device) == nullptr) {
@@ -226,6 +429,9 @@ BeginCapture(const Call& call, CUstream stream)
 {
   if (Scheduler::Disabled()) {
     return call();
+  }
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
   }
   BeforeCapture(Call::Meant(stream));
   Captures& captures = Captures::Get();

@@ -13,6 +13,8 @@
 #include "cuda/functions.h"
 #include "preempt/scheduler.h"
 #include "shim/call.h"
+#include "shim/kernel_copy.h"
+#include "shim/run_ahead.h"
 #include "shim/transparent.h"
 
 namespace xsched {
@@ -39,6 +41,38 @@ GridOf(const CUlaunchConfig* config, CUfunction function)
                                  function, config->gridDimX, config->gridDimY,
                                  config->gridDimZ, config->blockDimX,
                                  config->blockDimY, config->blockDimZ);
+}
+
+// Such a launch with all its arguments.
+inline KernelLaunch
+KernelWith(
+    CUfunction function, unsigned int gx, unsigned int gy, unsigned int gz,
+    unsigned int bx, unsigned int by, unsigned int bz, unsigned int shared,
+    void** parameters, void** extra)
+{
+  return {
+      KernelLaunch::kPlain,
+      function,
+      {gx, gy, gz, bx, by, bz, shared, nullptr, nullptr, 0},
+      parameters,
+      extra};
+}
+
+inline KernelLaunch
+Cooperative(KernelLaunch launch)
+{
+  launch.kind = KernelLaunch::kCooperative;
+  return launch;
+}
+
+inline KernelLaunch
+KernelOf(
+    const CUlaunchConfig* config, CUfunction function, void** parameters,
+    void** extra)
+{
+  return {
+      KernelLaunch::kWithAttributes, function,
+      config == nullptr ? CUlaunchConfig{} : *config, parameters, extra};
 }
 
 inline CUstream
@@ -129,15 +163,19 @@ class Working {
 class Launching {
  public:
   template <typename LazyGrid>
-  __attribute__((always_inline))
-  Launching(Queue* queue, uint64_t stream, const LazyGrid& grid)
+  __attribute__((always_inline)) Launching(
+      Queue* queue, uint64_t stream, const LazyGrid& grid,
+      Patience patience = Patience::kWaits)
       : queue_(queue), stream_(stream),
-        ticket_(Scheduler::Get().BeforeLaunch(queue, stream, grid))
+        ticket_(Scheduler::Get().BeforeLaunch(queue, stream, grid, patience))
   {
   }
   // Inlined, as is the rest: a launch takes less than a call.
   __attribute__((always_inline)) ~Launching()
   {
+    if (ticket_.deferred) {
+      return;
+    }
     if (IsUnaskedNow(stream_)) {
       Scheduler::Get().RecordEnd(queue_, stream_);
     }
@@ -146,6 +184,8 @@ class Launching {
   Launching(const Launching&) = delete;
   Launching& operator=(const Launching&) = delete;
 
+  // Only if it may not wait: then it is not to be launched now.
+  bool IsDeferred() const { return ticket_.deferred; }
   void Returned(bool launched) { launched_ = launched; }
 
  private:
@@ -155,9 +195,155 @@ class Launching {
   bool launched_ = false;
 };
 
-template <typename Call, typename LazyGrid>
+// --- what of a call may be kept for later (run_ahead.h) ---
+
+// Nothing: what its arguments point to is the application's.
+struct KeptNever {
+  template <typename Call>
+  static constexpr std::nullptr_t Copy(const Call&, CUstream)
+  {
+    return nullptr;
+  }
+};
+
+// All of it: it has no pointers to the host's memory.
+struct KeptAsItIs {
+  template <typename Call>
+  static auto Copy(const Call& call, CUstream)
+  {
+    return call.GetFunction();
+  }
+};
+
+// A kernel, with its parameters.
+template <typename LazyKernel>
+struct KeptKernel {
+  const LazyKernel& kernel;
+
+  template <typename Call>
+  KernelLaunch Copy(const Call&, CUstream stream) const
+  {
+    KernelLaunch launch = kernel();
+    launch.config.hStream = stream;
+    return launch;
+  }
+};
+
+template <typename LazyKernel>
+KeptKernel<LazyKernel>
+KeptWith(const LazyKernel& kernel)
+{
+  return {kernel};
+}
+
+// What the function points to is moved to the memory as well.
+template <typename Function>
+bool
+MoveTo(std::vector<unsigned char>*, Function*)
+{
+  return true;
+}
+
+inline bool
+MoveTo(std::vector<unsigned char>* memory, KernelLaunch* launch)
+{
+  return launch->MoveTo(memory);
+}
+
+// A launch that is kept.
+template <typename Function>
+struct KeptLaunch {
+  Queue* queue;
+  CUstream stream;
+  CUcontext context;
+  LaunchKey key;
+  Function function;
+
+  static CUresult Run(RunAhead::Command* command)
+  {
+    const auto* const self = Stored<KeptLaunch>(command);
+    RunAhead::EnterContext(self->context);
+    const auto grid = [self] { return self->key; };
+    Launching launching(
+        self->queue, Number(self->stream), grid, Patience::kWaitsForTurn);
+    const CUresult result = self->function();
+    launching.Returned(result == kCudaSuccess);
+    return result;
+  }
+};
+
+// Work that does not wait, but comes behind what is kept.
+template <typename Function>
+struct KeptWork {
+  Queue* queue;
+  CUstream stream;
+  CUcontext context;
+  Function function;
+
+  static CUresult Run(RunAhead::Command* command)
+  {
+    const auto* const self = Stored<KeptWork>(command);
+    RunAhead::EnterContext(self->context);
+    const Working working(self->queue, Number(self->stream));
+    return self->function();
+  }
+};
+
+template <typename Kept>
+bool
+Keep(const Kept& kept, CUevent event = nullptr)
+{
+  return RunAhead::Keep(
+      kept.queue, kept.stream, event, [&kept](RunAhead::Command* command) {
+        command->run = &Kept::Run;
+        return MoveTo(&command->memory, &Store(command, kept)->function);
+      });
+}
+
+// The same as Launch, in a process that may run ahead.
+template <typename Call, typename LazyGrid, typename Kept>
+__attribute__((noinline)) CUresult
+LaunchAhead(
+    const Call& call, Queue* queue, CUstream meant, const LazyGrid& grid,
+    const Kept& kept)
+{
+  if (const CUresult error =
+          RunAhead::BeforeWork(queue, meant, false, call.Name())) {
+    return error;
+  }
+  if (queue == nullptr) {
+    return call();
+  }
+  using Function = decltype(kept.Copy(call, meant));
+  if constexpr (!std::is_same_v<Function, std::nullptr_t>) {
+    if (RunAhead::MayKeep(queue, meant)) {
+      if (!RunAhead::Pending(queue)) {
+        Launching launching(queue, Number(meant), grid, Patience::kDefers);
+        if (!launching.IsDeferred()) {
+          const CUresult result = call();
+          launching.Returned(result == kCudaSuccess);
+          return result;
+        }
+      }
+      if (Keep(KeptLaunch<Function>{
+              queue, meant, RunAhead::CurrentContext(), grid(),
+              kept.Copy(call, meant)})) {
+        return kCudaSuccess;
+      }
+    }
+  }
+  RunAhead::Drain(queue, call.Name());
+  Launching launching(queue, Number(meant), grid);
+  const CUresult result = call();
+  launching.Returned(result == kCudaSuccess);
+  return result;
+}
+
+template <typename Call, typename LazyGrid, typename Kept = KeptNever>
 CUresult
-Launch(const Call& call, CUstream stream, const LazyGrid& grid)
+Launch(
+    const Call& call, CUstream stream, const LazyGrid& grid,
+    const Kept& kept = {})
 {
   if (!Scheduler::Active()) {
     return call();
@@ -165,6 +351,9 @@ Launch(const Call& call, CUstream stream, const LazyGrid& grid)
   Scheduler& scheduler = Scheduler::Get();
   const CUstream meant = Call::Meant(stream);
   Queue* queue = QueueOfWork(scheduler, meant);
+  if (__builtin_expect(RunAhead::On(), 0)) {
+    return LaunchAhead(call, queue, meant, grid, kept);
+  }
   if (queue == nullptr) {
     return call();
   }
@@ -174,9 +363,9 @@ Launch(const Call& call, CUstream stream, const LazyGrid& grid)
   return result;
 }
 
-template <typename Call>
+template <typename Call, typename Kept = KeptNever>
 CUresult
-Work(const Call& call, CUstream stream)
+Work(const Call& call, CUstream stream, const Kept& kept = {})
 {
   if (!Scheduler::Active()) {
     return call();
@@ -184,6 +373,25 @@ Work(const Call& call, CUstream stream)
   Scheduler& scheduler = Scheduler::Get();
   const CUstream meant = Call::Meant(stream);
   Queue* queue = QueueOfWork(scheduler, meant);
+  if (RunAhead::On()) {
+    using Function = decltype(kept.Copy(call, meant));
+    constexpr bool kMayBeKept = !std::is_same_v<Function, std::nullptr_t>;
+    if (const CUresult error =
+            RunAhead::BeforeWork(queue, meant, !kMayBeKept, call.Name())) {
+      return error;
+    }
+    if constexpr (kMayBeKept) {
+      if (RunAhead::Pending(queue)) {
+        if (RunAhead::MayKeep(queue, meant) &&
+            Keep(KeptWork<Function>{
+                queue, meant, RunAhead::CurrentContext(),
+                kept.Copy(call, meant)})) {
+          return kCudaSuccess;
+        }
+        RunAhead::Drain(queue, call.Name());
+      }
+    }
+  }
   if (queue == nullptr) {
     return call();
   }
@@ -269,18 +477,27 @@ BytesOfDecompression(const void* parameters, size_t count)
 
 // A large copy waits for its turn and for room, as a kernel does. Otherwise a
 // low queue's copy could keep the memory or the bus from a higher one.
-template <typename Call>
+template <typename Call, typename Kept = KeptNever>
 CUresult
-Copy(const Call& call, CUstream stream, size_t bytes)
+Copy(const Call& call, CUstream stream, size_t bytes, const Kept& kept = {})
 {
   if (bytes < kLargeCopy) {
-    return Work(call, stream);
+    return Work(call, stream, kept);
   }
   // One per function, and so one per direction.
   static const char way = 0;
-  return Launch(call, stream, [bytes] {
+  const auto grid = [bytes] {
     return LaunchKey{Number(&way), SizeClass(bytes)};
-  });
+  };
+  return Launch(call, stream, grid, kept);
+}
+
+// One that the host has no part in.
+template <typename Call>
+CUresult
+CopyOnDevice(const Call& call, CUstream stream, size_t bytes)
+{
+  return Copy(call, stream, bytes, KeptAsItIs());
 }
 
 // A cooperative launch on several devices: its parts wait for each other, so
@@ -294,6 +511,9 @@ LaunchTogether(
   constexpr unsigned int kMaxDevices = 64;
   if (!Scheduler::Active()) {
     return call();
+  }
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
   }
   Scheduler& scheduler = Scheduler::Get();
   Queue* queues[kMaxDevices];
@@ -322,6 +542,9 @@ WaitForDevice(const Call& call)
 {
   if (!Scheduler::Active()) {
     return call();
+  }
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
   }
   Scheduler& scheduler = Scheduler::Get();
   Queue* queue = CurrentQueue(scheduler);

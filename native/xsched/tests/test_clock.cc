@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 
 #include "preempt/wait.h"
 #include "preempt/watcher.h"
@@ -46,6 +47,12 @@ void
 FutexWakeOne(std::atomic<uint32_t>* word)
 {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void
+FutexWakeAll(std::atomic<uint32_t>* word)
+{
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
 // The test looks when it wants to.

@@ -20,6 +20,7 @@ struct CUfunc_st;
 struct CUgraph_st;
 struct CUgraphExec_st;
 struct CUgreenCtx_st;
+struct CUkern_st;
 struct CUmemPoolHandle_st;
 struct CUstream_st;
 
@@ -32,6 +33,7 @@ using CUfunction = CUfunc_st*;
 using CUgraph = CUgraph_st*;
 using CUgraphExec = CUgraphExec_st*;
 using CUgreenCtx = CUgreenCtx_st*;
+using CUkernel = CUkern_st*;
 using CUmemoryPool = CUmemPoolHandle_st*;
 using CUstream = CUstream_st*;
 using CUresult = int;
@@ -55,6 +57,12 @@ struct CUlaunchConfig {
   CUstream hStream;
   void* attrs;
   unsigned int numAttrs;
+};
+
+struct CUlaunchAttribute {
+  int id;
+  char pad[4];
+  uint64_t value[8];
 };
 
 struct CUDA_LAUNCH_PARAMS {
@@ -149,6 +157,7 @@ constexpr uint64_t kStreamLegacy = 1;
 constexpr uint64_t kStreamPerThread = 2;
 constexpr unsigned int kEventDefault = 0;
 constexpr unsigned int kEventDisableTiming = 2;
+constexpr int kFunctionMaxDynamicSharedSize = 8;
 constexpr int kCaptureNone = 0;
 constexpr int kCaptureModeRelaxed = 2;
 constexpr cuuint64_t kProcPerThreadStream = 2;

@@ -12,6 +12,7 @@ namespace xsched { namespace real {
 
 XSCHED_DRIVER_FUNCTION(cuCtxGetCurrent, CUresult(CUcontext*));
 XSCHED_DRIVER_FUNCTION(cuCtxGetDevice, CUresult(CUdevice*));
+XSCHED_DRIVER_FUNCTION(cuCtxSetCurrent, CUresult(CUcontext));
 XSCHED_DRIVER_FUNCTION(cuCtxPushCurrent_v2, CUresult(CUcontext));
 XSCHED_DRIVER_FUNCTION(cuCtxPopCurrent_v2, CUresult(CUcontext*));
 XSCHED_DRIVER_FUNCTION(cuCtxGetStreamPriorityRange, CUresult(int*, int*));
@@ -24,6 +25,7 @@ XSCHED_DRIVER_FUNCTION(cuDevicePrimaryCtxRelease_v2, CUresult(CUdevice));
 // Since CUDA 11.4 and 9.2.
 XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid_v2, CUresult(CUuuid*, CUdevice));
 XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid, CUresult(CUuuid*, CUdevice));
+XSCHED_DRIVER_FUNCTION(cuStreamGetFlags, CUresult(CUstream, unsigned int*));
 XSCHED_DRIVER_FUNCTION(cuStreamGetPriority, CUresult(CUstream, int*));
 // Since CUDA 9.2.
 XSCHED_DRIVER_FUNCTION(cuStreamGetCtx, CUresult(CUstream, CUcontext*));
@@ -37,6 +39,29 @@ XSCHED_DRIVER_FUNCTION(cuEventDestroy_v2, CUresult(CUevent));
 XSCHED_DRIVER_FUNCTION(cuEventRecord, CUresult(CUevent, CUstream));
 XSCHED_DRIVER_FUNCTION(cuEventQuery, CUresult(CUevent));
 XSCHED_DRIVER_FUNCTION(cuEventElapsedTime, CUresult(float*, CUevent, CUevent));
+XSCHED_DRIVER_FUNCTION(
+    cuLaunchKernel,
+    CUresult(
+        CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+        unsigned int, unsigned int, unsigned int, CUstream, void**, void**));
+XSCHED_DRIVER_FUNCTION(
+    cuLaunchCooperativeKernel,
+    CUresult(
+        CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+        unsigned int, unsigned int, unsigned int, CUstream, void**));
+// Since CUDA 11.6.
+XSCHED_DRIVER_FUNCTION(
+    cuLaunchKernelEx,
+    CUresult(const CUlaunchConfig*, CUfunction, void**, void**));
+XSCHED_DRIVER_FUNCTION(cuFuncGetAttribute, CUresult(int*, int, CUfunction));
+// Since CUDA 12.0.
+XSCHED_DRIVER_FUNCTION(
+    cuKernelGetAttribute, CUresult(int*, int, CUkernel, CUdevice));
+// Since CUDA 12.4.
+XSCHED_DRIVER_FUNCTION(
+    cuFuncGetParamInfo, CUresult(CUfunction, size_t, size_t*, size_t*));
+XSCHED_DRIVER_FUNCTION(
+    cuKernelGetParamInfo, CUresult(CUkernel, size_t, size_t*, size_t*));
 
 }}  // namespace xsched::real
 

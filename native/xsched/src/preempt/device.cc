@@ -980,8 +980,16 @@ Device::WakeAll(Queue* queue, Wakes* wakes)
 void
 Device::WakeIfOpen(Queue* queue, Wakes* wakes)
 {
-  if (queue->held_back.load(std::memory_order_relaxed) == 0 && IsOpen(*queue)) {
-    WakeAll(queue, wakes);
+  if (!IsOpen(*queue)) {
+    return;
+  }
+  const uint8_t held_back = queue->held_back.load(std::memory_order_relaxed);
+  Waiter* next = nullptr;
+  for (Waiter* waiter = queue->seat.waiters; waiter != nullptr; waiter = next) {
+    next = waiter->next_;
+    if ((held_back & ~waiter->may_ignore_) == 0) {
+      Wake(waiter, wakes);
+    }
   }
 }
 
@@ -1050,6 +1058,7 @@ Device::Enter(Waiter* waiter, uint32_t generation, uint8_t may_ignore)
     waiter->state_.store(Waiter::kAwake, std::memory_order_relaxed);
     waiter->linked_ = true;
     waiter->has_own_work_ = has_own_work;
+    waiter->may_ignore_ = may_ignore;
     waiter->previous_ = nullptr;
     waiter->next_ = seat.waiters;
     if (seat.waiters != nullptr) {

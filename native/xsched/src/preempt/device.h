@@ -51,6 +51,7 @@ class Waiter {
   // Under the device's lock.
   bool linked_ = false;
   bool has_own_work_ = false;
+  uint8_t may_ignore_ = 0;
   Waiter* previous_ = nullptr;
   Waiter* next_ = nullptr;
 };

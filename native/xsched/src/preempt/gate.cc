@@ -39,11 +39,19 @@ constexpr int64_t kUnknownLookNs = 50000;
 // A kernel whose time is known is timed again in one of so many slow passes.
 constexpr uint32_t kSampleEvery = 32;
 
+// The reasons to be held back that do not concern the launch.
+uint8_t
+MayIgnore(Patience patience)
+{
+  return patience == Patience::kWaitsForTurn ? kSuspended | kNoExecute : 0;
+}
+
 bool
-IsClosed(const Queue& queue)
+IsClosed(const Queue& queue, Patience patience)
 {
   const Turn& turn = *queue.turn.load(std::memory_order_relaxed);
-  if (queue.held_back.load(std::memory_order_relaxed) != 0) {
+  if ((queue.held_back.load(std::memory_order_relaxed) &
+       ~MayIgnore(patience)) != 0) {
     return true;
   }
   // Acquire, of all that opens: what the thread that did comes before.
@@ -69,7 +77,9 @@ class Asked {
   ~Asked()
   {
     if (!goes_) {
-      queue_->flight.Returned(true);
+      if (admitted_) {
+        queue_->flight.Returned(true);
+      }
       queue_->launches_before.fetch_add(1, std::memory_order_relaxed);
       queue_->launched.fetch_add(1, std::memory_order_release);
     }
@@ -78,10 +88,13 @@ class Asked {
   Asked& operator=(const Asked&) = delete;
 
   void Goes() { goes_ = true; }
+  // It was not put in flight.
+  void IsDeferred() { admitted_ = false; }
 
  private:
   Queue* const queue_;
   bool goes_ = false;
+  bool admitted_ = true;
 };
 
 // A waiter that the device knows of until it is left.
@@ -132,7 +145,8 @@ SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
 // Until it is time to look for the room that is expected in 'rest_ns'.
 void
 RestUntilRoom(
-    Lateness* lateness, const Queue& queue, int64_t rest_ns, int64_t now_ns)
+    Lateness* lateness, const Queue& queue, Patience patience, int64_t rest_ns,
+    int64_t now_ns)
 {
   const int64_t sleep_ns =
       std::min(lateness->SleepFor(rest_ns, now_ns), kLongestSleepNs);
@@ -146,7 +160,7 @@ RestUntilRoom(
   const int64_t until_ns =
       now_ns +
       std::min(rest_ns, std::max(kAwakeLookNs, rest_ns / kAwakeLookPart));
-  while (NowNs() < until_ns && !IsClosed(queue)) {
+  while (NowNs() < until_ns && !IsClosed(queue, patience)) {
     SpinPause();
   }
 }
@@ -154,7 +168,8 @@ RestUntilRoom(
 }  // namespace
 
 LaunchTicket
-Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::Pass(
+    Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience)
 {
   if (Scheduler::Disabled()) {
     return LaunchTicket();
@@ -162,14 +177,15 @@ Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
   Device* const device = queue->Home()->GetDevice();
   // In a domain the highest looks here, too. One that was held back goes on
   // below.
-  if (queue->ready.load(std::memory_order_relaxed) && !IsClosed(*queue) &&
-      !IsBounded(*queue)) {
+  if (queue->ready.load(std::memory_order_relaxed) &&
+      !IsClosed(*queue, patience) && !IsBounded(*queue)) {
     if (!queue->uncounted.load(std::memory_order_relaxed)) {
       queue->uncounted.store(true, std::memory_order_relaxed);
     }
     return LaunchTicket();
   }
-  if (!IsClosed(*queue) && !queue->uncounted.load(std::memory_order_relaxed)) {
+  if (!IsClosed(*queue, patience) &&
+      !queue->uncounted.load(std::memory_order_relaxed)) {
     const Estimate estimate = device->GetDurations()->Find(key);
     LaunchTicket ticket;
     if (queue->flight.Take(estimate, stream)) {
@@ -180,11 +196,12 @@ Gate::Pass(Queue* queue, uint64_t stream, const LaunchKey& key)
       return ticket;
     }
   }
-  return PassSlowly(queue, stream, key);
+  return PassSlowly(queue, stream, key, patience);
 }
 
 LaunchTicket
-Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
+Gate::PassSlowly(
+    Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience)
 {
   Asked asked(queue);
   Context* const home = queue->Home();
@@ -203,18 +220,25 @@ Gate::PassSlowly(Queue* queue, uint64_t stream, const LaunchKey& key)
   while (!ticket.counted) {
     // Acquire: before whose turn it is is looked at.
     closures = closures_of->load(std::memory_order_acquire);
-    if (IsClosed(*queue)) {
-      if (began_ns == 0) {
+    if (IsClosed(*queue, patience)) {
+      // One that is deferred waits later, and is counted then.
+      if (began_ns == 0 && patience != Patience::kDefers) {
         began_ns = NowNs();
         queue->blocked.fetch_add(1, std::memory_order_relaxed);
       }
-      if (!WaitForTurn(queue, generation)) {
+      const Outcome outcome = WaitForTurn(queue, generation, patience);
+      ticket.deferred = outcome == Outcome::kDeferred;
+      if (outcome == Outcome::kGoesAnyway) {
         break;
       }
     } else if (IsBounded(*queue)) {
-      ticket.counted = WaitForRoom(queue, stream, key, &ticket.unknown);
+      WaitForRoom(queue, stream, key, patience, &ticket);
     } else {
       break;
+    }
+    if (ticket.deferred) {
+      asked.IsDeferred();
+      return ticket;
     }
   }
   if (began_ns != 0) {
@@ -259,27 +283,34 @@ Gate::AfterLaunch(
   }
 }
 
-bool
-Gate::WaitForTurn(Queue* queue, uint32_t generation)
+Gate::Outcome
+Gate::WaitForTurn(Queue* queue, uint32_t generation, Patience patience)
 {
   Device* const device = queue->Home()->GetDevice();
   Waiter waiter(queue);
   while (!Scheduler::Disabled()) {
     // The thread that suspended the queue is not held back by that: nobody
     // else might resume it.
-    const uint8_t may_ignore =
-        queue->suspender.load(std::memory_order_relaxed) == ThreadId()
-            ? kSuspended
-            : 0;
+    uint8_t may_ignore = MayIgnore(patience);
+    if (queue->suspender.load(std::memory_order_relaxed) == ThreadId()) {
+      may_ignore |= kSuspended;
+    }
     const Device::Answer answer =
         device->Enter(&waiter, generation, may_ignore);
     if (answer.what != Device::Answer::kWait) {
-      return answer.what == Device::Answer::kGo;
+      // What is ignored throughout does not make it another one's turn.
+      const bool its_turn =
+          answer.what == Device::Answer::kGo ||
+          (patience == Patience::kWaitsForTurn && !IsClosed(*queue, patience));
+      return its_turn ? Outcome::kItsTurn : Outcome::kGoesAnyway;
     }
     const Waiting waiting(device, &waiter);
+    if (patience == Patience::kDefers) {
+      return Outcome::kDeferred;
+    }
     SleepUntilWoken(device, &waiter, answer.expected_ns);
   }
-  return false;
+  return Outcome::kGoesAnyway;
 }
 
 // 0 if the launch is in flight now. Otherwise when to ask again, in
@@ -313,9 +344,10 @@ Gate::TryToAdmit(
   return rest_ns;
 }
 
-bool
+void
 Gate::WaitForRoom(
-    Queue* queue, uint64_t stream, const LaunchKey& key, bool* unknown)
+    Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience,
+    LaunchTicket* ticket)
 {
   Flight& flight = queue->flight;
   Device* const device = queue->Home()->GetDevice();
@@ -334,12 +366,17 @@ Gate::WaitForRoom(
   // What another queue has in flight may wait for this thread, too.
   bool alone = !flight.GivenUp();
   while (!Scheduler::Disabled()) {
-    const int64_t rest_ns = TryToAdmit(queue, stream, key, alone, unknown);
+    const int64_t rest_ns =
+        TryToAdmit(queue, stream, key, alone, &ticket->unknown);
     if (rest_ns == 0) {
-      return true;
+      break;
     }
-    if (IsClosed(*queue) || !IsBounded(*queue)) {
-      return false;
+    if (IsClosed(*queue, patience) || !IsBounded(*queue)) {
+      return;
+    }
+    if (patience == Patience::kDefers) {
+      ticket->deferred = true;
+      return;
     }
     const int64_t now_ns = NowNs();
     if (since_ns == 0 || flight.Completions() != completions) {
@@ -359,9 +396,9 @@ Gate::WaitForRoom(
     if (!turn.TakeOrSleep(std::min(rest_ns, kLongestSleepNs))) {
       continue;
     }
-    RestUntilRoom(device->GetLateness(), *queue, rest_ns, now_ns);
+    RestUntilRoom(device->GetLateness(), *queue, patience, rest_ns, now_ns);
   }
-  return true;
+  ticket->counted = true;
 }
 
 }  // namespace xsched

@@ -21,6 +21,19 @@ struct LaunchTicket {
   bool unknown = false;
   // It goes to a stream that cannot be asked: see StreamEnds.
   bool unasked = false;
+  // It would have had to wait, and may not: it is given up, and AfterLaunch must
+  // not follow.
+  bool deferred = false;
+};
+
+// What a launch does where it cannot go ahead at once.
+enum class Patience : uint8_t {
+  kWaits,
+  // It is given up: see LaunchTicket::deferred.
+  kDefers,
+  // It waits, but not for its queue to be resumed or to get a priority: its
+  // thread asked for it before, and was told that it has been launched.
+  kWaitsForTurn,
 };
 
 // Where launches wait: for their queue's turn, and for room in flight. Whatever
@@ -31,21 +44,24 @@ class XSCHED_INTERNAL Gate {
  public:
   // Returns when the launch may go to the driver. A thread that is cancelled
   // does not return; its launch is given up.
-  static LaunchTicket Pass(Queue* queue, uint64_t stream, const LaunchKey& key);
+  static LaunchTicket Pass(
+      Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience);
   // After the launch, if its ticket says anything.
   static void AfterLaunch(
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched);
 
  private:
   static LaunchTicket PassSlowly(
-      Queue* queue, uint64_t stream, const LaunchKey& key);
-  // False if the launch is to go ahead although it is not its turn.
-  static bool WaitForTurn(Queue* queue, uint32_t generation);
+      Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience);
+  enum class Outcome { kItsTurn, kGoesAnyway, kDeferred };
+  // kGoesAnyway: although it is not its turn.
+  static Outcome WaitForTurn(
+      Queue* queue, uint32_t generation, Patience patience);
   // Waits until what the queue has in flight leaves room, and counts the
-  // launch. False if the queue's turn ended meanwhile. Stores whether the launch
-  // was counted as one whose time is not known.
-  static bool WaitForRoom(
-      Queue* queue, uint64_t stream, const LaunchKey& key, bool* unknown);
+  // launch in the ticket. It does not if the queue's turn ended meanwhile.
+  static void WaitForRoom(
+      Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience,
+      LaunchTicket* ticket);
   static int64_t TryToAdmit(
       Queue* queue, uint64_t stream, const LaunchKey& key, bool alone,
       bool* unknown);

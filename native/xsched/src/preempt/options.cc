@@ -100,6 +100,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_METRICS_INTERVAL_MS",
     "XSCHED_POLICY",
     "XSCHED_REQUIRED",
+    "XSCHED_RUN_AHEAD",
     "XSCHED_SCHEDULER",
     "XSCHED_SLICE_US",
 };
@@ -219,6 +220,7 @@ ReadOptions()
   if (ReadInteger("XSCHED_INFLIGHT_US", 1, 1000000, &value)) {
     options.inflight_ns = value * 1000;
   }
+  ReadInteger("XSCHED_RUN_AHEAD", 0, kMaxRunAhead, &options.run_ahead);
   if (ReadInteger("XSCHED_SLICE_US", 500, 100000, &value)) {
     options.slice_ns = value * 1000;
   }

@@ -12,6 +12,9 @@
 
 namespace xsched {
 
+// The most that XSCHED_RUN_AHEAD may say.
+constexpr int kMaxRunAhead = 65536;
+
 // What the environment says, read once. A value that cannot be used is
 // reported in the log and replaced by the default.
 struct Options {
@@ -37,6 +40,9 @@ struct Options {
   // XSCHED_INFLIGHT_US, in nanoseconds: the GPU time that a queue which can
   // be preempted may have in flight.
   int64_t inflight_ns = 150000;
+  // XSCHED_RUN_AHEAD: how many calls of a queue that has to wait may be kept for
+  // later (CommandBuffer); 0: its threads wait.
+  int64_t run_ahead = 0;
   // XSCHED_SLICE_US, in nanoseconds: how long a queue that has a floor has the
   // device at a time, while higher ones have work, and one that has a weight its
   // turn.

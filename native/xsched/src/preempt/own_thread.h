@@ -5,7 +5,9 @@
 #define XSCHED_PREEMPT_OWN_THREAD_H_
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 namespace xsched {
 
@@ -36,6 +38,18 @@ StartOwnThread(const char* name, T* object, pthread_t* thread)
   }
   pthread_setname_np(*thread, name);
   return true;
+}
+
+// A new thread runs where its creator may run, and that is whichever thread
+// launched first: one that is pinned to a processor would be interrupted there.
+// The calling thread may run wherever the main thread may.
+inline void
+RunWhereTheProcessMay()
+{
+  cpu_set_t processors;
+  if (sched_getaffinity(getpid(), sizeof(processors), &processors) == 0) {
+    sched_setaffinity(0, sizeof(processors), &processors);
+  }
 }
 
 }  // namespace xsched

@@ -17,6 +17,7 @@
 
 namespace xsched {
 
+class CommandBuffer;
 struct Queue;
 struct ModelShare;
 struct TestAccess;
@@ -138,6 +139,9 @@ struct alignas(64) Queue {
   // Work is in flight that was launched while no limit applied. Set by
   // launches.
   std::atomic<bool> uncounted{false};
+
+  // Calls of it that have not been made yet; null until there are any.
+  std::atomic<CommandBuffer*> ahead{nullptr};
 
   // Of a queue that the limit in flight applies to.
   Flight flight;

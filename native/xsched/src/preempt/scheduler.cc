@@ -7,6 +7,7 @@
 
 #include "domain/folder.h"
 #include "preempt/clock.h"
+#include "preempt/command_buffer.h"
 #include "preempt/inquiries.h"
 #include "preempt/log.h"
 #include "preempt/name.h"
@@ -147,6 +148,7 @@ Scheduler::FindQueueOf(HwQueueHandle hwq, XQueueHandle* handle)
 XResult
 Scheduler::DestroyQueue(XQueueHandle handle)
 {
+  AwaitKept(registry_.FindQueue(handle));
   Queue* queue = nullptr;
   const XResult result = registry_.DestroyQueue(handle, &queue);
   if (queue != nullptr) {
@@ -313,6 +315,7 @@ Scheduler::Synchronize(Queue* queue)
   if (IsVirtualStream(stream)) {
     return kXSchedErrorNotSupported;  // other threads may have streams of it
   }
+  AwaitKept(queue);
   const Context* const home = queue->Home();
   const uint64_t launched = Launched(queue);
   if (!home->GetHardware()->Synchronize(stream, home->Handle())) {
@@ -330,8 +333,12 @@ Scheduler::QueryState(XQueueHandle handle, XQueueState* state)
     return kXSchedErrorNotFound;
   }
   Readiness::Look(queue);
-  *state = queue->ready.load(std::memory_order_relaxed) ? kQueueStateReady
-                                                        : kQueueStateIdle;
+  const CommandBuffer* const ahead =
+      queue->ahead.load(std::memory_order_acquire);
+  *state = queue->ready.load(std::memory_order_relaxed) ||
+                   (ahead != nullptr && ahead->Pending())
+               ? kQueueStateReady
+               : kQueueStateIdle;
   return kXSchedSuccess;
 }
 
@@ -550,6 +557,24 @@ void
 Scheduler::RememberWork(Queue* queue)
 {
   xsched::RememberWork(queue);
+}
+
+bool
+Scheduler::HasOwnWorkAbove(const Queue& queue)
+{
+  return CountOwnWorkAbove(queue) != 0;
+}
+
+void
+Scheduler::AwaitKept(const Queue* queue)
+{
+  if (queue == nullptr || Disabled()) {
+    return;
+  }
+  if (CommandBuffer* const ahead =
+          queue->ahead.load(std::memory_order_acquire)) {
+    ahead->Await(ahead->Pushed());
+  }
 }
 
 bool

@@ -208,9 +208,11 @@ class XSCHED_INTERNAL Scheduler {
   }
 
   // Waits until the queue may launch what 'key' gives. AfterLaunch must
-  // follow.
+  // follow, unless the ticket says that it was deferred.
   template <typename Key>
-  LaunchTicket BeforeLaunch(Queue* queue, uint64_t stream, const Key& key)
+  LaunchTicket BeforeLaunch(
+      Queue* queue, uint64_t stream, const Key& key,
+      Patience patience = Patience::kWaits)
   {
     if (Disabled()) {
       return LaunchTicket();
@@ -228,7 +230,10 @@ class XSCHED_INTERNAL Scheduler {
     const int priority = queue->priority.load(std::memory_order_relaxed);
     if (held_back != 0 || priority < turn.open_from ||
         priority < turn.bounded_below) {
-      ticket = Gate::Pass(queue, stream, key());
+      ticket = Gate::Pass(queue, stream, key(), patience);
+      if (ticket.deferred) {
+        return ticket;
+      }
     } else if (!queue->uncounted.load(std::memory_order_relaxed)) {
       queue->uncounted.store(true, std::memory_order_relaxed);
     }
@@ -270,6 +275,11 @@ class XSCHED_INTERNAL Scheduler {
       Readiness::RecordEnd(queue, stream);
     }
   }
+
+  // The calling thread has work in the queue, or is about to.
+  static void RememberWork(Queue* queue);
+  // Whether the thread has some in a queue that keeps this one from launching.
+  static bool HasOwnWorkAbove(const Queue& queue);
 
   uint64_t Launched(const Queue* queue) const
   {
@@ -314,7 +324,8 @@ class XSCHED_INTERNAL Scheduler {
   // Before the first queue of a device: other processes count from now on.
   void JoinDomain(Hardware* hardware, int device);
   static void MarkReady(Queue* queue);
-  static void RememberWork(Queue* queue);
+  // Until what is kept of the queue has been launched: see CommandBuffer.
+  static void AwaitKept(const Queue* queue);
 
   static std::atomic<bool> disabled_;
   // The owner of threads that have no other; null in most processes.

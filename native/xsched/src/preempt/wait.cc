@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <climits>
+
 namespace xsched {
 namespace {
 
@@ -71,6 +73,12 @@ void
 FutexWakeOne(std::atomic<uint32_t>* word)
 {
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+}
+
+void
+FutexWakeAll(std::atomic<uint32_t>* word)
+{
+  syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
 }
 
 }  // namespace xsched

@@ -30,6 +30,7 @@ void SleepNs(int64_t nanoseconds);
 void FutexWait(
     std::atomic<uint32_t>* word, uint32_t expected, int64_t timeout_ns);
 void FutexWakeOne(std::atomic<uint32_t>* word);
+void FutexWakeAll(std::atomic<uint32_t>* word);
 
 }  // namespace xsched
 

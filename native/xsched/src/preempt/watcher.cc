@@ -4,8 +4,6 @@
 #include "preempt/watcher.h"
 
 #include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -25,18 +23,6 @@ constexpr int64_t kRestNs = INT64_C(3600) * 1000000000;
 // How long the exit of the process waits for a call of the driver.
 constexpr int64_t kStopPauseNs = 1000000;
 constexpr int kStopTries = 500;
-
-// A new thread runs where its creator may run, and that is whichever thread
-// launched first: one that is pinned to a processor would be interrupted there.
-// The watcher may run wherever the main thread may.
-void
-RunWhereTheProcessMay()
-{
-  cpu_set_t processors;
-  if (sched_getaffinity(getpid(), sizeof(processors), &processors) == 0) {
-    sched_setaffinity(0, sizeof(processors), &processors);
-  }
-}
 
 }  // namespace
 

@@ -100,13 +100,30 @@ class ProcessesTest(unittest.TestCase):
             self.assertNotEqual(row["of_the_bound"], 0)
             self.assertEqual(row["samples"], sum(len(each["latencies_us"]) for each in found["rounds"][arm]))
         self.assertEqual(summary["alone"]["p50"], 1)
-        self.assertEqual([len(rows) for rows in found["rounds"].values()], [2] * 7)
+        self.assertEqual([len(rows) for rows in found["rounds"].values()], [2] * 9)
         self.assertGreater(summary["background (bounded), batch 8"]["of_alone"], 0)
         queues = found["counters"]["background"]
         self.assertTrue(any(queue["blocked"] > 0 for queue in queues["queues"]), queues)
+        self.assertGreater(summary["background (ahead), batch 8"]["of_alone"], 0)
+        self.assertRegex(found["kept"], r"^by at most [1-9]\d* calls: kept [1-9]\d*, of which 0 failed;")
+        self.assertIn("cuEventSynchronize", found["kept"])
+        self.assertIn(found["kept"], result.stdout)
         for column in ("| alone |", "| no scheduler |", "| domain |", "of the bound"):
             self.assertIn(column, result.stdout)
         self.assertEqual(left, [])
+
+    def test_running_ahead_makes_up_for_a_processor_that_is_late(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder, "results.json")
+            words = command("--batches", 8, "--rounds", 1, "--seconds", 1, "--json", file)
+            result, _ = execute(words, STAND_IN_LAYER_US="200", STAND_IN_HICCUP_US="2000")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            summary = json.loads(file.read_text())["summary"]
+        # Of 4.8 ms, the device has nothing to do in nearly 2 where no more than the limit can be in flight.
+        without, ahead = (
+            summary[f"background ({setting}), batch 8"]["of_alone"] for setting in ("domain", "ahead")
+        )
+        self.assertGreater(ahead, without * 1.1)
 
     def test_begins_no_round_that_would_not_end_in_time(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +159,7 @@ class ProcessesTest(unittest.TestCase):
             with process:
                 process.stdout.readline()  # they are ready
                 workers = workers_of(process.pid)
-                self.assertEqual(len(workers), 5)
+                self.assertEqual(len(workers), 6)
                 self.assertEqual(len(folders_of(process.pid)), 1)
                 process.send_signal(number)
                 process.wait(20)

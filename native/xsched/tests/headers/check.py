@@ -31,10 +31,6 @@ def expect_none(names, fault):
         faults.append(f"{fault}: {', '.join(sorted(names))}")
 
 
-def base_name(symbol):
-    return re.sub(r"(_v\d+)?(_ptsz|_ptds)?$", "", symbol)
-
-
 def without_comments(path):
     text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8", errors="replace"), flags=re.S)
     # The header defines these few itself; the driver does not export them.
@@ -81,7 +77,7 @@ def suffix_of(row):
 
 def version_of(row):
     """The parts of the name of the row's PFN_ type in cudaTypedefs.h."""
-    return base_name(row.symbol), row.since, suffix_of(row)
+    return shim.base_name(row.symbol), row.since, suffix_of(row)
 
 
 def check_symbols(toolkits, symbols):
@@ -108,8 +104,8 @@ def check_versions(toolkits, rows):
     typed = set().union(*(toolkit.typed for toolkit in toolkits))
     unknown = {f"{row.symbol} since {row.since}" for row in rows if version_of(row) not in typed}
     expect_none(unknown, "with a version that no toolkit's cudaTypedefs.h has")
-    for key in {(base_name(row.symbol), suffix_of(row)) for row in rows}:
-        of_key = [row for row in rows if (base_name(row.symbol), suffix_of(row)) == key]
+    for key in {(shim.base_name(row.symbol), suffix_of(row)) for row in rows}:
+        of_key = [row for row in rows if (shim.base_name(row.symbol), suffix_of(row)) == key]
         versions, names = [row.since for row in of_key], [row.symbol for row in of_key]
         if versions != sorted(set(versions)) or names != sorted(names):
             faults.append(f"{key[0]}{key[1]}: not sorted by version")

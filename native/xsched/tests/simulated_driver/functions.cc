@@ -29,6 +29,7 @@ using xsched::CUdeviceptr;
 using xsched::CUgraph;
 using xsched::CUgraphExec;
 using xsched::CUgreenCtx;
+using xsched::CUkernel;
 using xsched::CUlaunchConfig;
 using xsched::CUmemLocation;
 using xsched::CUmemoryPool;
@@ -286,6 +287,12 @@ cuStreamDestroy_v2(CUstream stream)
 }
 
 DRIVER
+cuStreamGetFlags(CUstream stream, unsigned int* flags)
+{
+  return Machine::Get().FlagsOf(Resolve(stream), flags);
+}
+
+DRIVER
 cuStreamGetPriority(CUstream stream, int* priority)
 {
   return Machine::Get().PriorityOf(Resolve(stream), priority);
@@ -455,11 +462,69 @@ StreamOf(const CUlaunchConfig* config)
   return config->hStream;
 }
 
+// A kernel's parameters: one of 8 bytes, if it is given any.
+struct Parameters {
+  void** separate;
+  void** packed;
+
+  uint64_t Read() const
+  {
+    const void* const from = separate != nullptr ? separate[0]
+                             : packed != nullptr ? packed[1]
+                                                 : nullptr;
+    uint64_t value = 0;
+    if (from != nullptr) {
+      memcpy(&value, from, sizeof(value));
+    }
+    return value;
+  }
+};
+
+Parameters
+KernelWith(
+    CUfunction, unsigned int, unsigned int, unsigned int, unsigned int,
+    unsigned int, unsigned int, unsigned int, void** separate, void** packed)
+{
+  return {separate, packed};
+}
+
+Parameters
+Cooperative(const Parameters& parameters)
+{
+  return parameters;
+}
+
+Parameters
+KernelOf(const CUlaunchConfig*, CUfunction, void** separate, void** packed)
+{
+  return {separate, packed};
+}
+
+struct KeptAsItIs {};
+
+template <typename LazyParameters>
+uint64_t
+KeptWith(const LazyParameters& parameters)
+{
+  return parameters().Read();
+}
+
 template <typename LazyGrid>
 CUresult
-Launch(const Call& call, CUstream stream, const LazyGrid& grid)
+Launch(
+    const Call& call, CUstream stream, const LazyGrid& grid,
+    uint64_t parameter = 0)
 {
-  return Machine::Get().Launch(Resolve(stream, call.per_thread), grid());
+  return Machine::Get().Launch(
+      Resolve(stream, call.per_thread), grid(), parameter);
+}
+
+template <typename LazyGrid>
+CUresult
+Launch(
+    const Call& call, CUstream stream, const LazyGrid& grid, const KeptAsItIs&)
+{
+  return Launch(call, stream, grid);
 }
 
 CUresult
@@ -527,6 +592,25 @@ Copy(const Call& call, CUstream stream, size_t bytes)
 }
 
 CUresult
+CopyOnDevice(const Call& call, CUstream stream, size_t bytes)
+{
+  return Copy(call, stream, bytes);
+}
+
+template <typename LazyValue>
+CUresult
+SetAttribute(const Call&, int, int, const LazyValue&)
+{
+  return kCudaSuccess;
+}
+
+int
+AttributeOf(...)
+{
+  return 0;
+}
+
+CUresult
 ChangeGraph(const Call&, CUgraphExec)
 {
   return kCudaSuccess;
@@ -558,6 +642,59 @@ WaitForDevice(const Call&)
 #include "shim/handles.def"
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
+
+// --- what is known of functions -----------------------------------------------
+
+// The odd ones are kernels of a library, without a context, which only the
+// second function knows. SIMULATED_VERSION: before CUDA 12.4, neither knows any.
+namespace {
+
+CUresult
+ParameterInfo(bool knows, size_t index, size_t* offset, size_t* size)
+{
+  int version = 0;
+  cuDriverGetVersion(&version);
+  if (version < 12040) {
+    return kCudaErrorNotFound;
+  }
+  if (!knows || index > 0) {
+    return kCudaErrorInvalidValue;
+  }
+  *offset = 0;
+  *size = sizeof(uint64_t);
+  return kCudaSuccess;
+}
+
+bool
+IsOfLibrary(const void* function)
+{
+  return reinterpret_cast<uintptr_t>(function) % 2 != 0;
+}
+
+}  // namespace
+
+DRIVER
+cuFuncGetParamInfo(
+    CUfunction function, size_t index, size_t* offset, size_t* size)
+{
+  return ParameterInfo(!IsOfLibrary(function), index, offset, size);
+}
+
+DRIVER
+cuKernelGetParamInfo(
+    CUkernel kernel, size_t index, size_t* offset, size_t* size)
+{
+  return ParameterInfo(IsOfLibrary(kernel), index, offset, size);
+}
+
+// SIMULATED_ATTRIBUTE: what every attribute of every function is.
+DRIVER
+cuFuncGetAttribute(int* value, int, CUfunction)
+{
+  const char* given = getenv("SIMULATED_ATTRIBUTE");
+  *value = given == nullptr ? 0 : atoi(given);
+  return kCudaSuccess;
+}
 
 // --- what is only forwarded ------------------------------------------------------
 

@@ -307,6 +307,15 @@ Machine::DestroyStream(CUstream handle)
 }
 
 CUresult
+Machine::FlagsOf(CUstream handle, unsigned int* flags)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(stream, handle);
+  *flags = stream->kind == Stream::kNonBlocking ? 1 : 0;
+  return kCudaSuccess;
+}
+
+CUresult
 Machine::PriorityOf(CUstream handle, int* priority)
 {
   LOCK_OR_RETURN_ERROR();
@@ -361,7 +370,7 @@ Machine::BreaksCapture(const Stream& stream, CUstream handle)
 }
 
 CUresult
-Machine::Launch(CUstream handle, CUfunction kernel)
+Machine::Launch(CUstream handle, CUfunction kernel, uint64_t parameter)
 {
   LOCK_OR_RETURN_ERROR();
   if (launch_failures_ > 0) {
@@ -369,7 +378,8 @@ Machine::Launch(CUstream handle, CUfunction kernel)
     return launch_error_;
   }
   FIND_OR_RETURN(stream, handle);
-  return Submit(stream, {Operation::kKernel, kernel, nullptr, 0, 0, 0});
+  return Submit(
+      stream, {Operation::kKernel, kernel, nullptr, 0, 0, 0, parameter});
 }
 
 CUresult
@@ -676,7 +686,8 @@ Machine::Advance(int number)
     const uint64_t microseconds =
         reinterpret_cast<uint64_t>(kernel.kernel) & 0xFFFFFFFF;
     runs_.push_back(
-        {next->first, kernel.kernel, kernel.submitted_ns, begins_ns});
+        {next->first, kernel.kernel, kernel.submitted_ns, begins_ns,
+         kernel.parameter});
     device.running = next->second.life;
     device.until_ns = begins_ns + static_cast<int64_t>(microseconds) * 1000;
     if (hold_during_ != nullptr && kernel.kernel == hold_during_) {

@@ -68,9 +68,10 @@ class Machine {
   // The legacy stream of a context, or a thread's, if 'thread' is not null.
   CUstream DefaultStream(CUcontext context, const void* thread);
   CUresult DestroyStream(CUstream stream);
+  CUresult FlagsOf(CUstream stream, unsigned int* flags);
   CUresult PriorityOf(CUstream stream, int* priority);
   CUresult ContextOf(CUstream stream, CUcontext* context);
-  CUresult Launch(CUstream stream, CUfunction kernel);
+  CUresult Launch(CUstream stream, CUfunction kernel, uint64_t parameter = 0);
   CUresult SynchronizeStream(CUstream stream);
   CUresult QueryStream(CUstream stream, const Caller& caller);
   CUresult BeginCapture(CUstream stream, int mode, const Caller& caller);
@@ -118,6 +119,7 @@ class Machine {
     uint64_t version;
     uint64_t submitted;  // counts up
     int64_t submitted_ns;
+    uint64_t parameter = 0;
   };
 
   struct Stream {

@@ -34,6 +34,8 @@ struct Execution {
   xsched::CUfunction function;
   int64_t submitted_ns;
   int64_t began_ns;
+  // Its parameter, if it was given one.
+  uint64_t parameter;
 };
 
 // In the order in which they ran.
