@@ -9,10 +9,13 @@ import * as path from "node:path";
 
 const FOLDER = import.meta.dirname;
 
+/** Of all places to find what it reads, Kubernetes alone: the others are the clients of two dozen clouds. */
+const PROMETHEUS_TAGS = ["remove_all_sd", "enable_kubernetes_sd"];
+
 /**
- * By binary, which is also the folder of its module: the Go package to build, the variables that the linker sets, build
- * tags where there are any, and how many minutes the build takes on two cores. With `joins`, it is files of a module, one
- * after the other.
+ * By binary, which is also the folder of its module if it names no other: the Go package to build, the variables that the
+ * linker sets, build tags where there are any, and how many minutes the build takes on two cores. With `joins`, it is
+ * files of a module, one after the other.
  */
 export const modules = {
   pulumi: {
@@ -54,9 +57,15 @@ export const modules = {
   prometheus: {
     builds: "github.com/prometheus/prometheus/cmd/prometheus",
     stamps: { "github.com/prometheus/common/version.Version": "3.15.1" },
-    // Of all places to find what it reads, Kubernetes alone: the others are the clients of two dozen clouds.
-    tags: ["remove_all_sd", "enable_kubernetes_sd"],
+    tags: PROMETHEUS_TAGS,
     minutes: 3,
+  },
+  promtool: {
+    folder: "prometheus",
+    builds: "github.com/prometheus/prometheus/cmd/promtool",
+    stamps: { "github.com/prometheus/common/version.Version": "3.15.1" },
+    tags: PROMETHEUS_TAGS,
+    minutes: 1,
   },
   "gateway-api-crds": {
     of: "sigs.k8s.io/gateway-api",
@@ -70,14 +79,26 @@ export const modules = {
     joins: ["config/crd/bases/keda.sh_scaledobjects.yaml"],
     minutes: 1,
   },
+  "prometheus-operator-crds": {
+    of: "github.com/prometheus-operator/prometheus-operator",
+    joins: ["podmonitors", "prometheusrules"].map(
+      (name) => `example/prometheus-operator-crd/monitoring.coreos.com_${name}.yaml`,
+    ),
+    minutes: 1,
+  },
 };
+
+/** The folder of a binary's module. */
+function folderOf(name) {
+  return path.join(FOLDER, modules[name].folder ?? name);
+}
 
 /** What `go build` says when it fails. */
 export class BuildError extends Error {}
 
 /** A digest of everything that a binary is built from, except for the compiler. */
 export function moduleDigest(name) {
-  const root = path.join(FOLDER, name);
+  const root = folderOf(name);
   const { builds, stamps, tags, joins } = modules[name];
   const digest = createHash("sha256").update(JSON.stringify(joins ?? [builds, stamps, ...(tags ?? [])]));
   const add = (folder) => {
@@ -131,7 +152,7 @@ async function join(name, module, files, target, environment) {
 /** Runs Go in the folder of a tool, and returns what it prints. */
 async function go(words, name, environment) {
   const child = spawn("go", words, {
-    cwd: path.join(FOLDER, name),
+    cwd: folderOf(name),
     // Pure Go needs no C compiler, and an outer go.work must not interfere.
     env: { ...environment, CGO_ENABLED: "0", GOWORK: "off" },
     stdio: ["ignore", "pipe", "pipe"],

@@ -1,3 +1,5 @@
+import type { core } from "@pulumi/kubernetes";
+
 /** Most bytes that Kubernetes takes in a ConfigMap: `MaxSecretSize` of its validation. */
 export const MOST_BYTES = 1 << 20;
 
@@ -59,4 +61,26 @@ function textOf(content: Buffer): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The content of a ConfigMap that changes, as a resource of its own: the provider would make the ConfigMap anew for
+ * another one, and whoever reads it would miss it.
+ */
+export function patch(
+  name: string,
+  namespace: string,
+  data: Readonly<Record<string, string>>,
+): core.v1.ConfigMapPatchArgs {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: {
+      name,
+      namespace,
+      // Over what somebody has changed in the cluster.
+      annotations: { "pulumi.com/patchForce": "true" },
+    },
+    data,
+  };
 }

@@ -1,10 +1,12 @@
 import type { core, types } from "@pulumi/kubernetes";
 
-import type { ConfigMapFiles } from "./configMapFiles";
+import { SCHEDULER_METRICS_PORT } from "../settings";
+import { type ConfigMapFiles, patch } from "./configMapFiles";
 import { isLive, live } from "./live";
 import type { ModelFiles } from "./modelFiles";
+import { monitoring, type MonitoringManifests } from "./monitoring";
 import { configMapName, labelsOf, liveName, priorityClassName, selectorOf } from "./names";
-import { loadSeconds, type PodSettings, podTemplate } from "./pod";
+import { type PodSettings, podTemplate, progressSeconds } from "./pod";
 import { type RouteManifest, routes } from "./routes";
 import { firstReplicas, type ScaledObject, scaledMark, scaledObjects } from "./scaling";
 import { agentFiles } from "./sidecar";
@@ -26,17 +28,7 @@ export interface FleetManifests {
   readonly service: types.input.core.v1.Service;
   readonly routes: readonly RouteManifest[];
   readonly scaledObjects: readonly ScaledObject[];
-}
-
-/**
- * What a pod may take beyond its models until it is ready, in seconds: a node with a GPU has to be found or started, and
- * the image pulled, which is 14 GB with NVIDIA's base.
- */
-const PLACEMENT_SECONDS = 900;
-
-/** How long a rollout may get no further before it has failed, in seconds. */
-export function progressSeconds(settings: PodSettings): number {
-  return loadSeconds(settings) + PLACEMENT_SECONDS;
+  readonly monitoring: MonitoringManifests;
 }
 
 /** Everything that a fleet consists of on Kubernetes. */
@@ -82,17 +74,7 @@ export function fleetManifests(
     ]),
     liveName: called,
     live: { apiVersion: "v1", kind: "ConfigMap", metadata: { ...metadata, name: called } },
-    liveData: {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: {
-        name: called,
-        namespace,
-        // Over what somebody has changed in the cluster.
-        annotations: { "pulumi.com/patchForce": "true" },
-      },
-      data: values.data,
-    },
+    liveData: patch(called, namespace, values.data),
     networkPolicy: {
       apiVersion: "networking.k8s.io/v1",
       kind: "NetworkPolicy",
@@ -151,6 +133,7 @@ export function fleetManifests(
     },
     routes: routes(fleet, settings),
     scaledObjects: scaledObjects(fleet, settings, models),
+    monitoring: monitoring(fleet, settings, models),
   };
 }
 
@@ -176,6 +159,7 @@ function ingress({
   server,
   clientNamespaces,
   metricsNamespaces,
+  monitoring: { kind },
   route,
 }: PodSettings): types.input.networking.v1.NetworkPolicyIngressRule[] {
   const clients = [...clientNamespaces, ...(route === undefined ? [] : [route.gatewayNamespace])];
@@ -195,6 +179,9 @@ function ingress({
         ];
   return [
     ...rule(clients, [server.httpPort, server.grpcPort]),
-    ...rule(metricsNamespaces, [server.metricsPort]),
+    ...rule(metricsNamespaces, [
+      server.metricsPort,
+      ...(kind === "operator" ? [SCHEDULER_METRICS_PORT] : []),
+    ]),
   ];
 }

@@ -42,6 +42,17 @@ export function loadSeconds({ server, models }: PodSettings): number {
   return server.loadTimeoutSeconds * models.length;
 }
 
+/**
+ * What a pod may take beyond its models until it is ready, in seconds: a node with a GPU has to be found or started, and
+ * the image pulled, which is 14 GB with NVIDIA's base.
+ */
+export const PLACEMENT_SECONDS = 900;
+
+/** How long a rollout may get no further before it has failed, in seconds. */
+export function progressSeconds(settings: PodSettings): number {
+  return loadSeconds(settings) + PLACEMENT_SECONDS;
+}
+
 /** What the pods of a fleet are made of. */
 export interface PodParts {
   readonly models: readonly ModelFiles[];
@@ -53,15 +64,18 @@ export interface PodParts {
 /** A pod of a fleet: Triton with all models and a GPU of its own, and the agent beside it. */
 export function podTemplate(fleet: string, settings: PodSettings, parts: PodParts): PodTemplate {
   const { models, live, agent } = parts;
-  const { server, namespace, drainSeconds, nodeSelector, pullSecrets } = settings;
+  const { server, namespace, drainSeconds, nodeSelector, pullSecrets, monitoring } = settings;
   return {
     metadata: {
       labels: labelsOf(fleet),
-      annotations: {
-        "prometheus.io/scrape": "true",
-        "prometheus.io/port": String(server.metricsPort),
-        "prometheus.io/path": "/metrics",
-      },
+      // Not both: a Prometheus that looks at both would count everything twice.
+      ...(monitoring.kind === "annotations" && {
+        annotations: {
+          "prometheus.io/scrape": "true",
+          "prometheus.io/port": String(server.metricsPort),
+          "prometheus.io/path": "/metrics",
+        },
+      }),
     },
     spec: {
       serviceAccountName: fleet,
@@ -93,7 +107,7 @@ export function podTemplate(fleet: string, settings: PodSettings, parts: PodPart
       // Triton is the first: kubectl shows its log.
       containers: [
         triton(settings, parts),
-        ...(agent === undefined ? [] : [agentContainer(settings.image, UNPRIVILEGED)]),
+        ...(agent === undefined ? [] : [agentContainer(settings.image, monitoring, UNPRIVILEGED)]),
       ],
       volumes: [
         ...models.map((files) => modelVolume(fleet, files, live)),
@@ -111,7 +125,7 @@ function triton(settings: PodSettings, { models, agent }: PodParts): Container {
     image,
     // For the image's entrypoint.
     args: ["tritonserver", ...flags(server)],
-    env: [...environment(settings), ...(agent === undefined ? [] : sharedEnvironment)],
+    env: [...environment(settings), ...(agent === undefined ? [] : sharedEnvironment(settings.monitoring))],
     ports: [
       { name: "http", containerPort: server.httpPort },
       { name: "grpc", containerPort: server.grpcPort },

@@ -44,15 +44,6 @@ export function scaledObjects(
 ): ScaledObject[] {
   const { scaling, namespace } = settings;
   if (scaling === undefined) return [];
-  const urgent = settings.models
-    .filter(isUrgent)
-    .map(({ name }) => ({ name, config: new TextDocument(configOf(models, name)) }));
-  // What an ensemble does is done by the models of its steps, and would be counted twice.
-  const counted = urgent.filter(({ config }) => config.named("ensemble_scheduling").length === 0);
-  const asking = (counted.length > 0 ? counted : urgent).map(({ name, config }) => ({
-    name,
-    delayMicroseconds: batchingDelay(config),
-  }));
   return [
     {
       apiVersion: "keda.sh/v1alpha1",
@@ -68,7 +59,7 @@ export function scaledObjects(
         advanced: { horizontalPodAutoscalerConfig: { behavior: behavior(scaling) } },
         triggers: [
           trigger("queue", "Value", scaling, {
-            query: queueQuery(asking, scaling, namespace),
+            query: scaledQuery(settings, scaling, models),
             threshold: String(scaling.waitPercent),
             // With no answer, the number of pods stays as it is.
             ignoreNullValues: "false",
@@ -78,6 +69,24 @@ export function scaledObjects(
       },
     },
   ];
+}
+
+/** The query by which the pods of a fleet are counted. */
+export function scaledQuery(
+  settings: Pick<PodSettings, "models" | "namespace">,
+  scaling: FleetScaling,
+  models: readonly ModelFiles[],
+): string {
+  const urgent = settings.models
+    .filter(isUrgent)
+    .map(({ name }) => ({ name, config: new TextDocument(configOf(models, name)) }));
+  // What an ensemble does is done by the models of its steps, and would be counted twice.
+  const counted = urgent.filter(({ config }) => config.named("ensemble_scheduling").length === 0);
+  const asking = (counted.length > 0 ? counted : urgent).map(({ name, config }) => ({
+    name,
+    delayMicroseconds: batchingDelay(config),
+  }));
+  return queueQuery(asking, scaling, settings.namespace);
 }
 
 const POLLING_SECONDS = 10;
@@ -161,8 +170,12 @@ export function queueQuery(
 /** What of Prometheus' metrics is meant. Its texts are written as in Go, and so is JSON's. */
 function selector(labels: Readonly<Record<string, string>>, models: readonly string[]): string {
   const given = Object.entries(labels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
-  const names = models.map((name) => name.replaceAll(".", "\\.")).join("|");
-  return `{${[...given, `model=~${JSON.stringify(names)}`].join(",")}}`;
+  return `{${[...given, `model=~${regexOf(models)}`].join(",")}}`;
+}
+
+/** Any of some models, as Prometheus compares labels. */
+export function regexOf(models: readonly string[]): string {
+  return JSON.stringify(models.map((name) => name.replaceAll(".", "\\.")).join("|"));
 }
 
 function configOf(models: readonly ModelFiles[], name: string): string {

@@ -4,6 +4,7 @@ import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 
 import { FOLLOWING } from "../host";
+import { type FleetMonitoring, SCHEDULER_METRICS_PORT } from "../settings";
 import { configMapFiles, type ConfigMapFiles } from "./configMapFiles";
 import { FOLLOWED, type Live } from "./live";
 import { configMapName, digestOf, liveName } from "./names";
@@ -24,10 +25,16 @@ const PROGRAM = { name: AGENT, mountPath: `${FOLDER}/bin/agent`, readOnly: true 
 
 /** For Triton's container and the agent's. */
 export const sharedMount = SHARED;
-export const sharedEnvironment = [
-  { name: "XSCHED_CONTROL_DIR", value: `${SHARED.mountPath}/control` },
-  { name: "XSCHED_TRITON_STATE", value: `${SHARED.mountPath}/state` },
-];
+export function sharedEnvironment(monitoring: FleetMonitoring): { name: string; value: string }[] {
+  return [
+    { name: "XSCHED_CONTROL_DIR", value: `${SHARED.mountPath}/control` },
+    { name: "XSCHED_TRITON_STATE", value: `${SHARED.mountPath}/state` },
+    // The core puts a process's id for `%p`.
+    ...(monitoring.kind === "operator"
+      ? [{ name: "XSCHED_METRICS_FILE", value: `${SHARED.mountPath}/metrics-%p` }]
+      : []),
+  ];
+}
 
 /** The agent that runs beside Triton, in the form of a host's: of this package, not of the image. */
 export interface AgentFiles extends ConfigMapFiles {
@@ -43,18 +50,27 @@ export function agentFiles(fleet: string): AgentFiles {
   return { ...files, name: configMapName(fleet, { model: AGENT, digest: digestOf(files) }) };
 }
 
+/** What the port is called at which the agent tells what the scheduler counts. */
+export const SCHEDULER_PORT = "scheduler";
+
 /** What gives the models of a pod that serves their priorities, floors and weights. It reaches nobody outside the pod. */
 export function agentContainer(
   image: pulumi.Input<string>,
+  monitoring: FleetMonitoring,
   securityContext: Container["securityContext"],
 ): Container {
+  const monitored = monitoring.kind === "operator";
   return {
     name: AGENT,
     image,
     // In place of the image's entrypoint, which checks the GPU.
-    command: ["python3", "-I", "-B", PROGRAM.mountPath, "follow", `${LIVE.mountPath}/${FOLLOWED}`],
+    command: [
+      ...["python3", "-I", "-B", PROGRAM.mountPath, "follow", `${LIVE.mountPath}/${FOLLOWED}`],
+      ...(monitored ? [`0.0.0.0:${SCHEDULER_METRICS_PORT}`] : []),
+    ],
+    ...(monitored && { ports: [{ name: SCHEDULER_PORT, containerPort: SCHEDULER_METRICS_PORT }] }),
     env: [
-      ...sharedEnvironment,
+      ...sharedEnvironment(monitoring),
       { name: "XSCHED_TRITON_CONTROL", value: "/opt/xsched/bin/xsched-ctl" },
       // The image asks for all GPUs of the node, and NVIDIA's runtime would give them to it.
       { name: "NVIDIA_VISIBLE_DEVICES", value: "void" },

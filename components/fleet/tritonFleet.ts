@@ -13,8 +13,9 @@ import {
 } from "../settings";
 import { MOST_BYTES } from "./configMapFiles";
 import { bytesOf, live } from "./live";
-import { fleetManifests, type FleetManifests, progressSeconds } from "./manifests";
+import { fleetManifests, type FleetManifests } from "./manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
+import { progressSeconds } from "./pod";
 import { mostReplicas } from "./scaling";
 
 /** A model that a fleet serves. */
@@ -100,7 +101,6 @@ export class TritonFleet extends pulumi.ComponentResource {
       ([called, configMap]) => new k8s.core.v1.ConfigMap(called, configMap, inside),
     );
     const { live, liveData, liveName } = manifests;
-    // Its content is a resource of its own: the provider would make a ConfigMap anew for another one, and pods would miss it.
     const values = new k8s.core.v1.ConfigMapPatch(`${liveName}-values`, liveData, {
       parent: this,
       dependsOn: new k8s.core.v1.ConfigMap(liveName, live, inside),
@@ -120,6 +120,19 @@ export class TritonFleet extends pulumi.ComponentResource {
       new k8s.apiextensions.CustomResource(`${name}-scaling`, scaled, {
         parent: this,
         dependsOn: deployment,
+      });
+    }
+    // Alarms look at pods that serve, or once served.
+    const watched = { parent: this, dependsOn: deployment };
+    const { objects, dashboard } = manifests.monitoring;
+    for (const object of objects) {
+      const what = object.kind === "PodMonitor" ? "metrics" : "alarms";
+      new k8s.apiextensions.CustomResource(`${name}-${what}`, object, watched);
+    }
+    if (dashboard !== undefined) {
+      new k8s.core.v1.ConfigMapPatch(`${name}-dashboard-content`, dashboard.content, {
+        parent: this,
+        dependsOn: new k8s.core.v1.ConfigMap(`${name}-dashboard`, dashboard.configMap, watched),
       });
     }
     // The provider waits for its pods.

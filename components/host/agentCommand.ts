@@ -30,7 +30,7 @@ export function agentBundle(): string {
 export const FOLLOWING: readonly { readonly path: string; readonly file: string }[] = [
   "__main__.py",
   ...["__init__", "commands", "console", "deployments", "directory", "disk", "errors"].map(agentModule),
-  ...["follow", "models/__init__", "models/wanted", "programs", "repairs"].map(agentModule),
+  ...["exposition", "follow", "models/__init__", "models/wanted", "programs", "repairs"].map(agentModule),
   ...["server/__init__", "server/scheduling"].map(agentModule),
   ...["__init__", "api", "grpc", "hpack", "http"].map((name) => agentModule(`triton/${name}`)),
 ].map((file) => ({ path: file, file: path.join(AGENT, file) }));

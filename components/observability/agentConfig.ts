@@ -1,3 +1,5 @@
+import { MODEL_OF_QUEUE } from "./queueLabels";
+
 /*
  * What Amazon's CloudWatch agent does on a host.
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch-Agent-Configuration-File-Details.html
@@ -157,8 +159,7 @@ function prometheus({ instanceId, tritonMetrics }: AgentOptions): object {
     scrape_configs: [
       job("triton", "/metrics", tritonMetrics, []),
       job("host", "/metrics.txt", `127.0.0.1:${HOST_METRICS_PORT}`, [
-        // The backend names a queue after its model and instance: bert/bert_0.
-        { source_labels: ["name"], regex: "(.+)/[^/]+", target_label: "model" },
+        { source_labels: [MODEL_OF_QUEUE.label], regex: MODEL_OF_QUEUE.pattern, target_label: "model" },
         // It changes with each restart.
         { regex: "pid", action: "labeldrop" },
       ]),

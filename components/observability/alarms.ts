@@ -1,4 +1,5 @@
 import { NAMESPACE } from "./agentConfig";
+import { type Condition, gpuMemory, notReady } from "./conditions";
 
 export interface AlarmOptions {
   /** Of AWS: `aws`, `aws-cn` and others. */
@@ -112,11 +113,7 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       ...told,
     },
     "gpu-memory": {
-      alarmDescription: `${gpuMemoryPercent} % of a GPU's memory are taken: the next model or reload may not fit`,
-      comparisonOperator: "GreaterThanOrEqualToThreshold",
-      threshold: gpuMemoryPercent,
-      evaluationPeriods: 5,
-      datapointsToAlarm: 5,
+      ...meaning(gpuMemory({ gpuMemoryPercent })),
       treatMissingData,
       metricQueries: [
         {
@@ -140,20 +137,37 @@ export function alarms(options: AlarmOptions): Record<AlarmName, Alarm> {
       ...told,
     },
     "not-ready": {
-      alarmDescription: `Triton or one of its models is not ready, or the host is silent, for ${notReadyMinutes} min`,
+      ...meaning(
+        notReady({ notReadyMinutes }, "Triton or one of its models is not ready, or the host is silent"),
+      ),
       namespace: NAMESPACE,
       metricName: "xsched_triton_ready",
       dimensions,
       statistic: "Minimum",
       period: 60,
-      comparisonOperator: "LessThanThreshold",
-      threshold: 1,
-      evaluationPeriods: notReadyMinutes,
-      datapointsToAlarm: notReadyMinutes,
       treatMissingData: "breaching",
       // Where an instance is stopped on purpose, another alarm decides whether that is to be told.
       ...(stops ? { alarmActions: [], okActions: [] } : told),
     },
+  };
+}
+
+/** A condition in the provider's terms, of a metric with a value for each minute. */
+function meaning({
+  text,
+  threshold,
+  counts,
+  minutes,
+}: Condition): Pick<
+  Alarm,
+  "alarmDescription" | "comparisonOperator" | "threshold" | "evaluationPeriods" | "datapointsToAlarm"
+> {
+  return {
+    alarmDescription: text,
+    comparisonOperator: counts === "below" ? "LessThanThreshold" : "GreaterThanOrEqualToThreshold",
+    threshold,
+    evaluationPeriods: minutes,
+    datapointsToAlarm: minutes,
   };
 }
 

@@ -1,4 +1,5 @@
 import { NAMESPACE } from "./agentConfig";
+import { modelGraphs, type Value } from "./graphs";
 
 /*
  * https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
@@ -23,6 +24,14 @@ type Graph = readonly [title: string, unit: string, lines: Line[]];
 
 const PERIOD_SECONDS = 60;
 
+/** What the ids of metrics begin with that are not drawn; `s` for others. */
+const ID: Readonly<Record<string, string>> = {
+  nv_inference_queue_duration_us: "q",
+  xsched_queue_blocked_seconds_total: "b",
+  xsched_queue_floor_used_ratio: "u",
+  xsched_queue_floor_ratio: "f",
+};
+
 /** Two charts a row: first those of the models, then those of the host, and its alarms at the end. */
 export function dashboardBody({
   region,
@@ -37,69 +46,43 @@ export function dashboardBody({
     ...[NAMESPACE, metric, ...dimensions, "model", model],
     { stat: "Sum", ...options },
   ];
-  const hidden = (metric: string, model: string, id: string): Line =>
-    ofModel(metric, model, { id, visible: false });
   const ofHost = (metric: string, label: string, id?: string): Line => [
     ...[NAMESPACE, metric, ...dimensions],
     { stat: "Maximum", label, ...(id !== undefined && { id, visible: false }) },
   ];
-  const each = (lines: (model: string, index: number) => Line[]): Line[] => models.flatMap(lines);
   const expression = (text: string, label: string): Line => [{ expression: text, label }];
-
-  // All queues of a model report what the model has.
-  const used = (model: string, index: number): Line[] => [
-    expression(`100 * u${index}`, model),
-    ofModel("xsched_queue_floor_used_ratio", model, { stat: "Average", id: `u${index}`, visible: false }),
-  ];
-  const shareGraphs: readonly Graph[] = [
-    [
-      "Share of the GPU's time that models with a floor had, and the floor",
-      "%",
-      floors.flatMap((model, index) => [
-        ...used(model, index),
-        expression(`100 * f${index}`, `${model}: floor`),
-        ofModel("xsched_queue_floor_ratio", model, { stat: "Maximum", id: `f${index}`, visible: false }),
-      ]),
+  /** A line of a model, with the metrics behind it, which are not drawn. */
+  const drawn = (value: Value, model: string, index: number, label: string): Line[] => {
+    if (value.kind === "level") {
+      const id = `${ID[value.gauge] ?? "s"}${index}`;
+      const stat = value.statistic === "mean" ? "Average" : "Maximum";
+      return [
+        expression(`${value.times} * ${id}`, label),
+        ofModel(value.gauge, model, { stat, id, visible: false }),
+      ];
+    }
+    const { counter, over, times } = value;
+    if (over === undefined && times === PERIOD_SECONDS) return [ofModel(counter, model, { label })];
+    const [id, divisor] = [`${ID[counter] ?? "s"}${index}`, `n${index}`];
+    const scaled = times < 1 ? `/ ${1 / times}` : "";
+    const grown = over === undefined ? `${id} / ${PERIOD_SECONDS}` : `${id} / ${divisor}`;
+    return [
+      expression([times > 1 ? `${times} *` : "", grown, scaled].filter(Boolean).join(" "), label),
+      ofModel(counter, model, { id, visible: false }),
+      ...(over === undefined ? [] : [ofModel(over, model, { id: divisor, visible: false })]),
+    ];
+  };
+  const ofModels = modelGraphs(floors, weights).map(
+    ({ title, unit, models: some = models, lines }): Graph => [
+      title,
+      unit,
+      some.flatMap((model, index) =>
+        lines.flatMap(([suffix, value]) => drawn(value, model, index, `${model}${suffix}`)),
+      ),
     ],
-    ["Share of the GPU's time that models with a weight had", "%", weights.flatMap(used)],
-  ];
+  );
   const graphs: readonly Graph[] = [
-    [
-      "Requests",
-      "1/s",
-      each((model, index) => [
-        expression(`s${index} / ${PERIOD_SECONDS}`, model),
-        hidden("nv_inference_request_success", model, `s${index}`),
-      ]),
-    ],
-    [
-      "Failed requests",
-      "1/min",
-      each((model) => [ofModel("nv_inference_request_failure", model, { label: model })]),
-    ],
-    [
-      "Mean time in the queue",
-      "ms",
-      each((model, index) => [
-        expression(`q${index} / n${index} / 1000`, model),
-        hidden("nv_inference_queue_duration_us", model, `q${index}`),
-        hidden("nv_inference_request_success", model, `n${index}`),
-      ]),
-    ],
-    [
-      "Time that launches waited for more urgent models",
-      "% of the time",
-      each((model, index) => [
-        expression(`100 * b${index} / ${PERIOD_SECONDS}`, model),
-        hidden("xsched_queue_blocked_seconds_total", model, `b${index}`),
-      ]),
-    ],
-    [
-      "How often a model made others wait",
-      "1/min",
-      each((model) => [ofModel("xsched_queue_preemptions_total", model, { label: model })]),
-    ],
-    ...shareGraphs.filter(([, , lines]) => lines.length > 0),
+    ...ofModels,
     ["GPU use", "%", [ofHost("nvidia_smi_utilization_gpu", "busiest GPU")]],
     [
       "Memory and disk",

@@ -1,6 +1,8 @@
 import { type Fault, show } from "./fault";
+import { fleetMonitoringRule, refuseWrongMonitoring } from "./fleetMonitoring";
 import { refuseWrongScaling, scalingRule } from "./fleetScaling";
 import { stackGatewayRule } from "./gatewaySettings";
+import { kubernetesLabels } from "./kubernetesLabels";
 import { modelsRule } from "./modelSettings";
 import { type Place } from "./place";
 import {
@@ -11,7 +13,6 @@ import {
   itemsOf,
   keyOf,
   list,
-  map,
   object,
   optional,
   plain,
@@ -79,21 +80,11 @@ const hostname = text({
       : "give the name alone, without a scheme and a port",
 });
 
-const nodeLabels = map({
-  allowed: "an object of a node's labels",
-  example: '{ "nvidia.com/gpu.product": "NVIDIA-A10G" }',
-  type: "string",
-  read: (key, value, at) =>
-    /^([a-z0-9.-]{1,253}\/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$/.test(key) &&
-    typeof value === "string" &&
-    /^([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$/.test(value)
-      ? value
-      : at.fault(
-          value,
-          "a label with a text of at most 63 letters, digits, dots, dashes and underscores",
-          "copy both as kubectl get nodes --show-labels prints them",
-        ),
-});
+const nodeLabels = kubernetesLabels(
+  "a node's",
+  '{ "nvidia.com/gpu.product": "NVIDIA-A10G" }',
+  "copy both as kubectl get nodes --show-labels prints them",
+);
 
 const namespaces = list(namespace, { allowed: "a list of namespaces, none twice", check: refuseRepeats });
 
@@ -198,6 +189,13 @@ export const fleetFields = {
       example: "[monitoring]",
     }),
   ),
+  monitoring: plain(
+    defaulted(
+      fleetMonitoringRule,
+      {},
+      "Who watches the fleet. A change of `kind` rolls. Kind `operator` needs the Prometheus operator and kube-state-metrics in the cluster, and `metricsNamespaces`.",
+    ),
+  ),
   route: plain(
     optional(
       route,
@@ -240,6 +238,7 @@ export const fleetInputs = object({
   check({ models: read }, at, raw) {
     refuseOutputs(raw, at);
     refuseWrongScaling(read, raw, at);
+    refuseWrongMonitoring(raw, at);
     refuseGateway(raw, at);
     refuseDomain(raw, at);
     const models = itemsOf(keyOf(raw, "models"));

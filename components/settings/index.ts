@@ -21,6 +21,7 @@ export { type FileProbe, type SettingsContext } from "./context";
 export { type EngineSettings } from "./engineSettings";
 export { ensembleSteps, ensembleStepsOf, NOT_FOR_ENSEMBLES } from "./ensemble";
 export { type Fault, listFaults, SettingsError, show } from "./fault";
+export { type FleetMonitoring, SCHEDULER_METRICS_PORT } from "./fleetMonitoring";
 export { type FleetScaling, isUrgent } from "./fleetScaling";
 export { fleetInputs, fleetNameFault, type FleetSettings } from "./fleetSettings";
 export { gatewayInputs, gatewayOptions, type GatewayOptions, gatewayPlace } from "./gatewaySettings";

@@ -63,19 +63,23 @@ const resourceFields = {
   ),
 };
 
+/** Of a host and of a fleet alike. */
+export const GPU_MEMORY_PERCENT = { rule: integer(1, 100, 95), usual: 95 };
+export const NOT_READY_MINUTES = { rule: integer(1, 60, 3), usual: 3 };
+
 const thresholdFields = {
   diskPercent: defaulted(integer(1, 99, 85), 85, "Alarm when a disk of the host is this full.", {
     unit: "percent",
   }),
   gpuMemoryPercent: defaulted(
-    integer(1, 100, 95),
-    95,
+    GPU_MEMORY_PERCENT.rule,
+    GPU_MEMORY_PERCENT.usual,
     "Alarm when this much of a GPU's memory is in use. Reloading a model takes its memory twice for a moment.",
     { unit: "percent" },
   ),
   notReadyMinutes: defaulted(
-    integer(1, 60, 3),
-    3,
+    NOT_READY_MINUTES.rule,
+    NOT_READY_MINUTES.usual,
     "Alarm when Triton or one of its models has not been ready, or the host has not been heard of, for this long.",
     { unit: "minutes" },
   ),

@@ -80,7 +80,7 @@ function engineTests() {
       mocha: ["--timeout", String(LIMIT_OF_ONE_ENGINE_TEST * 1000), file],
       limit: LIMIT_OF_ENGINE_TESTS,
       uses: docker ? ["engine", "docker"] : ["engine"],
-      after: name === "fleet" ? KUBERNETES : TOOLCHAIN,
+      after: name.startsWith("fleet") ? KUBERNETES : TOOLCHAIN,
     };
   });
   return files.sort((a, b) => Number(b.docker) - Number(a.docker) || b.seconds - a.seconds);

@@ -11,8 +11,11 @@ const needed = [...defaultTools, "pulumi-language-yaml"];
 const more = [["pulumi-resource-docker-build", "buildkitd"]];
 if (process.argv.includes("--kubernetes")) {
   more.push(
-    ["pulumi-resource-kubernetes", "gateway-api-crds", "keda-crds", "kubernetes-control-plane"],
-    ["prometheus"],
+    [
+      ...["pulumi-resource-kubernetes", "kubernetes-control-plane"],
+      ...["gateway-api-crds", "keda-crds", "prometheus-operator-crds"],
+    ],
+    ["prometheus", "promtool"],
   );
 }
 

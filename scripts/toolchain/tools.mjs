@@ -4,8 +4,8 @@
 export const cliVersion = "3.259.0";
 
 /**
- * Each tool's kind, and the vendor's release that is searched for and downloaded. A daemon is started by tests, and data
- * is read by them. If neither works, the tool is built from the modules in `offline/build.mjs`.
+ * Each tool's kind, and the vendor's release that is searched for and downloaded. A daemon is a program that tests
+ * start, and data is read by them. If neither works, the tool is built from the modules in `offline/build.mjs`.
  */
 export const tools = {
   pulumi: { kind: "cli", version: cliVersion },
@@ -17,8 +17,10 @@ export const tools = {
   "pulumi-resource-kubernetes": { kind: "provider", provider: "kubernetes", version: "4.25.0" },
   "kubernetes-control-plane": { kind: "daemon", version: "1.36.3" },
   prometheus: { kind: "daemon", version: "3.15.1" },
+  promtool: { kind: "daemon", version: "3.15.1" },
   "gateway-api-crds": { kind: "data", version: "1.6.3" },
   "keda-crds": { kind: "data", version: "2.21.0" },
+  "prometheus-operator-crds": { kind: "data", version: "0.85.0" },
 };
 
 /** The tools that `npm run up` needs. The others are requested by name. */

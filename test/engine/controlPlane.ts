@@ -14,8 +14,10 @@ import { PLUGINS, TOOLS_HOME } from "./toolchain";
 
 const BIN = path.join(path.dirname(TOOLS_HOME), "bin");
 const PROGRAM = path.join(BIN, "kubernetes-control-plane");
-/** What extends it: the Gateway API, and KEDA's ScaledObjects. */
-const DEFINITIONS = ["gateway-api-crds", "keda-crds"].map((name) => path.join(BIN, name));
+/** What extends it: the Gateway API, KEDA's ScaledObjects, and what the Prometheus operator reads. */
+const DEFINITIONS = ["gateway-api-crds", "keda-crds", "prometheus-operator-crds"].map((name) =>
+  path.join(BIN, name),
+);
 const PROVIDER = path.join(PLUGINS, "resource-kubernetes-v4.25.0/pulumi-resource-kubernetes");
 
 /** The controllers that a fleet needs, without those of nodes and clouds. */
@@ -57,7 +59,7 @@ export interface KubernetesObject {
 
 /**
  * A real control plane of Kubernetes on the loopback interface: etcd, kube-apiserver and kube-controller-manager, with
- * the Gateway API and KEDA's objects. It has no nodes. It leaves nothing behind.
+ * the objects of the Gateway API, KEDA and the Prometheus operator. It has no nodes. It leaves nothing behind.
  */
 export class ControlPlane {
   private readonly agent = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false });
@@ -197,7 +199,11 @@ export class ControlPlane {
       if (definition === null) continue;
       await this.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition);
     }
-    for (const served of ["gateway.networking.k8s.io/v1/grpcroutes", "keda.sh/v1alpha1/scaledobjects"]) {
+    for (const served of [
+      "gateway.networking.k8s.io/v1/grpcroutes",
+      "keda.sh/v1alpha1/scaledobjects",
+      "monitoring.coreos.com/v1/prometheusrules",
+    ]) {
       await until(
         `${served} are served`,
         async () => (await this.ask("GET", `/apis/${served}`)).status === 200,

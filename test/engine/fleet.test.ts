@@ -287,7 +287,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       const refused = await dryRun(misspelt(manifest, typo));
       assert.equal(refused.status, 400, name);
       const { message } = refused.body as { message: string };
-      assert.ok(message.includes(`unknown field "${typo.join(".")}s"`), `${name}: ${message}`);
+      const field = typo.join(".").replaceAll(/\.(\d+)\b/g, "[$1]");
+      assert.ok(message.includes(`unknown field "${field}s"`), `${name}: ${message}`);
     }
   });
 
@@ -573,6 +574,7 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
     pullSecrets: ["registry"],
     clientNamespaces: ["apps"],
     metricsNamespaces: ["monitoring"],
+    monitoring: { kind: "operator" },
     route: {
       gateway: "public",
       gatewayNamespace: "gateways",
@@ -587,6 +589,9 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
   const { networkPolicy, disruptionBudget, deployment, service, serviceAccount, priorityClass } = made;
   const inside = (group: string, kind: string): string => `${group}/namespaces/${DRY_RUN}/${kind}`;
   const route = (kind: string): object => made.routes.find((each) => each.kind === kind) ?? {};
+  const monitored = (kind: string): object =>
+    made.monitoring.objects.find((each) => each.kind === kind) ?? {};
+  const operator = "/apis/monitoring.coreos.com/v1";
   const gateway = "/apis/gateway.networking.k8s.io/v1";
   const all: Record<string, [string, object, ...string[]]> = {
     // One of that name is there.
@@ -624,6 +629,17 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
       made.scaledObjects[0] ?? {},
       ...["spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown", "selectPolicy"],
     ],
+    PodMonitor: [
+      inside(operator, "podmonitors"),
+      monitored("PodMonitor"),
+      ...["spec", "podMetricsEndpoints", "1", "metricRelabelings", "0", "targetLabel"],
+    ],
+    PrometheusRule: [
+      inside(operator, "prometheusrules"),
+      monitored("PrometheusRule"),
+      ...["spec", "groups", "0", "rules", "0", "annotations"],
+    ],
+    "ConfigMap of the dashboard": [inside("/api/v1", "configmaps"), made.monitoring.dashboard ?? {}, "data"],
   };
   return Object.fromEntries(
     Object.entries(all).map(([kind, [place, manifest, ...typo]]) => [kind, { place, manifest, typo }]),
@@ -632,6 +648,9 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
 
 /** A copy with an `s` behind the name of a field. */
 function misspelt(manifest: object, [step = "", ...others]: readonly string[]): object {
+  if (Array.isArray(manifest)) {
+    return manifest.map((item: object, index) => (String(index) === step ? misspelt(item, others) : item));
+  }
   const { [step]: value, ...rest } = manifest as Record<string, unknown>;
   return {
     ...rest,

@@ -57,6 +57,53 @@ export interface FleetScalingArgs {
   wakeQuery?: pulumi.Input<string>;
 }
 
+/** Decides which other keys there are. */
+export const FleetMonitoringKind = {
+  /** Any Prometheus that follows the annotations `prometheus.io/scrape`, `port` and `path` of pods. */
+  Annotations: "annotations",
+  /**
+   * The Prometheus operator, as kube-prometheus-stack sets it up: a PodMonitor, alarms as a
+   * PrometheusRule, and a dashboard for Grafana.
+   */
+  Operator: "operator",
+} as const;
+export type FleetMonitoringKind = (typeof FleetMonitoringKind)[keyof typeof FleetMonitoringKind];
+
+/** Who watches a fleet. */
+export interface FleetMonitoringArgs {
+  /**
+   * Decides which other keys there are.
+   * @default "annotations"
+   */
+  kind?: FleetMonitoringKind;
+  /**
+   * With kind operator: Labels by which the cluster's Prometheus chooses its PodMonitors and
+   * PrometheusRules. kube-prometheus-stack chooses those with `release` and the name of its Helm
+   * release.
+   * @default {"release":"kube-prometheus-stack"}
+   * @example { release: monitoring }
+   */
+  labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+  /**
+   * With kind operator: Whether to create a dashboard: a ConfigMap with the label `grafana_dashboard`,
+   * from which the Grafana of kube-prometheus-stack reads dashboards in any namespace.
+   * @default true
+   */
+  dashboard?: pulumi.Input<boolean>;
+  /**
+   * With kind operator: Alarm when this much of a pod's GPU memory is in use. An integer from 1 to 100
+   * (percent).
+   * @default 95
+   */
+  gpuMemoryPercent?: pulumi.Input<number>;
+  /**
+   * With kind operator: Alarm when no pod has been ready, or nothing is known of the fleet, for this
+   * long. An integer from 1 to 60 (minutes).
+   * @default 3
+   */
+  notReadyMinutes?: pulumi.Input<number>;
+}
+
 /** How a Gateway of the cluster leads to a fleet, by the Gateway API. */
 export interface FleetRouteArgs {
   /**
@@ -179,6 +226,12 @@ export interface TritonFleetArgs {
    * @example [monitoring]
    */
   metricsNamespaces?: string[];
+  /**
+   * Who watches the fleet. A change of `kind` rolls. Kind `operator` needs the Prometheus operator and
+   * kube-state-metrics in the cluster, and `metricsNamespaces`.
+   * @default {}
+   */
+  monitoring?: FleetMonitoringArgs;
   /**
    * A Gateway of the cluster that clients come through. Its routes let inference, health and metadata
    * through, and nothing that changes what Triton does.

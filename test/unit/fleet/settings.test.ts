@@ -158,6 +158,48 @@ describe("arguments of a fleet", () => {
         "fix: copy both as kubectl get nodes --show-labels prints them",
       ],
     ],
+    [
+      "a Prometheus that may not read the pods",
+      { monitoring: { kind: "operator" } },
+      [
+        "metricsNamespaces: (not set)",
+        "allowed: at least the namespace of the cluster's Prometheus: nobody else may read the pods' metrics",
+        "fix: add metricsNamespaces: [monitoring]",
+      ],
+    ],
+    [
+      "a port of Triton's that the agent needs for metrics",
+      {
+        ...{ monitoring: { kind: "operator" }, metricsNamespaces: ["monitoring"] },
+        server: { metricsPort: 9464 },
+      },
+      [
+        "server.metricsPort: 9464",
+        "allowed: any other port: with monitoring, a pod answers at 9464 with what its scheduler counts",
+        "fix: choose another port, or set monitoring.kind to annotations",
+      ],
+    ],
+    [
+      "a label that no PodMonitor can have",
+      {
+        ...{ monitoring: { kind: "operator", labels: { release: "a b" } } },
+        metricsNamespaces: ["monitoring"],
+      },
+      [
+        'monitoring.labels.release: "a b"',
+        "allowed: a label with a text of at most 63 letters, digits, dots, dashes and underscores",
+        "fix: copy them from podMonitorSelector and ruleSelector of the cluster's Prometheus",
+      ],
+    ],
+    [
+      "thresholds where nobody is told",
+      { monitoring: { notReadyMinutes: 5 } },
+      [
+        "monitoring.notReadyMinutes: (unknown key)",
+        "allowed: the keys kind",
+        "fix: notReadyMinutes belongs to kind operator: set monitoring.kind to operator, or remove notReadyMinutes",
+      ],
+    ],
   ];
   for (const [what, args, lines] of unservable) {
     it(`refuse ${what}`, () => {

@@ -95,6 +95,22 @@ for (const preview of [true, false]) {
       );
     });
 
+    it("adds what the Prometheus operator and Grafana read, if told to", async () => {
+      await deploy({ metricsNamespaces: ["monitoring"], monitoring: { kind: "operator" } });
+      assert.deepEqual(
+        shown()
+          .filter((each) => /Pod|Rule|dashboard/.test(each))
+          .sort(),
+        [
+          "ConfigMap edge-dashboard",
+          "ConfigMapPatch edge-dashboard-content",
+          "PodDisruptionBudget edge-disruption",
+          "PodMonitor edge-metrics",
+          "PrometheusRule edge-alarms",
+        ],
+      );
+    });
+
     it("puts everything but the namespace and the priority of its pods into its namespace", async () => {
       await deploy({ namespace: "models" });
       const outside = registered

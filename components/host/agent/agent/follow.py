@@ -1,15 +1,19 @@
 """What runs beside tritonserver in each pod of a fleet (components/fleet): gives its models the priorities, floors and
 weights of a file, which is changed while they serve."""
 
+import contextlib
 import json
 import os
+import threading
 import time
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Tuple
 
 from .commands import Request
 from .console import progress
 from .errors import HostError
+from .exposition import merged_metrics, server_of
 from .models.wanted import Wanted
 from .programs import call
 from .server.scheduling import Control, Refusal, control_words, put_scheduling, read_queues, scheduling_of
@@ -21,6 +25,9 @@ INTERVAL = 1
 LONGEST = 10
 #: Seconds that xsched-ctl has for an answer.
 _ANSWER_SECONDS = 20
+
+#: Seconds after which a file of metrics is of a process that has ended: the core writes it every five seconds.
+STALE = 30
 
 #: Of tritonserver, as the image's entrypoint writes it down at each start: which file that is, and where it answers.
 Server = Tuple[Tuple[int, int], str]
@@ -151,8 +158,38 @@ class Follower:
         self._said.pop(about, None)
 
 
+def counted(file: str) -> str:
+    """What the schedulers of the pod's processes count. Each has a file of its own, whose name has its process id in
+    place of `%p`; another container's processes can't be seen, so an old file says that its process has ended."""
+    texts = []
+    before, _, behind = Path(file).name.partition("%p")
+    for path in sorted(Path(file).parent.glob(f"{before}*{behind}")):
+        if not path.name[len(before) : len(path.name) - len(behind)].isdecimal():
+            continue  # One that is being written.
+        # One that is removed meanwhile has ended.
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime <= STALE:
+                texts.append(path.read_text("utf-8"))
+    return merged_metrics("".join(texts))
+
+
+def serve_counters(file: str, address: str) -> ThreadingHTTPServer:
+    """Answers at `HOST:PORT` with what the schedulers count.
+
+    :raises HostError: if nothing can listen there
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and int(port) < 65536):
+        raise HostError(f"'{address}' is not an address", "give it as HOST:PORT")
+    server = server_of(lambda: counted(file), host, int(port))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
 def follow(request: Request) -> NoReturn:
-    """The command `follow FILE`."""
+    """The command `follow FILE [HOST:PORT]`; with an address, it serves there what `XSCHED_METRICS_FILE` has."""
+    for address in request.words[1:2]:
+        serve_counters(os.environ.get("XSCHED_METRICS_FILE", ""), address)
     follower = Follower(
         Path(request.word(0, "file")),
         control=lambda words: call(control_words(words), seconds=_ANSWER_SECONDS),

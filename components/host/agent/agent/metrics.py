@@ -5,14 +5,13 @@ for each of its queues."""
 import json
 import threading
 import time
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Callable, Optional, Sequence, Tuple
 
 from .commands import Request
 from .console import progress
 from .directory import HostDirectory
 from .errors import HostError
+from .exposition import server_of
 from .server.outsiders import outsiders
 from .server.status import ModelState, model_states, scheduler_metrics, server_ready
 
@@ -105,35 +104,6 @@ class Metrics:
         return None if known is None or time.monotonic() - known[0] > LONGEST else known[1]
 
 
-def server_of(metrics: Metrics, port: int) -> ThreadingHTTPServer:
-    """Answers with what `metrics` knows, on this host only."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        #: A client that says nothing does not hold a thread forever.
-        timeout = 60
-
-        def do_GET(self) -> None:
-            text = metrics.text if self.path.partition("?")[0] in {"/metrics", "/metrics.txt"} else None
-            body = b"" if text is None else text.encode()
-            self.send_response(HTTPStatus.NOT_FOUND if text is None else HTTPStatus.OK)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """A request a minute is no news."""
-
-    try:
-        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    except OSError as error:
-        raise HostError(
-            f"nothing can listen at port {port}: {error.strerror}",
-            f"see what uses the port: ss -ltnp 'sport = :{port}'",
-        ) from None
-
-
 def port_of(words: Sequence[str]) -> int:
     if not words:
         return PORT
@@ -150,6 +120,7 @@ def serve(request: Request) -> None:
         ready=server_ready,
         scheduler=lambda directory: outsiders_text(directory) + scheduler_metrics(directory),
     )
-    with server_of(metrics, port_of(request.words)) as server:
+    # Only for what runs on this host.
+    with server_of(lambda: metrics.text, "127.0.0.1", port_of(request.words)) as server:
         threading.Thread(target=metrics.keep_computing, daemon=True).start()
         server.serve_forever()

@@ -15,6 +15,7 @@ import pytest
 from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
+from agent.exposition import merged_metrics
 from agent.processes import command_line
 from agent.server import container as module
 from agent.server import lifecycle
@@ -23,7 +24,7 @@ from agent.server.control import forget_key, read_key
 from agent.server.runtime import runtime_of
 from agent.server.scheduling import control_words
 from agent.server.settings import parse_settings, write_settings
-from agent.server.status import METRICS_SCRIPT, merged_metrics, scheduler_metrics, server_ready
+from agent.server.status import METRICS_SCRIPT, scheduler_metrics, server_ready
 from agent.server.xsched_ctl import scheduler_words
 from stand_in_host import eventually
 from stand_in_machine import CONTAINER, Machine

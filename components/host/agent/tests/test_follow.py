@@ -1,12 +1,16 @@
 """What keeps a scheduler at what a file says. Its scheduler is a stand-in; test/engine/fleet.test.ts has a real one."""
 
 import json
+import os
+import time
+import urllib.request
 from pathlib import Path
 from typing import Dict, List, Optional
 
 import pytest
 from agent import follow
-from agent.follow import Follower, read_server
+from agent.errors import HostError
+from agent.follow import Follower, read_server, serve_counters
 from agent.programs import Finished
 
 
@@ -205,3 +209,31 @@ def test_knows_a_server_by_what_the_entrypoint_writes_down(
         assert server[1] == address
     (tmp_path / "server").write_text("17\n")
     assert read_server() is None
+
+
+def test_serves_what_the_schedulers_of_processes_that_run_count(tmp_path: Path) -> None:
+    head = "# TYPE xsched_queue_launches_total counter\n"
+    for pid in (7, 8, 9):
+        line = f'xsched_queue_launches_total{{pid="{pid}",name="chat/chat_0"}} {pid}\n'
+        (tmp_path / f"metrics-{pid}").write_text(head + line)
+    (tmp_path / "metrics-9.9.tmp").write_text("half of it")
+    os.utime(tmp_path / "metrics-8", (0, time.time() - 2 * follow.STALE))
+    with serve_counters(str(tmp_path / "metrics-%p"), "127.0.0.1:0") as server:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        server.shutdown()
+    assert text.splitlines() == [
+        head.strip(),
+        'xsched_queue_launches_total{pid="7",name="chat/chat_0"} 7',
+        'xsched_queue_launches_total{pid="9",name="chat/chat_0"} 9',
+    ]
+
+
+def test_serves_nothing_before_there_is_a_scheduler(tmp_path: Path) -> None:
+    assert follow.counted(str(tmp_path / "none" / "metrics-%p")) == ""
+
+
+@pytest.mark.parametrize("address", ["9464", ":9464", "127.0.0.1:", "127.0.0.1:65536"])
+def test_an_address_has_a_host_and_a_port(address: str) -> None:
+    with pytest.raises(HostError, match=f"'{address}' is not an address"):
+        serve_counters("", address)

@@ -6,14 +6,15 @@ import socket
 import textwrap
 import threading
 from http.server import ThreadingHTTPServer
-from typing import Iterator, List, Tuple
+from typing import Callable, Iterator, List, Optional, Tuple
 
 import pytest
 from agent import metrics as module
 from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
-from agent.metrics import Metrics, port_of, server_of, text_of
+from agent.exposition import server_of
+from agent.metrics import Metrics, port_of, text_of
 from agent.server.status import ModelState
 from test_spot import until
 
@@ -131,7 +132,7 @@ def test_they_are_computed_again_and_again(server: Server, monkeypatch: pytest.M
 
 @pytest.fixture
 def port(server: Server) -> Iterator[int]:
-    with server_of(server.metrics, 0) as http_server:
+    with server_of(lambda: server.metrics.text, "127.0.0.1", 0) as http_server:
         threading.Thread(target=http_server.serve_forever, args=(0.01,), daemon=True).start()
         yield http_server.server_port
         http_server.shutdown()
@@ -163,7 +164,7 @@ def test_a_port_that_is_taken_is_named(server: Server) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         with pytest.raises(HostError) as caught:
-            server_of(server.metrics, taken)
+            server_of(lambda: server.metrics.text, "127.0.0.1", taken)
     assert str(caught.value) == (
         f"error: nothing can listen at port {taken}: Address already in use\n"
         f"fix: see what uses the port: ss -ltnp 'sport = :{taken}'"
@@ -186,8 +187,8 @@ def test_the_command_asks_the_server(
     monkeypatch.setattr(module, "scheduler_metrics", lambda _: SCHEDULER)
     listening: queue.Queue[ThreadingHTTPServer] = queue.Queue()
 
-    def listen(metrics: Metrics, port: int) -> ThreadingHTTPServer:
-        found = server_of(metrics, port)
+    def listen(text: Callable[[], Optional[str]], address: str, port: int) -> ThreadingHTTPServer:
+        found = server_of(text, address, port)
         listening.put(found)
         return found
 

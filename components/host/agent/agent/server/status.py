@@ -9,6 +9,7 @@ from ..builds import describe_builds
 from ..commands import Request
 from ..directory import HostDirectory
 from ..errors import HostError
+from ..exposition import merged_metrics
 from ..gateway.record import describe as describe_gateway
 from ..models.wanted import linked
 from ..programs import Finished, call
@@ -206,17 +207,6 @@ for file in metrics-*; do
   [ ! -d "/proc/${file#metrics-}" ] || cat "$file"
 done
 """
-
-
-def merged_metrics(text: str) -> str:
-    """The metrics of several processes, one after the other, as one text: each metric has its lines together, and says
-    only once what it is."""
-    lines: Dict[str, Dict[str, None]] = {}
-    for line in text.splitlines():
-        words = line.split(" ", 3)
-        name = words[2] if words[0] == "#" and len(words) > 2 else line.partition("{")[0].partition(" ")[0]
-        lines.setdefault(name, {})[line] = None
-    return "".join(f"{line}\n" for each in lines.values() for line in each)
 
 
 def scheduler_metrics(directory: HostDirectory) -> str:
