@@ -21,6 +21,7 @@ a round take turns, in the opposite order in every second round:
   no scheduler              both, without the core
   domain                    both under the core, at 255 and -255
   domain (ahead), background (ahead)    the same where the background runs ahead (XSCHED_RUN_AHEAD)
+  XSched's server           with --xsched: both under XSched's own shim, with its server as the scheduler
 
 P50, P90, throughput and the bound are medians over the rounds, each against its own round; P99 is over all
 samples. The bound of the background is its throughput alone x (1 - P50 of the foreground alone / period).
@@ -29,9 +30,11 @@ A run takes at most --limit seconds, not counting the build of the core: it begi
 end in time, and says so. It leaves no process behind, whatever ends it.
 
 usage: processes.py [--core FOLDER] [--batches N ...] [--rounds N] [--seconds N] [--period MS] [--ahead N]
-                    [--limit N] [--json FILE]
+                    [--xsched FOLDER] [--limit N] [--json FILE]
   --core: the folder of the core's libcuda.so.1 (default: builds it, in bench/build/core)
   --ahead: by how many calls the background may run ahead
+  --xsched: what "make cuda" of XSched (github.com/XpuOS/xsched) has put into "output", for the arm with its
+            server: highest priority first, level 1, and its defaults for how much may be launched ahead
 """
 
 import argparse
@@ -43,6 +46,7 @@ import queue
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -55,7 +59,7 @@ import run
 WORKER = run.HERE / "processes_worker.py"
 PRIORITIES = {"foreground": 255, "background": -255}
 # What a process runs with.
-NO_CORE, DOMAIN, AHEAD, BOUNDED = "no core", "domain", "ahead", "bounded"
+NO_CORE, DOMAIN, AHEAD, BOUNDED, XSCHED = "no core", "domain", "ahead", "bounded", "XSched's server"
 IN_DOMAIN = (DOMAIN, AHEAD)
 # How long the background runs before the foreground begins, and the pause after an arm.
 AHEAD_S, PAUSE_S = 0.25, 0.1
@@ -138,12 +142,46 @@ class Worker:
         self._process.stdout.close()
 
 
+class XschedServer:
+    """XSched's own server, which decides for the processes under its shim."""
+
+    def __init__(self, folder, log):
+        self.libraries = folder / "lib"
+        program = folder / "bin/xserver"
+        for needed in (program, self.libraries / "libcuda.so.1"):
+            if not needed.exists():
+                raise WorkerError(f"there is no {needed}")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen([program, "HPF", str(port)], stdout=output, stderr=output)
+        deadline = time.monotonic() + GRACE_S
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                return
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.end()
+                    raise WorkerError(
+                        f"{program} does not serve; its output ends with:\n{log.read_text(errors='replace')[-3000:]}"
+                    ) from None
+                time.sleep(0.05)
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()
+
+
 class Fleet:
     """The foreground and the background, each with and without the core. Used as a context."""
 
-    def __init__(self, core, batches, ahead):
+    def __init__(self, core, batches, ahead, xsched=None):
         self._core = core
         self._ahead = ahead
+        self._xsched = xsched
+        self._server = None
         self._batches = [str(each) for each in batches]
         self._workers = {}
 
@@ -156,6 +194,8 @@ class Fleet:
                 for name, value in os.environ.items()
                 if not name.startswith("XSCHED_") or name == "XSCHED_CUDA_LIB"
             }
+            if self._xsched:
+                self._server = XschedServer(self._xsched, self._folder / "xserver.log")
             for role, priority in PRIORITIES.items():
                 words = [role, *(self._batches if role == "background" else ["1"])]
                 scheduled = dict(
@@ -169,6 +209,11 @@ class Fleet:
                 )
                 self._start(role, NO_CORE, words, plain)
                 self._start(role, DOMAIN, words, scheduled)
+                if self._server:
+                    libraries = f"{self._server.libraries}:{plain.get('LD_LIBRARY_PATH', '')}"
+                    others = dict(plain, LD_LIBRARY_PATH=libraries, XSCHED_SCHEDULER="GLB")
+                    others.update(XSCHED_AUTO_XQUEUE="ON", XSCHED_AUTO_XQUEUE_PRIORITY=str(priority))
+                    self._start(role, XSCHED, words, others)
             self._start("background", AHEAD, words, dict(scheduled, XSCHED_RUN_AHEAD=str(self._ahead)))
             # Its streams have the priorities that they have for CUDA.
             bounded = dict(scheduled, XSCHED_SCHEDULER="LCL")
@@ -189,6 +234,8 @@ class Fleet:
             worker.hang_up()
         for worker in self._workers.values():
             worker.end(deadline)
+        if self._server:
+            self._server.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait_until_ready(self, deadline):
@@ -196,7 +243,12 @@ class Fleet:
         domains = set()
         for (_, setting), worker in self._workers.items():
             facts = worker.answer(deadline)
-            if facts.pop("shim") == (setting == NO_CORE):
+            shim = facts.pop("shim")
+            if setting == XSCHED:
+                if str(self._server.libraries.resolve()) not in pathlib.Path(f"/proc/{worker.pid}/maps").read_text():
+                    raise WorkerError(f"the process '{worker.name}' runs without XSched's shim")
+                continue
+            if shim == (setting == NO_CORE):
                 raise WorkerError(
                     f"the process '{worker.name}' runs {'under' if setting == NO_CORE else 'without'} the core"
                 )
@@ -267,7 +319,7 @@ class Arm:
         return self.name if self.batch is None else f"{self.name}, batch {self.batch}"
 
 
-def arms(batches):
+def arms(batches, with_xsched):
     found = [Arm("alone", None, True, NO_CORE), Arm("alone (domain)", None, True, DOMAIN)]
     for batch in batches:
         found += [
@@ -279,12 +331,14 @@ def arms(batches):
             Arm("background (ahead)", batch, False, AHEAD),
             Arm("background (bounded)", batch, False, BOUNDED),
         ]
+        if with_xsched:
+            found.append(Arm(XSCHED, batch, True, XSCHED))
+            found.append(Arm(f"background ({XSCHED})", batch, False, XSCHED))
     return found
 
 
-def measure_rounds(fleet, options, deadline):
+def measure_rounds(fleet, plan, options, deadline):
     """The rows of each arm, one a round."""
-    plan = arms(options.batches)
     rows = {arm.key: [] for arm in plan}
     longest = len(plan) * (AHEAD_S + options.seconds + PAUSE_S)
     for number in range(options.rounds):
@@ -311,11 +365,11 @@ def of_the_bound(rows, background, alone, period):
     )
 
 
-def summarize(rows, batches, period):
+def summarize(rows, plan, period):
     """What the tables show, of each arm."""
     alone = rows["alone"]
     result = {}
-    for arm in arms(batches):
+    for arm in plan:
         found = rows[arm.key]
         summary = {}
         if arm.has_foreground:
@@ -338,7 +392,7 @@ def summarize(rows, batches, period):
     return result
 
 
-def show(summary, batches):
+def show(summary, plan, batches):
     head = [
         "arm",
         "samples",
@@ -354,7 +408,7 @@ def show(summary, batches):
     for batch in batches:
         print(f"Background: PyTorch, eager, batch {batch}, in another process\n")
         rows = []
-        for arm in arms(batches):
+        for arm in plan:
             if arm.batch not in (None, batch):
                 continue
             found = summary[arm.key]
@@ -390,6 +444,7 @@ def parse(arguments):
     parser.add_argument("--seconds", type=float, default=1.4, help="length of an arm")
     parser.add_argument("--period", type=float, default=20.0, help="of the foreground, in ms")
     parser.add_argument("--ahead", type=int, default=1024, help="XSCHED_RUN_AHEAD of the background")
+    parser.add_argument("--xsched", type=pathlib.Path, help="XSched's own build, for an arm with its server")
     parser.add_argument("--limit", type=float, default=90.0, help="of the whole run, in seconds")
     parser.add_argument("--json", type=pathlib.Path, default=run.HERE / "build/processes.json")
     return parser.parse_args(arguments)
@@ -401,17 +456,18 @@ def main(arguments=None):
     if not (core / "libcuda.so.1").exists():
         raise WorkerError(f"there is no libcuda.so.1 in {core}")
     deadline = time.monotonic() + options.limit - END_S
-    with Fleet(core, options.batches, options.ahead) as fleet:
+    plan = arms(options.batches, options.xsched is not None)
+    with Fleet(core, options.batches, options.ahead, options.xsched) as fleet:
         facts = fleet.wait_until_ready(deadline)
         facts["driver"] = driver_version()
         print(f"{facts['gpu']}, driver {facts['driver']}, torch {facts['torch']};", end=" ")
         print(
             f"the foreground infers every {options.period:g} ms, {options.seconds:g} s an arm.\n", flush=True
         )
-        rows = measure_rounds(fleet, options, deadline)
+        rows = measure_rounds(fleet, plan, options, deadline)
         counters = fleet.counters()
         kept = fleet.kept(time.monotonic() + END_S)
-    summary = summarize(rows, options.batches, options.period)
+    summary = summarize(rows, plan, options.period)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     settings = {name: getattr(options, name) for name in ("batches", "seconds", "period", "ahead")}
     options.json.write_text(
@@ -420,7 +476,7 @@ def main(arguments=None):
             indent=1,
         )
     )
-    show(summary, options.batches)
+    show(summary, plan, options.batches)
     print(f"The background that may run ahead by {options.ahead} calls did so {kept}")
 
 

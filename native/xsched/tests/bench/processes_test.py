@@ -125,6 +125,37 @@ class ProcessesTest(unittest.TestCase):
         )
         self.assertGreater(ahead, without * 1.1)
 
+    def test_compares_with_the_server_of_xsched(self):
+        with tempfile.TemporaryDirectory() as folder:
+            # Takes XSched's place: its shim is a driver that schedules nothing, and its server only listens.
+            os.makedirs(f"{folder}/bin")
+            os.makedirs(f"{folder}/lib")
+            shutil.copy(DRIVER, f"{folder}/lib/libcuda.so.1")
+            server = pathlib.Path(folder, "bin/xserver")
+            server.write_text(
+                f"#!{sys.executable}\n"
+                "import socket, sys\n"
+                "assert sys.argv[1] == 'HPF'\n"
+                "with socket.create_server(('127.0.0.1', int(sys.argv[2]))) as listening:\n"
+                "    while True:\n"
+                "        listening.accept()[0].close()\n"
+            )
+            server.chmod(0o755)
+            file = pathlib.Path(folder, "results.json")
+            words = command("--batches", 8, "--rounds", 1, "--seconds", 0.3, "--json", file)
+            result, left = execute([*words, "--xsched", folder])
+            self.assertEqual(result.returncode, 0, result.stderr)
+            summary = json.loads(file.read_text())["summary"]
+            self.assertGreater(summary["XSched's server, batch 8"]["background_per_s"], 0)
+            self.assertIn("| XSched's server |", result.stdout)
+            self.assertEqual(left, [])
+            server.write_text("#!/bin/sh\necho no port; exit 3\n")
+            result, left = execute([*words, "--xsched", folder])
+            self.assertEqual(result.returncode, 1)
+            self.assertIn("does not serve", result.stderr)
+            self.assertIn("no port", result.stderr)
+            self.assertEqual(left, [])
+
     def test_begins_no_round_that_would_not_end_in_time(self):
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder, "results.json")
