@@ -20,7 +20,7 @@ namespace {
 
 constexpr const char* kHelp =
     R"(usage: xsched-run [--priority N] [--floor PERCENT] [--weight N]
-                  [--name NAME] [--] COMMAND [ARGUMENT...]
+                  [--run-ahead N] [--name NAME] [--] COMMAND [ARGUMENT...]
 
 Runs COMMAND so that all its work on GPUs has one priority among the processes
 of this user: a training job or a notebook below the models of a server, for
@@ -34,6 +34,9 @@ options:
                          processes of one name share it
   --weight N             what it shares the time of its priority by with others
                          that have a weight: 1 to 100; 0, the default: nothing
+  --run-ahead N          how many calls of a stream are kept for later where it
+                         has to wait, so that the program goes on: 0 to 65536;
+                         the default is $XSCHED_RUN_AHEAD, or 0
   --name NAME            the name of its queues in xsched-ctl, at most 63 bytes;
                          the default is COMMAND's, without its folder
   --help, --version
@@ -79,6 +82,7 @@ struct Settings {
   Priority priority = PRIORITY_MIN;
   int floor = 0;
   int weight = 0;
+  int run_ahead = -1;  // what the environment says
   std::string name;
 };
 
@@ -89,6 +93,9 @@ ReadNumber(
 {
   if (option == "--floor") {
     return xsched::ParseFloor(value, &settings->floor, error);
+  }
+  if (option == "--run-ahead") {
+    return xsched::ParseRunAhead(value, &settings->run_ahead, error);
   }
   return option == "--weight"
              ? xsched::ParseWeight(value, &settings->weight, error)
@@ -118,7 +125,7 @@ ReadOptions(int argc, char** argv, Settings* settings, int* next, int* code)
       return false;
     }
     if (option != "--priority" && option != "--floor" && option != "--weight" &&
-        option != "--name") {
+        option != "--run-ahead" && option != "--name") {
       *code = Fail("unknown option \"" + option + "\"");
       return false;
     }
@@ -187,7 +194,11 @@ main(int argc, char** argv)
           1) != 0 ||
       setenv(
           "XSCHED_AUTO_XQUEUE_WEIGHT", std::to_string(settings.weight).c_str(),
-          1) != 0) {
+          1) != 0 ||
+      (settings.run_ahead >= 0 &&
+       setenv(
+           "XSCHED_RUN_AHEAD", std::to_string(settings.run_ahead).c_str(), 1) !=
+           0)) {
     return Fail(strerror(errno));
   }
   execvp(argv[next], argv + next);

@@ -109,6 +109,20 @@ GetUses()
   return *uses;
 }
 
+bool
+NoteUse(CUevent event, const RunAhead::Use& use)
+{
+  Uses& uses = GetUses();
+  std::lock_guard<std::mutex> lock(uses.mutex);
+  try {
+    uses.of[event] = use;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  uses.any.store(true, std::memory_order_release);
+  return true;
+}
+
 // --- what waited, for people ---------------------------------------------------
 
 struct Waits {
@@ -213,9 +227,13 @@ RunAhead::Await(CommandBuffer* buffer, uint64_t position, const char* by)
   const int64_t waited_ns = NowNs() - began_ns;
   Waits& waits = GetWaits();
   std::lock_guard<std::mutex> lock(waits.mutex);
-  Waits::Entry& entry = waits.by[by];
-  ++entry.count;
-  entry.ns += waited_ns;
+  try {
+    Waits::Entry& entry = waits.by[by];
+    ++entry.count;
+    entry.ns += waited_ns;
+  } catch (const std::bad_alloc&) {
+    // One that is not counted.
+  }
 }
 
 void
@@ -325,7 +343,11 @@ RunAhead::MakeBuffer(Queue* queue)
   std::lock_guard<std::mutex> lock(mutex);
   buffer = BufferOf(queue);
   if (buffer == nullptr) {
-    buffer = new (std::nothrow) CommandBuffer(GetOptions().run_ahead);
+    try {
+      buffer = new CommandBuffer(GetOptions().run_ahead);
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
     // Release: it is complete before others find it.
     queue->ahead.store(buffer, std::memory_order_release);
   }
@@ -342,11 +364,8 @@ RunAhead::Push(
   if (position == 0) {
     return false;
   }
-  if (event != nullptr) {
-    Uses& uses = GetUses();
-    std::lock_guard<std::mutex> lock(uses.mutex);
-    uses.of[event] = {buffer, position};
-    uses.any.store(true, std::memory_order_release);
+  if (event != nullptr && !NoteUse(event, {buffer, position})) {
+    buffer->Await(position);
   }
   Scheduler::RememberWork(queue);
   auto place = std::find_if(

@@ -24,8 +24,9 @@
 //     stream that is not its queue's own, except for the legacy one;
 //   - while anything is captured, or while the queue is held back;
 //   - where the thread has work of its own in a higher queue;
-//   - if it reads or writes the host's memory, or has parameters that cannot be
-//     copied: before CUDA 12.4 nobody says how large those of a kernel are.
+//   - if it reads or writes memory of the host's that is not pinned, or has
+//     parameters that cannot be copied: before CUDA 12.4 nobody says how large
+//     those of a kernel are.
 //
 // A kept call that fails has already returned. The next call that belongs to its
 // queue, or that waits for it, returns the error in its place, once, as the
@@ -109,9 +110,16 @@ class RunAhead {
     if (buffer == nullptr) {
       return false;
     }
-    std::unique_ptr<Command> command = buffer->Make();
-    return fill(command.get()) &&
-           Push(queue, buffer, std::move(command), stream, event);
+    std::unique_ptr<Command> command;
+    try {
+      command = buffer->Make();
+      if (!fill(command.get())) {
+        return false;
+      }
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    return Push(queue, buffer, std::move(command), stream, event);
   }
 
   // --- events -------------------------------------------------------------

@@ -154,7 +154,8 @@ RecordNow(const Function& function, CUevent event, Queue* queue, CUstream meant)
   if (active) {
     // An event of a capture says nothing about the stream's progress.
     scheduler.RecordedEvent(
-        Number(event), Captures::Includes(meant) ? nullptr : queue,
+        Number(event),
+        queue == nullptr || Captures::Includes(meant) ? nullptr : queue,
         Number(meant));
   }
   const CUresult result = function();

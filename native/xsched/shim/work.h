@@ -199,6 +199,7 @@ class Launching {
 
 // Nothing: what its arguments point to is the application's.
 struct KeptNever {
+  static constexpr bool MayBe() { return false; }
   template <typename Call>
   static constexpr std::nullptr_t Copy(const Call&, CUstream)
   {
@@ -208,6 +209,28 @@ struct KeptNever {
 
 // All of it: it has no pointers to the host's memory.
 struct KeptAsItIs {
+  static constexpr bool MayBe() { return true; }
+  template <typename Call>
+  static auto Copy(const Call& call, CUstream)
+  {
+    return call.GetFunction();
+  }
+};
+
+// The same for a copy, if all that it reads and writes is memory of the device or
+// pinned memory, which the application leaves alone until the stream is there. From
+// other memory, the driver would have read before it returns.
+struct KeptIfPinned {
+  CUdeviceptr to;
+  CUdeviceptr from;
+
+  bool MayBe() const { return IsPinned(to) && IsPinned(from); }
+  static bool IsPinned(CUdeviceptr memory)
+  {
+    int type = 0;
+    return real::cuPointerGetAttribute(&type, kPointerMemoryType, memory) ==
+           kCudaSuccess;
+  }
   template <typename Call>
   static auto Copy(const Call& call, CUstream)
   {
@@ -219,6 +242,8 @@ struct KeptAsItIs {
 template <typename LazyKernel>
 struct KeptKernel {
   const LazyKernel& kernel;
+
+  static constexpr bool MayBe() { return true; }
 
   template <typename Call>
   KernelLaunch Copy(const Call&, CUstream stream) const
@@ -316,7 +341,7 @@ LaunchAhead(
   }
   using Function = decltype(kept.Copy(call, meant));
   if constexpr (!std::is_same_v<Function, std::nullptr_t>) {
-    if (RunAhead::MayKeep(queue, meant)) {
+    if (RunAhead::MayKeep(queue, meant) && kept.MayBe()) {
       if (!RunAhead::Pending(queue)) {
         Launching launching(queue, Number(meant), grid, Patience::kDefers);
         if (!launching.IsDeferred()) {
@@ -382,7 +407,7 @@ Work(const Call& call, CUstream stream, const Kept& kept = {})
     }
     if constexpr (kMayBeKept) {
       if (RunAhead::Pending(queue)) {
-        if (RunAhead::MayKeep(queue, meant) &&
+        if (RunAhead::MayKeep(queue, meant) && kept.MayBe() &&
             Keep(KeptWork<Function>{
                 queue, meant, RunAhead::CurrentContext(),
                 kept.Copy(call, meant)})) {
@@ -490,6 +515,16 @@ Copy(const Call& call, CUstream stream, size_t bytes, const Kept& kept = {})
     return LaunchKey{Number(&way), SizeClass(bytes)};
   };
   return Launch(call, stream, grid, kept);
+}
+
+// One between any kinds of memory.
+template <typename Call>
+CUresult
+CopyAny(
+    const Call& call, CUstream stream, size_t bytes, CUdeviceptr to,
+    CUdeviceptr from)
+{
+  return Copy(call, stream, bytes, KeptIfPinned{to, from});
 }
 
 // One that the host has no part in.

@@ -148,6 +148,12 @@ class XSchedRunTest(unittest.TestCase):
         result = self.execute("sh", "-c", "echo $LD_LIBRARY_PATH")
         self.assertEqual(result.stdout, f"{INSTALLED}/lib:/before\n")
 
+    def test_a_program_runs_ahead_as_it_is_told(self):
+        self.environment["XSCHED_RUN_AHEAD"] = "7"
+        for words, expected in (((), "7"), (("--run-ahead", "1024"), "1024"), (("--run-ahead", "0"), "0")):
+            result = self.execute(*words, "sh", "-c", "echo $XSCHED_RUN_AHEAD")
+            self.assertEqual(result.stdout, f"{expected}\n")
+
     def test_says_what_is_wrong(self):
         for words, code, message in (
             ((), 125, "no command was given"),
@@ -155,6 +161,7 @@ class XSchedRunTest(unittest.TestCase):
             (("--priority",), 125, "--priority needs a value"),
             (("--floor", "51", "true"), 125, 'the floor "51" is not allowed'),
             (("--weight", "101", "true"), 125, 'the weight "101" is not allowed'),
+            (("--run-ahead", "65537", "true"), 125, 'the number of calls to run ahead by "65537" is not allowed'),
             (("--name", "x" * 64, "true"), 125, "a name has at most 63 bytes"),
             (("--fast", "true"), 125, 'unknown option "--fast"'),
             (("nothing-of-that-name",), 127, "nothing-of-that-name: No such file or directory"),

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "preempt/options.h"
 #include "preempt/policy.h"
 
 namespace xsched {
@@ -157,6 +158,13 @@ bool
 ParseWeight(const std::string& text, int* weight, std::string* error)
 {
   return ParseUpTo(kMaxWeight, "weight", "", text, weight, error);
+}
+
+bool
+ParseRunAhead(const std::string& text, int* calls, std::string* error)
+{
+  return ParseUpTo(
+      kMaxRunAhead, "number of calls to run ahead by", "", text, calls, error);
 }
 
 std::string

@@ -57,6 +57,9 @@ bool ParseFloor(const std::string& text, int* percent, std::string* error);
 // And for a weight: 0 to kMaxWeight.
 bool ParseWeight(const std::string& text, int* weight, std::string* error);
 
+// And for by how many calls a queue may run ahead: 0 to kMaxRunAhead.
+bool ParseRunAhead(const std::string& text, int* calls, std::string* error);
+
 // Text that fits on one line: control characters become question marks.
 std::string OneLine(const std::string& text);
 

@@ -158,6 +158,7 @@ constexpr uint64_t kStreamPerThread = 2;
 constexpr unsigned int kEventDefault = 0;
 constexpr unsigned int kEventDisableTiming = 2;
 constexpr int kFunctionMaxDynamicSharedSize = 8;
+constexpr int kPointerMemoryType = 2;
 constexpr int kCaptureNone = 0;
 constexpr int kCaptureModeRelaxed = 2;
 constexpr cuuint64_t kProcPerThreadStream = 2;

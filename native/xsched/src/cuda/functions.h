@@ -53,6 +53,8 @@ XSCHED_DRIVER_FUNCTION(
 XSCHED_DRIVER_FUNCTION(
     cuLaunchKernelEx,
     CUresult(const CUlaunchConfig*, CUfunction, void**, void**));
+XSCHED_DRIVER_FUNCTION(
+    cuPointerGetAttribute, CUresult(void*, int, CUdeviceptr));
 XSCHED_DRIVER_FUNCTION(cuFuncGetAttribute, CUresult(int*, int, CUfunction));
 // Since CUDA 12.0.
 XSCHED_DRIVER_FUNCTION(

@@ -36,6 +36,8 @@ std::array<std::atomic<uint64_t>, CommandBuffer::kStreams>
 
 CommandBuffer::CommandBuffer(size_t capacity) : capacity_(capacity)
 {
+  // The thread that makes the calls must not run out of memory.
+  free_.reserve(capacity);
   next_ = first_.load(std::memory_order_relaxed);
   // Release: it is complete before others find it.
   while (!first_.compare_exchange_weak(
@@ -76,7 +78,11 @@ CommandBuffer::Push(std::unique_ptr<Command> command)
           pthread_detach(thread);
           running_ = true;
         }
-        commands_.push_back(std::move(command));
+        try {
+          commands_.push_back(std::move(command));
+        } catch (const std::bad_alloc&) {
+          return 0;
+        }
         ++counters_.kept;
         counters_.most = std::max<uint64_t>(counters_.most, commands_.size());
         if (began_ns != 0) {
@@ -165,7 +171,9 @@ CommandBuffer::Made(int result)
     if (command->memory.capacity() > kKeptMemory) {
       command->memory = {};
     }
-    free_.push_back(std::move(command));
+    if (free_.size() < capacity_) {
+      free_.push_back(std::move(command));  // which has room: see above
+    }
     int none = 0;
     if (result != 0) {
       ++counters_.failed;

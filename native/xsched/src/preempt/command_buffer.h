@@ -84,7 +84,7 @@ class XSCHED_INTERNAL CommandBuffer {
   // One to be filled and pushed.
   std::unique_ptr<Command> Make();
   // Waits for room if there is none. Returns the position; 0 if there is no
-  // thread to make the call, which is then not kept. A thread that is cancelled
+  // thread to make the call, or no memory: it is not kept then. A thread that is cancelled
   // does not return; its call is given up.
   uint64_t Push(std::unique_ptr<Command> command);
 

@@ -156,6 +156,10 @@ Scheduler::DestroyQueue(XQueueHandle handle)
     queue->flight.Clear();
     queue->ends.Clear();
     queue->timer.Cancel();
+    if (CommandBuffer* const ahead =
+            queue->ahead.load(std::memory_order_acquire)) {
+      ahead->TakeError();  // of this life
+    }
   }
   return result;
 }

@@ -592,6 +592,20 @@ Copy(const Call& call, CUstream stream, size_t bytes)
 }
 
 CUresult
+CopyAny(
+    const Call& call, CUstream stream, size_t bytes, CUdeviceptr, CUdeviceptr)
+{
+  return Copy(call, stream, bytes);
+}
+
+template <typename Handle>
+CUdeviceptr
+Number(Handle handle)
+{
+  return reinterpret_cast<CUdeviceptr>(handle);
+}
+
+CUresult
 CopyOnDevice(const Call& call, CUstream stream, size_t bytes)
 {
   return Copy(call, stream, bytes);
@@ -685,6 +699,13 @@ cuKernelGetParamInfo(
     CUkernel kernel, size_t index, size_t* offset, size_t* size)
 {
   return ParameterInfo(IsOfLibrary(kernel), index, offset, size);
+}
+
+// Memory that begins at a page is pinned, or the device's.
+DRIVER
+cuPointerGetAttribute(void*, int, CUdeviceptr memory)
+{
+  return memory % 4096 == 0 ? kCudaSuccess : kCudaErrorInvalidValue;
 }
 
 // SIMULATED_ATTRIBUTE: what every attribute of every function is.
