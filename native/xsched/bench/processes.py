@@ -245,7 +245,10 @@ class Fleet:
             facts = worker.answer(deadline)
             shim = facts.pop("shim")
             if setting == XSCHED:
-                if str(self._server.libraries.resolve()) not in pathlib.Path(f"/proc/{worker.pid}/maps").read_text():
+                if (
+                    str(self._server.libraries.resolve())
+                    not in pathlib.Path(f"/proc/{worker.pid}/maps").read_text()
+                ):
                     raise WorkerError(f"the process '{worker.name}' runs without XSched's shim")
                 continue
             if shim == (setting == NO_CORE):

@@ -161,7 +161,11 @@ class XSchedRunTest(unittest.TestCase):
             (("--priority",), 125, "--priority needs a value"),
             (("--floor", "51", "true"), 125, 'the floor "51" is not allowed'),
             (("--weight", "101", "true"), 125, 'the weight "101" is not allowed'),
-            (("--run-ahead", "65537", "true"), 125, 'the number of calls to run ahead by "65537" is not allowed'),
+            (
+                ("--run-ahead", "65537", "true"),
+                125,
+                'the number of calls to run ahead by "65537" is not allowed',
+            ),
             (("--name", "x" * 64, "true"), 125, "a name has at most 63 bytes"),
             (("--fast", "true"), 125, 'unknown option "--fast"'),
             (("nothing-of-that-name",), 127, "nothing-of-that-name: No such file or directory"),

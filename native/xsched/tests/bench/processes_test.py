@@ -128,8 +128,8 @@ class ProcessesTest(unittest.TestCase):
     def test_compares_with_the_server_of_xsched(self):
         with tempfile.TemporaryDirectory() as folder:
             # Takes XSched's place: its shim is a driver that schedules nothing, and its server only listens.
-            os.makedirs(f"{folder}/bin")
-            os.makedirs(f"{folder}/lib")
+            pathlib.Path(folder, "bin").mkdir()
+            pathlib.Path(folder, "lib").mkdir()
             shutil.copy(DRIVER, f"{folder}/lib/libcuda.so.1")
             server = pathlib.Path(folder, "bin/xserver")
             server.write_text(
