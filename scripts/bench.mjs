@@ -2,21 +2,26 @@
 import path from "node:path";
 
 import { deployedServer, loadTypeScript, showError } from "./deployed-server.mjs";
+import { fleetBench } from "./fleet-bench.mjs";
+import { takeFolder } from "./fleet-target.mjs";
 import { installPackages } from "./packages.mjs";
 import { ROOT } from "./stack-target.mjs";
 
-const [first, ...rest] = process.argv.slice(2);
-const stackGiven = first !== undefined && !first.startsWith("-");
 try {
+  const { folder: program, words: given } = takeFolder(process.argv.slice(2));
+  const [first, ...rest] = given;
+  const stackGiven = first !== undefined && !first.startsWith("-");
+  const words = stackGiven ? rest : given;
+  const folder = path.join(ROOT, ".local", "bench");
   installPackages(ROOT);
-  const { main } = loadTypeScript("bench/main.ts");
-  const { status } = await main({
-    words: stackGiven ? rest : process.argv.slice(2),
-    stackGiven,
-    deployed: await deployedServer(stackGiven ? first : "local"),
-    folder: path.join(ROOT, ".local", "bench"),
-  });
-  process.exitCode = status;
+  if (program !== undefined) {
+    process.exitCode = await fleetBench(program, stackGiven ? first : undefined, words, folder);
+  } else {
+    const { main } = loadTypeScript("bench/main.ts");
+    const deployed = await deployedServer(stackGiven ? first : "local");
+    const { status } = await main({ words, stackGiven, deployed, folder });
+    process.exitCode = status;
+  }
 } catch (error) {
   showError(error);
 }

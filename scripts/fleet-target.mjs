@@ -1,6 +1,6 @@
 // A fleet (TritonFleet) that a program in another folder has deployed: what its stack's state says of it, and its cluster,
 // which kubectl asks as the stack's provider does.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -66,6 +66,16 @@ export async function openFleet(folder, stack) {
     namespace,
     get: (place) => JSON.parse(kubectl("get", "--raw", place)),
     text: (place) => kubectl("get", "--raw", place),
+    kubectl: (given, input) =>
+      spawnSync("kubectl", [...access, ...given], {
+        env,
+        input,
+        encoding: "utf8",
+        maxBuffer: MAX_STATE_BYTES,
+      }),
+    // Ctrl-C is for this process alone, which has to tidy up first.
+    startKubectl: (given) =>
+      spawn("kubectl", [...access, ...given], { env, stdio: ["ignore", "pipe", "pipe"], detached: true }),
     change: (configMap, data) => {
       const patch = JSON.stringify({ data });
       kubectl("patch", "configmap", configMap, "--namespace", namespace, "--type", "merge", "--patch", patch);

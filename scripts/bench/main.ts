@@ -13,7 +13,7 @@ import { Interrupted } from "./interrupted";
 import { LoadThread } from "./load/loadThread";
 import { schedule, scheduleFor } from "./load/schedule";
 import { contendersOf, type Measurement, Measuring, phaseMs, type Plan } from "./measure";
-import { type BenchOptions, parseOptions, USAGE } from "./options";
+import { type BenchCommand, type BenchOptions, parseOptions, USAGE } from "./options";
 import { conclude } from "./report/conclude";
 import { type FormerRun, readFormerRun, requireSameLoad } from "./report/formerRun";
 import { progress } from "./report/progress";
@@ -272,6 +272,15 @@ function wholeMs(plan: Plan): number {
   }
   return sum;
 }
+
+/** A bound on how long a command takes, in seconds, if models load in minutes. */
+export function longestSeconds(command: Exclude<BenchCommand, { kind: "help" | "restore" }>): number {
+  if (command.kind === "load") return 2 * command.seconds + UNMEASURED_SECONDS;
+  return (2 * wholeMs(planOf(command.options))) / 1000 + UNMEASURED_SECONDS;
+}
+
+/** What there is besides: connections, models that are loaded in other configurations, and charts. */
+const UNMEASURED_SECONDS = 3600;
 
 /** The priorities of the arm "xsched", by model. */
 function ownPriorities(arms: ArmSwitch, plan: Plan): RunDescription["priorities"] {

@@ -8,9 +8,12 @@ import { type Protocol, PROTOCOLS } from "./protocol/connection";
 export const USAGE = `npm run bench -- [STACK] --high MODEL [--middle MODEL] --low MODEL… [OPTION…]
 npm run bench -- [STACK] --high MODEL --load SECONDS [OPTION…]
 npm run bench -- [STACK] [--url URL] --restore
+npm run bench -- STACK --cwd=FOLDER …
 
 Measures and draws the latency of a high-priority model, alone and next to low-priority ones, with and without XSched.
 Meanwhile it loads the models with other priorities; at the end it restores everything.
+
+  --cwd=FOLDER         measures a pod like those of the fleet (TritonFleet) that the program in this folder has deployed
 
   --high MODEL         gets requests on schedule
   --middle MODEL       gets requests at random, at another rate; its priority is between those of the others

@@ -2,6 +2,7 @@ import { type FollowedModel, FOLLOWED, followedText } from "../../components/fle
 import { HIGHEST_SUM_OF_FLOORS } from "../../components/floor";
 import { renderModelConfig } from "../../components/models/config";
 import { type DeployedFleet } from "../triton/deployedFleet";
+import { type PodStatus, stateOf } from "../triton/podState";
 import { UserError } from "../triton/userError";
 
 /** What of a model a fleet changes while its pods serve. */
@@ -34,17 +35,9 @@ interface Deployment {
   };
 }
 
-interface Pod {
-  readonly metadata: { readonly name: string; readonly deletionTimestamp?: string };
+interface Pod extends PodStatus {
+  readonly metadata: PodStatus["metadata"] & { readonly name: string };
   readonly spec: { readonly nodeName?: string };
-  readonly status: {
-    readonly phase: string;
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
-    readonly containerStatuses?: readonly {
-      readonly restartCount: number;
-      readonly state?: { readonly waiting?: { readonly reason: string; readonly message?: string } };
-    }[];
-  };
 }
 
 interface Live {
@@ -158,20 +151,6 @@ export function describeFleet(fleet: DeployedFleet): FleetStatus {
     })),
     healthy: serving.length >= deployment.spec.replicas,
   };
-}
-
-function stateOf({ metadata, status }: Pod): string {
-  if (metadata.deletionTimestamp !== undefined) return "ending";
-  if (status.conditions?.some(({ type, status: holds }) => type === "Ready" && holds === "True"))
-    return "ready";
-  const waiting = status.containerStatuses?.find(({ state }) => state?.waiting !== undefined)?.state?.waiting;
-  const scheduled = status.conditions?.some(
-    ({ type, status: holds }) => type === "PodScheduled" && holds === "True",
-  );
-  if (scheduled !== true) return "waits for a node";
-  return waiting === undefined
-    ? "not ready"
-    : `${waiting.reason}${waiting.message ? `: ${waiting.message}` : ""}`;
 }
 
 /** What the agent of a pod has said; nothing if nobody tells. */

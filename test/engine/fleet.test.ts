@@ -9,6 +9,7 @@ import { type FleetManifests, fleetManifests } from "../../components/fleet/mani
 import { isTooLarge, modelFiles } from "../../components/fleet/modelFiles";
 import { queueQuery } from "../../components/fleet/scaling";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../components/settings";
+import { benchPod, type FleetDeployment } from "../../scripts/bench/fleetPod";
 import { until } from "../until";
 import { AUTOSCALER_SECONDS, ControlPlane, type KubernetesObject } from "./controlPlane";
 import { askPrometheus, Keda } from "./keda";
@@ -628,6 +629,11 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
       inside("/apis/keda.sh/v1alpha1", "scaledobjects"),
       made.scaledObjects[0] ?? {},
       ...["spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown", "selectPolicy"],
+    ],
+    "Pod of a benchmark": [
+      inside("/api/v1", "pods"),
+      benchPod({ name: FLEET, namespace: DRY_RUN }, deployment as FleetDeployment, 3600),
+      ...["spec", "activeDeadlineSeconds"],
     ],
     PodMonitor: [
       inside(operator, "podmonitors"),
