@@ -389,9 +389,6 @@ RunAhead::Push(
 bool
 RunAhead::FindUse(CUevent event, Use* use)
 {
-  if (!CommandBuffer::AnyPending()) {
-    return false;
-  }
   Uses& uses = GetUses();
   if (!uses.any.load(std::memory_order_acquire)) {
     return false;
@@ -402,9 +399,9 @@ RunAhead::FindUse(CUevent event, Use* use)
     return false;
   }
   *use = found->second;
-  if (use->buffer->Done() >= use->position) {
+  if (!use->Pending()) {
     uses.of.erase(found);
-    return false;
+    uses.any.store(!uses.of.empty(), std::memory_order_release);
   }
   return true;
 }
@@ -425,6 +422,7 @@ RunAhead::ForgetEvent(CUevent event)
   if (uses.any.load(std::memory_order_acquire)) {
     std::lock_guard<std::mutex> lock(uses.mutex);
     uses.of.erase(event);
+    uses.any.store(!uses.of.empty(), std::memory_order_release);
   }
 }
 

@@ -123,12 +123,14 @@ class RunAhead {
   }
 
   // --- events -------------------------------------------------------------
-  // What is kept about an event.
+  // The last call about an event that was kept.
   struct Use {
     CommandBuffer* buffer = nullptr;
     uint64_t position = 0;
+
+    bool Pending() const { return buffer->Done() < position; }
   };
-  // False if there is nothing, or nothing any more.
+  // False if there was none, or none since it was found to have been made.
   static bool FindUse(CUevent event, Use* use);
   // Waits for what is kept about it in another buffer than that of 'queue'.
   static void AwaitElsewhere(CUevent event, const Queue* queue, const char* by);

@@ -317,8 +317,12 @@ QueryEvent(const Call& call, CUevent event)
 {
   RunAhead::Use use;
   if (RunAhead::On() && RunAhead::FindUse(event, &use)) {
-    const CUresult error = use.buffer->TakeError();
-    return error == kCudaSuccess ? kCudaErrorNotReady : error;
+    if (const CUresult error = use.buffer->TakeError()) {
+      return error;
+    }
+    if (use.Pending()) {
+      return kCudaErrorNotReady;
+    }
   }
   return ObserveEventNow(call, event);
 }
@@ -329,9 +333,12 @@ CUresult
 CompareEvents(const Call& call, CUevent from, CUevent to)
 {
   RunAhead::Use use;
-  if (RunAhead::On() &&
-      (RunAhead::FindUse(from, &use) || RunAhead::FindUse(to, &use))) {
-    return kCudaErrorNotReady;
+  if (RunAhead::On()) {
+    for (const CUevent event : {from, to}) {
+      if (RunAhead::FindUse(event, &use) && use.Pending()) {
+        return kCudaErrorNotReady;
+      }
+    }
   }
   return call();
 }

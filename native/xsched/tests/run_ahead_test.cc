@@ -99,11 +99,16 @@ class RunAheadTest : public DriverTest {
   }
 
   // Another thread's work in a queue, which the device does not begin with before
-  // Hold(false).
-  void KeepBusy(TestStream* stream)
+  // Hold(false), or the end of what is returned.
+  class Busy {
+   public:
+    ~Busy() { simulated::Hold(false); }
+  };
+  [[nodiscard]] Busy KeepBusy(TestStream* stream)
   {
     simulated::Hold(true);
     InContext([&] { EXPECT_EQ(stream->Launch(Kernel(1, 99)), 0); }).join();
+    return {};
   }
 
   // The kernels that have run, in their order, but for those of KeepBusy.
@@ -138,7 +143,7 @@ TEST_F(RunAheadTest, WhatHasToWaitReturnsAtOnceAndRunsInOrder)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   std::vector<CUfunction> expected;
   for (int i = 0; i < kKept; ++i) {
     expected.push_back(Kernel(1, i + 1));
@@ -174,7 +179,7 @@ TEST_F(RunAheadTest, NoMoreIsKeptThanTheSettingSays)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   for (int i = 0; i < kKept; ++i) {
     ASSERT_EQ(low.Launch(Kernel(1)), 0);
   }
@@ -226,7 +231,7 @@ TEST_F(RunAheadTest, ParametersAreThoseOfTheCall)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   uint64_t value = 1;
   size_t size = sizeof(value);
   void* separate[] = {&value};
@@ -282,7 +287,7 @@ TEST_F(RunAheadTest, WhatCannotBeCopiedWaits)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   xsched::CUlaunchAttribute attributes[1] = {};
   attributes[0].id = 7;  // records an event
@@ -302,7 +307,7 @@ TEST_F(RunAheadTest, CopiesStayBehindTheLaunches)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 5)), 0);
   ASSERT_EQ(cuMemsetD32Async(0, 1, 8, low.Get()), 0);
   ASSERT_EQ(cuMemcpyDtoDAsync_v2(0, 0, 1 << 20, low.Get()), 0);
@@ -329,7 +334,7 @@ TEST_F(RunAheadTest, AnEventIsReadyOnlyAfterWhatItFollows)
   TestStream high(PRIORITY_MAX);
   CUevent event = nullptr;
   ASSERT_EQ(cuEventCreate(&event, 0), 0);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   ASSERT_EQ(cuEventRecord(event, low.Get()), 0);
   // The driver would say that it is done: it was never recorded.
@@ -360,7 +365,7 @@ TEST_F(RunAheadTest, AnEventDoesNotWaitForWhatFollowsIt)
         Kernel(1, 10 + round), Kernel(1, 20 + round), Kernel(1, 30 + round)};
     TestStream low(PRIORITY_MIN);
     TestStream high(PRIORITY_MAX);
-    KeepBusy(&high);
+    const Busy busy = KeepBusy(&high);
     simulated::HoldDuring(kernels[1]);
     ASSERT_EQ(low.Launch(kernels[0]), 0);
     ASSERT_EQ(cuEventRecord(event, low.Get()), 0);
@@ -394,7 +399,7 @@ TEST_F(RunAheadTest, AnotherStreamThatWaitsForAnEventComesAfterIt)
   TestStream high(PRIORITY_MAX);
   CUevent event = nullptr;
   ASSERT_EQ(cuEventCreate(&event, 0), 0);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(first.Launch(Kernel(500, 1)), 0);
   ASSERT_EQ(cuEventRecord(event, first.Get()), 0);
   Calling other(context_, [&] {
@@ -419,7 +424,7 @@ TEST_F(RunAheadTest, AnEventIsNotRecordedAgainBeforeAWaitThatIsKept)
   CUevent event = nullptr;
   ASSERT_EQ(cuEventCreate(&event, 0), 0);
   ASSERT_EQ(cuEventRecord(event, other.Get()), 0);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   ASSERT_EQ(cuStreamWaitEvent(low.Get(), event, 0), 0);
   Calling again(context_, [&] { return cuEventRecord(event, other.Get()); });
@@ -427,7 +432,7 @@ TEST_F(RunAheadTest, AnEventIsNotRecordedAgainBeforeAWaitThatIsKept)
   simulated::Hold(false);
   EXPECT_EQ(again.Result(), 0);
   ASSERT_EQ(cuCtxSynchronize(), 0);
-  KeepBusy(&high);
+  const Busy again_busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   ASSERT_EQ(cuStreamWaitEvent(low.Get(), event, 0), 0);
   Calling destroyed(context_, [&] { return cuEventDestroy_v2(event); });
@@ -511,7 +516,7 @@ TEST_F(RunAheadTest, OtherCallsWaitForWhatIsKept)
        }},
   };
   for (const auto& each : calls) {
-    KeepBusy(&high);
+    const Busy busy = KeepBusy(&high);
     ASSERT_EQ(low.Launch(Kernel(1)), 0);
     ASSERT_EQ(low.Launch(Kernel(1)), 0);
     Calling call(context_, each.second);
@@ -533,7 +538,7 @@ TEST_F(RunAheadTest, CallsThatOnlyAskDoNotWait)
   ASSERT_EQ(cuEventCreate(&event, 0), 0);
   void* function = nullptr;
   ASSERT_EQ(cuGetProcAddress("cuStreamIsCapturing", &function, 12000, 0), 0);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1)), 0);
   int value = 0;
   size_t offset = 0;
@@ -581,7 +586,7 @@ TEST_F(RunAheadTest, AnErrorIsThatOfTheNextCall)
       [&] { return cuEventSynchronize(event); },
   };
   for (const auto& call : calls) {
-    KeepBusy(&high);
+    const Busy busy = KeepBusy(&high);
     ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
     ASSERT_EQ(cuEventRecord(event, low.Get()), 0);
     simulated::FailLaunches(1, kLaunchFailed);
@@ -590,7 +595,7 @@ TEST_F(RunAheadTest, AnErrorIsThatOfTheNextCall)
     EXPECT_EQ(call(), 0);
     EXPECT_TRUE(Kernels().empty());
   }
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   simulated::FailLaunches(1, kLaunchFailed);
   simulated::Hold(false);
@@ -606,7 +611,7 @@ TEST_F(RunAheadTest, AnErrorIsThatOfTheNextCall)
 TEST_F(RunAheadTest, AStreamEndsAfterWhatIsKept)
 {
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   Calling life(context_, [] {
     TestStream low(PRIORITY_MIN);
     EXPECT_EQ(low.Launch(Kernel(1, 1)), 0);
@@ -622,7 +627,7 @@ TEST_F(RunAheadTest, AStreamEndsAfterWhatIsKept)
 TEST_F(RunAheadTest, AContextEndsAfterWhatIsKept)
 {
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   CUcontext other = nullptr;
   ASSERT_EQ(cuCtxCreate_v2(&other, 0, 0), 0);
   CUstream stream = nullptr;
@@ -647,7 +652,7 @@ TEST_F(RunAheadTest, WhoSuspendsAQueueMayStillWaitForIt)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   ASSERT_EQ(low.Launch(Kernel(1, 2)), 0);
   ASSERT_EQ(XQueueSuspend(low.Queue(), kQueueSuspendFlagNone), kXSchedSuccess);
@@ -664,7 +669,7 @@ TEST_F(RunAheadTest, ANewPriorityReachesWhatIsKept)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(10);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   EXPECT_EQ(low.Stats().launches, 0);
   ASSERT_EQ(XHintPriority(low.Queue(), 20), kXSchedSuccess);
@@ -678,7 +683,7 @@ TEST_F(RunAheadTest, NothingIsKeptWhileAnythingIsCaptured)
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
   TestStream captured(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(cuStreamBeginCapture_v2(captured.Get(), 2), 0);
   Calling call(context_, [&] { return low.Launch(Kernel(1, 1)); });
   EXPECT_TRUE(call.Waits());
@@ -703,7 +708,7 @@ TEST_F(RunAheadTest, AThreadsOwnWorkIsLaunchedInItsOrder)
   simulated::Hold(false);
   ASSERT_EQ(cuCtxSynchronize(), 0);
   simulated::TakeRuns();
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   Calling both(context_, [&] {
     EXPECT_EQ(low.Launch(Kernel(1, 3)), 0);
     return middle.Launch(Kernel(1, 4));
@@ -720,7 +725,7 @@ TEST_F(RunAheadTest, TheChildOfAForkIsOnItsOwn)
 {
   TestStream low(PRIORITY_MIN);
   TestStream high(PRIORITY_MAX);
-  KeepBusy(&high);
+  const Busy busy = KeepBusy(&high);
   ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
   const pid_t child = fork();
   if (child == 0) {
