@@ -469,7 +469,7 @@ def main(arguments=None):
         )
         rows = measure_rounds(fleet, plan, options, deadline)
         counters = fleet.counters()
-        kept = fleet.kept(time.monotonic() + END_S)
+        kept = fleet.kept(time.monotonic() + GRACE_S)
     summary = summarize(rows, plan, options.period)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     settings = {name: getattr(options, name) for name in ("batches", "seconds", "period", "ahead")}

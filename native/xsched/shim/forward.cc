@@ -17,6 +17,7 @@
 #include "cuda/driver.h"
 #include "preempt/log.h"
 #include "shim/run_ahead.h"
+#include "shim/symbol.h"
 
 extern "C" {
 #define GENERATED __attribute__((visibility("hidden"))) extern
@@ -86,16 +87,18 @@ void*
 FindForward(const char* name, void* found)
 {
   const DriverLibrary& driver = DriverLibrary::Get();
-  const size_t length = strlen(name);
   const char* symbol = xsched_names;
+  bool asks = false;
   for (uint64_t i = 0; i < xsched_named; ++i) {
-    // A version or a variant of it.
-    if (strncmp(symbol, name, length) == 0 && driver.Find(symbol) == found) {
-      return xsched_asks[i] != 0 ? found : xsched_forwards[i];
+    if (IsOf(symbol, name)) {
+      asks = asks || xsched_asks[i] != 0;
+      if (!asks && driver.Find(symbol) == found) {
+        return xsched_forwards[i];
+      }
     }
     symbol += strlen(symbol) + 1;
   }
-  return FindSpare(name, found);
+  return asks ? found : FindSpare(name, found);
 }
 
 }  // namespace xsched

@@ -4,14 +4,13 @@
 // Defines the functions of the tables (table.h), and returns them to
 // callers who ask the driver for a function by name.
 
-#include <cstring>
-
 #include "cuda/driver.h"
 #include "shim/call.h"
 #include "shim/forward.h"
 #include "shim/handles.h"
 #include "shim/run_ahead.h"
 #include "shim/streams.h"
+#include "shim/symbol.h"
 #include "shim/table.h"
 #include "shim/work.h"
 
@@ -76,16 +75,6 @@ const Intercept kIntercepts[] = {
 #include "shim/work.def"
 #undef XSCHED_INTERCEPT
 };
-
-// Whether a symbol is a version or a variant of the function 'name'.
-bool
-IsOf(const char* symbol, const char* name)
-{
-  const size_t length = strlen(name);
-  return strncmp(symbol, name, length) == 0 &&
-         (symbol[length] == '\0' || strncmp(symbol + length, "_v", 2) == 0 ||
-          strncmp(symbol + length, "_pt", 3) == 0);
-}
 
 // The shim's function for the one that the driver found under a name; null if
 // there is none.
