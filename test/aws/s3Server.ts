@@ -44,7 +44,7 @@ export class S3Server {
         await server.send("GET", "/");
         return server;
       } catch (error) {
-        if (attempt > 300) throw error;
+        if (attempt > 1200) throw error;
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }

@@ -40,8 +40,8 @@ class FlightTest : public testing::Test {
   // A kernel that is known to take so long.
   Estimate Known(uint64_t function, int64_t ns)
   {
-    durations_->Learn({function, 1}, ns, true);
-    durations_->Learn({function, 1}, ns, true);
+    durations_->Learn({function, 1}, {ns, true});
+    durations_->Learn({function, 1}, {ns, true});
     const Estimate estimate = durations_->Find({function, 1});
     EXPECT_TRUE(estimate.known);
     return estimate;
@@ -200,7 +200,7 @@ TEST_F(FlightTest, WhatIsLaunchedAgainAndAgainIsLearned)
   }
   for (int sample = 0; sample < 8; ++sample) {
     for (uint64_t function = 1; function <= kCurrent; ++function) {
-      durations_->Learn({kOthers + function, 1}, 5000, true);
+      durations_->Learn({kOthers + function, 1}, {5000, true});
     }
   }
   for (uint64_t function = 1; function <= kCurrent; ++function) {
@@ -668,6 +668,26 @@ TEST_F(KernelTimerTest, IdleDeviceHasWaitedForTheLaunch)
   EXPECT_EQ(Find(kernel).ns, 40000);  // the first exact one replaces it
   Time(kernel, kSecond, false);
   EXPECT_EQ(Find(kernel).ns, 40000);  // and no inexact one counts again
+}
+
+// Another process had the device for a part of that time, and nobody here could
+// tell. A queue that is slower than the device gets no exact sample any more.
+TEST_F(KernelTimerTest, WhatIsTooLongIsMendedByInexactSamples)
+{
+  const LaunchKey kernel = {1, 1};
+  Time(kernel, 2000000, true);
+  Time(kernel, 2000000, true);
+  EXPECT_EQ(Find(kernel).ns, 2000000);
+  Time(kernel, 40000, false);
+  EXPECT_EQ(Find(kernel).ns, 1510000);  // a quarter of the way
+  for (int i = 0; i < 30; ++i) {
+    Time(kernel, 40000, false);
+  }
+  // It took at most that long, so that less than half of it is not believed.
+  EXPECT_NEAR(Find(kernel).ns, 40000, 1000);
+  EXPECT_TRUE(Find(kernel).exact);
+  Time(kernel, 10000, true);
+  EXPECT_LT(Find(kernel).ns, 40000);
 }
 
 TEST_F(KernelTimerTest, SampleOfASharedDeviceIsLeftOut)

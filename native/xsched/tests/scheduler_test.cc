@@ -70,7 +70,7 @@ class SchedulerTest : public testing::Test {
     created.queue = scheduler_.Find(created.stream);
     // What the tests launch is known, so that it need not go one at a time.
     for (int sample = 0; sample < 2; ++sample) {
-      Learned(created)->Learn({1, 1}, 1000, true);
+      Learned(created)->Learn({1, 1}, {1000, true});
     }
     return created;
   }

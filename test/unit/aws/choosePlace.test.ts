@@ -285,7 +285,8 @@ describe("a place for an instance", () => {
     let moto: S3Server;
     let ec2: EC2Client;
 
-    before(async () => {
+    before(async function () {
+      this.timeout(600_000); // The first time, moto is installed.
       moto = await S3Server.start();
       const credentials = { accessKeyId: "testing", secretAccessKey: "testing" };
       ec2 = new EC2Client({ region: "us-east-1", endpoint: moto.url, credentials });

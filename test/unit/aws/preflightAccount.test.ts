@@ -21,7 +21,8 @@ describe("what the preflight asks, as moto understands it", () => {
   let moto: S3Server;
   let account: RegionalAccount;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(600_000); // The first time, moto is installed.
     moto = await S3Server.start();
     const { PATH, ...environment } = moto.environment;
     assert.ok(PATH);

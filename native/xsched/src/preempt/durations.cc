@@ -17,6 +17,8 @@ constexpr uint64_t kEnoughSamples = 2;
 constexpr uint64_t kExactBit = UINT64_C(1) << 32;
 constexpr int kSamplesShift = 33;
 constexpr uint64_t kMaxSamples = 255;
+// How far a sample takes the estimate, as a part of the way.
+constexpr int64_t kPart = 4;
 
 struct Learned {
   int64_t ns;
@@ -44,6 +46,12 @@ uint64_t
 HashOf(const LaunchKey& key)
 {
   return Mix(Mix(key.function) ^ key.shape) | 1;  // 0 marks a free entry
+}
+
+int64_t
+Storable(int64_t ns)
+{
+  return std::min<int64_t>(std::max<int64_t>(ns, 100), UINT32_MAX);
 }
 
 // The lowest bit is always set.
@@ -138,17 +146,18 @@ Durations::ForgetAll()
 }
 
 void
-Durations::Learn(const LaunchKey& key, int64_t measured_ns, bool exact)
+Durations::Learn(const LaunchKey& key, const Measurement& measured)
 {
-  Learn(key, measured_ns, exact, Forgotten());
+  Learn(key, measured, Forgotten());
 }
 
 void
 Durations::Learn(
-    const LaunchKey& key, int64_t measured_ns, bool exact, uint64_t as_of)
+    const LaunchKey& key, const Measurement& measured, uint64_t as_of)
 {
-  const int64_t sample_ns =
-      std::min<int64_t>(std::max<int64_t>(measured_ns, 100), UINT32_MAX);
+  const bool exact = measured.exact;
+  const int64_t sample_ns = Storable(measured.ns);
+  const int64_t at_most_ns = Storable(measured.at_most_ns);
   std::lock_guard<std::mutex> lock(learning_);
   if (forgotten_.load(std::memory_order_relaxed) != as_of) {
     return;
@@ -157,8 +166,11 @@ Durations::Learn(
   Learned learned = Unpack(entry->value.load(std::memory_order_relaxed));
   if (exact || !learned.exact) {
     const bool first = learned.samples == 0 || exact != learned.exact;
-    learned.ns = first ? sample_ns : learned.ns + (sample_ns - learned.ns) / 4;
+    learned.ns =
+        first ? sample_ns : learned.ns + (sample_ns - learned.ns) / kPart;
     learned.exact = exact;
+  } else if (at_most_ns < learned.ns) {
+    learned.ns += (at_most_ns - learned.ns) / kPart;
   }
   ++learned.samples;
   // Release: pairs with the acquire in Find.

@@ -46,13 +46,22 @@ class Durations {
 
   Estimate Find(const LaunchKey& key) const;
 
-  // Takes a measured time into the estimate. One that is not exact counts only
-  // until there is one that is.
-  void Learn(const LaunchKey& key, int64_t measured_ns, bool exact);
-  // The same for a measurement that began when Forgotten() was 'as_of': nothing
-  // is learned if something has been forgotten since.
-  void Learn(
-      const LaunchKey& key, int64_t measured_ns, bool exact, uint64_t as_of);
+  // What was measured of a launch.
+  struct Measurement {
+    int64_t ns = 0;
+    // It had the device for itself, as far as this process can tell.
+    bool exact = false;
+    // It took no longer than that, whatever else was at work meanwhile.
+    int64_t at_most_ns = INT64_MAX;
+  };
+  // Takes a measurement into the estimate. One that is not exact counts only
+  // until there is one that is, or if it shows that the estimate is too high:
+  // an exact one has other processes' work in it where the device took turns,
+  // and a queue that is slower than the device never gets another.
+  void Learn(const LaunchKey& key, const Measurement& measured);
+  // The same for one that began when Forgotten() was 'as_of': nothing is
+  // learned if something has been forgotten since.
+  void Learn(const LaunchKey& key, const Measurement& measured, uint64_t as_of);
 
   void Forget(const LaunchKey& key);
   void ForgetAll();

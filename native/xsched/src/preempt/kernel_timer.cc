@@ -114,9 +114,10 @@ KernelTimer::Read()
           measured_ns - sample_.pool->TimedEventNs(), (measured_ns + 1) / 2);
       sample_.durations->Learn(
           sample_.key,
-          exact_ ? elapsed_ns
-                 : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
-          exact_, forgotten_);
+          {exact_ ? elapsed_ns
+                  : std::max(elapsed_ns - launch_ns_, elapsed_ns / 2),
+           exact_, elapsed_ns},
+          forgotten_);
     }
   }
   Reset();
