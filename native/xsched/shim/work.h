@@ -341,7 +341,9 @@ LaunchAhead(
   }
   using Function = decltype(kept.Copy(call, meant));
   if constexpr (!std::is_same_v<Function, std::nullptr_t>) {
-    if (RunAhead::MayKeep(queue, meant) && kept.MayBe()) {
+    const bool waits =
+        RunAhead::Pending(queue) || !Scheduler::PassesAtOnce(*queue);
+    if (waits && RunAhead::MayKeep(queue, meant) && kept.MayBe()) {
       if (!RunAhead::Pending(queue)) {
         Launching launching(queue, Number(meant), grid, Patience::kDefers);
         if (!launching.IsDeferred()) {

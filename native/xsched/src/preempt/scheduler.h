@@ -207,6 +207,14 @@ class XSCHED_INTERNAL Scheduler {
     return Registry::scheduled.load(std::memory_order_relaxed) != 0;
   }
 
+  // Whether a launch would pass the gate without a closer look.
+  static bool PassesAtOnce(const Queue& queue)
+  {
+    const Decision turn = queue.turn.load(std::memory_order_relaxed)->Get();
+    const int priority = queue.priority.load(std::memory_order_relaxed);
+    return queue.held_back.load(std::memory_order_relaxed) == 0 &&
+           priority >= turn.open_from && priority >= turn.bounded_below;
+  }
   // Waits until the queue may launch what 'key' gives. AfterLaunch must
   // follow, unless the ticket says that it was deferred.
   template <typename Key>
