@@ -79,6 +79,11 @@ export const modules = {
     joins: ["config/crd/bases/keda.sh_scaledobjects.yaml"],
     minutes: 1,
   },
+  "karpenter-crds": {
+    of: "sigs.k8s.io/karpenter",
+    joins: ["pkg/apis/crds/karpenter.sh_nodepools.yaml"],
+    minutes: 1,
+  },
   "prometheus-operator-crds": {
     of: "github.com/prometheus-operator/prometheus-operator",
     joins: ["podmonitors", "prometheusrules"].map(

@@ -6,6 +6,7 @@ import type * as cloudwatch from "@pulumi/aws/cloudwatch";
 import type * as config from "@pulumi/aws/config";
 import type * as ec2 from "@pulumi/aws/ec2";
 import type * as ecr from "@pulumi/aws/ecr";
+import type * as eks from "@pulumi/aws/eks";
 import type * as partition from "@pulumi/aws/getPartition";
 import type * as iam from "@pulumi/aws/iam";
 import type * as kms from "@pulumi/aws/kms";
@@ -41,6 +42,9 @@ export const sdk = {
   },
   get ecr(): typeof ecr {
     return load("@pulumi/aws/ecr") as typeof ecr;
+  },
+  get eks(): typeof eks {
+    return load("@pulumi/aws/eks") as typeof eks;
   },
   get iam(): typeof iam {
     return load("@pulumi/aws/iam") as typeof iam;

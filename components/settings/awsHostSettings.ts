@@ -75,7 +75,7 @@ function resourceId(prefix: string, what: string): Rule<string> {
   });
 }
 
-const subnetId = resourceId("subnet", "the id of a subnet");
+export const subnetId = resourceId("subnet", "the id of a subnet");
 
 /** Where a host on AWS may be launched: a list whose order counts, without repeats. */
 const preferences = (item: Rule<string>, allowed: string): Rule<string[]> =>

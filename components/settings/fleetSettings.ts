@@ -39,7 +39,7 @@ function label(what: string, longest: number, example: string): Rule<string> {
   });
 }
 
-const namespace = label("the name of a namespace", 63, "inference");
+export const namespace = label("the name of a namespace", 63, "inference");
 
 /** Those of the cluster itself, which a fleet would take over, and delete with everything in it. */
 const ownNamespace = text({
@@ -62,7 +62,7 @@ export function fleetNameFault(name: string): Fault | undefined {
   };
 }
 
-const objectName = text({
+export const objectName = text({
   allowed: "the name of an object of Kubernetes: up to 253 of a to z, 0 to 9, dashes and dots in between",
   example: "public",
   refuse: (value) =>

@@ -18,6 +18,7 @@ export {
 export { type EcrLocation, ecrLocation } from "./ecrLocation";
 export { ComponentInputs } from "./componentInputs";
 export { type FileProbe, type SettingsContext } from "./context";
+export { eksClusterInputs, eksGpuNodesInputs, type EksGpuNodesSettings, modelReader } from "./eksSettings";
 export { type EngineSettings } from "./engineSettings";
 export { ensembleSteps, ensembleStepsOf, NOT_FOR_ENSEMBLES } from "./ensemble";
 export { type Fault, listFaults, SettingsError, show } from "./fault";

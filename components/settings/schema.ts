@@ -1,6 +1,7 @@
 /* All rules, for what is generated from them: types, documentation and the plugin's schema. */
 export { awsGpuHostInputs } from "./awsHostSettings";
 export { awsLoadBalancerInputs } from "./awsLoadBalancerInputs";
+export { eksClusterInputs, eksGpuNodesInputs } from "./eksSettings";
 export { fleetFields, fleetInputs } from "./fleetSettings";
 export { gatewayInputs } from "./gatewaySettings";
 export { hostServicesInputs, tritonHostInputs } from "./hostSettings";

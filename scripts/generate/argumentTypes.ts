@@ -14,6 +14,8 @@ import {
   awsLoadBalancerInputs,
   awsMonitoringInputs,
   ecrRepositoryInputs,
+  eksClusterInputs,
+  eksGpuNodesInputs,
   fleetInputs,
   gatewayInputs,
   hostServicesInputs,
@@ -45,6 +47,7 @@ const CONCERNS: readonly { readonly file: string; readonly rules: readonly AnyRu
   { file: "monitoringArgs", rules: [awsMonitoringInputs] },
   { file: "stackArgs", rules: [stackRule] },
   { file: "fleetArgs", rules: [fleetInputs] },
+  { file: "eksArgs", rules: [eksClusterInputs, eksGpuNodesInputs] },
 ];
 
 const HEADER = "// Generated from the rules in components/settings by `npm run generate`; do not edit.\n";

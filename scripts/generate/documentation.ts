@@ -1,5 +1,11 @@
-import { Absent, Field, Fields, Inside } from "../../components/settings/rules";
-import { fleetFields, NAMESPACE, TOP_LEVEL_KEYS } from "../../components/settings/schema";
+import { Absent, Field, Fields, Inside, Rule } from "../../components/settings/rules";
+import {
+  eksClusterInputs,
+  eksGpuNodesInputs,
+  fleetFields,
+  NAMESPACE,
+  TOP_LEVEL_KEYS,
+} from "../../components/settings/schema";
 
 interface Row {
   readonly key: string;
@@ -43,6 +49,28 @@ The others:
 /** The text of docs/reference/fleet.md. */
 export function fleetDocumentation(): string {
   return [FLEET_INTRODUCTION, table(fieldRows(fleetFields))].join("\n");
+}
+
+const EKS_INTRODUCTION = `# Arguments of EksCluster and EksGpuNodes
+
+Generated from the rules in \`components/settings\` by \`npm run generate\`; do not edit.
+
+[How to use them, and what they cost](../how-to/eks.md). Of \`EksGpuNodes\`, all values must be known when the component is constructed.
+`;
+
+/** The text of docs/reference/eks.md. */
+export function eksDocumentation(): string {
+  return [
+    EKS_INTRODUCTION,
+    "## EksCluster\n",
+    table(rowsOf(eksClusterInputs)),
+    "## EksGpuNodes\n",
+    table(rowsOf(eksGpuNodesInputs)),
+  ].join("\n");
+}
+
+function rowsOf({ inside }: Rule<unknown, unknown>): readonly Row[] {
+  return inside?.kind === "fields" ? fieldRows(inside.fields) : [];
 }
 
 function section(key: string, field: Field<unknown, unknown, unknown>): string {

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import * as prettier from "prettier";
 
 import { argumentTypes } from "./argumentTypes";
-import { fleetDocumentation, settingsDocumentation } from "./documentation";
+import { eksDocumentation, fleetDocumentation, settingsDocumentation } from "./documentation";
 import { packageSchema } from "./packageSchema";
 import { releasesDocumentation, releasesForEntrypoint } from "./releases";
 
@@ -20,6 +20,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   ),
   "docs/settings.md": settingsDocumentation,
   "docs/reference/fleet.md": fleetDocumentation,
+  "docs/reference/eks.md": eksDocumentation,
   "docs/reference/triton-releases.md": releasesDocumentation,
   "images/triton/releases.txt": releasesForEntrypoint,
 };

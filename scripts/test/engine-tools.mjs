@@ -13,7 +13,7 @@ if (process.argv.includes("--kubernetes")) {
   more.push(
     [
       ...["pulumi-resource-kubernetes", "kubernetes-control-plane"],
-      ...["gateway-api-crds", "keda-crds", "prometheus-operator-crds"],
+      ...["gateway-api-crds", "karpenter-crds", "keda-crds", "prometheus-operator-crds"],
     ],
     ["prometheus", "promtool"],
   );

@@ -20,6 +20,7 @@ export const tools = {
   promtool: { kind: "daemon", version: "3.15.1" },
   "gateway-api-crds": { kind: "data", version: "1.6.3" },
   "keda-crds": { kind: "data", version: "2.21.0" },
+  "karpenter-crds": { kind: "data", version: "1.14.0" },
   "prometheus-operator-crds": { kind: "data", version: "0.85.0" },
 };
 

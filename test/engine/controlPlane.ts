@@ -14,9 +14,9 @@ import { PLUGINS, TOOLS_HOME } from "./toolchain";
 
 const BIN = path.join(path.dirname(TOOLS_HOME), "bin");
 const PROGRAM = path.join(BIN, "kubernetes-control-plane");
-/** What extends it: the Gateway API, KEDA's ScaledObjects, and what the Prometheus operator reads. */
-const DEFINITIONS = ["gateway-api-crds", "keda-crds", "prometheus-operator-crds"].map((name) =>
-  path.join(BIN, name),
+/** What extends it: the Gateway API, Karpenter's NodePools, KEDA's ScaledObjects, and what the Prometheus operator reads. */
+const DEFINITIONS = ["gateway-api-crds", "karpenter-crds", "keda-crds", "prometheus-operator-crds"].map(
+  (name) => path.join(BIN, name),
 );
 const PROVIDER = path.join(PLUGINS, "resource-kubernetes-v4.25.0/pulumi-resource-kubernetes");
 
@@ -59,7 +59,7 @@ export interface KubernetesObject {
 
 /**
  * A real control plane of Kubernetes on the loopback interface: etcd, kube-apiserver and kube-controller-manager, with
- * the objects of the Gateway API, KEDA and the Prometheus operator. It has no nodes. It leaves nothing behind.
+ * the objects of the Gateway API, Karpenter, KEDA and the Prometheus operator. It has no nodes. It leaves nothing behind.
  */
 export class ControlPlane {
   private readonly agent = new https.Agent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: false });
@@ -202,6 +202,7 @@ export class ControlPlane {
     for (const served of [
       "gateway.networking.k8s.io/v1/grpcroutes",
       "keda.sh/v1alpha1/scaledobjects",
+      "karpenter.sh/v1/nodepools",
       "monitoring.coreos.com/v1/prometheusrules",
     ]) {
       await until(

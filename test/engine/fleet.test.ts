@@ -5,10 +5,16 @@ import { isDeepStrictEqual } from "node:util";
 
 import { type Document, parseDocument } from "yaml";
 
+import { NETWORK_POLICIES, nodePool } from "../../components/fleet/eks/gpuNodes";
 import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
 import { isTooLarge, modelFiles } from "../../components/fleet/modelFiles";
 import { queueQuery } from "../../components/fleet/scaling";
-import { ComponentInputs, fleetInputs, type FleetSettings } from "../../components/settings";
+import {
+  ComponentInputs,
+  eksGpuNodesInputs,
+  fleetInputs,
+  type FleetSettings,
+} from "../../components/settings";
 import { benchPod, type FleetDeployment } from "../../scripts/bench/fleetPod";
 import { until } from "../until";
 import { AUTOSCALER_SECONDS, ControlPlane, type KubernetesObject } from "./controlPlane";
@@ -629,6 +635,16 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
       inside("/apis/keda.sh/v1alpha1", "scaledobjects"),
       made.scaledObjects[0] ?? {},
       ...["spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown", "selectPolicy"],
+    ],
+    NodePool: [
+      "/apis/karpenter.sh/v1/nodepools",
+      nodePool("gpus", new ComponentInputs("EksGpuNodes", "gpus", eksGpuNodesInputs, { maxGpus: 4 }).known),
+      ...["spec", "template", "spec", "taints", "0", "effect"],
+    ],
+    "ConfigMap that turns NetworkPolicies on": [
+      "/api/v1/namespaces/kube-system/configmaps",
+      NETWORK_POLICIES,
+      "data",
     ],
     "Pod of a benchmark": [
       inside("/api/v1", "pods"),

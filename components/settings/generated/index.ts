@@ -8,3 +8,4 @@ export * from "./loadBalancerArgs";
 export * from "./monitoringArgs";
 export * from "./stackArgs";
 export * from "./fleetArgs";
+export * from "./eksArgs";

@@ -1,0 +1,2 @@
+export { EksCluster } from "./eksCluster";
+export { EksGpuNodes } from "./gpuNodes";
