@@ -286,6 +286,9 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   it("accepts every object of a fleet as it is, and refuses each with a typo, by its field", async () => {
     await cluster().call("POST", "/api/v1/namespaces", { metadata: { name: DRY_RUN } });
+    // Of a pod, which nobody has before its own is made.
+    const accounts = `/api/v1/namespaces/${DRY_RUN}/serviceaccounts`;
+    await cluster().call("POST", accounts, { metadata: { name: DRY_RUN } });
     for (const [name, { place, manifest, typo }] of Object.entries(dryRuns())) {
       const dryRun = (body: unknown): ReturnType<ControlPlane["ask"]> =>
         cluster().ask("POST", `${place}?dryRun=All&fieldValidation=Strict`, body);
@@ -648,7 +651,7 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
     ],
     "Pod of a benchmark": [
       inside("/api/v1", "pods"),
-      benchPod({ name: FLEET, namespace: DRY_RUN }, deployment as FleetDeployment, 3600),
+      withAccount(benchPod({ name: FLEET, namespace: DRY_RUN }, deployment as FleetDeployment, 3600)),
       ...["spec", "activeDeadlineSeconds"],
     ],
     PodMonitor: [
@@ -661,11 +664,21 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
       monitored("PrometheusRule"),
       ...["spec", "groups", "0", "rules", "0", "annotations"],
     ],
-    "ConfigMap of the dashboard": [inside("/api/v1", "configmaps"), made.monitoring.dashboard ?? {}, "data"],
+    "ConfigMap of the dashboard": [
+      inside("/api/v1", "configmaps"),
+      { ...made.monitoring.dashboard?.configMap, ...made.monitoring.dashboard?.content },
+      "data",
+    ],
   };
   return Object.fromEntries(
     Object.entries(all).map(([kind, [place, manifest, ...typo]]) => [kind, { place, manifest, typo }]),
   );
+}
+
+/** A pod with a service account that is there. */
+function withAccount(pod: object): object {
+  const { spec } = pod as { spec: object };
+  return { ...pod, spec: { ...spec, serviceAccountName: DRY_RUN } };
 }
 
 /** A copy with an `s` behind the name of a field. */
