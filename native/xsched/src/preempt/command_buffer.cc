@@ -17,10 +17,7 @@ namespace xsched {
 namespace {
 
 // How long the thread has nothing to do before it ends.
-constexpr int64_t kLingerNs = 1000000000;
-// A thread sleeps until it is woken; it wakes up this often to see whether it
-// is cancelled.
-constexpr int64_t kCancelLookNs = 200000000;
+constexpr int64_t kThreadLingerNs = 1000000000;
 // Whoever found no room goes on when there is this part of it, so that it is not
 // woken for every call.
 constexpr size_t kRoomPart = 8;
@@ -140,7 +137,7 @@ CommandBuffer::Count() const
 CommandBuffer::Command*
 CommandBuffer::Next()
 {
-  const int64_t until_ns = NowNs() + kLingerNs;
+  const int64_t until_ns = NowNs() + kThreadLingerNs;
   for (;;) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -155,7 +152,7 @@ CommandBuffer::Next()
       }
       asleep_.store(1, std::memory_order_relaxed);
     }
-    FutexWait(&asleep_, 1, kLingerNs);
+    FutexWait(&asleep_, 1, kThreadLingerNs);
   }
 }
 

@@ -22,9 +22,6 @@ namespace {
 constexpr int64_t kSpinNs = 100000;
 // The longest spin for a turn that does not come.
 constexpr int64_t kMaxSpinNs = 300000;
-// A thread sleeps until it is woken; it wakes up this often to see whether it
-// is cancelled.
-constexpr int64_t kCancelLookNs = 200000000;
 
 // Room is waited for asleep as far as a sleep ends in time (Lateness), and
 // looked for at least this often. Who is awake looks the more often the closer

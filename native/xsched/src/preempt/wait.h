@@ -14,6 +14,10 @@ namespace xsched {
 // slack for as long as they sleep. A sleep then ends about 7 us late, and later
 // on a virtual processor (Lateness).
 
+// A thread that sleeps until it is woken wakes up this often to see whether it
+// is cancelled.
+constexpr int64_t kCancelLookNs = 200000000;
+
 // One step of a spin.
 inline void
 SpinPause()
