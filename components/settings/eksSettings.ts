@@ -195,6 +195,13 @@ export const eksGpuNodesInputs = object({
         { cost: "usually about half of the on-demand price" },
       ),
     ),
+    networkPolicies: plain(
+      defaulted(
+        boolean,
+        true,
+        "Whether to have the cluster enforce NetworkPolicies, which Auto Mode otherwise does not: any pod would reach Triton. It is one setting of the whole cluster, so say false for all nodes but the first.",
+      ),
+    ),
     emptySeconds: plain(
       defaulted(integer(30, 86_400, 300), 300, "How long a node stays on which no pod is left.", {
         unit: "seconds",

@@ -20,7 +20,9 @@ export class EksGpuNodes extends pulumi.ComponentResource {
     super("xsched-triton:index:EksGpuNodes", name, {}, opts);
     const child = { parent: this };
     new k8s.apiextensions.CustomResource(`${name}-pool`, nodePool(name, known), child);
-    new k8s.core.v1.ConfigMap(`${name}-network-policies`, NETWORK_POLICIES, child);
+    if (known.networkPolicies) {
+      new k8s.core.v1.ConfigMap(`${name}-network-policies`, NETWORK_POLICIES, child);
+    }
     this.registerOutputs({});
   }
 }

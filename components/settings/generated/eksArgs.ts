@@ -113,6 +113,13 @@ export interface EksGpuNodesArgs {
    */
   spot?: boolean;
   /**
+   * Whether to have the cluster enforce NetworkPolicies, which Auto Mode otherwise does not: any pod
+   * would reach Triton. It is one setting of the whole cluster, so say false for all nodes but the
+   * first.
+   * @default true
+   */
+  networkPolicies?: boolean;
+  /**
    * How long a node stays on which no pod is left. An integer from 30 to 86400 (seconds). Cost: the
    * instance goes on that long.
    * @default 300

@@ -230,6 +230,11 @@ for (const preview of [true, false]) {
       );
       const policies = program.inputs("kubernetes:core/v1:ConfigMap");
       assert.deepEqual(policies.data, { "enable-network-policy-controller": "true" });
+      const others = await record(preview, outputs, async () => {
+        const { EksGpuNodes } = await import("../../../components/fleet");
+        new EksGpuNodes("more", { maxGpus: 4, networkPolicies: false });
+      });
+      assert.deepEqual(others.names("kubernetes:"), ["more-pool"]);
     });
   });
 }
