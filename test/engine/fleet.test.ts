@@ -59,6 +59,8 @@ assert driver.cuStreamCreate(ctypes.byref(ctypes.c_void_p()), 1) == 0
 
 const SCALED_OBJECT = `/apis/keda.sh/v1alpha1/namespaces/${NAMESPACE}/scaledobjects/${FLEET}`;
 
+const POD_MONITOR = `/apis/monitoring.coreos.com/v1/namespaces/${NAMESPACE}/podmonitors/${FLEET}`;
+
 const AUTOSCALERS = `/apis/autoscaling/v2/namespaces/${NAMESPACE}/horizontalpodautoscalers`;
 
 /** Over how long queues are looked at here, in seconds, and how often Prometheus reads them. */
@@ -264,6 +266,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     for (const model of ["realtime", "batch"]) {
       fs.appendFileSync(workspace.file(`examples/models/${model}/1/model.py`), WORK_ON_GPU);
     }
+    set(["metricsNamespaces"], ["monitoring"]);
+    set(["monitoring"], { kind: "operator" });
     set(["route"], {
       gateway: "public",
       gatewayNamespace: "gateways",
@@ -311,8 +315,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   it("serves the models of a host at the same priorities", async () => {
     const made = await up();
-    // Of each model, of the agent, and what is live.
-    assert.equal(made["ConfigMap created"], 4);
+    // Of each model, of the agent, what is live, and the dashboard.
+    assert.equal(made["ConfigMap created"], 5);
     assert.equal(made["HTTPRoute created"], 1);
     assert.equal(made["GRPCRoute created"], 1);
     assert.deepEqual(await triton().priority("realtime"), { triton: "PRIORITY_MAX", xsched: "255" });
@@ -356,7 +360,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       });
       return changes;
     });
-    assert.deepEqual(made, { "ConfigMapPatch updated": 1 });
+    // The dashboard, too, shows models with a floor, and with a weight.
+    assert.deepEqual(made, { "ConfigMapPatch updated": 2 });
     assert.deepEqual(await scheduled("realtime"), ["255 0 0", "255 0 0"]);
     assert.deepEqual(await servingPods(), before);
   });
@@ -409,6 +414,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       "ConfigMap deleted": 1,
       "Deployment updated": 1,
       "HTTPRoute updated": 1,
+      // A pod takes longer to start.
+      "PrometheusRule updated": 1,
     });
     assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
   });
@@ -426,23 +433,32 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     // Two pods.
     steady = await Promise.all([0, 1].map(() => SteadyCounters.start(STEADY_MODELS)));
     const others = { [STEADY]: steady.map(({ address }) => address) };
-    prometheus = await Prometheus.start(cluster(), ["10\\.(.+)", "127.$1"], SCRAPE, others);
+    const monitor = (await cluster().call("GET", POD_MONITOR)) as KubernetesObject;
+    prometheus = await Prometheus.start(cluster(), monitor, ["10\\.(.+)", "127.$1"], SCRAPE, others);
     keda = await Keda.start(cluster(), NAMESPACE);
     const before = await servingPods();
     edit((config) => {
       config.deleteIn(["config", "fleet:fleet", "replicas"]);
     });
-    set(["metricsNamespaces"], ["monitoring"]);
     set(["scaling"], {
       ...{ prometheus: prometheus.address, windowSeconds: WINDOW, waitPercent: TARGET },
       ...{ minReplicas: 3, maxReplicas: 4 },
     });
     assert.deepEqual(await up(), {
       "Deployment updated": 1,
-      "NetworkPolicy updated": 1,
+      // That urgent requests wait, on the dashboard and as an alarm.
+      "ConfigMapPatch updated": 1,
+      "PrometheusRule updated": 1,
       "ScaledObject created": 1,
     });
     assert.deepEqual((await servingPods()).sort(), before.sort());
+  });
+
+  it("tells Prometheus what the scheduler of each pod has", async () => {
+    const having = `count(count by (pod) (xsched_queue_priority{namespace="${NAMESPACE}",model="batch"} == -7))`;
+    await until("it has read all pods", async () => (await ask(having)) === 3);
+    const floor = `max(xsched_queue_floor_ratio{namespace="${NAMESPACE}",model="batch"})`;
+    assert.equal(await ask(floor), 0.1);
   });
 
   it("asks for no pod while batch work queues", async () => {
@@ -509,7 +525,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     set(["models", 2, "priority"], -40);
     set(["scaling", "maxReplicas"], 3);
     await serving(async () => {
-      assert.deepEqual(await up(), { "ConfigMapPatch updated": 1, "ScaledObject updated": 1 });
+      assert.deepEqual(await up(), {
+        "ConfigMapPatch updated": 2,
+        "PrometheusRule updated": 1,
+        "ScaledObject updated": 1,
+      });
       await until("one pod has to go", async () => (await remaining()).length === 3);
       await until("nobody is sent to it", () => proxy?.endpoints.length === 3);
     });

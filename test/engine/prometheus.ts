@@ -11,7 +11,19 @@ import { TOOLS_HOME } from "./toolchain";
 
 const PROGRAM = path.join(path.dirname(TOOLS_HOME), "bin/prometheus");
 
-/** A real Prometheus on the loopback interface, which finds the pods of a cluster by their annotations. */
+/** A PodMonitor, as far as it says what to read. */
+interface PodMonitor {
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+interface Endpoint {
+  readonly port: string;
+  readonly path: string;
+  readonly metricRelabelings?: readonly { sourceLabels: string[]; regex: string; targetLabel: string }[];
+}
+
+/** A real Prometheus on the loopback interface, which reads pods of a cluster as a PodMonitor says. */
 export class Prometheus {
   private constructor(
     public readonly address: string,
@@ -30,14 +42,13 @@ export class Prometheus {
    */
   public static async start(
     plane: ControlPlane,
+    monitor: PodMonitor,
     loopbackOf: readonly [string, string],
     intervalSeconds: number,
     others: Readonly<Record<string, readonly string[]>> = {},
   ): Promise<Prometheus> {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-prometheus-"));
     const [port = 0] = await freePorts(1);
-    const relabel = (rule: Readonly<Record<string, unknown>>): object => rule;
-    const annotation = (name: string): string => `__meta_kubernetes_pod_annotation_prometheus_io_${name}`;
     const config = {
       global: { scrape_interval: `${intervalSeconds}s`, scrape_timeout: `${intervalSeconds}s` },
       scrape_configs: [
@@ -48,29 +59,7 @@ export class Prometheus {
             labels: { namespace },
           })),
         },
-        {
-          job_name: "kubernetes-pods",
-          kubernetes_sd_configs: [{ role: "pod", kubeconfig_file: plane.kubeconfig }],
-          // As in Prometheus' own example for Kubernetes.
-          relabel_configs: [
-            relabel({ source_labels: [annotation("scrape")], action: "keep", regex: "true" }),
-            relabel({
-              source_labels: [annotation("path")],
-              ...{ action: "replace", target_label: "__metrics_path__", regex: "(.+)" },
-            }),
-            relabel({
-              source_labels: ["__meta_kubernetes_pod_ip", annotation("port")],
-              ...{ action: "replace", target_label: "__address__" },
-              ...{ separator: ":", regex: loopbackOf[0], replacement: loopbackOf[1] },
-            }),
-            ...["namespace", "pod_name"].map((name) =>
-              relabel({
-                source_labels: [`__meta_kubernetes_${name}`],
-                ...{ action: "replace", target_label: name.replace("_name", "") },
-              }),
-            ),
-          ],
-        },
+        ...jobsOf(monitor, plane.kubeconfig, loopbackOf),
       ],
     };
     fs.writeFileSync(path.join(folder, "prometheus.yml"), JSON.stringify(config));
@@ -97,4 +86,43 @@ export class Prometheus {
     const response = await fetch(`${this.address}/-/ready`).catch(() => undefined);
     return response?.ok === true;
   }
+}
+
+/** As the operator has Prometheus read what a PodMonitor says (its pkg/prometheus/promcfg.go). */
+function jobsOf(
+  { metadata: { name, namespace = "" }, spec }: PodMonitor,
+  kubeconfig: string,
+  [address, loopback]: readonly [string, string],
+): object[] {
+  const { selector, podMetricsEndpoints } = spec as {
+    readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    readonly podMetricsEndpoints: readonly Endpoint[];
+  };
+  const pod = (what: string): string => `__meta_kubernetes_pod_${what}`;
+  const keep = (label: string, regex: string): object => ({ source_labels: [label], action: "keep", regex });
+  const put = (label: string, target: string): object => ({ source_labels: [label], target_label: target });
+  return podMetricsEndpoints.map(({ port, path: place, metricRelabelings = [] }, index) => ({
+    job_name: `podMonitor/${namespace}/${name}/${index}`,
+    metrics_path: place,
+    kubernetes_sd_configs: [{ role: "pod", kubeconfig_file: kubeconfig, namespaces: { names: [namespace] } }],
+    relabel_configs: [
+      keep(pod("phase"), "Pending|Running|Unknown"),
+      ...Object.entries(selector.matchLabels).map(([label, value]) =>
+        keep(pod(`label_${label.replaceAll(/[^A-Za-z0-9_]/g, "_")}`), value),
+      ),
+      keep(pod("container_port_name"), port),
+      put("__meta_kubernetes_namespace", "namespace"),
+      put(pod("container_name"), "container"),
+      put(pod("name"), "pod"),
+      {
+        source_labels: ["__address__"],
+        target_label: "__address__",
+        ...{ regex: address, replacement: loopback },
+      },
+    ],
+    metric_relabel_configs: metricRelabelings.map(({ sourceLabels, regex, targetLabel }) => ({
+      source_labels: sourceLabels,
+      ...{ regex, target_label: targetLabel },
+    })),
+  }));
 }

@@ -179,9 +179,10 @@ class RunningContainer {
     ];
   }
 
-  /** What a root of its own would do: paths of volumes and of the image are elsewhere. */
+  /** What a network and a root of its own would do: addresses, paths of volumes and of the image are others. */
   private inside(word: string): string {
     return word
+      .replace(/^0\.0\.0\.0:/, `${loopbackOf(this.ip)}:`)
       .replace(/(^|=)\/opt\/xsched\//, `$1${this.image.xsched}/`)
       .replace(/(^|=)(?=\/(models|xsched-triton)(\/|$))/, `$1${this.root}`);
   }
