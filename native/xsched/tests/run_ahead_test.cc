@@ -721,6 +721,33 @@ TEST_F(RunAheadTest, AThreadsOwnWorkIsLaunchedInItsOrder)
   EXPECT_EQ(Kernels(), (std::vector<CUfunction>{Kernel(1, 3), Kernel(1, 4)}));
 }
 
+// Its thread would then wait for work of the one that launches.
+TEST_F(RunAheadTest, NothingIsKeptBelowAThreadsOwnWork)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream middle(0);
+  TestStream high(PRIORITY_MAX);
+  simulated::Hold(true);
+  const Busy release;
+  ASSERT_EQ(middle.Launch(Kernel(1, 1)), 0);
+  InContext([&] { EXPECT_EQ(high.Launch(Kernel(1, 2)), 0); }).join();
+  std::atomic<int64_t> launched{-1};
+  const auto context = context_;
+  std::thread releasing([&] {
+    cuCtxSetCurrent(context);
+    std::this_thread::sleep_for(kMoment);
+    launched = low.Stats().launches;
+    simulated::Hold(false);
+  });
+  // It waits for the high one, although a call that need not be made at once
+  // would be kept: this thread's work is in the middle one.
+  ASSERT_EQ(low.Launch(Kernel(1, 3)), 0);
+  EXPECT_EQ(low.Stats().launches, 1);
+  releasing.join();
+  EXPECT_EQ(launched, 0);
+  ASSERT_EQ(cuCtxSynchronize(), 0);
+}
+
 TEST_F(RunAheadTest, TheChildOfAForkIsOnItsOwn)
 {
   TestStream low(PRIORITY_MIN);
