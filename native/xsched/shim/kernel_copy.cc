@@ -3,9 +3,10 @@
 
 #include "shim/kernel_copy.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -25,17 +26,29 @@ Aligned(size_t bytes)
   return (bytes + kAlignment - 1) & ~(kAlignment - 1);
 }
 
-// How large the parameters of a function are, one after the other.
+// How large the parameters of a function are, one after the other. A driver takes
+// less than 32 KiB of them.
 struct Parameters {
   bool known = false;
-  std::vector<size_t> sizes;
+  std::vector<uint16_t> sizes;
+};
+
+// The same for one launch, which the cache may forget meanwhile. Without an
+// allocation, and without a shared_ptr: for that, a newer compiler asks the C
+// library whether there are threads, which one of 2.31 does not tell.
+struct Sizes {
+  size_t count = 0;
+  std::array<uint16_t, kMaxParameters> of;
+
+  const uint16_t* begin() const { return of.data(); }
+  const uint16_t* end() const { return of.data() + count; }
 };
 
 struct Cache {
   std::mutex mutex;
   // Counts up when it is emptied.
   uint64_t version = 0;
-  std::unordered_map<CUfunction, std::shared_ptr<const Parameters>> entries;
+  std::unordered_map<CUfunction, Parameters> entries;
 };
 
 Cache&
@@ -49,7 +62,7 @@ GetCache()
 // The driver knows the end of the list by CUDA_ERROR_INVALID_VALUE.
 template <typename Ask>
 bool
-ReadSizes(const Ask& ask, std::vector<size_t>* sizes)
+ReadSizes(const Ask& ask, std::vector<uint16_t>* sizes)
 {
   sizes->clear();
   for (;;) {
@@ -59,10 +72,10 @@ ReadSizes(const Ask& ask, std::vector<size_t>* sizes)
     if (result != kCudaSuccess) {
       return result == kCudaErrorInvalidValue;
     }
-    if (sizes->size() == kMaxParameters) {
+    if (sizes->size() == kMaxParameters || size > UINT16_MAX) {
       return false;
     }
-    sizes->push_back(size);
+    sizes->push_back(static_cast<uint16_t>(size));
   }
 }
 
@@ -77,7 +90,7 @@ AskForParameters(CUfunction function)
       },
       &parameters.sizes);
   if (!parameters.known || parameters.sizes.empty()) {
-    std::vector<size_t> sizes;
+    std::vector<uint16_t> sizes;
     const bool known = ReadSizes(
         [function](size_t index, size_t* offset, size_t* size) {
           return real::cuKernelGetParamInfo(
@@ -92,8 +105,18 @@ AskForParameters(CUfunction function)
   return parameters;
 }
 
-std::shared_ptr<const Parameters>
-ParametersOf(CUfunction function)
+// False if nobody knows.
+bool
+Take(const Parameters& parameters, Sizes* sizes)
+{
+  sizes->count = parameters.sizes.size();
+  std::copy(
+      parameters.sizes.begin(), parameters.sizes.end(), sizes->of.begin());
+  return parameters.known;
+}
+
+bool
+SizesOf(CUfunction function, Sizes* sizes)
 {
   Cache& cache = GetCache();
   uint64_t version = 0;
@@ -101,18 +124,18 @@ ParametersOf(CUfunction function)
     std::lock_guard<std::mutex> lock(cache.mutex);
     const auto found = cache.entries.find(function);
     if (found != cache.entries.end()) {
-      return found->second;
+      return Take(found->second, sizes);
     }
     version = cache.version;
   }
   // No call of the driver with the lock held.
-  auto parameters =
-      std::make_shared<const Parameters>(AskForParameters(function));
+  Parameters parameters = AskForParameters(function);
+  const bool known = Take(parameters, sizes);
   std::lock_guard<std::mutex> lock(cache.mutex);
   if (cache.version == version) {
-    cache.entries.emplace(function, parameters);
+    cache.entries.emplace(function, std::move(parameters));
   }
-  return parameters;
+  return known;
 }
 
 // Whether an attribute is a value by itself. Those that record an event, or that
@@ -204,15 +227,14 @@ KernelLaunch::MoveTo(std::vector<unsigned char>* memory)
     }
   }
   bytes += Aligned(attribute_bytes);
-  std::shared_ptr<const Parameters> known;
+  Sizes sizes;
   Packed packed;
   if (parameters != nullptr) {
-    known = ParametersOf(function);
-    if (!known->known || extra != nullptr) {
+    if (!SizesOf(function, &sizes) || extra != nullptr) {
       return false;
     }
-    bytes += Aligned(known->sizes.size() * sizeof(void*));
-    for (const size_t size : known->sizes) {
+    bytes += Aligned(sizes.count * sizeof(void*));
+    for (const size_t size : sizes) {
       bytes += Aligned(size);
     }
   } else if (extra != nullptr) {
@@ -232,9 +254,9 @@ KernelLaunch::MoveTo(std::vector<unsigned char>* memory)
   }
   if (parameters != nullptr) {
     void** const from = parameters;
-    parameters = parts.Copy(from, known->sizes.size() * sizeof(void*));
-    for (size_t i = 0; i < known->sizes.size(); ++i) {
-      parameters[i] = parts.Copy(from[i], known->sizes[i]);
+    parameters = parts.Copy(from, sizes.count * sizeof(void*));
+    for (size_t i = 0; i < sizes.count; ++i) {
+      parameters[i] = parts.Copy(from[i], sizes.of[i]);
     }
   } else if (extra != nullptr) {
     void* const buffer = parts.Copy(packed.buffer, *packed.size);
