@@ -2,23 +2,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What bench/processes_worker.py uses of PyTorch, on the simulated driver.
 
-A layer is one kernel, which takes STAND_IN_LAYER_US at batch 1 and no less at a larger one. Before the middle one
-of an inference the processor does something else for STAND_IN_HICCUP_US. The driver is the one under the core, if
-the process has it, else the simulated one itself (STAND_IN_DRIVER).
+A layer is one kernel, which takes STAND_IN_LAYER_US at batch 1 and no less at a larger one. The driver is the one
+under the core, if the process has it, else the simulated one itself (STAND_IN_DRIVER).
 """
 
 import contextlib
 import ctypes
 import os
 import sys
-import time
 import types
 
 __version__ = "stand-in"
 float16 = "float16"
 
 LAYER_US = int(os.environ.get("STAND_IN_LAYER_US", "200"))
-HICCUP_S = int(os.environ.get("STAND_IN_HICCUP_US", "0")) / 1e6
 
 _under_core = "XSCHED_SCHEDULER" in os.environ
 _driver = ctypes.CDLL("libcuda.so.1" if _under_core else os.environ["STAND_IN_DRIVER"])
@@ -103,13 +100,11 @@ class _Network:
     eval = cuda
 
     def __call__(self, batch):
-        for layer in range(self.layers):
+        for _ in range(self.layers):
             microseconds = LAYER_US * max(1, batch // 8)
             if _capturing:
                 _capturing[-1].microseconds += microseconds
             else:
-                if layer == self.layers // 2:
-                    time.sleep(HICCUP_S)
                 _launch(microseconds)
 
 
