@@ -13,8 +13,8 @@ export interface ReloadResults {
   /** How many were to be done; more than were done if a signal came first. */
   readonly asked: number;
   readonly seconds: number;
-  /** Requests to both models meanwhile. */
-  readonly answered: number;
+  /** Requests to each model meanwhile. */
+  readonly answered: Readonly<Record<typeof HIGH | typeof LOW, number>>;
   readonly failed: number;
   /** The reasons for failures, each once. */
   readonly problems: readonly string[];
@@ -91,11 +91,12 @@ export async function reloadUnderLoad(
   }
   const seconds = (Date.now() - began) / 1000;
   await settle();
+  const [high, low] = loads;
   return {
     reloads: done,
     asked: reloads,
     seconds,
-    answered: loads.reduce((sum, { ends }) => sum + ends.length, 0),
+    answered: { [HIGH]: high?.ends.length ?? 0, [LOW]: low?.ends.length ?? 0 },
     failed: loads.reduce((sum, { failed }) => sum + failed, 0),
     problems: [...new Set(loads.flatMap(({ problems }) => problems))],
     before,

@@ -1,6 +1,6 @@
 import { type ArmSummary, type Percentile, PERCENTILES } from "../bench/report/summary";
 import { type ServerResults } from "./compare";
-import { HIGH } from "./models";
+import { HIGH, LOW } from "./models";
 import { type ReloadOutcome } from "./reloads";
 import { type ShareResults } from "./shares";
 import { type TrainingResults } from "./training";
@@ -122,7 +122,7 @@ function reloadText(kind: ServerKind, found: ReloadOutcome): string {
       : `${found.reloads} reloads`;
   return [
     `${count} under load with ${SERVERS[kind]}, ${found.seconds.toFixed(0)} s: `,
-    `${found.answered} requests answered, ${found.failed} failed; threads ${change("threads")}, `,
+    `${found.answered[HIGH]} requests to ${HIGH} and ${found.answered[LOW]} to ${LOW} answered, ${found.failed} failed; threads ${change("threads")}, `,
     `files ${change("files")}, queues ${change("queues")}, memory ${change("memoryMb", " MB")}, `,
     `memory of the GPU ${change("gpuMemoryMb", " MB")}.`,
   ].join("");

@@ -894,7 +894,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     const { hooked } = found.reloads;
     assert.equal(hooked?.asked, 100_000, finished.output);
     assert.ok(hooked.reloads > 0 && hooked.reloads < hooked.asked, finished.output);
-    assert.ok(hooked.answered > 0);
+    assert.ok(hooked.answered.high > 0);
     assert.deepEqual([hooked.failed, hooked.problems], [0, []]);
     assert.equal(hooked.after?.queues, hooked.before.queues);
   });
@@ -930,7 +930,7 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
     assert.ok(arm(0, "triton").latencyMs.p50.value > 2 * arm(1, "xsched").latencyMs.p50.value, output);
     for (const { before, after, ...found } of Object.values(reloads)) {
       assert.equal(found.failed, 0);
-      assert.ok(found.answered > 0);
+      assert.ok(found.answered.high > 0);
       assert.equal(found.reloads, found.asked);
       assert.ok(after !== undefined && after.threads <= before.threads + 2, output);
     }
