@@ -49,7 +49,9 @@ export async function openFleet(folder, stack) {
     );
   }
   const parts = resources.filter(({ parent }) => parent === fleets[0].urn);
-  const made = parts.find(({ type }) => type === "kubernetes:apps/v1:Deployment");
+  // Its guard is another one.
+  const called = fleets[0].urn.split("::").at(-1);
+  const made = parts.find(({ urn }) => urn.endsWith(`$kubernetes:apps/v1:Deployment::${called}`));
   if (made === undefined) {
     throw new UsageError(
       `The fleet of the stack "${stack}" has not been deployed to its end.\nfix: pulumi up --stack ${stack} --cwd ${folder}`,

@@ -1,7 +1,7 @@
 import { type Condition, gpuMemory, notReady } from "../observability/conditions";
 import type { FleetMonitoring } from "../settings";
 import type { ModelFiles } from "./modelFiles";
-import { PLACEMENT_SECONDS, type PodSettings, progressSeconds } from "./pod";
+import { type PodSettings, progressSeconds } from "./pod";
 import { scaledQuery } from "./scaling";
 
 /** An alarm of Prometheus. */
@@ -92,8 +92,8 @@ export function fleetAlarms(
             "warning",
             `(${scaledQuery(settings, scaling, models)}) > ${Number((TOLERATED * scaling.waitPercent).toFixed(1))}`,
             {
-              text: `urgent requests have waited for more than ${scaling.waitPercent} % of their time for ${PLACEMENT_SECONDS / 60} min, and not enough pods have come`,
-              seconds: PLACEMENT_SECONDS,
+              text: `urgent requests have waited for more than ${scaling.waitPercent} % of their time for ${Math.ceil(settings.placementSeconds / 60)} min, and not enough pods have come`,
+              seconds: settings.placementSeconds,
             },
             `Raise scaling.maxReplicas (${scaling.maxReplicas}) if it is reached; otherwise the cluster has no more GPUs. kubectl --namespace ${namespace} get scaledobject,hpa,pods shows which.`,
           ),

@@ -2,6 +2,7 @@ import type { core, types } from "@pulumi/kubernetes";
 
 import { SCHEDULER_METRICS_PORT } from "../settings";
 import { type ConfigMapFiles, patch } from "./configMapFiles";
+import { type GuardManifests, guardManifests } from "./guard";
 import { isLive, live } from "./live";
 import type { ModelFiles } from "./modelFiles";
 import { monitoring, type MonitoringManifests } from "./monitoring";
@@ -24,6 +25,7 @@ export interface FleetManifests {
   readonly liveData: core.v1.ConfigMapPatchArgs;
   readonly networkPolicy: types.input.networking.v1.NetworkPolicy;
   readonly disruptionBudget: types.input.policy.v1.PodDisruptionBudget;
+  readonly guard: GuardManifests;
   readonly deployment: types.input.apps.v1.Deployment;
   readonly service: types.input.core.v1.Service;
   readonly routes: readonly RouteManifest[];
@@ -98,6 +100,7 @@ export function fleetManifests(
         unhealthyPodEvictionPolicy: "AlwaysAllow",
       },
     },
+    guard: guardManifests(fleet, settings),
     deployment: {
       apiVersion: "apps/v1",
       kind: "Deployment",

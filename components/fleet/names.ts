@@ -3,9 +3,12 @@ import { createHash } from "node:crypto";
 import type { Live } from "./live";
 import type { ModelFiles } from "./modelFiles";
 
-/** What all parts of a fleet carry. */
+/** What all parts of all fleets carry. */
+export const partOf = { "app.kubernetes.io/part-of": "xsched-triton" } as const;
+
+/** What all parts of a fleet carry, but its guard. */
 export function labelsOf(fleet: string): Record<string, string> {
-  return { ...selectorOf(fleet), "app.kubernetes.io/part-of": "xsched-triton" };
+  return { ...selectorOf(fleet), ...partOf };
 }
 
 /** What tells a fleet's pods from others of the namespace. A Deployment's can't be changed. */

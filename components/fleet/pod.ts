@@ -20,7 +20,7 @@ export type PodSettings = Omit<FleetSettings, "image"> & { readonly image: pulum
 const MODELS = "/models";
 
 /** The user of the image (images/triton/Dockerfile). */
-const USER = 1000;
+export const USER = 1000;
 
 /** How often a pod is asked, in seconds. */
 const PERIOD = 5;
@@ -28,11 +28,14 @@ const PERIOD = 5;
 /** How long a pod may take to end after Triton should have, in seconds. */
 const SPARE_SECONDS = 10;
 
-const UNPRIVILEGED: Container["securityContext"] = {
+export const UNPRIVILEGED: Container["securityContext"] = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,
   capabilities: { drop: ["ALL"] },
 };
+
+/** Of what keeps other pods off the nodes that have GPUs. */
+export const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
 
 /** Folders that models write to, as on a host. */
 const WRITABLE = { tmp: "/tmp", "var-tmp": "/var/tmp", run: "/run", home: "/home" };
@@ -42,15 +45,9 @@ export function loadSeconds({ server, models }: PodSettings): number {
   return server.loadTimeoutSeconds * models.length;
 }
 
-/**
- * What a pod may take beyond its models until it is ready, in seconds: a node with a GPU has to be found or started, and
- * the image pulled, which is 14 GB with NVIDIA's base.
- */
-export const PLACEMENT_SECONDS = 900;
-
 /** How long a rollout may get no further before it has failed, in seconds. */
 export function progressSeconds(settings: PodSettings): number {
-  return loadSeconds(settings) + PLACEMENT_SECONDS;
+  return loadSeconds(settings) + settings.placementSeconds;
 }
 
 /** What the pods of a fleet are made of. */
@@ -91,8 +88,7 @@ export function podTemplate(fleet: string, settings: PodSettings, parts: PodPart
       },
       ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
       ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
-      // What keeps other pods off the nodes that have GPUs.
-      tolerations: [{ key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" }],
+      tolerations: [GPU_TOLERATION],
       topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map(
         (topologyKey) => ({
           topologyKey,

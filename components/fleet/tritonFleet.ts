@@ -12,6 +12,7 @@ import {
   type TritonFleetArgs,
 } from "../settings";
 import { MOST_BYTES } from "./configMapFiles";
+import { failureOf, guarded, type GuardManifests } from "./guard";
 import { bytesOf, live } from "./live";
 import { fleetManifests, type FleetManifests } from "./manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
@@ -87,7 +88,11 @@ export class TritonFleet extends pulumi.ComponentResource {
     name: string,
     settings: FleetSettings,
     manifests: FleetManifests,
-  ): { deployment: k8s.apps.v1.Deployment; service: k8s.core.v1.Service; namespace: k8s.core.v1.Namespace } {
+  ): {
+    deployment: k8s.apps.v1.Deployment;
+    service: k8s.core.v1.Service;
+    namespace: k8s.core.v1.Namespace;
+  } {
     const ofFleet = { parent: this };
     const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, manifests.namespace, ofFleet);
     const inside = { parent: this, dependsOn: namespace };
@@ -107,44 +112,100 @@ export class TritonFleet extends pulumi.ComponentResource {
     });
     const policy = new k8s.networking.v1.NetworkPolicy(`${name}-network`, manifests.networkPolicy, inside);
     new k8s.policy.v1.PodDisruptionBudget(`${name}-disruption`, manifests.disruptionBudget, inside);
-    // Longer than Kubernetes waits, whose reason is the better one.
+    const guard = this.guard(name, settings, manifests.guard, namespace);
+    // As long as all pods may take, one after the other. The guard ends it as soon as one fails.
     const patience = `${(progressSeconds(settings) + 60) * Math.max(1, mostReplicas(settings))}s`;
-    const deployment = new k8s.apps.v1.Deployment(name, manifests.deployment, {
+    const { deployment: manifest, wanted } = guarded(manifests.deployment, settings.scaling !== undefined);
+    const deployment = new k8s.apps.v1.Deployment(name, manifest, {
       parent: this,
-      dependsOn: [account, priority, policy, ...models, values],
+      dependsOn: [account, priority, policy, guard, ...models, values],
       customTimeouts: { create: patience, update: patience },
       // Whoever scales it has another number by now.
       ...(settings.scaling && { ignoreChanges: ["spec.replicas"] }),
     });
-    for (const scaled of manifests.scaledObjects) {
-      new k8s.apiextensions.CustomResource(`${name}-scaling`, scaled, {
-        parent: this,
-        dependsOn: deployment,
-      });
-    }
-    // Alarms look at pods that serve, or once served.
     const watched = { parent: this, dependsOn: deployment };
-    const { objects, dashboard } = manifests.monitoring;
-    for (const object of objects) {
-      const what = object.kind === "PodMonitor" ? "metrics" : "alarms";
-      new k8s.apiextensions.CustomResource(`${name}-${what}`, object, watched);
-    }
-    if (dashboard !== undefined) {
-      new k8s.core.v1.ConfigMapPatch(`${name}-dashboard-content`, dashboard.content, {
-        parent: this,
-        dependsOn: new k8s.core.v1.ConfigMap(`${name}-dashboard`, dashboard.configMap, watched),
-      });
-    }
     // The provider waits for its pods.
-    const service = new k8s.core.v1.Service(`${name}-service`, manifests.service, {
+    const service = new k8s.core.v1.Service(`${name}-service`, manifests.service, watched);
+    this.onceServing(name, deployment, wanted, () => {
+      for (const scaled of manifests.scaledObjects) {
+        new k8s.apiextensions.CustomResource(`${name}-scaling`, scaled, watched);
+      }
+      // Alarms look at pods that serve, or once served.
+      const { objects, dashboard } = manifests.monitoring;
+      for (const object of objects) {
+        const what = object.kind === "PodMonitor" ? "metrics" : "alarms";
+        new k8s.apiextensions.CustomResource(`${name}-${what}`, object, watched);
+      }
+      if (dashboard !== undefined) {
+        new k8s.core.v1.ConfigMapPatch(`${name}-dashboard-content`, dashboard.content, {
+          parent: this,
+          dependsOn: new k8s.core.v1.ConfigMap(`${name}-dashboard`, dashboard.configMap, watched),
+        });
+      }
+      for (const route of manifests.routes) {
+        const called = `${route.metadata.name}-${route.kind.toLowerCase()}`;
+        new k8s.apiextensions.CustomResource(called, route, { parent: this, dependsOn: service });
+      }
+    });
+    return { deployment, service, namespace };
+  }
+
+  private guard(
+    name: string,
+    { placementSeconds }: FleetSettings,
+    manifests: GuardManifests,
+    namespace: k8s.core.v1.Namespace,
+  ): k8s.apps.v1.Deployment {
+    const inside = { parent: this, dependsOn: namespace };
+    const called = `${name}-guard`;
+    const configMap = new k8s.core.v1.ConfigMap(
+      (manifests.configMap.metadata as { readonly name: string }).name,
+      manifests.configMap,
+      inside,
+    );
+    const account = new k8s.core.v1.ServiceAccount(called, manifests.serviceAccount, inside);
+    const role = new k8s.rbac.v1.Role(called, manifests.role, inside);
+    const binding = new k8s.rbac.v1.RoleBinding(called, manifests.roleBinding, {
+      parent: this,
+      dependsOn: [account, role],
+    });
+    const policy = new k8s.networking.v1.NetworkPolicy(called, manifests.networkPolicy, inside);
+    const patience = `${placementSeconds}s`;
+    return new k8s.apps.v1.Deployment(called, manifests.deployment, {
+      parent: this,
+      dependsOn: [configMap, binding, policy],
+      customTimeouts: { create: patience, update: patience },
+    });
+  }
+
+  /**
+   * Makes what is made for the models of the version that is wanted, such as routes, if it serves. Looks at the Deployment as it is in the
+   * cluster, also where nothing has changed in the program. If the guard has undone what is wanted, the program fails, so
+   * nothing is deleted that the former version needs.
+   */
+  private onceServing(
+    name: string,
+    deployment: k8s.apps.v1.Deployment,
+    wanted: pulumi.Output<string>,
+    make: () => void,
+  ): void {
+    const seen = k8s.apps.v1.Deployment.get(`${name}-rollout`, deployment.id, {
       parent: this,
       dependsOn: deployment,
     });
-    for (const route of manifests.routes) {
-      const called = `${route.metadata.name}-${route.kind.toLowerCase()}`;
-      new k8s.apiextensions.CustomResource(called, route, { parent: this, dependsOn: service });
+    const failure = pulumi
+      .all([seen.metadata.annotations, wanted])
+      .apply(([annotations, what]) => failureOf(name, what, annotations));
+    if (pulumi.runtime.isDryRun()) {
+      failure.apply((text) => text !== undefined && pulumi.log.warn(text, this));
+      make();
+      return;
     }
-    return { deployment, service, namespace };
+    failure.apply((text) => {
+      // Resources that depend on an output that fails would wait for ever, and so would `up`.
+      if (text !== undefined) throw new pulumi.RunError(text);
+      make();
+    });
   }
 }
 

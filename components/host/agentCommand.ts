@@ -23,17 +23,36 @@ export function agentBundle(): string {
   return JSON.stringify(Object.fromEntries(texts));
 }
 
-/**
- * The sources of the agent's command `follow` alone, which runs beside Triton in a pod: their paths, and where they are. A
- * change of any other leaves the pods as they are.
- */
-export const FOLLOWING: readonly { readonly path: string; readonly file: string }[] = [
+/** A file of the agent: its path, and where it is. */
+export interface AgentFile {
+  readonly path: string;
+  readonly file: string;
+}
+
+/** What each command of the agent imports. */
+const COMMON = [
   "__main__.py",
   ...["__init__", "commands", "console", "deployments", "directory", "disk", "errors"].map(agentModule),
-  ...["exposition", "follow", "models/__init__", "models/wanted", "programs", "repairs"].map(agentModule),
+  ...["programs", "repairs"].map(agentModule),
+];
+
+/**
+ * The sources of the agent's command `follow` alone, which runs beside Triton in a pod. A change of any other leaves the
+ * pods as they are.
+ */
+export const FOLLOWING: readonly AgentFile[] = filesOf([
+  ...COMMON,
+  ...["exposition", "follow", "models/__init__", "models/wanted"].map(agentModule),
   ...["server/__init__", "server/scheduling"].map(agentModule),
   ...["__init__", "api", "grpc", "hpack", "http"].map((name) => agentModule(`triton/${name}`)),
-].map((file) => ({ path: file, file: path.join(AGENT, file) }));
+]);
+
+/** The sources of its command `guard` alone, which watches over the rollouts of a fleet. */
+export const GUARDING: readonly AgentFile[] = filesOf([...COMMON, ...["guard", "rollout"].map(agentModule)]);
+
+function filesOf(paths: readonly string[]): AgentFile[] {
+  return paths.map((file) => ({ path: file, file: path.join(AGENT, file) }));
+}
 
 function agentModule(name: string): string {
   return `agent/${name}.py`;

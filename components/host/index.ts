@@ -1,4 +1,12 @@
-export { agentCommand, agentDigest, agentRemoval, FOLLOWING, resultOf, stopping } from "./agentCommand";
+export {
+  agentCommand,
+  agentDigest,
+  agentRemoval,
+  FOLLOWING,
+  GUARDING,
+  resultOf,
+  stopping,
+} from "./agentCommand";
 export {
   type AccessCommands,
   accessCommands,

@@ -159,6 +159,14 @@ export const fleetFields = {
       { unit: "seconds", cost: "adds to the time of a rollout, for each pod" },
     ),
   ),
+  placementSeconds: plain(
+    defaulted(
+      integer(10, 86_400, 1800),
+      900,
+      "How long a new pod may take beyond loading its models: a node with a GPU has to be found or started, and the image pulled, which is 14 GB with NVIDIA's base. What takes longer has failed.",
+      { unit: "seconds" },
+    ),
+  ),
   podPriority: plain(
     defaulted(
       integer(-1_000_000_000, 1_000_000_000, 1000),

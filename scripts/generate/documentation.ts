@@ -46,9 +46,34 @@ Generated from the rules in \`components/settings\` by \`npm run generate\`; do 
 The others:
 `;
 
+const FLEET_TROUBLE = `
+## When something fails
+
+"Seen" is what \`npm run status\`, \`kubectl get pods\` and \`up\` show. "Proven" names what shows it: in the test on a real control plane
+([what that is](../facts/what-has-run.md#kubernetes)), or not.
+
+<!-- prettier-ignore-start -->
+
+| what happens | what is seen | what is done | what clients notice | proven |
+| --- | --- | --- | --- | --- |
+| A new version's model can't be loaded | \`up\` fails with the model's error; meanwhile \`CrashLoopBackOff\` | [the rollout is undone](../how-to/fleet.md#when-a-new-version-fails), even if the machine that ran \`up\` is lost | nothing: the former version serves | in the test, under load, with that machine's Pulumi killed |
+| A new image can't be pulled | \`up\` fails with \`ImagePullBackOff\` of the guard's pod, after \`placementSeconds\` | nothing: no pod that serves is touched | nothing | in the test |
+| A new version's pod gets no node, can't pull its image on that node, isn't made or doesn't become ready | \`up\` fails with the pod's reason, after \`loadTimeoutSeconds\` for each model and \`placementSeconds\` | the rollout is undone | nothing | the reasons and the decision in the agent's tests; undoing as above |
+| Triton in a pod ends, such as by a fault in a model | the pod's restarts; it is not ready while it loads | the node starts it again | those in flight on it fail, unless who sends them repeats them | not |
+| A model in one pod can't be loaded any more, at a restart | \`CrashLoopBackOff\`; the pod is not ready | the others serve; the version stays, because it has served. Delete the pod | as above | that a version that has served stays, in the agent's tests |
+| A node is drained, or a pod evicted | the pod ends; a second one is refused (429) until there is one in its place | it serves on for \`drainSeconds\` and finishes what it has begun; another one starts | nothing | in the test, under load |
+| A spot instance is to be taken in two minutes | what takes care of that in the cluster (on EKS, Karpenter or the node termination handler) drains the node | as above, within \`drainSeconds\`, \`server.exitTimeoutSeconds\` and 10 s: at most 120 s in all | nothing, if another pod serves | in the test, from the drain on; the notice itself is not |
+| A node is lost | it is \`NotReady\` after about 50 s, and its pods are not ready | they are replaced 5 minutes later, by Kubernetes' default | until \`NotReady\`, whoever is sent there waits in vain, unless a Gateway gives up on a pod that doesn't answer and asks another | not |
+| The guard's pod is lost | no pod of \`FLEET-guard\` is ready; \`up\` waits, at last until \`timed out waiting for the condition\` | another one starts and goes on where it was | nothing | its steps in the agent's tests |
+| A model hangs, and its pod answers its checks | its queue grows (\`nv_inference_pending_request_count\`) | nothing | its requests wait | not |
+| A pod has to go for one of a higher \`podPriority\` | \`Preempted\` | as when a node is drained, but nobody waits for another pod to serve | as when a node is drained | not |
+
+<!-- prettier-ignore-end -->
+`;
+
 /** The text of docs/reference/fleet.md. */
 export function fleetDocumentation(): string {
-  return [FLEET_INTRODUCTION, table(fieldRows(fleetFields))].join("\n");
+  return [FLEET_INTRODUCTION, table(fieldRows(fleetFields)), FLEET_TROUBLE].join("\n");
 }
 
 const EKS_INTRODUCTION = `# Arguments of EksCluster and EksGpuNodes

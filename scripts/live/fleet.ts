@@ -1,3 +1,4 @@
+import { failureIn } from "../../components/fleet/guard";
 import { type FollowedModel, FOLLOWED, followedText } from "../../components/fleet/live";
 import { HIGHEST_SUM_OF_FLOORS } from "../../components/floor";
 import { renderModelConfig } from "../../components/models/config";
@@ -22,6 +23,7 @@ interface Volume {
 }
 
 interface Deployment {
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
   readonly spec: {
     readonly replicas: number;
     readonly template: {
@@ -128,6 +130,8 @@ export interface FleetStatus {
     /** What its scheduler has. */
     readonly scheduled: string;
   }[];
+  /** Why the version that was asked for last doesn't serve. */
+  readonly undone: string | undefined;
   readonly healthy: boolean;
 }
 
@@ -149,6 +153,7 @@ export function describeFleet(fleet: DeployedFleet): FleetStatus {
           ? scheduledIn(logOf(fleet, `${place}/${pod.metadata.name}`), models)
           : "–",
     })),
+    undone: failureIn(deployment.metadata?.annotations)?.reason,
     healthy: serving.length >= deployment.spec.replicas,
   };
 }

@@ -95,7 +95,12 @@ export class ControlPlane {
     return this.file("kubeconfig");
   }
 
-  /** Files of a certificate that nobody here checks. */
+  /** Where its pods find it. */
+  public get environment(): Readonly<Record<string, string>> {
+    return { KUBERNETES_SERVICE_HOST: "127.0.0.1", KUBERNETES_SERVICE_PORT: String(this.port) };
+  }
+
+  /** Files of the API server's certificate. */
   public get certificate(): { readonly key: string; readonly cert: string } {
     return { key: this.file("certificates/apiserver.key"), cert: this.file("certificates/apiserver.crt") };
   }

@@ -1,4 +1,5 @@
 import * as assert from "node:assert/strict";
+import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
@@ -31,6 +32,7 @@ import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./
 const NAMESPACE = "xsched-triton";
 const FLEET = "inference";
 const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
+const HTTP_ROUTE = `/apis/gateway.networking.k8s.io/v1/namespaces/${NAMESPACE}/httproutes/${FLEET}`;
 const DEPLOYMENT = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${FLEET}`;
 
 const image = (digit: number): string =>
@@ -88,6 +90,9 @@ const STEADY_MODELS: Readonly<Record<string, Growth>> = {
 
 /** Requests a second to each of two models. */
 const RATE = 50;
+
+/** How long before a spot instance is taken AWS says so, in seconds. */
+const SPOT_NOTICE_SECONDS = 120;
 
 describe("a fleet on a real control plane of Kubernetes", function () {
   let plane: ControlPlane | undefined;
@@ -160,15 +165,19 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     });
   };
 
-  /** Those that are not to go. */
+  const nodes = (): Kubelet => kubelet ?? assert.fail("no nodes");
+
+  /** Those that serve and are not to go. */
   const remaining = async (): Promise<readonly KubernetesObject[]> =>
-    (await cluster().list(PODS)).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
+    (await cluster().list(`${PODS}?labelSelector=app.kubernetes.io/instance=${FLEET}`)).filter(
+      ({ metadata }) => metadata.deletionTimestamp === undefined,
+    );
 
   const servingPods = async (): Promise<string[]> => (await remaining()).map(({ metadata }) => metadata.uid);
 
   /** Whether the new pods alone are in the Service: an `up` ends once they serve, while others may still drain. */
   const rolledOut = async (): Promise<boolean> => {
-    const { metadata, spec, status } = (await cluster().call("GET", DEPLOYMENT)) as Deployment;
+    const { metadata, spec, status } = await deploymentNow();
     const counts = [status.replicas, status.updatedReplicas, status.readyReplicas];
     const addresses = (await remaining()).map((pod) => (pod.status as { podIP?: string }).podIP);
     return (
@@ -178,10 +187,33 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     );
   };
 
+  const deploymentNow = async (): Promise<Deployment> =>
+    (await cluster().call("GET", DEPLOYMENT)) as Deployment;
+
+  const templateNow = async (): Promise<unknown> => (await deploymentNow()).spec.template;
+
+  const httpRoute = async (): Promise<unknown> =>
+    ((await cluster().call("GET", HTTP_ROUTE)) as KubernetesObject).spec;
+
+  /** Why the version that was asked for last doesn't serve. */
+  const failure = async (): Promise<{ readonly reason: string }> => {
+    const text = (await deploymentNow()).metadata.annotations?.["xsched-triton/failure"];
+    return JSON.parse(text ?? assert.fail("nothing has failed")) as { reason: string };
+  };
+
+  const configMaps = (): Promise<readonly KubernetesObject[]> =>
+    cluster().list(`/api/v1/namespaces/${NAMESPACE}/configmaps`);
+
+  /** Puts a model like `batch` beside the others, which does something else when it is loaded. */
+  const addModel = (name: string, code = ""): void => {
+    const source = workspace.file("examples/models", name);
+    fs.cpSync(workspace.file("examples/models/batch"), source, { recursive: true });
+    fs.appendFileSync(path.join(source, "1/model.py"), `\n# ${name}\n${code}`);
+  };
+
   /** What Triton would load now: the priority for the scheduler, and Triton's own. */
   const configured = async (model: string): Promise<(string | undefined)[]> => {
-    const found = await cluster().list(`/api/v1/namespaces/${NAMESPACE}/configmaps`);
-    const texts = found.flatMap((each) =>
+    const texts = (await configMaps()).flatMap((each) =>
       Object.entries((each as { data?: Record<string, string> }).data ?? {}),
     );
     const config = texts.find(([key]) => key.endsWith(`-${model}.pbtxt`))?.[1] ?? "";
@@ -190,7 +222,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   /** What the scheduler of each pod has for a model, which clients can't see. */
   const scheduled = async (model: string): Promise<string[]> => {
-    const pods = [...(kubelet?.pods.values() ?? [])].map(async (pod) => {
+    const pods = nodes().serving.map(async (pod) => {
       const { code, output } = await pod
         .container("triton")
         .run(["/opt/xsched/bin/xsched-ctl", "stats", "--json", "--all"]);
@@ -203,8 +235,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     return (await Promise.all(pods)).flat();
   };
 
-  const replicas = async (): Promise<unknown> =>
-    ((await cluster().call("GET", DEPLOYMENT)) as KubernetesObject).spec.replicas;
+  const replicas = async (): Promise<unknown> => (await deploymentNow()).spec.replicas;
 
   const ask = (query: string): Promise<number | undefined> => askPrometheus(prometheus?.address ?? "", query);
 
@@ -252,7 +283,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     fs.mkdirSync(path.join(folder, "state"));
     ports = await freePorts(3);
     const [httpPort = 0, grpcPort, metricsPort] = ports;
-    kubelet = await Kubelet.start(plane, 8);
+    kubelet = await Kubelet.start(plane, [4, 4]);
     const service = await ServiceProxy.start(plane, NAMESPACE, httpPort);
     proxy = service.proxy;
     // As kube-proxy does, by connection: one for each request.
@@ -315,8 +346,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   it("serves the models of a host at the same priorities", async () => {
     const made = await up();
-    // Of each model, of the agent, what is live, and the dashboard.
-    assert.equal(made["ConfigMap created"], 5);
+    // Of each model, of the agent, of the guard, what is live, and the dashboard.
+    assert.equal(made["ConfigMap created"], 6);
     assert.equal(made["HTTPRoute created"], 1);
     assert.equal(made["GRPCRoute created"], 1);
     assert.deepEqual(await triton().priority("realtime"), { triton: "PRIORITY_MAX", xsched: "255" });
@@ -370,12 +401,12 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     const before = await servingPods();
     const changed = await serving(async () => {
       const finished = await command("set-priority", "dev", "batch", "55");
+      requireSuccess(finished);
       await until("both schedulers have it", async () => {
         return (await scheduled("batch")).join() === ["55 10 3", "55 10 3"].join();
       });
       return finished;
     });
-    requireSuccess(changed);
     assert.match(
       changed.output,
       /^batch now has priority 55 in the fleet: its pods take it within two minutes/m,
@@ -384,7 +415,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     requireSuccess({ code, output });
     assert.match(output, /^realtime +255 +– +–$/m);
     assert.match(output, /^batch +55 +10 % +3$/m);
-    assert.equal(output.match(/^inference-\S+ +node-1 +ready +as above$/gm)?.length, 2, output);
+    assert.equal(output.match(/^inference-\S+ +node-[12] +ready +as above$/gm)?.length, 2, output);
     // Also what a new pod would begin with.
     assert.deepEqual(await configured("batch"), ["55", "PRIORITY_MAX"]);
     assert.deepEqual(await up(), { "ConfigMapPatch updated": 1 });
@@ -418,6 +449,103 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       "PrometheusRule updated": 1,
     });
     assert.deepEqual(await triton().priority("interactive"), { triton: "PRIORITY_MAX", xsched: "40" });
+  });
+
+  it("undoes a version that does not come to serve, though the machine that asked for it is lost", async () => {
+    const [template, pods] = [await templateNow(), await servingPods()];
+    addModel("broken", "raise RuntimeError('the weights are not there')\n");
+    set(["models", 1, "source"], "../models/broken");
+    nodes().mayCrash = true;
+    await serving(async () => {
+      let running: ChildProcess | undefined;
+      const ended = execute(
+        "pulumi",
+        ["up", "--yes", "--skip-preview", "--non-interactive"],
+        folder,
+        environmentOf(),
+        (_, child) => (running = child),
+      );
+      await until("it is asked for", async () => !isDeepStrictEqual(await templateNow(), template));
+      running?.kill("SIGKILL");
+      assert.notEqual((await ended).code, 0);
+      await until("it is undone", async () => isDeepStrictEqual(await templateNow(), template));
+    });
+    assert.deepEqual((await servingPods()).filter((pod) => pods.includes(pod)).sort(), pods.sort());
+    requireSuccess(await pulumi("cancel", "--yes"));
+  });
+
+  it("tries it again in each up until it is mended, and says why not, while the former version serves", async () => {
+    const [template, routes] = [await templateNow(), await httpRoute()];
+    const pods = await servingPods();
+    const reason =
+      /the new version did not come to serve, and the former version serves in its place\s+pod (inference-\S+): triton has ended 3 times, at last with exit code 1: failed to load 'batch' version 1: [^\n]*the weights are not there/;
+    // The verdict on what the lost machine has asked for is still there.
+    const tried = new Set([(await failure()).reason.split(" ")[1]]);
+    edit((config) => {
+      const model = { name: "another", source: "../models/interactive", priority: 1 };
+      config.addIn(["config", "fleet:fleet", "models"], config.createNode(model));
+    });
+    await serving(async () => {
+      for (const count of [2, 3]) {
+        const { code, output } = await pulumi("up", "--yes", "--skip-preview");
+        assert.notEqual(code, 0);
+        tried.add(reason.exec(output)?.[1] ?? assert.fail(output));
+        // Pods of its own have shown it.
+        assert.equal(tried.size, count);
+        assert.deepEqual(await templateNow(), template);
+      }
+      await until("its pods go", async () => (await servingPods()).length === pods.length);
+    });
+    assert.deepEqual((await servingPods()).sort(), pods.sort());
+    // Nobody is led to a model that isn't there.
+    assert.deepEqual(await httpRoute(), routes);
+    edit((config) => {
+      config.deleteIn(["config", "fleet:fleet", "models", 3]);
+    });
+    const { output } = await command("status", "dev");
+    assert.match(
+      output,
+      /^the version asked for last did not come to serve: pod .*the weights are not there/m,
+    );
+  });
+
+  it("starts pods of the former version after that, and a mended one", async () => {
+    nodes().mayCrash = false;
+    const [pod] = await remaining();
+    const broken = async (): Promise<number> =>
+      (await configMaps()).filter((each) => JSON.stringify(each).includes("the weights are not there"))
+        .length;
+    assert.equal(await broken(), 1);
+    await serving(async () => {
+      await cluster().call("DELETE", `${PODS}/${pod?.metadata.name ?? ""}`);
+      await until("another pod serves", async () => {
+        return !(await servingPods()).includes(pod?.metadata.uid ?? "") && (await rolledOut());
+      });
+      addModel("mended");
+      set(["models", 1, "source"], "../models/mended");
+      // With a preview, which must not fail, either.
+      requireSuccess(await pulumi("up", "--yes"));
+      await until("it is rolled out", rolledOut);
+    });
+    assert.equal(await broken(), 0);
+    assert.deepEqual(await up(), {});
+  });
+
+  it("does not touch its pods when an image can't be pulled, and says so", async () => {
+    const before = await servingPods();
+    nodes().missingImages.add(image(9));
+    set(["image"], image(9));
+    set(["placementSeconds"], 10);
+    const { code, output } = await serving(() => pulumi("up", "--yes", "--skip-preview"));
+    assert.notEqual(code, 0);
+    assert.match(output, /inference-guard-[^]*\[ImagePullBackOff\] Back-off pulling image/);
+    assert.deepEqual(await servingPods(), before);
+    set(["image"], image(1));
+    edit((config) => {
+      config.deleteIn(["config", "fleet:fleet", "placementSeconds"]);
+    });
+    assert.deepEqual(await up(), { "Deployment updated": 1 });
+    assert.deepEqual(await servingPods(), before);
   });
 
   it("adds a replica without touching the others", async () => {
@@ -510,7 +638,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   it("changes the image without a failed request", async () => {
     set(["image"], image(2));
-    assert.deepEqual(await serving(up), { "Deployment updated": 1 });
+    // Of the guard as well, and first.
+    assert.deepEqual(await serving(up), { "Deployment updated": 2 });
     for (const { spec } of await remaining()) {
       const { containers } = spec as { containers: readonly { image: string }[] };
       assert.equal(containers[0]?.image, image(2));
@@ -541,9 +670,9 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     await serving(async () => {
       await cluster().call("DELETE", `${PODS}/${pod?.metadata.name ?? ""}`);
       await until("another pod serves", async () => {
-        const { status } = (await cluster().call("GET", DEPLOYMENT)) as KubernetesObject;
+        const { status } = await deploymentNow();
         const gone = !(await servingPods()).includes(pod?.metadata.uid ?? "");
-        return gone && kubelet?.pods.size === 3 && status?.readyReplicas === 3;
+        return gone && nodes().serving.length === 3 && status.readyReplicas === 3;
       });
     });
     assert.deepEqual(await triton().priority("batch"), { triton: "PRIORITY_MIN", xsched: "-7" });
@@ -568,6 +697,27 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.equal((await remaining()).length, 2);
   });
 
+  it("keeps answering while a node is drained within the notice of a spot interruption", async () => {
+    const [first, second] = await remaining();
+    const node = first?.spec.nodeName as string;
+    assert.notEqual(second?.spec.nodeName, node, "two pods are on two nodes");
+    const evict = async (pod: KubernetesObject | undefined): Promise<number> => {
+      const { name = "", namespace } = pod?.metadata ?? {};
+      const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
+      return (await cluster().ask("POST", `${PODS}/${name}/eviction`, eviction)).status;
+    };
+    await serving(async () => {
+      await nodes().cordon(node);
+      const began = Date.now();
+      assert.equal(await evict(first), 201);
+      // The other one has to stay as long as there is none in its place.
+      assert.equal(await evict(second), 429);
+      await until("its pod has ended", () => nodes().serving.every((pod) => pod.node !== node));
+      assert.ok(Date.now() - began < SPOT_NOTICE_SECONDS * 1000);
+      await until("another pod serves", rolledOut);
+    });
+  });
+
   it("leaves nothing", async () => {
     requireSuccess(await pulumi("destroy", "--yes", "--skip-preview"));
     for (const place of [
@@ -581,8 +731,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 });
 
 interface Deployment extends KubernetesObject {
-  readonly metadata: KubernetesObject["metadata"] & { readonly generation: number };
-  readonly spec: { readonly replicas: number };
+  readonly metadata: KubernetesObject["metadata"] & {
+    readonly generation: number;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec: { readonly replicas: number; readonly template: unknown };
   readonly status: Readonly<Record<string, number>>;
 }
 

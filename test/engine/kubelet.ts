@@ -8,15 +8,13 @@ import { CERTIFICATE, CERTIFICATE_KEY } from "../unit/settings/context";
 import type { ControlPlane, KubernetesObject } from "./controlPlane";
 import { freePorts } from "./ports";
 import { makePodImage, type PodImage } from "./podImage";
-import type { ConfigMap } from "./podVolumes";
+import { type ConfigMap, type GivenFiles, hasToken } from "./podVolumes";
 import { loopbackOf, type PodSpec, RunningPod } from "./runningPod";
 
-const NODE = "node-1";
-
-/** How often a node looks at its pods, in milliseconds. */
+/** How often nodes look at their pods, in milliseconds. */
 const PERIOD = 100;
 
-/** How often it looks at ConfigMaps. A real one takes up to about two minutes. */
+/** How often they look at ConfigMaps. A real one takes up to about two minutes. */
 const REFRESH_PERIOD = 1000;
 
 const pause = (milliseconds: number): Promise<void> =>
@@ -25,20 +23,40 @@ const pause = (milliseconds: number): Promise<void> =>
 const placeOf = ({ metadata: { namespace = "", name } }: KubernetesObject): string =>
   `/api/v1/namespaces/${namespace}/pods/${name}`;
 
+const MERGE = "application/merge-patch+json";
+
+const now = (): string => new Date().toISOString().replace(/\.\d+Z$/, "Z");
+
+interface Node {
+  readonly name: string;
+  readonly gpus: number;
+  /** Whether it takes no more pods. */
+  cordoned: boolean;
+}
+
 /**
- * A node of a cluster, with a scheduler that knows no other one: it runs what is in a pod's containers as processes, on a
- * loopback address of its own: the image's entrypoint, a real Triton on the CPU and the scheduler on a simulated driver. It
- * asks for health, brings changed ConfigMaps into volumes and ends pods as their manifests say. It knows what a fleet's
- * pods have, and no images, networks, limits, security or GPUs, which it only counts.
+ * The nodes of a cluster, with a scheduler that knows no others: they run what is in a pod's containers as processes, on a
+ * loopback address of its own: the image's entrypoint, a real Triton on the CPU and the scheduler on a simulated driver. They
+ * ask for health, bring changed ConfigMaps into volumes, start containers again that have ended, and end pods as their
+ * manifests say. They know what a fleet's pods have, and no images, networks, limits, security or GPUs, which they only
+ * count. They tell a container's liveness from its end alone.
  */
 export class Kubelet {
   /** Pods by their uids. */
   public readonly pods = new Map<string, RunningPod>();
-  /** Those that hold a GPU. */
-  private readonly holding = new Set<string>();
+  /** Images that can't be pulled. */
+  public readonly missingImages = new Set<string>();
+  /** Whether containers may end by themselves. Otherwise whoever waits for the pods is told. */
+  public mayCrash = false;
+  private readonly nodes: Node[] = [];
+  /** Nodes and versions of the pods that hold a GPU. */
+  private readonly holding = new Map<string, { readonly node: Node; readonly version: string | undefined }>();
   /** Those that something is done about. */
   private readonly busy = new Set<string>();
+  /** Those that end. */
   private readonly ending = new Set<string>();
+  /** What was said last of each. */
+  private readonly told = new Map<string, string>();
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-kubelet-"));
   private readonly working = new Set<Promise<void>>();
   private started = 0;
@@ -51,36 +69,53 @@ export class Kubelet {
     { cert: CERTIFICATE, key: CERTIFICATE_KEY },
     (request, response) => {
       // /containerLogs/NAMESPACE/POD/CONTAINER
-      const [, , , pod, container] = new URL(request.url ?? "", "https://kubelet").pathname.split("/");
-      const found = [...this.pods.values()].find(({ name }) => name === pod);
-      response.statusCode = found === undefined ? 404 : 200;
-      response.end(found?.container(container ?? "").log);
+      const { pathname, searchParams } = new URL(request.url ?? "", "https://kubelet");
+      const [, , , pod, container] = pathname.split("/");
+      const found = [...this.pods.values()].find(({ name }) => name === pod)?.container(container ?? "");
+      const log = searchParams.get("previous") === "true" ? found?.formerLog : found?.log;
+      response.statusCode = log === undefined ? 404 : 200;
+      response.end(log);
     },
   );
 
   private constructor(
     private readonly plane: ControlPlane,
     private readonly image: PodImage,
-    /** How many GPUs the node has. */
-    public gpus: number,
   ) {
     this.loop = this.run().catch((error: unknown) => {
       this.failure ??= error;
     });
   }
 
-  public static async start(plane: ControlPlane, gpus: number): Promise<Kubelet> {
-    await plane.call("POST", "/api/v1/nodes", { metadata: { name: NODE } });
-    const kubelet = new Kubelet(plane, await makePodImage(), gpus);
+  /** @param gpus of each node */
+  public static async start(plane: ControlPlane, gpus: readonly number[]): Promise<Kubelet> {
+    const kubelet = new Kubelet(plane, await makePodImage());
     await new Promise<void>((resolve) => kubelet.server.listen(0, "127.0.0.1", resolve));
-    const { port: Port } = kubelet.server.address() as net.AddressInfo;
+    for (const [index, count] of gpus.entries()) await kubelet.addNode(`node-${index + 1}`, count);
+    return kubelet;
+  }
+
+  public async addNode(name: string, gpus: number): Promise<void> {
+    await this.plane.call("POST", "/api/v1/nodes", { metadata: { name } });
+    const { port: Port } = this.server.address() as net.AddressInfo;
     const status = {
       addresses: [{ type: "InternalIP", address: "127.0.0.1" }],
       daemonEndpoints: { kubeletEndpoint: { Port } },
+      conditions: readyCondition("True"),
     };
-    const type = "application/merge-patch+json";
-    await plane.call("PATCH", `/api/v1/nodes/${NODE}/status`, { status }, type);
-    return kubelet;
+    await this.plane.call("PATCH", `/api/v1/nodes/${name}/status`, { status }, MERGE);
+    this.nodes.push({ name, gpus, cordoned: false });
+  }
+
+  /** Those of a fleet: each has a GPU. */
+  public get serving(): readonly RunningPod[] {
+    return [...this.pods].filter(([uid]) => this.holding.has(uid)).map(([, pod]) => pod);
+  }
+
+  /** Takes no more pods. */
+  public async cordon(name: string): Promise<void> {
+    this.node(name).cordoned = true;
+    await this.plane.call("PATCH", `/api/v1/nodes/${name}`, { spec: { unschedulable: true } }, MERGE);
   }
 
   public async stop(): Promise<void> {
@@ -93,6 +128,12 @@ export class Kubelet {
     fs.rmSync(this.folder, { recursive: true, force: true });
     this.image.remove();
     if (this.failure !== undefined) throw this.failure as Error;
+  }
+
+  private node(name: string): Node {
+    const found = this.nodes.find((node) => node.name === name);
+    if (found === undefined) throw new Error(`there is no node ${name}`);
+    return found;
   }
 
   private async run(): Promise<void> {
@@ -117,23 +158,20 @@ export class Kubelet {
   private look(pod: KubernetesObject): void {
     const { uid, deletionTimestamp } = pod.metadata;
     const running = this.pods.get(uid);
+    if (this.ending.has(uid)) return;
     if (deletionTimestamp !== undefined) {
-      if (this.ending.has(uid)) return;
       this.ending.add(uid);
       this.work(this.end(pod));
-    } else if (running === undefined) {
-      if (this.holding.size >= this.gpus || this.busy.has(uid)) return;
-      this.holding.add(uid);
-      this.busy.add(uid);
-      this.work(this.begin(pod));
-    } else if (!this.busy.has(uid)) {
-      this.busy.add(uid);
-      this.work(
-        this.watch(pod, running).finally(() => {
-          this.busy.delete(uid);
-        }),
-      );
+      return;
     }
+    if (this.busy.has(uid)) return;
+    this.busy.add(uid);
+    const done = running === undefined ? this.place(pod) : this.watch(pod, running);
+    this.work(
+      done.finally(() => {
+        this.busy.delete(uid);
+      }),
+    );
   }
 
   private work(done: Promise<void>): void {
@@ -150,86 +188,161 @@ export class Kubelet {
     this.working.add(ended);
   }
 
-  private async begin(pod: KubernetesObject): Promise<void> {
-    const target = { apiVersion: "v1", kind: "Node", name: NODE };
-    await this.plane.call("POST", `${placeOf(pod)}/binding`, {
-      apiVersion: "v1",
-      kind: "Binding",
-      metadata: { name: pod.metadata.name },
-      target,
-    });
-    const number = ++this.started;
-    const folder = path.join(this.folder, `pod-${number}`);
+  /** The node with the fewest pods of a version, and of those the one with the most GPUs that are free, if the pod fits. */
+  private nodeFor(needsGpu: boolean, version: string | undefined): Node | undefined {
+    const held = [...this.holding.values()];
+    const on = (node: Node): typeof held => held.filter((each) => each.node === node);
+    const free = (node: Node): number => node.gpus - on(node).length;
+    const alike = (node: Node): number => on(node).filter((each) => each.version === version).length;
+    const [best] = this.nodes
+      .filter((node) => !node.cordoned && (!needsGpu || free(node) > 0))
+      .sort((a, b) => alike(a) - alike(b) || free(b) - free(a));
+    return best;
+  }
+
+  private async place(pod: KubernetesObject): Promise<void> {
+    const { uid } = pod.metadata;
     const spec = pod.spec as unknown as PodSpec;
     const gpus = spec.containers.map(({ resources }) => resources.limits["nvidia.com/gpu"] ?? "0");
-    if (gpus.join() !== ["1", ...gpus.slice(1).map(() => "0")].join())
+    if (gpus.slice(1).some((count) => count !== "0") || !["0", "1"].includes(gpus[0] ?? ""))
       throw new Error(`a pod with ${gpus.join(" and ")} GPUs`);
+    const needsGpu = gpus[0] === "1";
+    const version = pod.metadata.labels?.["pod-template-hash"];
+    const node = this.nodeFor(needsGpu, version);
+    if (node === undefined) {
+      const message = `0/${this.nodes.length} nodes are available: Insufficient nvidia.com/gpu.`;
+      const unplaced = { type: "PodScheduled", status: "False", reason: "Unschedulable", message };
+      await this.say(pod, { phase: "Pending", conditions: [unplaced] });
+      return;
+    }
+    if (needsGpu) this.holding.set(uid, { node, version });
+    const target = { apiVersion: "v1", kind: "Node", name: node.name };
+    const { namespace, name } = pod.metadata;
+    await this.plane.call("POST", `${placeOf(pod)}/binding`, {
+      ...{ apiVersion: "v1", kind: "Binding", metadata: { namespace, name }, target },
+    });
+    if (await this.pull(pod, spec)) await this.begin(pod, spec, node);
+  }
+
+  /** @returns whether the images came before the pod was deleted */
+  private async pull(pod: KubernetesObject, { containers }: PodSpec): Promise<boolean> {
+    const { uid } = pod.metadata;
+    while (containers.some(({ image }) => this.missingImages.has(image))) {
+      const containerStatuses = containers.map(({ name, image }) => ({
+        ...{ name, image, imageID: "", ready: false, started: false, restartCount: 0 },
+        state: { waiting: { reason: "ImagePullBackOff", message: `Back-off pulling image "${image}"` } },
+      }));
+      await this.say(pod, { phase: "Pending", conditions: conditions(false), containerStatuses });
+      await pause(PERIOD);
+      if (this.ending.has(uid) || this.stopped) return false;
+      const { metadata } = (await this.plane.ask("GET", placeOf(pod))).body as Partial<KubernetesObject>;
+      if (metadata?.uid !== uid || metadata.deletionTimestamp !== undefined) return false;
+    }
+    return true;
+  }
+
+  private async begin(pod: KubernetesObject, spec: PodSpec, { name: node }: Node): Promise<void> {
+    const number = ++this.started;
+    const folder = path.join(this.folder, `pod-${number}`);
     const ports = spec.containers.flatMap((container) => container.ports ?? []);
     // Free on 127.0.0.1 are those of the pods as well, which are at other addresses.
     const [grpcPort = 0] = (await freePorts(ports.length + 1)).filter((port) =>
       ports.every(({ containerPort }) => containerPort !== port),
     );
+    const surroundings = { image: this.image, grpcPort, cluster: this.plane.environment };
     const running = new RunningPod(
       pod.metadata.name,
-      `10.77.0.${number}`,
+      `10.77.${number >> 8}.${number & 255}`,
+      node,
       spec,
       folder,
-      this.image,
-      grpcPort,
+      surroundings,
       await this.configMaps(),
+      await this.credentials(pod, spec),
     );
     this.pods.set(pod.metadata.uid, running);
-    await this.say(pod, running);
-    this.busy.delete(pod.metadata.uid);
+    await this.sayRunning(pod, running);
   }
 
-  /** Asks whether a pod is ready, and tells the API server when that changes. */
+  /** What a pod proves itself with to the API server, if it may. */
+  private async credentials(
+    { metadata: { namespace = "" } }: KubernetesObject,
+    { volumes, serviceAccountName }: PodSpec,
+  ): Promise<GivenFiles> {
+    const { name } = volumes.find(hasToken) ?? {};
+    if (name === undefined) return new Map();
+    const account = `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccountName}`;
+    const { status } = (await this.plane.call("POST", `${account}/token`, { spec: {} })) as {
+      status: { token: string };
+    };
+    const files = { token: status.token, "ca.crt": fs.readFileSync(this.plane.certificate.cert, "utf8") };
+    return new Map([[name, files]]);
+  }
+
+  /** Asks whether a pod is ready, and tells the API server what has changed. */
   private async watch(pod: KubernetesObject, running: RunningPod): Promise<void> {
-    if (running.failure !== undefined) throw new Error(`a pod's container has ended: ${running.failure}`);
-    const ready = await running.probe();
-    if (ready === running.ready) return;
-    running.ready = ready;
-    await this.say(pod, running);
+    if (running.failure !== undefined && !this.mayCrash)
+      throw new Error(`a pod's container has ended: ${running.failure}`);
+    await running.look();
+    if (this.pods.get(pod.metadata.uid) === running) await this.sayRunning(pod, running);
   }
 
-  private async say(pod: KubernetesObject, { ip, ready, containers }: RunningPod): Promise<void> {
-    const status = ready ? "True" : "False";
-    const now = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-    const condition = (type: string, value: string): object => ({
-      type,
-      status: value,
-      lastTransitionTime: now,
+  private sayRunning(pod: KubernetesObject, { ip, ready, containers }: RunningPod): Promise<void> {
+    return this.say(pod, {
+      ...{ phase: "Running", podIP: ip, podIPs: [{ ip }], conditions: conditions(ready) },
+      containerStatuses: containers.map(({ status }) => status),
     });
-    const answer = await this.plane.ask(
-      "PATCH",
-      `${placeOf(pod)}/status`,
-      {
-        status: {
-          phase: "Running",
-          podIP: ip,
-          podIPs: [{ ip }],
-          startTime: now,
-          conditions: [
-            ...["PodScheduled", "Initialized"].map((type) => condition(type, "True")),
-            ...["ContainersReady", "Ready"].map((type) => condition(type, status)),
-          ],
-          containerStatuses: containers.map(({ spec: { name, image }, ready: fit }) => ({
-            ...{ name, image, imageID: image, ready: fit, started: fit, restartCount: 0 },
-            state: { running: { startedAt: now } },
-          })),
-        },
-      },
-      "application/merge-patch+json",
-    );
+  }
+
+  /** Tells the API server of a pod, unless it has been told the same. */
+  private async say(pod: KubernetesObject, status: object): Promise<void> {
+    const text = JSON.stringify(status);
+    if (this.told.get(pod.metadata.uid) === text) return;
+    this.told.set(pod.metadata.uid, text);
+    const answer = await this.plane.ask("PATCH", `${placeOf(pod)}/status`, { status: timed(status) }, MERGE);
     // It may be gone.
     if (answer.status >= 300 && answer.status !== 404) throw new Error(JSON.stringify(answer.body));
   }
 
   private async end(pod: KubernetesObject): Promise<void> {
-    await this.pods.get(pod.metadata.uid)?.end();
-    await this.plane.ask("DELETE", `${placeOf(pod)}?gracePeriodSeconds=0`);
-    for (const known of [this.pods, this.holding, this.ending]) known.delete(pod.metadata.uid);
+    const { uid } = pod.metadata;
+    // It may just begin.
+    while (this.busy.has(uid) && !this.pods.has(uid)) await pause(PERIOD);
+    await this.pods.get(uid)?.end();
+    await this.remove(pod);
   }
+
+  private async remove(pod: KubernetesObject): Promise<void> {
+    await this.plane.ask("DELETE", `${placeOf(pod)}?gracePeriodSeconds=0`);
+    for (const known of [this.pods, this.holding, this.ending, this.told]) known.delete(pod.metadata.uid);
+  }
+}
+
+const readyCondition = (status: string): object[] => [
+  { type: "Ready", status, reason: "Test", message: "", lastHeartbeatTime: now(), lastTransitionTime: now() },
+];
+
+/** Those of a pod that has a node. */
+const conditions = (ready: boolean): object[] => [
+  ...["PodScheduled", "Initialized"].map((type) => ({ type, status: "True" })),
+  ...["ContainersReady", "Ready"].map((type) => ({ type, status: ready ? "True" : "False" })),
+];
+
+/** With the times that the API server wants and nobody here looks at. */
+function timed(status: object): object {
+  const { conditions: said = [], containerStatuses = [] } = status as {
+    readonly conditions?: readonly object[];
+    readonly containerStatuses?: readonly { readonly state: { readonly running?: object } }[];
+  };
+  return {
+    ...{ startTime: now() },
+    ...status,
+    conditions: said.map((condition) => ({ ...condition, lastTransitionTime: now() })),
+    containerStatuses: containerStatuses.map((container) => ({
+      ...container,
+      state: container.state.running === undefined ? container.state : { running: { startedAt: now() } },
+    })),
+  };
 }
 
 /** What leads from a Service to its pods: for each connection, to one of those that are ready now. */

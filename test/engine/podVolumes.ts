@@ -15,7 +15,7 @@ interface Source {
 export interface Volume {
   readonly name: string;
   readonly configMap?: Source["configMap"];
-  readonly projected?: { readonly sources: readonly Source[] };
+  readonly projected?: { readonly sources: readonly (Source | { readonly serviceAccountToken: object })[] };
   readonly emptyDir?: object;
 }
 
@@ -25,8 +25,16 @@ export interface ConfigMap {
   readonly binaryData?: Readonly<Record<string, string>>;
 }
 
+/** Contents of files by their names, by the names of volumes. */
+export type GivenFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
+
+/** Whether it has the token of the pod's account, which is none of a fleet's ConfigMaps. */
+export const hasToken = ({ projected }: Volume): boolean =>
+  projected?.sources.some((source) => "serviceAccountToken" in source) ?? false;
+
 const sourcesOf = ({ configMap, projected }: Volume): readonly Source[] =>
-  projected?.sources ?? (configMap === undefined ? [] : [{ configMap }]);
+  projected?.sources.filter((source): source is Source => "configMap" in source) ??
+  (configMap === undefined ? [] : [{ configMap }]);
 
 /**
  * The volumes of a pod. Those of ConfigMaps are laid out as Kubernetes does: behind a link, so that another state takes the
@@ -40,6 +48,7 @@ export class PodVolumes {
   public constructor(
     private readonly folder: string,
     private readonly volumes: readonly Volume[],
+    private readonly given: GivenFiles,
   ) {}
 
   public place(name: string): string {
@@ -53,6 +62,14 @@ export class PodVolumes {
    */
   public lay(configMaps: ReadonlyMap<string, ConfigMap>): void {
     for (const volume of this.volumes) {
+      const files = this.given.get(volume.name);
+      if (files !== undefined) {
+        if (fs.existsSync(this.place(volume.name))) continue;
+        fs.mkdirSync(this.place(volume.name), { recursive: true });
+        for (const [file, text] of Object.entries(files))
+          fs.writeFileSync(path.join(this.place(volume.name), file), text);
+        continue;
+      }
       const sources = sourcesOf(volume);
       if (sources.length === 0) {
         if (volume.emptyDir === undefined) throw new Error(`a volume of a kind not known: ${volume.name}`);

@@ -4,7 +4,7 @@ import * as http from "node:http";
 import * as path from "node:path";
 
 import type { PodImage } from "./podImage";
-import { type ConfigMap, PodVolumes, type Volume } from "./podVolumes";
+import { type ConfigMap, type GivenFiles, PodVolumes, type Volume } from "./podVolumes";
 import { execute, type Finished } from "./processes";
 
 interface Probe {
@@ -29,6 +29,7 @@ interface Container {
 
 export interface PodSpec {
   readonly nodeName?: string;
+  readonly serviceAccountName: string;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly Container[];
   readonly volumes: readonly Volume[];
@@ -48,26 +49,55 @@ export function loopbackOf(ip: string): string {
   return ip.replace(/^10\./, "127.");
 }
 
+/** How a container has ended that was not told to. */
+interface Terminated {
+  readonly exitCode: number;
+  readonly reason: string;
+  readonly finishedAt: string;
+}
+
+/** Milliseconds until a container that has ended is started again, the first time; then twice as long, up to the most. */
+const BACK_OFF = 250;
+const MOST_BACK_OFF = 2000;
+
+/** What a pod has of its cluster. */
+export interface Surroundings {
+  readonly image: PodImage;
+  /** Triton's gRPC keeps its port from pods at other addresses; nobody here asks over gRPC. */
+  readonly grpcPort: number;
+  /** Where the API server is. */
+  readonly cluster: Readonly<Record<string, string>>;
+}
+
 /** A container that runs here, as processes without a root, a network and a user of their own. */
 class RunningContainer {
   public ready = false;
-  private readonly child: ChildProcess;
+  public restarts = 0;
+  /** How it has ended last, if it has. */
+  public terminated: Terminated | undefined;
+  /** What it printed before that. */
+  public formerLog: string | undefined;
+  private child: ChildProcess;
   private readonly root: string;
   private readonly env: NodeJS.ProcessEnv;
+  private readonly words: readonly string[];
+  private readonly image: PodImage;
   private said = "";
   private probed = 0;
+  private stopping = false;
+  private startAt: number | undefined;
 
   public constructor(
     public readonly spec: Container,
     private readonly ip: string,
     folder: string,
     volumes: PodVolumes,
-    private readonly image: PodImage,
-    /** Triton's gRPC keeps its port from pods at other addresses; nobody here asks over gRPC. */
-    private readonly grpcPort: number,
+    private readonly surroundings: Surroundings,
     /** What the names of Triton's shared memory begin with. */
     private readonly sharedMemory: string,
   ) {
+    const { image, cluster } = surroundings;
+    this.image = image;
     this.root = path.join(folder, spec.name);
     for (const { name, mountPath } of spec.volumeMounts) {
       const place = path.join(this.root, mountPath);
@@ -90,29 +120,42 @@ class RunningContainer {
       XSCHED_DOMAIN_DIR: path.join(folder, "domain"),
       XSCHED_TRITON_STATE: path.join(folder, "state"),
       XSCHED_CONTROL_DIR: path.join(folder, "control"),
+      ...cluster,
       ...Object.fromEntries((spec.env ?? []).map(({ name, value }) => [name, this.inside(value)])),
     };
     const entrypoint = ["/bin/bash", path.join(image.xsched, "bin/entrypoint.sh")];
-    const words = [...(spec.command ?? entrypoint), ...this.args()].map((word) => this.inside(word));
-    this.child = spawn("python3", ["-ISc", IN_A_GROUP, ...words], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: this.env,
-    });
-    for (const stream of [this.child.stdout, this.child.stderr]) {
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        this.said = (this.said + text).slice(-20_000);
-        if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
-      });
-    }
+    this.words = [...(spec.command ?? entrypoint), ...this.args()].map((word) => this.inside(word));
+    this.child = this.start();
   }
 
-  /** The end of what it printed. */
+  /** The end of what it has printed since it was started. */
   public get log(): string {
     return this.said;
   }
 
   public get ended(): boolean {
     return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** As the status of a pod has it. */
+  public get status(): object {
+    const { name, image } = this.spec;
+    const waiting = { reason: "CrashLoopBackOff", message: "back-off restarting failed container" };
+    return {
+      ...{ name, image, imageID: image, ready: this.ready, started: this.ready, restartCount: this.restarts },
+      state: this.ended ? { waiting } : { running: {} },
+      ...(this.terminated !== undefined && { lastState: { terminated: this.terminated } }),
+    };
+  }
+
+  /** Starts it again, if it has ended and has waited long enough. */
+  public tend(): void {
+    if (this.startAt === undefined || Date.now() < this.startAt || this.stopping) return;
+    this.startAt = undefined;
+    this.formerLog = this.said;
+    this.said = "";
+    this.restarts += 1;
+    this.child = this.start();
   }
 
   /** Runs a program in the container, to its end. */
@@ -123,6 +166,7 @@ class RunningContainer {
 
   /** Asks what the pod says that a kubelet should ask. */
   public async probe(): Promise<boolean> {
+    if (this.ended) return false;
     const { startupProbe, readinessProbe } = this.spec;
     const { httpGet, exec } = (this.ready ? readinessProbe : (startupProbe ?? readinessProbe)) ?? {};
     if (httpGet !== undefined) return this.answers(httpGet.path, httpGet.port);
@@ -134,6 +178,7 @@ class RunningContainer {
   }
 
   public async end(drainLimit: number): Promise<void> {
+    this.stopping = true;
     const drain = this.spec.lifecycle?.preStop.sleep.seconds ?? 0;
     const killed = setTimeout(() => void this.kill("SIGKILL"), drainLimit * 1000);
     await pause(drain * 1000);
@@ -143,6 +188,7 @@ class RunningContainer {
 
   public async kill(signal: NodeJS.Signals): Promise<void> {
     const { pid } = this.child;
+    this.stopping = true;
     if (pid === undefined) return;
     if (!this.ended) {
       const ended = new Promise((resolve) => this.child.once("exit", resolve));
@@ -158,6 +204,26 @@ class RunningContainer {
     }
   }
 
+  private start(): ChildProcess {
+    const child = spawn("python3", ["-ISc", IN_A_GROUP, ...this.words], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: this.env,
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text: string) => {
+        this.said = (this.said + text).slice(-20_000);
+        if (process.env.MOCHA_VERBOSE) process.stderr.write(text);
+      });
+    }
+    child.once("exit", (code) => {
+      this.ready = false;
+      this.startAt = Date.now() + Math.min(MOST_BACK_OFF, BACK_OFF * 2 ** this.restarts);
+      const finishedAt = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+      this.terminated = { exitCode: code ?? 137, reason: "Error", finishedAt };
+    });
+    return child;
+  }
+
   private variables(): string[] {
     return Object.entries(this.env).map(([name, value]) => `${name}=${value ?? ""}`);
   }
@@ -171,7 +237,7 @@ class RunningContainer {
       ...args.map((word) =>
         word
           .replace(/^--(http|grpc)-address=0\.0\.0\.0$/, `--$1-address=${loopbackOf(this.ip)}`)
-          .replace(/^--grpc-port=\d+$/, `--grpc-port=${this.grpcPort}`),
+          .replace(/^--grpc-port=\d+$/, `--grpc-port=${this.surroundings.grpcPort}`),
       ),
       `--metrics-address=${loopbackOf(this.ip)}`,
       `--backend-directory=${triton}/backends`,
@@ -184,7 +250,7 @@ class RunningContainer {
     return word
       .replace(/^0\.0\.0\.0:/, `${loopbackOf(this.ip)}:`)
       .replace(/(^|=)\/opt\/xsched\//, `$1${this.image.xsched}/`)
-      .replace(/(^|=)(?=\/(models|xsched-triton)(\/|$))/, `$1${this.root}`);
+      .replace(/(^|=)(?=\/(models|xsched-triton|var\/run\/secrets)(\/|$))/, `$1${this.root}`);
   }
 
   private answers(place: string, portName: string): Promise<boolean> {
@@ -205,26 +271,33 @@ class RunningContainer {
 
 /** A pod that runs here. */
 export class RunningPod {
-  public ready = false;
   public readonly containers: readonly RunningContainer[];
   private readonly volumes: PodVolumes;
 
-  /** @throws Error if a ConfigMap of a volume is not there */
+  /**
+   * @param given files of volumes that are no ConfigMaps', by the volumes' names
+   * @throws Error if a ConfigMap of a volume is not there
+   */
   public constructor(
     public readonly name: string,
     public readonly ip: string,
+    public readonly node: string,
     private readonly spec: PodSpec,
     private readonly folder: string,
-    image: PodImage,
-    grpcPort: number,
+    surroundings: Surroundings,
     configMaps: ReadonlyMap<string, ConfigMap>,
+    given: GivenFiles,
   ) {
-    this.volumes = new PodVolumes(path.join(folder, "volumes"), spec.volumes);
+    this.volumes = new PodVolumes(path.join(folder, "volumes"), spec.volumes, given);
     this.volumes.lay(configMaps);
     this.containers = spec.containers.map(
       (container) =>
-        new RunningContainer(container, ip, folder, this.volumes, image, grpcPort, this.sharedMemory),
+        new RunningContainer(container, ip, folder, this.volumes, surroundings, this.sharedMemory),
     );
+  }
+
+  public get ready(): boolean {
+    return this.containers.every(({ ready }) => ready);
   }
 
   /** The end of what a container printed that has ended. */
@@ -248,10 +321,13 @@ export class RunningPod {
     }
   }
 
-  /** Whether all containers are ready. */
-  public async probe(): Promise<boolean> {
-    for (const container of this.containers) container.ready = await container.probe();
-    return this.containers.every(({ ready }) => ready);
+  /** Starts containers again that have ended, and asks all whether they are ready. */
+  public async look(): Promise<void> {
+    for (const container of this.containers) {
+      container.tend();
+      const ready = await container.probe();
+      container.ready = ready && !container.ended;
+    }
   }
 
   /** Ends the pod as it says that it is to be ended. */

@@ -196,6 +196,14 @@ export interface TritonFleetArgs {
    */
   drainSeconds?: number;
   /**
+   * How long a new pod may take beyond loading its models: a node with a GPU has to be found or
+   * started, and the image pulled, which is 14 GB with NVIDIA's base. What takes longer has failed. An
+   * integer from 10 to 86400 (seconds).
+   * @default 900
+   * @example 1800
+   */
+  placementSeconds?: number;
+  /**
    * Priority of the pods against other pods of the cluster, in a PriorityClass. It has nothing to do
    * with the models' priorities. An integer from -1000000000 to 1000000000. Cost: where no GPU is
    * free, pods of a lower priority have to go.

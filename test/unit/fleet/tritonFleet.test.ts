@@ -27,9 +27,12 @@ for (const preview of [true, false]) {
       registered = [];
       await pulumi.runtime.setMocks(
         {
-          newResource: ({ type, name, provider, inputs }) => {
+          newResource: ({ type, name, provider, inputs, id }) => {
             registered.push({ type, name, provider, inputs: inputs as Registered["inputs"] });
-            return { id: `${name}-id`, state: inputs as object };
+            // What is read is in the cluster.
+            return id
+              ? { id, state: { metadata: { annotations: {} } } }
+              : { id: `${name}-id`, state: inputs as object };
           },
           call: ({ inputs }) => inputs as object,
         },
@@ -65,16 +68,23 @@ for (const preview of [true, false]) {
       assert.deepEqual(shown().sort(), [
         "ConfigMap edge-agent-…",
         "ConfigMap edge-batch-…",
+        "ConfigMap edge-guard-…",
         "ConfigMap edge-live-…",
         "ConfigMap edge-realtime-…",
         "ConfigMapPatch edge-live-…-values",
         "Deployment edge",
+        "Deployment edge-guard",
+        "Deployment edge-rollout",
         "Namespace edge-namespace",
+        "NetworkPolicy edge-guard",
         "NetworkPolicy edge-network",
         "PodDisruptionBudget edge-disruption",
         "PriorityClass edge-priority",
+        "Role edge-guard",
+        "RoleBinding edge-guard",
         "Service edge-service",
         "ServiceAccount edge-account",
+        "ServiceAccount edge-guard",
         "TritonFleet edge",
       ]);
       assert.ok(registered.every(({ provider }) => !provider));

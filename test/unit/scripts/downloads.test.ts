@@ -30,6 +30,8 @@ const WAYS: readonly {
     found: /\burl(?:open|retrieve)\(/g,
     known: [
       "components/host/agent/agent/cloudwatch.py",
+      // It asks the API server of its cluster, by the cluster's certificate: components/host/agent/tests/test_rollout.py.
+      "components/host/agent/agent/guard.py",
       // It asks Triton, on the loopback interface of its own pod.
       "scripts/bench/fleetPod.ts",
     ],

@@ -31,6 +31,7 @@ COMMANDS: Dict[str, str] = {
     "status": "server.status:status",
     "measure": "server.status:measure",
     "follow": "follow:follow",
+    "guard": "guard:guard",
     "ask": "server.status:ask",
     "scheduler": "server.status:scheduler",
     "store": "models.store:store",
