@@ -69,11 +69,12 @@ FindSpare(const char* name, void* found)
     }
   }
   if (count == xsched_spares) {
-    Log(LogLevel::kWarning,
-        "no launch runs ahead: the driver has too many functions that are "
-        "not known here, such as %s",
-        name);
-    RunAhead::Stop();
+    if (RunAhead::Stop()) {
+      Log(LogLevel::kWarning,
+          "no launch runs ahead: the driver has too many functions that are "
+          "not known here, such as %s",
+          name);
+    }
     return found;
   }
   const uint64_t index = xsched_named + count++;

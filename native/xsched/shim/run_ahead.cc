@@ -141,6 +141,9 @@ GetWaits()
   return *waits;
 }
 
+// So many functions that waited are in the log: those that did for longest.
+constexpr size_t kMaxReported = 8;
+
 std::string
 Milliseconds(int64_t nanoseconds)
 {
@@ -169,10 +172,13 @@ Report()
     return a.second.ns > b.second.ns;
   });
   std::string text;
-  for (const auto& each : waits) {
-    text += (text.empty() ? "" : ", ") + each.first + " " +
-            std::to_string(each.second.count) + " times for " +
-            Milliseconds(each.second.ns);
+  for (size_t i = 0; i < waits.size() && i < kMaxReported; ++i) {
+    text += (i == 0 ? "" : ", ") + waits[i].first + " " +
+            std::to_string(waits[i].second.count) + " times for " +
+            Milliseconds(waits[i].second.ns);
+  }
+  if (waits.size() > kMaxReported) {
+    text += " and " + std::to_string(waits.size() - kMaxReported) + " others";
   }
   Log(LogLevel::kInfo,
       "ran ahead by at most %llu calls: kept %llu, of which %llu failed; no "
@@ -190,6 +196,9 @@ AtExit()
   if (!RunAhead::On()) {
     return;
   }
+  // Nobody waits for what other threads, or the ends of others, launch from now
+  // on.
+  RunAhead::Stop();
   RunAhead::Drain("exit");
   Report();
 }
@@ -202,18 +211,17 @@ std::atomic<bool> RunAhead::stopped_{false};
 bool
 RunAhead::Read()
 {
-  const bool on = GetOptions().run_ahead != 0 && !Scheduler::Disabled() &&
-                  !stopped_.load(std::memory_order_relaxed);
+  const bool on = GetOptions().run_ahead != 0 && !Scheduler::Disabled();
   if (on) {
     on_.store(true, std::memory_order_relaxed);
   }
   return on;
 }
 
-void
+bool
 RunAhead::Stop()
 {
-  stopped_.store(true, std::memory_order_relaxed);
+  return !stopped_.exchange(true, std::memory_order_relaxed);
 }
 
 void

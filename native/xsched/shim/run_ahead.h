@@ -66,8 +66,9 @@ class RunAhead {
   }
   // The same where it may not have been read yet.
   static bool Read();
-  // No more: what is kept is launched, and nothing else is kept.
-  static void Stop();
+  // No more: what is kept is launched, and nothing else is kept. False if that
+  // was so already.
+  static bool Stop();
   // In the child of a fork.
   static void Forget() { on_.store(false, std::memory_order_relaxed); }
 

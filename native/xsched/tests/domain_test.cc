@@ -606,6 +606,72 @@ TEST_F(DomainTest, AProcessThatBecomesAnotherProgramHoldsNobodyBack)
   EXPECT_LT(ToInt(Do(low, "pass")), kLimitMs);
 }
 
+// In the middle, one that runs ahead: it has work on its device, and calls that it
+// believes to have made.
+class RunAheadDomainTest : public DomainTest {
+ protected:
+  Process StartAhead(int priority)
+  {
+    return Start(priority, {{"XSCHED_RUN_AHEAD", "64"}});
+  }
+
+  static int Launched(const Process& process)
+  {
+    return ToInt(Do(process, "launched"));
+  }
+
+  // It has kept what it launched: it was not kept waiting.
+  static void Keep(const Process& process, const Process& high)
+  {
+    Do(process, "hold");
+    const int before = Launched(process);
+    Do(high, "hold");
+    // What the one has told may not have come to the other yet.
+    ASSERT_TRUE(ComesTrue([&] {
+      const int launched = Launched(process);
+      Do(process, "keep");
+      return Launched(process) == launched;
+    }));
+    EXPECT_GE(before, 1);
+  }
+};
+
+TEST_F(RunAheadDomainTest, AProcessThatEndsWithKeptCallsHoldsNobodyBack)
+{
+  enum End { kKilled, kExec, kExit };
+  for (const End end : {kKilled, kExec, kExit}) {
+    const Process high = Start(10);
+    const Process middle = StartAhead(0);
+    const Process low = Start(-10);
+    Keep(middle, high);
+    Do(low, "run");
+    ASSERT_TRUE(IsHeldBack(low));
+    // The high one has nothing to do from here on, but the middle one has.
+    if (end == kKilled) {
+      middle->Signal(SIGKILL);
+    } else if (end == kExec) {
+      middle->WriteLine("exec");
+    } else {
+      middle->CloseInput();
+    }
+    Do(high, "release");
+    EXPECT_LT(ToInt(Do(low, "pass")), kLimitMs) << end;
+    Do(low, "stop");
+  }
+}
+
+TEST_F(RunAheadDomainTest, WhatIsKeptGoesOnWhenAHigherProcessIsKilled)
+{
+  const Process high = Start(10);
+  const Process middle = StartAhead(0);
+  Keep(middle, high);
+  const int before = Launched(middle);
+  // None of the program's own threads calls the core, or waits in it.
+  high->Signal(SIGKILL);
+  EXPECT_TRUE(ComesTrue([&] { return Launched(middle) > before; }));
+  Do(middle, "release");
+}
+
 // --- the folder and the file -------------------------------------------------
 
 TEST_F(DomainTest, AFolderThatOthersCanWriteToIsRefused)

@@ -4,22 +4,15 @@
 // XSCHED_RUN_AHEAD: what is kept of a queue that has to wait, and who waits for
 // it.
 
-#include <dlfcn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <atomic>
-#include <cstdio>
-#include <cstdlib>
+#include <chrono>
 #include <cstring>
 #include <functional>
-#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
-#include "fixture.h"
-#include "preempt/scheduler.h"
+#include "run_ahead_fixture.h"
 
 extern "C" {
 CUresult cuEventElapsedTime(float*, CUevent, CUevent);
@@ -42,102 +35,6 @@ namespace {
 
 using simulated::Execution;
 using simulated::Kernel;
-
-constexpr int kKept = 32;
-
-// Before anything reads the environment.
-const int kEnvironment =
-    setenv("XSCHED_RUN_AHEAD", std::to_string(kKept).c_str(), 1);
-
-constexpr CUresult kNotReady = 600;
-constexpr CUresult kLaunchFailed = 719;
-
-// Not long: whoever does not wait is through in much less.
-const auto kMoment = std::chrono::milliseconds(30);
-
-// A call of another thread, which may wait.
-class Calling {
- public:
-  Calling(CUcontext context, std::function<CUresult()> call)
-      : thread_([this, context, call = std::move(call)] {
-          cuCtxSetCurrent(context);
-          result_ = call();
-          returned_ = true;
-        })
-  {
-  }
-  ~Calling()
-  {
-    if (thread_.joinable()) {
-      thread_.join();
-    }
-  }
-
-  bool Waits() const
-  {
-    std::this_thread::sleep_for(kMoment);
-    return !returned_;
-  }
-  CUresult Result()
-  {
-    thread_.join();
-    return result_;
-  }
-
- private:
-  std::atomic<bool> returned_{false};
-  std::atomic<CUresult> result_{-1};
-  std::thread thread_;
-};
-
-class RunAheadTest : public DriverTest {
- protected:
-  void SetUp() override
-  {
-    ASSERT_EQ(kEnvironment, 0);
-    DriverTest::SetUp();
-  }
-
-  // Another thread's work in a queue, which the device does not begin with before
-  // Hold(false), or the end of what is returned.
-  class Busy {
-   public:
-    ~Busy() { simulated::Hold(false); }
-  };
-  [[nodiscard]] Busy KeepBusy(TestStream* stream)
-  {
-    simulated::Hold(true);
-    InContext([&] { EXPECT_EQ(stream->Launch(Kernel(1, 99)), 0); }).join();
-    return {};
-  }
-
-  // The kernels that have run, in their order, but for those of KeepBusy.
-  static std::vector<Execution> Runs()
-  {
-    std::vector<Execution> runs = simulated::TakeRuns();
-    runs.erase(
-        std::remove_if(
-            runs.begin(), runs.end(),
-            [](const Execution& run) { return run.function == Kernel(1, 99); }),
-        runs.end());
-    return runs;
-  }
-  static std::vector<CUfunction> Kernels()
-  {
-    std::vector<CUfunction> kernels;
-    for (const Execution& run : Runs()) {
-      kernels.push_back(run.function);
-    }
-    return kernels;
-  }
-
-  static void AwaitLaunches(const TestStream& stream, int64_t count)
-  {
-    while (stream.Stats().launches < count) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-};
 
 TEST_F(RunAheadTest, WhatHasToWaitReturnsAtOnceAndRunsInOrder)
 {
@@ -608,45 +505,6 @@ TEST_F(RunAheadTest, AnErrorIsThatOfTheNextCall)
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
-TEST_F(RunAheadTest, AStreamEndsAfterWhatIsKept)
-{
-  TestStream high(PRIORITY_MAX);
-  const Busy busy = KeepBusy(&high);
-  Calling life(context_, [] {
-    TestStream low(PRIORITY_MIN);
-    EXPECT_EQ(low.Launch(Kernel(1, 1)), 0);
-    EXPECT_EQ(low.Launch(Kernel(1, 2)), 0);
-    return 0;
-  });
-  EXPECT_TRUE(life.Waits());
-  simulated::Hold(false);
-  EXPECT_EQ(life.Result(), 0);
-  EXPECT_EQ(Kernels(), (std::vector<CUfunction>{Kernel(1, 1), Kernel(1, 2)}));
-}
-
-TEST_F(RunAheadTest, AContextEndsAfterWhatIsKept)
-{
-  TestStream high(PRIORITY_MAX);
-  const Busy busy = KeepBusy(&high);
-  CUcontext other = nullptr;
-  ASSERT_EQ(cuCtxCreate_v2(&other, 0, 0), 0);
-  CUstream stream = nullptr;
-  HwQueueHandle hwq = 0;
-  XQueueHandle xq = 0;
-  ASSERT_EQ(cuStreamCreate(&stream, 0), 0);
-  ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
-  ASSERT_EQ(XQueueCreate(&xq, hwq, kPreemptLevelBlock, 0), kXSchedSuccess);
-  ASSERT_EQ(XHintPriority(xq, PRIORITY_MIN), kXSchedSuccess);
-  ASSERT_EQ(LaunchOn(stream, Kernel(1, 1)), 0);
-  ASSERT_EQ(cuCtxSetCurrent(context_), 0);
-  Calling end(context_, [&] { return cuCtxDestroy_v2(other); });
-  EXPECT_TRUE(end.Waits());
-  simulated::Hold(false);
-  EXPECT_EQ(end.Result(), 0);
-  EXPECT_EQ(XQueueDestroy(xq), kXSchedSuccess);
-  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
-}
-
 // What was kept before counts as launched.
 TEST_F(RunAheadTest, WhoSuspendsAQueueMayStillWaitForIt)
 {
@@ -662,6 +520,24 @@ TEST_F(RunAheadTest, WhoSuspendsAQueueMayStillWaitForIt)
   EXPECT_EQ(Kernels(), (std::vector<CUfunction>{Kernel(1, 1), Kernel(1, 2)}));
   EXPECT_TRUE(later.Waits());
   ASSERT_EQ(XQueueResume(low.Queue(), kQueueResumeFlagNone), kXSchedSuccess);
+  EXPECT_EQ(later.Result(), 0);
+}
+
+TEST_F(RunAheadTest, WhatIsKeptOfAQueueThatMayLaunchNothingMoreIsLaunched)
+{
+  TestStream low(PRIORITY_MIN);
+  TestStream high(PRIORITY_MAX);
+  const Busy busy = KeepBusy(&high);
+  ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
+  ASSERT_EQ(XHintPriority(low.Queue(), PRIORITY_NO_EXECUTE), kXSchedSuccess);
+  Calling later(context_, [&] { return low.Launch(Kernel(1, 2)); });
+  EXPECT_TRUE(later.Waits());
+  EXPECT_EQ(low.Stats().launches, 0);
+  simulated::Hold(false);
+  ASSERT_EQ(low.Synchronize(), 0);
+  EXPECT_EQ(Kernels(), std::vector<CUfunction>{Kernel(1, 1)});
+  EXPECT_TRUE(later.Waits());
+  ASSERT_EQ(XHintPriority(low.Queue(), PRIORITY_MIN), kXSchedSuccess);
   EXPECT_EQ(later.Result(), 0);
 }
 
@@ -746,81 +622,6 @@ TEST_F(RunAheadTest, NothingIsKeptBelowAThreadsOwnWork)
   releasing.join();
   EXPECT_EQ(launched, 0);
   ASSERT_EQ(cuCtxSynchronize(), 0);
-}
-
-TEST_F(RunAheadTest, TheChildOfAForkIsOnItsOwn)
-{
-  TestStream low(PRIORITY_MIN);
-  TestStream high(PRIORITY_MAX);
-  const Busy busy = KeepBusy(&high);
-  ASSERT_EQ(low.Launch(Kernel(1, 1)), 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    // It returns, whatever it does.
-    alarm(20);
-    cuTexRefSetMipmapLevelBias(nullptr, 0);
-    XQueueState state = kQueueStateUnknown;
-    XQueueQuery(low.Queue(), &state);
-    _exit(7);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
-  simulated::Hold(false);
-  ASSERT_EQ(low.Synchronize(), 0);
-  EXPECT_EQ(Kernels(), std::vector<CUfunction>{Kernel(1, 1)});
-}
-
-// --- the end of a process ------------------------------------------------------
-
-constexpr const char* kEndVariable = "RUN_AHEAD_TEST_END";
-
-// In a process of its own: it exits with work that is kept.
-void
-ExitWithKeptWork()
-{
-  static TestStream* low = nullptr;
-  // Registered first, this comes last.
-  atexit([] { _exit(low->Stats().launches == 5 ? 42 : 43); });
-  cuInit(0);
-  CUcontext context = nullptr;
-  cuCtxCreate_v2(&context, 0, 0);
-  low = new TestStream(PRIORITY_MIN);
-  static TestStream* high = new TestStream(PRIORITY_MAX);
-  simulated::Hold(true);
-  std::thread([context] {
-    cuCtxSetCurrent(context);
-    high->Launch(Kernel(1));
-  }).join();
-  for (int i = 0; i < 5; ++i) {
-    low->Launch(Kernel(1));
-  }
-  std::thread([] {
-    std::this_thread::sleep_for(kMoment);
-    simulated::Hold(false);
-  }).detach();
-  exit(0);
-}
-
-TEST(RunAheadEndTest, AnExitLaunchesWhatIsKept)
-{
-  if (getenv(kEndVariable) != nullptr) {
-    ExitWithKeptWork();
-  }
-  const pid_t child = fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    setenv(kEndVariable, "1", 1);
-    alarm(60);
-    execl(
-        "/proc/self/exe", "run_ahead_test",
-        "--gtest_filter=RunAheadEndTest.AnExitLaunchesWhatIsKept", nullptr);
-    _exit(1);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  EXPECT_TRUE(WIFEXITED(status)) << status;
-  EXPECT_EQ(WEXITSTATUS(status), 42);
 }
 
 }  // namespace

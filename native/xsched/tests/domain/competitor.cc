@@ -9,6 +9,8 @@
 //   finish      the device finishes it, and the process does not ask for it
 //   release     the device finishes it, and the process waits for that
 //   pass        launches once; the line says how many milliseconds that took
+//   keep        launches some times, without waiting for the device
+//   launched    how many launches of the queue have been made
 //   run, stop   launches all the time, from a thread of its own
 //   count       how many launches "run" has made
 //   priority N  the queue's priority from now on
@@ -68,6 +70,14 @@ class Competitor {
       cuStreamSynchronize(stream_);
       return std::to_string(
           std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
+    } else if (line == "keep") {
+      for (int i = 0; i < kAtOnce; ++i) {
+        Launch();
+      }
+    } else if (line == "launched") {
+      XQueueStats stats = {};
+      XQueueGetStats(xq_, &stats);
+      return std::to_string(stats.launches);
     } else if (line == "run") {
       runs_ = true;
       thread_ = std::thread([this] {
