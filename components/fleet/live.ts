@@ -1,7 +1,7 @@
 import { configOfFolder } from "../models";
 import { ensembleStepsOf, type FleetSettings, type ModelSettings } from "../settings";
 import { type Item, keyOf } from "./configMapFiles";
-import type { ModelFiles } from "./modelFiles";
+import type { ModelFiles, TooLarge } from "./modelFiles";
 import { digestOf } from "./names";
 
 /**
@@ -14,6 +14,9 @@ type LiveValues = Pick<ModelSettings, (typeof LIVE)[number]>;
 
 /** What a model is to have in the scheduler. */
 export type FollowedModel = LiveValues & Pick<ModelSettings, "name">;
+
+/** What of a model is read here. */
+type Configured = Pick<ModelFiles | TooLarge, "model" | "config">;
 
 /** Value of each where it says nothing. */
 const NEUTRAL: LiveValues = { priority: 0, floor: 0, weight: 0 };
@@ -38,7 +41,7 @@ export function isLive({ scheduler }: Pick<FleetSettings, "scheduler">): boolean
 /** @param files of the models of the settings, in their order */
 export function live(
   settings: Pick<FleetSettings, "scheduler" | "models">,
-  files: readonly ModelFiles[],
+  files: readonly Configured[],
 ): Live {
   const { models } = settings;
   const items = files.map(({ model }, index) => ({
@@ -65,7 +68,7 @@ export function followedText(models: readonly FollowedModel[]): string {
 }
 
 /** An ensemble runs nothing itself, so no scheduler knows it. */
-function followed(models: readonly ModelSettings[], files: readonly ModelFiles[]): FollowedModel[] {
+function followed(models: readonly ModelSettings[], files: readonly Configured[]): FollowedModel[] {
   return models
     .filter((_, index) => ensembleStepsOf(files[index]?.config ?? "") === undefined)
     .map(({ name, priority, floor, weight }) => ({ name, priority, floor, weight }));

@@ -4,7 +4,7 @@ import { SCHEDULER_METRICS_PORT } from "../settings";
 import { type ConfigMapFiles, patch } from "./configMapFiles";
 import { type GuardManifests, guardManifests } from "./guard";
 import { isLive, live } from "./live";
-import type { ModelFiles } from "./modelFiles";
+import { isInImage, type ModelFiles } from "./modelFiles";
 import { monitoring, type MonitoringManifests } from "./monitoring";
 import { configMapName, labelsOf, liveName, priorityClassName, selectorOf } from "./names";
 import { type PodSettings, podTemplate, progressSeconds } from "./pod";
@@ -68,9 +68,10 @@ export function fleetManifests(
       description: `Pods of the fleet ${fleet} in ${namespace}`,
     },
     configMaps: Object.fromEntries([
-      ...models.map((files) => {
+      ...models.flatMap((files) => {
+        if (isInImage(files)) return [];
         const name = configMapName(fleet, files);
-        return [name, configMap(name, files)] as const;
+        return [[name, configMap(name, files)] as const];
       }),
       ...(agent === undefined ? [] : [[agent.name, configMap(agent.name, agent)] as const]),
     ]),

@@ -1,12 +1,16 @@
 import * as fs from "node:fs";
 
-import { attempt, configOfFolder, readModelFolder } from "../models";
+import type * as pulumi from "@pulumi/pulumi";
+
+import { attempt, configOfFolder, type FolderItem, readModelFolder } from "../models";
 import type { ModelSettings } from "../settings";
 import { configMapFiles, type ConfigMapFiles, MOST_BYTES } from "./configMapFiles";
 import { digestOf } from "./names";
 
-/** A model's files as a ConfigMap has them, all but its configuration. */
-export interface ModelFiles extends ConfigMapFiles {
+/** A model's files, all but its configuration: in a ConfigMap, or in an image. */
+export type ModelFiles = InConfigMap | InImage;
+
+interface Served {
   /** Name in requests, and of the model's folder. */
   readonly model: string;
   /** Of the model's name and the files. */
@@ -15,10 +19,17 @@ export interface ModelFiles extends ConfigMapFiles {
   readonly config: string;
 }
 
+export interface InConfigMap extends Served, ConfigMapFiles {}
+
+export interface InImage extends Served {
+  /** The image whose files they are, as `repository@sha256:…`. */
+  readonly image: pulumi.Input<string>;
+}
+
 /** A model that is larger than a ConfigMap. */
-export interface TooLarge {
-  readonly model: string;
+export interface TooLarge extends Pick<Served, "model" | "config"> {
   readonly bytes: number;
+  readonly items: readonly FolderItem[];
 }
 
 /**
@@ -26,12 +37,12 @@ export interface TooLarge {
  *
  * @throws ModelConfigError, or RunError naming a file that cannot be read
  */
-export function modelFiles(model: ModelSettings): ModelFiles | TooLarge {
+export function modelFiles(model: ModelSettings): InConfigMap | TooLarge {
   const config = configOfFolder(model);
   const { items } = readModelFolder(model.source, model.allowOutsideLinks);
   // Before anything is read: it can be gigabytes.
   const bytes = items.reduce((sum, item) => sum + item.bytes, Buffer.byteLength(config));
-  if (bytes > MOST_BYTES) return { model: model.name, bytes };
+  if (bytes > MOST_BYTES) return { model: model.name, config, bytes, items };
   const files = configMapFiles(
     items.flatMap(({ path, file, empty, executable }) => {
       if (file !== undefined)
@@ -45,7 +56,10 @@ export function modelFiles(model: ModelSettings): ModelFiles | TooLarge {
   return { ...files, model: model.name, digest, config };
 }
 
-/** Whether there is nothing to serve. */
-export function isTooLarge(files: ModelFiles | TooLarge): files is TooLarge {
+export function isTooLarge(files: InConfigMap | TooLarge): files is TooLarge {
   return "bytes" in files;
+}
+
+export function isInImage(files: ModelFiles): files is InImage {
+  return "image" in files;
 }

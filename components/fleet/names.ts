@@ -26,12 +26,16 @@ export function configMapName(
   fleet: string,
   { model, digest }: Pick<ModelFiles, "model" | "digest">,
 ): string {
-  const readable = model
+  return [fleet, readable(model), digest].filter((part) => part !== "").join("-");
+}
+
+/** A model's name, as far as a name on Kubernetes or a tag can have it; different names can look alike, or be empty. */
+export function readable(model: string): string {
+  return model
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")
     .slice(0, 60)
     .replace(/^-|-$/g, "");
-  return [fleet, readable, digest].filter((part) => part !== "").join("-");
 }
 
 /** Only what is live in it is changed: for anything else it has another name. */

@@ -4,7 +4,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { ownFlags } from "../server";
 import type { FleetSettings } from "../settings";
 import type { Live } from "./live";
-import type { ModelFiles } from "./modelFiles";
+import { isInImage, type ModelFiles } from "./modelFiles";
 import { configMapName, labelsOf, liveName, priorityClassName, selectorOf } from "./names";
 import { agentContainer, type AgentFiles, agentVolumes, sharedEnvironment, sharedMount } from "./sidecar";
 
@@ -106,7 +106,7 @@ export function podTemplate(fleet: string, settings: PodSettings, parts: PodPart
         ...(agent === undefined ? [] : [agentContainer(settings.image, monitoring, UNPRIVILEGED)]),
       ],
       volumes: [
-        ...models.map((files) => modelVolume(fleet, files, live)),
+        ...models.flatMap((files) => modelVolumes(fleet, files, live)),
         ...scratchVolumes(),
         ...(agent === undefined ? [] : agentVolumes(fleet, live, agent)),
       ],
@@ -144,7 +144,7 @@ function triton(settings: PodSettings, { models, agent }: PodParts): Container {
     ...(drainSeconds > 0 && { lifecycle: { preStop: { sleep: { seconds: drainSeconds } } } }),
     securityContext: UNPRIVILEGED,
     volumeMounts: [
-      ...models.map(modelMount),
+      ...models.flatMap(modelMounts),
       ...scratchMounts(),
       ...(agent === undefined ? [] : [sharedMount]),
     ],
@@ -185,25 +185,42 @@ function readiness({ scheduler }: PodSettings): Probe {
   };
 }
 
-const volumeName = ({ digest }: ModelFiles): string => `model-${digest}`;
+const CONFIG = "config.pbtxt";
 
-/** A model's files and its configuration, in one folder. */
-function modelVolume(fleet: string, files: ModelFiles, live: Live): Volume {
-  const config = live.configs[files.model];
-  const items = files.items.map((item) => ({ ...item }));
-  return {
-    name: volumeName(files),
-    projected: {
-      sources: [
-        { configMap: { name: configMapName(fleet, files), items } },
-        { configMap: { name: liveName(fleet, live), items: config === undefined ? [] : [{ ...config }] } },
-      ],
-    },
+const volumeName = ({ digest }: ModelFiles): string => `model-${digest}`;
+const configVolumeName = (files: ModelFiles): string => `${volumeName(files)}-config`;
+
+/** A model's files and its configuration: in one folder, or the files in an image and the configuration by itself. */
+function modelVolumes(fleet: string, files: ModelFiles, live: Live): Volume[] {
+  const item = live.configs[files.model];
+  const config = {
+    configMap: { name: liveName(fleet, live), items: item === undefined ? [] : [{ ...item }] },
   };
+  if (isInImage(files)) {
+    return [
+      // By its digest: what a node has it need not ask for.
+      { name: volumeName(files), image: { reference: files.image, pullPolicy: "IfNotPresent" } },
+      { name: configVolumeName(files), ...config },
+    ];
+  }
+  const items = files.items.map((each) => ({ ...each }));
+  const sources = [{ configMap: { name: configMapName(fleet, files), items } }, config];
+  return [{ name: volumeName(files), projected: { sources } }];
 }
 
-function modelMount(files: ModelFiles): VolumeMount {
-  return { name: volumeName(files), mountPath: `${MODELS}/${files.model}`, readOnly: true };
+function modelMounts(files: ModelFiles): VolumeMount[] {
+  const mountPath = `${MODELS}/${files.model}`;
+  return [
+    { name: volumeName(files), mountPath, readOnly: true },
+    ...(isInImage(files)
+      ? [
+          {
+            ...{ name: configVolumeName(files), mountPath: `${mountPath}/${CONFIG}` },
+            ...{ subPath: CONFIG, readOnly: true },
+          },
+        ]
+      : []),
+  ];
 }
 
 function scratchVolumes(): Volume[] {

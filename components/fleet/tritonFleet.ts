@@ -8,15 +8,16 @@ import {
   type Fault,
   fleetInputs,
   fleetNameFault,
-  type FleetSettings,
+  registryLogin,
   type TritonFleetArgs,
 } from "../settings";
 import { MOST_BYTES } from "./configMapFiles";
 import { failureOf, guarded, type GuardManifests } from "./guard";
 import { bytesOf, live } from "./live";
 import { fleetManifests, type FleetManifests } from "./manifests";
-import { isTooLarge, type ModelFiles, modelFiles } from "./modelFiles";
-import { progressSeconds } from "./pod";
+import { type InConfigMap, isTooLarge, modelFiles, type TooLarge } from "./modelFiles";
+import { modelImage } from "./modelImage";
+import { type PodSettings, progressSeconds } from "./pod";
 import { mostReplicas } from "./scaling";
 
 /** A model that a fleet serves. */
@@ -59,12 +60,17 @@ export class TritonFleet extends pulumi.ComponentResource {
 
   /** @param name of the component and of its parts on Kubernetes */
   public constructor(name: string, args: TritonFleetArgs, opts?: pulumi.ComponentResourceOptions) {
-    const { known } = new ComponentInputs("TritonFleet", name, fleetInputs, args);
-    // Everything but the image is known, or the check would have refused it.
-    const settings = known as unknown as FleetSettings;
-    const files = filesOf(name, settings);
+    const inputs = new ComponentInputs("TritonFleet", name, fleetInputs, args);
+    // Everything but the image and the login is known, or the check would have refused it.
+    const settings = inputs.known as unknown as PodSettings;
+    const read = filesOf(name, settings);
     super("xsched-triton:index:TritonFleet", name, {}, opts);
-    const manifests = fleetManifests(name, { ...settings, image: known.image }, files);
+    const { modelImageRepository: repository = "" } = settings;
+    const login = inputs.resolveOptional(registryLogin, "registry");
+    const files = read.map((each) =>
+      isTooLarge(each) ? modelImage(name, each, { repository, login }, { parent: this }) : each,
+    );
+    const manifests = fleetManifests(name, settings, files);
     const { deployment, service, namespace } = this.make(name, settings, manifests);
 
     const { httpPort, grpcPort } = settings.server;
@@ -86,7 +92,7 @@ export class TritonFleet extends pulumi.ComponentResource {
   /** Everything but the namespace is in the namespace, so that it is deleted first. */
   private make(
     name: string,
-    settings: FleetSettings,
+    settings: PodSettings,
     manifests: FleetManifests,
   ): {
     deployment: k8s.apps.v1.Deployment;
@@ -152,7 +158,7 @@ export class TritonFleet extends pulumi.ComponentResource {
 
   private guard(
     name: string,
-    { placementSeconds }: FleetSettings,
+    { placementSeconds }: PodSettings,
     manifests: GuardManifests,
     namespace: k8s.core.v1.Namespace,
   ): k8s.apps.v1.Deployment {
@@ -212,26 +218,26 @@ export class TritonFleet extends pulumi.ComponentResource {
 /**
  * The files of all models.
  *
- * @throws ArgumentsError with every fault of the name, and every model that a ConfigMap can't hold
+ * @throws ArgumentsError with every fault of the name, and every model that has no place on the cluster
  */
-function filesOf(name: string, settings: FleetSettings): ModelFiles[] {
+function filesOf(name: string, settings: PodSettings): (InConfigMap | TooLarge)[] {
   const { models } = settings;
   const wrongName = fleetNameFault(name);
   const faults: Fault[] = wrongName === undefined ? [] : [wrongName];
-  const read = models.map((model, index) => {
-    const files = modelFiles(model);
-    if (!isTooLarge(files)) return files;
-    faults.push({
-      path: `models[${index}].source`,
-      value: `${JSON.stringify(model.source)}, of ${megabytes(files.bytes)}`,
-      allowed:
-        "at most 1 MiB for the files of a model: a ConfigMap holds no more, and a fleet fetches nothing from S3 yet",
-      fix: "serve this model from a host (TritonStack), or take from its folder what Triton does not need",
-    });
-    return undefined;
+  const files = models.map((model, index) => {
+    const read = modelFiles(model);
+    if (isTooLarge(read) && settings.modelImageRepository === undefined) {
+      faults.push({
+        path: `models[${index}].source`,
+        value: `${JSON.stringify(model.source)}, of ${megabytes(read.bytes)}`,
+        allowed:
+          "at most 1 MiB for the files of a model, which is what a ConfigMap holds, or a repository for images",
+        fix: "set modelImageRepository to a repository that this machine can push to and the nodes can pull from",
+      });
+    }
+    return read;
   });
-  const files = read.filter((each): each is ModelFiles => each !== undefined);
-  const bytes = files.length === models.length ? bytesOf(live(settings, files)) : 0;
+  const bytes = bytesOf(live(settings, files));
   if (bytes > MOST_BYTES) {
     faults.push({
       path: "models",

@@ -22,7 +22,7 @@ import {
   type Rule,
   text,
 } from "./rules";
-import { imageByDigest } from "./runtimeSettings";
+import { imageByDigest, registryLogin, repository } from "./runtimeSettings";
 import { s3Location } from "./s3Location";
 import { schedulerRule, serverRule } from "./serverSettings";
 
@@ -124,7 +124,7 @@ const route = object({
 export const fleetFields = {
   image: required(
     imageByDigest,
-    "Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. It has this project's entrypoint and health check. The only argument that can be an output.",
+    "Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. It has this project's entrypoint and health check. Can be an output.",
   ),
   namespace: plain(
     defaulted(
@@ -178,11 +178,27 @@ export const fleetFields = {
   nodeSelector: plain(
     defaulted(nodeLabels, {}, "Labels of the nodes that the pods run on, such as the type of their GPU."),
   ),
+  modelImageRepository: plain(
+    optional(
+      repository,
+      "Where models of more than 1 MiB go, each as an image with its files, with the Docker of this machine. A node pulls it once and gives it to its pods as a volume, which takes Kubernetes 1.35. The images stay there when the fleet is deleted.",
+      "such models are refused",
+      {
+        cost: "a model's size in the registry for each version, and on each node that serves it",
+        example: "registry.example.com/models",
+      },
+    ),
+  ),
+  registry: optional(
+    registryLogin,
+    "How to log in to the registry of `modelImageRepository`, to push. Nodes log in by `pullSecrets`, or by what they are. Can be an output.",
+    "Docker's own log-in",
+  ),
   pullSecrets: plain(
     defaulted(
       list(objectName, { allowed: "a list of secrets' names, none twice", check: refuseRepeats }),
       [],
-      "Secrets of the namespace with logins to the image's registry.",
+      "Secrets of the namespace with logins to the registries of the images.",
     ),
   ),
   clientNamespaces: plain(
@@ -259,13 +275,16 @@ export const fleetInputs = object({
   },
 });
 
-/** What is made depends on all values but the image, so that a preview can show it. */
+/** What can be known later. */
+const OUTPUTS: ReadonlySet<string> = new Set(["image", "registry"]);
+
+/** What is made depends on all other values, so that a preview can show it. */
 function refuseOutputs(raw: unknown, at: Place): void {
   const look = (value: unknown, place: Place): void => {
     if (isDeferred(value)) {
       place.faultShown(
         "(an output)",
-        "a value that is known when the fleet is constructed; only image can be an output",
+        "a value that is known when the fleet is constructed; only image and registry can be outputs",
         "give the value itself",
       );
     } else if (Array.isArray(value)) {
@@ -277,7 +296,7 @@ function refuseOutputs(raw: unknown, at: Place): void {
     }
   };
   if (!isPlainObject(raw)) return;
-  for (const [key, value] of Object.entries(raw)) if (key !== "image") look(value, at.at(key));
+  for (const [key, value] of Object.entries(raw)) if (!OUTPUTS.has(key)) look(value, at.at(key));
 }
 
 function refuseGateway(raw: unknown, at: Place): void {
@@ -308,8 +327,8 @@ function refuseUnservable(model: unknown, at: Place): void {
   if (typeof source === "string" && s3Location(source) !== undefined) {
     at.at("source").fault(
       source,
-      "a folder of at most 1 MiB: a fleet fetches nothing from S3 yet",
-      "serve this model from a host (TritonStack), or put a small version of it into a folder",
+      "a folder on this machine: a fleet fetches nothing from S3",
+      "fetch it into a folder, and set modelImageRepository if it is larger than 1 MiB",
     );
   }
   if (keyOf(model, "engine") !== undefined) {
@@ -320,7 +339,7 @@ function refuseUnservable(model: unknown, at: Place): void {
     );
   }
   if (keyOf(model, "upload") === "s3") {
-    at.at("upload").fault("s3", "auto or ssh: a fleet has no bucket yet", "remove upload");
+    at.at("upload").fault("s3", "auto or ssh: a fleet has no bucket", "remove upload");
   }
   const needed = itemsOf(keyOf(model, "dependsOn"));
   if (needed.length > 0) {

@@ -56,7 +56,9 @@ export function benchPodName(fleet: string): string {
 /** The models of a fleet's pods. */
 export function modelsOf({ spec }: FleetDeployment): string[] {
   return tritonOf(spec.template.spec).volumeMounts.flatMap(({ mountPath }) =>
-    mountPath.startsWith(MODELS) ? [mountPath.slice(MODELS.length)] : [],
+    mountPath.startsWith(MODELS) && !mountPath.includes("/", MODELS.length)
+      ? [mountPath.slice(MODELS.length)]
+      : [],
   );
 }
 

@@ -37,8 +37,9 @@ Generated from the rules in \`components/settings\` by \`npm run generate\`; do 
 [How to use it, and what it can't do yet](../how-to/fleet.md). \`models\`, \`server\` and \`scheduler\` are those of a stack
 ([settings](../settings.md)), with these differences:
 
-- All values must be known when the component is constructed; only \`image\` can be an output.
-- Of a model, \`source\` is a folder of at most 1 MiB; \`engine\`, \`dependsOn\` and \`upload: s3\` are refused.
+- All values must be known when the component is constructed; only \`image\` and \`registry\` can be outputs.
+- Of a model, \`source\` is a folder, of at most 1 MiB without \`modelImageRepository\`; \`engine\`, \`dependsOn\` and
+  \`upload: s3\` are refused.
 - Of \`server\`, \`address\` and \`logMegabytes\` mean nothing; \`loadTimeoutSeconds\` times the number of models is how long a pod may
   take to become ready.
 - Of \`scheduler\`, \`domain\` can only be \`none\`. \`gateway\` is refused, unless it says \`enabled: false\`.

@@ -50,6 +50,7 @@ const SECONDS = {
   reuse: 270,
   local: 220,
   fleet: 210,
+  fleetModels: 120,
   awsSession: 190,
   aws: 160,
   awsCapacity: 160,

@@ -7,6 +7,7 @@ import * as path from "node:path";
 import { CERTIFICATE, CERTIFICATE_KEY } from "../unit/settings/context";
 import type { ControlPlane, KubernetesObject } from "./controlPlane";
 import { freePorts } from "./ports";
+import { NodeImages } from "./nodeImages";
 import { makePodImage, type PodImage } from "./podImage";
 import { type ConfigMap, type GivenFiles, hasToken } from "./podVolumes";
 import { loopbackOf, type PodSpec, RunningPod } from "./runningPod";
@@ -58,6 +59,8 @@ export class Kubelet {
   /** What was said last of each. */
   private readonly told = new Map<string, string>();
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-kubelet-"));
+  /** Those that are volumes. All nodes have them in common. */
+  public readonly images = new NodeImages(path.join(this.folder, "images"));
   private readonly working = new Set<Promise<void>>();
   private started = 0;
   private stopped = false;
@@ -258,10 +261,19 @@ export class Kubelet {
       folder,
       surroundings,
       await this.configMaps(),
-      await this.credentials(pod, spec),
+      new Map([...(await this.credentials(pod, spec)), ...(await this.filesOfImages(spec))]),
     );
     this.pods.set(pod.metadata.uid, running);
     await this.sayRunning(pod, running);
+  }
+
+  private async filesOfImages({ volumes }: PodSpec): Promise<GivenFiles> {
+    const given = volumes.flatMap(({ name, image }) =>
+      image === undefined
+        ? []
+        : [this.images.folderOf(image.reference).then((folder) => [name, folder] as const)],
+    );
+    return new Map(await Promise.all(given));
   }
 
   /** What a pod proves itself with to the API server, if it may. */

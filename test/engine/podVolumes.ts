@@ -17,6 +17,7 @@ export interface Volume {
   readonly configMap?: Source["configMap"];
   readonly projected?: { readonly sources: readonly (Source | { readonly serviceAccountToken: object })[] };
   readonly emptyDir?: object;
+  readonly image?: { readonly reference: string };
 }
 
 export interface ConfigMap {
@@ -25,8 +26,8 @@ export interface ConfigMap {
   readonly binaryData?: Readonly<Record<string, string>>;
 }
 
-/** Contents of files by their names, by the names of volumes. */
-export type GivenFiles = ReadonlyMap<string, Readonly<Record<string, string>>>;
+/** What is in volumes, by their names: contents of files by theirs, or a folder with the files. */
+export type GivenFiles = ReadonlyMap<string, Readonly<Record<string, string>> | string>;
 
 /** Whether it has the token of the pod's account, which is none of a fleet's ConfigMaps. */
 export const hasToken = ({ projected }: Volume): boolean =>
@@ -65,6 +66,10 @@ export class PodVolumes {
       const files = this.given.get(volume.name);
       if (files !== undefined) {
         if (fs.existsSync(this.place(volume.name))) continue;
+        if (typeof files === "string") {
+          fs.cpSync(files, this.place(volume.name), { recursive: true });
+          continue;
+        }
         fs.mkdirSync(this.place(volume.name), { recursive: true });
         for (const [file, text] of Object.entries(files))
           fs.writeFileSync(path.join(this.place(volume.name), file), text);

@@ -24,7 +24,11 @@ interface Container {
   readonly readinessProbe?: Probe;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
   readonly resources: { readonly limits: Readonly<Record<string, string>> };
-  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+  readonly volumeMounts: readonly {
+    readonly name: string;
+    readonly mountPath: string;
+    readonly subPath?: string;
+  }[];
 }
 
 export interface PodSpec {
@@ -99,10 +103,14 @@ class RunningContainer {
     const { image, cluster } = surroundings;
     this.image = image;
     this.root = path.join(folder, spec.name);
-    for (const { name, mountPath } of spec.volumeMounts) {
+    // What is mounted inside another mount comes after it.
+    const mounts = [...spec.volumeMounts].sort((a, b) => a.mountPath.length - b.mountPath.length);
+    for (const { name, mountPath, subPath = "" } of mounts) {
       const place = path.join(this.root, mountPath);
       fs.mkdirSync(path.dirname(place), { recursive: true });
-      fs.symlinkSync(volumes.place(name), place);
+      // Over what is there, as in a container.
+      fs.rmSync(place, { force: true });
+      fs.symlinkSync(path.join(volumes.place(name), subPath), place);
     }
     this.env = {
       PATH: `${image.tools}:${image.triton}/tritonserver/bin:${image.triton}/python/bin:/usr/bin:/bin`,

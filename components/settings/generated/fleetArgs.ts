@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 
 import type { ModelArgs } from "./modelArgs";
 import type { SchedulerArgs, ServerArgs, StackGatewayArgs } from "./stackArgs";
+import type { RegistryLoginArgs } from "./imageArgs";
 
 /** How many pods a fleet has, by the queues of its urgent models. */
 export interface FleetScalingArgs {
@@ -154,7 +155,7 @@ export interface TritonFleetArgs {
   gateway?: StackGatewayArgs;
   /**
    * Image to run Triton from, as `repository@sha256:…`: `reference` of a `TritonImage`. It has this
-   * project's entrypoint and health check. The only argument that can be an output.
+   * project's entrypoint and health check. Can be an output.
    * @example "registry.example.com/triton@sha256:…"
    */
   image: pulumi.Input<string>;
@@ -217,7 +218,22 @@ export interface TritonFleetArgs {
    */
   nodeSelector?: Record<string, pulumi.Input<string>>;
   /**
-   * Secrets of the namespace with logins to the image's registry.
+   * Where models of more than 1 MiB go, each as an image with its files, with the Docker of this
+   * machine. A node pulls it once and gives it to its pods as a volume, which takes Kubernetes 1.35.
+   * The images stay there when the fleet is deleted. Cost: a model's size in the registry for each
+   * version, and on each node that serves it.
+   * @default such models are refused
+   * @example "registry.example.com/models"
+   */
+  modelImageRepository?: string;
+  /**
+   * How to log in to the registry of `modelImageRepository`, to push. Nodes log in by `pullSecrets`,
+   * or by what they are. Can be an output.
+   * @default Docker's own log-in
+   */
+  registry?: pulumi.Input<RegistryLoginArgs>;
+  /**
+   * Secrets of the namespace with logins to the registries of the images.
    * @default []
    * @example ["public"]
    */

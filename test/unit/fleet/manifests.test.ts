@@ -8,6 +8,7 @@ import { isDeepStrictEqual } from "node:util";
 import { fleetManifests } from "../../../components/fleet/manifests";
 import { isTooLarge, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../../components/settings";
+import { type FleetDeployment, modelsOf } from "../../../scripts/bench/fleetPod";
 import { ensemble, IMAGE } from "../settings/context";
 
 const ROOT = path.resolve(__dirname, "../../..");
@@ -114,6 +115,42 @@ describe("a fleet on Kubernetes", () => {
       (each) => at(each, "name") === at(volume, "name"),
     );
     assert.deepEqual(mount, { name: at(volume, "name"), mountPath: "/models/realtime", readOnly: true });
+  });
+
+  it("mounts files that are in an image, and over them the configuration in force", () => {
+    const settings = settingsOf({ models: EXAMPLES });
+    const [realtime, batch] = filesOf(settings);
+    assert.ok(realtime !== undefined && batch !== undefined);
+    const image = `registry.example.com/models@sha256:${"1".repeat(64)}`;
+    const inImage = { model: "batch", digest: "0123456789", config: batch.config, image };
+    const manifests: unknown = JSON.parse(
+      JSON.stringify(fleetManifests("edge", settings, [realtime, inImage])),
+    );
+    assert.ok(configMapsOf(manifests).every(([name]) => !name.startsWith("edge-batch-")));
+    const named = (where: readonly unknown[], prefix: string): unknown[] =>
+      where.filter((each) => textAt(each, "name").startsWith(prefix));
+    assert.deepEqual(named(itemsAt(podOf(manifests), "volumes"), "model-0123456789"), [
+      { name: "model-0123456789", image: { reference: image, pullPolicy: "IfNotPresent" } },
+      {
+        name: "model-0123456789-config",
+        configMap: {
+          name: liveOf(manifests).name,
+          items: [{ key: "1-batch.pbtxt", path: "config.pbtxt", mode: 0o444 }],
+        },
+      },
+    ]);
+    assert.deepEqual(named(itemsAt(tritonOf(manifests), "volumeMounts"), "model-0123456789"), [
+      { name: "model-0123456789", mountPath: "/models/batch", readOnly: true },
+      {
+        name: "model-0123456789-config",
+        mountPath: "/models/batch/config.pbtxt",
+        subPath: "config.pbtxt",
+        readOnly: true,
+      },
+    ]);
+    assert.match(configOf(manifests, "batch"), /xsched_priority[^]*"-255"/);
+    const deployment = at(manifests, "deployment") as FleetDeployment;
+    assert.deepEqual(modelsOf(deployment), ["realtime", "batch"]);
   });
 
   it("keeps its pods where only a priority, a floor or a weight changes", () => {

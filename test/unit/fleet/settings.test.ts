@@ -78,12 +78,12 @@ describe("arguments of a fleet", () => {
     }
   });
 
-  it("have no outputs but the image, so that a preview shows everything", () => {
+  it("have no outputs but the image and a login, so that a preview shows everything", () => {
     assert.equal(
       refusal({ image: pulumi.output(IMAGE), models: [{ ...realtime, priority: pulumi.output(3) }] }),
       told(
         "models[0].priority: (an output)",
-        "allowed: a value that is known when the fleet is constructed; only image can be an output",
+        "allowed: a value that is known when the fleet is constructed; only image and registry can be outputs",
         "fix: give the value itself",
       ),
     );
@@ -95,8 +95,8 @@ describe("arguments of a fleet", () => {
       { models: [{ ...realtime, source: "s3://bucket/realtime" }] },
       [
         'models[0].source: "s3://bucket/realtime"',
-        "allowed: a folder of at most 1 MiB: a fleet fetches nothing from S3 yet",
-        "fix: serve this model from a host (TritonStack), or put a small version of it into a folder",
+        "allowed: a folder on this machine: a fleet fetches nothing from S3",
+        "fix: fetch it into a folder, and set modelImageRepository if it is larger than 1 MiB",
       ],
     ],
     [
@@ -215,7 +215,7 @@ describe("arguments of a fleet", () => {
     );
   });
 
-  it("refuse a model that is larger than a ConfigMap, and a name that Kubernetes would not take", () => {
+  it("refuse a model that is larger than a ConfigMap without a repository for images, and a name that Kubernetes would not take", () => {
     const source = path.join(folder, "large");
     const shown = JSON.stringify(source);
     const message = refusal(
@@ -231,8 +231,8 @@ describe("arguments of a fleet", () => {
     fix: choose a name such as inference
 
   models[1].source: ${shown}, of 1.5 MiB
-    allowed: at most 1 MiB for the files of a model: a ConfigMap holds no more, and a fleet fetches nothing from S3 yet
-    fix: serve this model from a host (TritonStack), or take from its folder what Triton does not need
+    allowed: at most 1 MiB for the files of a model, which is what a ConfigMap holds, or a repository for images
+    fix: set modelImageRepository to a repository that this machine can push to and the nodes can pull from
 `,
     );
   });

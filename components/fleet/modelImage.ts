@@ -1,0 +1,129 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import * as dockerBuild from "@pulumi/docker-build";
+import * as pulumi from "@pulumi/pulumi";
+
+import { registryOf } from "../image/registry";
+import { attempt, type FolderItem } from "../models";
+import { FileDigests } from "../models/fileDigests";
+import type { InImage, TooLarge } from "./modelFiles";
+import { digestOf, readable } from "./names";
+
+/** Where images' files are gathered, in the program's folder: a path that is the same on every machine, so that it is no change. */
+const STAGED = ".local/xsched-triton-models";
+
+/** What Docker's builder finds of a model: it must not take the model's own `.dockerignore` for its own. */
+const FILES = "files";
+
+/** Becomes the configuration in force, which is mounted over it: a read-only volume takes no new file. */
+const CONFIG = "config.pbtxt";
+
+/** Anybody may read them, whatever their modes here, which are then no change. */
+const DOCKERFILE = `FROM scratch\nCOPY --chmod=0555 ${FILES}/ /\n`;
+
+/** As in this project's images: equal files give an equal digest, whenever they are built. */
+const SOURCE_DATE_EPOCH = "315532800";
+
+/** Where images of models go. */
+export interface ModelRegistry {
+  /** With its registry's address and without a tag. */
+  readonly repository: string;
+  readonly login: pulumi.Output<{ readonly username: string; readonly password: string }> | undefined;
+}
+
+/**
+ * Puts a model's files into an image and pushes it. A node pulls it once, for all pods that have it as a volume.
+ *
+ * @throws RunError naming a file that cannot be read, or copied
+ */
+export function modelImage(
+  fleet: string,
+  { model, config, items }: TooLarge,
+  { repository, login }: ModelRegistry,
+  opts: pulumi.CustomResourceOptions,
+): InImage {
+  const digest = digestOfItems(model, items);
+  const called = [readable(model), digest].filter((part) => part !== "").join("-");
+  const image = new dockerBuild.Image(
+    `${fleet}-model-${called}`,
+    {
+      context: { location: stage(path.posix.join(STAGED, fleet, called), items) },
+      dockerfile: { inline: DOCKERFILE },
+      buildArgs: { SOURCE_DATE_EPOCH },
+      // The core supports no other platform, so no node has another one.
+      platforms: [dockerBuild.Platform.Linux_amd64],
+      tags: [`${repository}:${called}`],
+      // The export pushes: timestamps can only be rewritten there.
+      push: false,
+      exports: [{ raw: "type=registry,rewrite-timestamp=true" }],
+      buildOnPreview: false,
+      ...(login && {
+        registries: [
+          {
+            address: registryOf(repository),
+            username: login.username,
+            password: pulumi.secret(login.password),
+          },
+        ],
+      }),
+    },
+    // A pod of a former version may have to start again.
+    { ...opts, retainOnDelete: true },
+  );
+  return { model, config, digest, image: pulumi.interpolate`${repository}@${image.digest}` };
+}
+
+function digestOfItems(model: string, items: readonly FolderItem[]): string {
+  const digests = new FileDigests();
+  const read = items.map(({ path: place, file }) => [
+    place,
+    file === undefined ? "" : attempt(file, () => digests.of(file)),
+  ]);
+  digests.save();
+  return digestOf([model, read]);
+}
+
+/**
+ * Gathers a model's files, and nothing else, in a folder for Docker's builder: links where possible, since they can be
+ * gigabytes. The folder goes with the program, or files that are deleted would stay on the disk.
+ *
+ * @returns the folder, relative to the program's
+ */
+function stage(location: string, items: readonly FolderItem[]): string {
+  const target = path.resolve(location);
+  const put = (place: string, write: (to: string) => void): void => {
+    const to = path.join(target, FILES, place);
+    attempt(to, () => {
+      fs.mkdirSync(path.dirname(to), { recursive: true });
+      write(to);
+    });
+  };
+  attempt(target, () => {
+    fs.rmSync(target, { recursive: true, force: true });
+  });
+  put(CONFIG, (to) => {
+    fs.writeFileSync(to, "");
+  });
+  // It must not be committed, whatever the program's own .gitignore says.
+  fs.writeFileSync(path.join(STAGED, ".gitignore"), "*\n");
+  for (const { path: place, file } of items) {
+    put(place, (to) => {
+      if (file === undefined) fs.mkdirSync(to, { recursive: true });
+      else linkOrCopy(fs.realpathSync(file), to);
+    });
+  }
+  process.once("exit", () => {
+    fs.rmSync(target, { recursive: true, force: true });
+  });
+  return location;
+}
+
+function linkOrCopy(file: string, to: string): void {
+  try {
+    fs.linkSync(file, to);
+  } catch {
+    // On another file system, or of another user.
+    fs.copyFileSync(file, to);
+  }
+}
