@@ -21,6 +21,19 @@
 namespace xsched {
 namespace {
 
+// What a queue has kept: XSCHED_RUN_AHEAD. A process of an earlier version does
+// not say.
+struct Ahead {
+  int64_t kept;
+  int64_t pending;
+  int64_t max;
+  int64_t failed;
+  int64_t no_room;
+  int64_t no_room_ns;
+  int64_t awaited;
+  int64_t awaited_ns;
+};
+
 struct QueueRow {
   int64_t id;
   std::string name;
@@ -34,6 +47,7 @@ struct QueueRow {
   int64_t in_flight_ns;
   Floor floor;
   int64_t weight;
+  Ahead ahead;
   // Whose it is, where there are several processes.
   pid_t pid;
 };
@@ -58,6 +72,9 @@ AddQueues(const AnswerTable& answer, pid_t pid, std::vector<QueueRow>* queues)
          number("in_flight_ns"),
          {answer.Field(row, "floor"), answer.Field(row, "used")},
          number("weight"),
+         {number("kept"), number("kept_pending"), number("kept_max"),
+          number("kept_failed"), number("no_room"), number("no_room_ns"),
+          number("awaited"), number("awaited_ns")},
          pid});
   }
 }
@@ -82,6 +99,12 @@ std::string
 Microseconds(int64_t ns)
 {
   return Fixed(static_cast<double>(ns) / 1e3, 0, " us");
+}
+
+std::string
+Seconds(int64_t ns)
+{
+  return Fixed(static_cast<double>(ns) / 1e9, 3, " s");
 }
 
 void
@@ -155,6 +178,14 @@ PrintJson(const std::vector<QueueRow>& queues)
         ", \"blocked_ns\": " + std::to_string(queue.blocked_ns) +
         ", \"preemptions\": " + std::to_string(queue.preemptions) +
         ", \"in_flight_ns\": " + std::to_string(queue.in_flight_ns) +
+        ", \"kept\": " + std::to_string(queue.ahead.kept) +
+        ", \"kept_pending\": " + std::to_string(queue.ahead.pending) +
+        ", \"kept_max\": " + std::to_string(queue.ahead.max) +
+        ", \"kept_failed\": " + std::to_string(queue.ahead.failed) +
+        ", \"no_room\": " + std::to_string(queue.ahead.no_room) +
+        ", \"no_room_ns\": " + std::to_string(queue.ahead.no_room_ns) +
+        ", \"awaited\": " + std::to_string(queue.ahead.awaited) +
+        ", \"awaited_ns\": " + std::to_string(queue.ahead.awaited_ns) +
         ", \"weight\": " + std::to_string(queue.weight) +
         ", \"floor_percent\": " +
         (queue.floor.Exists()
@@ -260,6 +291,19 @@ PrintChanges(
       FormatTable(columns, rows));
 }
 
+// Of a queue that has kept nothing, there is nothing to say.
+void
+AddAhead(const Ahead& ahead, std::vector<std::string>* cells)
+{
+  const bool any = ahead.kept != 0;
+  for (const std::string& cell :
+       {std::to_string(ahead.kept), std::to_string(ahead.max),
+        std::to_string(ahead.no_room), Seconds(ahead.no_room_ns),
+        std::to_string(ahead.awaited), Seconds(ahead.awaited_ns)}) {
+    cells->push_back(any ? cell : "-");
+  }
+}
+
 void
 PrintStats(const std::vector<QueueRow>& queues, bool as_json)
 {
@@ -267,15 +311,21 @@ PrintStats(const std::vector<QueueRow>& queues, bool as_json)
     PrintJson(queues);
     return;
   }
+  // Few programs run ahead.
+  const bool ahead = std::any_of(
+      queues.begin(), queues.end(),
+      [](const QueueRow& queue) { return queue.ahead.kept != 0; });
   std::vector<std::vector<std::string>> rows;
   for (const QueueRow& queue : queues) {
     rows.push_back(
         {queue.pid == 0 ? "-" : std::to_string(queue.pid),
          std::to_string(queue.id), Shown(queue.name),
          std::to_string(queue.priority), std::to_string(queue.launches),
-         std::to_string(queue.blocked),
-         Fixed(static_cast<double>(queue.blocked_ns) / 1e9, 3, " s"),
+         std::to_string(queue.blocked), Seconds(queue.blocked_ns),
          std::to_string(queue.preemptions), Microseconds(queue.in_flight_ns)});
+    if (ahead) {
+      AddAhead(queue.ahead, &rows.back());
+    }
   }
   std::vector<Column> columns = {
       {"PID", Align::kRight},          {"ID", Align::kRight},
@@ -283,6 +333,13 @@ PrintStats(const std::vector<QueueRow>& queues, bool as_json)
       {"LAUNCHES", Align::kRight},     {"BLOCKED", Align::kRight},
       {"BLOCKED TIME", Align::kRight}, {"PREEMPTIONS", Align::kRight},
       {"IN FLIGHT", Align::kRight}};
+  if (ahead) {
+    for (const char* title :
+         {"KEPT", "MOST KEPT", "NO ROOM", "NO ROOM TIME", "AWAITED",
+          "AWAITED TIME"}) {
+      columns.push_back({title, Align::kRight});
+    }
+  }
   if (queues.empty() || queues.front().pid == 0) {
     columns.erase(columns.begin());
     for (std::vector<std::string>& row : rows) {

@@ -11,7 +11,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "preempt/clock.h"
 #include "preempt/log.h"
 #include "preempt/options.h"
 
@@ -154,14 +153,8 @@ void
 Report()
 {
   CommandBuffer::Counters sum;
-  CommandBuffer::ForEach([&](const CommandBuffer* buffer) {
-    const CommandBuffer::Counters counters = buffer->Count();
-    sum.kept += counters.kept;
-    sum.full += counters.full;
-    sum.full_ns += counters.full_ns;
-    sum.most = std::max(sum.most, counters.most);
-    sum.failed += counters.failed;
-  });
+  CommandBuffer::ForEach(
+      [&](const CommandBuffer* buffer) { sum.Add(buffer->CountAll()); });
   std::vector<std::pair<std::string, Waits::Entry>> waits;
   {
     Waits& all = GetWaits();
@@ -227,12 +220,10 @@ RunAhead::Stop()
 void
 RunAhead::Await(CommandBuffer* buffer, uint64_t position, const char* by)
 {
-  if (buffer->Done() >= position) {
+  const int64_t waited_ns = buffer->Await(position);
+  if (waited_ns == 0) {
     return;
   }
-  const int64_t began_ns = NowNs();
-  buffer->Await(position);
-  const int64_t waited_ns = NowNs() - began_ns;
   Waits& waits = GetWaits();
   std::lock_guard<std::mutex> lock(waits.mutex);
   try {

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -15,6 +16,8 @@
 #include <cstring>
 #include <memory>
 #include <random>
+#include <regex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -299,6 +302,129 @@ TEST_F(ControlProcessTest, SeveralProcessesMustBeChosenFrom)
   EXPECT_EQ(list.code, 0);
   EXPECT_NE(list.output.find("two"), std::string::npos);
   EXPECT_EQ(list.output.find("one"), std::string::npos);
+}
+
+// What a queue says of itself in the JSON, from the kept calls on.
+std::string
+AheadOf(const std::string& json, const std::string& name)
+{
+  const size_t queue = json.find("\"name\": \"" + name + "\"");
+  const size_t begin = json.find("\"kept\"", queue);
+  const size_t end = json.find(", \"weight\"", begin);
+  return queue == std::string::npos || end == std::string::npos
+             ? "nothing: " + json
+             : json.substr(begin, end - begin);
+}
+
+TEST_F(ControlProcessTest, StatsHaveWhatRunsAhead)
+{
+  environment_["XSCHED_RUN_AHEAD"] = "4";
+  const auto process = StartProcess({"ahead", "high/0", "low/0"});
+  const std::string none =
+      "\"kept\": 0, \"kept_pending\": 0, \"kept_max\": 0, "
+      "\"kept_failed\": 0, \"no_room\": 0, \"no_room_ns\": 0, "
+      "\"awaited\": 0, \"awaited_ns\": 0";
+  const Finished before = Tool({"stats", "--json"});
+  ASSERT_EQ(before.code, 0) << before.errors;
+  EXPECT_EQ(AheadOf(before.output, "high/0"), none);
+  EXPECT_EQ(
+      AheadOf(before.output, "low/0"),
+      "\"kept\": 2, \"kept_pending\": 2, \"kept_max\": 2, "
+      "\"kept_failed\": 0, \"no_room\": 0, \"no_room_ns\": 0, "
+      "\"awaited\": 0, \"awaited_ns\": 0");
+  const Finished table = Tool({"stats"});
+  EXPECT_NE(
+      table.output.find("KEPT  MOST KEPT  NO ROOM  NO ROOM TIME  AWAITED  "
+                        "AWAITED TIME\n"),
+      std::string::npos)
+      << table.output;
+  const auto ends_in = [&](const std::string& name, const std::string& end) {
+    const size_t line_end = table.output.find('\n', table.output.find(name));
+    std::string words;
+    std::istringstream line(table.output.substr(0, line_end));
+    for (std::string word; line >> word;) {
+      words += " " + word;
+    }
+    return words.size() >= end.size() &&
+           words.compare(words.size() - end.size(), end.size(), end) == 0;
+  };
+  EXPECT_TRUE(ends_in("high/0", " us - - - - - -")) << table.output;
+  EXPECT_TRUE(ends_in("low/0", " us 2 2 0 0.000 s 0 0.000 s")) << table.output;
+  // One call finds no room, and the thread waits for the others. On a busy machine
+  // the device may be through before that.
+  std::smatch seen;
+  const std::regex more(
+      "\"kept\": ([0-9]+), \"kept_pending\": 2, \"kept_max\": 4, "
+      "\"kept_failed\": 0, \"no_room\": [1-9][0-9]*, "
+      "\"no_room_ns\": [1-9][0-9]*, \"awaited\": [1-9][0-9]*, "
+      "\"awaited_ns\": [1-9][0-9]*");
+  std::string ahead;
+  for (int round = 0; round < 100; ++round) {
+    process->WriteLine("");
+    ASSERT_EQ(process->ReadLine(), "done") << process->Errors();
+    ahead = AheadOf(Tool({"stats", "--json"}).output, "low/0");
+    if (std::regex_match(ahead, seen, more)) {
+      break;
+    }
+  }
+  ASSERT_TRUE(std::regex_match(ahead, seen, more)) << ahead;
+  EXPECT_GT(std::stoi(seen[1]), 4);
+}
+
+TEST_F(ControlProcessTest, StatsOfAProcessThatDoesNotRunAheadDoNotMentionIt)
+{
+  const auto process = StartProcess({"wait", "chat/0"});
+  EXPECT_EQ(Tool({"stats"}).output.find("KEPT"), std::string::npos);
+}
+
+// One from before there were floors, weights and calls that are kept.
+TEST_F(ControlProcessTest, AnEarlierVersionAnswersWithFewerColumns)
+{
+  const std::string path = folder_ / "earlier.sock";
+  const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.size(), sizeof(address.sun_path));
+  strcpy(address.sun_path, path.c_str());
+  ASSERT_EQ(
+      bind(
+          listener, reinterpret_cast<const sockaddr*>(&address),
+          sizeof(address)),
+      0);
+  ASSERT_EQ(listen(listener, 4), 0);
+  std::thread server([&] {
+    const std::string answer =
+        "ok\n"
+        "id\tname\tdevice\tpriority\tstate\tlaunches\tblocked\t"
+        "blocked_ns\tpreemptions\tin_flight_ns\n"
+        "1\tchat/0\t0\t5\tidle\t7\t3\t2000000000\t1\t0\n\n";
+    for (int i = 0; i < 2; ++i) {
+      const int client = accept(listener, nullptr, nullptr);
+      char byte = 0;
+      while (read(client, &byte, 1) == 1 && byte != '\n') {
+      }
+      EXPECT_EQ(
+          write(client, answer.data(), answer.size()),
+          static_cast<ssize_t>(answer.size()));
+      close(client);
+    }
+  });
+  const Finished table = Tool({"--socket", path, "stats"});
+  const Finished json = Tool({"--socket", path, "stats", "--json"});
+  server.join();
+  close(listener);
+  EXPECT_EQ(table.code, 0) << table.errors;
+  EXPECT_NE(table.output.find("2.000 s"), std::string::npos) << table.output;
+  EXPECT_EQ(table.output.find("KEPT"), std::string::npos) << table.output;
+  EXPECT_EQ(
+      json.output,
+      "{\"queues\": [\n  {\"id\": 1, \"name\": \"chat/0\", \"device\": 0, "
+      "\"priority\": 5, \"state\": \"idle\", \"launches\": 7, "
+      "\"blocked\": 3, \"blocked_ns\": 2000000000, \"preemptions\": 1, "
+      "\"in_flight_ns\": 0, \"kept\": 0, \"kept_pending\": 0, "
+      "\"kept_max\": 0, \"kept_failed\": 0, \"no_room\": 0, "
+      "\"no_room_ns\": 0, \"awaited\": 0, \"awaited_ns\": 0, "
+      "\"weight\": 0, \"floor_percent\": 0}\n]}\n");
 }
 
 TEST_F(ControlProcessTest, PriorityByNameReachesAllProcesses)

@@ -177,6 +177,8 @@ TEST(MetricsTest, EveryMetricHasItsValue)
   queue.stats.priority = -255;
   queue.floor = 20;
   queue.recent_ns = 375000000;
+  queue.pending = 6;
+  queue.ahead = {100, 32, 2, 7, 1500000000, 8, 2500000000};
   QueueReport other = queue;
   other.id = 5;
   other.ready = false;
@@ -193,6 +195,14 @@ TEST(MetricsTest, EveryMetricHasItsValue)
       {"xsched_queue_waiting", 0},
       {"xsched_queue_floor_ratio", 0.2},
       {"xsched_queue_floor_used_ratio", 0.1875},
+      {"xsched_queue_kept_total", 100},
+      {"xsched_queue_kept_pending", 6},
+      {"xsched_queue_kept_max", 32},
+      {"xsched_queue_kept_failed_total", 2},
+      {"xsched_queue_no_room_total", 7},
+      {"xsched_queue_no_room_seconds_total", 1.5},
+      {"xsched_queue_awaited_total", 8},
+      {"xsched_queue_awaited_seconds_total", 2.5},
   };
   for (const auto& metric : expected) {
     const auto* sample = metrics.Find(metric.first, "4");
@@ -335,7 +345,7 @@ TEST_F(LiveMetricsTest, FileFollowsTheQueues)
     }
     const Exposition metrics(text);
     ASSERT_FALSE(HasFailure());
-    EXPECT_EQ(metrics.Types().size(), 11u);
+    EXPECT_EQ(metrics.Types().size(), 19u);
     for (const auto& sample : metrics.Samples()) {
       seen =
           seen || (sample.name == "xsched_queue_launches_total" &&

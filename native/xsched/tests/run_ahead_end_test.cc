@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "preempt/scheduler.h"
 #include "run_ahead_fixture.h"
 #include "sanitizers.h"
 
@@ -211,6 +212,42 @@ TEST_F(RunAheadTest, WhatEndsWaitsForWhatIsKept)
   }
 }
 
+// The pool gives the queue to another stream then.
+TEST_F(RunAheadTest, AQueueHasNothingOfItsLifeBefore)
+{
+  TestStream high(PRIORITY_MAX);
+  const auto report = [](const LowQueue& queue) {
+    xsched::QueueReport report;
+    EXPECT_EQ(
+        xsched::Scheduler::Get().Report(queue.xq, &report), kXSchedSuccess);
+    return report;
+  };
+  const auto end = [](const LowQueue& queue) {
+    EXPECT_EQ(cuStreamDestroy_v2(queue.stream), 0);
+    EXPECT_EQ(XQueueDestroy(queue.xq), kXSchedSuccess);
+    EXPECT_EQ(HwQueueDestroy(queue.hwq), kXSchedSuccess);
+  };
+  {
+    const LowQueue before;
+    const Busy busy = KeepBusy(&high);
+    ASSERT_EQ(LaunchOn(before.stream, Kernel(1, 1)), 0);
+    ASSERT_EQ(LaunchOn(before.stream, Kernel(1, 2)), 0);
+    EXPECT_EQ(report(before).ahead.kept, 2u);
+    EXPECT_EQ(report(before).ahead.most, 2u);
+    EXPECT_EQ(report(before).pending, 2u);
+    simulated::FailLaunches(1, kLaunchFailed);
+    simulated::Hold(false);
+    end(before);
+  }
+  const LowQueue after;
+  EXPECT_EQ(report(after).ahead.kept, 0u);
+  EXPECT_EQ(report(after).ahead.failed, 0u);
+  EXPECT_EQ(report(after).pending, 0u);
+  EXPECT_EQ(LaunchOn(after.stream, Kernel(1, 3)), 0);
+  EXPECT_EQ(cuStreamSynchronize(after.stream), 0);
+  end(after);
+}
+
 // --- processes -------------------------------------------------------------------
 
 TEST_F(RunAheadTest, TheChildOfAForkIsOnItsOwn)
@@ -383,7 +420,8 @@ TEST_F(RunAheadProcessTest, AnExitLaunchesWhatIsKept)
     // Nobody would wait for what is kept from now on.
     KeepBusy();
     ReleaseSoon();
-    low_->Launch(Kernel(1));
+    // The driver's data of the main thread has gone by now.
+    InThread([] { low_->Launch(Kernel(1)); }).join();
     _exit(low_->Stats().launches == 6 ? kWell : 2);
   });
   Prepare();

@@ -106,6 +106,34 @@ const Metric kMetrics[] = {
      [](const QueueReport& queue) {
        return Ratio(queue.recent_ns, RecentUse::kWindowNs);
      }},
+    {"xsched_queue_kept_total", "counter",
+     "Calls that were kept, to be made later.",
+     [](const QueueReport& queue) { return std::to_string(queue.ahead.kept); }},
+    {"xsched_queue_kept_pending", "gauge",
+     "Kept calls that have not been made yet.",
+     [](const QueueReport& queue) { return std::to_string(queue.pending); }},
+    {"xsched_queue_kept_max", "gauge",
+     "The most kept calls that there have been at a time.",
+     [](const QueueReport& queue) { return std::to_string(queue.ahead.most); }},
+    {"xsched_queue_kept_failed_total", "counter", "Kept calls that failed.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.ahead.failed);
+     }},
+    {"xsched_queue_no_room_total", "counter",
+     "Calls that had to wait because too many were kept.",
+     [](const QueueReport& queue) { return std::to_string(queue.ahead.full); }},
+    {"xsched_queue_no_room_seconds_total", "counter",
+     "Time that calls waited for room to be kept; added when a wait ends.",
+     [](const QueueReport& queue) { return Seconds(queue.ahead.full_ns); }},
+    {"xsched_queue_awaited_total", "counter",
+     "How often something waited until kept calls had been made.",
+     [](const QueueReport& queue) {
+       return std::to_string(queue.ahead.awaited);
+     }},
+    {"xsched_queue_awaited_seconds_total", "counter",
+     "Time that something waited until kept calls had been made; added when a "
+     "wait ends.",
+     [](const QueueReport& queue) { return Seconds(queue.ahead.awaited_ns); }},
 };
 
 struct DomainMetric {

@@ -82,18 +82,35 @@ std::string
 AnswerQueues()
 {
   AnswerTable table(
-      {"id", "name", "device", "priority", "state", "launches", "blocked",
-       "blocked_ns", "preemptions", "in_flight_ns", "floor", "used", "weight"});
+      {"id",        "name",        "device",     "priority",    "state",
+       "launches",  "blocked",     "blocked_ns", "preemptions", "in_flight_ns",
+       "floor",     "used",        "weight",     "kept",        "kept_pending",
+       "kept_max",  "kept_failed", "no_room",    "no_room_ns",  "awaited",
+       "awaited_ns"});
   for (const QueueReport& queue : Scheduler::Get().ReportAll()) {
     const XQueueStats& stats = queue.stats;
     table.AddRow(
-        {std::to_string(queue.id), queue.name, std::to_string(queue.device),
-         std::to_string(stats.priority), StateOf(queue),
-         std::to_string(stats.launches), std::to_string(stats.blocked),
-         std::to_string(stats.blocked_ns), std::to_string(stats.preemptions),
-         std::to_string(stats.in_flight_ns), std::to_string(queue.floor),
+        {std::to_string(queue.id),
+         queue.name,
+         std::to_string(queue.device),
+         std::to_string(stats.priority),
+         StateOf(queue),
+         std::to_string(stats.launches),
+         std::to_string(stats.blocked),
+         std::to_string(stats.blocked_ns),
+         std::to_string(stats.preemptions),
+         std::to_string(stats.in_flight_ns),
+         std::to_string(queue.floor),
          queue.floor == 0 ? "" : Percent(queue.recent_ns),
-         std::to_string(queue.weight)});
+         std::to_string(queue.weight),
+         std::to_string(queue.ahead.kept),
+         std::to_string(queue.pending),
+         std::to_string(queue.ahead.most),
+         std::to_string(queue.ahead.failed),
+         std::to_string(queue.ahead.full),
+         std::to_string(queue.ahead.full_ns),
+         std::to_string(queue.ahead.awaited),
+         std::to_string(queue.ahead.awaited_ns)});
   }
   return table.ToAnswer();
 }

@@ -28,7 +28,11 @@
 //     device still has work of it; idle), launches, blocked, blocked_ns,
 //     preemptions, in_flight_ns (see XQueueStats), floor and weight, which a
 //     model's queues share, used (percent of the device's time that those had in
-//     the last two seconds; empty without a floor).
+//     the last two seconds; empty without a floor). Of running ahead: kept (calls
+//     that were), kept_pending (those that have not been made yet), kept_max (the
+//     most at a time), kept_failed, no_room (calls that found none, and waited for
+//     no_room_ns), awaited (times that others waited for what was kept, in all
+//     for awaited_ns).
 //   priority QUEUE N
 //     Sets the priority N (-255 to 255, max, default, min) of one or more
 //     queues. QUEUE is an id, a name, or the part of names before the first

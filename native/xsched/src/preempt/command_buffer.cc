@@ -31,6 +31,18 @@ std::atomic<uint64_t> CommandBuffer::all_pending_{0};
 std::array<std::atomic<uint64_t>, CommandBuffer::kStreams>
     CommandBuffer::all_of_ = {};
 
+void
+CommandBuffer::Counters::Add(const Counters& others)
+{
+  kept += others.kept;
+  most = std::max(most, others.most);
+  failed += others.failed;
+  full += others.full;
+  full_ns += others.full_ns;
+  awaited += others.awaited;
+  awaited_ns += others.awaited_ns;
+}
+
 CommandBuffer::CommandBuffer(size_t capacity) : capacity_(capacity)
 {
   // The thread that makes the calls must not run out of memory.
@@ -105,12 +117,27 @@ CommandBuffer::Push(std::unique_ptr<Command> command)
         began_ns = NowNs();
       }
     }
-    Await(room_at);
+    SleepUntilMade(room_at);
   }
 }
 
-void
+int64_t
 CommandBuffer::Await(uint64_t position)
+{
+  if (Done() >= position) {
+    return 0;
+  }
+  const int64_t began_ns = NowNs();
+  SleepUntilMade(position);
+  const int64_t waited_ns = std::max<int64_t>(NowNs() - began_ns, 1);
+  std::lock_guard<std::mutex> lock(mutex_);
+  ++counters_.awaited;
+  counters_.awaited_ns += waited_ns;
+  return waited_ns;
+}
+
+void
+CommandBuffer::SleepUntilMade(uint64_t position)
 {
   while (Done() < position) {
     // Before it looks: what is made after that changes it.
@@ -132,6 +159,24 @@ CommandBuffer::Count() const
 {
   std::lock_guard<std::mutex> lock(mutex_);
   return counters_;
+}
+
+CommandBuffer::Counters
+CommandBuffer::CountAll() const
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  Counters all = former_;
+  all.Add(counters_);
+  return all;
+}
+
+void
+CommandBuffer::BeginLife()
+{
+  TakeError();
+  std::lock_guard<std::mutex> lock(mutex_);
+  former_.Add(counters_);
+  counters_ = {};
 }
 
 CommandBuffer::Command*

@@ -50,10 +50,14 @@ class XSCHED_INTERNAL CommandBuffer {
   // What a buffer has done; for people.
   struct Counters {
     uint64_t kept = 0;
-    uint64_t full = 0;    // calls that found no room
-    int64_t full_ns = 0;  // and how long they waited for some
-    uint64_t most = 0;    // that there have been at a time
+    uint64_t most = 0;  // that there have been at a time
     uint64_t failed = 0;
+    uint64_t full = 0;       // calls that found no room
+    int64_t full_ns = 0;     // and how long they waited for some
+    uint64_t awaited = 0;    // times that something waited for what is kept
+    int64_t awaited_ns = 0;  // and how long
+
+    void Add(const Counters& others);
   };
 
   explicit CommandBuffer(size_t capacity);
@@ -95,8 +99,9 @@ class XSCHED_INTERNAL CommandBuffer {
   }
   uint64_t Pushed() const { return pushed_.load(std::memory_order_acquire); }
   uint64_t Done() const { return done_.load(std::memory_order_acquire); }
-  // Until the calls up to that position have been made. May be cancelled.
-  void Await(uint64_t position);
+  // Until the calls up to that position have been made. Returns for how many
+  // nanoseconds it has waited; 0 if it need not. May be cancelled.
+  int64_t Await(uint64_t position);
 
   // The first error of a call since this was last asked; 0 if there was none.
   int TakeError()
@@ -105,9 +110,15 @@ class XSCHED_INTERNAL CommandBuffer {
                ? 0
                : error_.exchange(0, std::memory_order_relaxed);
   }
+  // Since the last BeginLife, and of all times.
   Counters Count() const;
+  Counters CountAll() const;
+  // Its queue begins another life, and nothing is kept: what the former one has
+  // left is none of its business.
+  void BeginLife();
 
  private:
+  void SleepUntilMade(uint64_t position);
   void Run();
   // The next call, which stays where it is; null if the thread is to end.
   Command* Next();
@@ -137,6 +148,7 @@ class XSCHED_INTERNAL CommandBuffer {
   // The least position that is awaited.
   uint64_t wake_at_ = UINT64_MAX;
   Counters counters_;
+  Counters former_;  // of earlier lives
 };
 
 }  // namespace xsched

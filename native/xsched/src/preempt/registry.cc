@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "preempt/command_buffer.h"
 #include "preempt/log.h"
 #include "preempt/name.h"
 #include "preempt/options.h"
@@ -296,6 +297,10 @@ Registry::Schedule(Queue* queue)
   queue->blocked.store(0, std::memory_order_relaxed);
   queue->blocked_ns.store(0, std::memory_order_relaxed);
   queue->preemptions.store(0, std::memory_order_relaxed);
+  if (CommandBuffer* const ahead =
+          queue->ahead.load(std::memory_order_acquire)) {
+    ahead->BeginLife();
+  }
   // The only step that can fail, for want of memory.
   queue->Home()->GetDevice()->Add(queue);
   entry.life = Life::kScheduled;

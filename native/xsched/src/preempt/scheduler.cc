@@ -156,10 +156,6 @@ Scheduler::DestroyQueue(XQueueHandle handle)
     queue->flight.Clear();
     queue->ends.Clear();
     queue->timer.Cancel();
-    if (CommandBuffer* const ahead =
-            queue->ahead.load(std::memory_order_acquire)) {
-      ahead->TakeError();  // of this life
-    }
   }
   return result;
 }
@@ -375,6 +371,13 @@ Scheduler::Report(XQueueHandle handle, QueueReport* report)
     report->floor = seen.floor;
     report->weight = seen.weight;
     report->recent_ns = seen.recent_ns;
+    if (const CommandBuffer* const ahead =
+            queue->ahead.load(std::memory_order_acquire)) {
+      report->ahead = ahead->Count();
+      // In this order, as both only grow.
+      const uint64_t done = ahead->Done();
+      report->pending = ahead->Pushed() - done;
+    }
     report->name = Registry::NameOf(*queue);
   });
   return found ? kXSchedSuccess : kXSchedErrorNotFound;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "domain/member.h"
+#include "preempt/command_buffer.h"
 #include "preempt/export.h"
 #include "preempt/gate.h"
 #include "preempt/queue.h"
@@ -40,6 +41,9 @@ struct QueueReport {
   int64_t recent_ns;
   std::string name;
   XQueueStats stats;
+  // Calls that are kept, and what has become of others: XSCHED_RUN_AHEAD.
+  uint64_t pending = 0;
+  CommandBuffer::Counters ahead;
 };
 
 // What a person sees of the process in the scheduling domain of a device.
@@ -62,8 +66,8 @@ struct DomainReport {
 //              that takes
 //
 // Locks, in the order in which they are taken: the registry's, a device's, a
-// flight's or that of a queue's stream ends, an event pool's. Nothing calls the
-// driver or waits with one held.
+// flight's, a command buffer's or that of a queue's stream ends, an event pool's.
+// Nothing calls the driver or waits with one held.
 // One instance, never destroyed.
 class XSCHED_INTERNAL Scheduler {
  public:

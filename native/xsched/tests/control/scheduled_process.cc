@@ -6,6 +6,10 @@
 // It makes a queue of each name, writes "ready", does what WAY says, and ends
 // when its standard input does.
 //   wait    nothing
+//   ahead   (with XSCHED_RUN_AHEAD=4) has kept two calls of its last queue, below
+//           work of its first one that the device is held at; for each line of
+//           input it launches more than can be kept, lets the device go on, waits
+//           for it, writes "done", and begins again
 //   churn   makes and destroys queues, and launches
 //   fork    has a child that ends normally before "ready"
 //   orphan  has a child that writes its number, and ends when its standard
@@ -18,6 +22,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -72,6 +77,8 @@ class NamedQueue {
   NamedQueue& operator=(const NamedQueue&) = delete;
 
   void Launch() { LaunchOn(stream_, simulated::Kernel(10)); }
+  void Synchronize() { cuStreamSynchronize(stream_); }
+  void SetPriority(Priority priority) { XHintPriority(xq_, priority); }
 
  private:
   CUstream stream_ = nullptr;
@@ -87,6 +94,42 @@ Churn(CUcontext context, const std::atomic<bool>& stop)
     NamedQueue queue("churn/" + std::to_string(i));
     queue.Launch();
   }
+}
+
+// Another thread's work: a thread never waits for its own.
+void
+HoldAndKeep(CUcontext context, NamedQueue* high, NamedQueue* low)
+{
+  simulated::Hold(true);
+  std::thread([&] {
+    cuCtxSetCurrent(context);
+    high->Launch();
+  }).join();
+  low->Launch();
+  low->Launch();
+}
+
+void
+RunAhead(CUcontext context, NamedQueue* high, NamedQueue* low)
+{
+  char byte = 0;
+  while (read(STDIN_FILENO, &byte, 1) > 0) {
+    if (byte != '\n') {
+      continue;
+    }
+    std::thread release([] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      simulated::Hold(false);
+    });
+    for (int i = 0; i < 3; ++i) {
+      low->Launch();
+    }
+    low->Synchronize();
+    release.join();
+    HoldAndKeep(context, high, low);
+    Say("done");
+  }
+  simulated::Hold(false);
 }
 
 }  // namespace
@@ -135,6 +178,14 @@ main(int argc, char** argv)
       _exit(0);
     }
     AwaitEndOfInput();
+    return 0;
+  }
+  if (way == "ahead") {
+    queues.front()->SetPriority(PRIORITY_MAX);
+    queues.back()->SetPriority(PRIORITY_MIN);
+    HoldAndKeep(context, queues.front().get(), queues.back().get());
+    Say("ready");
+    RunAhead(context, queues.front().get(), queues.back().get());
     return 0;
   }
   Say("ready");
