@@ -7,7 +7,8 @@
 # ms each time, so that whatever a test or the core takes for granted about time
 # comes out. Prints a table; shows the output of each failure.
 #   usage: soak.sh plain|thread|address [ROUNDS [PROGRAM]...]
-#   ROUNDS: 20 unless given; PROGRAM: flight_test, … (default: all)
+#   ROUNDS: 20 unless given; PROGRAM: flight_test, … (default: all), of which only
+#   those are built
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=native/run-tests.sh
@@ -15,7 +16,7 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 kind=${1:?plain, thread or address} rounds=${2:-20}
 shift $(($# > 2 ? 2 : $#))
-build_kind "$kind"
+build_kind "$kind" "$@"
 set_sanitizer_options
 mkdir -p "$BUILDS/$kind/soak"
 # Several may run at a time.
