@@ -46,11 +46,10 @@ const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
 const SECONDS = {
+  fleet: 350,
   image: 300,
   reuse: 270,
   local: 220,
-  fleet: 210,
-  fleetModels: 120,
   awsSession: 190,
   aws: 160,
   awsCapacity: 160,
@@ -58,6 +57,8 @@ const SECONDS = {
   // It takes longer, but measures times: so it begins when the compilers have ended.
   bench: 150,
   agent: 120,
+  fleetModels: 120,
+  fleetLosses: 110,
   hooks: 110,
   ssh: 110,
   container: 100,

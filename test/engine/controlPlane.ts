@@ -20,7 +20,7 @@ const DEFINITIONS = ["gateway-api-crds", "karpenter-crds", "keda-crds", "prometh
 );
 const PROVIDER = path.join(PLUGINS, "resource-kubernetes-v4.25.0/pulumi-resource-kubernetes");
 
-/** The controllers that a fleet needs, without those of nodes and clouds. */
+/** The controllers that a fleet needs, without those of clouds. */
 const CONTROLLERS = [
   "deployment",
   "disruption",
@@ -30,12 +30,18 @@ const CONTROLLERS = [
   "garbage-collector",
   "horizontal-pod-autoscaler",
   "namespace",
+  // Of nodes that are lost: what becomes of them and of their pods.
+  "node-lifecycle",
+  "taint-eviction",
   "replicaset",
   "serviceaccount",
 ].map((name) => `${name}-controller`);
 
 /** How often the autoscaler looks, in seconds; otherwise 15. */
 export const AUTOSCALER_SECONDS = 2;
+
+/** How long pods of a node that is lost may hope for it, in seconds; otherwise 300. */
+export const LOST_NODE_SECONDS = 5;
 
 interface Answer {
   readonly status: number;
@@ -187,6 +193,7 @@ export class ControlPlane {
       "service-account-issuer": "https://kubernetes.default.svc",
       "service-account-signing-key-file": this.file("accounts.key"),
       "service-account-key-file": this.file("accounts.pub"),
+      "default-unreachable-toleration-seconds": String(LOST_NODE_SECONDS),
       profiling: "false",
     });
     await until("the API server is ready", () => this.isReady(), 300);
@@ -194,6 +201,9 @@ export class ControlPlane {
       kubeconfig: this.kubeconfig,
       controllers: CONTROLLERS.join(","),
       "horizontal-pod-autoscaler-sync-period": `${AUTOSCALER_SECONDS}s`,
+      // Nodes say themselves here that they are lost: on a busy machine, silence means nothing.
+      "node-monitor-grace-period": "3600s",
+      "node-monitor-period": "1s",
       "leader-elect": "false",
       "secure-port": "0",
       profiling: "false",

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 
-import { type Document, parseDocument } from "yaml";
+import type { Document } from "yaml";
 
 import { NETWORK_POLICIES, nodePool } from "../../components/fleet/eks/gpuNodes";
 import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
@@ -20,44 +20,17 @@ import { benchPod, type FleetDeployment } from "../../scripts/bench/fleetPod";
 import { until } from "../until";
 import { AUTOSCALER_SECONDS, ControlPlane, type KubernetesObject } from "./controlPlane";
 import { askPrometheus, Keda } from "./keda";
-import { Kubelet, ServiceProxy } from "./kubelet";
+import type { Kubelet } from "./kubelet";
+import { FLEET, FleetOnCluster, image, NAMESPACE, PODS } from "./fleetOnCluster";
 import { skipWithout } from "./needs";
-import { freePorts } from "./ports";
 import { Prometheus } from "./prometheus";
 import { type Growth, SteadyCounters } from "./steadyCounters";
-import { TOOLS_HOME } from "./toolchain";
-import { TritonClient, underLoad } from "./triton";
-import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
+import type { TritonClient } from "./triton";
+import { execute, type Finished, requireSuccess } from "./processes";
 
-const NAMESPACE = "xsched-triton";
-const FLEET = "inference";
-const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const HTTP_ROUTE = `/apis/gateway.networking.k8s.io/v1/namespaces/${NAMESPACE}/httproutes/${FLEET}`;
-const DEPLOYMENT = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${FLEET}`;
-
-const image = (digit: number): string =>
-  `registry.example.com/triton@sha256:${String(digit).padStart(64, "0")}`;
-
-/** A queue, as `xsched-ctl stats --json` tells of it. */
-interface Queue {
-  readonly name: string;
-  readonly priority: number;
-  readonly floor_percent: number;
-  readonly weight: number;
-}
-
 /** Namespace of what is never made. */
 const DRY_RUN = "dry-run";
-
-/** What a model's process does with a GPU: it has a stream, so the scheduler has a queue of the model. */
-const WORK_ON_GPU = `
-import ctypes
-
-driver = ctypes.CDLL("libcuda.so.1")
-assert driver.cuInit(0) == 0
-assert driver.cuCtxCreate_v2(ctypes.byref(ctypes.c_void_p()), 0, 0) == 0
-assert driver.cuStreamCreate(ctypes.byref(ctypes.c_void_p()), 1) == 0
-`;
 
 const SCALED_OBJECT = `/apis/keda.sh/v1alpha1/namespaces/${NAMESPACE}/scaledobjects/${FLEET}`;
 
@@ -88,116 +61,44 @@ const STEADY_MODELS: Readonly<Record<string, Growth>> = {
   four: { request_success: 40, exec_count: 10, request_duration_us: 1_500_000, queue_duration_us: 700_000 },
 };
 
-/** Requests a second to each of two models. */
-const RATE = 50;
-
 /** How long before a spot instance is taken AWS says so, in seconds. */
 const SPOT_NOTICE_SECONDS = 120;
 
 describe("a fleet on a real control plane of Kubernetes", function () {
-  let plane: ControlPlane | undefined;
-  let kubelet: Kubelet | undefined;
-  let proxy: ServiceProxy | undefined;
+  let started: FleetOnCluster | undefined;
   let prometheus: Prometheus | undefined;
   let keda: Keda | undefined;
   let steady: readonly SteadyCounters[] = [];
-  let workspace: Workspace;
-  let folder: string;
-  let client: TritonClient | undefined;
-  let ports: readonly number[];
 
-  const triton = (): TritonClient => client ?? assert.fail("no client");
-
-  const cluster = (): ControlPlane => plane ?? assert.fail("no control plane");
-
-  /** More of the environment of Pulumi. */
-  const environment: NodeJS.ProcessEnv = {};
-
-  const environmentOf = (): NodeJS.ProcessEnv => ({
-    ...environment,
-    KUBECONFIG: cluster().kubeconfig,
-    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
-    PULUMI_BACKEND_URL: `file://${path.join(folder, "state")}`,
-    PULUMI_CONFIG_PASSPHRASE: "",
-    PULUMI_HOME: TOOLS_HOME,
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
-  });
-
-  const pulumi = (...words: string[]): Promise<Finished> =>
-    execute("pulumi", [...words, "--non-interactive"], folder, environmentOf());
-
-  /** One of the project's commands, on the fleet. A stand-in for kubectl asks the API server. */
-  const command = (name: string, ...words: string[]): Promise<Finished> => {
-    const [script = "", ...given] = name === "status" ? ["stack", "status"] : [name];
-    return execute(
-      process.execPath,
-      [workspace.file("scripts", `${script}.mjs`), ...given, ...words, `--cwd=${folder}`],
-      workspace.directory,
-      { ...environmentOf(), PATH: `${path.resolve(__dirname, "../fixtures/kubectl")}:${process.env.PATH}` },
-    );
-  };
-
-  /** The types that an `up` has created, updated or deleted, each with how often. */
-  const up = async (): Promise<Readonly<Record<string, number>>> => {
-    const { code, output } = await pulumi("up", "--yes", "--skip-preview");
-    requireSuccess({ code, output });
-    await until("the Service has the new pods alone", rolledOut);
-    const counts: Record<string, number> = {};
-    for (const { type, done } of changesIn(output)) {
-      if (!type.startsWith("kubernetes:")) continue;
-      const what = `${type.split(":").at(-1) ?? ""} ${done}`;
-      counts[what] = (counts[what] ?? 0) + 1;
-    }
-    return counts;
-  };
-
+  const fleet = (): FleetOnCluster => started ?? assert.fail("no fleet");
+  const cluster = (): ControlPlane => fleet().plane;
+  const nodes = (): Kubelet => fleet().nodes;
+  const triton = (): TritonClient => fleet().client;
+  const pulumi = (...words: string[]): Promise<Finished> => fleet().pulumi(...words);
+  const command = (...words: [string, ...string[]]): Promise<Finished> => fleet().command(...words);
+  const up = (): Promise<Readonly<Record<string, number>>> => fleet().up();
   const edit = (change: (config: Document) => void): void => {
-    const file = path.join(folder, "Pulumi.dev.yaml");
-    const config = parseDocument(fs.readFileSync(file, "utf8"));
-    change(config);
-    fs.writeFileSync(file, config.toString());
+    fleet().edit(change);
   };
-
   const set = (where: readonly (string | number)[], value: unknown): void => {
-    edit((config) => {
-      config.setIn(["config", "fleet:fleet", ...where], config.createNode(value));
-    });
+    fleet().set(where, value);
   };
+  const remaining = (): Promise<readonly KubernetesObject[]> => fleet().remaining();
+  const servingPods = (): Promise<string[]> => fleet().servingPods();
+  const rolledOut = (): Promise<boolean> => fleet().rolledOut();
+  const templateNow = (): Promise<unknown> => fleet().template();
+  const scheduled = (model: string): Promise<string[]> => fleet().scheduled(model);
+  const replicas = async (): Promise<number> => (await fleet().deployment()).spec.replicas;
 
-  const nodes = (): Kubelet => kubelet ?? assert.fail("no nodes");
-
-  /** Those that serve and are not to go. */
-  const remaining = async (): Promise<readonly KubernetesObject[]> =>
-    (await cluster().list(`${PODS}?labelSelector=app.kubernetes.io/instance=${FLEET}`)).filter(
-      ({ metadata }) => metadata.deletionTimestamp === undefined,
-    );
-
-  const servingPods = async (): Promise<string[]> => (await remaining()).map(({ metadata }) => metadata.uid);
-
-  /** Whether the new pods alone are in the Service: an `up` ends once they serve, while others may still drain. */
-  const rolledOut = async (): Promise<boolean> => {
-    const { metadata, spec, status } = await deploymentNow();
-    const counts = [status.replicas, status.updatedReplicas, status.readyReplicas];
-    const addresses = (await remaining()).map((pod) => (pod.status as { podIP?: string }).podIP);
-    return (
-      status.observedGeneration === metadata.generation &&
-      counts.every((count) => count === spec.replicas) &&
-      isDeepStrictEqual(addresses.sort(), [...(proxy?.endpoints ?? [])].sort())
-    );
-  };
-
-  const deploymentNow = async (): Promise<Deployment> =>
-    (await cluster().call("GET", DEPLOYMENT)) as Deployment;
-
-  const templateNow = async (): Promise<unknown> => (await deploymentNow()).spec.template;
+  /** Does something while clients in the cluster ask two models; none of their requests may fail. */
+  const serving = async <T>(work: () => Promise<T>): Promise<T> => (await fleet().measured(work)).result;
 
   const httpRoute = async (): Promise<unknown> =>
     ((await cluster().call("GET", HTTP_ROUTE)) as KubernetesObject).spec;
 
   /** Why the version that was asked for last doesn't serve. */
   const failure = async (): Promise<{ readonly reason: string }> => {
-    const text = (await deploymentNow()).metadata.annotations?.["xsched-triton/failure"];
+    const text = (await fleet().deployment()).metadata.annotations?.["xsched-triton/failure"];
     return JSON.parse(text ?? assert.fail("nothing has failed")) as { reason: string };
   };
 
@@ -206,8 +107,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
 
   /** Puts a model like `batch` beside the others, which does something else when it is loaded. */
   const addModel = (name: string, code = ""): void => {
-    const source = workspace.file("examples/models", name);
-    fs.cpSync(workspace.file("examples/models/batch"), source, { recursive: true });
+    const source = fleet().workspace.file("examples/models", name);
+    fs.cpSync(fleet().workspace.file("examples/models/batch"), source, { recursive: true });
     fs.appendFileSync(path.join(source, "1/model.py"), `\n# ${name}\n${code}`);
   };
 
@@ -219,23 +120,6 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     const config = texts.find(([key]) => key.endsWith(`-${model}.pbtxt`))?.[1] ?? "";
     return [/xsched_priority"[^"]*"([^"]*)"/.exec(config)?.[1], /priority: (\w+)/.exec(config)?.[1]];
   };
-
-  /** What the scheduler of each pod has for a model, which clients can't see. */
-  const scheduled = async (model: string): Promise<string[]> => {
-    const pods = nodes().serving.map(async (pod) => {
-      const { code, output } = await pod
-        .container("triton")
-        .run(["/opt/xsched/bin/xsched-ctl", "stats", "--json", "--all"]);
-      requireSuccess({ code, output });
-      const { queues } = JSON.parse(output) as { queues: Queue[] };
-      return queues
-        .filter(({ name }) => name.startsWith(`${model}/`))
-        .map(({ priority, floor_percent, weight }) => `${priority} ${floor_percent} ${weight}`);
-    });
-    return (await Promise.all(pods)).flat();
-  };
-
-  const replicas = async (): Promise<unknown> => (await deploymentNow()).spec.replicas;
 
   const ask = (query: string): Promise<number | undefined> => askPrometheus(prometheus?.address ?? "", query);
 
@@ -265,38 +149,11 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     }
   };
 
-  /** Does something while clients in the cluster ask two models; none of their requests may fail. */
-  const serving = async <T>(work: () => Promise<T>): Promise<T> => {
-    const { result, reports } = await underLoad(triton(), ["realtime", "batch"], RATE, work);
-    for (const [model, { failures, sent }] of reports) {
-      assert.deepEqual(failures.slice(0, 3), [], `${model}: ${failures.length} of ${sent} requests failed`);
-      assert.ok(sent > RATE, `${sent} requests`);
-    }
-    return result;
-  };
-
   before(async function () {
     skipWithout(this, ControlPlane.missing ?? Prometheus.missing);
-    plane = await ControlPlane.start();
-    workspace = await Workspace.create();
-    folder = workspace.file("examples/fleet");
-    fs.mkdirSync(path.join(folder, "state"));
-    ports = await freePorts(3);
-    const [httpPort = 0, grpcPort, metricsPort] = ports;
-    kubelet = await Kubelet.start(plane, [4, 4]);
-    const service = await ServiceProxy.start(plane, NAMESPACE, httpPort);
-    proxy = service.proxy;
-    // As kube-proxy does, by connection: one for each request.
-    client = new TritonClient(service.port, false, 60);
-    requireSuccess(await pulumi("stack", "init", "dev"));
-    set(["image"], image(1));
+    started = await FleetOnCluster.start();
     // A queue of its own in which nothing waits for others.
     set(["models", 1, "dynamicBatching"], { preferredBatchSizes: [1] });
-    // Pods share this machine's ports.
-    set(["server"], { httpPort, grpcPort, metricsPort });
-    for (const model of ["realtime", "batch"]) {
-      fs.appendFileSync(workspace.file(`examples/models/${model}/1/model.py`), WORK_ON_GPU);
-    }
     set(["metricsNamespaces"], ["monitoring"]);
     set(["monitoring"], { kind: "operator" });
     set(["route"], {
@@ -308,15 +165,10 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   });
 
   after(async () => {
-    if (plane === undefined) return;
-    client?.close();
     await keda?.stop();
     await prometheus?.stop();
     for (const counters of steady) await counters.stop();
-    await proxy?.stop();
-    await kubelet?.stop();
-    await plane.stop();
-    workspace.remove();
+    await started?.stop();
   });
 
   it("accepts every object of a fleet as it is, and refuses each with a typo, by its field", async () => {
@@ -461,8 +313,8 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       const ended = execute(
         "pulumi",
         ["up", "--yes", "--skip-preview", "--non-interactive"],
-        folder,
-        environmentOf(),
+        fleet().folder,
+        fleet().environmentOf(),
         (_, child) => (running = child),
       );
       await until("it is asked for", async () => !isDeepStrictEqual(await templateNow(), template));
@@ -612,7 +464,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
       console.log(
         `      asked for after ${seconds.toFixed(0)} s, were the autoscaler to look as seldom as by default`,
       );
-      await until("it serves", () => proxy?.endpoints.length === 4);
+      await until("it serves", () => fleet().proxy.endpoints.length === 4);
     });
   });
 
@@ -660,7 +512,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
         "ScaledObject updated": 1,
       });
       await until("one pod has to go", async () => (await remaining()).length === 3);
-      await until("nobody is sent to it", () => proxy?.endpoints.length === 3);
+      await until("nobody is sent to it", () => fleet().proxy.endpoints.length === 3);
     });
     assert.match(await asked(), /model=~..realtime../);
   });
@@ -670,7 +522,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     await serving(async () => {
       await cluster().call("DELETE", `${PODS}/${pod?.metadata.name ?? ""}`);
       await until("another pod serves", async () => {
-        const { status } = await deploymentNow();
+        const { status } = await fleet().deployment();
         const gone = !(await servingPods()).includes(pod?.metadata.uid ?? "");
         return gone && nodes().serving.length === 3 && status.readyReplicas === 3;
       });
@@ -691,7 +543,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     assert.notEqual(refused.code, 0);
     assert.match(refused.output, /conflict[^]*\.spec\.replicas/);
     assert.equal((await remaining()).length, 3);
-    environment.PULUMI_K8S_ENABLE_PATCH_FORCE = "true";
+    fleet().environment.PULUMI_K8S_ENABLE_PATCH_FORCE = "true";
     const made = await up();
     assert.equal(made["Deployment updated"], 1);
     assert.equal((await remaining()).length, 2);
@@ -726,18 +578,9 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     ]) {
       assert.equal((await cluster().ask("GET", place)).status, 404, place);
     }
-    await until("all pods have ended", () => kubelet?.pods.size === 0);
+    await until("all pods have ended", () => nodes().pods.size === 0);
   });
 });
-
-interface Deployment extends KubernetesObject {
-  readonly metadata: KubernetesObject["metadata"] & {
-    readonly generation: number;
-    readonly annotations?: Readonly<Record<string, string>>;
-  };
-  readonly spec: { readonly replicas: number; readonly template: unknown };
-  readonly status: Readonly<Record<string, number>>;
-}
 
 interface DryRun {
   readonly place: string;

@@ -31,6 +31,8 @@ const now = (): string => new Date().toISOString().replace(/\.\d+Z$/, "Z");
 interface Node {
   readonly name: string;
   readonly gpus: number;
+  /** Whether its pods are gone and nobody hears from it. */
+  lost: boolean;
   /** Whether it takes no more pods. */
   cordoned: boolean;
 }
@@ -54,7 +56,7 @@ export class Kubelet {
   private readonly holding = new Map<string, { readonly node: Node; readonly version: string | undefined }>();
   /** Those that something is done about. */
   private readonly busy = new Set<string>();
-  /** Those that end. */
+  /** Those that end, or were on a node that is lost. */
   private readonly ending = new Set<string>();
   /** What was said last of each. */
   private readonly told = new Map<string, string>();
@@ -62,6 +64,8 @@ export class Kubelet {
   /** Those that are volumes. All nodes have them in common. */
   public readonly images = new NodeImages(path.join(this.folder, "images"));
   private readonly working = new Set<Promise<void>>();
+  /** Those of nodes that are lost. */
+  private readonly frozen: RunningPod[] = [];
   private started = 0;
   private stopped = false;
   private readonly loop: Promise<void>;
@@ -107,12 +111,40 @@ export class Kubelet {
       conditions: readyCondition("True"),
     };
     await this.plane.call("PATCH", `/api/v1/nodes/${name}/status`, { status }, MERGE);
-    this.nodes.push({ name, gpus, cordoned: false });
+    this.nodes.push({ name, gpus, lost: false, cordoned: false });
   }
 
   /** Those of a fleet: each has a GPU. */
   public get serving(): readonly RunningPod[] {
     return [...this.pods].filter(([uid]) => this.holding.has(uid)).map(([, pod]) => pod);
+  }
+
+  /** What becomes of a node whose power is cut: its processes answer nobody, and nobody says so. */
+  public cutPower(name: string): void {
+    this.node(name).lost = true;
+    for (const [uid, pod] of this.pods) {
+      if (pod.node !== name) continue;
+      this.ending.add(uid);
+      this.pods.delete(uid);
+      this.frozen.push(pod);
+      pod.freeze();
+    }
+  }
+
+  /** What the cluster makes of a node that is silent for about 50 s. What follows is done by its controllers. */
+  public async reportSilence(name: string): Promise<void> {
+    const status = { conditions: readyCondition("Unknown") };
+    await this.plane.call("PATCH", `/api/v1/nodes/${name}/status`, { status }, MERGE);
+  }
+
+  /** What a cloud's controller does with a node whose machine is gone, and then the one of pods. */
+  public async removeNode(name: string): Promise<void> {
+    await this.plane.call("DELETE", `/api/v1/nodes/${name}`);
+    this.nodes.splice(this.nodes.indexOf(this.node(name)), 1);
+    await Promise.all(this.frozen.filter(({ node }) => node === name).map((pod) => pod.kill()));
+    for (const pod of await this.plane.list("/api/v1/pods")) {
+      if (pod.spec.nodeName === name) await this.remove(pod);
+    }
   }
 
   /** Takes no more pods. */
@@ -124,7 +156,7 @@ export class Kubelet {
   public async stop(): Promise<void> {
     this.stopped = true;
     await this.loop;
-    await Promise.all([...this.pods.values()].map((pod) => pod.kill()));
+    await Promise.all([...this.pods.values(), ...this.frozen].map((pod) => pod.kill()));
     await Promise.allSettled(this.working);
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
@@ -198,7 +230,7 @@ export class Kubelet {
     const free = (node: Node): number => node.gpus - on(node).length;
     const alike = (node: Node): number => on(node).filter((each) => each.version === version).length;
     const [best] = this.nodes
-      .filter((node) => !node.cordoned && (!needsGpu || free(node) > 0))
+      .filter((node) => !node.lost && !node.cordoned && (!needsGpu || free(node) > 0))
       .sort((a, b) => alike(a) - alike(b) || free(b) - free(a));
     return best;
   }

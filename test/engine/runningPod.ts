@@ -194,9 +194,10 @@ class RunningContainer {
     clearTimeout(killed);
   }
 
-  public async kill(signal: NodeJS.Signals): Promise<void> {
+  /** @param again whether it is started again, as one that has ended by itself */
+  public async kill(signal: NodeJS.Signals, again = false): Promise<void> {
     const { pid } = this.child;
-    this.stopping = true;
+    this.stopping ||= !again;
     if (pid === undefined) return;
     if (!this.ended) {
       const ended = new Promise((resolve) => this.child.once("exit", resolve));
@@ -230,6 +231,13 @@ class RunningContainer {
       this.terminated = { exitCode: code ?? 137, reason: "Error", finishedAt };
     });
     return child;
+  }
+
+  /** Leaves its processes silent: nothing of them answers or ends any more. */
+  public freeze(): void {
+    const { pid } = this.child;
+    this.stopping = true;
+    if (pid !== undefined && !this.ended) process.kill(-pid, "SIGSTOP");
   }
 
   private variables(): string[] {
@@ -344,6 +352,19 @@ export class RunningPod {
       this.containers.map((container) => container.end(this.spec.terminationGracePeriodSeconds)),
     );
     this.clean();
+  }
+
+  /** As seen by others, what happens to a pod whose node loses its power. */
+  public freeze(): void {
+    for (const container of this.containers) container.freeze();
+  }
+
+  /** Puts something else in the place of a model's file, in this pod alone. */
+  public spoil(model: string, file: string, text: string): void {
+    const place = path.join(this.folder, "triton/models", model, file);
+    const target = fs.realpathSync(place);
+    fs.chmodSync(target, 0o644);
+    fs.writeFileSync(target, text);
   }
 
   public async kill(): Promise<void> {
