@@ -48,7 +48,8 @@ export function modelImage(
   const image = new dockerBuild.Image(
     `${fleet}-model-${called}`,
     {
-      context: { location: stage(path.posix.join(STAGED, fleet, called), items) },
+      // Another stack may be brought up in this folder at the same time.
+      context: { location: stage(path.posix.join(STAGED, pulumi.getStack(), fleet, called), items) },
       dockerfile: { inline: DOCKERFILE },
       buildArgs: { SOURCE_DATE_EPOCH },
       // The core supports no other platform, so no node has another one.

@@ -173,7 +173,7 @@ describe("models of a fleet that are larger than a ConfigMap, on a real control 
     assert.equal((await triton().priority("large")).xsched, "7");
     assert.equal((await tags()).length, 1);
     assert.equal(kubelet?.images.references.length, 1);
-    assert.ok(!fs.existsSync(path.join(folder, ".local/xsched-triton-models/inference/large")));
+    assert.deepEqual(fs.readdirSync(path.join(folder, ".local/xsched-triton-models/dev/inference")), []);
   });
 
   it("does nothing without a change", async () => {
