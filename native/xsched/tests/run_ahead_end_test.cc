@@ -384,8 +384,6 @@ class RunAheadProcessTest : public testing::Test {
     InThread([] {
       std::this_thread::sleep_for(kMoment);
       simulated::Hold(false);
-      // After the watcher's end, nobody else notices.
-      high_->Synchronize();
     }).detach();
   }
   template <typename Body>
@@ -417,7 +415,8 @@ TEST_F(RunAheadProcessTest, AnExitLaunchesWhatIsKept)
     if (low_->Stats().launches != 5) {
       _exit(1);
     }
-    // Nobody would wait for what is kept from now on.
+    // Nobody would wait for what is kept from now on, or sees that the high queue
+    // has ended.
     KeepBusy();
     ReleaseSoon();
     // The driver's data of the main thread has gone by now.

@@ -127,7 +127,7 @@ void
 SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
 {
   bool may_spin = expected_ns != 0;
-  while (!waiter->Woken() && !Scheduler::Disabled()) {
+  while (!waiter->Woken() && !Scheduler::Unwatched()) {
     const int64_t rest_ns = expected_ns - NowNs() - kSpinNs;
     if (may_spin && rest_ns <= 0) {
       may_spin = false;
@@ -285,7 +285,7 @@ Gate::WaitForTurn(Queue* queue, uint32_t generation, Patience patience)
 {
   Device* const device = queue->Home()->GetDevice();
   Waiter waiter(queue);
-  while (!Scheduler::Disabled()) {
+  while (!Scheduler::Unwatched()) {
     // The thread that suspended the queue is not held back by that: nobody
     // else might resume it.
     uint8_t may_ignore = MayIgnore(patience);

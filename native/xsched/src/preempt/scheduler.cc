@@ -26,6 +26,7 @@ constexpr uint64_t kLaunchedMask = kLegacyBit - 1;
 }  // namespace
 
 std::atomic<bool> Scheduler::disabled_{false};
+std::atomic<bool> Scheduler::unwatched_{false};
 std::atomic<Owner*> Scheduler::process_owner_{nullptr};
 
 Scheduler&

@@ -328,6 +328,18 @@ class XSCHED_INTERNAL Scheduler {
     // Relaxed: set by the only thread that there is.
     return disabled_.load(std::memory_order_relaxed);
   }
+  // At the exit of the process, when the watchers stop: nobody sees any more that
+  // a queue has ended, so none waits for another's end. What is kept, and what
+  // is in flight, is waited for as ever.
+  static void GoUnwatched()
+  {
+    unwatched_.store(true, std::memory_order_relaxed);
+  }
+  static bool Unwatched()
+  {
+    // Relaxed: whoever waits looks again and again.
+    return unwatched_.load(std::memory_order_relaxed) || Disabled();
+  }
 
  private:
   Scheduler();
@@ -340,6 +352,7 @@ class XSCHED_INTERNAL Scheduler {
   static void AwaitKept(const Queue* queue);
 
   static std::atomic<bool> disabled_;
+  static std::atomic<bool> unwatched_;
   // The owner of threads that have no other; null in most processes.
   static std::atomic<Owner*> process_owner_;
 

@@ -13,6 +13,7 @@
 #include "preempt/log.h"
 #include "preempt/own_thread.h"
 #include "preempt/readiness.h"
+#include "preempt/scheduler.h"
 #include "preempt/wait.h"
 
 namespace xsched {
@@ -33,6 +34,7 @@ void
 Watcher::StopAll()
 {
   stopped_.store(true, std::memory_order_seq_cst);
+  Scheduler::GoUnwatched();
   // One that is in a call which hangs is not waited for.
   for (int i = 0; i < kStopTries && calling_.load() != 0; ++i) {
     SleepNs(kStopPauseNs);
