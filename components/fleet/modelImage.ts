@@ -5,7 +5,7 @@ import * as dockerBuild from "@pulumi/docker-build";
 import * as pulumi from "@pulumi/pulumi";
 
 import { registryOf } from "../image/registry";
-import { attempt, type FolderItem } from "../models";
+import { attempt, type FolderItem, gather } from "../models";
 import { FileDigests } from "../models/fileDigests";
 import type { InImage, TooLarge } from "./modelFiles";
 import { digestOf, readable } from "./names";
@@ -86,45 +86,24 @@ function digestOfItems(model: string, items: readonly FolderItem[]): string {
 }
 
 /**
- * Gathers a model's files, and nothing else, in a folder for Docker's builder: links where possible, since they can be
- * gigabytes. The folder goes with the program, or files that are deleted would stay on the disk.
+ * Gathers a model's files, and nothing else, in a folder for Docker's builder. The folder goes with the program, or files
+ * that are deleted would stay on the disk.
  *
  * @returns the folder, relative to the program's
  */
 function stage(location: string, items: readonly FolderItem[]): string {
   const target = path.resolve(location);
-  const put = (place: string, write: (to: string) => void): void => {
-    const to = path.join(target, FILES, place);
-    attempt(to, () => {
-      fs.mkdirSync(path.dirname(to), { recursive: true });
-      write(to);
-    });
-  };
+  const files = path.join(target, FILES);
   attempt(target, () => {
     fs.rmSync(target, { recursive: true, force: true });
+    fs.mkdirSync(files, { recursive: true });
+    // It must not be committed, whatever the program's own .gitignore says.
+    fs.writeFileSync(path.join(STAGED, ".gitignore"), "*\n");
+    fs.writeFileSync(path.join(files, CONFIG), "");
+    gather(items, files);
   });
-  put(CONFIG, (to) => {
-    fs.writeFileSync(to, "");
-  });
-  // It must not be committed, whatever the program's own .gitignore says.
-  fs.writeFileSync(path.join(STAGED, ".gitignore"), "*\n");
-  for (const { path: place, file } of items) {
-    put(place, (to) => {
-      if (file === undefined) fs.mkdirSync(to, { recursive: true });
-      else linkOrCopy(fs.realpathSync(file), to);
-    });
-  }
   process.once("exit", () => {
     fs.rmSync(target, { recursive: true, force: true });
   });
   return location;
-}
-
-function linkOrCopy(file: string, to: string): void {
-  try {
-    fs.linkSync(file, to);
-  } catch {
-    // On another file system, or of another user.
-    fs.copyFileSync(file, to);
-  }
 }

@@ -1,4 +1,4 @@
-export { attempt, type FolderItem, readModelFolder } from "./modelFolder";
+export { attempt, type FolderItem, gather, readModelFolder } from "./modelFolder";
 export { modelAccess } from "./modelAccess";
 export { ModelBucket } from "./modelBucket";
 export { ModelRepository, type StoredModel } from "./modelRepository";

@@ -155,12 +155,17 @@ export function folderToTransfer(directory: string, { items, hasOthers }: ModelF
   process.once("exit", () => {
     fs.rmSync(staging, { recursive: true, force: true });
   });
+  gather(items, staging);
+  return staging;
+}
+
+/** Puts the files and folders of a model into a folder that is there: by links where possible, as they can be gigabytes. */
+export function gather(items: readonly FolderItem[], folder: string): void {
   for (const { path: relative, file } of items) {
-    const target = path.join(staging, relative);
+    const target = path.join(folder, relative);
     if (file === undefined) fs.mkdirSync(target);
     else linkOrCopy(fs.realpathSync(file), target);
   }
-  return staging;
 }
 
 function linkOrCopy(file: string, target: string): void {
