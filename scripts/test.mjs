@@ -53,11 +53,11 @@ await runSideBySide(checks, places(checks, os.availableParallelism()), async (ch
     },
   });
   running.delete(check.title);
-  const { passed, failed, skipped } = result;
+  const { passed, failed, skipped, busy } = result;
   for (const key of Object.keys(total)) total[key] += result[key];
   if (failed > 0) reasons.push(describeFailure(check.title, result));
   const mark = failed > 0 ? "✗" : "✓";
-  const line = `${mark} ${check.title.padEnd(36)} ${seconds(started).padStart(7)} s  ${passed} passed, ${failed} failed, ${skipped} skipped`;
+  const line = `${mark} ${check.title.padEnd(36)} ${seconds(started).padStart(7)} s ${busy.toFixed(0).padStart(6)} s of CPU  ${passed} passed, ${failed} failed, ${skipped} skipped`;
   lines.push({ check, line });
   if (!alone) console.log(`\n━━ ${check.title}\n${printed}${line}\n`);
 });

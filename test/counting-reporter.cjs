@@ -4,12 +4,6 @@
 const fs = require("node:fs");
 const { reporters, Runner } = require("mocha");
 
-/** Processor time of this process and all its children that have ended, in seconds; Linux counts in hundredths. */
-function processorSeconds() {
-  const fields = fs.readFileSync("/proc/self/stat", "utf8").split(") ")[1].split(" ");
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
-}
-
 /** Ends this process if it does not end by itself. `fail` is called before that with the reason. */
 function endInTime(fail) {
   const limit = Number(process.env.MOCHA_END_SECONDS ?? 60);
@@ -30,7 +24,6 @@ module.exports = class CountingReporter extends reporters.Spec {
       reasons.push({ title: test.fullTitle(), error: String(error?.stack ?? error) });
     });
     runner.once(Runner.constants.EVENT_RUN_END, () => {
-      console.log(`  processor time: ${processorSeconds().toFixed(0)} s\n`);
       const { passes, failures, pending } = this.stats;
       const write = (failed) => {
         const counts = { passed: passes, failed, skipped: pending, failures: reasons };

@@ -168,7 +168,8 @@ function guardPod(
   };
 }
 
-const guardName = (fleet: string): string => `${fleet}-${GUARD}`;
+/** Of its parts, and as whose instance its pods are labelled. */
+export const guardName = (fleet: string): string => `${fleet}-${GUARD}`;
 
 /** Other than those of pods that serve. */
 const guardLabels = (fleet: string): Record<string, string> => ({

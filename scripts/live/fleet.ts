@@ -1,4 +1,4 @@
-import { failureIn } from "../../components/fleet/guard";
+import { failureIn, guardName } from "../../components/fleet/guard";
 import { type FollowedModel, FOLLOWED, followedText } from "../../components/fleet/live";
 import { HIGHEST_SUM_OF_FLOORS } from "../../components/floor";
 import { renderModelConfig } from "../../components/models/config";
@@ -132,15 +132,21 @@ export interface FleetStatus {
   }[];
   /** Why the version that was asked for last doesn't serve. */
   readonly undone: string | undefined;
+  /** What keeps a pod of its guard from watching, by which an `up` fails before it reaches the pods that serve. */
+  readonly unguarded: string | undefined;
   readonly healthy: boolean;
 }
 
 export function describeFleet(fleet: DeployedFleet): FleetStatus {
   const { namespace, name } = fleet;
   const { deployment, models, followed } = readLive(fleet);
-  const selector = encodeURIComponent(`app.kubernetes.io/instance=${name}`);
   const place = `/api/v1/namespaces/${namespace}/pods`;
-  const { items } = fleet.get(`${place}?labelSelector=${selector}`) as { items: readonly Pod[] };
+  const podsOf = (instance: string): readonly Pod[] => {
+    const selector = encodeURIComponent(`app.kubernetes.io/instance=${instance}`);
+    return (fleet.get(`${place}?labelSelector=${selector}`) as { items: readonly Pod[] }).items;
+  };
+  const items = podsOf(name);
+  const unguarded = podsOf(guardName(name)).find((pod) => !["ready", "ending"].includes(stateOf(pod)));
   const serving = items.filter((pod) => stateOf(pod) === "ready");
   return {
     models,
@@ -154,6 +160,7 @@ export function describeFleet(fleet: DeployedFleet): FleetStatus {
           : "–",
     })),
     undone: failureIn(deployment.metadata?.annotations)?.reason,
+    unguarded: unguarded && `pod ${unguarded.metadata.name}: ${stateOf(unguarded)}`,
     healthy: serving.length >= deployment.spec.replicas,
   };
 }

@@ -25,9 +25,19 @@ export async function endChecks() {
   await Promise.all([...running].map((stop) => stop()));
 }
 
+/** Runs its further words, and writes to the file that is its first one how long they kept processors busy. */
+const TIMED = '"$@"; status=$?; times >"$0"; exit $status';
+
+/** Processor seconds, as Bash's `times` has them of the processes that it has waited for: `user system` in its second line. */
+function processorSeconds(file) {
+  const [, spent = ""] = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : [];
+  const parts = [...spent.matchAll(/(\d+)m([\d.]+)s/g)];
+  return parts.reduce((sum, [, minutes, seconds]) => sum + 60 * Number(minutes) + Number(seconds), 0);
+}
+
 /**
- * Runs a program and returns its exit status (null: ended by a signal) and the end of its output. When it ends, so does
- * everything that it has started.
+ * Runs a program and returns its exit status (null: ended by a signal), the end of its output and its processor seconds,
+ * without those of daemons. When it ends, so does everything that it has started.
  * @param {CheckFolder} options.folder its temporary folder
  * @param {(text: string) => void} options.show gets the output of both streams
  * @param {number} options.limit how long it may run, in seconds
@@ -36,7 +46,8 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, folder, show, l
   return new Promise((resolve) => {
     // The program's output is piped, so it cannot see that this is a terminal.
     const colour = process.stdout.isTTY ? { FORCE_COLOR: "1" } : {};
-    const child = spawn(program, words, {
+    const times = path.join(folder.path, "times");
+    const child = spawn("bash", ["-c", TIMED, times, program, ...words], {
       cwd,
       stdio: ["ignore", "pipe", "pipe"],
       // At level 0 of shells, Bash takes a socket for its input, as Node gives it, for a remote login, and reads ~/.bashrc.
@@ -68,7 +79,7 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, folder, show, l
       running.delete(stop);
       if (stopped) return;
       if (overLimit) take(`\nended after ${limit} s; the last output is above\n`);
-      resolve({ status: overLimit ? null : status, output });
+      resolve({ status: overLimit ? null : status, output, busy: processorSeconds(times) });
     };
     child.on("error", (error) => {
       take(`${error.message}\n`);
@@ -86,7 +97,7 @@ function runProgram([program, ...words], { cwd = ROOT, env = {}, folder, show, l
 
 async function runMocha(words, options) {
   const counts = path.join(options.folder.path, "counts.json");
-  const { status, output } = await runProgram(
+  const { status, ...ended } = await runProgram(
     [bin("mocha"), "--reporter", "test/counting-reporter.cjs", ...words],
     { ...options, env: { ...options.env, MOCHA_COUNTS_FILE: counts } },
   );
@@ -95,12 +106,13 @@ async function runMocha(words, options) {
     : { passed: 0, failed: 1, skipped: 0 };
   // A run that ends with an error but no failed test (a crash, no test found) is a failure, too.
   if (status !== 0 && result.failed === 0) result.failed = 1;
-  if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0, output };
-  return { ...result, output };
+  if (inCi) return { ...result, failed: result.failed + result.skipped, skipped: 0, ...ended };
+  return { ...result, ...ended };
 }
 
 /**
- * Runs a check and returns how many of its tests passed, failed and were skipped, and the end of its output.
+ * Runs a check and returns how many of its tests passed, failed and were skipped, the end of its output, and how many
+ * seconds it kept a processor `busy`.
  * @param {(text: string) => void} options.show gets its output
  * @param {number} options.limit how long it may run, in seconds
  */
@@ -109,15 +121,15 @@ export async function runCheck({ needs, mocha, words, cwd }, { env, show, limit 
   if (needs && !has(needs)) {
     const output = `${needs} is not installed.\n`;
     show(output);
-    const none = { passed: 0, failed: 0, skipped: 0, output };
+    const none = { passed: 0, failed: 0, skipped: 0, output, busy: 0 };
     return inCi ? { ...none, failed: 1 } : { ...none, skipped: 1 };
   }
   const folder = new CheckFolder();
   try {
     if (mocha) return await runMocha(mocha, { env, folder, show, limit });
-    const { status, output } = await runProgram(words, { cwd, env, folder, show, limit });
+    const { status, ...ended } = await runProgram(words, { cwd, env, folder, show, limit });
     const passed = status === 0 ? 1 : 0;
-    return { passed, failed: 1 - passed, skipped: 0, output };
+    return { passed, failed: 1 - passed, skipped: 0, ...ended };
   } finally {
     folder.remove();
   }

@@ -191,6 +191,8 @@ export class FleetOnCluster {
     return (
       status.observedGeneration === metadata.generation &&
       counts.every((count) => count === spec.replicas) &&
+      // The counts are as old as the last look of their controller.
+      addresses.length === spec.replicas &&
       isDeepStrictEqual(addresses.sort(), [...this.proxy.endpoints].sort())
     );
   }

@@ -225,10 +225,12 @@ export class Kubelet {
 
   /** The node with the fewest pods of a version, and of those the one with the most GPUs that are free, if the pod fits. */
   private nodeFor(needsGpu: boolean, version: string | undefined): Node | undefined {
-    const held = [...this.holding.values()];
+    const held = [...this.holding].map(([uid, each]) => ({ ...each, ends: this.ending.has(uid) }));
     const on = (node: Node): typeof held => held.filter((each) => each.node === node);
     const free = (node: Node): number => node.gpus - on(node).length;
-    const alike = (node: Node): number => on(node).filter((each) => each.version === version).length;
+    // Kubernetes' scheduler, too, spreads pods without a look at those that end.
+    const alike = (node: Node): number =>
+      on(node).filter((each) => each.version === version && !each.ends).length;
     const [best] = this.nodes
       .filter((node) => !node.lost && !node.cordoned && (!needsGpu || free(node) > 0))
       .sort((a, b) => alike(a) - alike(b) || free(b) - free(a));

@@ -14,6 +14,7 @@ const MODELS = path.resolve(__dirname, "../../../examples/models");
 class Cluster {
   public readonly changes: Record<string, string>[] = [];
   public pods: object[] = [];
+  public guard: object[] = [];
   public readonly logs: Record<string, string> = {};
   private readonly deployment: unknown;
   private readonly data: unknown;
@@ -42,7 +43,7 @@ class Cluster {
           ? this.deployment
           : place.includes("/configmaps/edge-live-")
             ? this.data
-            : { items: this.pods },
+            : { items: place.endsWith(encodeURIComponent("instance=edge-guard")) ? this.guard : this.pods },
       text: (place) => {
         const found = Object.entries(this.logs).find(([pod]) => place.includes(`/pods/${pod}/log?`));
         if (found === undefined) throw new Error("nobody tells");
@@ -155,6 +156,12 @@ describe("a fleet that runs", () => {
       ],
     );
     assert.equal(healthy, true);
+    assert.equal(describeFleet(cluster.fleet).unguarded, undefined);
+    cluster.guard = [
+      pod("edge-guard-1", READY),
+      pod("edge-guard-2", { ...NOT_READY, containerStatuses: [{ restartCount: 0, state: { waiting } }] }),
+    ];
+    assert.equal(describeFleet(cluster.fleet).unguarded, "pod edge-guard-2: ImagePullBackOff: no such image");
     cluster.pods.shift();
     assert.equal(describeFleet(cluster.fleet).healthy, false);
   });
