@@ -37,7 +37,7 @@ describe("a fleet that loses nodes and pods, on a real control plane of Kubernet
 
   /** Does something while clients of a Gateway that retries ask two models. */
   const counted = async (work: () => Promise<unknown>): Promise<void> => {
-    sent += (await fleet().measured(work, client, RATE)).sent;
+    sent += (await fleet().measured(work, { client, rate: RATE })).sent;
   };
 
   const tell = (what: string): void => {

@@ -18,6 +18,8 @@ export const FLEET = "inference";
 export const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 const DEPLOYMENT = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/${FLEET}`;
 
+const PROGRAM = "examples/fleet";
+
 /** Requests a second to each of two models, of clients in the cluster. */
 const RATE = 50;
 
@@ -51,7 +53,7 @@ assert driver.cuCtxCreate_v2(ctypes.byref(ctypes.c_void_p()), 0, 0) == 0
 assert driver.cuStreamCreate(ctypes.byref(ctypes.c_void_p()), 1) == 0
 `;
 
-/** The example of a fleet, with two nodes of four GPUs each, on a control plane of its own. */
+/** The example of a fleet, by default with two nodes of four GPUs each, on a control plane of its own. */
 export class FleetOnCluster {
   private constructor(
     public readonly plane: ControlPlane,
@@ -62,20 +64,26 @@ export class FleetOnCluster {
     public readonly client: TritonClient,
     /** Of each pod. */
     public readonly ports: Readonly<Record<"httpPort" | "grpcPort" | "metricsPort", number>>,
+    /** More of the environment of Pulumi. */
+    public readonly environment: NodeJS.ProcessEnv,
   ) {}
 
-  /** More of the environment of Pulumi. */
-  public readonly environment: NodeJS.ProcessEnv = {};
-
-  public static async start(): Promise<FleetOnCluster> {
+  /**
+   * @param gpus of each node
+   * @param environment more of the environment of Pulumi
+   */
+  public static async start(
+    gpus: readonly number[] = [4, 4],
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<FleetOnCluster> {
     const plane = await ControlPlane.start();
     const workspace = await Workspace.create();
     const [httpPort = 0, grpcPort = 0, metricsPort = 0] = await freePorts(3);
-    const nodes = await Kubelet.start(plane, [4, 4]);
+    const nodes = await Kubelet.start(plane, gpus);
     const { proxy, port } = await ServiceProxy.start(plane, NAMESPACE, httpPort);
     const client = new TritonClient(port, false, 60);
     const ports = { httpPort, grpcPort, metricsPort };
-    const fleet = new FleetOnCluster(plane, workspace, nodes, proxy, client, ports);
+    const fleet = new FleetOnCluster(plane, workspace, nodes, proxy, client, ports, environment);
     try {
       await fleet.configure();
     } catch (error) {
@@ -86,6 +94,7 @@ export class FleetOnCluster {
   }
 
   private async configure(): Promise<void> {
+    this.workspace.compileQuickly(PROGRAM);
     fs.mkdirSync(path.join(this.folder, "state"));
     requireSuccess(await this.pulumi("stack", "init", "dev"));
     this.set(["image"], image(1));
@@ -106,14 +115,13 @@ export class FleetOnCluster {
 
   /** Of the program. */
   public get folder(): string {
-    return this.workspace.file("examples/fleet");
+    return this.workspace.file(PROGRAM);
   }
 
   public environmentOf(): NodeJS.ProcessEnv {
     return {
       ...this.environment,
       KUBECONFIG: this.plane.kubeconfig,
-      PULUMI_NODEJS_TRANSPILE_ONLY: "true",
       PULUMI_BACKEND_URL: `file://${path.join(this.folder, "state")}`,
       PULUMI_CONFIG_PASSPHRASE: "",
       PULUMI_HOME: TOOLS_HOME,
@@ -145,7 +153,7 @@ export class FleetOnCluster {
     await until("the Service has the new pods alone", () => this.rolledOut());
     const counts: Record<string, number> = {};
     for (const { type, done } of changesIn(output)) {
-      if (!type.startsWith("kubernetes:")) continue;
+      if (!/^(kubernetes|docker-build):/.test(type)) continue;
       const what = `${type.split(":").at(-1) ?? ""} ${done}`;
       counts[what] = (counts[what] ?? 0) + 1;
     }
@@ -212,13 +220,12 @@ export class FleetOnCluster {
     return (await Promise.all(pods)).flat();
   }
 
-  /** Does something while clients ask two models; none of their requests may fail. */
+  /** Does something while clients ask models; none of their requests may fail. */
   public async measured<T>(
     work: () => Promise<T>,
-    client = this.client,
-    rate = RATE,
+    { client = this.client, rate = RATE, models = ["realtime", "batch"] } = {},
   ): Promise<{ readonly result: T; readonly sent: number }> {
-    const { result, reports } = await underLoad(client, ["realtime", "batch"], rate, work);
+    const { result, reports } = await underLoad(client, models, rate, work);
     let all = 0;
     for (const [model, { failures, sent }] of reports) {
       assert.deepEqual(failures.slice(0, 3), [], `${model}: ${failures.length} of ${sent} requests failed`);

@@ -114,6 +114,18 @@ export class Workspace {
     fs.writeFileSync(file, config.toString());
   }
 
+  /**
+   * Lets a program in here be compiled as the project's own is, without ts-node, which takes 3 s of a processor at each
+   * start. reuse.test.ts shows that programs run as they are.
+   */
+  public compileQuickly(program: string): void {
+    const file = this.file(program, "Pulumi.yaml");
+    const project = parseDocument(fs.readFileSync(file, "utf8"));
+    const options = { typescript: false, nodeargs: `--require ${this.file("components/compile.cjs")}` };
+    project.set("runtime", project.createNode({ name: "nodejs", options }));
+    fs.writeFileSync(file, project.toString());
+  }
+
   public remove(): void {
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 20 });
   }
