@@ -58,7 +58,7 @@ const FLEET_TROUBLE = `
 | what happens | what is seen | what is done | what clients notice | proven |
 | --- | --- | --- | --- | --- |
 | A new version's model can't be loaded | \`up\` fails with the model's error; meanwhile \`CrashLoopBackOff\` | [the rollout is undone](../how-to/fleet.md#when-a-new-version-fails), even if the machine that ran \`up\` is lost | nothing: the former version serves | in the test, under load, with that machine's Pulumi killed |
-| A new image can't be pulled | \`up\` fails with \`ImagePullBackOff\` of the guard's pod, after \`placementSeconds\` | nothing: no pod that serves is touched | nothing | in the test |
+| A new image can't be pulled | \`up\` fails after \`placementSeconds\`, as the guard does not get ready; \`status\` names its pod with \`ImagePullBackOff\` | nothing: no pod that serves is touched | nothing | in the test |
 | A new version's pod gets no node, can't pull its image on that node, isn't made or doesn't become ready | \`up\` fails with the pod's reason, after \`loadTimeoutSeconds\` for each model and \`placementSeconds\` | the rollout is undone | nothing | the reasons and the decision in the agent's tests; undoing as above |
 | Triton in a pod ends, such as by a fault in a model | the pod's restarts; it is not ready while it loads | the node starts it again | those in flight on it fail, unless who sends them repeats them | in the test: killed, behind a Gateway's stand-in that retries |
 | A model in one pod can't be loaded any more, at a restart | \`CrashLoopBackOff\`; the pod is not ready | the others serve; the version stays, because it has served. Delete the pod | as above | in the test: a file in one pod changed, then the same |
