@@ -34,7 +34,7 @@ export function call(access: GrpcAccess, method: string, request: Buffer): Promi
   return new Promise((resolve) => {
     channel.makeUnaryRequest(
       `/inference.GRPCInferenceService/${method}`,
-      ...([same, same, request, metadata, { deadline: Date.now() + 10_000 }] as const),
+      ...([same, same, request, metadata, { deadline: Date.now() + 60_000 }] as const),
       (error) => {
         channel.close();
         resolve(error?.code ?? status.OK);

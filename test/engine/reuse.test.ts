@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { TritonClient } from "./triton";
-import { freePorts, isFree } from "./ports";
+import { freePorts, untilFree } from "./ports";
 import { TOOLS_HOME } from "./toolchain";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
@@ -165,7 +165,7 @@ describe("the components in another program, on the real engine", () => {
         const { code, output } = await pulumi("destroy", "--yes", "--skip-preview");
         requireSuccess({ code, output });
         assert.ok(!fs.existsSync(path.join(folder, ".xsched-triton")));
-        for (const port of ports) assert.ok(await isFree(port), `port ${port} is free`);
+        for (const port of ports) await untilFree(port);
       });
     });
   }
