@@ -334,12 +334,9 @@ describe("toolchain", () => {
   it("asks a server that is out of reach once, not for every tool", async () => {
     machine.installGo();
     await machine.listen(() => undefined); // never answers
-    const begin = Date.now();
     const run = await machine.run();
     assert.equal(run.code, 0, run.stderr);
     assert.equal(machine.requests.length, 1);
-    // The server has 4 s to answer; the rest is for a busy machine.
-    assert(Date.now() - begin < 12_000);
     assert.deepEqual(machine.builds().sort(), [
       "pulumi",
       "pulumi-language-nodejs",

@@ -5,6 +5,7 @@ import { now } from "../../../scripts/bench/load/clock";
 import { LoadThread } from "../../../scripts/bench/load/loadThread";
 import { openLoad } from "../../../scripts/bench/load/openLoad";
 import { type Connection, type Target } from "../../../scripts/bench/protocol/connection";
+import { contest } from "../../engine/contest";
 import { StandInTriton } from "./standInTriton";
 
 const NEVER = new AbortController().signal;
@@ -29,21 +30,23 @@ function answering(
 
 describe("an open load", () => {
   it("sends on time although earlier answers are late, and counts from the due time", async () => {
-    const times = Float64Array.from({ length: 20 }, (_, index) => index * 10);
-    const load = await openLoad(
-      answering(() => 150),
-      now() + 20,
-      times,
-      nothing,
-      NEVER,
-    );
-    assert.deepEqual(load.intended, times);
-    load.lag.forEach((lag, index) => {
-      assert.ok(lag >= 0, `request ${index} is never early`);
-      // The answer arrives 150 ms after the request was sent, so late sending shows in the latency.
-      assert.ok((load.latency[index] ?? 0) >= 149 + lag, `${load.latency[index]} with lag ${lag}`);
+    await contest(async () => {
+      const times = Float64Array.from({ length: 20 }, (_, index) => index * 10);
+      const load = await openLoad(
+        answering(() => 150),
+        now() + 20,
+        times,
+        nothing,
+        NEVER,
+      );
+      assert.deepEqual(load.intended, times);
+      load.lag.forEach((lag, index) => {
+        assert.ok(lag >= 0, `request ${index} is never early`);
+        // The answer arrives 150 ms after the request was sent, so late sending shows in the latency.
+        assert.ok((load.latency[index] ?? 0) >= 149 + lag, `${load.latency[index]} with lag ${lag}`);
+      });
+      assert.ok(Math.min(...load.lag) < 5, "some are sent in time even on a busy machine");
     });
-    assert.ok(Math.min(...load.lag) < 5, "some are sent in time even on a busy machine");
   });
 
   it("counts a stall of this process against the requests that it delays, and sends all of them", async () => {
@@ -139,7 +142,7 @@ describe("the thread of a load", () => {
     inputs: [
       { name: "X", datatype: "FP32", shape: [1, 2], data: Buffer.from("\0\0\x80?\0\0\x80?", "latin1") },
     ],
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
   });
 
   it("sends binary tensors over HTTP", async () => {
@@ -148,7 +151,7 @@ describe("the thread of a load", () => {
     const { load } = await thread.open(Float64Array.of(0, 5, 10), NEVER);
     assert.deepEqual(load.problems, []);
     assert.equal(thread.answered, 3);
-    assert.ok(load.latency.every((value) => value >= 19 && value < 5000));
+    assert.ok(load.latency.every((value) => value >= 19 && value < 60_000));
     const [first] = triton.received;
     assert.equal(first?.url, "/v2/models/some%20model/infer");
     const head = Number(first.headers["inference-header-content-length"]);

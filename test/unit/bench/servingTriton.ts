@@ -34,8 +34,11 @@ const EARLIER = { requests: 1000, ns: 5e12 };
 /** How long an answer takes. What a request "takes" is only what the statistics say, so that tests can be exact. */
 const ANSWER_MS = 2;
 
-/** A model whose last answer is older than this, in milliseconds, and that has no request, is not being used. */
-const USED_MS = 25;
+/**
+ * A model whose last answer is older than this, in milliseconds, and that has no request, is not being used. Less than
+ * the tests' warm-up, in which what was sent before is forgotten.
+ */
+const USED_MS = 60;
 
 /** Triton's HTTP API in explicit mode, with statistics that a test can predict. */
 export class ServingTriton {

@@ -38,7 +38,7 @@ describe("a program", () => {
       loaded.filter((name) => ["aws", "tls", "kubernetes"].includes(name)),
       [],
     );
-  }).timeout(120_000);
+  });
 
   it("loads them with one", () => {
     const loaded = loadedBy(`
@@ -46,7 +46,7 @@ describe("a program", () => {
       new AwsGpuHost("gpu", { instanceType: "g5.xlarge", adminCidrs: ["203.0.113.7/32"] });
     `);
     assert.ok(loaded.includes("aws") && loaded.includes("tls"), loaded.join());
-  }).timeout(120_000);
+  });
 
   it("loads what serializes functions when it serializes one", () => {
     const script = `
@@ -85,7 +85,7 @@ describe("a program", () => {
       id: "@",
     });
     assert.match(text, /with\(\{ captured: 5, [^]*return \(\) => captured;/);
-  }).timeout(120_000);
+  });
 
   it("loads the automation API and what traces it when it uses them", () => {
     const script = `
@@ -122,7 +122,7 @@ describe("a program", () => {
       after: [true, true, true, "function"],
       spans: [["of the program", "nodejs-runtime"]],
     });
-  }).timeout(120_000);
+  });
 
   it("has stacks that say where its TypeScript failed, with the lines of its source if SOURCE_MAPS is set", () => {
     const script = `
@@ -133,5 +133,5 @@ describe("a program", () => {
       const stack = execFileSync("node", words, { cwd: ROOT, encoding: "utf8", env });
       assert.match(stack, /^ {4}at .*components\/settings\/\w+\.ts:\d+:\d+/m);
     }
-  }).timeout(120_000);
+  });
 });

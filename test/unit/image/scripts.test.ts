@@ -6,6 +6,8 @@ import type { AddressInfo } from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { until } from "../../until";
+
 const SCRIPTS = path.resolve(__dirname, "../../../images/triton");
 const HTTP_STATUS = path.resolve(__dirname, "../../../native/http_status/http_status.cc");
 
@@ -36,8 +38,7 @@ interface Ended {
   readonly output: string;
 }
 
-describe("the image's scripts", function () {
-  this.timeout(120_000);
+describe("the image's scripts", () => {
   let folder: string;
   let record: string;
   /** Compiled as in the Dockerfile. */
@@ -81,13 +82,6 @@ describe("the image's scripts", function () {
 
   const run = (script: string, words: readonly string[], environment?: NodeJS.ProcessEnv): Promise<Ended> =>
     start(script, words, environment).ended;
-
-  const until = async (what: string, holds: () => boolean): Promise<void> => {
-    for (let attempt = 0; attempt < 300 && !holds(); attempt++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.ok(holds(), what);
-  };
 
   /** Starts tritonserver through the entrypoint, and returns its arguments and environment. */
   const serve = async (
@@ -500,12 +494,19 @@ describe("the image's scripts", function () {
     });
 
     it("drains before it stops: it is unhealthy but keeps serving, and a second signal changes nothing", async () => {
-      const { child, ended } = await serve([], { XSCHED_TRITON_DRAIN_SECONDS: "2" });
+      // It drains until the test has seen enough.
+      const time = path.join(folder, "time");
+      const drained = path.join(folder, "drained");
+      const drain = `echo 97 >'${time}'; while [ ! -e '${drained}' ]; do /bin/sleep 0.05; done`;
+      program("sleep", `#!/bin/sh\n[ "$1" = 97 ] || exec /bin/sleep "$1"\n${drain}\n`);
+      const { child, ended } = await serve([], { XSCHED_TRITON_DRAIN_SECONDS: "97" });
       child.kill("SIGTERM");
       await until("it drains", () => fs.existsSync(state("draining")));
       child.kill("SIGTERM");
       assert.match((await run("healthcheck.sh", [])).output, /unhealthy: Triton is draining before it stops/);
+      await until("it waits", () => fs.existsSync(time));
       assert.doesNotMatch(fs.readFileSync(record, "utf8"), /^stopped$/m);
+      fs.writeFileSync(drained, "");
       assert.equal((await ended).code, 0);
       assert.match(fs.readFileSync(record, "utf8"), /^stopped$/m);
     });

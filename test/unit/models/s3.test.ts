@@ -96,8 +96,7 @@ describe("an error from S3", () => {
   }
 });
 
-describe("a model in S3, read with the SDK", function () {
-  this.timeout(120_000);
+describe("a model in S3, read with the SDK", () => {
   let s3: S3Server;
   const before_ = { ...process.env };
 

@@ -26,7 +26,7 @@ describe("a rejection that many outputs wait for", () => {
     const { status, stdout, signal } = spawnSync(process.execPath, ["--eval", PROGRAM], {
       cwd: ROOT,
       encoding: "utf8",
-      timeout: 30_000,
+      timeout: 240_000,
       killSignal: "SIGKILL",
     });
     assert.deepEqual(

@@ -14,9 +14,7 @@ describe("the simulation in the documentation", () => {
     assert.ok(page.includes(`${BEGIN} ${sourcesDigest()} -->`), "fix: npm run simulate");
   });
 
-  it("has a row for each way, and ours is what comes out", function () {
-    // Some 4 s, on a machine that does nothing else.
-    this.timeout(120_000);
+  it("has a row for each way, and ours is what comes out", () => {
     const table = page.slice(page.indexOf(BEGIN)).split("\n").slice(3);
     const rows = table.slice(2, 2 + ROWS.length);
     assert.deepEqual(
