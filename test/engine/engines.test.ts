@@ -7,6 +7,7 @@ import * as path from "node:path";
 import * as readline from "node:readline";
 
 import { until } from "../until";
+import { contest } from "./contest";
 import { TOOLS_HOME } from "./toolchain";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
@@ -227,11 +228,13 @@ describe("engines from ONNX models, on the real engine with a stand-in builder",
       const [builder, ...more] = seen;
       assert.deepEqual(more, []);
       assert.deepEqual([builder?.work, builder?.waits], [-255, -255]);
-      const [before, begin] = [built(), await models.say("")];
-      await until("the models work", async () => (await models.say("")) > begin + 200);
-      const progress = built() - before;
-      // What comes between two launches of the models on a busy machine.
-      assert.ok(progress < 100, `${progress} kernels of the builder beside 200 of the models`);
+      await contest(async () => {
+        const [before, begin] = [built(), await models.say("")];
+        await until("the models work", async () => (await models.say("")) > begin + 200);
+        const progress = built() - before;
+        // What comes between two launches of the models on a busy machine.
+        assert.ok(progress < 100, `${progress} kernels of the builder beside 200 of the models`);
+      });
     };
 
     before(async () => {
