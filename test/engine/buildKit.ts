@@ -72,7 +72,7 @@ export class BuildKit {
     const daemon = startDaemon("buildkitd", words, names);
     const kit = new BuildKit(folder, daemon, isSmall);
     kit.describe(socket);
-    for (let attempt = 0; attempt < 300 && daemon.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 1200 && daemon.exitCode === null; attempt++) {
       if (fs.existsSync(socket)) return kit;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

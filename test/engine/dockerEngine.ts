@@ -101,7 +101,7 @@ export class DockerEngine {
     ];
     const daemon = startDaemon("dockerd", words, names);
     const engine = new DockerEngine({ DOCKER_HOST: socket }, { folder, daemon, bridge });
-    for (let attempt = 0; attempt < 300 && daemon.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 1200 && daemon.exitCode === null; attempt++) {
       if ((await engine.docker("version")).code === 0) return engine;
       await new Promise((resolve) => setTimeout(resolve, 100));
     }

@@ -51,7 +51,7 @@ export class Registry {
     };
     fs.writeFileSync(configuration, JSON.stringify(settings));
     const daemon = startDaemon("docker-registry", ["serve", configuration]);
-    for (let attempt = 0; attempt < 100 && daemon.exitCode === null; attempt++) {
+    for (let attempt = 0; attempt < 1200 && daemon.exitCode === null; attempt++) {
       const answer = await fetch(`http://127.0.0.1:${port}/v2/`).catch(() => undefined);
       if (answer) return new Registry(port, daemon, passwords && folder);
       await new Promise((resolve) => setTimeout(resolve, 100));

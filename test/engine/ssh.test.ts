@@ -9,6 +9,7 @@ import { TritonClient } from "./triton";
 import { freePorts } from "./ports";
 import { changesIn, requireSuccess, Workspace } from "./workspace";
 import { skipWithout } from "./needs";
+import { until } from "../until";
 
 const STACK = "edge";
 
@@ -76,13 +77,13 @@ describe("a stack on an existing machine over SSH", function () {
       config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.otherHostKey);
     });
     const { code, output } = await up();
+    workspace.edit(STACK, (config) => {
+      config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.hostKey);
+    });
     assert.notEqual(code, 0);
     assert.match(output, /host key/i);
     assert.ok(!output.includes(ssh.privateKey.split("\n")[1]!), "the private key is not printed");
     assert.ok(!fs.existsSync(workspace.file("remote host")));
-    workspace.edit(STACK, (config) => {
-      config.setIn(["config", "xsched-triton:host", "hostKey"], ssh.hostKey);
-    });
   });
 
   it("serves every model, and prints the table", async () => {
@@ -133,10 +134,10 @@ describe("a stack on an existing machine over SSH", function () {
       "the private key is not printed",
     );
     // A tunnel may stay open for a moment.
-    for (const end = Date.now() + 5000; tunnels(ssh.port).length > 0 && Date.now() < end;) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.deepEqual(tunnels(ssh.port), []);
+    await until(
+      () => tunnels(ssh.port),
+      () => tunnels(ssh.port).length === 0,
+    );
   });
 
   it("a machine that cannot be reached is named, before anything is changed or removed", async () => {
@@ -237,7 +238,7 @@ describe("a stack on an existing machine over SSH", function () {
       [token, 200],
       [undefined, 401],
     ] as const) {
-      const client = new TritonClient(Number(port), false, 10, { ca: gateway.certificate, token: given });
+      const client = new TritonClient(Number(port), false, 60, { ca: gateway.certificate, token: given });
       assert.equal((await client.request("GET", "/v2/models/realtime")).status, expected);
       client.close();
     }

@@ -5,6 +5,7 @@ import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 
+import { until } from "../until";
 import { freePorts } from "./ports";
 
 const SSHD = ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].find((file) => fs.existsSync(file));
@@ -48,6 +49,8 @@ export class SshServer {
       `SetEnv SHLVL=1 XSCHED_TRITON_SYSTEMD=${process.env.XSCHED_TRITON_SYSTEMD ?? ""}`,
       "PasswordAuthentication no",
       "PermitRootLogin prohibit-password",
+      // On a busy machine, logins take long, and more of them at a time would be refused at random.
+      "MaxStartups 100",
       "Subsystem sftp internal-sftp",
     ];
     fs.writeFileSync(path.join(folder, "sshd_config"), configuration.join("\n") + "\n");
@@ -103,8 +106,8 @@ export class SshServer {
   }
 
   private async untilItListens(): Promise<void> {
-    for (let attempt = 0; attempt < 50; attempt++) {
-      const listens = await new Promise<boolean>((resolve) => {
+    const listens = (): Promise<boolean> =>
+      new Promise((resolve) => {
         const socket = net.connect(this.port, "127.0.0.1", () => {
           socket.destroy();
           resolve(true);
@@ -113,9 +116,9 @@ export class SshServer {
           resolve(false);
         });
       });
-      if (listens) return;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    throw new Error("sshd does not listen");
+    await until("sshd listens", () => {
+      if (this.daemon.exitCode !== null) throw new Error("sshd does not start; MOCHA_VERBOSE=1 shows why");
+      return listens();
+    });
   }
 }
