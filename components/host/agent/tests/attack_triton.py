@@ -107,7 +107,7 @@ def load_a_model(gateway: GatewayHost) -> List[str]:
 
 
 def crash(gateway: GatewayHost) -> List[str]:
-    answers = {name: gateway.raw(data, seconds=30)[9:12] for name, data in crash_requests("scale").items()}
+    answers = {name: gateway.raw(data)[9:12] for name, data in crash_requests("scale").items()}
     print("  " + ", ".join(f"{name}: {status.decode() or 'closed'}" for name, status in answers.items()))
     return [
         f"{name}: {status!r}" for name, status in answers.items() if status not in (b"400", b"411", b"413")

@@ -136,8 +136,8 @@ class GatewayHost:
     def connection(self, port: int = 0, tls: Optional[ssl.SSLContext] = None) -> http.client.HTTPConnection:
         where = port or self.http_port
         if tls is None:
-            return http.client.HTTPConnection("127.0.0.1", where, timeout=30)
-        return http.client.HTTPSConnection("localhost", where, timeout=30, context=tls)
+            return http.client.HTTPConnection("127.0.0.1", where, timeout=120)
+        return http.client.HTTPSConnection("localhost", where, timeout=120, context=tls)
 
     def infer(self, body: bytes = b"{}", headers: Optional[Dict[str, str]] = None, **more: Any) -> Response:
         return self.ask("POST", "/v2/models/scale/infer", body, headers, **more)
@@ -145,7 +145,7 @@ class GatewayHost:
     def channel(self, tls: Optional[ssl.SSLContext] = None) -> Channel:
         return Channel(self.grpc_port, tls)
 
-    def raw(self, data: bytes, port: int = 0, seconds: float = 5) -> bytes:
+    def raw(self, data: bytes, port: int = 0, seconds: float = 60) -> bytes:
         """What comes back for these bytes, until the gateway closes or is silent."""
         with socket.create_connection(("127.0.0.1", port or self.http_port), timeout=seconds) as connection:
             answer = b""

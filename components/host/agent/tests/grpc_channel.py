@@ -37,7 +37,7 @@ class Channel:
     """One connection at a time, and one call on it at a time. A server that wants to end the connection gets another
     one for the next call, not for one that is under way: who fails then has failed."""
 
-    def __init__(self, port: int, tls: Optional[ssl.SSLContext] = None, seconds: float = 30) -> None:
+    def __init__(self, port: int, tls: Optional[ssl.SSLContext] = None, seconds: float = 120) -> None:
         self._port = port
         self._tls = tls
         self._seconds = seconds

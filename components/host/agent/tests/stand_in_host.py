@@ -57,7 +57,7 @@ def build_agent(folder: Path) -> Path:
 
 def eventually(condition: Callable[[], Any], what: str = "") -> Any:
     """Waits for something that must come about. The time is no measure: without the fault it never runs out."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while True:
         found = condition()
         if found:

@@ -92,7 +92,7 @@ class Machine:
         assert process.stdin is not None
         process.stdin.write(request.encode())
         process.stdin.close()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not file.exists() or not file.read_text():
             assert time.monotonic() < deadline, what
             time.sleep(0.05)

@@ -38,7 +38,7 @@ sys.path.insert(0, sys.argv[2])
 from agent.directory import HostDirectory
 with HostDirectory(sys.argv[1]).lock("server"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
     source = Path(module.__file__).parent.parent
     holder = subprocess.Popen(
@@ -57,7 +57,7 @@ with HostDirectory(sys.argv[1]).lock("server"):
     assert not entered.wait(0.3)
     holder.kill()
     holder.wait()
-    assert entered.wait(5)
+    assert entered.wait(120)
     thread.join()
 
 

@@ -78,7 +78,7 @@ def killed_at(host: Host, command: str, body: Any, moment: int) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    _, err = process.communicate(b"" if body is None else json.dumps(body).encode(), timeout=60)
+    _, err = process.communicate(b"" if body is None else json.dumps(body).encode(), timeout=300)
     assert process.returncode in (0, -signal.SIGKILL), err
 
 
@@ -112,8 +112,9 @@ def test_a_flood_that_nobody_can_ask_about_stays_within_the_limit(host: Host) ->
             return len(inodes) > 20
 
         eventually(turned)
-        # 200 MB/s are 20 MB in a tenth of a second, for which a busy machine may forget us.
-        assert sorted(sizes)[len(sizes) // 2] <= (host.settings["logMegabytes"] + 20) * MEGABYTE
+        # In the five seconds, 200 MB/s would be 1 GB. They are 100 MB in half a second, for which a busy machine may
+        # forget us.
+        assert sorted(sizes)[len(sizes) // 2] <= (host.settings["logMegabytes"] + 100) * MEGABYTE
     finally:
         deployment.kill()
         deployment.communicate()
@@ -189,13 +190,13 @@ def test_a_full_disk_then_a_crash_then_room_again(
         # Records of a fixed size are written over, so that even other settings can be deployed.
         _, port, _ = free_ports(3)
         changing = host.spawn("start", body={**host.settings, "httpPort": port})
-        _, err = changing.communicate(timeout=120)
+        _, err = changing.communicate(timeout=300)
         assert changing.returncode == 0, err
         assert host.ready("scale", "other")
         assert host.phase == "serving"
         # What needs room says so, and which disk it is.
         storing = host.spawn("store", body={**host.stored, "digest": "x", "filesDigest": "x"})
-        _, err = storing.communicate(timeout=120)
+        _, err = storing.communicate(timeout=300)
         assert storing.returncode == 1
         assert f"space left on the disk {small_disk}" in err.decode()
         assert "Traceback" not in err.decode()
@@ -223,7 +224,7 @@ def test_a_lock_that_a_stopped_process_holds_is_named(
     finally:
         gate.touch()
         deployment.send_signal(signal.SIGCONT)
-        deployment.communicate(timeout=60)
+        deployment.communicate(timeout=300)
     monkeypatch.undo()
     assert host.ready("slow")
 

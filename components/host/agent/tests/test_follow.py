@@ -219,7 +219,7 @@ def test_serves_what_the_schedulers_of_processes_that_run_count(tmp_path: Path) 
     (tmp_path / "metrics-9.9.tmp").write_text("half of it")
     os.utime(tmp_path / "metrics-8", (0, time.time() - 2 * follow.STALE))
     with serve_counters(str(tmp_path / "metrics-%p"), "127.0.0.1:0") as server:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.server_port}/metrics", timeout=60) as answer:
             text = answer.read().decode()
         server.shutdown()
     assert text.splitlines() == [

@@ -646,7 +646,7 @@ def test_it_listens_at_ipv6_as_well(gateway: GatewayHost) -> None:
     gateway.host.start(gateway=True)
     gateway.deploy(address="::")
     for host in ("::1", "127.0.0.1"):
-        connection = http.client.HTTPConnection(host, gateway.http_port, timeout=10)
+        connection = http.client.HTTPConnection(host, gateway.http_port, timeout=60)
         connection.request("GET", "/v2/health/live")
         assert connection.getresponse().status == 200, host
         connection.close()

@@ -69,7 +69,9 @@ def test_a_token_has_a_rate_over_http_and_grpc(gateway: GatewayHost) -> None:
     channel = gateway.channel()
     began = time.monotonic()
     through = limited = 0
-    while time.monotonic() - began < 4:
+    # Until it was asked for much more than is let through, which takes longer on a busy machine.
+    while time.monotonic() - began < 4 or limited <= 20:
+        assert time.monotonic() - began < 180, (through, limited)
         answer = gateway.infer(headers=bearer("one"))
         called = channel.call(f"{SERVICE}/ModelInfer", b"", bearer("one"))
         through += (answer.status == 200) + (called.status == 0)
@@ -81,8 +83,8 @@ def test_a_token_has_a_rate_over_http_and_grpc(gateway: GatewayHost) -> None:
             limited += 1
             assert (called.status, called.message) == (8, "too many requests for this token")
     # It goes on with its rate, however often it asks: the first second's requests come at once.
-    assert 4 * 4 * 0.7 <= through <= 4 * 5 * 1.3, (through, limited)
-    assert limited > 20
+    seconds = time.monotonic() - began
+    assert 4 * 4 * 0.7 <= through <= 4 * (seconds + 1) * 1.3, (through, limited, seconds)
     # The other token is not concerned.
     assert gateway.infer(headers=bearer("two")).status == 200
 

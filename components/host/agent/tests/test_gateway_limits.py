@@ -14,6 +14,7 @@ from agent.triton.grpc import bytes_field
 from crash_requests import crash_requests
 from gateway_host import GatewayHost, exchange
 from grpc_channel import SERVICE, frame
+from stand_in_host import eventually
 
 INFER = "/v2/models/scale/infer"
 MEGABYTE = 1024 * 1024
@@ -214,7 +215,7 @@ def test_only_grpc_comes_to_its_port(shared_gateway: GatewayHost) -> None:
 def test_requests_that_crash_triton_do_not_reach_it(lone_gateway: GatewayHost) -> None:
     # Whatever is let through is answered with 503, since nothing stands behind it.
     for name, data in crash_requests("scale").items():
-        answer = lone_gateway.raw(data, seconds=30)
+        answer = lone_gateway.raw(data)
         assert answer.split(b" ")[1] in (b"400", b"411", b"413"), (name, answer)
 
 
@@ -232,7 +233,7 @@ def drip(gateway: GatewayHost, head: bytes, more: Callable[[], bytes]) -> bytes:
     with socket.create_connection(("127.0.0.1", gateway.http_port), timeout=0.1) as connection:
         connection.sendall(head)
         began = time.monotonic()
-        while time.monotonic() - began < 20:
+        while time.monotonic() - began < 120:
             with contextlib.suppress(socket.timeout):
                 return connection.recv(65536)
             connection.sendall(more())
@@ -246,9 +247,10 @@ def test_a_request_that_arrives_slowly(impatient: GatewayHost) -> None:
     head = f"POST {INFER} HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n"
     assert drip(impatient, head.encode() + b" " * 20000, lambda: b" ").startswith(b"HTTP/1.1 408 ")
     # A connection without a request is closed.
-    with socket.create_connection(("127.0.0.1", impatient.http_port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", impatient.http_port), timeout=120) as connection:
         assert not connection.recv(1000).startswith(b"HTTP/1.1 2")
-    assert impatient.infer().status == 200
+    # This process itself may be too slow, on a busy machine.
+    eventually(lambda: impatient.infer().status == 200)
 
 
 def test_an_answer_that_takes_too_long(gateway: GatewayHost) -> None:
@@ -270,11 +272,11 @@ def test_a_server_that_is_down(gateway: GatewayHost) -> None:
 def test_connections_have_a_limit(impatient: GatewayHost) -> None:
     impatient.deploy(limits=impatient.limits(connections=4))
     idle: List[socket.socket] = []
+    began = time.monotonic()
     with contextlib.ExitStack() as stack:
         for _ in range(4):
             made = socket.create_connection(("127.0.0.1", impatient.http_port))
             idle.append(stack.enter_context(made))
-        began = time.monotonic()
-        # It waits until those that say nothing are sent away.
+        # It waits until those that say nothing are sent away, after a second.
         assert impatient.infer().status == 200
-        assert time.monotonic() - began > 0.5
+        assert time.monotonic() - began > 0.9

@@ -5,8 +5,9 @@ import json
 import re
 import signal
 import stat
+import subprocess
 from pathlib import Path
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 import pytest
 from agent import disk, images, programs
@@ -34,7 +35,7 @@ case "$1 $2" in
       exit 1
     fi
     echo $$ >"$MACHINE/pid"
-    [ ! -e "$MACHINE/slow" ] || sleep "$(cat "$MACHINE/slow")"
+    while [ -e "$MACHINE/slow" ]; do sleep 0.05; done
     touch "$file"
     ;;
 esac
@@ -181,13 +182,13 @@ def test_a_log_in_goes_to_the_engine_that_the_user_has_chosen(docker: Engine) ->
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_an_interrupted_pull_keeps_no_password_and_no_process(docker: Engine, number: signal.Signals) -> None:
     machine = docker.machine
-    (machine.folder / "slow").write_text("60")
+    (machine.folder / "slow").touch()
     request = {"image": image("a"), "login": {"username": "user", "password": "password"}}
     file = machine.folder / "pid"
     process, pid = machine.start_agent("pull-image", json.dumps(request), file, "the pull begins")
     (login,) = (machine.folder / "tmp").glob("xsched-triton-login-*")
     process.send_signal(number)
-    assert process.wait(10) == 128 + number
+    assert process.wait(120) == 128 + number
     assert not login.exists()
     assert not Path(f"/proc/{pid}").exists()
 
@@ -271,10 +272,19 @@ def test_docker_must_answer(docker: Engine) -> None:
 def test_progress_of_a_pull(
     docker: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
-    (docker.machine.folder / "slow").write_text("1")
-    monkeypatch.setattr(images, "await_end", lambda *words: programs.await_end(*words, every=0.3))
+    slow = docker.machine.folder / "slow"
+    slow.touch()
+
+    def await_end(process: "subprocess.Popen[bytes]", describe: Callable[[int], None]) -> int:
+        def described(seconds: int) -> None:
+            describe(seconds)
+            slow.unlink(missing_ok=True)
+
+        return programs.await_end(process, described, every=0.1)
+
+    monkeypatch.setattr(images, "await_end", await_end)
     docker.pull("a")
-    assert "pulling the image (0 s; 0 of 0 layers)" in capsys.readouterr().err
+    assert re.search(r"pulling the image \(\d+ s; 0 of 0 layers\)", capsys.readouterr().err)
     log = "x: Pulling from triton\na: Already exists\nb: Pulling fs layer\nc: Pulling fs layer\nb: Pull complete\n"
     assert describe_pull(log, 7) == "pulling the image (7 s; 2 of 3 layers)"
 

@@ -313,7 +313,7 @@ def test_an_interrupted_build_in_the_domain_leaves_nothing(domain: Domain) -> No
     workshop = domain.workshop
     process, _ = workshop.start()
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) != 0
+    assert process.wait(120) != 0
     assert list(workshop.cache.iterdir()) == []
     assert workshop.calls()[-1] == f"rm --force xsched-engine-{workshop.directory.identity}-bert"
 

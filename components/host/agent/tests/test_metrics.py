@@ -140,7 +140,7 @@ def port(server: Server) -> Iterator[int]:
 
 def get(port: int, *paths: str) -> "list[Tuple[int, str]]":
     """Answers on one connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     answers = []
     for path in paths:
         connection.request("GET", path)
@@ -195,8 +195,8 @@ def test_the_command_asks_the_server(
     monkeypatch.setattr(module, "server_of", listen)
     command = threading.Thread(target=run, args=(directory, "serve-metrics", ["0"]))
     command.start()
-    http_server = listening.get(timeout=30)
+    http_server = listening.get(timeout=120)
     until(lambda: get(http_server.server_port, "/metrics.txt") == [(200, server.text)])
     http_server.shutdown()
-    command.join(30)
+    command.join(120)
     assert not command.is_alive()

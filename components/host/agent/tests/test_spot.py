@@ -23,7 +23,7 @@ echo "$*" >>"$MACHINE/done"
 """
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s"
@@ -118,7 +118,7 @@ sys.exit(main([{str(machine.directory.agent)!r}, "watch-spot"]))
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
     yield process
     process.terminate()
-    assert process.wait(10) == 143
+    assert process.wait(120) == 143
     assert process.stderr is not None
     process.stderr.close()
 
@@ -141,7 +141,7 @@ def test_drains_the_server_once_and_restarts_it_if_the_machine_stays(
     assert done(machine) == ["drain 100"]
     assert watcher.stderr is not None
     assert watcher.stderr.readline() == f"AWS takes this instance back: {NOTICE}\n"
-    assert re.fullmatch(r"the server is drained after \d s\n", watcher.stderr.readline())
+    assert re.fullmatch(r"the server is drained after \d+ s\n", watcher.stderr.readline())
     metadata.notice = None
     until(lambda: len(done(machine)) > 1)
     assert done(machine) == ["drain 100", "resume-host"]
@@ -229,11 +229,19 @@ def test_a_resume_that_fails_is_tried_again(
 
 
 def test_a_program_that_takes_too_long_is_ended_with_all_its_children(machine: Machine) -> None:
-    machine.program("hang", '#!/bin/bash\nsleep 60 &\necho $! >"$MACHINE/child"\nwait\n')
-    began = time.monotonic()
-    assert not run_within(["hang"], 0.5)
-    assert time.monotonic() - began < 10
-    child = int((machine.folder / "child").read_text())
+    machine.program(
+        "hang",
+        '#!/bin/bash\nsleep 600 &\necho $! >"$MACHINE/new"\nmv "$MACHINE/new" "$MACHINE/child"\nwait\n',
+    )
+    number = machine.folder / "child"
+    # A busy machine may take longer until it has one.
+    for seconds in (0.5, 5, 60):
+        began = time.monotonic()
+        assert not run_within(["hang"], seconds)
+        assert time.monotonic() - began < seconds + 300
+        if number.exists():
+            break
+    child = int(number.read_text())
 
     def ended() -> bool:
         try:
@@ -252,7 +260,7 @@ def test_a_program_that_ends_at_the_last_moment_is_no_fault(
         raise ProcessLookupError
 
     monkeypatch.setattr(spot.os, "killpg", gone)
-    assert not run_within(["sleep", "60"], 0.1)
+    assert not run_within(["sleep", "600"], 0.1)
 
 
 def test_the_command_looks_again_and_again(
