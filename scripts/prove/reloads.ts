@@ -31,8 +31,9 @@ export type ReloadOutcome = ReloadResults | { readonly problem: string };
 const MARK = "reload";
 /** Reloads before the first look. */
 const SETTLING = 10;
-/** What was unloaded is freed a little later than its successor serves. */
+/** What was unloaded is freed a little later than its successor serves: how long to wait, and how often at most. */
 const SETTLE_MS = 3000;
+const SETTLE_LOOKS = 20;
 
 /** Milliseconds between two lines of progress where there is no terminal. */
 const LINE_MS = 10_000;
@@ -63,7 +64,7 @@ export async function reloadUnderLoad(
   };
   await reload(SETTLING, () => undefined);
   interrupted.throwIfAborted();
-  await settle();
+  await settle(server);
   const before = server.holdings();
   const load = await startLoads(server.url);
   // Ctrl-C ends the server, too, and requests that come later would fail for no other reason.
@@ -90,7 +91,7 @@ export async function reloadUnderLoad(
     loads = await load.stop();
   }
   const seconds = (Date.now() - began) / 1000;
-  await settle();
+  await settle(server);
   const [high, low] = loads;
   return {
     reloads: done,
@@ -146,6 +147,14 @@ function progress(reloads: number): SingleBar {
   return bar;
 }
 
-async function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+/** Waits until a server that does nothing holds no less than before. */
+async function settle(server: TritonProcess): Promise<void> {
+  let threads = Infinity;
+  for (let looks = 0; looks < SETTLE_LOOKS; looks++) {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    if (!server.running) return;
+    const before = threads;
+    threads = server.holdings().threads;
+    if (threads >= before) return;
+  }
 }
