@@ -146,11 +146,11 @@ describe("the stack dev, on a stand-in for AWS", function () {
   it("says why a machine does not become ready, without showing a secret", async () => {
     stack.cloud.fail("cloud-init", "status", "");
     const { code, output } = await stack.up();
+    stack.cloud.recover();
     assert.notEqual(code, 0);
     assert.match(output, /error: cloud-init has failed/);
     assert.match(output, /fix: mend what it says/);
     await stack.refuseSecrets(output);
-    stack.cloud.recover();
   });
 
   it("goes on from there, and serves every model", async () => {
@@ -350,13 +350,13 @@ describe("the stack dev, on a stand-in for AWS", function () {
       stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
       stack.cloud.api.account.vcpuQuota = 7;
       const { code, output } = await stack.up();
+      stack.cloud.api.account.vcpuQuota = 8;
       assert.notEqual(code, 0);
       assert.match(
         output,
         new RegExp(`4 are in use, 4 of them by ${before[0]}, which serves until the new instance has booted`),
       );
       assert.deepEqual(stack.instances, before);
-      stack.cloud.api.account.vcpuQuota = 8;
     });
 
     it("keeps serving while AWS has no capacity, and reports it", async () => {
@@ -364,12 +364,12 @@ describe("the stack dev, on a stand-in for AWS", function () {
       stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
       stack.cloud.fail(INSTANCE, "create", "InsufficientInstanceCapacity: we do not have g5.xlarge capacity");
       const { code, output } = await stack.up();
+      stack.cloud.recover();
       assert.notEqual(code, 0);
       assert.match(output, /InsufficientInstanceCapacity/);
       await stack.refuseSecrets(output);
       assert.deepEqual(stack.instances, before);
       for (const model of MODELS) assert.ok(await stack.triton.isReady(model), model);
-      stack.cloud.recover();
     });
 
     it("moves to another instance at the same address, with everything on it", async () => {

@@ -139,12 +139,12 @@ describe("an instance with several choices, on a stand-in for AWS", function () 
     capacity(({ zone }) => zone === A);
     stack.cloud.fail(INSTANCE, "create", "InsufficientInstanceCapacity: we do not have g4dn.xlarge capacity");
     const { code, output } = await stack.up();
+    stack.cloud.recover();
     assert.notEqual(code, 0);
     assert.match(output, /g4dn\.xlarge in us-east-1a, on demand: taken\./);
     assert.deepEqual(stack.instances, [before]);
     await requireServing();
 
-    stack.cloud.recover();
     capacity(({ zone }) => zone === B);
     requireSuccess(await stack.up());
     assert.equal(place(), `g4dn.xlarge ${B} on demand`);

@@ -503,16 +503,16 @@ describe("the stack prod over SSH, on a stand-in for AWS", function () {
     it("gets no new instance", async () => {
       stack.set(["xsched-triton:host", "instanceType"], "g5.2xlarge");
       const { code, output } = await stack.up();
+      const status = await stack.npm("status");
+      stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
       assert.notEqual(code, 0);
       assert.match(
         output,
         /unable to replace resource ".*::triton-machine-instance"\n\s+as it is currently marked for protection/,
       );
       await nothingHasChanged();
-      const status = await stack.npm("status");
       requireSuccess(status);
       assert.match(status.output, /^realtime +1 +255 +yes$/m);
-      stack.set(["xsched-triton:host", "instanceType"], "g5.xlarge");
     });
   });
 
