@@ -80,7 +80,9 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     await stack.stop();
   });
 
-  it("is built, pushed, pulled by digest with the instance's role, and serves every model", async () => {
+  it("is built, pushed, pulled by digest with the instance's role, and serves every model", async function () {
+    // All may have to be compiled, on a machine that may be busy otherwise.
+    this.timeout(1_200_000);
     const { code, output } = await stack.up();
     requireSuccess({ code, output });
     // A stack that names the variant which others have replaced goes on as it is, and is told so.
@@ -163,7 +165,7 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
     });
 
     it("can become its predecessor again, even on a machine that has built nothing yet", async function () {
-      // All is compiled once more, on a machine that may be busy otherwise.
+      // All is compiled once more.
       this.timeout(1_200_000);
       const before = await running();
       await kit.stop();
