@@ -1,7 +1,7 @@
 import { configOfFolder } from "../models";
 import { ensembleStepsOf, type FleetSettings, type ModelSettings } from "../settings";
 import { type Item, keyOf } from "./configMapFiles";
-import type { ModelFiles, TooLarge } from "./modelFiles";
+import type { ModelFiles, ForImage } from "./modelFiles";
 import { digestOf } from "./names";
 
 /**
@@ -16,7 +16,7 @@ type LiveValues = Pick<ModelSettings, (typeof LIVE)[number]>;
 export type FollowedModel = LiveValues & Pick<ModelSettings, "name">;
 
 /** What of a model is read here. */
-type Configured = Pick<ModelFiles | TooLarge, "model" | "config">;
+type Configured = Pick<ModelFiles | ForImage, "model" | "config">;
 
 /** Value of each where it says nothing. */
 const NEUTRAL: LiveValues = { priority: 0, floor: 0, weight: 0 };

@@ -12,11 +12,15 @@ import { type RouteManifest, routes } from "./routes";
 import { firstReplicas, type ScaledObject, scaledMark, scaledObjects } from "./scaling";
 import { agentFiles } from "./sidecar";
 
-/** The objects of a fleet, in the order in which they are needed. */
-export interface FleetManifests {
+/** What all pods of a fleet need. */
+export interface Foundation {
   readonly namespace: types.input.core.v1.Namespace;
   readonly serviceAccount: types.input.core.v1.ServiceAccount;
   readonly priorityClass: types.input.scheduling.v1.PriorityClass;
+}
+
+/** The objects of a fleet, in the order in which they are needed. */
+export interface FleetManifests extends Foundation {
   /** By their names, which change with their contents. */
   readonly configMaps: Readonly<Record<string, types.input.core.v1.ConfigMap>>;
   /** What changes while pods serve: a ConfigMap, and its content. */
@@ -33,7 +37,30 @@ export interface FleetManifests {
   readonly monitoring: MonitoringManifests;
 }
 
-/** Everything that a fleet consists of on Kubernetes. */
+export function foundation(
+  fleet: string,
+  { namespace, podPriority }: Pick<PodSettings, "namespace" | "podPriority">,
+): Foundation {
+  const labels = labelsOf(fleet);
+  return {
+    namespace: { apiVersion: "v1", kind: "Namespace", metadata: namespaceMetadata(fleet, namespace) },
+    serviceAccount: {
+      apiVersion: "v1",
+      kind: "ServiceAccount",
+      metadata: { name: fleet, namespace, labels },
+      automountServiceAccountToken: false,
+    },
+    priorityClass: {
+      apiVersion: "scheduling.k8s.io/v1",
+      kind: "PriorityClass",
+      metadata: { name: priorityClassName(fleet, namespace), labels },
+      value: podPriority,
+      description: `Pods of the fleet ${fleet} in ${namespace}`,
+    },
+  };
+}
+
+/** Everything that a fleet consists of on Kubernetes, but what builds its engines. */
 export function fleetManifests(
   fleet: string,
   settings: PodSettings,
@@ -53,20 +80,7 @@ export function fleetManifests(
   const called = liveName(fleet, values);
   const agent = isLive(settings) ? agentFiles(fleet) : undefined;
   return {
-    namespace: { apiVersion: "v1", kind: "Namespace", metadata: namespaceMetadata(fleet, namespace) },
-    serviceAccount: {
-      apiVersion: "v1",
-      kind: "ServiceAccount",
-      metadata,
-      automountServiceAccountToken: false,
-    },
-    priorityClass: {
-      apiVersion: "scheduling.k8s.io/v1",
-      kind: "PriorityClass",
-      metadata: { name: priorityClassName(fleet, namespace), labels: labelsOf(fleet) },
-      value: settings.podPriority,
-      description: `Pods of the fleet ${fleet} in ${namespace}`,
-    },
+    ...foundation(fleet, settings),
     configMaps: Object.fromEntries([
       ...models.flatMap((files) => {
         if (isInImage(files)) return [];

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import type * as pulumi from "@pulumi/pulumi";
 
 import { attempt, configOfFolder, type FolderItem, readModelFolder } from "../models";
-import type { ModelSettings } from "../settings";
+import type { EngineSettings, ModelSettings } from "../settings";
 import { configMapFiles, type ConfigMapFiles, MOST_BYTES } from "./configMapFiles";
 import { digestOf } from "./names";
 
@@ -22,14 +22,15 @@ interface Served {
 export interface InConfigMap extends Served, ConfigMapFiles {}
 
 export interface InImage extends Served {
-  /** The image whose files they are, as `repository@sha256:…`. */
+  /** The image whose files they are: `repository@sha256:…`, or a tag that is never moved. */
   readonly image: pulumi.Input<string>;
 }
 
-/** A model that is larger than a ConfigMap. */
-export interface TooLarge extends Pick<Served, "model" | "config"> {
+/** A model whose files go into an image: it is larger than a ConfigMap, or an engine is built of them. */
+export interface ForImage extends Pick<Served, "model" | "config"> {
   readonly bytes: number;
   readonly items: readonly FolderItem[];
+  readonly engine: EngineSettings | undefined;
 }
 
 /**
@@ -37,12 +38,13 @@ export interface TooLarge extends Pick<Served, "model" | "config"> {
  *
  * @throws ModelConfigError, or RunError naming a file that cannot be read
  */
-export function modelFiles(model: ModelSettings): InConfigMap | TooLarge {
+export function modelFiles(model: ModelSettings): InConfigMap | ForImage {
   const config = configOfFolder(model);
   const { items } = readModelFolder(model.source, model.allowOutsideLinks);
   // Before anything is read: it can be gigabytes.
   const bytes = items.reduce((sum, item) => sum + item.bytes, Buffer.byteLength(config));
-  if (bytes > MOST_BYTES) return { model: model.name, config, bytes, items };
+  const { name, engine } = model;
+  if (bytes > MOST_BYTES || engine !== undefined) return { model: name, config, bytes, items, engine };
   const files = configMapFiles(
     items.flatMap(({ path, file, empty, executable }) => {
       if (file !== undefined)
@@ -56,7 +58,7 @@ export function modelFiles(model: ModelSettings): InConfigMap | TooLarge {
   return { ...files, model: model.name, digest, config };
 }
 
-export function isTooLarge(files: InConfigMap | TooLarge): files is TooLarge {
+export function isForImage(files: InConfigMap | ForImage): files is ForImage {
   return "bytes" in files;
 }
 

@@ -7,7 +7,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { registryOf } from "../image/registry";
 import { attempt, type FolderItem, gather } from "../models";
 import { FileDigests } from "../models/fileDigests";
-import type { InImage, TooLarge } from "./modelFiles";
+import type { InImage, ForImage } from "./modelFiles";
 import { digestOf, readable } from "./names";
 
 /** Where images' files are gathered, in the program's folder: a path that is the same on every machine, so that it is no change. */
@@ -39,7 +39,7 @@ export interface ModelRegistry {
  */
 export function modelImage(
   fleet: string,
-  { model, config, items }: TooLarge,
+  { model, config, items }: ForImage,
   { repository, login }: ModelRegistry,
   opts: pulumi.CustomResourceOptions,
 ): InImage {
@@ -102,8 +102,18 @@ function stage(location: string, items: readonly FolderItem[]): string {
     fs.writeFileSync(path.join(files, CONFIG), "");
     gather(items, files);
   });
-  process.once("exit", () => {
-    fs.rmSync(target, { recursive: true, force: true });
-  });
+  removeAtExit(target);
   return location;
+}
+
+/** Folders that go with the program. */
+const STAGED_FOLDERS = new Set<string>();
+
+function removeAtExit(folder: string): void {
+  if (STAGED_FOLDERS.size === 0) {
+    process.once("exit", () => {
+      for (const each of STAGED_FOLDERS) fs.rmSync(each, { recursive: true, force: true });
+    });
+  }
+  STAGED_FOLDERS.add(folder);
 }

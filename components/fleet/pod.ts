@@ -198,7 +198,7 @@ function modelVolumes(fleet: string, files: ModelFiles, live: Live): Volume[] {
   };
   if (isInImage(files)) {
     return [
-      // By its digest: what a node has it need not ask for.
+      // What a node has it need not ask for: the same reference is the same image.
       { name: volumeName(files), image: { reference: files.image, pullPolicy: "IfNotPresent" } },
       { name: configVolumeName(files), ...config },
     ];

@@ -13,9 +13,10 @@ import {
 } from "../settings";
 import { MOST_BYTES } from "./configMapFiles";
 import { failureOf, guarded, type GuardManifests } from "./guard";
+import { EngineBuilders, type FleetBase } from "./engineBuilders";
 import { bytesOf, live } from "./live";
-import { fleetManifests, type FleetManifests } from "./manifests";
-import { type InConfigMap, isTooLarge, modelFiles, type TooLarge } from "./modelFiles";
+import { fleetManifests, type FleetManifests, foundation } from "./manifests";
+import { type InConfigMap, isForImage, modelFiles, type ForImage } from "./modelFiles";
 import { modelImage } from "./modelImage";
 import { type PodSettings, progressSeconds } from "./pod";
 import { mostReplicas } from "./scaling";
@@ -67,11 +68,16 @@ export class TritonFleet extends pulumi.ComponentResource {
     super("xsched-triton:index:TritonFleet", name, {}, opts);
     const { modelImageRepository: repository = "" } = settings;
     const login = inputs.resolveOptional(registryLogin, "registry");
-    const files = read.map((each) =>
-      isTooLarge(each) ? modelImage(name, each, { repository, login }, { parent: this }) : each,
-    );
+    const base = this.base(name, settings);
+    const builders = new EngineBuilders(name, settings, login, base, this);
+    const files = read.map((each) => {
+      if (!isForImage(each)) return each;
+      const source = modelImage(name, each, { repository, login }, { parent: this });
+      return each.engine === undefined ? source : builders.build({ source, engine: each.engine });
+    });
     const manifests = fleetManifests(name, settings, files);
-    const { deployment, service, namespace } = this.make(name, settings, manifests);
+    const { namespace } = base;
+    const { deployment, service } = this.make(name, settings, manifests, base, builders.jobs);
 
     const { httpPort, grpcPort } = settings.server;
     this.namespace = namespace.metadata.name;
@@ -90,24 +96,26 @@ export class TritonFleet extends pulumi.ComponentResource {
   }
 
   /** Everything but the namespace is in the namespace, so that it is deleted first. */
+  private base(name: string, settings: PodSettings): FleetBase {
+    const manifests = foundation(name, settings);
+    const ofFleet = { parent: this };
+    const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, manifests.namespace, ofFleet);
+    const inside = { parent: this, dependsOn: namespace };
+    return {
+      namespace,
+      account: new k8s.core.v1.ServiceAccount(`${name}-account`, manifests.serviceAccount, inside),
+      priority: new k8s.scheduling.v1.PriorityClass(`${name}-priority`, manifests.priorityClass, ofFleet),
+    };
+  }
+
   private make(
     name: string,
     settings: PodSettings,
     manifests: FleetManifests,
-  ): {
-    deployment: k8s.apps.v1.Deployment;
-    service: k8s.core.v1.Service;
-    namespace: k8s.core.v1.Namespace;
-  } {
-    const ofFleet = { parent: this };
-    const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, manifests.namespace, ofFleet);
+    { namespace, account, priority }: FleetBase,
+    engines: readonly pulumi.Resource[],
+  ): { deployment: k8s.apps.v1.Deployment; service: k8s.core.v1.Service } {
     const inside = { parent: this, dependsOn: namespace };
-    const account = new k8s.core.v1.ServiceAccount(`${name}-account`, manifests.serviceAccount, inside);
-    const priority = new k8s.scheduling.v1.PriorityClass(
-      `${name}-priority`,
-      manifests.priorityClass,
-      ofFleet,
-    );
     const models = Object.entries(manifests.configMaps).map(
       ([called, configMap]) => new k8s.core.v1.ConfigMap(called, configMap, inside),
     );
@@ -124,7 +132,7 @@ export class TritonFleet extends pulumi.ComponentResource {
     const { deployment: manifest, wanted } = guarded(manifests.deployment, settings.scaling !== undefined);
     const deployment = new k8s.apps.v1.Deployment(name, manifest, {
       parent: this,
-      dependsOn: [account, priority, policy, guard, ...models, values],
+      dependsOn: [account, priority, policy, guard, ...models, values, ...engines],
       customTimeouts: { create: patience, update: patience },
       // Whoever scales it has another number by now.
       ...(settings.scaling && { ignoreChanges: ["spec.replicas"] }),
@@ -153,7 +161,7 @@ export class TritonFleet extends pulumi.ComponentResource {
         new k8s.apiextensions.CustomResource(called, route, { parent: this, dependsOn: service });
       }
     });
-    return { deployment, service, namespace };
+    return { deployment, service };
   }
 
   private guard(
@@ -220,13 +228,13 @@ export class TritonFleet extends pulumi.ComponentResource {
  *
  * @throws ArgumentsError with every fault of the name, and every model that has no place on the cluster
  */
-function filesOf(name: string, settings: PodSettings): (InConfigMap | TooLarge)[] {
+function filesOf(name: string, settings: PodSettings): (InConfigMap | ForImage)[] {
   const { models } = settings;
   const wrongName = fleetNameFault(name);
   const faults: Fault[] = wrongName === undefined ? [] : [wrongName];
   const files = models.map((model, index) => {
     const read = modelFiles(model);
-    if (isTooLarge(read) && settings.modelImageRepository === undefined) {
+    if (isForImage(read) && settings.modelImageRepository === undefined) {
       faults.push({
         path: `models[${index}].source`,
         value: `${JSON.stringify(model.source)}, of ${megabytes(read.bytes)}`,

@@ -50,6 +50,12 @@ export const FOLLOWING: readonly AgentFile[] = filesOf([
 /** The sources of its command `guard` alone, which watches over the rollouts of a fleet. */
 export const GUARDING: readonly AgentFile[] = filesOf([...COMMON, ...["guard", "rollout"].map(agentModule)]);
 
+/** The sources of its command `build-engine-image` alone, which makes the engines of a fleet. */
+export const BUILDING: readonly AgentFile[] = filesOf([
+  ...COMMON,
+  ...["engine_image", "registry", "trtexec"].map(agentModule),
+]);
+
 function filesOf(paths: readonly string[]): AgentFile[] {
   return paths.map((file) => ({ path: file, file: path.join(AGENT, file) }));
 }

@@ -2,6 +2,7 @@ export {
   agentCommand,
   agentDigest,
   agentRemoval,
+  BUILDING,
   FOLLOWING,
   GUARDING,
   resultOf,

@@ -167,6 +167,14 @@ export const fleetFields = {
       { unit: "seconds" },
     ),
   ),
+  engineBuildSeconds: plain(
+    defaulted(
+      integer(10, 86_400, 7200),
+      3600,
+      "How long building the engines of a model may take, beyond `placementSeconds` for a node and the builder's image. What takes longer has failed.",
+      { unit: "seconds" },
+    ),
+  ),
   podPriority: plain(
     defaulted(
       integer(-1_000_000_000, 1_000_000_000, 1000),
@@ -181,7 +189,7 @@ export const fleetFields = {
   modelImageRepository: plain(
     optional(
       repository,
-      "Where models of more than 1 MiB go, each as an image with its files, with the Docker of this machine. A node pulls it once and gives it to its pods as a volume, which takes Kubernetes 1.35. The images stay there when the fleet is deleted.",
+      "Where models of more than 1 MiB and models with an `engine` go, each as an image with its files, with the Docker of this machine, and the engines that are built of them. A node pulls an image once and gives it to its pods as a volume, which takes Kubernetes 1.35. The images stay there when the fleet is deleted. Whoever may push there decides what the pods run.",
       "such models are refused",
       {
         cost: "a model's size in the registry for each version, and on each node that serves it",
@@ -191,7 +199,7 @@ export const fleetFields = {
   ),
   registry: optional(
     registryLogin,
-    "How to log in to the registry of `modelImageRepository`, to push. Nodes log in by `pullSecrets`, or by what they are. Can be an output.",
+    "How to log in to the registry of `modelImageRepository`, to push. Required for a model with an `engine`, which a pod pushes. Nodes log in by `pullSecrets`, or by what they are. Can be an output.",
     "Docker's own log-in",
   ),
   pullSecrets: plain(
@@ -271,6 +279,7 @@ export const fleetInputs = object({
     }
     models.forEach((model, index) => {
       refuseUnservable(model, at.at("models").at(index));
+      refuseEngine(keyOf(model, "engine"), raw, at.at("models").at(index).at("engine"));
     });
   },
 });
@@ -331,13 +340,6 @@ function refuseUnservable(model: unknown, at: Place): void {
       "fetch it into a folder, and set modelImageRepository if it is larger than 1 MiB",
     );
   }
-  if (keyOf(model, "engine") !== undefined) {
-    at.at("engine").faultShown(
-      "(given)",
-      "none: a fleet builds no engines yet",
-      "serve this model from a host (TritonStack), or use a backend that needs no engine",
-    );
-  }
   if (keyOf(model, "upload") === "s3") {
     at.at("upload").fault("s3", "auto or ssh: a fleet has no bucket", "remove upload");
   }
@@ -348,6 +350,23 @@ function refuseUnservable(model: unknown, at: Place): void {
       "none: a pod's Triton loads all models at once; it knows what the steps of an ensemble need",
       "remove dependsOn, and let the model look for the others when it is asked, not when it is loaded",
     );
+  }
+}
+
+/** A pod builds an engine, so a login of Docker on this machine doesn't do to push it. */
+function refuseEngine(engine: unknown, raw: unknown, at: Place): void {
+  if (engine === undefined) return;
+  const missing = ["modelImageRepository", "registry"].filter((key) => keyOf(raw, key) === undefined);
+  if (missing.length > 0) {
+    at.faultShown(
+      "(given)",
+      "an engine beside modelImageRepository and registry: a pod builds it, and pushes it there for the others",
+      `set ${missing.join(" and ")}, with a login that may push, or remove engine`,
+    );
+  }
+  const shared = keyOf(engine, "shared");
+  if (shared !== undefined) {
+    at.at("shared").fault(shared, "none: fleets share engines through modelImageRepository", "remove shared");
   }
 }
 

@@ -449,7 +449,7 @@ export const modelRule = object({
     ),
     engine: optional(
       engineRule,
-      "Builds a TensorRT engine (`model.plan`) on the host's GPU from the `model.onnx` of each version folder, and serves that. Needs the runtime `container`.",
+      "Builds a TensorRT engine (`model.plan`) on the host's GPU, or one of the fleet's, from the `model.onnx` of each version folder, and serves that. On a host, needs the runtime `container`.",
       "`source` has what is served",
       { cost: "minutes the first time; the models that were served before keep serving" },
     ),

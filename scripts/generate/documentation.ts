@@ -38,7 +38,7 @@ Generated from the rules in \`components/settings\` by \`npm run generate\`; do 
 ([settings](../settings.md)), with these differences:
 
 - All values must be known when the component is constructed; only \`image\` and \`registry\` can be outputs.
-- Of a model, \`source\` is a folder, of at most 1 MiB without \`modelImageRepository\`; \`engine\`, \`dependsOn\` and
+- Of a model, \`source\` is a folder, of at most 1 MiB without \`modelImageRepository\`; \`engine\` takes that and \`registry\`, and has no \`shared\`; \`dependsOn\` and
   \`upload: s3\` are refused.
 - Of \`server\`, \`address\` and \`logMegabytes\` mean nothing; \`loadTimeoutSeconds\` times the number of models is how long a pod may
   take to become ready.
@@ -58,6 +58,10 @@ const FLEET_TROUBLE = `
 | what happens | what is seen | what is done | what clients notice | proven |
 | --- | --- | --- | --- | --- |
 | A new version's model can't be loaded | \`up\` fails with the model's error; meanwhile \`CrashLoopBackOff\` | [the rollout is undone](../how-to/fleet.md#when-a-new-version-fails), even if the machine that ran \`up\` is lost | nothing: the former version serves | in the test, under load, with that machine's Pulumi killed |
+| An engine can't be built | \`up\` fails with the builder's message; the Job has failed, and its pod has the log | the rollout doesn't begin; the next \`up\` tries again | nothing | in the test, with a stand-in for \`trtexec\` |
+| The Job of an engine gets no GPU, or the builder's image can't be pulled | \`up\` waits, and fails after \`placementSeconds\` and \`engineBuildSeconds\` with \`DeadlineExceeded\` | as above | nothing | not |
+| The registry refuses an engine, or its pod doesn't reach the registry | \`up\` fails with the registry's answer | as above; what may pass is tried four times | nothing | in the agent's tests |
+| The node goes on which an engine is built | the Job's pod is replaced | the build begins anew | nothing | not |
 | A new image can't be pulled | \`up\` fails after \`placementSeconds\`, as the guard does not get ready; \`status\` names its pod with \`ImagePullBackOff\` | nothing: no pod that serves is touched | nothing | in the test |
 | A new version's pod gets no node, can't pull its image on that node, isn't made or doesn't become ready | \`up\` fails with the pod's reason, after \`loadTimeoutSeconds\` for each model and \`placementSeconds\` | the rollout is undone | nothing | the reasons and the decision in the agent's tests; undoing as above |
 | Triton in a pod ends, such as by a fault in a model | the pod's restarts; it is not ready while it loads | the node starts it again | those in flight on it fail, unless who sends them repeats them | in the test: killed, behind a Gateway's stand-in that retries |

@@ -57,6 +57,7 @@ const SECONDS = {
   // It takes longer, but measures times: so it begins when the compilers have ended.
   bench: 150,
   agent: 120,
+  fleetEngines: 140,
   fleetModels: 120,
   fleetLosses: 110,
   hooks: 110,

@@ -29,6 +29,7 @@ const CONTROLLERS = [
   "endpointslice",
   "garbage-collector",
   "horizontal-pod-autoscaler",
+  "job",
   "namespace",
   // Of nodes that are lost: what becomes of them and of their pods.
   "node-lifecycle",

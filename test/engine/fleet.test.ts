@@ -8,7 +8,7 @@ import type { Document } from "yaml";
 
 import { NETWORK_POLICIES, nodePool } from "../../components/fleet/eks/gpuNodes";
 import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
-import { isTooLarge, modelFiles } from "../../components/fleet/modelFiles";
+import { isForImage, modelFiles } from "../../components/fleet/modelFiles";
 import { queueQuery } from "../../components/fleet/scaling";
 import {
   ComponentInputs,
@@ -614,7 +614,7 @@ function dryRuns(): Readonly<Record<string, DryRun>> {
     models: [{ name: "realtime", source: path.join(models, "realtime"), priority: "max" }],
   });
   const settings = known as unknown as FleetSettings;
-  const files = settings.models.map(modelFiles).flatMap((read) => (isTooLarge(read) ? [] : [read]));
+  const files = settings.models.map(modelFiles).flatMap((read) => (isForImage(read) ? [] : [read]));
   const made: FleetManifests = fleetManifests(FLEET, settings, files);
   const { networkPolicy, disruptionBudget, deployment, service, serviceAccount, priorityClass } = made;
   const inside = (group: string, kind: string): string => `${group}/namespaces/${DRY_RUN}/${kind}`;

@@ -179,14 +179,19 @@ export class Kubelet {
       if (this.pods.size === 0 || Date.now() - refreshed < REFRESH_PERIOD) continue;
       refreshed = Date.now();
       const all = await this.configMaps();
-      for (const running of this.pods.values()) running.refresh(all);
+      for (const running of this.pods.values()) running.refresh(all.get(running.namespace) ?? new Map());
     }
   }
 
-  /** All ConfigMaps by their names, which no two namespaces here have in common. */
-  private async configMaps(): Promise<ReadonlyMap<string, ConfigMap>> {
+  /** All ConfigMaps of each namespace, by their names. */
+  private async configMaps(): Promise<ReadonlyMap<string, ReadonlyMap<string, ConfigMap>>> {
     const { items } = (await this.plane.call("GET", "/api/v1/configmaps")) as { items: ConfigMap[] };
-    return new Map(items.map((configMap) => [configMap.metadata.name, configMap]));
+    const found = new Map<string, Map<string, ConfigMap>>();
+    for (const configMap of items) {
+      const { name, namespace } = configMap.metadata;
+      found.set(namespace, (found.get(namespace) ?? new Map<string, ConfigMap>()).set(name, configMap));
+    }
+    return found;
   }
 
   /** Does what a pod needs, unless it is being done. */
@@ -279,6 +284,7 @@ export class Kubelet {
   }
 
   private async begin(pod: KubernetesObject, spec: PodSpec, { name: node }: Node): Promise<void> {
+    const { namespace = "" } = pod.metadata;
     const number = ++this.started;
     const folder = path.join(this.folder, `pod-${number}`);
     const ports = spec.containers.flatMap((container) => container.ports ?? []);
@@ -289,13 +295,18 @@ export class Kubelet {
     const surroundings = { image: this.image, grpcPort, cluster: this.plane.environment };
     const running = new RunningPod(
       pod.metadata.name,
+      namespace,
       `10.77.${number >> 8}.${number & 255}`,
       node,
       spec,
       folder,
       surroundings,
-      await this.configMaps(),
-      new Map([...(await this.credentials(pod, spec)), ...(await this.filesOfImages(spec))]),
+      (await this.configMaps()).get(namespace) ?? new Map(),
+      new Map([
+        ...(await this.credentials(pod, spec)),
+        ...(await this.filesOfImages(spec)),
+        ...(await this.secrets(namespace, spec)),
+      ]),
     );
     this.pods.set(pod.metadata.uid, running);
     await this.sayRunning(pod, running);
@@ -308,6 +319,17 @@ export class Kubelet {
         : [this.images.folderOf(image.reference).then((folder) => [name, folder] as const)],
     );
     return new Map(await Promise.all(given));
+  }
+
+  private async secrets(namespace: string, { volumes }: PodSpec): Promise<GivenFiles> {
+    const given = volumes.flatMap(({ name, secret }) => (secret === undefined ? [] : [{ name, secret }]));
+    const read = given.map(async ({ name, secret: { secretName } }) => {
+      const place = `/api/v1/namespaces/${namespace}/secrets/${secretName}`;
+      const { data } = (await this.plane.call("GET", place)) as { data: Readonly<Record<string, string>> };
+      const texts = Object.entries(data).map(([key, text]) => [key, Buffer.from(text, "base64").toString()]);
+      return [name, Object.fromEntries(texts) as Readonly<Record<string, string>>] as const;
+    });
+    return new Map(await Promise.all(read));
   }
 
   /** What a pod proves itself with to the API server, if it may. */
@@ -329,6 +351,14 @@ export class Kubelet {
   private async watch(pod: KubernetesObject, running: RunningPod): Promise<void> {
     if (running.failure !== undefined && !this.mayCrash)
       throw new Error(`a pod's container has ended: ${running.failure}`);
+    if (running.ended !== undefined) {
+      // It has no more use for its GPU.
+      this.holding.delete(pod.metadata.uid);
+      const { ended: phase, containers } = running;
+      const containerStatuses = containers.map(({ status }) => status);
+      await this.say(pod, { phase, conditions: conditions(false), containerStatuses });
+      return;
+    }
     await running.look();
     if (this.pods.get(pod.metadata.uid) === running) await this.sayRunning(pod, running);
   }

@@ -33,8 +33,8 @@ export class NodeImages {
   }
 
   private async pull(reference: string): Promise<string> {
-    const [, registry = "", repository = "", digest = ""] =
-      /^([^/]+)\/(.+)@(sha256:[0-9a-f]{64})$/.exec(reference) ?? [];
+    const [, registry = "", repository = "", name = ""] =
+      /^([^/]+)\/(.+?)(?:@|:(?=[^/]+$))(sha256:[0-9a-f]{64}|[\w.-]+)$/.exec(reference) ?? [];
     const ask = async (kind: "manifests" | "blobs", what: string): Promise<Response> => {
       const { username, password } = Registry.login;
       const answer = await fetch(`http://${registry}/v2/${repository}/${kind}/${what}`, {
@@ -47,14 +47,15 @@ export class NodeImages {
       if (!answer.ok) throw new Error(`${reference}: ${answer.status} ${await answer.text()}`);
       return answer;
     };
-    const first = (await (await ask("manifests", digest)).json()) as Manifest;
+    const first = (await (await ask("manifests", name)).json()) as Manifest;
     const own = first.manifests?.find(({ platform }) => platform?.architecture === "amd64")?.digest;
     const manifest = own === undefined ? first : ((await (await ask("manifests", own)).json()) as Manifest);
-    const folder = path.join(this.folder, digest.replace(":", "-"));
+    const folder = path.join(this.folder, name.replace(":", "-"));
     fs.mkdirSync(folder, { recursive: true });
     for (const layer of manifest.layers ?? []) {
       const input = Buffer.from(await (await ask("blobs", layer.digest)).arrayBuffer());
-      const { status, stderr } = spawnSync("tar", ["-xzp", "-C", folder], { input });
+      const unpack = layer.mediaType.endsWith("gzip") ? ["-z"] : [];
+      const { status, stderr } = spawnSync("tar", ["-xp", ...unpack, "-C", folder], { input });
       if (status !== 0) throw new Error(`${layer.mediaType}: ${stderr.toString()}`);
     }
     return folder;

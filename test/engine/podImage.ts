@@ -15,7 +15,7 @@ export interface PodImage {
   readonly xsched: string;
   /** The library of the simulated driver. */
   readonly driver: string;
-  /** A folder with a stand-in for nvidia-smi. */
+  /** A folder with stand-ins for nvidia-smi, and for the trtexec of a builder's image. */
   readonly tools: string;
   readonly remove: () => void;
 }
@@ -36,10 +36,15 @@ export async function makePodImage(): Promise<PodImage> {
   const tools = path.join(folder, "tools");
   fs.mkdirSync(tools);
   fs.copyFileSync(path.join(ROOT, "test/fixtures/simulatedGpu/nvidia-smi"), path.join(tools, "nvidia-smi"));
+  fs.copyFileSync(path.join(ROOT, "test/fixtures/engineBuilder/image/trtexec"), path.join(tools, "trtexec"));
   await linkTriton(folder);
   const runtime = path.join(folder, "runtime");
+  const triton = path.join(runtime, fs.readdirSync(runtime)[0] ?? "");
+  const tensorrt = path.join(triton, "tritonserver/backends/tensorrt");
+  fs.mkdirSync(tensorrt);
+  fs.copyFileSync(path.join(ROOT, "test/fixtures/tensorrtBackend/model.py"), path.join(tensorrt, "model.py"));
   return {
-    triton: path.join(runtime, fs.readdirSync(runtime)[0] ?? ""),
+    triton,
     xsched,
     driver: built.output.trim().split("\n").at(-1) ?? "",
     tools,

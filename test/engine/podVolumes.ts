@@ -8,7 +8,8 @@ interface Item {
 }
 
 interface Source {
-  readonly configMap: { readonly name: string; readonly items: readonly Item[] };
+  /** Without items, each key is a file. */
+  readonly configMap: { readonly name: string; readonly items?: readonly Item[] };
 }
 
 /** A volume of a pod, of the kinds that a fleet has. */
@@ -17,11 +18,12 @@ export interface Volume {
   readonly configMap?: Source["configMap"];
   readonly projected?: { readonly sources: readonly (Source | { readonly serviceAccountToken: object })[] };
   readonly emptyDir?: object;
+  readonly secret?: { readonly secretName: string };
   readonly image?: { readonly reference: string };
 }
 
 export interface ConfigMap {
-  readonly metadata: { readonly name: string; readonly resourceVersion: string };
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion: string };
   readonly data?: Readonly<Record<string, string>>;
   readonly binaryData?: Readonly<Record<string, string>>;
 }
@@ -32,6 +34,9 @@ export type GivenFiles = ReadonlyMap<string, Readonly<Record<string, string>> | 
 /** Whether it has the token of the pod's account, which is none of a fleet's ConfigMaps. */
 export const hasToken = ({ projected }: Volume): boolean =>
   projected?.sources.some((source) => "serviceAccountToken" in source) ?? false;
+
+const itemsOf = ({ data = {} }: ConfigMap): readonly Item[] =>
+  Object.keys(data).map((key) => ({ key, path: key, mode: 0o444 }));
 
 const sourcesOf = ({ configMap, projected }: Volume): readonly Source[] =>
   projected?.sources.filter((source): source is Source => "configMap" in source) ??
@@ -84,7 +89,7 @@ export class PodVolumes {
       const found = sources.map(({ configMap: { name, items } }) => {
         const configMap = configMaps.get(name);
         if (configMap === undefined) throw new Error(`there is no ConfigMap ${name}`);
-        return { configMap, items };
+        return { configMap, items: items ?? itemsOf(configMap) };
       });
       const state = found.map(({ configMap: { metadata } }) => metadata.resourceVersion).join();
       if (this.states.get(volume.name) === state) continue;

@@ -24,6 +24,7 @@ interface Container {
   readonly readinessProbe?: Probe;
   readonly lifecycle?: { readonly preStop: { readonly sleep: { readonly seconds: number } } };
   readonly resources: { readonly limits: Readonly<Record<string, string>> };
+  readonly terminationMessagePath?: string;
   readonly volumeMounts: readonly {
     readonly name: string;
     readonly mountPath: string;
@@ -33,6 +34,8 @@ interface Container {
 
 export interface PodSpec {
   readonly nodeName?: string;
+  /** Otherwise containers are started again. */
+  readonly restartPolicy?: "Never" | "Always";
   readonly serviceAccountName: string;
   readonly terminationGracePeriodSeconds: number;
   readonly containers: readonly Container[];
@@ -57,6 +60,7 @@ export function loopbackOf(ip: string): string {
 interface Terminated {
   readonly exitCode: number;
   readonly reason: string;
+  readonly message?: string;
   readonly finishedAt: string;
 }
 
@@ -99,6 +103,8 @@ class RunningContainer {
     private readonly surroundings: Surroundings,
     /** What the names of Triton's shared memory begin with. */
     private readonly sharedMemory: string,
+    /** Whether it is started once. */
+    private readonly once: boolean,
   ) {
     const { image, cluster } = surroundings;
     this.image = image;
@@ -148,17 +154,22 @@ class RunningContainer {
   /** As the status of a pod has it. */
   public get status(): object {
     const { name, image } = this.spec;
+    const { terminated } = this;
     const waiting = { reason: "CrashLoopBackOff", message: "back-off restarting failed container" };
-    return {
+    const known = {
       ...{ name, image, imageID: image, ready: this.ready, started: this.ready, restartCount: this.restarts },
+    };
+    if (this.once && terminated !== undefined) return { ...known, state: { terminated } };
+    return {
+      ...known,
       state: this.ended ? { waiting } : { running: {} },
-      ...(this.terminated !== undefined && { lastState: { terminated: this.terminated } }),
+      ...(terminated !== undefined && { lastState: { terminated } }),
     };
   }
 
   /** Starts it again, if it has ended and has waited long enough. */
   public tend(): void {
-    if (this.startAt === undefined || Date.now() < this.startAt || this.stopping) return;
+    if (this.once || this.startAt === undefined || Date.now() < this.startAt || this.stopping) return;
     this.startAt = undefined;
     this.formerLog = this.said;
     this.said = "";
@@ -228,9 +239,24 @@ class RunningContainer {
       this.ready = false;
       this.startAt = Date.now() + Math.min(MOST_BACK_OFF, BACK_OFF * 2 ** this.restarts);
       const finishedAt = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-      this.terminated = { exitCode: code ?? 137, reason: "Error", finishedAt };
+      const message = code === 0 ? undefined : this.lastWords();
+      const reason = code === 0 ? "Completed" : "Error";
+      this.terminated = {
+        exitCode: code ?? 137,
+        reason,
+        finishedAt,
+        ...(message !== undefined && { message }),
+      };
     });
     return child;
+  }
+
+  /** What it has written where its spec says that it would. */
+  private lastWords(): string | undefined {
+    const { terminationMessagePath } = this.spec;
+    if (terminationMessagePath === undefined) return undefined;
+    const file = this.inside(terminationMessagePath);
+    return fs.existsSync(file) ? fs.readFileSync(file, "utf8").slice(0, 4096) : undefined;
   }
 
   /** Leaves its processes silent: nothing of them answers or ends any more. */
@@ -296,6 +322,7 @@ export class RunningPod {
    */
   public constructor(
     public readonly name: string,
+    public readonly namespace: string,
     public readonly ip: string,
     public readonly node: string,
     private readonly spec: PodSpec,
@@ -308,7 +335,10 @@ export class RunningPod {
     this.volumes.lay(configMaps);
     this.containers = spec.containers.map(
       (container) =>
-        new RunningContainer(container, ip, folder, this.volumes, surroundings, this.sharedMemory),
+        new RunningContainer(
+          ...([container, ip, folder, this.volumes, surroundings, this.sharedMemory] as const),
+          spec.restartPolicy === "Never",
+        ),
     );
   }
 
@@ -316,8 +346,15 @@ export class RunningPod {
     return this.containers.every(({ ready }) => ready);
   }
 
-  /** The end of what a container printed that has ended. */
+  /** How it has ended, if its containers are not started again: Kubernetes' name of the phase. */
+  public get ended(): "Succeeded" | "Failed" | undefined {
+    if (this.spec.restartPolicy !== "Never" || !this.containers.every(({ ended }) => ended)) return undefined;
+    return this.containers.every(({ terminated }) => terminated?.exitCode === 0) ? "Succeeded" : "Failed";
+  }
+
+  /** The end of what a container printed that has ended, and must not. */
   public get failure(): string | undefined {
+    if (this.spec.restartPolicy === "Never") return undefined;
     const ended = this.containers.find((container) => container.ended);
     return ended && `${ended.spec.name}: ${ended.log.slice(-2000)}`;
   }

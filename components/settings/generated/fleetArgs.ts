@@ -205,6 +205,13 @@ export interface TritonFleetArgs {
    */
   placementSeconds?: number;
   /**
+   * How long building the engines of a model may take, beyond `placementSeconds` for a node and the
+   * builder's image. What takes longer has failed. An integer from 10 to 86400 (seconds).
+   * @default 3600
+   * @example 7200
+   */
+  engineBuildSeconds?: number;
+  /**
    * Priority of the pods against other pods of the cluster, in a PriorityClass. It has nothing to do
    * with the models' priorities. An integer from -1000000000 to 1000000000. Cost: where no GPU is
    * free, pods of a lower priority have to go.
@@ -218,17 +225,19 @@ export interface TritonFleetArgs {
    */
   nodeSelector?: Record<string, pulumi.Input<string>>;
   /**
-   * Where models of more than 1 MiB go, each as an image with its files, with the Docker of this
-   * machine. A node pulls it once and gives it to its pods as a volume, which takes Kubernetes 1.35.
-   * The images stay there when the fleet is deleted. Cost: a model's size in the registry for each
-   * version, and on each node that serves it.
+   * Where models of more than 1 MiB and models with an `engine` go, each as an image with its files,
+   * with the Docker of this machine, and the engines that are built of them. A node pulls an image
+   * once and gives it to its pods as a volume, which takes Kubernetes 1.35. The images stay there when
+   * the fleet is deleted. Whoever may push there decides what the pods run. Cost: a model's size in
+   * the registry for each version, and on each node that serves it.
    * @default such models are refused
    * @example "registry.example.com/models"
    */
   modelImageRepository?: string;
   /**
-   * How to log in to the registry of `modelImageRepository`, to push. Nodes log in by `pullSecrets`,
-   * or by what they are. Can be an output.
+   * How to log in to the registry of `modelImageRepository`, to push. Required for a model with an
+   * `engine`, which a pod pushes. Nodes log in by `pullSecrets`, or by what they are. Can be an
+   * output.
    * @default Docker's own log-in
    */
   registry?: pulumi.Input<RegistryLoginArgs>;

@@ -442,9 +442,9 @@ export interface ModelArgs {
    */
   config?: pulumi.Input<string>;
   /**
-   * Builds a TensorRT engine (`model.plan`) on the host's GPU from the `model.onnx` of each version
-   * folder, and serves that. Needs the runtime `container`. Cost: minutes the first time; the models
-   * that were served before keep serving.
+   * Builds a TensorRT engine (`model.plan`) on the host's GPU, or one of the fleet's, from the
+   * `model.onnx` of each version folder, and serves that. On a host, needs the runtime `container`.
+   * Cost: minutes the first time; the models that were served before keep serving.
    * @default `source` has what is served
    */
   engine?: pulumi.Input<EngineArgs>;

@@ -6,7 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 
 import { fleetManifests } from "../../../components/fleet/manifests";
-import { isTooLarge, modelFiles } from "../../../components/fleet/modelFiles";
+import { isForImage, modelFiles } from "../../../components/fleet/modelFiles";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../../components/settings";
 import {
   type BenchedFleet,
@@ -26,7 +26,7 @@ const DEPLOYMENT = ((): FleetDeployment => {
   ];
   const { known } = new ComponentInputs("TritonFleet", "edge", fleetInputs, { image: IMAGE, models });
   const settings = known as unknown as FleetSettings;
-  const files = settings.models.map(modelFiles).flatMap((each) => (isTooLarge(each) ? [] : [each]));
+  const files = settings.models.map(modelFiles).flatMap((each) => (isForImage(each) ? [] : [each]));
   return JSON.parse(JSON.stringify(fleetManifests("edge", settings, files).deployment)) as FleetDeployment;
 })();
 

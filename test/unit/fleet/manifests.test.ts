@@ -6,7 +6,7 @@ import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 
 import { fleetManifests } from "../../../components/fleet/manifests";
-import { isTooLarge, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
+import { isForImage, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../../components/settings";
 import { type FleetDeployment, modelsOf } from "../../../scripts/bench/fleetPod";
 import { ensemble, IMAGE } from "../settings/context";
@@ -32,7 +32,7 @@ function settingsOf(args: object): FleetSettings {
 function filesOf(settings: FleetSettings): ModelFiles[] {
   return settings.models.map((model) => {
     const files = modelFiles(model);
-    assert.ok(!isTooLarge(files));
+    assert.ok(!isForImage(files));
     return files;
   });
 }

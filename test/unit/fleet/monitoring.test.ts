@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 
 import { fleetGraphs } from "../../../components/fleet/dashboard";
 import { fleetManifests } from "../../../components/fleet/manifests";
-import { isTooLarge, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
+import { isForImage, type ModelFiles, modelFiles } from "../../../components/fleet/modelFiles";
 import { agentConfig } from "../../../components/observability/agentConfig";
 import { alarms } from "../../../components/observability/alarms";
 import { dashboardBody } from "../../../components/observability/dashboard";
@@ -21,7 +21,7 @@ function read(args: object): { settings: FleetSettings; files: ModelFiles[] } {
   const settings = known as unknown as FleetSettings;
   const files = settings.models.map((model) => {
     const found = modelFiles(model);
-    assert.ok(!isTooLarge(found));
+    assert.ok(!isForImage(found));
     return found;
   });
   return { settings, files };

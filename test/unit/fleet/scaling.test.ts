@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import * as path from "node:path";
 
 import { type FleetManifests, fleetManifests } from "../../../components/fleet/manifests";
-import { isTooLarge, modelFiles } from "../../../components/fleet/modelFiles";
+import { isForImage, modelFiles } from "../../../components/fleet/modelFiles";
 import { batchingDelay, queueQuery } from "../../../components/fleet/scaling";
 import {
   ArgumentsError,
@@ -35,7 +35,7 @@ function settingsOf(args: object): FleetSettings {
 
 function manifestsOf(args: object = {}): FleetManifests {
   const settings = settingsOf(args);
-  const files = settings.models.map(modelFiles).flatMap((read) => (isTooLarge(read) ? [] : [read]));
+  const files = settings.models.map(modelFiles).flatMap((read) => (isForImage(read) ? [] : [read]));
   return JSON.parse(JSON.stringify(fleetManifests("edge", settings, files))) as FleetManifests;
 }
 

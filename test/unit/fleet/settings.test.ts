@@ -35,6 +35,8 @@ describe("arguments of a fleet", () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
     fs.mkdirSync(path.join(folder, "large/1"), { recursive: true });
     fs.writeFileSync(path.join(folder, "large/1/model.bin"), Buffer.alloc(3 << 19));
+    fs.mkdirSync(path.join(folder, "onnx/1"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "onnx/1/model.onnx"), "onnx");
   });
 
   after(() => {
@@ -207,11 +209,32 @@ describe("arguments of a fleet", () => {
     });
   }
 
-  it("refuse an engine, which nobody would build", () => {
-    const message = refusal({ models: [{ ...realtime, engine: {} }] });
-    assert.match(
-      message,
-      /models\[0\]\.engine: \(given\)\n {4}allowed: none: a fleet builds no engines yet\n/,
+  it("refuse an engine that no pod could push, and an S3 prefix where none would be shared", () => {
+    const source = path.join(folder, "onnx");
+    const models = [realtime, { name: "vision", source, engine: {} }];
+    const allowed =
+      "allowed: an engine beside modelImageRepository and registry: a pod builds it, and pushes it there for the others";
+    const fix = (keys: string): string => `fix: set ${keys}, with a login that may push, or remove engine`;
+    const modelImageRepository = "registry.example.com/models";
+    const registry = { username: "deployer", password: "secret" };
+    assert.equal(
+      refusal({ models }),
+      told("models[1].engine: (given)", allowed, fix("modelImageRepository and registry")),
+    );
+    assert.equal(
+      refusal({ models, modelImageRepository }),
+      told("models[1].engine: (given)", allowed, fix("registry")),
+    );
+    assert.equal(
+      refusal({
+        ...{ modelImageRepository, registry },
+        models: [realtime, { name: "vision", source, engine: { shared: "s3://bucket/engines" } }],
+      }),
+      told(
+        'models[1].engine.shared: "s3://bucket/engines"',
+        "allowed: none: fleets share engines through modelImageRepository",
+        "fix: remove shared",
+      ),
     );
   });
 

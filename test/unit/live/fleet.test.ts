@@ -2,7 +2,7 @@ import * as assert from "node:assert/strict";
 import * as path from "node:path";
 
 import { fleetManifests } from "../../../components/fleet/manifests";
-import { isTooLarge, modelFiles } from "../../../components/fleet/modelFiles";
+import { isForImage, modelFiles } from "../../../components/fleet/modelFiles";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../../components/settings";
 import { changeFleet, describeFleet, scheduledIn } from "../../../scripts/live/fleet";
 import { type DeployedFleet } from "../../../scripts/triton/deployedFleet";
@@ -29,7 +29,7 @@ class Cluster {
       ...args,
     });
     const settings = known as unknown as FleetSettings;
-    const files = settings.models.map(modelFiles).flatMap((each) => (isTooLarge(each) ? [] : [each]));
+    const files = settings.models.map(modelFiles).flatMap((each) => (isForImage(each) ? [] : [each]));
     const { deployment, liveData } = fleetManifests("edge", settings, files);
     this.deployment = deployment;
     this.data = liveData;

@@ -45,6 +45,7 @@ COMMANDS: Dict[str, str] = {
     "fetch": "s3:fetch",
     "drop-files": "s3:drop_files",
     "build-engines": "engines:build_engines",
+    "build-engine-image": "engine_image:build_engine_image",
     "install-services": "services:install",
     "remove-services": "services:remove",
     "boot": "boot:boot",

@@ -9,13 +9,11 @@ built, so nothing of that is an error.
 
 import contextlib
 import errno
-import hashlib
 import os
-import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from . import s3
 from .builds import Build, lock_name, note, noted
@@ -28,43 +26,25 @@ from .images import require_image
 from .membership import waits, why_not_joined
 from .programs import await_end, call, outward_environment, running
 from .server.container import own_domain
-from .workplace import copy_tree, links_in, say_outside, workplace
+from .trtexec import (
+    IGNORED,
+    Options,
+    Target,
+    builder_fault,
+    engine_key,
+    gpu_kind,
+    last_step,
+    read_options,
+    refuse_broken_links,
+    sha256,
+    sha256_of,
+    tensorrt_in,
+    trtexec_arguments,
+)
+from .workplace import copy_tree, say_outside, workplace
 
 #: Engines that no deployment has used for this long are removed.
 UNUSED_DAYS = 30
-
-PRECISIONS = ("fp32", "fp16", "best")
-
-#: What of a source is no part of a model.
-IGNORED = ("config.pbtxt", "__pycache__")
-
-
-class Shape(NamedTuple):
-    """Sizes of one input; `min`, `opt` and `max` as trtexec writes them, such as 8x384."""
-
-    input: str
-    min: str
-    opt: str
-    max: str
-
-
-class Options(NamedTuple):
-    """How an engine is built."""
-
-    #: An image with trtexec.
-    builder: str
-    precision: str
-    workspace_mib: int
-    #: Prefix in S3 where hosts share engines.
-    shared: Optional[str]
-    shapes: List[Shape]
-
-
-class Target(NamedTuple):
-    """What an engine is tied to."""
-
-    gpu: str
-    tensorrt: str
 
 
 def build_engines(request: Request) -> Dict[str, str]:
@@ -93,83 +73,13 @@ def build_engines(request: Request) -> Dict[str, str]:
                     f"put it into {body['source']}/1, or remove engine from the model's settings",
                 )
             remove_unused(directory)
-    return {"digest": _sha256("".join(f"{line}\n" for line in [files_digest, *keys]))[:16]}
-
-
-def read_options(given: Mapping[str, Any]) -> Options:
-    """Checks what the command is given."""
-    for key in ("builder", "precision", "workspaceMiB"):
-        if not given.get(key):
-            raise HostError(f"the engine option '{key}' is missing", "give it in engine")
-    if given["precision"] not in PRECISIONS:
-        raise HostError(f"unknown precision '{given['precision']}'", f"allowed: {' '.join(PRECISIONS)}")
-    shapes = [
-        Shape(each["input"], *("x".join(str(size) for size in each[key]) for key in ("min", "opt", "max")))
-        for each in given.get("shapes", [])
-    ]
-    return Options(given["builder"], given["precision"], given["workspaceMiB"], given.get("shared"), shapes)
-
-
-def gpu_kind() -> str:
-    """Name and compute capability of this host's GPUs. An engine runs on the kind of GPU that it was built on."""
-    found = call(["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"], seconds=20)
-    kinds = sorted({line.strip() for line in found.out.splitlines() if line.strip()})
-    if not found.ok or not kinds:
-        raise HostError(
-            f"this host has no working GPU to build an engine on: "
-            f"{'nvidia-smi lists none' if found.ok else found.reason}",
-            "deploy to a host with an NVIDIA GPU and its driver, or remove engine from the model's settings",
-        )
-    if len(kinds) > 1:
-        raise HostError(
-            f"this host has GPUs of several kinds: {'; '.join(kinds)}",
-            "build model.plan by hand for the GPU that serves it, and give that as the source",
-        )
-    return kinds[0]
+    return {"digest": sha256("".join(f"{line}\n" for line in [files_digest, *keys]))[:16]}
 
 
 def tensorrt_version(image: str) -> str:
     """The version that NVIDIA's images carry in their environment, otherwise the image's own name."""
     environment = _of_image(image, "{{range .Config.Env}}{{println .}}{{end}}")
-    found = re.search(r"^(?:NV_)?(?:TRT|TENSORRT)_VERSION=(.+)$", environment, re.MULTILINE)
-    return found.group(1) if found else _of_image(image, "{{.Id}}").strip()
-
-
-def engine_key(version: Path, options: Options, target: Target) -> str:
-    """
-    Names an engine by everything that it depends on. Engines are kept for months and shared between hosts, so this text
-    stays as it is: what `sha256sum` prints of the files, in the order of their bytes, then the options.
-    """
-    lines = _sums(version)
-    lines += [
-        f"gpu {target.gpu}",
-        f"tensorrt {target.tensorrt}",
-        f"precision {options.precision}",
-        f"workspace {options.workspace_mib}",
-    ]
-    # Without shapes, too, there has always been one such line.
-    lines += [f"shape {' '.join(shape)}" for shape in options.shapes] or ["shape "]
-    return _sha256("".join(f"{line}\n" for line in lines))[:32]
-
-
-def trtexec_arguments(options: Options, *, has_pools: bool) -> List[str]:
-    """
-    The words for trtexec. What each release calls a flag was read in its help.
-
-    :param has_pools: whether the workspace is a memory pool: since TensorRT 8.4; the old name is gone from 10.0
-    """
-    workspace = (
-        f"--memPoolSize=workspace:{options.workspace_mib}"
-        if has_pools
-        else f"--workspace={options.workspace_mib}"
-    )
-    words = ["--onnx=/onnx/model.onnx", "--saveEngine=/engine/model.plan", workspace, "--buildOnly"]
-    if options.precision != "fp32":
-        words.append(f"--{options.precision}")
-    for index, name in enumerate(("min", "opt", "max") if options.shapes else (), start=1):
-        profile = ",".join(f"'{shape.input}':{shape[index]}" for shape in options.shapes)
-        words.append(f"--{name}Shapes={profile}")
-    return words
+    return tensorrt_in(environment) or _of_image(image, "{{.Id}}").strip()
 
 
 def remove_unused(directory: HostDirectory) -> None:
@@ -224,7 +134,7 @@ class _Build:
 
     def put(self, version: Path, folder: Path) -> str:
         """Makes a folder with the engine of one version. Returns the engine's key."""
-        _refuse_broken_links(version)
+        refuse_broken_links(version)
         key = engine_key(version, self._options, self._target)
         entry = self._engines / "cache" / key
         with self._directory.lock(f"engine-{key}"):
@@ -287,7 +197,7 @@ class _Build:
             f"gpu {self._target.gpu}",
             f"tensorrt {self._target.tensorrt}",
             *(f"argument {argument}" for argument in arguments),
-            f"sha256 {_sha256_of(plan)}",
+            f"sha256 {sha256_of(plan)}",
         ]
         write_file(folder / "built", "".join(f"{line}\n" for line in built))
         progress(f"built the engine of {title} in {time.monotonic() - began:.0f} s")
@@ -333,7 +243,7 @@ def take_shared(place: str, folder: Path, title: str) -> bool:
     fault = s3.copy(f"{place}/model.plan", str(plan))
     if fault is not None:
         progress(f"cannot take the shared engine of {title}: {fault}")
-    elif f"sha256 {_sha256_of(plan)}" not in (folder / "built").read_text("utf-8", "replace").splitlines():
+    elif f"sha256 {sha256_of(plan)}" not in (folder / "built").read_text("utf-8", "replace").splitlines():
         progress(f"the shared engine of {title} is damaged: {place}")
     else:
         progress(f"took the engine of {title} from {place}")
@@ -353,22 +263,6 @@ def share(place: str, entry: Path, title: str) -> None:
             progress(f"cannot share the engine of {title}: {fault}")
             return
     progress(f"shared the engine of {title} as {place}")
-
-
-def last_step(log: Path) -> str:
-    """What a builder said last, without the time and level before it."""
-    with log.open("rb") as stream:
-        stream.seek(max(0, log.stat().st_size - 8192))
-        lines = stream.read().decode("utf-8", "replace").splitlines()
-    steps = [re.sub(r"^(?:\[[^\]]*\] *){0,2}", "", line) for line in lines]
-    return next((step[:120] for step in reversed(steps) if step), "")
-
-
-def builder_fault(text: str) -> str:
-    """Why a build has failed: the first errors in its log, otherwise its last lines."""
-    lines = text.splitlines()
-    errors = [line[:400] for line in lines if "[E]" in line or "rror" in line]
-    return "\n".join(errors[:3] or lines[-3:])
 
 
 def _kept_source(directory: HostDirectory, model: str, files_digest: str, source: str) -> Path:
@@ -458,36 +352,6 @@ def _link(source: str, target: str) -> None:
     os.link(source, target)
 
 
-def _refuse_broken_links(version: Path) -> None:
-    for link in links_in(version):
-        if not link.exists():
-            raise HostError(
-                f"{link} is a broken link to {os.readlink(link)}", "put the file there, or remove the link"
-            )
-
-
-def _sums(version: Path) -> List[str]:
-    """The lines of `find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum`, then what links lead to."""
-    files = [Path(above) / name for above, _, names in os.walk(version) for name in names]
-    regular = [file for file in files if file.is_file() and not file.is_symlink()]
-    # sha256sum without a file reads its empty input.
-    lines = [_sum_line(version, file) for file in _in_order(regular)] or [f"{_sha256('')}  -"]
-    for link in _in_order(links_in(version)):
-        inside = [link] if link.is_file() else [file for file in link.rglob("*") if file.is_file()]
-        lines += [f"link {_sum_line(version, file)}" for file in _in_order(inside)]
-    return lines
-
-
-def _in_order(files: Sequence[Path]) -> List[Path]:
-    return sorted(files, key=os.fsencode)
-
-
-def _sum_line(folder: Path, file: Path) -> str:
-    name = f"./{file.relative_to(folder)}"
-    escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{'' if escaped == name else chr(92)}{_sha256_of(file)}  {escaped}"
-
-
 def _has_pools(builder: str) -> bool:
     words = ["docker", "run", "--rm", "--entrypoint", "trtexec", builder, "--help"]
     answer = call(words, environment=outward_environment())
@@ -496,15 +360,3 @@ def _has_pools(builder: str) -> bool:
 
 def _of_image(image: str, template: str) -> str:
     return call(["docker", "image", "inspect", "--format", template, image]).out
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _sha256_of(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as stream:
-        for chunk in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -14,6 +14,7 @@ from .errors import HostError
 from .membership import Member, OutsideError, domain_of, join, quoted
 from .models.store import readable
 from .programs import call
+from .trtexec import links_in
 
 
 class Workplace(NamedTuple):
@@ -139,9 +140,3 @@ def copy_tree(source: Path, target: Path) -> None:
     raise HostError(
         f"cannot copy {source}: {copied.reason}", "make it readable for this user; a link may be broken"
     )
-
-
-def links_in(folder: Path) -> List[Path]:
-    """The links in a folder."""
-    entries = [Path(above) / name for above, folders, names in os.walk(folder) for name in [*folders, *names]]
-    return [entry for entry in entries if entry.is_symlink()]

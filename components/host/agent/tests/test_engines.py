@@ -11,7 +11,7 @@ from typing import Callable, List
 
 import pytest
 from agent import engines, programs
-from agent.engines import Options, Shape, Target, builder_fault, engine_key, last_step, trtexec_arguments
+from agent.trtexec import Options, Shape, Target, builder_fault, engine_key, last_step, trtexec_arguments
 from engine_workshop import BUILDER, DIGEST, Workshop
 from s3_server import S3Server
 from stand_in_host import eventually
