@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
+import { isDeepStrictEqual } from "node:util";
 
 import "./toolchain";
 
@@ -60,8 +61,10 @@ export function requireSuccess({ code, output }: Finished): void {
   assert.fail(`the command ended with ${code}: ${shown.trim()}`);
 }
 
-/** The resources that an `up` or a `down` reports as changed. */
+/** The resources that an `up` or a `down` reports as changed, each once. */
 export function changesIn(output: string): Change[] {
   const line = /^\s*(?:[-+~]+|<=|>=)\s+(\S+:\S+:\S+)\s+(\S+)\s+(created|updated|deleted|replaced)\b/gm;
-  return [...output.matchAll(line)].map(([, type = "", name = "", done = ""]) => ({ type, name, done }));
+  const all = [...output.matchAll(line)].map(([, type = "", name = "", done = ""]) => ({ type, name, done }));
+  // What a provider says late is shown with another line of the same resource.
+  return all.filter((change, index) => all.findIndex((each) => isDeepStrictEqual(each, change)) === index);
 }
