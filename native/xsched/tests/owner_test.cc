@@ -450,7 +450,18 @@ class ContestTest
 
   contest::Runs Compete(const TestOwner* first, const TestOwner* second)
   {
-    const auto work = [](const TestOwner* owner, Where where, uint64_t us) {
+    // Where nobody is scheduled, all that comes first is on the device at once: it
+    // is held there until the other has come, which takes a busy machine longer
+    // than the device.
+    const bool hold = first == nullptr && second == nullptr;
+    std::atomic<int> launched{0};
+    const auto await_launched = [&](int count) {
+      const int64_t end_ns = xsched::NowNs() + 10000000000;
+      while (launched.load() < count && xsched::NowNs() < end_ns) {
+        std::this_thread::yield();
+      }
+    };
+    const auto work = [&](const TestOwner* owner, Where where, uint64_t us) {
       const XOwnerHandle before =
           XOwnerExchange(owner == nullptr ? 0 : owner->Get());
       {
@@ -458,14 +469,21 @@ class ContestTest
         for (int i = 0; i < contest::kKernels; ++i) {
           EXPECT_EQ(place.Launch(Kernel(us)), 0);
         }
+        ++launched;
         EXPECT_EQ(place.Synchronize(), 0);
       }
       XOwnerExchange(before);
     };
     contest::Runs runs;
+    if (hold) {
+      simulated::HoldDuring(Kernel(contest::kFirstMicroseconds));
+    }
     std::thread one = InContext(
         [&] { work(first, GetParam().first, contest::kFirstMicroseconds); });
-    while (!runs.FirstIsAtWork()) {
+    if (hold) {
+      await_launched(1);
+    }
+    while (!hold && !runs.FirstIsAtWork()) {
       std::this_thread::yield();
       runs.Take();
     }
@@ -473,6 +491,10 @@ class ContestTest
       runs.SecondComes();
       work(second, GetParam().second, contest::kSecondMicroseconds);
     });
+    if (hold) {
+      await_launched(2);
+      simulated::Hold(false);
+    }
     one.join();
     other.join();
     runs.Take();

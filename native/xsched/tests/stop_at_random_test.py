@@ -40,7 +40,7 @@ def leader():
     for _ in range(ROUNDS):
         process.send_signal(signal.SIGSTOP)
         # Its threads follow one by one, each when it gets a processor; never if somebody has continued them.
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not is_stopped() and time.monotonic() < end:
             time.sleep(0.001)
         time.sleep(0.02)
@@ -69,21 +69,21 @@ class StopAtRandomTest(unittest.TestCase):
         ).returncode
 
     def test_exits_as_the_program_does(self):
-        self.assertEqual(self.run_stopped(60, "true"), 0)
-        self.assertEqual(self.run_stopped(60, "bash", "-c", "exit 7"), 7)
-        self.assertEqual(self.run_stopped(60, "bash", "-c", "kill -SEGV $$"), 128 + signal.SIGSEGV)
+        self.assertEqual(self.run_stopped(240, "true"), 0)
+        self.assertEqual(self.run_stopped(240, "bash", "-c", "exit 7"), 7)
+        self.assertEqual(self.run_stopped(240, "bash", "-c", "kill -SEGV $$"), 128 + signal.SIGSEGV)
 
     def test_program_that_does_not_end_is_ended_with_its_children(self):
         name = f"left-behind-{os.getpid()}"
         begun = time.monotonic()
         program = f"exec -a {name} sleep 300 & wait"
         self.assertEqual(self.run_stopped(1, "bash", "-c", program), 124)
-        self.assertLess(time.monotonic() - begun, 60)
+        self.assertLess(time.monotonic() - begun, 240)
         self.assertEqual(left_behind(name.encode()), [])
 
     def test_what_a_program_leaves_behind_is_ended(self):
         name = f"left-behind-{os.getpid()}"
-        self.assertEqual(self.run_stopped(60, "bash", "-c", f"exec -a {name} sleep 300 & exit 3"), 3)
+        self.assertEqual(self.run_stopped(240, "bash", "-c", f"exec -a {name} sleep 300 & exit 3"), 3)
         self.assertEqual(left_behind(name.encode()), [])
 
     def test_child_that_the_program_stops_stays_stopped(self):
