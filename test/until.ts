@@ -1,7 +1,7 @@
 import * as assert from "node:assert/strict";
 
 /** Only what has gone wrong takes this long, even on a busy machine. */
-const PATIENCE = 120;
+const PATIENCE = 300;
 
 /**
  * Waits for what happens in its own time.
