@@ -30,6 +30,12 @@ const MESSAGE = `${FOLDER}/message`;
 /** Where a Job says which image it makes. */
 export const IMAGE_ANNOTATION = "xsched-triton/image";
 
+/** Keeps Karpenter and the cluster autoscaler from moving a pod to save a node: a build would begin anew. */
+const UNDISTURBED = {
+  "karpenter.sh/do-not-disrupt": "true",
+  "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+};
+
 /** What all Jobs of a fleet that build engines have in common. */
 export interface EnginesManifests {
   /** The program, without its content, which may change under a Job that has to try again. */
@@ -128,7 +134,10 @@ export function engineJob(
         podFailurePolicy: {
           rules: [{ action: "Ignore", onPodConditions: [{ type: "DisruptionTarget", status: "True" }] }],
         },
-        template: { metadata: { labels }, spec: enginePod(fleet, settings, source, engine, request) },
+        template: {
+          metadata: { labels, annotations: UNDISTURBED },
+          spec: enginePod(fleet, settings, source, engine, request),
+        },
       },
     },
   };

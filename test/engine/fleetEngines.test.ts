@@ -97,9 +97,16 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
     assert.equal((await fleet().plane.ask("GET", `/api/v1/namespaces/${NAMESPACE}`)).status, 404);
   });
 
-  it("serves an engine that a Job has built on a GPU of the cluster", async () => {
+  it("previews without a Job", async () => {
     fleet().set(["modelImageRepository"], `${registry?.address}/${REPOSITORY}`);
     fleet().set(["registry"], Registry.login);
+    const { code, output } = await fleet().pulumi("preview");
+    requireSuccess({ code, output });
+    assert.match(output, /kubernetes:batch\/v1:Job\s+inference-engine-vision-[0-9a-f]{10}\s+create/);
+    assert.deepEqual(await tags(""), []);
+  });
+
+  it("serves an engine that a Job has built on a GPU of the cluster", async () => {
     await fleet().up();
     const [model, ...options] = (await served()).split("\n");
     assert.equal(model, "first");
@@ -119,6 +126,13 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
     assert.deepEqual(await fleet().up(), {});
   });
 
+  it("has another login for the Jobs to come, and starts nothing for it", async () => {
+    // As a registry's login that is another one each day.
+    fleet().set(["registry", "password"], "of another day");
+    assert.deepEqual(await fleet().up(), { "SecretPatch updated": 1 });
+    fleet().set(["registry"], Registry.login);
+  });
+
   it("builds anew for another option, without a failed request, and removes the former Job", async () => {
     const [former] = await jobs();
     fleet().set(["models", 1, "engine"], { precision: "fp16" });
@@ -126,7 +140,12 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
       models: ["vision", "realtime"],
       rate: RATE,
     });
-    assert.deepEqual(result, { "Deployment updated": 1, "Job created": 1, "Job deleted": 1 });
+    assert.deepEqual(result, {
+      "Deployment updated": 1,
+      "Job created": 1,
+      "Job deleted": 1,
+      "SecretPatch updated": 1,
+    });
     assert.ok((await served()).split("\n").includes("--fp16"));
     assert.equal((await tags("engine-")).length, 2);
     const [job, ...others] = await jobs();

@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 from .commands import Request
 from .console import progress
-from .disk import says_full
+from .disk import is_full, says_full
 from .errors import HostError
 from .programs import await_end, call, running
 from .registry import MANIFEST, Login, Manifest, Repository, digest_of
@@ -71,9 +71,10 @@ def build_engine_image(request: Request) -> Dict[str, str]:
         )
         source, scratch = Path(request.word(1, "source")), Path(request.word(2, "scratch folder"))
         return {"tag": see_to(wanted, repository, source, scratch)}
-    except HostError as error:
-        Path(request.word(4, "file of the message")).write_text(str(error), "utf-8")
-        raise
+    except (HostError, OSError) as error:
+        told = error if isinstance(error, HostError) else _explained(error)
+        Path(request.word(4, "file of the message")).write_text(str(told), "utf-8")
+        raise told from None
 
 
 def see_to(wanted: Wanted, repository: Repository, source: Path, scratch: Path) -> str:
@@ -98,6 +99,20 @@ def see_to(wanted: Wanted, repository: Repository, source: Path, scratch: Path) 
         progress(f"the engine of {wanted.model} for {target.gpu} is there already: {wanted.repository}:{tag}")
     repository.put_manifest(wanted.tag, manifest)
     return tag
+
+
+def _explained(error: OSError) -> HostError:
+    if is_full(error):
+        return _no_space()
+    return HostError(
+        f"{error.strerror or error}{f' ({error.filename})' if error.filename else ''}", "read the reason"
+    )
+
+
+def _no_space() -> HostError:
+    return HostError(
+        "the node's disk is full: it needs space for the engine twice", "give the nodes larger disks"
+    )
 
 
 def read(file: Path) -> str:
@@ -164,10 +179,7 @@ def _build(wanted: Wanted, target: Target, version: Path, key: str, scratch: Pat
         sys.stderr.write(said)
         reason = builder_fault(said)
         if says_full(reason):
-            raise HostError(
-                f"the node's disk is full: no space left for the engine of {title}",
-                "give the nodes a larger one",
-            )
+            raise _no_space()
         reason = reason or f"trtexec said nothing, and ended with {status}"
         raise HostError(
             f"TensorRT cannot build the engine of {title}: {reason}",

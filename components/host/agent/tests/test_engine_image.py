@@ -1,5 +1,6 @@
 """The image with the engines of a fleet's model: built by a stand-in for trtexec, pushed to one for a registry."""
 
+import errno
 import io
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Dict, Iterator
 
 import pytest
+from agent import engine_image
 from agent import registry as registries
 from agent.commands import run
 from agent.directory import HostDirectory
@@ -175,6 +177,23 @@ def test_tells_what_the_builder_said(
     # All of it.
     assert "[I] Start parsing network model" in capsys.readouterr().err
     assert registry.manifests == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "what"),
+    [
+        (errno.ENOSPC, "the node's disk is full: it needs space for the engine twice"),
+        (errno.EACCES, "Permission denied (layer.tar)"),
+    ],
+)
+def test_tells_what_the_disk_refuses(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch, number: int, what: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "layer.tar")
+
+    monkeypatch.setattr(engine_image, "_write_layer", refuse)
+    assert pod.refused().what == what
 
 
 def test_asks_again_after_a_fault_that_passes(pod: Pod, registry: StandInRegistry) -> None:
