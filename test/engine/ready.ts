@@ -39,11 +39,11 @@ export async function linkPackages(clone: string): Promise<void> {
 let installed: Promise<string> | undefined;
 
 /** Does something that no other process does at the same time which asks for the same file. */
-async function alone<T>(file: string, action: () => T): Promise<T> {
+export async function alone<T>(file: string, action: () => T | Promise<T>): Promise<T> {
   const holder = spawn("flock", [file, "sh", "-c", "echo; cat"], { stdio: ["pipe", "pipe", "inherit"] });
   try {
     await once(holder.stdout, "data");
-    return action();
+    return await action();
   } finally {
     holder.stdin.end();
   }

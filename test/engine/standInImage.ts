@@ -6,6 +6,7 @@ import * as path from "node:path";
 
 import { userCache } from "../userCache";
 import { type DockerEngine, hasProgram } from "./dockerEngine";
+import { alone } from "./ready";
 import { Registry } from "./registry";
 
 const PROJECT = path.resolve(__dirname, "../..");
@@ -55,6 +56,13 @@ export class StandInImages {
 
   public static async serve(engine: DockerEngine): Promise<StandInImages> {
     const folder = cacheFolder();
+    const lock = `${path.dirname(folder)}.lock`;
+    fs.mkdirSync(path.dirname(lock), { recursive: true });
+    // Tests that run side by side would each remove what the other has begun.
+    return alone(lock, () => StandInImages.serveFrom(folder, engine));
+  }
+
+  private static async serveFrom(folder: string, engine: DockerEngine): Promise<StandInImages> {
     const record = path.join(folder, "digests.json");
     const made = fs.existsSync(record);
     if (!made) {
