@@ -6,17 +6,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import type { Document } from "yaml";
 
-import { NETWORK_POLICIES, nodePool } from "../../components/fleet/eks/gpuNodes";
-import { type FleetManifests, fleetManifests } from "../../components/fleet/manifests";
-import { isForImage, modelFiles } from "../../components/fleet/modelFiles";
 import { queueQuery } from "../../components/fleet/scaling";
-import {
-  ComponentInputs,
-  eksGpuNodesInputs,
-  fleetInputs,
-  type FleetSettings,
-} from "../../components/settings";
-import { benchPod, type FleetDeployment } from "../../scripts/bench/fleetPod";
 import { until } from "../until";
 import { AUTOSCALER_SECONDS, ControlPlane, type KubernetesObject } from "./controlPlane";
 import { askPrometheus, Keda } from "./keda";
@@ -29,9 +19,6 @@ import type { TritonClient } from "./triton";
 import { execute, type Finished, requireSuccess } from "./processes";
 
 const HTTP_ROUTE = `/apis/gateway.networking.k8s.io/v1/namespaces/${NAMESPACE}/httproutes/${FLEET}`;
-/** Namespace of what is never made. */
-const DRY_RUN = "dry-run";
-
 const SCALED_OBJECT = `/apis/keda.sh/v1alpha1/namespaces/${NAMESPACE}/scaledobjects/${FLEET}`;
 
 const POD_MONITOR = `/apis/monitoring.coreos.com/v1/namespaces/${NAMESPACE}/podmonitors/${FLEET}`;
@@ -169,24 +156,6 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     await prometheus?.stop();
     for (const counters of steady) await counters.stop();
     await started?.stop();
-  });
-
-  it("accepts every object of a fleet as it is, and refuses each with a typo, by its field", async () => {
-    await cluster().call("POST", "/api/v1/namespaces", { metadata: { name: DRY_RUN } });
-    // Of a pod, which nobody has before its own is made.
-    const accounts = `/api/v1/namespaces/${DRY_RUN}/serviceaccounts`;
-    await cluster().call("POST", accounts, { metadata: { name: DRY_RUN } });
-    for (const [name, { place, manifest, typo }] of Object.entries(dryRuns())) {
-      const dryRun = (body: unknown): ReturnType<ControlPlane["ask"]> =>
-        cluster().ask("POST", `${place}?dryRun=All&fieldValidation=Strict`, body);
-      const accepted = await dryRun(manifest);
-      assert.ok(accepted.status < 300, `${name}: ${JSON.stringify(accepted.body)}`);
-      const refused = await dryRun(misspelt(manifest, typo));
-      assert.equal(refused.status, 400, name);
-      const { message } = refused.body as { message: string };
-      const field = typo.join(".").replaceAll(/\.(\d+)\b/g, "[$1]");
-      assert.ok(message.includes(`unknown field "${field}s"`), `${name}: ${message}`);
-    }
   });
 
   it("previews without making anything", async () => {
@@ -585,130 +554,3 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     await until("all pods have ended", () => nodes().pods.size === 0);
   });
 });
-
-interface DryRun {
-  readonly place: string;
-  readonly manifest: object;
-  /** A field that is there. */
-  readonly typo: readonly string[];
-}
-
-/** All objects of a fleet, in a namespace that is there, each with a field to misspell. */
-function dryRuns(): Readonly<Record<string, DryRun>> {
-  const models = path.resolve(__dirname, "../../examples/models");
-  const { known } = new ComponentInputs("TritonFleet", FLEET, fleetInputs, {
-    image: image(1),
-    namespace: DRY_RUN,
-    scaling: { prometheus: "http://prometheus.monitoring.svc:9090", maxReplicas: 3 },
-    nodeSelector: { "nvidia.com/gpu.product": "NVIDIA-A10G" },
-    pullSecrets: ["registry"],
-    clientNamespaces: ["apps"],
-    metricsNamespaces: ["monitoring"],
-    monitoring: { kind: "operator" },
-    route: {
-      gateway: "public",
-      gatewayNamespace: "gateways",
-      httpHostname: "t.example.com",
-      grpcHostname: "grpc.t.example.com",
-    },
-    models: [{ name: "realtime", source: path.join(models, "realtime"), priority: "max" }],
-  });
-  const settings = known as unknown as FleetSettings;
-  const files = settings.models.map(modelFiles).flatMap((read) => (isForImage(read) ? [] : [read]));
-  const made: FleetManifests = fleetManifests(FLEET, settings, files);
-  const { networkPolicy, disruptionBudget, deployment, service, serviceAccount, priorityClass } = made;
-  const inside = (group: string, kind: string): string => `${group}/namespaces/${DRY_RUN}/${kind}`;
-  const route = (kind: string): object => made.routes.find((each) => each.kind === kind) ?? {};
-  const monitored = (kind: string): object =>
-    made.monitoring.objects.find((each) => each.kind === kind) ?? {};
-  const operator = "/apis/monitoring.coreos.com/v1";
-  const gateway = "/apis/gateway.networking.k8s.io/v1";
-  const all: Record<string, [string, object, ...string[]]> = {
-    // One of that name is there.
-    Namespace: [
-      "/api/v1/namespaces",
-      { ...made.namespace, metadata: { ...(made.namespace.metadata as object), name: "other" } },
-      "metadata",
-      "labels",
-    ],
-    ServiceAccount: [inside("/api/v1", "serviceaccounts"), serviceAccount, "automountServiceAccountToken"],
-    PriorityClass: ["/apis/scheduling.k8s.io/v1/priorityclasses", priorityClass, "description"],
-    ConfigMap: [inside("/api/v1", "configmaps"), Object.values(made.configMaps)[0] ?? {}, "immutable"],
-    NetworkPolicy: [
-      inside("/apis/networking.k8s.io/v1", "networkpolicies"),
-      networkPolicy,
-      "spec",
-      "policyTypes",
-    ],
-    PodDisruptionBudget: [
-      inside("/apis/policy/v1", "poddisruptionbudgets"),
-      disruptionBudget,
-      "spec",
-      "maxUnavailable",
-    ],
-    Deployment: [
-      inside("/apis/apps/v1", "deployments"),
-      deployment,
-      ...["spec", "template", "spec", "terminationGracePeriodSeconds"],
-    ],
-    Service: [inside("/api/v1", "services"), service, "spec", "selector"],
-    HTTPRoute: [inside(gateway, "httproutes"), route("HTTPRoute"), "spec", "hostnames"],
-    GRPCRoute: [inside(gateway, "grpcroutes"), route("GRPCRoute"), "spec", "hostnames"],
-    ScaledObject: [
-      inside("/apis/keda.sh/v1alpha1", "scaledobjects"),
-      made.scaledObjects[0] ?? {},
-      ...["spec", "advanced", "horizontalPodAutoscalerConfig", "behavior", "scaleDown", "selectPolicy"],
-    ],
-    NodePool: [
-      "/apis/karpenter.sh/v1/nodepools",
-      nodePool("gpus", new ComponentInputs("EksGpuNodes", "gpus", eksGpuNodesInputs, { maxGpus: 4 }).known),
-      ...["spec", "template", "spec", "taints", "0", "effect"],
-    ],
-    "ConfigMap that turns NetworkPolicies on": [
-      "/api/v1/namespaces/kube-system/configmaps",
-      NETWORK_POLICIES,
-      "data",
-    ],
-    "Pod of a benchmark": [
-      inside("/api/v1", "pods"),
-      withAccount(benchPod({ name: FLEET, namespace: DRY_RUN }, deployment as FleetDeployment, 3600)),
-      ...["spec", "activeDeadlineSeconds"],
-    ],
-    PodMonitor: [
-      inside(operator, "podmonitors"),
-      monitored("PodMonitor"),
-      ...["spec", "podMetricsEndpoints", "1", "metricRelabelings", "0", "targetLabel"],
-    ],
-    PrometheusRule: [
-      inside(operator, "prometheusrules"),
-      monitored("PrometheusRule"),
-      ...["spec", "groups", "0", "rules", "0", "annotations"],
-    ],
-    "ConfigMap of the dashboard": [
-      inside("/api/v1", "configmaps"),
-      { ...made.monitoring.dashboard?.configMap, ...made.monitoring.dashboard?.content },
-      "data",
-    ],
-  };
-  return Object.fromEntries(
-    Object.entries(all).map(([kind, [place, manifest, ...typo]]) => [kind, { place, manifest, typo }]),
-  );
-}
-
-/** A pod with a service account that is there. */
-function withAccount(pod: object): object {
-  const { spec } = pod as { spec: object };
-  return { ...pod, spec: { ...spec, serviceAccountName: DRY_RUN } };
-}
-
-/** A copy with an `s` behind the name of a field. */
-function misspelt(manifest: object, [step = "", ...others]: readonly string[]): object {
-  if (Array.isArray(manifest)) {
-    return manifest.map((item: object, index) => (String(index) === step ? misspelt(item, others) : item));
-  }
-  const { [step]: value, ...rest } = manifest as Record<string, unknown>;
-  return {
-    ...rest,
-    ...(others.length > 0 ? { [step]: misspelt(value as object, others) } : { [`${step}s`]: value }),
-  };
-}

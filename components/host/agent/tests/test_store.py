@@ -16,7 +16,8 @@ from agent.models import store as module
 from agent.models.store import damaged
 from agent.models.wanted import Wanted, write_wanted
 from agent.repairs import note_repair, read_tokens
-from stand_in_host import Host
+from agent.server.supervision import read_supervisor
+from stand_in_host import Host, eventually
 
 
 @pytest.fixture
@@ -280,7 +281,8 @@ def test_a_folder_that_was_moved_while_the_server_runs_is_noticed(
     host.directory = HostDirectory(former.path.rename(tmp_path / "elsewhere"))
     monkeypatch.setattr("sys.argv", [str(host.directory.agent)])
     assert "has been moved" in find_faults(host.directory)["server"]
-    # A link where it was is as good. The supervisor leaves if it finds its folder gone; the server runs on.
+    # The supervisor leaves when it finds its folder gone; the server runs on. A link where it was is as good.
+    eventually(lambda: read_supervisor(host.directory) is None, "the supervisor leaves")
     former.path.symlink_to(host.directory.path)
     pid = host.server_pid
     host.start()
