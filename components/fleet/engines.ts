@@ -8,7 +8,7 @@ import { BUILDING } from "../host";
 import type { EngineSettings } from "../settings";
 import type { InImage } from "./modelFiles";
 import { digestOf, partOf, priorityClassName, readable } from "./names";
-import { GPU_TOLERATION, type PodSettings, UNPRIVILEGED, USER } from "./pod";
+import { onGpuNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
 
 type Volume = types.input.core.v1.Volume;
 type VolumeMount = types.input.core.v1.VolumeMount;
@@ -150,7 +150,7 @@ function enginePod(
   engine: EngineSettings,
   request: pulumi.Input<string>,
 ): types.input.core.v1.PodSpec {
-  const { namespace, nodeSelector, pullSecrets, cpus, memoryGiB } = settings;
+  const { namespace, cpus, memoryGiB } = settings;
   return {
     serviceAccountName: fleet,
     automountServiceAccountToken: false,
@@ -158,15 +158,8 @@ function enginePod(
     priorityClassName: priorityClassName(fleet, namespace),
     restartPolicy: "Never",
     terminationGracePeriodSeconds: 5,
-    securityContext: {
-      runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      seccompProfile: { type: "RuntimeDefault" },
-    },
-    ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-    ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
-    tolerations: [GPU_TOLERATION],
+    securityContext: POD_SECURITY,
+    ...onGpuNodes(settings),
     containers: [
       {
         name: ENGINE,

@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { GUARDING } from "../host";
 import { configMapFiles, type ConfigMapFiles } from "./configMapFiles";
 import { configMapName, digestOf, partOf, selectorOf } from "./names";
-import { GPU_TOLERATION, type PodSettings, UNPRIVILEGED, USER } from "./pod";
+import { GPU_TOLERATION, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
 
 /** What the guard is called, among a fleet's ConfigMaps and in the names of its parts. */
 const GUARD = "guard";
@@ -106,12 +106,7 @@ function guardPod(
       serviceAccountName: guardName(fleet),
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 5,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: USER,
-        runAsGroup: USER,
-        seccompProfile: { type: "RuntimeDefault" },
-      },
+      securityContext: POD_SECURITY,
       ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
       // Beside a pod of the fleet, if there is room: the image is there.
       tolerations: [GPU_TOLERATION],

@@ -20,13 +20,21 @@ export type PodSettings = Omit<FleetSettings, "image"> & { readonly image: pulum
 const MODELS = "/models";
 
 /** The user of the image (images/triton/Dockerfile). */
-export const USER = 1000;
+const USER = 1000;
 
 /** How often a pod is asked, in seconds. */
 const PERIOD = 5;
 
 /** How long a pod may take to end after Triton should have, in seconds. */
 const SPARE_SECONDS = 10;
+
+/** Of a pod that is nobody on its node. */
+export const POD_SECURITY = {
+  runAsNonRoot: true,
+  runAsUser: USER,
+  runAsGroup: USER,
+  seccompProfile: { type: "RuntimeDefault" },
+};
 
 export const UNPRIVILEGED: Container["securityContext"] = {
   allowPrivilegeEscalation: false,
@@ -36,6 +44,15 @@ export const UNPRIVILEGED: Container["securityContext"] = {
 
 /** Of what keeps other pods off the nodes that have GPUs. */
 export const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
+
+/** What gives a pod a node with a GPU that the fleet may use, and its images. */
+export function onGpuNodes({ nodeSelector, pullSecrets }: PodSettings): Partial<types.input.core.v1.PodSpec> {
+  return {
+    ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
+    ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
+    tolerations: [GPU_TOLERATION],
+  };
+}
 
 /** Folders that models write to, as on a host. */
 const WRITABLE = { tmp: "/tmp", "var-tmp": "/var/tmp", run: "/run", home: "/home" };
@@ -61,7 +78,7 @@ export interface PodParts {
 /** A pod of a fleet: Triton with all models and a GPU of its own, and the agent beside it. */
 export function podTemplate(fleet: string, settings: PodSettings, parts: PodParts): PodTemplate {
   const { models, live, agent } = parts;
-  const { server, namespace, drainSeconds, nodeSelector, pullSecrets, monitoring } = settings;
+  const { server, namespace, drainSeconds, monitoring } = settings;
   return {
     metadata: {
       labels: labelsOf(fleet),
@@ -80,15 +97,8 @@ export function podTemplate(fleet: string, settings: PodSettings, parts: PodPart
       enableServiceLinks: false,
       priorityClassName: priorityClassName(fleet, namespace),
       terminationGracePeriodSeconds: drainSeconds + server.exitTimeoutSeconds + SPARE_SECONDS,
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: USER,
-        runAsGroup: USER,
-        seccompProfile: { type: "RuntimeDefault" },
-      },
-      ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-      ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
-      tolerations: [GPU_TOLERATION],
+      securityContext: POD_SECURITY,
+      ...onGpuNodes(settings),
       topologySpreadConstraints: ["topology.kubernetes.io/zone", "kubernetes.io/hostname"].map(
         (topologyKey) => ({
           topologyKey,
