@@ -148,9 +148,10 @@ describe("the gateway on the real engine", function () {
     client.access = { ca: certificate, token: second };
     await change(second);
     assert.equal((await client.request("GET", "/v2")).status, 200);
-    client.access = { ca: certificate, token: first };
-    assert.equal((await client.request("GET", "/v2")).status, 401);
-    client.access = { ca: certificate, token: second };
+    // A connection that was open before may have one more answer: docs/how-to/gateway.md.
+    const former = new TritonClient(ports.http, false, 60, { ca: certificate, token: first });
+    assert.equal((await former.request("GET", "/v2")).status, 401);
+    former.close();
     assert.equal((await served()).pid, pid);
   });
 
