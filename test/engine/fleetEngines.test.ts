@@ -39,9 +39,8 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
 
   const fleet = (): FleetOnCluster => started ?? assert.fail("no fleet");
 
-  const exampleModel = (...parts: string[]): string => fleet().workspace.file("examples/models", ...parts);
   const writeOnnx = (text: string): void => {
-    fs.writeFileSync(exampleModel("vision/1/model.onnx"), text);
+    fs.writeFileSync(fleet().exampleModel("vision/1/model.onnx"), text);
   };
 
   const tags = async (beginning: string): Promise<readonly string[]> => {
@@ -74,9 +73,9 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
     kit = await BuildKit.start({ disk: "own" });
     registry = await Registry.withLogin();
     started = await FleetOnCluster.start([4], kit.environment);
-    fs.mkdirSync(exampleModel("vision/1"), { recursive: true });
-    fs.writeFileSync(exampleModel("vision/config.pbtxt"), CONFIG);
-    fs.writeFileSync(exampleModel("vision/labels.txt"), "cat\n");
+    fs.mkdirSync(fleet().exampleModel("vision/1"), { recursive: true });
+    fs.writeFileSync(fleet().exampleModel("vision/config.pbtxt"), CONFIG);
+    fs.writeFileSync(fleet().exampleModel("vision/labels.txt"), "cat\n");
     writeOnnx("first\n");
     const realtime = { name: "realtime", source: "../models/realtime", priority: "max" };
     const vision = { name: "vision", source: "../models/vision", priority: 7, engine: {} };

@@ -42,11 +42,9 @@ describe("models of a fleet that are larger than a ConfigMap, on a real control 
   const underRequests = async <T>(work: () => Promise<T>): Promise<T> =>
     (await fleet().measured(work, { models: ["large", "realtime"], rate: RATE })).result;
 
-  const exampleModel = (...parts: string[]): string => fleet().workspace.file("examples/models", ...parts);
-
   const writeWeights = (): Buffer => {
     const weights = randomBytes(WEIGHTS);
-    fs.writeFileSync(exampleModel("large/1/weights.bin"), weights, { mode: 0o600 });
+    fs.writeFileSync(fleet().exampleModel("large/1/weights.bin"), weights, { mode: 0o600 });
     return weights;
   };
 
@@ -58,8 +56,8 @@ describe("models of a fleet that are larger than a ConfigMap, on a real control 
     kit = await BuildKit.start({ disk: "own" });
     registry = await Registry.withLogin();
     started = await FleetOnCluster.start([4], kit.environment);
-    fs.cpSync(exampleModel("batch"), exampleModel("large"), { recursive: true });
-    fs.appendFileSync(exampleModel("large/1/model.py"), READS_WEIGHTS);
+    fs.cpSync(fleet().exampleModel("batch"), fleet().exampleModel("large"), { recursive: true });
+    fs.appendFileSync(fleet().exampleModel("large/1/model.py"), READS_WEIGHTS);
     writeWeights();
     const realtime = { name: "realtime", source: "../models/realtime", priority: "max" };
     fleet().set(["models"], [realtime, { name: "large", source: "../models/large", priority: 7 }]);

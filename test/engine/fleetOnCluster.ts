@@ -118,6 +118,11 @@ export class FleetOnCluster {
     return this.workspace.file(PROGRAM);
   }
 
+  /** A file of an example's model, or its folder. */
+  public exampleModel(...parts: string[]): string {
+    return this.workspace.file("examples/models", ...parts);
+  }
+
   public environmentOf(): NodeJS.ProcessEnv {
     return {
       ...this.environment,
