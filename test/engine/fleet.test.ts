@@ -299,7 +299,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     const [template, routes] = [await templateNow(), await httpRoute()];
     const pods = await servingPods();
     const reason =
-      /the new version did not come to serve, and the former version serves in its place\s+pod (inference-\S+): triton has ended 3 times, at last with exit code 1: failed to load 'batch' version 1: [^\n]*the weights are not there/;
+      /the new version did not come to serve, and the former version serves in its place\s+pod (inference-\S+): triton has ended \d+ times, at last with exit code 1: failed to load 'batch' version 1: [^\n]*the weights are not there/;
     // The verdict on what the lost machine has asked for is still there.
     const tried = new Set([(await failure()).reason.split(" ")[1]]);
     edit((config) => {
