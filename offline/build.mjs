@@ -98,6 +98,18 @@ function folderOf(name) {
   return path.join(FOLDER, modules[name].folder ?? name);
 }
 
+/** Without what only a debugger reads, which the linker would drop, and which takes 12 % of the compiler's time. */
+const OPTIONS = ["-trimpath", "-buildvcs=false", "-gcflags=all=-dwarf=false"];
+
+/** Pure Go needs no C compiler, and an outer go.work must not interfere. */
+const PURE_GO = { CGO_ENABLED: "0", GOWORK: "off" };
+
+/**
+ * The compiler is many short processes, each of which ends before its garbage matters: it takes 14 % less time when it
+ * collects none below a gibibyte (client-go of Kubernetes, two cores).
+ */
+const FAST_COMPILER = { GOGC: "off", GOMEMLIMIT: "1GiB" };
+
 /** What `go build` says when it fails. */
 export class BuildError extends Error {}
 
@@ -142,7 +154,7 @@ export async function build(name, file, environment) {
     return;
   }
   const linker = ["-s", "-w", ...Object.entries(stamps).map(([symbol, value]) => `-X ${symbol}=${value}`)];
-  const options = ["-trimpath", "-buildvcs=false", ...(tags.length > 0 ? ["-tags", tags.join(",")] : [])];
+  const options = [...OPTIONS, ...(tags.length > 0 ? ["-tags", tags.join(",")] : [])];
   await go(["build", ...options, "-ldflags", linker.join(" "), "-o", file, builds], name, environment);
 }
 
@@ -158,8 +170,7 @@ async function join(name, module, files, target, environment) {
 async function go(words, name, environment) {
   const child = spawn("go", words, {
     cwd: folderOf(name),
-    // Pure Go needs no C compiler, and an outer go.work must not interfere.
-    env: { ...environment, CGO_ENABLED: "0", GOWORK: "off" },
+    env: { ...FAST_COMPILER, ...environment, ...PURE_GO },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";

@@ -458,8 +458,12 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     // Before, what there is of it is taken for all.
     const full = `min(count_over_time(nv_inference_request_success{namespace="${STEADY}"}[${2 * WINDOW}s]))`;
     await until("the window is full", async () => ((await ask(full)) ?? 0) > (1.2 * WINDOW) / SCRAPE);
-    const found = (await ask(query)) ?? NaN;
-    assert.ok(Math.abs(found - share) < 1, `${found}, not about ${share}`);
+    let found = NaN;
+    // Counters that are read late, on a busy machine, belie the rate until they are out of the window.
+    await until(
+      () => `${found}, not about ${share}`,
+      async () => Math.abs((found = (await ask(query)) ?? NaN) - share) < 1,
+    );
   });
 
   it("changes the image without a failed request", async () => {

@@ -6,11 +6,10 @@ import { parseDocument } from "yaml";
 
 import { until } from "../until";
 import { BuildKit } from "./buildKit";
-import { ControlPlane, type KubernetesObject } from "./controlPlane";
+import type { KubernetesObject } from "./controlPlane";
 import { FleetOnCluster, NAMESPACE } from "./fleetOnCluster";
 import { skipWithout } from "./needs";
 import { Registry } from "./registry";
-import { IMAGE_PROVIDER } from "./toolchain";
 import { requireSuccess } from "./workspace";
 
 const REPOSITORY = "team/models";
@@ -26,11 +25,6 @@ input [ { name: "INPUT" data_type: TYPE_INT32 dims: [ 1 ] } ]
 output [ { name: "PLAN" data_type: TYPE_STRING dims: [ 1 ] } ]
 instance_group [ { kind: KIND_CPU } ]
 `;
-
-function whatIsMissing(): string | undefined {
-  if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
-  return ControlPlane.missing ?? BuildKit.missing ?? Registry.missing;
-}
 
 describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a real control plane, BuildKit and registry", function () {
   let kit: BuildKit | undefined;
@@ -69,7 +63,7 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
   };
 
   before(async function () {
-    skipWithout(this, whatIsMissing());
+    skipWithout(this, FleetOnCluster.missingForImages);
     kit = await BuildKit.start({ disk: "own" });
     registry = await Registry.withLogin();
     started = await FleetOnCluster.start([4], kit.environment);

@@ -5,11 +5,9 @@ import * as path from "node:path";
 
 import { until } from "../until";
 import { BuildKit } from "./buildKit";
-import { ControlPlane } from "./controlPlane";
 import { FleetOnCluster, NAMESPACE } from "./fleetOnCluster";
 import { skipWithout } from "./needs";
 import { Registry } from "./registry";
-import { IMAGE_PROVIDER } from "./toolchain";
 import { requireSuccess } from "./workspace";
 
 const REPOSITORY = "team/models";
@@ -26,11 +24,6 @@ assert WEIGHTS.stat().st_size == ${WEIGHTS}, WEIGHTS
 `;
 
 const RATE = 20;
-
-function whatIsMissing(): string | undefined {
-  if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
-  return ControlPlane.missing ?? BuildKit.missing ?? Registry.missing;
-}
 
 describe("models of a fleet that are larger than a ConfigMap, on a real control plane, BuildKit and registry", function () {
   let kit: BuildKit | undefined;
@@ -52,7 +45,7 @@ describe("models of a fleet that are larger than a ConfigMap, on a real control 
     ((await registry?.ask(`${REPOSITORY}/tags/list`)) as { tags?: string[] | null }).tags ?? [];
 
   before(async function () {
-    skipWithout(this, whatIsMissing());
+    skipWithout(this, FleetOnCluster.missingForImages);
     kit = await BuildKit.start({ disk: "own" });
     registry = await Registry.withLogin();
     started = await FleetOnCluster.start([4], kit.environment);

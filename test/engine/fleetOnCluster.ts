@@ -6,10 +6,12 @@ import { isDeepStrictEqual } from "node:util";
 import { type Document, parseDocument } from "yaml";
 
 import { until } from "../until";
+import { BuildKit } from "./buildKit";
 import { ControlPlane, type KubernetesObject } from "./controlPlane";
 import { Kubelet, ServiceProxy } from "./kubelet";
 import { freePorts } from "./ports";
-import { TOOLS_HOME } from "./toolchain";
+import { Registry } from "./registry";
+import { IMAGE_PROVIDER, TOOLS_HOME } from "./toolchain";
 import { TritonClient, underLoad } from "./triton";
 import { changesIn, execute, type Finished, requireSuccess, Workspace } from "./workspace";
 
@@ -67,6 +69,12 @@ export class FleetOnCluster {
     /** More of the environment of Pulumi. */
     public readonly environment: NodeJS.ProcessEnv,
   ) {}
+
+  /** What the machine lacks for a fleet whose models come from images, in words. */
+  public static get missingForImages(): string | undefined {
+    if (!fs.existsSync(IMAGE_PROVIDER)) return "Docker's build provider is missing (`npm test` looks for it)";
+    return ControlPlane.missing ?? BuildKit.missing ?? Registry.missing;
+  }
 
   /**
    * @param gpus of each node

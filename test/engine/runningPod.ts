@@ -298,7 +298,7 @@ class RunningContainer {
   private answers(place: string, portName: string): Promise<boolean> {
     const port = this.spec.ports?.find(({ name }) => name === portName)?.containerPort;
     return new Promise((resolve) => {
-      const request = http.get({ host: loopbackOf(this.ip), port, path: place, timeout: 10_000 });
+      const request = http.get({ host: loopbackOf(this.ip), port, path: place, timeout: 60_000 });
       request.on("response", (response) => {
         response.resume();
         resolve(response.statusCode === 200);
