@@ -8,7 +8,7 @@ export async function fleetStatus(folder, stack) {
   const { describeFleet } = loadTypeScript("live/fleet.ts");
   const fleet = await openFleet(folder, stack);
   try {
-    const { models, pods, undone, unguarded, healthy } = describeFleet(fleet);
+    const { models, pods, undone, unguarded, builds, healthy } = describeFleet(fleet);
     const share = (value, unit = "") => (value > 0 ? `${value}${unit}` : "–");
     const rows = models.map(({ name, priority, floor, weight }) => [
       name,
@@ -21,6 +21,7 @@ export async function fleetStatus(folder, stack) {
     console.log(`\n${table(["pod", "node", "state", "its scheduler"], places)}`);
     if (undone !== undefined) console.log(`\nthe version asked for last did not come to serve: ${undone}`);
     if (unguarded !== undefined) console.log(`\nits guard, which watches over new versions: ${unguarded}`);
+    for (const build of builds) console.log(`\nthe build of an engine: ${build}`);
     return healthy ? 0 : 1;
   } finally {
     fleet.close();

@@ -13,8 +13,8 @@ import { onGpuNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod"
 type Volume = types.input.core.v1.Volume;
 type VolumeMount = types.input.core.v1.VolumeMount;
 
-/** The container, as the pod's failures name it. */
-const ENGINE = "engine";
+/** The container, as the pod's failures and its log name it. */
+export const ENGINE = "engine";
 
 const FOLDER = "/xsched-triton";
 /** As on a host: the agent is `bin/agent` in a folder. */

@@ -1,9 +1,10 @@
+import { ENGINE, enginesName } from "../../components/fleet/engines";
 import { failureIn, guardName } from "../../components/fleet/guard";
 import { type FollowedModel, FOLLOWED, followedText } from "../../components/fleet/live";
 import { HIGHEST_SUM_OF_FLOORS } from "../../components/floor";
 import { renderModelConfig } from "../../components/models/config";
 import { type DeployedFleet } from "../triton/deployedFleet";
-import { type PodStatus, stateOf } from "../triton/podState";
+import { failureOf, type PodStatus, stateOf } from "../triton/podState";
 import { UserError } from "../triton/userError";
 
 /** What of a model a fleet changes while its pods serve. */
@@ -134,6 +135,8 @@ export interface FleetStatus {
   readonly undone: string | undefined;
   /** What keeps a pod of its guard from watching, by which an `up` fails before it reaches the pods that serve. */
   readonly unguarded: string | undefined;
+  /** What pods that build engines do, and why those failed that the next `up` tries again. */
+  readonly builds: readonly string[];
   readonly healthy: boolean;
 }
 
@@ -154,24 +157,34 @@ export function describeFleet(fleet: DeployedFleet): FleetStatus {
       name: pod.metadata.name,
       node: pod.spec.nodeName ?? "–",
       state: stateOf(pod),
-      scheduled:
-        followed && serving.includes(pod)
-          ? scheduledIn(logOf(fleet, `${place}/${pod.metadata.name}`), models)
-          : "–",
+      scheduled: followed && serving.includes(pod) ? scheduledIn(logOf(fleet, pod, "agent"), models) : "–",
     })),
     undone: failureIn(deployment.metadata?.annotations)?.reason,
     unguarded: unguarded && `pod ${unguarded.metadata.name}: ${stateOf(unguarded)}`,
+    builds: podsOf(enginesName(name)).flatMap((pod) => buildIn(fleet, pod)),
     healthy: serving.length >= deployment.spec.replicas,
   };
 }
 
-/** What the agent of a pod has said; nothing if nobody tells. */
-function logOf({ text }: DeployedFleet, pod: string): string {
+/** What a container of a pod has said last; nothing if nobody tells. */
+function logOf({ namespace, text }: DeployedFleet, { metadata }: Pod, container: string): string {
   try {
-    return text(`${pod}/log?container=agent&tailLines=500`);
+    return text(
+      `/api/v1/namespaces/${namespace}/pods/${metadata.name}/log?container=${container}&tailLines=500`,
+    );
   } catch {
     return "";
   }
+}
+
+/** How far a pod is that builds an engine; nothing of one that has built it. */
+function buildIn(fleet: DeployedFleet, pod: Pod): string[] {
+  const { phase } = pod.status;
+  const state = stateOf(pod);
+  if (phase === "Succeeded" || state === "ending") return [];
+  const said = phase === "Running" ? (logOf(fleet, pod, ENGINE).trimEnd().split("\n").at(-1) ?? "") : "";
+  const words = phase === "Failed" ? `it has failed: ${failureOf(pod).replace(/^error: /, "")}` : said === "" ? state : said;
+  return [`pod ${pod.metadata.name}: ${words}`];
 }
 
 /** What a pod's scheduler has, by the last words of its agent (components/host/agent/agent/follow.py) about each model. */

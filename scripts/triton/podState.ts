@@ -3,6 +3,9 @@ export interface PodStatus {
   readonly metadata: { readonly deletionTimestamp?: string };
   readonly status: {
     readonly phase: string;
+    /** Of one that has failed as a whole, such as one whose node was short of memory. */
+    readonly reason?: string;
+    readonly message?: string;
     readonly conditions?: readonly {
       readonly type: string;
       readonly status: string;
@@ -10,7 +13,14 @@ export interface PodStatus {
     }[];
     readonly containerStatuses?: readonly {
       readonly restartCount: number;
-      readonly state?: { readonly waiting?: { readonly reason: string; readonly message?: string } };
+      readonly state?: {
+        readonly waiting?: { readonly reason: string; readonly message?: string };
+        readonly terminated?: {
+          readonly exitCode: number;
+          readonly reason?: string;
+          readonly message?: string;
+        };
+      };
     }[];
   };
 }
@@ -28,4 +38,12 @@ export function stateOf({ metadata, status }: PodStatus): string {
   return waiting === undefined
     ? "not ready"
     : `${waiting.reason}${waiting.message ? `: ${waiting.message}` : ""}`;
+}
+
+/** Why a pod has failed that isn't started again, in words: what its containers have left, or else what Kubernetes says. */
+export function failureOf({ status }: PodStatus): string {
+  const ends = (status.containerStatuses ?? []).flatMap(({ state }) => state?.terminated ?? []);
+  const end = ends.find(({ exitCode }) => exitCode !== 0);
+  const said = end?.message?.trim() ?? [status.reason, status.message].filter(Boolean).join(": ");
+  return said || `exit code ${end?.exitCode ?? "unknown"}`;
 }

@@ -527,9 +527,15 @@ describe("a fleet on a real control plane of Kubernetes", function () {
   });
 
   it("keeps answering while a node is drained within the notice of a spot interruption", async () => {
+    const nodesOfPods = async (): Promise<unknown[]> => (await remaining()).map(({ spec }) => spec.nodeName);
+    if (new Set(await nodesOfPods()).size === 1) {
+      // Nobody promises which pod goes when there are to be fewer. One in its place goes to the other node.
+      const [pod] = await remaining();
+      await cluster().call("DELETE", `${PODS}/${pod?.metadata.name ?? ""}`);
+      await until("another pod serves", async () => new Set(await nodesOfPods()).size === 2 && rolledOut());
+    }
     const [first, second] = await remaining();
     const node = first?.spec.nodeName as string;
-    assert.notEqual(second?.spec.nodeName, node, "two pods are on two nodes");
     const evict = async (pod: KubernetesObject | undefined): Promise<number> => {
       const { name = "", namespace } = pod?.metadata ?? {};
       const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };

@@ -158,6 +158,11 @@ describe("engines of a fleet, built by Jobs with a stand-in for trtexec, on a re
       );
       assert.ok((await jobs()).some(({ metadata }) => !former.includes(metadata.uid)));
     }
+    const { output } = await fleet().command("status", "dev");
+    assert.match(
+      output,
+      /^the build of an engine: pod inference-engine-\S+: it has failed: TensorRT cannot build the engine of vision/m,
+    );
     assert.deepEqual(await fleet().servingPods(), before);
     assert.deepEqual(await fleet().template(), deployed);
     assert.ok((await served()).split("\n").includes("--fp16"));

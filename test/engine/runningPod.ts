@@ -8,6 +8,8 @@ import { type ConfigMap, type GivenFiles, PodVolumes, type Volume } from "./podV
 import { execute, type Finished } from "./processes";
 
 interface Probe {
+  /** How often it fails, one time after the other, until what was ready is not. */
+  readonly failureThreshold?: number;
   readonly httpGet?: { readonly path: string; readonly port: string };
   readonly exec?: { readonly command: readonly string[] };
 }
@@ -92,6 +94,7 @@ class RunningContainer {
   private readonly image: PodImage;
   private said = "";
   private probed = 0;
+  private failures = 0;
   private stopping = false;
   private startAt: number | undefined;
 
@@ -196,6 +199,13 @@ class RunningContainer {
     return code === 0;
   }
 
+  /** Takes what a probe has found. */
+  public note(succeeded: boolean): void {
+    this.failures = succeeded ? 0 : this.failures + 1;
+    const most = this.spec.readinessProbe?.failureThreshold ?? 3;
+    this.ready = !this.ended && (succeeded || (this.ready && this.failures < most));
+  }
+
   public async end(drainLimit: number): Promise<void> {
     this.stopping = true;
     const drain = this.spec.lifecycle?.preStop.sleep.seconds ?? 0;
@@ -298,7 +308,9 @@ class RunningContainer {
   private answers(place: string, portName: string): Promise<boolean> {
     const port = this.spec.ports?.find(({ name }) => name === portName)?.containerPort;
     return new Promise((resolve) => {
-      const request = http.get({ host: loopbackOf(this.ip), port, path: place, timeout: 60_000 });
+      // As a kubelet, on a connection of its own: a kept one may be closed by the server as the request is sent.
+      const to = { host: loopbackOf(this.ip), port, path: place, agent: false, timeout: 60_000 };
+      const request = http.get(to);
       request.on("response", (response) => {
         response.resume();
         resolve(response.statusCode === 200);
@@ -378,8 +390,7 @@ export class RunningPod {
   public async look(): Promise<void> {
     for (const container of this.containers) {
       container.tend();
-      const ready = await container.probe();
-      container.ready = ready && !container.ended;
+      container.note(await container.probe());
     }
   }
 

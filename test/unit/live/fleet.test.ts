@@ -15,6 +15,7 @@ class Cluster {
   public readonly changes: Record<string, string>[] = [];
   public pods: object[] = [];
   public guard: object[] = [];
+  public builds: object[] = [];
   public readonly logs: Record<string, string> = {};
   private readonly deployment: unknown;
   private readonly data: unknown;
@@ -43,7 +44,7 @@ class Cluster {
           ? this.deployment
           : place.includes("/configmaps/edge-live-")
             ? this.data
-            : { items: place.endsWith(encodeURIComponent("instance=edge-guard")) ? this.guard : this.pods },
+            : { items: this.podsOf(place) },
       text: (place) => {
         const found = Object.entries(this.logs).find(([pod]) => place.includes(`/pods/${pod}/log?`));
         if (found === undefined) throw new Error("nobody tells");
@@ -55,6 +56,11 @@ class Cluster {
       },
       close: () => undefined,
     };
+  }
+
+  private podsOf(place: string): readonly object[] {
+    const [, instance = ""] = decodeURIComponent(place).split("instance=");
+    return { "edge-guard": this.guard, "edge-engines": this.builds }[instance] ?? this.pods;
   }
 }
 
@@ -164,6 +170,33 @@ describe("a fleet that runs", () => {
     assert.equal(describeFleet(cluster.fleet).unguarded, "pod edge-guard-2: ImagePullBackOff: no such image");
     cluster.pods.shift();
     assert.equal(describeFleet(cluster.fleet).healthy, false);
+  });
+
+  it("is shown with the engines that are being built, and why one was not", () => {
+    const cluster = new Cluster();
+    const [PLACED, message] = [condition("PodScheduled", true), "error: TensorRT cannot build the engine of chat\n"];
+    const terminated = (exitCode: number, said?: string): object => ({
+      ...{ phase: exitCode === 0 ? "Succeeded" : "Failed", conditions: [PLACED] },
+      containerStatuses: [{ restartCount: 0, state: { terminated: { exitCode, message: said } } }],
+    });
+    cluster.builds = [
+      pod("edge-engine-1", terminated(0)),
+      pod("edge-engine-2", terminated(1, message)),
+      pod("edge-engine-3", terminated(137)),
+      pod("edge-engine-4", { phase: "Failed", reason: "Evicted", message: "The node was low on memory." }),
+      pod("edge-engine-5", { conditions: [PLACED, condition("Ready", true)] }),
+      pod("edge-engine-6", { conditions: [PLACED, condition("Ready", false)] }),
+      pod("edge-engine-7", { phase: "Pending", conditions: [condition("PodScheduled", false)] }),
+    ];
+    cluster.logs["edge-engine-5"] = "pulled\nbuilding the engine of chat (30 s): timing kernels\n";
+    assert.deepEqual(describeFleet(cluster.fleet).builds, [
+      "pod edge-engine-2: it has failed: TensorRT cannot build the engine of chat",
+      "pod edge-engine-3: it has failed: exit code 137",
+      "pod edge-engine-4: it has failed: Evicted: The node was low on memory.",
+      "pod edge-engine-5: building the engine of chat (30 s): timing kernels",
+      "pod edge-engine-6: not ready",
+      "pod edge-engine-7: waits for a node",
+    ]);
   });
 
   it("has in a pod's scheduler what its agent has said last", () => {
