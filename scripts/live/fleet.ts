@@ -183,7 +183,12 @@ function buildIn(fleet: DeployedFleet, pod: Pod): string[] {
   const state = stateOf(pod);
   if (phase === "Succeeded" || state === "ending") return [];
   const said = phase === "Running" ? (logOf(fleet, pod, ENGINE).trimEnd().split("\n").at(-1) ?? "") : "";
-  const words = phase === "Failed" ? `it has failed: ${failureOf(pod).replace(/^error: /, "")}` : said === "" ? state : said;
+  const words =
+    phase === "Failed"
+      ? `it has failed: ${failureOf(pod).replace(/^error: /, "")}`
+      : said === ""
+        ? state
+        : said;
   return [`pod ${pod.metadata.name}: ${words}`];
 }
 

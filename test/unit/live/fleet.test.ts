@@ -174,7 +174,10 @@ describe("a fleet that runs", () => {
 
   it("is shown with the engines that are being built, and why one was not", () => {
     const cluster = new Cluster();
-    const [PLACED, message] = [condition("PodScheduled", true), "error: TensorRT cannot build the engine of chat\n"];
+    const [PLACED, message] = [
+      condition("PodScheduled", true),
+      "error: TensorRT cannot build the engine of chat\n",
+    ];
     const terminated = (exitCode: number, said?: string): object => ({
       ...{ phase: exitCode === 0 ? "Succeeded" : "Failed", conditions: [PLACED] },
       containerStatuses: [{ restartCount: 0, state: { terminated: { exitCode, message: said } } }],
