@@ -568,7 +568,10 @@ describe("a real Triton with the hooks, on a simulated driver", () => {
       const [heavy = 0, light = 0] = both;
       assert.ok(heavy / light > 1.8 && heavy / light < 5, JSON.stringify({ heavy, light }));
     });
-    for (const model of models) await server.unload(model);
+    for (const model of models) {
+      await server.unload(model);
+      await server.gone(model);
+    }
     assert.deepEqual(await server.queues(), EXPECTED);
   });
 
