@@ -17,6 +17,7 @@ from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.exposition import merged_metrics
 from agent.processes import command_line
+from agent.programs import Finished
 from agent.server import container as module
 from agent.server import lifecycle
 from agent.server.container import ContainerRuntime, scheduling_required
@@ -644,6 +645,25 @@ def test_shows_the_log_without_pages_of_usage(docker: Docker) -> None:
     mark = docker.runtime.log_mark()
     assert "started" in docker.runtime.log_since(mark)
     assert ["logs", "--since", mark, docker.runtime.name] in docker.calls()
+
+
+def test_waits_for_a_log_that_docker_has_yet_to_write(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker.launch()
+    real = module.docker
+    said: List[Any] = []
+
+    def late(*words: str) -> Any:
+        found = real(*words)
+        if words[0] != "logs":
+            return found
+        said.append(Finished(0, "", "") if len(said) < 2 else found)
+        return said[-1]
+
+    monkeypatch.setattr(module, "docker", late)
+    assert docker.runtime.log_tail(5) == ["started"]
+    assert len(said) == 3
 
 
 def test_what_docker_prints_instead_of_a_state_is_none(docker: Docker) -> None:

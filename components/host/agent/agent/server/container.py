@@ -371,8 +371,13 @@ class ContainerRuntime:
         return str(found.out + found.err)
 
     def log_tail(self, lines: int) -> List[str]:
-        found = docker("logs", "--tail", "1000", self.name)
-        text = found.out + found.err if found.ok else ""
+        # A container can have ended before Docker has written down what it said last.
+        for seconds in (0.5, 2, 0):
+            found = docker("logs", "--tail", "1000", self.name)
+            text = found.out + found.err if found.ok else ""
+            if text.strip():
+                break
+            time.sleep(seconds)
         return without_usage(text)[-lines:]
 
     def scheduled(self) -> bool:
