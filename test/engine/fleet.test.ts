@@ -299,7 +299,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     const [template, routes] = [await templateNow(), await httpRoute()];
     const pods = await servingPods();
     const reason =
-      /the new version did not come to serve, and the former version serves in its place\s+pod (inference-\S+): triton has ended \d+ times, at last with exit code 1: failed to load 'batch' version 1: [^\n]*the weights are not there/;
+      /the new version did not come to serve, and the former version serves in its place\s+pod (inference-\S+): triton has ended (?:[3-9]|[1-9]\d+) times, at last with exit code 1: failed to load 'batch' version 1: [^\n]*the weights are not there/;
     // The verdict on what the lost machine has asked for is still there.
     const tried = new Set([(await failure()).reason.split(" ")[1]]);
     edit((config) => {
@@ -536,6 +536,7 @@ describe("a fleet on a real control plane of Kubernetes", function () {
     }
     const [first, second] = await remaining();
     const node = first?.spec.nodeName as string;
+    assert.notEqual(second?.spec.nodeName, node, "two pods are on two nodes");
     const evict = async (pod: KubernetesObject | undefined): Promise<number> => {
       const { name = "", namespace } = pod?.metadata ?? {};
       const eviction = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace } };
