@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { GUARDING } from "../host";
 import { configMapFiles, type ConfigMapFiles } from "./configMapFiles";
 import { configMapName, digestOf, partOf, selectorOf } from "./names";
-import { GPU_TOLERATION, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
+import { mayUseGpuNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
 
 /** What the guard is called, among a fleet's ConfigMaps and in the names of its parts. */
 const GUARD = "guard";
@@ -96,10 +96,11 @@ export function guardManifests(fleet: string, settings: PodSettings): GuardManif
 
 function guardPod(
   fleet: string,
-  { image, namespace, pullSecrets, nodeSelector }: PodSettings,
+  settings: PodSettings,
   program: string,
   files: ConfigMapFiles,
 ): types.input.core.v1.PodTemplateSpec {
+  const { image, namespace, nodeSelector } = settings;
   return {
     metadata: { labels: { ...guardLabels(fleet), ...partOf } },
     spec: {
@@ -107,9 +108,8 @@ function guardPod(
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 5,
       securityContext: POD_SECURITY,
-      ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
+      ...mayUseGpuNodes(settings),
       // Beside a pod of the fleet, if there is room: the image is there.
-      tolerations: [GPU_TOLERATION],
       affinity: {
         ...(Object.keys(nodeSelector).length > 0 && {
           nodeAffinity: {

@@ -43,14 +43,22 @@ export const UNPRIVILEGED: Container["securityContext"] = {
 };
 
 /** Of what keeps other pods off the nodes that have GPUs. */
-export const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
+const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
 
-/** What gives a pod a node with a GPU that the fleet may use, and its images. */
-export function onGpuNodes({ nodeSelector, pullSecrets }: PodSettings): Partial<types.input.core.v1.PodSpec> {
+/** What gives a pod its images, and lets it onto nodes with GPUs. */
+export function mayUseGpuNodes({ pullSecrets }: PodSettings): Partial<types.input.core.v1.PodSpec> {
   return {
-    ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
     tolerations: [GPU_TOLERATION],
+  };
+}
+
+/** What gives a pod its images, and a node with a GPU that the fleet may use. */
+export function onGpuNodes(settings: PodSettings): Partial<types.input.core.v1.PodSpec> {
+  const { nodeSelector } = settings;
+  return {
+    ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
+    ...mayUseGpuNodes(settings),
   };
 }
 

@@ -182,14 +182,10 @@ function buildIn(fleet: DeployedFleet, pod: Pod): string[] {
   const { phase } = pod.status;
   const state = stateOf(pod);
   if (phase === "Succeeded" || state === "ending") return [];
-  const said = phase === "Running" ? (logOf(fleet, pod, ENGINE).trimEnd().split("\n").at(-1) ?? "") : "";
-  const words =
-    phase === "Failed"
-      ? `it has failed: ${failureOf(pod).replace(/^error: /, "")}`
-      : said === ""
-        ? state
-        : said;
-  return [`pod ${pod.metadata.name}: ${words}`];
+  const called = `pod ${pod.metadata.name}`;
+  if (phase === "Failed") return [`${called}: it has failed: ${failureOf(pod).replace(/^error: /, "")}`];
+  const said = phase === "Running" ? logOf(fleet, pod, ENGINE).trimEnd().split("\n").at(-1) : "";
+  return [`${called}: ${said === undefined || said === "" ? state : said}`];
 }
 
 /** What a pod's scheduler has, by the last words of its agent (components/host/agent/agent/follow.py) about each model. */

@@ -15,11 +15,7 @@ export interface PodStatus {
       readonly restartCount: number;
       readonly state?: {
         readonly waiting?: { readonly reason: string; readonly message?: string };
-        readonly terminated?: {
-          readonly exitCode: number;
-          readonly reason?: string;
-          readonly message?: string;
-        };
+        readonly terminated?: { readonly exitCode: number; readonly message?: string };
       };
     }[];
   };

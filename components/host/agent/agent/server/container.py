@@ -372,12 +372,12 @@ class ContainerRuntime:
 
     def log_tail(self, lines: int) -> List[str]:
         # A container can have ended before Docker has written down what it said last.
-        for seconds in (0.5, 2, 0):
+        for seconds in (0, 0.5, 2):
+            time.sleep(seconds)
             found = docker("logs", "--tail", "1000", self.name)
             text = found.out + found.err if found.ok else ""
             if text.strip():
                 break
-            time.sleep(seconds)
         return without_usage(text)[-lines:]
 
     def scheduled(self) -> bool:
