@@ -6,7 +6,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { GUARDING } from "../host";
 import { configMapFiles, type ConfigMapFiles } from "./configMapFiles";
 import { configMapName, digestOf, partOf, selectorOf } from "./names";
-import { mayUseGpuNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
+import { onNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
 
 /** What the guard is called, among a fleet's ConfigMaps and in the names of its parts. */
 const GUARD = "guard";
@@ -108,8 +108,9 @@ function guardPod(
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 5,
       securityContext: POD_SECURITY,
-      ...mayUseGpuNodes(settings),
-      // Beside a pod of the fleet, if there is room: the image is there.
+      // Not on nodes that are kept for GPUs: one with nothing else on it would never be given back.
+      ...onNodes(settings),
+      // Otherwise beside a pod of the fleet, if there is room: the image is there.
       affinity: {
         ...(Object.keys(nodeSelector).length > 0 && {
           nodeAffinity: {

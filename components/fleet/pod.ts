@@ -45,20 +45,23 @@ export const UNPRIVILEGED: Container["securityContext"] = {
 /** Of what keeps other pods off the nodes that have GPUs. */
 const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
 
-/** What gives a pod its images, and lets it onto nodes with GPUs. */
-export function mayUseGpuNodes({ pullSecrets }: PodSettings): Partial<types.input.core.v1.PodSpec> {
+/** Of the nodes that this project's images are for. */
+const ARCHITECTURE = { "kubernetes.io/arch": "amd64" } as const;
+
+/** What gives a pod its images, and a node that can run them. */
+export function onNodes({ pullSecrets }: PodSettings): Partial<types.input.core.v1.PodSpec> {
   return {
     ...(pullSecrets.length > 0 && { imagePullSecrets: pullSecrets.map((name) => ({ name })) }),
-    tolerations: [GPU_TOLERATION],
+    nodeSelector: ARCHITECTURE,
   };
 }
 
 /** What gives a pod its images, and a node with a GPU that the fleet may use. */
 export function onGpuNodes(settings: PodSettings): Partial<types.input.core.v1.PodSpec> {
-  const { nodeSelector } = settings;
   return {
-    ...(Object.keys(nodeSelector).length > 0 && { nodeSelector }),
-    ...mayUseGpuNodes(settings),
+    ...onNodes(settings),
+    nodeSelector: { ...ARCHITECTURE, ...settings.nodeSelector },
+    tolerations: [GPU_TOLERATION],
   };
 }
 

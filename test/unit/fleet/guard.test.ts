@@ -39,6 +39,9 @@ interface Guard {
         readonly spec: {
           readonly serviceAccountName: string;
           readonly affinity: object;
+          readonly nodeSelector: object;
+          readonly tolerations?: object;
+          readonly imagePullSecrets?: object;
           readonly containers: readonly {
             readonly image: string;
             readonly command: string[];
@@ -136,6 +139,14 @@ describe("the guard of a fleet", () => {
       /"nodeAffinity".*"key":"gpu.product","operator":"In","values":\["A10G"\]/,
     );
     assert.doesNotMatch(JSON.stringify(guardOf().deployment), /nodeAffinity/);
+  });
+
+  it("keeps no node from being given back that is there for GPUs, and runs where its image does", () => {
+    const { spec } = guardOf({ nodeSelector: { "gpu.product": "A10G" }, pullSecrets: ["registry"] })
+      .deployment.spec.template;
+    assert.equal(spec.tolerations, undefined);
+    assert.deepEqual(spec.nodeSelector, { "kubernetes.io/arch": "amd64" });
+    assert.deepEqual(spec.imagePullSecrets, [{ name: "registry" }]);
   });
 
   it("is waited for by what names all that a Deployment is to be", async () => {

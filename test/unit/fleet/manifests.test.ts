@@ -321,7 +321,10 @@ describe("a fleet on Kubernetes", () => {
       rollingUpdate: { maxSurge: 1, maxUnavailable: 0 },
     });
     assert.equal(at(tritonOf(manifests), "resources", "limits", "nvidia.com/gpu"), "1");
-    assert.deepEqual(at(podOf(manifests), "nodeSelector"), { gpu: "a10g" });
+    assert.deepEqual(at(podOf(manifests), "nodeSelector"), { "kubernetes.io/arch": "amd64", gpu: "a10g" });
+    assert.deepEqual(at(podOf(manifests), "tolerations"), [
+      { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
+    ]);
     assert.equal(at(manifests, "disruptionBudget", "spec", "maxUnavailable"), 1);
   });
 
