@@ -20,6 +20,8 @@ export interface GpuFamily {
   /** As NVIDIA writes it without the point: 75 is sm_75. */
   readonly computeCapability: number;
   readonly driver: GpuDriver;
+  /** How many GPUs an instance can have; 0 is a fraction of one. */
+  readonly counts: readonly number[];
   readonly sizes: readonly string[];
 }
 
@@ -46,10 +48,10 @@ const FIRST_WITH_OPEN_DRIVER = 75;
 
 export const GPU_FAMILIES: Readonly<Record<string, GpuFamily>> = Object.fromEntries(
   Object.entries(GPU_INSTANCES)
-    .map(([family, { gpu, whole, sizes }]): [string, GpuFamily] => {
+    .map(([family, { gpu, whole, counts, sizes }]): [string, GpuFamily] => {
       const computeCapability = COMPUTE_CAPABILITIES[gpu];
       const driver = computeCapability < FIRST_WITH_OPEN_DRIVER ? "proprietary" : "open";
-      return [family, { gpu, computeCapability, driver: whole ? driver : "vGPU (GRID)", sizes }];
+      return [family, { gpu, computeCapability, driver: whole ? driver : "vGPU (GRID)", counts, sizes }];
     })
     .sort(([, one], [, other]) => one.computeCapability - other.computeCapability),
 );

@@ -5,6 +5,7 @@ import { namespace, objectName } from "./fleetSettings";
 import { kmsKey } from "./kmsKey";
 import { bucketName } from "./modelSettings";
 import { permissionsBoundary } from "./permissionsBoundary";
+import { INVALID } from "./place";
 import {
   boolean,
   defaulted,
@@ -185,7 +186,11 @@ export const eksGpuNodesInputs = object({
       ),
     ),
     gpusPerNode: plain(
-      defaulted(integer(1, 8, 1), 1, "GPUs of a node. Each pod of a fleet has one of them."),
+      defaulted(
+        integer(1, 8, 1),
+        1,
+        "GPUs of a node, as instances of each family have: most have 1, 4 or 8, `p4d`, `p5e` and the like 8 alone. Each pod of a fleet has one of them. With more than one, EKS starts a node for each pod as far as `maxGpus` goes, because a fleet's pods are spread over nodes where they can be.",
+      ),
     ),
     spot: plain(
       defaulted(
@@ -208,6 +213,28 @@ export const eksGpuNodesInputs = object({
         cost: "the instance goes on that long",
       }),
     ),
+  },
+  // EKS would take it, and start no node.
+  check({ maxGpus, instanceFamilies, gpusPerNode }, at) {
+    if (gpusPerNode === INVALID) return;
+    if (maxGpus !== INVALID && maxGpus < gpusPerNode) {
+      at.at("maxGpus").fault(
+        maxGpus,
+        `gpusPerNode or more, ${gpusPerNode}: as many as one node has`,
+        "raise maxGpus, or lower gpusPerNode",
+      );
+    }
+    if (instanceFamilies === INVALID) return;
+    const counts = instanceFamilies.map((family) => ({ family, has: GPU_FAMILIES[family]?.counts ?? [] }));
+    if (counts.every(({ has }) => has.includes(gpusPerNode))) return;
+    const common = counts[0]?.has.filter((count) => counts.every(({ has }) => has.includes(count))) ?? [];
+    at.at("gpusPerNode").fault(
+      gpusPerNode,
+      `what instances of each family have: ${counts.map(({ family, has }) => `${family} ${has.join(" or ")}`).join(", ")}`,
+      common.length > 0
+        ? `choose ${common.join(" or ")}, or other instanceFamilies`
+        : "choose instanceFamilies that have a number in common",
+    );
   },
 });
 

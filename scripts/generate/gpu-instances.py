@@ -66,9 +66,13 @@ def families(moto: Path) -> "dict[str, dict]":
             continue
         family, size = name.split(".")
         # Of a fraction of a GPU, EC2 says that there are none.
-        entry = found.setdefault(family, {"gpu": gpus[0]["Name"], "whole": gpus[0]["Count"] > 0, "sizes": []})
+        count = gpus[0]["Count"]
+        new = {"gpu": gpus[0]["Name"], "whole": count > 0, "counts": set(), "sizes": []}
+        entry = found.setdefault(family, new)
+        entry["counts"].add(count)
         entry["sizes"].append(size)
     for entry in found.values():
+        entry["counts"] = sorted(entry["counts"])
         entry["sizes"].sort(key=size_order)
     return dict(sorted(found.items()))
 
@@ -85,9 +89,8 @@ def main() -> None:
     for family, entry in table.items():
         sizes = ", ".join(json.dumps(size) for size in entry["sizes"])
         key = family if family.isidentifier() else json.dumps(family)
-        print(
-            f"  {key}: {{ gpu: {json.dumps(entry['gpu'])}, whole: {json.dumps(entry['whole'])}, sizes: [{sizes}] }},"
-        )
+        facts = ", ".join(f"{fact}: {json.dumps(entry[fact])}" for fact in ("gpu", "whole", "counts"))
+        print(f"  {key}: {{ {facts}, sizes: [{sizes}] }},")
     print("} as const;")
 
 

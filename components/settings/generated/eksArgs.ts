@@ -102,7 +102,10 @@ export interface EksGpuNodesArgs {
    */
   instanceFamilies?: string[];
   /**
-   * GPUs of a node. Each pod of a fleet has one of them. An integer from 1 to 8.
+   * GPUs of a node, as instances of each family have: most have 1, 4 or 8, `p4d`, `p5e` and the like 8
+   * alone. Each pod of a fleet has one of them. With more than one, EKS starts a node for each pod as
+   * far as `maxGpus` goes, because a fleet's pods are spread over nodes where they can be. An integer
+   * from 1 to 8.
    * @default 1
    */
   gpusPerNode?: number;

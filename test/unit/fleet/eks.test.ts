@@ -279,6 +279,31 @@ describe("the arguments of a cluster of EKS", () => {
     }
   });
 
+  it("ask for nodes that there are", async () => {
+    for (const [args, expected] of [
+      [
+        { maxGpus: 8, gpusPerNode: 3 },
+        "gpusPerNode: 3\n    allowed: what instances of each family have: g6 1 or 4 or 8, g5 1 or 4 or 8\n    fix: choose 1 or 4 or 8, or other instanceFamilies",
+      ],
+      [
+        { maxGpus: 8, instanceFamilies: ["g5", "p4d"] },
+        "gpusPerNode: 1\n    allowed: what instances of each family have: g5 1 or 4 or 8, p4d 8\n    fix: choose 8, or other instanceFamilies",
+      ],
+      [
+        { maxGpus: 8, instanceFamilies: ["gr6", "p4d"] },
+        "gpusPerNode: 1\n    allowed: what instances of each family have: gr6 1, p4d 8\n    fix: choose instanceFamilies that have a number in common",
+      ],
+      [
+        { maxGpus: 4, gpusPerNode: 8 },
+        "maxGpus: 4\n    allowed: gpusPerNode or more, 8: as many as one node has\n    fix: raise maxGpus, or lower gpusPerNode",
+      ],
+    ] as const) {
+      const message = await refusal("EksGpuNodes", args);
+      assert.ok(message.includes(expected), message);
+      assert.match(message, /^1 fault in the arguments of EksGpuNodes models/);
+    }
+  });
+
   it("have families of instances with whole GPUs alone", async () => {
     const message = await refusal("EksGpuNodes", {
       maxGpus: 0,
