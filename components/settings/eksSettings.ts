@@ -180,9 +180,9 @@ export const eksGpuNodesInputs = object({
           minimum: 1,
           check: refuseRepeats,
         }),
-        ["g6", "g5"],
-        "Families of EC2 instances, of which EKS takes the cheapest that fits. The patched variant of Triton 22.06 does not run on g6.",
-        { example: '["g5"]' },
+        ["g5"],
+        "Families of EC2 instances, of which EKS takes the cheapest that fits and is to be had. Every release of Triton that is listed runs on a `g5`; a `g6` costs a fifth less, but Triton 22.06 does not know its GPU. An `engine` fits one kind of GPU, and so one family.",
+        { example: '["g6"]' },
       ),
     ),
     gpusPerNode: plain(

@@ -184,7 +184,11 @@ export const fleetFields = {
     ),
   ),
   nodeSelector: plain(
-    defaulted(nodeLabels, {}, "Labels of the nodes that the pods run on, such as the type of their GPU."),
+    defaulted(
+      nodeLabels,
+      {},
+      "Labels of the nodes that the pods run on, such as the type of their GPU: `nvidia.com/gpu.product`, where NVIDIA's GPU feature discovery runs, or `eks.amazonaws.com/instance-gpu-name` in EKS Auto Mode, which starts no node for a label that it doesn't know.",
+    ),
   ),
   modelImageRepository: plain(
     optional(

@@ -9,7 +9,8 @@ import type { PolicyStatement } from "../../aws";
 export const CLUSTER_POLICIES = [
   "AmazonEKSClusterPolicy",
   "AmazonEKSComputePolicy",
-  "AmazonEKSBlockStoragePolicy",
+  // Unlike the first one, it takes no snapshots of the account's other volumes.
+  "AmazonEKSBlockStoragePolicyV2",
   "AmazonEKSLoadBalancingPolicy",
   "AmazonEKSNetworkingPolicy",
 ];

@@ -95,10 +95,11 @@ export interface EksGpuNodesArgs {
    */
   maxGpus: number;
   /**
-   * Families of EC2 instances, of which EKS takes the cheapest that fits. The patched variant of
-   * Triton 22.06 does not run on g6.
-   * @default ["g6","g5"]
-   * @example ["g5"]
+   * Families of EC2 instances, of which EKS takes the cheapest that fits and is to be had. Every
+   * release of Triton that is listed runs on a `g5`; a `g6` costs a fifth less, but Triton 22.06 does
+   * not know its GPU. An `engine` fits one kind of GPU, and so one family.
+   * @default ["g5"]
+   * @example ["g6"]
    */
   instanceFamilies?: string[];
   /**

@@ -219,7 +219,9 @@ export interface TritonFleetArgs {
    */
   podPriority?: number;
   /**
-   * Labels of the nodes that the pods run on, such as the type of their GPU.
+   * Labels of the nodes that the pods run on, such as the type of their GPU: `nvidia.com/gpu.product`,
+   * where NVIDIA's GPU feature discovery runs, or `eks.amazonaws.com/instance-gpu-name` in EKS Auto
+   * Mode, which starts no node for a label that it doesn't know.
    * @default {}
    * @example { "nvidia.com/gpu.product": "NVIDIA-A10G" }
    */

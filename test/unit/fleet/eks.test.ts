@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 
 import * as pulumi from "@pulumi/pulumi";
 
-import type { EksClusterArgs } from "../../../components/settings";
+import { TRITON_RELEASES } from "../../../components/image/tritonReleases";
+import {
+  ComponentInputs,
+  type EksClusterArgs,
+  eksGpuNodesInputs,
+  releasesOn,
+} from "../../../components/settings";
 import { PARTITION, type Recording, record, type Registered, valueOf } from "../aws/mocks";
 
 const SUBNETS = ["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"];
@@ -75,7 +81,7 @@ for (const preview of [true, false]) {
     it("has roles with what AWS asks for, and no more", async () => {
       const program = await deploy();
       assert.deepEqual(program.names("aws:iam/rolePolicyAttachment"), [
-        "models-cluster-AmazonEKSBlockStoragePolicy",
+        "models-cluster-AmazonEKSBlockStoragePolicyV2",
         "models-cluster-AmazonEKSClusterPolicy",
         "models-cluster-AmazonEKSComputePolicy",
         "models-cluster-AmazonEKSLoadBalancingPolicy",
@@ -283,7 +289,7 @@ describe("the arguments of a cluster of EKS", () => {
     for (const [args, expected] of [
       [
         { maxGpus: 8, gpusPerNode: 3 },
-        "gpusPerNode: 3\n    allowed: what instances of each family have: g6 1 or 4 or 8, g5 1 or 4 or 8\n    fix: choose 1 or 4 or 8, or other instanceFamilies",
+        "gpusPerNode: 3\n    allowed: what instances of each family have: g5 1 or 4 or 8\n    fix: choose 1 or 4 or 8, or other instanceFamilies",
       ],
       [
         { maxGpus: 8, instanceFamilies: ["g5", "p4d"] },
@@ -302,6 +308,15 @@ describe("the arguments of a cluster of EKS", () => {
       assert.ok(message.includes(expected), message);
       assert.match(message, /^1 fault in the arguments of EksGpuNodes models/);
     }
+  });
+
+  it("ask, unless told otherwise, for a GPU that every listed release of Triton knows", () => {
+    const { instanceFamilies } = new ComponentInputs("EksGpuNodes", "gpus", eksGpuNodesInputs, { maxGpus: 1 })
+      .known;
+    assert.deepEqual(
+      instanceFamilies.map((family) => releasesOn(`${family}.xlarge`)),
+      [Object.keys(TRITON_RELEASES)],
+    );
   });
 
   it("have families of instances with whole GPUs alone", async () => {
