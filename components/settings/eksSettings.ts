@@ -204,7 +204,7 @@ export const eksGpuNodesInputs = object({
       defaulted(
         boolean,
         true,
-        "Whether to have the cluster enforce NetworkPolicies, which Auto Mode otherwise does not: any pod would reach Triton. It is one setting of the whole cluster, so say false for all nodes but the first.",
+        "Whether to have the cluster enforce NetworkPolicies, which Auto Mode otherwise does not: any pod would reach Triton. It is one setting of the whole cluster, so say false for all nodes but the first. It stays when these nodes go: without it, EKS deletes no NetworkPolicy.",
       ),
     ),
     emptySeconds: plain(

@@ -21,7 +21,11 @@ export class EksGpuNodes extends pulumi.ComponentResource {
     const child = { parent: this };
     new k8s.apiextensions.CustomResource(`${name}-pool`, nodePool(name, known), child);
     if (known.networkPolicies) {
-      new k8s.core.v1.ConfigMap(`${name}-network-policies`, NETWORK_POLICIES, child);
+      // Without it, EKS would enforce nobody's NetworkPolicies any more, nor let any of them be deleted.
+      new k8s.core.v1.ConfigMap(`${name}-network-policies`, NETWORK_POLICIES, {
+        ...child,
+        retainOnDelete: true,
+      });
     }
     this.registerOutputs({});
   }

@@ -119,7 +119,7 @@ export interface EksGpuNodesArgs {
   /**
    * Whether to have the cluster enforce NetworkPolicies, which Auto Mode otherwise does not: any pod
    * would reach Triton. It is one setting of the whole cluster, so say false for all nodes but the
-   * first.
+   * first. It stays when these nodes go: without it, EKS deletes no NetworkPolicy.
    * @default true
    */
   networkPolicies?: boolean;

@@ -236,6 +236,18 @@ for (const preview of [true, false]) {
       );
       const policies = program.inputs("kubernetes:core/v1:ConfigMap");
       assert.deepEqual(policies.data, { "enable-network-policy-controller": "true" });
+      const kept: string[] = [];
+      const transformations: pulumi.ResourceTransformation[] = [
+        ({ name, opts }) => {
+          if (opts.retainOnDelete === true) kept.push(name);
+          return undefined;
+        },
+      ];
+      await record(preview, outputs, async () => {
+        const { EksGpuNodes } = await import("../../../components/fleet");
+        new EksGpuNodes("gpus", { maxGpus: 4 }, { transformations });
+      });
+      assert.deepEqual(kept, ["gpus-network-policies"]);
       const others = await record(preview, outputs, async () => {
         const { EksGpuNodes } = await import("../../../components/fleet");
         new EksGpuNodes("more", { maxGpus: 4, networkPolicies: false });
