@@ -28,11 +28,11 @@ const OLDEST_MINOR = 30;
 
 const kubernetesVersion = text({
   allowed: `a release of Kubernetes that EKS has, 1.${OLDEST_MINOR} or newer`,
-  example: '"1.34"',
+  example: '"1.35"',
   refuse: (value) => {
     const minor = /^1\.(\d{2})$/.exec(value)?.[1];
     if (minor === undefined)
-      return "give it as 1.34; aws eks describe-cluster-versions shows which there are";
+      return "give it as 1.35; aws eks describe-cluster-versions shows which there are";
     return Number(minor) < OLDEST_MINOR ? `a fleet needs 1.${OLDEST_MINOR} or newer` : undefined;
   },
 });
@@ -107,9 +107,9 @@ export const eksClusterInputs = object({
     ),
     version: optional(
       kubernetesVersion,
-      "Release of Kubernetes. AWS upgrades the cluster when its standard support ends.",
+      "Release of Kubernetes. Models in images take 1.35. AWS upgrades the cluster when its standard support ends.",
       "EKS's own default when the cluster is made",
-      { example: '"1.34"' },
+      { example: '"1.35"' },
     ),
     models: optional(
       modelReader,
@@ -196,7 +196,7 @@ export const eksGpuNodesInputs = object({
       defaulted(
         boolean,
         false,
-        "Whether to use spare capacity, which AWS can take back at two minutes' notice.",
+        "Whether to use spare capacity, which AWS can take back at two minutes' notice. While it has none, no node comes: none is taken on demand instead.",
         { cost: "usually about half of the on-demand price" },
       ),
     ),

@@ -49,9 +49,10 @@ export interface EksClusterArgs {
    */
   admins?: string[];
   /**
-   * Release of Kubernetes. AWS upgrades the cluster when its standard support ends.
+   * Release of Kubernetes. Models in images take 1.35. AWS upgrades the cluster when its standard
+   * support ends.
    * @default EKS's own default when the cluster is made
-   * @example "1.34"
+   * @example "1.35"
    */
   version?: pulumi.Input<string>;
   /**
@@ -111,8 +112,8 @@ export interface EksGpuNodesArgs {
    */
   gpusPerNode?: number;
   /**
-   * Whether to use spare capacity, which AWS can take back at two minutes' notice. Cost: usually about
-   * half of the on-demand price.
+   * Whether to use spare capacity, which AWS can take back at two minutes' notice. While it has none,
+   * no node comes: none is taken on demand instead. Cost: usually about half of the on-demand price.
    * @default false
    */
   spot?: boolean;
