@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
@@ -256,6 +258,22 @@ for (const preview of [true, false]) {
     });
   });
 }
+
+describe("the permissions for a cluster of EKS", () => {
+  // https://github.com/aws/containers-roadmap/issues/2531
+  it("are enough to delete the nodes' role from an instance profile that EKS has left", () => {
+    const file = path.resolve(__dirname, "../../../docs/reference/eks-permissions.json");
+    const { Statement } = documentOf(fs.readFileSync(file, "utf8"));
+    const resourcesOf = (action: string): readonly string[] =>
+      Statement.filter(({ Action }) => Action.includes(action)).flatMap(({ Resource }) => Resource);
+    const roles = ["arn:PARTITION:iam::ACCOUNT:role/models-*"];
+    assert.deepEqual(resourcesOf("iam:ListInstanceProfilesForRole"), roles);
+    assert.deepEqual(resourcesOf("iam:RemoveRoleFromInstanceProfile"), [
+      "arn:PARTITION:iam::ACCOUNT:instance-profile/eks*",
+    ]);
+    assert.deepEqual(resourcesOf("iam:DeleteRole"), roles);
+  });
+});
 
 describe("the arguments of a cluster of EKS", () => {
   const refusal = async (kind: "EksCluster" | "EksGpuNodes", args: object): Promise<string> => {
