@@ -9,9 +9,10 @@ import {
 } from "../../settings";
 
 /**
- * Nodes with GPUs of an `EksCluster`, or of any cluster in EKS Auto Mode: AWS starts one when a pod needs a GPU, and ends it
- * when no pod is left on it. Only pods that tolerate the taint `nvidia.com/gpu` come there, as those of a `TritonFleet` do.
- * The cluster is the one of the provider `kubernetes` that the component is given.
+ * Nodes with GPUs of an `EksCluster`, or of any cluster in EKS Auto Mode that has one of EKS's own node pools on, and so the
+ * NodeClass `default`: AWS starts one when a pod needs a GPU, and ends it when no pod is left on it. Only pods that tolerate
+ * the taint `nvidia.com/gpu` come there, as those of a `TritonFleet` do. The cluster is the one of the provider `kubernetes`
+ * that the component is given.
  */
 export class EksGpuNodes extends pulumi.ComponentResource {
   /** @param name of the component, and of its NodePool */
