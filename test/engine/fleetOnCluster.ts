@@ -218,9 +218,12 @@ export class FleetOnCluster {
     );
   }
 
-  /** What the scheduler of each pod has for a model, which clients can't see. */
+  /** What the scheduler of each pod that is not to go has for a model, which clients can't see. */
   public async scheduled(model: string): Promise<string[]> {
-    const pods = this.nodes.serving.map(async (pod) => {
+    // Triton may have ended in one that drains.
+    const pods = (await this.servingPods()).map(async (uid) => {
+      const pod = this.nodes.pods.get(uid);
+      if (pod === undefined) return [];
       const { code, output } = await pod
         .container("triton")
         .run(["/opt/xsched/bin/xsched-ctl", "stats", "--json", "--all"]);
