@@ -5,8 +5,8 @@ import * as pulumi from "@pulumi/pulumi";
 
 import { GUARDING } from "../host";
 import { configMapFiles, type ConfigMapFiles } from "./configMapFiles";
-import { configMapName, digestOf, partOf, selectorOf } from "./names";
-import { onNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
+import { configMapName, digestOf, partOf, priorityClassName, selectorOf } from "./names";
+import { GPU_TOLERATION, onNodes, POD_SECURITY, type PodSettings, UNPRIVILEGED } from "./pod";
 
 /** What the guard is called, among a fleet's ConfigMaps and in the names of its parts. */
 const GUARD = "guard";
@@ -100,7 +100,7 @@ function guardPod(
   program: string,
   files: ConfigMapFiles,
 ): types.input.core.v1.PodTemplateSpec {
-  const { image, namespace, nodeSelector } = settings;
+  const { image, namespace, nodeSelector, guardOnGpuNodes } = settings;
   return {
     metadata: { labels: { ...guardLabels(fleet), ...partOf } },
     spec: {
@@ -108,8 +108,11 @@ function guardPod(
       enableServiceLinks: false,
       terminationGracePeriodSeconds: 5,
       securityContext: POD_SECURITY,
-      // Not on nodes that are kept for GPUs: one with nothing else on it would never be given back.
+      // A pod of the fleet that wants the room must not take it from the guard.
+      priorityClassName: priorityClassName(fleet, namespace),
       ...onNodes(settings),
+      // A node that is there for GPUs would never be given back while the guard is on it.
+      ...(guardOnGpuNodes && { tolerations: [GPU_TOLERATION] }),
       // Otherwise beside a pod of the fleet, if there is room: the image is there.
       affinity: {
         ...(Object.keys(nodeSelector).length > 0 && {

@@ -43,7 +43,7 @@ export const UNPRIVILEGED: Container["securityContext"] = {
 };
 
 /** Of what keeps other pods off the nodes that have GPUs. */
-const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
+export const GPU_TOLERATION = { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" } as const;
 
 /** Of the nodes that this project's images are for. */
 const ARCHITECTURE = { "kubernetes.io/arch": "amd64" } as const;

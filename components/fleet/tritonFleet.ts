@@ -126,7 +126,7 @@ export class TritonFleet extends pulumi.ComponentResource {
     });
     const policy = new k8s.networking.v1.NetworkPolicy(`${name}-network`, manifests.networkPolicy, inside);
     new k8s.policy.v1.PodDisruptionBudget(`${name}-disruption`, manifests.disruptionBudget, inside);
-    const guard = this.guard(name, settings, manifests.guard, namespace);
+    const guard = this.guard(name, settings, manifests.guard, { namespace, priority });
     // As long as all pods may take, one after the other. The guard ends it as soon as one fails.
     const patience = `${(progressSeconds(settings) + 60) * Math.max(1, mostReplicas(settings))}s`;
     const { deployment: manifest, wanted } = guarded(manifests.deployment, settings.scaling !== undefined);
@@ -168,7 +168,7 @@ export class TritonFleet extends pulumi.ComponentResource {
     name: string,
     { placementSeconds }: PodSettings,
     manifests: GuardManifests,
-    namespace: k8s.core.v1.Namespace,
+    { namespace, priority }: Pick<FleetBase, "namespace" | "priority">,
   ): k8s.apps.v1.Deployment {
     const inside = { parent: this, dependsOn: namespace };
     const called = `${name}-guard`;
@@ -187,7 +187,7 @@ export class TritonFleet extends pulumi.ComponentResource {
     const patience = `${placementSeconds}s`;
     return new k8s.apps.v1.Deployment(called, manifests.deployment, {
       parent: this,
-      dependsOn: [configMap, binding, policy],
+      dependsOn: [configMap, binding, policy, priority],
       customTimeouts: { create: patience, update: patience },
     });
   }

@@ -6,6 +6,7 @@ import { kubernetesLabels } from "./kubernetesLabels";
 import { modelsRule } from "./modelSettings";
 import { type Place } from "./place";
 import {
+  boolean,
   defaulted,
   integer,
   isDeferred,
@@ -188,6 +189,14 @@ export const fleetFields = {
       nodeLabels,
       {},
       "Labels of the nodes that the pods run on, such as the type of their GPU: `nvidia.com/gpu.product`, where NVIDIA's GPU feature discovery runs, or `eks.amazonaws.com/instance-gpu-name` in EKS Auto Mode, which starts no node for a label that it doesn't know.",
+    ),
+  ),
+  guardOnGpuNodes: plain(
+    defaulted(
+      boolean,
+      false,
+      "Whether the fleet's guard may run on nodes with the taint `nvidia.com/gpu`, for a cluster that has no others.",
+      { cost: "EKS Auto Mode and Karpenter never end the node that the guard is on" },
     ),
   ),
   modelImageRepository: plain(

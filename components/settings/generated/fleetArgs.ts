@@ -227,6 +227,12 @@ export interface TritonFleetArgs {
    */
   nodeSelector?: Record<string, pulumi.Input<string>>;
   /**
+   * Whether the fleet's guard may run on nodes with the taint `nvidia.com/gpu`, for a cluster that has
+   * no others. Cost: EKS Auto Mode and Karpenter never end the node that the guard is on.
+   * @default false
+   */
+  guardOnGpuNodes?: boolean;
+  /**
    * Where models of more than 1 MiB and models with an `engine` go, each as an image with its files,
    * with the Docker of this machine, and the engines that are built of them. A node pulls an image
    * once and gives it to its pods as a volume, which takes Kubernetes 1.35. The images stay there when

@@ -38,6 +38,7 @@ interface Guard {
         readonly metadata: Metadata;
         readonly spec: {
           readonly serviceAccountName: string;
+          readonly priorityClassName: string;
           readonly affinity: object;
           readonly nodeSelector: object;
           readonly tolerations?: object;
@@ -147,6 +148,13 @@ describe("the guard of a fleet", () => {
     assert.equal(spec.tolerations, undefined);
     assert.deepEqual(spec.nodeSelector, { "kubernetes.io/arch": "amd64" });
     assert.deepEqual(spec.imagePullSecrets, [{ name: "registry" }]);
+    assert.deepEqual(guardOf({ guardOnGpuNodes: true }).deployment.spec.template.spec.tolerations, [
+      { key: "nvidia.com/gpu", operator: "Exists", effect: "NoSchedule" },
+    ]);
+  });
+
+  it("has the priority of the fleet's pods, which could take its room otherwise", () => {
+    assert.equal(guardOf().deployment.spec.template.spec.priorityClassName, "xsched-triton-edge");
   });
 
   it("is waited for by what names all that a Deployment is to be", async () => {
