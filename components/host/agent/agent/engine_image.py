@@ -164,7 +164,7 @@ def _build(wanted: Wanted, target: Target, version: Path, key: str, scratch: Pat
     )
     began = time.monotonic()
     arguments = trtexec_arguments(
-        wanted.options, has_pools=_has_pools(), onnx=str(version / "model.onnx"), engine=str(plan)
+        wanted.options, _usage(), onnx=str(version / "model.onnx"), engine=str(plan)
     )
     log = scratch / f"{key}.log"
     with log.open("wb") as output, running(["trtexec", *arguments], output) as builder:
@@ -189,9 +189,9 @@ def _build(wanted: Wanted, target: Target, version: Path, key: str, scratch: Pat
     return plan
 
 
-def _has_pools() -> bool:
+def _usage() -> str:
     answer = call(["trtexec", "--help"])
-    return "--memPoolSize" in answer.out + answer.err
+    return answer.out + answer.err
 
 
 def _push(repository: Repository, files: Dict[str, Path], scratch: Path, target: Target) -> Manifest:

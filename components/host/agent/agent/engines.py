@@ -162,7 +162,7 @@ class _Build:
             share(shared, entry, title)
 
     def _run_builder(self, version: Path, folder: Path, title: str) -> None:
-        arguments = trtexec_arguments(self._options, has_pools=_has_pools(self._options.builder))
+        arguments = trtexec_arguments(self._options, _usage(self._options.builder))
         container = f"{_container_prefix(self._directory)}{self._model}"
         log = self._engines / "log" / f"{self._model}-{version.name}.log"
         image = self._options.builder
@@ -352,10 +352,11 @@ def _link(source: str, target: str) -> None:
     os.link(source, target)
 
 
-def _has_pools(builder: str) -> bool:
-    words = ["docker", "run", "--rm", "--entrypoint", "trtexec", builder, "--help"]
-    answer = call(words, environment=outward_environment())
-    return "--memPoolSize" in answer.out + answer.err
+def _usage(builder: str) -> str:
+    """What trtexec says of its flags. It gets the GPU as for a build: nothing says that it starts without a driver."""
+    options = ["--rm", "--gpus", "all", "--network", "none", "--entrypoint", "trtexec"]
+    answer = call(["docker", "run", *options, builder, "--help"], environment=outward_environment())
+    return answer.out + answer.err
 
 
 def _of_image(image: str, template: str) -> str:

@@ -99,24 +99,35 @@ def engine_key(version: Path, options: Options, target: Target) -> str:
 
 
 def trtexec_arguments(
-    options: Options,
-    *,
-    has_pools: bool,
-    onnx: str = "/onnx/model.onnx",
-    engine: str = "/engine/model.plan",
+    options: Options, usage: str, *, onnx: str = "/onnx/model.onnx", engine: str = "/engine/model.plan"
 ) -> List[str]:
     """
-    The words for trtexec. What each release calls a flag was read in its help.
+    The words for trtexec. What each release calls a flag was read in its source; it refuses one that it does not know.
 
-    :param has_pools: whether the workspace is a memory pool: since TensorRT 8.4; the old name is gone from 10.0
+    :param usage: what `trtexec --help` says
+    :raises HostError: if this trtexec cannot lower the precision: since TensorRT 11, types are those of the ONNX model
     """
-    workspace = (
+
+    def knows(flag: str) -> bool:
+        return re.search(rf"(?<![\w-]){flag}(?![\w-])", usage) is not None
+
+    words = [
+        f"--onnx={onnx}",
+        f"--saveEngine={engine}",
+        # Since TensorRT 8.4; the old name is gone from 10.0.
         f"--memPoolSize=workspace:{options.workspace_mib}"
-        if has_pools
-        else f"--workspace={options.workspace_mib}"
-    )
-    words = [f"--onnx={onnx}", f"--saveEngine={engine}", workspace, "--buildOnly"]
+        if knows("--memPoolSize")
+        else f"--workspace={options.workspace_mib}",
+        # Since TensorRT 8.6; the old name is gone from 10.0.
+        "--skipInference" if knows("--skipInference") else "--buildOnly",
+    ]
     if options.precision != "fp32":
+        # An image whose trtexec doesn't tell what it knows is asked to build all the same.
+        if knows("--onnx") and not knows(f"--{options.precision}"):
+            raise HostError(
+                f"the TensorRT of {options.builder} does not lower the precision of a model to {options.precision}",
+                "convert the ONNX model itself, and set engine.precision to fp32, which then leaves its types alone",
+            )
         words.append(f"--{options.precision}")
     for index, name in enumerate(("min", "opt", "max") if options.shapes else (), start=1):
         profile = ",".join(f"'{shape.input}':{shape[index]}" for shape in options.shapes)

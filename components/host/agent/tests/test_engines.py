@@ -101,7 +101,7 @@ def test_builds_anew_for_each_change(workshop: Workshop) -> None:
 def test_passes_the_three_shapes_of_every_input_and_the_workspace_under_its_newer_name(
     workshop: Workshop,
 ) -> None:
-    workshop.state("new", "")
+    workshop.state("tensorrt", "10.0")
     workshop.shape("ids", [1, 384], [2, 384], [8, 384])
     workshop.shape("mask", [1], [2], [8])
     workshop.build()
@@ -112,10 +112,46 @@ def test_passes_the_three_shapes_of_every_input_and_the_workspace_under_its_newe
     assert "--maxShapes='ids':8x384,'mask':8" in lines
 
 
-@pytest.mark.parametrize(("precision", "words"), [("fp32", []), ("fp16", ["--fp16"]), ("best", ["--best"])])
-def test_arguments_of_trtexec(precision: str, words: List[str]) -> None:
-    options = Options("image", precision, 16, None, [])
-    assert trtexec_arguments(options, has_pools=False)[3:] == ["--buildOnly", *words]
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [
+        ("8.2", ["--workspace=1024", "--buildOnly"]),
+        ("8.6", ["--memPoolSize=workspace:1024", "--skipInference"]),
+        ("10.0", ["--memPoolSize=workspace:1024", "--skipInference"]),
+    ],
+)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "best"])
+def test_builds_with_the_flags_that_each_release_of_tensorrt_knows(
+    workshop: Workshop, release: str, words: List[str], precision: str
+) -> None:
+    workshop.state("tensorrt", release)
+    workshop.options["precision"] = precision
+    workshop.build()
+    lines = (workshop.ready / "1/model.plan").read_text().splitlines()
+    lower = [] if precision == "fp32" else [f"--{precision}"]
+    assert lines[lines.index("--saveEngine=/engine/model.plan") + 1 :] == [*words, *lower]
+
+
+@pytest.mark.parametrize("precision", ["fp16", "best"])
+def test_a_tensorrt_that_takes_the_types_of_the_model_builds_without_another_precision_only(
+    workshop: Workshop, precision: str
+) -> None:
+    workshop.state("tensorrt", "11.0")
+    workshop.options["precision"] = precision
+    refused = workshop.refused()
+    assert refused.what == (
+        f"the TensorRT of nvcr.io/nvidia/tensorrt:22.06-py3 does not lower the precision of a model to {precision}"
+    )
+    assert "set engine.precision to fp32" in refused.fix
+    assert workshop.builds() == 0
+    workshop.options["precision"] = "fp32"
+    workshop.build()
+    assert "--skipInference" in (workshop.ready / "1/model.plan").read_text().splitlines()
+
+
+def test_a_trtexec_that_does_not_tell_its_flags_is_asked_to_build() -> None:
+    options = Options("image", "fp16", 16, None, [])
+    assert trtexec_arguments(options, "exec format error")[2:] == ["--workspace=16", "--buildOnly", "--fp16"]
 
 
 def test_accepts_several_gpus_of_one_kind_and_refuses_several_kinds(workshop: Workshop) -> None:

@@ -160,7 +160,7 @@ def test_without_a_domain_all_is_as_it_was(domain: Domain, what: str, capsys: py
         "version --format {{.Server.Version}}",
         f"image inspect {builder}",
         f"image inspect --format {{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}} {builder}",
-        f"run --rm --entrypoint trtexec {builder} --help",
+        f"run --rm --gpus all --network none --entrypoint trtexec {builder} --help",
         f"rm --force {name}",
         f"{run} --network none --entrypoint trtexec {mounts} {builder} {words}",
     ]
