@@ -14,6 +14,7 @@ from .errors import HostError
 from .membership import Member, OutsideError, domain_of, join, quoted
 from .models.store import readable
 from .programs import call
+from .server.container import gpu_options
 from .trtexec import links_in
 
 
@@ -36,7 +37,7 @@ class Workplace(NamedTuple):
             user = self.member.options
             entrypoint, program = [], self.member.command("trtexec")
         return [
-            *("docker", "run", "--rm", "--name", container, "--gpus", "all"),
+            *("docker", "run", "--rm", "--name", container, *gpu_options()),
             # Models that are served on this host get the CPU before the builder.
             *("--cpu-shares", "64"),
             *(*user, "--network", "none", *entrypoint),

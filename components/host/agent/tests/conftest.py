@@ -11,6 +11,7 @@ AGENT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(AGENT))
 
 from agent.directory import HostDirectory  # noqa: E402
+from agent.server import container  # noqa: E402
 from engine_workshop import Workshop  # noqa: E402
 from gateway_host import GatewayHost, gateway_hosts  # noqa: E402
 from s3_server import S3Server, serve_s3  # noqa: E402
@@ -38,6 +39,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
             report.sections.append(("log of the host", used.log[-4000:]))
         if isinstance(used, GatewayHost):
             report.sections.append(("log of the gateway", used.log[-4000:]))
+
+
+@pytest.fixture(autouse=True)
+def no_gpu_devices(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which options a container gets does not depend on the machine that tests run on."""
+    monkeypatch.setattr(container, "_DEVICES", tmp_path_factory.getbasetemp() / "no devices")
 
 
 @pytest.fixture

@@ -246,6 +246,31 @@ def test_gives_the_container_any_gpus_and_the_limits_that_nvidia_recommends(dock
     assert words[words.index("--gpus") : words.index(IMAGE)] == expected
 
 
+def test_names_each_device_of_the_gpus_for_systemd_to_know(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DEVICES", tmp_path)
+    (tmp_path / "nvidia-caps").mkdir()
+    names = ["nvidia0", "nvidia1", "nvidiactl", "nvidia-caps/nvidia-cap2", "nvidia-modeset", "nvidiafs"]
+    for name in names:
+        (tmp_path / name).symlink_to("/dev/null")
+    (tmp_path / "nvidia2").touch()
+    docker.gpu(True)
+    # After a boot nobody has used CUDA yet.
+    uvm = f'ln -s /dev/null "{tmp_path}/nvidia-uvm"'
+    docker.machine.program("nvidia-modprobe", f'#!/bin/sh\n[ "$*" = "-u -c=0" ] && {uvm}\n')
+    named = ["nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1", "nvidia-caps/nvidia-cap2"]
+    assert option(docker.launch(), "--device") == [str(tmp_path / name) for name in named]
+
+
+def test_gives_no_device_that_is_for_root_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_DEVICES", tmp_path)
+    (tmp_path / "nvidia0").symlink_to("/dev/null")
+    # Not everybody may read it.
+    (tmp_path / "nvidia1").symlink_to("/dev/console")
+    assert module.gpu_options() == ["--gpus", "all", "--device", str(tmp_path / "nvidia0")]
+
+
 def test_a_container_may_do_no_more_than_it_needs(docker: Docker) -> None:
     words = docker.launch(writablePaths=["/opt/cache", "/tmp"])
     assert option(words, "--cap-drop") == ["ALL"]

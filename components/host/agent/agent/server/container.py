@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -35,6 +36,10 @@ _MOST_PROCESSES = 32768
 
 _MEMORY = Path("/proc/meminfo")
 
+_DEVICES = Path("/dev")
+#: What NVIDIA's container toolkit gives a container for CUDA; the last ones are of instances of a GPU (MIG).
+_GPU_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia[0-9]*", "nvidia-caps/nvidia-cap[0-9]*")
+
 #: Lines of Docker that say no more than that there was an error.
 _NO_REASON = ("Error: failed to start containers", "See 'docker ", "Run 'docker ")
 
@@ -52,6 +57,23 @@ def docker_answers() -> bool:
 
 def host_has_gpu() -> bool:
     return call(["nvidia-smi"], seconds=20).ok
+
+
+def gpu_options() -> List[str]:
+    """
+    All GPUs, as options of `docker create`. Their devices are named as well. Systemd does not know of those that the
+    container toolkit adds by itself, and takes them from the container when it next reads its units, as it does for
+    each unit that a deployment installs: https://github.com/NVIDIA/nvidia-container-toolkit/issues/48.
+    """
+    # Makes the devices of nvidia-uvm, which otherwise only the first program with CUDA does after a boot.
+    call(["nvidia-modprobe", "-u", "-c=0"], seconds=20)
+    options = ["--gpus", "all"]
+    for pattern in _GPU_DEVICES:
+        for device in sorted(_DEVICES.glob(pattern)):
+            # One capability is root's alone: to change how a GPU is divided.
+            if device.is_char_device() and device.stat().st_mode & stat.S_IROTH:
+                options += ["--device", str(device)]
+    return options
 
 
 def scheduling_required(settings: Settings) -> bool:
@@ -280,7 +302,7 @@ class ContainerRuntime:
         if host_has_gpu():
             # The limits are those that NVIDIA advises for its images. A Docker that runs in a container itself, as on
             # CI machines, may not set them.
-            options += ["--gpus", "all", "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
+            options += [*gpu_options(), "--ulimit", "memlock=-1", "--ulimit", "stack=67108864"]
         return options
 
     def arguments(self) -> List[str]:
