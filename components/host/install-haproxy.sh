@@ -15,10 +15,21 @@ if ! sudo -n true; then
   exit 1
 fi
 echo "installing HAProxy" >&2
-# Another program that installs something, such as the machine's own updates, comes first.
-wait_for_lock=(-o DPkg::Lock::Timeout=300)
-install=(sudo -n env DEBIAN_FRONTEND=noninteractive apt-get "${wait_for_lock[@]}" -qq -y --no-install-recommends install haproxy)
-if ! { sudo -n apt-get "${wait_for_lock[@]}" -qq update && "${install[@]}"; } >&2; then
+# Another program that installs something, such as the machine's own updates, comes first. apt itself waits for dpkg's lock, but
+# not for that of the lists of packages.
+wait_seconds=300
+update() {
+  local said
+  until said=$(sudo -n env LC_ALL=C apt-get -qq update 2>&1); do
+    if [[ $said != *'Could not get lock'* ]] || ((SECONDS >= wait_seconds)); then
+      printf '%s\n' "$said"
+      return 1
+    fi
+    sleep "${RETRY_SECONDS:-5}"
+  done
+}
+install=(sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -o "DPkg::Lock::Timeout=$wait_seconds" -qq -y --no-install-recommends install haproxy)
+if ! { update && "${install[@]}"; } >&2; then
   echo "error: HAProxy cannot be installed; the reason stands above" >&2
   echo "fix: give the machine a way to its package archive, or an image that has HAProxy" >&2
   exit 1

@@ -188,7 +188,7 @@ function interfaceEndpoints(
   const access = new sdk.ec2.SecurityGroup(
     `${name}-endpoints`,
     {
-      description: "AWS's services for the network",
+      description: "Services of AWS for the network",
       vpcId,
       ingress: [{ description: "HTTPS", protocol: "tcp", fromPort: 443, toPort: 443, cidrBlocks: [cidr] }],
       egress: [],

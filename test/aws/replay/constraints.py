@@ -1,8 +1,9 @@
-"""What botocore's models say of values, and botocore itself does not check: lengths, patterns and lists of values."""
+"""What botocore's models say of values, and botocore itself does not check: lengths, patterns and lists of values; and
+what AWS says of values in prose alone."""
 
 import functools
 import re
-from typing import Any, List, Optional, Pattern
+from typing import Any, List, Optional, Pattern, Tuple
 
 #: Classes that Java's expressions have and Python's lack, each with the next larger one.
 _CLASSES = {
@@ -12,6 +13,17 @@ _CLASSES = {
     r"\p{M}": r"\w",
     r"\p{S}": r"\W",
     r"\p{P}": r"\W",
+}
+
+#: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html, and likewise of a rule.
+_DESCRIPTION = r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}"
+
+#: Patterns that AWS's documents state and its models lack, by structure and member.
+_PROSE = {
+    ("CreateSecurityGroupRequest", "Description"): _DESCRIPTION,
+    ("IpRange", "Description"): _DESCRIPTION,
+    ("Ipv6Range", "Description"): _DESCRIPTION,
+    ("UserIdGroupPair", "Description"): _DESCRIPTION,
 }
 
 
@@ -36,6 +48,7 @@ def violations(value: Any, shape: Any, place: str = "") -> List[str]:
             for key, each in (value or {}).items()
             if key in shape.members
             for text in violations(each, shape.members[key], f"{place}.{key}" if place else key)
+            + _prose(each, (shape.name, key), f"{place}.{key}" if place else key)
         ]
     if kind == "list":
         return _length(len(value), shape, place, "items") + [
@@ -55,6 +68,13 @@ def violations(value: Any, shape: Any, place: str = "") -> List[str]:
     if kind in {"integer", "long", "float", "double"}:
         return _length(value, shape, place, "")
     return []
+
+
+def _prose(value: Any, member: Tuple[str, str], place: str) -> List[str]:
+    pattern = _PROSE.get(member)
+    if pattern is None or re.fullmatch(pattern, value):
+        return []
+    return [f"{place}: {value!r} does not match {pattern}"]
 
 
 def _length(size: float, shape: Any, place: str, unit: str) -> List[str]:

@@ -216,6 +216,10 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
         Home(NETWORK, "Look", ("*",)),
         Home(BALANCER, "Look", ("*",)),
     ),
+    # The zone is AWS's own, and so is its id.
+    "route53:AssociateVPCWithHostedZone": (
+        Home(NETWORK, "NamesOfEndpoints", ("arn:PARTITION:route53:::hostedzone/*",)),
+    ),
     "ec2:GetSecurityGroupsForVpc": (Home(BALANCER, "LookAt", _ec2("vpc")),),
 }
 

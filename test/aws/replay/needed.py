@@ -58,6 +58,10 @@ OTHERS: Dict[str, Tuple[str, ...]] = {
         "ec2:DescribeInternetGateways",
         "ec2:GetSecurityGroupsForVpc",
     ),
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html#amazonec2-CreateVpcEndpoint
+    "an interface endpoint gets the usual name of its service by a hosted zone of AWS": (
+        "route53:AssociateVPCWithHostedZone",
+    ),
     "components/host/aws/cancel-spot-request.sh, and the provider": ("ec2:CancelSpotInstanceRequests",),
     "components/host/aws/choose-place.cjs names its image by a parameter": ("ssm:GetParameters",),
     "large files go in parts": ("s3:AbortMultipartUpload",),

@@ -53,6 +53,15 @@ class Replay(unittest.TestCase):
             group(*(f"198.18.{index}.0/24" for index in range(70))), "RulesPerSecurityGroupLimitExceeded"
         )
 
+    def test_refuses_descriptions_that_ec2_refuses(self) -> None:
+        replay(stack(group("198.51.100.0/24", description="a group: of 1, [here]")), "subnet-1")
+        self.assert_refused(
+            group("198.51.100.0/24", description="AWS's"), 'Description: "AWS\'s" does not match'
+        )
+        rule = {"protocol": "tcp", "fromPort": 22, "toPort": 22, "description": "by > SSH"}
+        for ranges in ({"cidrBlocks": ["198.51.100.0/24"]}, {"ipv6CidrBlocks": ["2001:db8::/32"]}):
+            self.assert_refused(group(ingress=[{**rule, **ranges}]), "Description: 'by > SSH' does not match")
+
     def test_refuses_what_the_models_of_botocore_refuse(self) -> None:
         statement = {
             "Effect": "Allow",
