@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "preempt/log.h"
@@ -98,6 +99,8 @@ struct Uses {
   std::unordered_map<CUevent, RunAhead::Use> of;
   // Without the lock: whether there are any.
   std::atomic<bool> any{false};
+  std::unordered_set<CUevent> shared;
+  std::atomic<bool> any_shared{false};
 };
 
 Uses&
@@ -200,6 +203,7 @@ AtExit()
 
 std::atomic<bool> RunAhead::on_{false};
 std::atomic<bool> RunAhead::stopped_{false};
+std::atomic<bool> RunAhead::graphs_have_events_{false};
 
 bool
 RunAhead::Read()
@@ -415,13 +419,41 @@ RunAhead::AwaitElsewhere(CUevent event, const Queue* queue, const char* by)
 }
 
 void
+RunAhead::ShareEvent(CUevent event)
+{
+  Uses& uses = GetUses();
+  std::lock_guard<std::mutex> lock(uses.mutex);
+  try {
+    uses.shared.insert(event);
+  } catch (const std::bad_alloc&) {
+    Stop();
+    return;
+  }
+  uses.any_shared.store(true, std::memory_order_release);
+}
+
+bool
+RunAhead::IsShared(CUevent event)
+{
+  Uses& uses = GetUses();
+  if (!uses.any_shared.load(std::memory_order_acquire)) {
+    return false;
+  }
+  std::lock_guard<std::mutex> lock(uses.mutex);
+  return uses.shared.count(event) != 0;
+}
+
+void
 RunAhead::ForgetEvent(CUevent event)
 {
   Uses& uses = GetUses();
-  if (uses.any.load(std::memory_order_acquire)) {
+  if (uses.any.load(std::memory_order_acquire) ||
+      uses.any_shared.load(std::memory_order_acquire)) {
     std::lock_guard<std::mutex> lock(uses.mutex);
     uses.of.erase(event);
     uses.any.store(!uses.of.empty(), std::memory_order_release);
+    uses.shared.erase(event);
+    uses.any_shared.store(!uses.shared.empty(), std::memory_order_release);
   }
 }
 

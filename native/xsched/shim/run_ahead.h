@@ -14,6 +14,8 @@
 //                           work); what is kept in streams that wait for this one
 //                           by themselves, the legacy stream and blocking ones
 //   an event's record, wait the same, and what is kept about that event
+//   a graph's launch        the same as work; where graphs record events or wait
+//                           for them, everything
 //   progress of a stream    what is kept of its queue; a query says "not ready"
 //   progress of an event    the calls up to its record; a query says "not ready"
 //   the context, memory, modules, graphs, captures, anything else:  everything
@@ -24,6 +26,8 @@
 //     stream that is not its queue's own, except for the legacy one;
 //   - while anything is captured, or while the queue is held back;
 //   - where the thread has work of its own in a higher queue;
+//   - if other processes may record the event or wait for it, or if it is a graph's
+//     launch and graphs of the process record events or wait for them;
 //   - if it reads or writes memory of the host's that is not pinned, or has
 //     parameters that cannot be copied: before CUDA 12.4 nobody says how large
 //     those of a kernel are.
@@ -136,6 +140,20 @@ class RunAhead {
   // Waits for what is kept about it in another buffer than that of 'queue'.
   static void AwaitElsewhere(CUevent event, const Queue* queue, const char* by);
   static void Await(const Use& use, const char* by);
+  // Other processes have it, too: they do not wait for what is kept here.
+  static void ShareEvent(CUevent event);
+  static bool IsShared(CUevent event);
+  // Graphs record events or wait for them by themselves. Which, and which graphs,
+  // is not known here.
+  static void NoteEventsInGraphs()
+  {
+    // Relaxed: whoever launches the graph comes after whoever made it.
+    graphs_have_events_.store(true, std::memory_order_relaxed);
+  }
+  static bool GraphsHaveEvents()
+  {
+    return graphs_have_events_.load(std::memory_order_relaxed);
+  }
   // They are destroyed, and what is kept about them has been made.
   static void ForgetEvent(CUevent event);
   static void ForgetStream();
@@ -159,6 +177,7 @@ class RunAhead {
 
   static std::atomic<bool> on_;
   static std::atomic<bool> stopped_;
+  static std::atomic<bool> graphs_have_events_;
 };
 
 // Stores an object in a command, which is to be copied byte by byte.

@@ -214,11 +214,12 @@ KeepAbout(
   }
   Queue* const queue = OwnerOfKept(meant);
   RunAhead::AwaitElsewhere(event, queue, name);
-  *error = RunAhead::BeforeCall(queue, meant, false, name);
+  const bool is_shared = RunAhead::IsShared(event);
+  *error = RunAhead::BeforeCall(queue, meant, is_shared, name);
   if (*error != kCudaSuccess) {
     return true;
   }
-  if (!RunAhead::Pending(queue)) {
+  if (is_shared || !RunAhead::Pending(queue)) {
     return false;
   }
   if (RunAhead::MayKeep(queue, meant) && Keep(make(queue), event)) {
@@ -228,11 +229,22 @@ KeepAbout(
   return false;
 }
 
+// A record or a wait that is captured as one of the graph's own.
+inline void
+NoteIfOfGraph(unsigned int flags)
+{
+  if ((flags & kEventExternal) != 0 && RunAhead::On()) {
+    RunAhead::NoteEventsInGraphs();
+  }
+}
+
 template <typename Call>
 CUresult
-RecordEvent(const Call& call, CUevent event, CUstream stream)
+RecordEvent(
+    const Call& call, CUevent event, CUstream stream, unsigned int flags = 0)
 {
   const CUstream meant = Call::Meant(stream);
+  NoteIfOfGraph(flags);
   Queue* const stream_queue =
       Scheduler::Active() ? OwnQueue(Scheduler::Get(), meant) : nullptr;
   if (RunAhead::On()) {
@@ -262,9 +274,11 @@ BeforeCapture(CUstream stream)
 // Waiting for an event of a capture lets the stream join the capture.
 template <typename Call>
 CUresult
-WaitForEvent(const Call& call, CUstream stream, CUevent event)
+WaitForEvent(
+    const Call& call, CUstream stream, CUevent event, unsigned int flags)
 {
   const CUstream meant = Call::Meant(stream);
+  NoteIfOfGraph(flags);
   if (RunAhead::On()) {
     using Function = std::decay_t<decltype(call.GetFunction())>;
     const auto make = [&](Queue* queue) {
@@ -352,6 +366,62 @@ DestroyEvent(const Call& call, CUevent event)
     RunAhead::ForgetEvent(event);
   }
   Scheduler::Get().ForgetEvent(Number(event));
+  return call();
+}
+
+// Recorded behind all streams of a context, so it says nothing of the one where
+// it was recorded before.
+template <typename Call>
+CUresult
+RecordContext(const Call& call, CUevent event)
+{
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+  }
+  Scheduler::Get().ForgetEvent(Number(event));
+  return call();
+}
+
+// Another process may record the event and wait for it from now on.
+template <typename Call>
+CUresult
+ShareEvent(const Call& call, const CUevent* event)
+{
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+  }
+  const CUresult result = call();
+  if (result == kCudaSuccess && RunAhead::On()) {
+    RunAhead::ShareEvent(*event);
+  }
+  return result;
+}
+
+// A graph is to record an event or to wait for one.
+template <typename Call>
+CUresult
+AddEventNode(const Call& call)
+{
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+    RunAhead::NoteEventsInGraphs();
+  }
+  return call();
+}
+
+template <typename Call>
+CUresult
+AddNode(const Call& call, const void* parameters)
+{
+  const int type = parameters == nullptr
+                       ? -1
+                       : *static_cast<const int*>(parameters);  // comes first
+  if (type == kGraphNodeWaitEvent || type == kGraphNodeRecordEvent) {
+    return AddEventNode(call);
+  }
+  if (RunAhead::On()) {
+    RunAhead::Drain(call.Name());
+  }
   return call();
 }
 

@@ -390,6 +390,19 @@ Launch(
   return result;
 }
 
+// Its launch does not say which events a graph records or waits for.
+template <typename Call>
+CUresult
+LaunchGraph(const Call& call, CUstream stream, CUgraphExec graph)
+{
+  const auto grid = [graph] { return Grid(graph); };
+  if (RunAhead::On() && RunAhead::GraphsHaveEvents()) {
+    RunAhead::Drain(call.Name());
+    return Launch(call, stream, grid);
+  }
+  return Launch(call, stream, grid, KeptAsItIs());
+}
+
 template <typename Call, typename Kept = KeptNever>
 CUresult
 Work(const Call& call, CUstream stream, const Kept& kept = {})

@@ -24,6 +24,7 @@ using xsched::CUfunction;
 using xsched::CUgraph;
 using xsched::CUgraphExec;
 using xsched::CUgreenCtx;
+using xsched::CUipcEventHandle;
 using xsched::CUlaunchConfig;
 using xsched::CUmemDecompressParams;
 using xsched::CUresult;
@@ -57,6 +58,15 @@ CUresult cuStreamEndCapture_ptsz(CUstream, CUgraph*);
 CUresult cuEventCreate(CUevent*, unsigned int);
 CUresult cuEventDestroy_v2(CUevent);
 CUresult cuEventRecord(CUevent, CUstream);
+CUresult cuEventRecordWithFlags(CUevent, CUstream, unsigned int);
+CUresult cuCtxRecordEvent(CUcontext, CUevent);
+CUresult cuGreenCtxRecordEvent(CUgreenCtx, CUevent);
+CUresult cuIpcGetEventHandle(CUipcEventHandle*, CUevent);
+CUresult cuIpcOpenEventHandle(CUevent*, CUipcEventHandle);
+CUresult cuGraphAddEventRecordNode(
+    void**, CUgraph, const void*, size_t, CUevent);
+CUresult cuGraphAddNode_v2(
+    void**, CUgraph, const void*, const void*, size_t, void*);
 CUresult cuEventSynchronize(CUevent);
 CUresult cuEventQuery(CUevent);
 CUresult cuLaunchKernel(

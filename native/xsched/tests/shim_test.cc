@@ -360,6 +360,28 @@ TEST_F(ShimTest, EventThatWasNotRecordedSaysNothing)
   EXPECT_EQ(cuEventDestroy_v2(event), 0);
 }
 
+// It is done now, but not behind the stream where it was recorded before.
+TEST_F(ShimTest, EventOfAWholeContextSaysNothingOfAStream)
+{
+  TestStream high(PRIORITY_MAX);
+  CUevent event = nullptr;
+  ASSERT_EQ(cuEventCreate(&event, 0), 0);
+  const std::function<CUresult()> calls[] = {
+      [&] { return cuCtxRecordEvent(context_, event); },
+      [&] { return cuGreenCtxRecordEvent(nullptr, event); }};
+  for (const auto& record : calls) {
+    simulated::Hold(true);
+    ASSERT_EQ(high.Launch(Kernel(10)), 0);
+    ASSERT_EQ(cuEventRecord(event, high.Get()), 0);
+    ASSERT_EQ(record(), 0);
+    EXPECT_EQ(cuEventQuery(event), 0);
+    EXPECT_TRUE(high.IsReady());
+    simulated::Hold(false);
+    EXPECT_EQ(high.Synchronize(), 0);
+  }
+  EXPECT_EQ(cuEventDestroy_v2(event), 0);
+}
+
 #if XSCHED_CHILD_MAY_ALLOCATE
 TEST_F(ShimTest, ChildOfForkDoesNotHang)
 {

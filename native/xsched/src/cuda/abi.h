@@ -45,6 +45,10 @@ struct CUuuid {
   char bytes[16];
 };
 
+struct CUipcEventHandle {
+  char reserved[64];
+};
+
 struct CUmemLocation {
   int type;
   int id;
@@ -157,6 +161,10 @@ constexpr uint64_t kStreamLegacy = 1;
 constexpr uint64_t kStreamPerThread = 2;
 constexpr unsigned int kEventDefault = 0;
 constexpr unsigned int kEventDisableTiming = 2;
+// The same for a record and for a wait: of a graph's own.
+constexpr unsigned int kEventExternal = 1;
+constexpr int kGraphNodeWaitEvent = 6;
+constexpr int kGraphNodeRecordEvent = 7;
 constexpr int kFunctionMaxDynamicSharedSize = 8;
 constexpr int kPointerMemoryType = 2;
 constexpr int kCaptureNone = 0;

@@ -120,6 +120,12 @@ CHECK_VALUE(
     kCudaErrorCaptureWrongThread, CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
 CHECK_VALUE(kEventDefault, CU_EVENT_DEFAULT);
 CHECK_VALUE(kEventDisableTiming, CU_EVENT_DISABLE_TIMING);
+#if CUDA_VERSION >= 11010
+CHECK_VALUE(kEventExternal, CU_EVENT_RECORD_EXTERNAL);
+CHECK_VALUE(kEventExternal, CU_EVENT_WAIT_EXTERNAL);
+CHECK_VALUE(kGraphNodeWaitEvent, CU_GRAPH_NODE_TYPE_WAIT_EVENT);
+CHECK_VALUE(kGraphNodeRecordEvent, CU_GRAPH_NODE_TYPE_EVENT_RECORD);
+#endif
 CHECK_VALUE(kCaptureNone, CU_STREAM_CAPTURE_STATUS_NONE);
 CHECK_VALUE(kCaptureModeRelaxed, CU_STREAM_CAPTURE_MODE_RELAXED);
 CHECK_VALUE(
@@ -186,6 +192,9 @@ static_assert(
 #if CUDA_VERSION >= 12020
 CHECK_MEMBER(CUmemLocation, type);
 CHECK_MEMBER(CUmemLocation, id);
+#endif
+#if CUDA_VERSION >= 12020
+static_assert(offsetof(::CUgraphNodeParams, type) == 0, "");
 #endif
 CHECK_MEMBER(CUuuid, bytes);
 

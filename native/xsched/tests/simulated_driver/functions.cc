@@ -29,6 +29,7 @@ using xsched::CUdeviceptr;
 using xsched::CUgraph;
 using xsched::CUgraphExec;
 using xsched::CUgreenCtx;
+using xsched::CUipcEventHandle;
 using xsched::CUkernel;
 using xsched::CUlaunchConfig;
 using xsched::CUmemLocation;
@@ -72,6 +73,12 @@ Resolve(CUstream stream, bool per_thread = false)
     default:
       return stream;
   }
+}
+
+CUgraph
+CapturedGraph()
+{
+  return reinterpret_cast<CUgraph>(Kernel(1));
 }
 
 }  // namespace
@@ -361,14 +368,14 @@ cuStreamBeginCapture_v2_ptsz(CUstream stream, int mode)
 DRIVER
 cuStreamEndCapture(CUstream stream, CUgraph* graph)
 {
-  *graph = reinterpret_cast<CUgraph>(Kernel(1));
+  *graph = CapturedGraph();
   return Machine::Get().EndCapture(Resolve(stream));
 }
 
 DRIVER
 cuStreamEndCapture_ptsz(CUstream stream, CUgraph* graph)
 {
-  *graph = reinterpret_cast<CUgraph>(Kernel(1));
+  *graph = CapturedGraph();
   return Machine::Get().EndCapture(Resolve(stream, true));
 }
 
@@ -410,9 +417,61 @@ cuEventRecord_ptsz(CUevent event, CUstream stream)
 }
 
 DRIVER
-cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int)
+cuEventRecordWithFlags(CUevent event, CUstream stream, unsigned int flags)
 {
-  return Machine::Get().Record(event, Resolve(stream));
+  return flags == xsched::kEventExternal
+             ? Machine::Get().AddRecord(CapturedGraph(), event)
+             : Machine::Get().Record(event, Resolve(stream));
+}
+
+// Of contexts that have nothing to do.
+DRIVER
+cuCtxRecordEvent(CUcontext, CUevent event)
+{
+  return Machine::Get().RecordIdle(event);
+}
+
+DRIVER
+cuGreenCtxRecordEvent(CUgreenCtx, CUevent event)
+{
+  return Machine::Get().RecordIdle(event);
+}
+
+// The other process is this one.
+DRIVER
+cuIpcGetEventHandle(CUipcEventHandle* handle, CUevent event)
+{
+  memcpy(handle->reserved, &event, sizeof(event));
+  return kCudaSuccess;
+}
+
+DRIVER
+cuIpcOpenEventHandle(CUevent* event, CUipcEventHandle handle)
+{
+  memcpy(event, handle.reserved, sizeof(*event));
+  return kCudaSuccess;
+}
+
+// A graph and what is instantiated of it have one handle.
+DRIVER
+cuGraphAddEventRecordNode(
+    void**, CUgraph graph, const void*, size_t, CUevent event)
+{
+  return Machine::Get().AddRecord(graph, event);
+}
+
+DRIVER
+cuGraphAddNode_v2(
+    void**, CUgraph graph, const void*, const void*, size_t, void* parameters)
+{
+  struct RecordNode {
+    int type[4];
+    CUevent event;
+  };
+  const auto* const node = static_cast<const RecordNode*>(parameters);
+  return node->type[0] == xsched::kGraphNodeRecordEvent
+             ? Machine::Get().AddRecord(graph, node->event)
+             : kCudaSuccess;
 }
 
 DRIVER
@@ -500,8 +559,6 @@ KernelOf(const CUlaunchConfig*, CUfunction, void** separate, void** packed)
   return {separate, packed};
 }
 
-struct KeptAsItIs {};
-
 template <typename LazyParameters>
 uint64_t
 KeptWith(const LazyParameters& parameters)
@@ -519,12 +576,10 @@ Launch(
       Resolve(stream, call.per_thread), grid(), parameter);
 }
 
-template <typename LazyGrid>
 CUresult
-Launch(
-    const Call& call, CUstream stream, const LazyGrid& grid, const KeptAsItIs&)
+LaunchGraph(const Call& call, CUstream stream, CUgraphExec graph)
 {
-  return Launch(call, stream, grid);
+  return Machine::Get().LaunchGraph(Resolve(stream, call.per_thread), graph);
 }
 
 CUresult

@@ -383,6 +383,28 @@ Machine::Launch(CUstream handle, CUfunction kernel, uint64_t parameter)
 }
 
 CUresult
+Machine::LaunchGraph(CUstream stream, CUgraphExec graph)
+{
+  const CUresult result = Launch(stream, reinterpret_cast<CUfunction>(graph));
+  CUevent event = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = graph_records_.find(graph);
+    event = found == graph_records_.end() ? nullptr : found->second;
+  }
+  return result != kCudaSuccess || event == nullptr ? result
+                                                    : Record(event, stream);
+}
+
+CUresult
+Machine::AddRecord(CUgraph graph, CUevent event)
+{
+  LOCK_OR_RETURN_ERROR();
+  graph_records_[graph] = event;
+  return kCudaSuccess;
+}
+
+CUresult
 Machine::SynchronizeStream(CUstream handle)
 {
   LOCK_OR_RETURN_ERROR();
@@ -492,6 +514,9 @@ Machine::DestroyEvent(CUevent event)
   FIND_OR_RETURN(found, event);
   events_.erase(event);
   event_handles_.Give(event);
+  for (auto each = graph_records_.begin(); each != graph_records_.end();) {
+    each = each->second == event ? graph_records_.erase(each) : std::next(each);
+  }
   return kCudaSuccess;
 }
 
@@ -510,6 +535,15 @@ Machine::Record(CUevent event_handle, CUstream handle)
   }
   return Submit(
       stream, {Operation::kRecord, nullptr, event, event->recorded, 0, 0});
+}
+
+CUresult
+Machine::RecordIdle(CUevent event_handle)
+{
+  LOCK_OR_RETURN_ERROR();
+  FIND_OR_RETURN(event, event_handle);
+  event->completed = ++event->recorded;
+  return kCudaSuccess;
 }
 
 CUresult

@@ -20,6 +20,8 @@ namespace simulated {
 using xsched::CUcontext;
 using xsched::CUevent;
 using xsched::CUfunction;
+using xsched::CUgraph;
+using xsched::CUgraphExec;
 using xsched::CUresult;
 using xsched::CUstream;
 
@@ -72,6 +74,9 @@ class Machine {
   CUresult PriorityOf(CUstream stream, int* priority);
   CUresult ContextOf(CUstream stream, CUcontext* context);
   CUresult Launch(CUstream stream, CUfunction kernel, uint64_t parameter = 0);
+  // One kernel, and a record of the event that was added to the graph.
+  CUresult LaunchGraph(CUstream stream, CUgraphExec graph);
+  CUresult AddRecord(CUgraph graph, CUevent event);
   CUresult SynchronizeStream(CUstream stream);
   CUresult QueryStream(CUstream stream, const Caller& caller);
   CUresult BeginCapture(CUstream stream, int mode, const Caller& caller);
@@ -82,6 +87,8 @@ class Machine {
   CUresult CreateEvent(CUcontext context, CUevent* event);
   CUresult DestroyEvent(CUevent event);
   CUresult Record(CUevent event, CUstream stream);
+  // Behind nothing.
+  CUresult RecordIdle(CUevent event);
   CUresult Wait(CUstream stream, CUevent event);
   CUresult SynchronizeEvent(CUevent event);
   CUresult QueryEvent(CUevent event, const Caller& caller);
@@ -213,6 +220,7 @@ class Machine {
   std::map<CUstream, Stream> streams_;
   std::map<std::pair<CUcontext, const void*>, CUstream> default_streams_;
   std::map<CUevent, std::shared_ptr<Event>> events_;
+  std::map<const void*, CUevent> graph_records_;
   std::vector<Execution> runs_;
   uint64_t submitted_ = 0;
   uint64_t last_life_ = 0;
