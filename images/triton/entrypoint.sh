@@ -149,9 +149,9 @@ read_release() {
 check_capabilities() {
   local line
   [ -n "$capabilities" ] || return 0
-  # Drivers before 510 do not report it; their GPUs are old enough.
+  # Drivers before 510 do not know the field, and say so in place of the GPUs, which are old enough.
   while IFS= read -r line; do
-    if [ -n "$line" ] && [[ " $capabilities " != *" ${line##*, } "* ]]; then
+    if [[ $line =~ ,\ [0-9]+\.[0-9]+$ && " $capabilities " != *" ${line##*, } "* ]]; then
       set -- "Triton $release does not support ${line%, *} (compute capability ${line##*, })"
       if [ "$variant" = patched ]; then
         problem "$1" "use a GPU of compute capability ${capabilities// /, }, or build the variant hooked on a newer Triton"

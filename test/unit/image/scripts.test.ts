@@ -264,6 +264,21 @@ describe("the image's scripts", () => {
       assert.equal(await warning("NVIDIA B200, 10.0"), "");
     });
 
+    it("on a driver that does not tell a GPU's compute capability", async () => {
+      const answer = "echo 'Field \"compute_cap\" is not a valid field to query.'; exit 2";
+      program("nvidia-smi", nvidiaSmi([T4]).replace(/(?<=compute_cap\*\)) .* ;;/, ` ${answer} ;;`));
+      for (const XSCHED_TRITON_VARIANT of ["patched", "hooked"]) {
+        fs.rmSync(record, { force: true });
+        fs.rmSync(state("server"), { force: true });
+        const { child, ended } = await serve([], {
+          XSCHED_TRITON_VARIANT,
+          NVIDIA_TRITON_SERVER_VERSION: "22.06",
+        });
+        child.kill("SIGTERM");
+        assert.equal((await ended).output, "");
+      }
+    });
+
     it("ignores BASH_ENV, and starts no Bash that obeys it", async () => {
       program("nvidia-smi", nvidiaSmi([T4]));
       const started = path.join(folder, "started");
