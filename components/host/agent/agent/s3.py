@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -35,6 +36,14 @@ EVERY = 5.0
 
 #: Bytes of a file's name that Linux allows.
 LONGEST_NAME = 255
+
+#: Seconds for which S3 may deny what a role has just been allowed: a change of IAM's takes some to reach all of AWS.
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+GRANT_SECONDS = 30.0
+GRANT_PAUSE = 3.0
+
+#: What the AWS CLI says of what is denied.
+DENIED = ("(403)", "AccessDenied", "Forbidden")
 
 #: What the AWS CLI says of what is not there.
 ABSENT = ("(404)", "NoSuchKey", "Not Found", "does not exist")
@@ -214,7 +223,7 @@ FAULTS: Sequence[Tuple[Sequence[str], str, str]] = (
         "correct the model's source, or create the bucket",
     ),
     (
-        ("(403)", "AccessDenied", "Forbidden"),
+        DENIED,
         "S3 denies this host access to {name}",
         (
             "allow its role or user s3:GetObject there, and kms:Decrypt with the key of an encrypted object; S3 "
@@ -287,6 +296,8 @@ class _Fetch:
         #: The complete set, in the making.
         self._ready = self._staging / "ready"
         self._children = Children()
+        #: Until when a right may still be on its way.
+        self._granted_by = time.monotonic() + GRANT_SECONDS
 
     def run(self) -> None:
         self._arrived.mkdir(parents=True, exist_ok=True)
@@ -443,6 +454,8 @@ class _Fetch:
     def _asked(self, key: str, words: Sequence[str], part: Optional[Path] = None) -> str:
         """What the AWS CLI answers. Of a transfer that fails nothing is left."""
         answer = self._aws(words)
+        while not answer.ok and self._may_be_granted(_said(answer), key):
+            answer = self._aws(words)
         if not answer.ok:
             if part is not None:
                 part.unlink(missing_ok=True)
@@ -453,6 +466,17 @@ class _Fetch:
                 message = "NoSuchBucket" if "(404)" in head.err else message
             raise fault(self._directory, message, self._bucket, f"s3://{self._bucket}/{key}")
         return answer.out
+
+    def _may_be_granted(self, message: str, key: str) -> bool:
+        """Waits, and says whether what was denied is worth another try."""
+        left = self._granted_by - time.monotonic()
+        if left <= 0 or not any(word in message for word in DENIED):
+            return False
+        progress(
+            f"S3 denies s3://{self._bucket}/{key}; trying for {int(left)} s more, in case the right to it is new"
+        )
+        time.sleep(min(GRANT_PAUSE, left))
+        return True
 
     def _aws(self, words: Sequence[str]) -> Finished:
         return self._children.call(["aws", *words], environment=aws_environment())

@@ -77,7 +77,9 @@ class Model:
 
 
 @pytest.fixture
-def model(machine: Machine, s3_server: S3Server) -> Model:
+def model(machine: Machine, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Model:
+    # What is denied here stays so, unless a test says otherwise.
+    monkeypatch.setattr(s3, "GRANT_SECONDS", 0)
     if s3_server.ask("HEAD", f"/{BUCKET}")[0] != 200:
         s3_server.create_bucket(BUCKET)
     s3_server.mischief.clear()
@@ -357,6 +359,32 @@ def test_what_an_interrupted_fetch_has_left_does_no_harm(model: Model) -> None:
     model.put("2/model.py", b"two\n")
     # The complete one is used under another name, and the new lines are readable.
     assert model.fetched("v1") == ["1/model.py", "2/model.py"]
+
+
+def test_a_right_that_is_on_its_way_is_waited_for(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "GRANT_SECONDS", 60)
+    monkeypatch.setattr(s3, "GRANT_PAUSE", 0.01)
+    said: List[str] = []
+
+    def progress(line: str) -> None:
+        said.append(line)
+        if len(said) == 4:
+            model.server.mischief.clear()
+
+    monkeypatch.setattr(s3, "progress", progress)
+    model.server.mischief["team/scale/1/weights.bin"] = "deny"
+    assert model.fetched("v1") == ["1/model.py", *["1/weights.bin"] * 4]
+    # The first line is about the transfer.
+    waiting = r"S3 denies s3:.*/1/weights\.bin; trying for \d+ s more, in case the right to it is new"
+    assert [re.fullmatch(waiting, line) is not None for line in said] == [False, True, True, True]
+
+
+def test_what_stays_denied_is_given_up(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(s3, "GRANT_SECONDS", 3)
+    monkeypatch.setattr(s3, "GRANT_PAUSE", 1)
+    model.server.mischief["team/scale/1/weights.bin"] = "deny"
+    model.refused("v1", r"S3 denies this host access to s3:.*weights\.bin", "allow its role")
+    assert 1 < model.server.fetched.count("team/scale/1/weights.bin") <= 4
 
 
 def test_the_reason_of_s3_is_named_with_a_fix(model: Model) -> None:
