@@ -246,6 +246,19 @@ def test_gives_the_container_any_gpus_and_the_limits_that_nvidia_recommends(dock
     assert words[words.index("--gpus") : words.index(IMAGE)] == expected
 
 
+def test_a_driver_that_does_not_answer_is_no_reason_to_serve_without_its_gpus(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_DEVICES", tmp_path)
+    (tmp_path / "nvidiactl").symlink_to("/dev/null")
+    docker.machine.program(
+        "nvidia-smi", "#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\nexit 18\n"
+    )
+    words = docker.launch()
+    assert "XSCHED_REQUIRED=ON" in words
+    assert option(words, "--gpus") == ["all"]
+
+
 def test_names_each_device_of_the_gpus_for_systemd_to_know(
     docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

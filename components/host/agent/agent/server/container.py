@@ -56,7 +56,11 @@ def docker_answers() -> bool:
 
 
 def host_has_gpu() -> bool:
-    return call(["nvidia-smi"], seconds=20).ok
+    """
+    Also where nvidia-smi fails or takes long though there is a driver, as after its update or on a machine with many
+    GPUs: a server that is started then without them would serve unscheduled, if at all. With them, Docker says why not.
+    """
+    return call(["nvidia-smi"], seconds=20).ok or (_DEVICES / "nvidiactl").exists()
 
 
 def gpu_options() -> List[str]:
