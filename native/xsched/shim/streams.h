@@ -9,6 +9,7 @@
 #define XSCHED_SHIM_STREAMS_H_
 
 #include "cuda/capture.h"
+#include "cuda/context_scope.h"
 #include "cuda/functions.h"
 #include "preempt/inquiries.h"
 #include "preempt/scheduler.h"
@@ -456,17 +457,24 @@ ObserveContext(const Call& call, CUcontext context)
 // The primary context of a device; null if it has none at present.
 CUcontext ActivePrimary(CUdevice device);
 
-template <typename Call>
-CUresult
-DestroyContext(const Call& call, CUcontext context)
+// 'by' is the function that is about to end it.
+inline void
+EndContext(CUcontext context, const char* by)
 {
   if (RunAhead::On()) {
-    RunAhead::Drain(call.Name());
+    RunAhead::Drain(by);
     RunAhead::ForgetStream();
     ForgetKernelParameters();
   }
   Captures::Get().ForgetContext(context);
   Scheduler::Get().ForgetContext(Number(context));
+}
+
+template <typename Call>
+CUresult
+DestroyContext(const Call& call, CUcontext context)
+{
+  EndContext(context, call.Name());
   return call();
 }
 
@@ -497,6 +505,27 @@ ReleasePrimary(const Call& call, CUdevice device)
   }
   Inquiries::AllowContext(Number(context));
   return result;
+}
+
+// Its streams stay, but have nothing to do any more. It holds the primary context
+// of its device.
+template <typename Call>
+CUresult
+DestroyGreenContext(const Call& call, CUgreenCtx green)
+{
+  CUcontext context = nullptr;
+  if (!Scheduler::Active() ||
+      real::cuCtxFromGreenCtx(&context, green) != kCudaSuccess) {
+    return call();
+  }
+  CUdevice device = 0;
+  bool knows_device = false;
+  {
+    const ContextScope scope(context);
+    knows_device = real::cuCtxGetDevice(&device) == kCudaSuccess;
+  }
+  EndContext(context, call.Name());
+  return knows_device ? ReleasePrimary(call, device) : call();
 }
 
 // --- captures ---

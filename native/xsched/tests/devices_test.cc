@@ -333,6 +333,32 @@ TEST_F(DevicesTest, PrimaryContextThatIsUsedAgainHasNothingOfItsOldLife)
   }
 }
 
+// Whoever waits for them does not ask for what is no more.
+TEST_F(DevicesTest, QueuesEndWithTheirGreenContext)
+{
+  CUcontext context = nullptr;
+  ASSERT_EQ(cuCtxCreate_v2(&context, 0, 0), 0);
+  const auto green = reinterpret_cast<CUgreenCtx>(context);
+  CUstream stream = nullptr;
+  HwQueueHandle hwq = 0;
+  XQueueHandle queue = 0;
+  ASSERT_EQ(cuGreenCtxStreamCreate(&stream, green, 0, 0), 0);
+  ASSERT_EQ(CudaQueueCreate(&hwq, stream), kXSchedSuccess);
+  ASSERT_EQ(XQueueCreate(&queue, hwq, 1, 0), kXSchedSuccess);
+  ASSERT_EQ(XHintPriority(queue, PRIORITY_MAX), kXSchedSuccess);
+  simulated::Hold(true);
+  ASSERT_EQ(LaunchOn(stream, Kernel(1)), 0);
+  ASSERT_EQ(cuCtxSetCurrent(context_), 0);
+  TestStream low(PRIORITY_MIN);
+  std::thread waiting = InContext([&] { EXPECT_EQ(low.Launch(Kernel(1)), 0); });
+  low.AwaitBlocked();
+  EXPECT_EQ(cuGreenCtxDestroy(green), 0);
+  waiting.join();
+  simulated::Hold(false);
+  EXPECT_EQ(XQueueDestroy(queue), kXSchedSuccess);
+  EXPECT_EQ(HwQueueDestroy(hwq), kXSchedSuccess);
+}
+
 class PrimaryContextTest : public DevicesTest {
  protected:
   void SetUp() override

@@ -41,6 +41,7 @@ CUresult cuDeviceGetCount(int*);
 CUresult cuDevicePrimaryCtxRetain(CUcontext*, CUdevice);
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice);
 CUresult cuDevicePrimaryCtxReset_v2(CUdevice);
+CUresult cuGreenCtxDestroy(CUgreenCtx);
 CUresult cuGreenCtxStreamCreate(CUstream*, CUgreenCtx, unsigned int, int);
 CUresult cuCtxSynchronize();
 CUresult cuCtxSynchronize_v2(CUcontext);

@@ -25,6 +25,8 @@ XSCHED_DRIVER_FUNCTION(cuDevicePrimaryCtxRelease_v2, CUresult(CUdevice));
 // Since CUDA 11.4 and 9.2.
 XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid_v2, CUresult(CUuuid*, CUdevice));
 XSCHED_DRIVER_FUNCTION(cuDeviceGetUuid, CUresult(CUuuid*, CUdevice));
+// Since CUDA 12.4.
+XSCHED_DRIVER_FUNCTION(cuCtxFromGreenCtx, CUresult(CUcontext*, CUgreenCtx));
 XSCHED_DRIVER_FUNCTION(cuStreamGetFlags, CUresult(CUstream, unsigned int*));
 XSCHED_DRIVER_FUNCTION(cuStreamGetPriority, CUresult(CUstream, int*));
 // Since CUDA 9.2.

@@ -288,6 +288,19 @@ cuGreenCtxStreamCreate(
 }
 
 DRIVER
+cuCtxFromGreenCtx(CUcontext* context, CUgreenCtx green)
+{
+  *context = reinterpret_cast<CUcontext>(green);
+  return kCudaSuccess;
+}
+
+DRIVER
+cuGreenCtxDestroy(CUgreenCtx context)
+{
+  return Machine::Get().DestroyContext(reinterpret_cast<CUcontext>(context));
+}
+
+DRIVER
 cuStreamDestroy_v2(CUstream stream)
 {
   return Machine::Get().DestroyStream(stream);
