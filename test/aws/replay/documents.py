@@ -131,6 +131,11 @@ _MAKES = {
 _PROJECT = "xsched-triton"
 _REQUESTED = json.dumps({"StringEquals": {"aws:RequestTag/xsched-triton:project": _PROJECT}})
 _OWN = json.dumps({"StringEquals": {"aws:ResourceTag/xsched-triton:project": _PROJECT}})
+#: GuardDuty's Runtime Monitoring puts an endpoint and its group into a network, which keep that from being deleted:
+#: https://docs.aws.amazon.com/guardduty/latest/ug/using-iac-with-gdu-automated-agents-runtime-monitoring.html
+_OF_GUARD_DUTY = json.dumps({"StringEquals": {"aws:ResourceTag/GuardDutyManaged": "true"}})
+#: What the provider does about them: https://github.com/hashicorp/terraform-provider-aws/pull/46953
+_GUARD_DUTY = ("ec2:DeleteSecurityGroup", "ec2:DeleteVpcEndpoints", "ec2:ModifyVpcEndpoint")
 _BOUND = json.dumps({"ArnEquals": {"iam:PermissionsBoundary": BOUNDARY_ARN}})
 
 #: The instance that the preflight asks for a session with: nobody's.
@@ -237,7 +242,11 @@ def homes(name: str) -> Tuple[Home, ...]:
     kinds = [each.name for each in known.types]
     document, scopes = _SCOPES.get(service, (_document_in_ec2(name) if service == "ec2" else "", {}))
     if kinds and service == "ec2":
-        return tuple(_homes_in_ec2(name, known, kinds))
+        others = _ec2("security-group", "vpc-endpoint") if name in _GUARD_DUTY else ()
+        return (
+            *_homes_in_ec2(name, known, kinds),
+            *([Home(NETWORK, "OfGuardDuty", others, _OF_GUARD_DUTY)] if others else []),
+        )
     found = tuple(arn for kind, arn in scopes.items() if kind in kinds) if kinds else ("*",)
     if not found or not document:
         raise ValueError(f"{name}: add one of {', '.join(kinds)} to test/aws/replay/documents.py")

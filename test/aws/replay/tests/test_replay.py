@@ -5,6 +5,7 @@ import unittest
 from typing import Any, Dict, List
 
 from replay import documents, instance_types, needed, partitions, policies, ways
+from replay.calls import Call
 from replay.replay import ReplayError, replay
 
 GROUP = "aws:ec2/securityGroup:SecurityGroup"
@@ -245,6 +246,26 @@ class InstanceTypes(unittest.TestCase):
         ):
             arn = f"arn:PARTITION:iam::ACCOUNT:role/aws-service-role/{role}"
             self.assertTrue(policies.allows(made[name], "iam:CreateServiceLinkedRole", arn), name)
+
+    def test_whoever_deploys_may_have_endpoints_named(self) -> None:
+        network = documents.deployer(needed.needed([]))["deploy-network"]
+        zone = "arn:PARTITION:route53:::hostedzone/Z0123456789ABCDEFGHIJ"
+        self.assertTrue(policies.allows(network, "route53:AssociateVPCWithHostedZone", zone))
+
+    def test_whoever_deploys_may_remove_what_guardduty_adds(self) -> None:
+        """By its tag alone: what else is in the network is not of the stack."""
+        calls = [
+            Call("ec2", name) for name in ("DeleteSecurityGroup", "DeleteVpcEndpoints", "ModifyVpcEndpoint")
+        ]
+        (statement,) = [
+            each
+            for each in documents.deployer(needed.needed(calls))["deploy-network"]["Statement"]
+            if each["Sid"] == "OfGuardDuty"
+        ]
+        self.assertEqual(statement["Action"], [f"ec2:{call.operation}" for call in calls])
+        self.assertEqual(
+            statement["Condition"], {"StringEquals": {"aws:ResourceTag/GuardDutyManaged": "true"}}
+        )
 
 
 if __name__ == "__main__":
