@@ -126,7 +126,10 @@ class ContainerRuntime:
         return int(self._state.get("Pid", 0))
 
     def _inspect(self) -> Dict[str, Any]:
-        form = '{"Id":{{json .Id}},"State":{{json .State}},"LogPath":{{json .LogPath}}}'
+        form = (
+            '{"Id":{{json .Id}},"State":{{json .State}},"LogPath":{{json .LogPath}},'
+            '"Restart":{{json .HostConfig.RestartPolicy.Name}}}'
+        )
         found = docker("inspect", "--type", "container", "--format", form, self.name)
         if not found.ok:
             return {}
@@ -134,7 +137,12 @@ class ContainerRuntime:
             answer = json.loads(found.out)
         except ValueError:
             return {}
-        return {"Id": answer["Id"], "LogPath": answer["LogPath"], **answer["State"]}
+        return {
+            "Id": answer["Id"],
+            "LogPath": answer["LogPath"],
+            "RestartPolicy": answer.get("Restart", ""),
+            **answer["State"],
+        }
 
     def find(self) -> bool:
         """Takes over a container that runs already."""
@@ -149,7 +157,9 @@ class ContainerRuntime:
         """As `find`, for good: Docker shall no longer start it, as it does with containers of earlier releases."""
         if not self.find():
             return False
-        docker("update", "--restart", "no", self.name)
+        # An update of a container that runs can take its GPUs away, as gpu_options says.
+        if self._state["RestartPolicy"] != "no":
+            docker("update", "--restart", "no", self.name)
         return True
 
     def _forget_wait(self) -> None:
