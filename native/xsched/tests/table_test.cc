@@ -89,6 +89,7 @@ struct Function {
   CUresult (*run)(const char* symbol, CUstream stream);
 
   bool Is(const char* what) const { return behaviour.find(what) == 0; }
+  bool IsLaunch() const { return Is("Launch(") || Is("LaunchGraph("); }
   // The stream may also stand in a structure.
   bool HasStream() const
   {
@@ -184,7 +185,7 @@ TEST_F(TableTest, OnlyLaunchesWait)
       cuMemFreeAsync(0, low.Get());
       EXPECT_EQ(function.run(function.symbol, low.Get()), 0) << function.symbol;
     });
-    if (function.Is("Launch(")) {
+    if (function.IsLaunch()) {
       low.AwaitBlocked();
     } else {
       other.join();
