@@ -221,10 +221,7 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
         Home(NETWORK, "Look", ("*",)),
         Home(BALANCER, "Look", ("*",)),
     ),
-    # The zone is AWS's own, and so is its id.
-    "route53:AssociateVPCWithHostedZone": (
-        Home(NETWORK, "NamesOfEndpoints", ("arn:PARTITION:route53:::hostedzone/*",)),
-    ),
+    "route53:AssociateVPCWithHostedZone": (Home(NETWORK, "NamesOfEndpoints", ("*",)),),
     "ec2:GetSecurityGroupsForVpc": (Home(BALANCER, "LookAt", _ec2("vpc")),),
 }
 

@@ -9,6 +9,7 @@ from . import reference
 #: Actions that are allowed for everything although they could be for less, and why.
 FOR_EVERYTHING = {
     "ssm:UpdateInstanceInformation": "the agent on an instance registers itself; AWS's own policies say the same",
+    "route53:AssociateVPCWithHostedZone": "zones of endpoints are in an account of AWS, where IAM may ask for the VPC",
 }
 
 #: Actions of which AWS takes no narrower permission for composite alarms, whatever its reference of resources says:
