@@ -45,6 +45,11 @@ class Channel:
         #: How many connections there have been.
         self.connections = 0
 
+    @property
+    def first_window(self) -> int:
+        """Bytes of a call that the server takes before it has to say that it takes more."""
+        return self._first_window
+
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()

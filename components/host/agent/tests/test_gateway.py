@@ -1,7 +1,9 @@
 """The gateway with a real HAProxy before the stand-in of Triton: deployed, changed, gone wrong, removed."""
 
+import grp
 import http.client
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -338,6 +340,18 @@ def test_what_only_haproxy_finds_wrong_leaves_the_gateway_as_it_was(
     assert gateway.infer().status == 200
     assert gateway.deploy()["state"] == "unchanged"
     assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give up")
+def test_what_clients_talk_to_has_neither_the_user_nor_the_group_of_root(gateway: GatewayHost) -> None:
+    gateway.deploy()
+    user, group = proxy.unprivileged_account()
+    (worker,) = gateway.proxy.workers()
+    rights = dict(line.split(":\t", 1) for line in Path(f"/proc/{worker}/status").read_text().splitlines())
+    assert set(rights["Uid"].split()) == {str(pwd.getpwnam(user).pw_uid)}
+    assert set(rights["Gid"].split()) == {str(grp.getgrnam(group).gr_gid)}
+    assert rights["Groups"].split() in ([], [str(grp.getgrnam(group).gr_gid)])
+    assert "0" not in (rights["Uid"].split()[0], rights["Gid"].split()[0])
 
 
 def test_comes_back_after_its_end(gateway: GatewayHost) -> None:

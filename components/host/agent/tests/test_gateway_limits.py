@@ -54,6 +54,16 @@ def test_the_json_of_a_body_has_a_limit_of_its_own(gateway: GatewayHost) -> None
         assert (answer.status, answer.error) == refusal
 
 
+@pytest.mark.parametrize(("kilobytes", "window"), [(1024, MEGABYTE), (2048, 2 * MEGABYTE), (1, 65535)])
+def test_a_distant_client_need_not_wait_for_each_64_kb_of_a_large_call(
+    gateway: GatewayHost, kilobytes: int, window: int
+) -> None:
+    gateway.deploy(limits=gateway.limits(jsonKilobytes=kilobytes))
+    with contextlib.closing(gateway.channel()) as channel:
+        channel.call(f"{SERVICE}/ServerLive")
+        assert channel.first_window == window
+
+
 @pytest.mark.parametrize("value", ["", "-1", "1e3", "0x2", "2, 2", " ", "99999999999999999999", "3"])
 def test_a_length_that_is_none(lone_gateway: GatewayHost, value: str) -> None:
     answer = lone_gateway.infer(b"{}", {"Inference-Header-Content-Length": value})

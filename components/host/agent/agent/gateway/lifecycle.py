@@ -23,7 +23,7 @@ from ..server.supervision import (
 )
 from .certificate import certificate_of, show_certificate, warnings_of
 from .grpc_messages import FILTERS
-from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_user, version_of
+from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_account, version_of
 from .record import configured, folder_of, is_whole, other_folders
 from .rendering import KEEP_IDLE, Rendered, render
 from .settings import GatewaySettings, parse_gateway
@@ -53,11 +53,13 @@ def gateway(request: Request) -> Dict[str, Any]:
         directory.gateway.chmod(0o700)
         try:
             pem = certificate_of(directory, settings)
+            user, group = unprivileged_account()
             rendered = render(
                 settings,
                 pem,
                 threads=len(os.sched_getaffinity(0)),
-                user=unprivileged_user(),
+                user=user,
+                group=group,
                 keeps_idle=knows(program, KEEP_IDLE),
                 has_filters=has_filters,
             )

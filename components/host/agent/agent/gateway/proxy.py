@@ -7,6 +7,7 @@ handed on, so that no connection is refused meanwhile, and an old worker ends wi
 
 import contextlib
 import fcntl
+import grp
 import itertools
 import os
 import pwd
@@ -80,14 +81,15 @@ def version_of(program: str) -> Tuple[int, int]:
     return int(found.group(1)), int(found.group(2))
 
 
-def unprivileged_user() -> str:
-    """Whose rights the workers of a HAProxy that root starts have; empty if it is not root who does."""
+def unprivileged_account() -> Tuple[str, str]:
+    """The user and group whose rights the workers of a HAProxy that root starts have; empty if root does not."""
     if os.geteuid() != 0:
-        return ""
+        return "", ""
     for name in (_USER, "nobody"):
         with contextlib.suppress(KeyError):
-            return pwd.getpwnam(name).pw_name
-    return ""
+            found = pwd.getpwnam(name)
+            return found.pw_name, grp.getgrgid(found.pw_gid).gr_name
+    return "", ""
 
 
 def knows(program: str, option: str) -> bool:

@@ -74,6 +74,8 @@ _TOKENS = (
 )
 #: Bytes of a large message of gRPC in which all but its raw contents has to be.
 _HEAD_OF_MESSAGE = 65536
+#: Bytes of a stream that HTTP/2 lets a client send before it is told otherwise.
+_SMALLEST_WINDOW = 65535
 #: Stands for the digest while that is computed.
 _DIGEST = "DIGEST"
 
@@ -92,6 +94,7 @@ def render(
     *,
     threads: int,
     user: str,
+    group: str,
     keeps_idle: bool = True,
     has_filters: bool = True,
 ) -> Rendered:
@@ -99,11 +102,12 @@ def render(
     :param certificate: PEM of the certificate and its key; empty without TLS
     :param threads: how many processors there are
     :param user: whose rights HAProxy keeps; empty: those of whoever starts it
+    :param group: of that user
     :param keeps_idle: whether HAProxy knows `KEEP_IDLE`
     :param has_filters: whether it lets Lua look at messages as they pass
     """
     config = [
-        *_global(settings, min(threads, _MOST_THREADS), user),
+        *_global(settings, min(threads, _MOST_THREADS), user, group),
         *_defaults(settings, keeps_idle),
         *_http(settings),
         *_grpc(settings, has_filters),
@@ -157,10 +161,15 @@ def _map(entries: Iterable[Tuple[str, object]]) -> str:
     return "".join(f"{key} {value}\n" for key, value in entries)
 
 
-def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
+def _global(settings: GatewaySettings, threads: int, user: str, group: str) -> List[str]:
     limits = settings.limits
     # A request's headers, or the JSON of its body, must fit into one buffer.
-    buffer = (max(limits.json_kilobytes, HEAD_BYTES // 1024) + limits.header_kilobytes + 16) * 1024
+    room = max(limits.json_kilobytes, HEAD_BYTES // 1024) * 1024
+    buffer = room + (limits.header_kilobytes + 16) * 1024
+    # What a client may send of a call before HAProxy has answered. With HTTP/2's own 64 KB, a client 20 ms away sends
+    # 3 MB/s at most. It must fit into a stream's buffer, or a call that is slow to pass would hold up others of its
+    # connection.
+    window = max(room, _SMALLEST_WINDOW)
     lines = [
         "global",
         "  default-path config",
@@ -172,6 +181,7 @@ def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
         "  mworker-max-reloads 16",
         f"  tune.bufsize {buffer}",
         f"  tune.maxrewrite {8 * 1024}",
+        f"  tune.h2.initial-window-size {window}",
         "  lua-load json_depth.lua",
         "  lua-load json_shapes.lua",
         "  lua-load grpc_messages.lua",
@@ -180,7 +190,8 @@ def _global(settings: GatewaySettings, threads: int, user: str) -> List[str]:
         "  ssl-default-bind-ciphers ECDHE+AESGCM:ECDHE+CHACHA20",
     ]
     if user:
-        lines.append(f"  user {user}")
+        # Without the group, that of root would stay.
+        lines += [f"  user {user}", f"  group {group}"]
     if settings.access_log:
         lines.append("  log stdout len 2048 format raw local0 info")
     return [*lines, ""]
