@@ -1,5 +1,7 @@
 // Builds the components' npm package for programs outside this repository: dist/xsched-triton-<version>.tgz.
 // It is compiled, because nobody compiles TypeScript in another program's node_modules.
+import "./node-version.mjs";
+
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";

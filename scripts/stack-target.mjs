@@ -1,12 +1,16 @@
 // A stack as our own commands see it: its name, its tools, and the environment in which Pulumi finds it. The stack
 // `local` needs no account and no prompt, and keeps its state in .local/. Any other stack uses the backend that the user
 // is logged in to.
+import "./node-version.mjs";
+
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { pathToFileURL } from "node:url";
 
 import { withoutProxy } from "./proxy.mjs";
+import { withoutDeadAgent } from "./ssh-agent.mjs";
 import { defaultTools, ensureTools, isReady } from "./toolchain.mjs";
 
 export const ROOT = path.resolve(import.meta.dirname, "..");
@@ -31,7 +35,10 @@ export class UsageError extends Error {}
  *   than to say that there is such a stack
  */
 export async function openStack(name, { withState = false } = {}) {
-  const environment = environmentFor(name, await ensureTools(toolsFor(name), { log: console.error }));
+  const environment = {
+    ...environmentFor(name, await ensureTools(toolsFor(name), { log: console.error })),
+    ...(await withoutDeadAgent(process.env)),
+  };
   const stack = { name, root: ROOT, environment, stateFile: undefined };
   if (name === "local") {
     refuseLocalSecrets();
@@ -85,7 +92,7 @@ function environmentFor(stack, tools) {
   fs.mkdirSync(LOCAL_STATE, { recursive: true });
   return {
     ...environment,
-    PULUMI_BACKEND_URL: `file://${LOCAL_STATE}`,
+    PULUMI_BACKEND_URL: pathToFileURL(LOCAL_STATE).href,
     PULUMI_HOME: pulumiHome(tools),
     PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
     // The stack has no secrets to protect (refuseLocalSecrets), so an empty passphrase will do.

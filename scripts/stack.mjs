@@ -49,6 +49,15 @@ function parseArguments([command = "", ...rest]) {
   return { command, stack: named ? rest[0] : "local", flags, hostIsGone, asksFirst };
 }
 
+/** There is a tritonserver for Linux alone. */
+function requireLinux() {
+  if (process.platform === "linux") return;
+  throw new UsageError(
+    `The stack "local" runs Triton on this machine, which needs Linux; this is ${process.platform}.\n` +
+      "fix: deploy from here to a machine with Linux (README.md, Deploy over SSH), or use Linux or WSL 2",
+  );
+}
+
 function run(program, words, environment) {
   const { status, signal, error } = spawnSync(program, words, {
     cwd: ROOT,
@@ -207,6 +216,7 @@ async function askAws(target) {
 async function main(argv) {
   const { folder, words } = takeFolder(argv);
   const { command, stack, flags, hostIsGone, asksFirst } = parseArguments(words);
+  if (stack === "local" && command === "up") requireLinux();
   installPackages(ROOT);
   if (folder !== undefined) {
     if (command !== "status") {

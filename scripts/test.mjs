@@ -3,6 +3,8 @@
 //   npm test [-- NAME…]      the checks whose titles begin with a name; by default all
 //   npm test -- --limit=N    ends each check after N seconds; by default after its own limit
 //   npm run test:fast        the quick ones
+import "./node-version.mjs";
+
 import os from "node:os";
 
 import { installPackages } from "./packages.mjs";

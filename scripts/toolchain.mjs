@@ -2,6 +2,8 @@
 // with Go. docs/reference/toolchain.md describes the cache and what can be overridden.
 //
 // Plain Node without dependencies: it runs before `npm ci` has.
+import "./node-version.mjs";
+
 import * as fs from "node:fs";
 import { pathToFileURL } from "node:url";
 

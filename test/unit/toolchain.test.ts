@@ -49,7 +49,13 @@ class Machine {
   /** What the script needs of a clone of the project, in a folder of this name. */
   clone(name: string): string {
     const clone = path.join(this.folder, name);
-    for (const part of ["scripts/toolchain.mjs", "scripts/toolchain", "offline/build.mjs"]) {
+    for (const part of [
+      "package.json",
+      "scripts/node-version.mjs",
+      "scripts/toolchain.mjs",
+      "scripts/toolchain",
+      "offline/build.mjs",
+    ]) {
       fs.cpSync(path.join(repository, part), path.join(clone, part), { recursive: true });
     }
     for (const tool of fs.readdirSync(path.join(repository, "offline"), { withFileTypes: true })) {
