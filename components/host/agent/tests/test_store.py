@@ -52,6 +52,16 @@ def put(
     return directory.store / "scale" / digest
 
 
+def test_a_stub_of_the_models_own_can_be_executed(directory: HostDirectory, source: Path) -> None:
+    stub = source / "triton_python_backend_stub"
+    stub.write_text("stub")
+    # As it comes from S3.
+    stub.chmod(0o600)
+    entry = put(directory, source)
+    assert (entry / stub.name).stat().st_mode & 0o777 == 0o755
+    assert (entry / "config.pbtxt").stat().st_mode & 0o777 == 0o644
+
+
 def test_stores_what_is_part_of_the_model(directory: HostDirectory, source: Path) -> None:
     (directory.path / "uploads/scale").mkdir(parents=True)
     entry = put(directory, source)

@@ -30,6 +30,9 @@ LEFTOVERS = re.compile(
 #: Names of folders that Triton takes for versions; components/settings/modelSource.ts has the same.
 VERSION = re.compile(r"[1-9][0-9]{0,18}")
 
+#: What the Python backend runs in place of its own, if a model has it: with a Python of another version.
+STUB = "triton_python_backend_stub"
+
 
 def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name is never part of a model: it comes and goes without a change of the model,
@@ -193,14 +196,18 @@ def _copy_files(model: str, source: str, staging: Path, files: Path) -> None:
 
 
 def readable(path: Path) -> None:
-    """Lets everybody read a folder and what is in it, and only its owner write."""
+    """
+    Lets everybody read a folder and what is in it, and only its owner write. A model's own stub of the Python backend
+    can be executed: S3 keeps no modes, and Triton, which would change it, may not in a container.
+    """
     for folder, folders, names in os.walk(path):
         for name in (".", *folders, *names):
             entry = Path(folder) / name
             if entry.is_symlink():
                 continue
             mode = entry.stat().st_mode
-            extra = 0o755 if stat.S_ISDIR(mode) or mode & 0o111 else 0o644
+            runs = stat.S_ISDIR(mode) or mode & 0o111 or entry.name == STUB
+            extra = 0o755 if runs else 0o644
             entry.chmod((stat.S_IMODE(mode) | extra) & ~0o022)
 
 
