@@ -240,8 +240,12 @@ drain_and_stop() {
 
 run_tritonserver() {
   local environment status=0
+  environment=()
+  # NVIDIA's check of the driver has run. In the shell with which the Python backend starts a model, it could put the
+  # image's own driver before the shim.
+  [ "${BASH_ENV-}" != /etc/bash.bashrc ] || environment+=(--unset=BASH_ENV)
   # The patched backend reads it, too.
-  environment=("XSCHED_REQUIRED=$required")
+  environment+=("XSCHED_REQUIRED=$required")
   # Without a driver, the core would only complain, in each process.
   if gpu_visible; then
     environment+=("LD_LIBRARY_PATH=$(library_path)" "XSCHED_POLICY=${XSCHED_POLICY:-HPF}")

@@ -289,6 +289,17 @@ describe("the image's scripts", () => {
       assert.ok(!fs.existsSync(started));
     });
 
+    it("keeps NVIDIA's start-up file of Bash from what Triton starts, but no other", async () => {
+      program("nvidia-smi", nvidiaSmi([T4]));
+      for (const BASH_ENV of ["/etc/bash.bashrc", "/opt/models/environment"]) {
+        fs.rmSync(record, { force: true });
+        fs.rmSync(state("server"), { force: true });
+        const { called } = await serve([], { BASH_ENV });
+        const variable = called.find((line) => line.startsWith("BASH_ENV="));
+        assert.equal(variable, BASH_ENV === "/etc/bash.bashrc" ? undefined : `BASH_ENV=${BASH_ENV}`);
+      }
+    });
+
     describe("on Vertex AI", () => {
       const base = '#!/bin/bash\nset -- ${AIP_MODE:+unscheduled} "$@"\nexec "$@"\n';
       let environment: NodeJS.ProcessEnv;
