@@ -159,12 +159,15 @@ export function queueQuery(
   });
   const present = [`sum(${rate("request_duration_us")})`, ...delayed].join(" - ");
   const worked = `(${rate("request_duration_us")} - ${rate("queue_duration_us")})`;
-  const pods = `scalar(count(count by (instance) (nv_inference_request_success${selected(urgent)})))`;
+  // None at all must leave no answer: the scalar of nothing is NaN, which KEDA before 2.20 takes for a number.
+  const pods = `count(count by (instance) (nv_inference_request_success${selected(urgent)}))`;
   const executed = `${rate("exec_count")} / (${requests} > 0)`;
-  const busy = `clamp_max(${worked} * ${executed} / 1e6 / ${pods}, ${MOST_BUSY})`;
+  const busy = `clamp_max(${worked} * ${executed} / 1e6 / on () group_left () ${pods}, ${MOST_BUSY})`;
   const any = `(1 - exp(sum(ln(1 - ${busy}))))`;
-  const share = `1 - ${any} / sum(${busy}) * sum(${worked}) / (${present} > 0)`;
-  return `clamp_min(100 * (${share}), 0) or 0 * max(nv_inference_request_success${selected(urgent)})`;
+  // Nothing is executed where a cache has all answers.
+  const share = `1 - ${any} / (sum(${busy}) > 0) * sum(${worked}) / (${present} > 0)`;
+  // That nobody asks is known from two samples in the window, and while there are pods.
+  return `clamp_min(100 * (${share}), 0) or 0 * max(${requests}) * ${pods}`;
 }
 
 /** What of Prometheus' metrics is meant. Its texts are written as in Go, and so is JSON's. */

@@ -7,6 +7,7 @@ import type { AlertingRule } from "../../components/fleet/alarms";
 import { fleetGraphs } from "../../components/fleet/dashboard";
 import { fleetManifests } from "../../components/fleet/manifests";
 import { isForImage, modelFiles } from "../../components/fleet/modelFiles";
+import { scaledQuery } from "../../components/fleet/scaling";
 import { ComponentInputs, fleetInputs, type FleetSettings } from "../../components/settings";
 import { skipWithout } from "./needs";
 import { execute, requireSuccess } from "./processes";
@@ -190,6 +191,61 @@ describe("the monitoring of a fleet, in a real Prometheus", function () {
       })),
     );
     await check([{ name: "edge", rules }], tests);
+  });
+
+  it("counts pods by what is known, and never by less", async () => {
+    const { scaling } = settings;
+    assert.ok(scaling !== undefined);
+    const until = (series: Series, end: string): Series =>
+      Object.fromEntries(Object.entries(series).map(([metric, values]) => [metric, `${values} ${end}`]));
+    const short = Object.fromEntries(
+      Object.entries(waiting(40)).map(([metric, values]) => [metric, values.replace(/x\d+$/, "x40")]),
+    );
+    const counters = (values: Readonly<Record<string, string>>): Series =>
+      Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [
+          `nv_inference_${name}{${OF_FLEET},instance="a",model="realtime"}`,
+          value,
+        ]),
+      );
+    const same = level(7);
+    const tests = [
+      { name: "requests wait", series: waiting(40), value: 40 },
+      {
+        name: "nobody asks",
+        series: counters({
+          request_success: same,
+          exec_count: same,
+          request_duration_us: same,
+          queue_duration_us: same,
+        }),
+        value: 0,
+      },
+      {
+        name: "a cache has all answers",
+        series: counters({
+          request_success: growing(600),
+          exec_count: same,
+          request_duration_us: growing(6000),
+          queue_duration_us: growing(60),
+        }),
+        value: 0,
+      },
+      // After ten minutes no pod is read any more; what was read before is in the window for a while.
+      { name: "the pods are lost", series: until(short, "stale"), value: undefined, at: "10m20s" },
+      // As a Prometheus does that was told nothing else.
+      { name: "the window has one sample", series: waiting(40), value: undefined, interval: "1m" },
+    ].map(({ name, series, value, at = "10m", interval = `${SAMPLED}s` }) => ({
+      ...{ name, interval, input_series: inputs(series) },
+      promql_expr_test: [
+        {
+          expr: `round(${scaledQuery(settings, scaling, files)}, 0.001)`,
+          eval_time: at,
+          exp_samples: value === undefined ? [] : [{ labels: "{}", value }],
+        },
+      ],
+    }));
+    await check([], tests);
   });
 
   it("draws what its graphs are called", async () => {

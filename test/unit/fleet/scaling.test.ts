@@ -98,14 +98,14 @@ describe("a fleet that is scaled", () => {
     const rate = (counter: string): string =>
       `sum by (model) (rate(nv_inference_${counter}${selector}[60s]))`;
     const worked = `(${rate("request_duration_us")} - ${rate("queue_duration_us")})`;
-    const pods = `scalar(count(count by (instance) (nv_inference_request_success${selector})))`;
+    const pods = `count(count by (instance) (nv_inference_request_success${selector}))`;
     const executed = `${rate("exec_count")} / (${rate("request_success")} > 0)`;
-    const busy = `clamp_max(${worked} * ${executed} / 1e6 / ${pods}, 0.99)`;
+    const busy = `clamp_max(${worked} * ${executed} / 1e6 / on () group_left () ${pods}, 0.99)`;
     assert.equal(
       query,
-      `clamp_min(100 * (1 - (1 - exp(sum(ln(1 - ${busy})))) / sum(${busy})` +
+      `clamp_min(100 * (1 - (1 - exp(sum(ln(1 - ${busy})))) / (sum(${busy}) > 0)` +
         ` * sum(${worked}) / (sum(${rate("request_duration_us")}) > 0)), 0)` +
-        ` or 0 * max(nv_inference_request_success${selector})`,
+        ` or 0 * max(${rate("request_success")}) * ${pods}`,
     );
   });
 

@@ -4,6 +4,7 @@ import grp
 import http.client
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -352,6 +353,14 @@ def test_what_clients_talk_to_has_neither_the_user_nor_the_group_of_root(gateway
     assert set(rights["Gid"].split()) == {str(grp.getgrnam(group).gr_gid)}
     assert rights["Groups"].split() in ([], [str(grp.getgrnam(group).gr_gid)])
     assert "0" not in (rights["Uid"].split()[0], rights["Gid"].split()[0])
+
+
+def test_no_two_of_its_proxies_have_one_name(gateway: GatewayHost) -> None:
+    """HAProxy refuses that since 3.3, also of a frontend and a backend."""
+    gateway.deploy(tokens=[token("batch", "one")], metricsPort=gateway.metrics_port)
+    text = (gateway.proxy.current / CONFIG).read_text("utf-8")
+    names = re.findall(r"^(?:frontend|backend|listen) (\S+)$", text, re.MULTILINE)
+    assert len(names) == 8 and len(set(names)) == len(names), names
 
 
 def test_comes_back_after_its_end(gateway: GatewayHost) -> None:

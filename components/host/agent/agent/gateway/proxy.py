@@ -239,7 +239,8 @@ class Proxy:
         counts = [
             row.get(name, "")
             for row in rows
-            if row.get("svname") == "BACKEND" and row.get("pxname") in ("http", "grpc", "streams")
+            # A configuration of before may still run, whose backends had other names.
+            if row.get("svname") == "BACKEND" and "metrics" not in row.get("pxname", "")
             for name in ("scur", "qcur")
         ]
         return sum(int(count) for count in counts if count.isdecimal())
