@@ -82,6 +82,15 @@ def require_own(folder: Path, user: "pwd.struct_passwd") -> None:
             )
 
 
+def require_programs(folder: Path) -> None:
+    """The agent runs in the folder, and so does a Triton without a container."""
+    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+        fail(
+            f"{folder} is on a file system that is mounted with noexec, so nothing can run from it",
+            "choose a folder elsewhere (host.directory), such as /opt/xsched-triton, or mount it without noexec",
+        )
+
+
 def name_of(user: int) -> str:
     """The name of an account, or its number if it has none."""
     try:
@@ -200,6 +209,7 @@ def main(argv: "list[str]") -> None:
         folder = folder.resolve()
         require_own(folder, user)
         require_ours(folder, mine)
+        require_programs(folder)
         # Models, logs, locks and sockets are nobody else's concern. Docker mounts what is in it all the same.
         folder.chmod(0o700)
         # Before anything else is put there: whatever stops us, the folder is ours next time.

@@ -120,6 +120,22 @@ describe("the agent's installation", () => {
     );
   });
 
+  it("refuses a folder from which nothing can run, and leaves it alone", function () {
+    fs.mkdirSync(folder);
+    // In a namespace of its own, whether or not it is root who tests.
+    const mounted =
+      'mount -t tmpfs -o noexec,mode=755 tmpfs "$0" && /bin/sh "$@" && exit; code=$?; ls -A "$0"; exit $code';
+    const within = ["--map-root-user", "--mount", "/bin/sh", "-c"];
+    if (spawnSync("unshare", [...within, 'mount -t tmpfs tmpfs "$0"', folder]).status !== 0) this.skip();
+    const { status, stdout, stderr } = spawnSync(
+      "unshare",
+      [...within, mounted, folder, ...installation(folder, OWNER)],
+      { input: agentBundle(), encoding: "utf8" },
+    );
+    refused(ended(status, stdout, stderr), /^error: .* is mounted with noexec, so nothing can run from it$/m);
+    assert.equal(stdout, "");
+  });
+
   it("refuses a folder with files of somebody else, and leaves it alone", () => {
     write("thesis.txt", "mine");
     refused(install(), /^error: .* holds files that no deployment has put there$/m);

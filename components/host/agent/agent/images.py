@@ -88,6 +88,7 @@ def require_image(
             f"Docker does not answer: {answer.reason}",
             f"start Docker, and allow {_user()} to use it (group docker)",
         )
+    _require_sight(directory)
     if has_image(image):
         return
     progress(f"pulling the image {image}")
@@ -108,6 +109,26 @@ def require_image(
         fix
         or "check its name and digest, whether this host reaches its registry, and the log-in (runtime.registry, or "
         "docker login here)",
+    )
+
+
+def _require_sight(directory: HostDirectory) -> None:
+    """Docker from a snap sees the homes of users, without what is hidden there, and takes any other folder for one that
+    does not exist, or for one of its own: https://snapcraft.io/docs/home-interface,
+    https://github.com/canonical/docker-snap/issues/189.
+
+    :raises HostError: if a container would not get the models"""
+    program = os.path.realpath(shutil.which("docker") or "")
+    if not (Path(program).name == "snap" or program.startswith("/snap/")):
+        return
+    _, top, *names = directory.path.resolve().parts
+    # The others are seen once the snap is allowed to (removable-media).
+    if top in ("home", "media", "mnt") and not any(name.startswith(".") for name in names):
+        return
+    raise HostError(
+        f"this host's Docker is a snap, which does not see {directory.path}",
+        "install Docker from docker.com or the distribution, or set host.directory to a folder in a home that is not "
+        "hidden, such as triton",
     )
 
 

@@ -1,6 +1,7 @@
 """The images of a host: which are pulled, kept and removed, and how Docker is logged in to a registry."""
 
 import base64
+import contextlib
 import json
 import re
 import signal
@@ -12,6 +13,7 @@ from typing import Callable, List, Optional
 import pytest
 from agent import disk, images, programs
 from agent.commands import run
+from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.images import describe_pull, keep_image, listed_images, logged_in, registry_of, require_image
 from stand_in_machine import Machine
@@ -86,6 +88,29 @@ def docker(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Engine:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(images.tempfile, "tempdir", str(machine.folder / "tmp"))
     return Engine(machine)
+
+
+def test_refuses_docker_from_a_snap_where_it_does_not_see_the_models(
+    docker: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = docker.machine.folder / "programs"
+    # As snapd installs it: /snap/bin/docker leads to the one program of all snaps.
+    (programs / "docker").rename(programs / "snap")
+    (programs / "docker").symlink_to("snap")
+    with pytest.raises(HostError, match="Docker is a snap, which does not see /") as refused:
+        docker.pull("a")
+    assert "host.directory" in refused.value.fix
+    assert docker.present() == []
+    for path, seen in (
+        ("/home/ubuntu/triton", True),
+        ("/mnt/triton", True),
+        ("/home/ubuntu/.xsched-triton-edge", False),
+        ("/root/triton", False),
+        ("/srv/triton", False),
+    ):
+        monkeypatch.setattr(images, "has_image", lambda _: True)
+        with contextlib.nullcontext() if seen else pytest.raises(HostError, match="snap"):
+            require_image(HostDirectory(path), image("a"))
 
 
 def test_keeps_the_one_in_use_and_the_one_before_it(docker: Engine) -> None:
