@@ -20,8 +20,19 @@ const REPOSITORIES = {
 };
 const CLI_REPOSITORY = "pulumi/pulumi";
 
+const GITHUB = "https://api.github.com";
+
 function address(given, byDefault) {
   return (given || byDefault).replace(/\/$/, "");
+}
+
+/**
+ * Whose requests they are, if the user has said so. Without a token, GitHub answers 60 of an address in an hour, which an office or
+ * a CI machine shares: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+ */
+function authorization({ GH_TOKEN, GITHUB_TOKEN }) {
+  const token = GH_TOKEN || GITHUB_TOKEN;
+  return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
 export class Downloads {
@@ -35,7 +46,7 @@ export class Downloads {
      * vendor uploads it, and nobody can change it afterwards:
      * https://github.blog/changelog/2025-06-03-releases-now-expose-digests-for-release-assets/
      */
-    this.digests = address(environment.XSCHED_TRITON_PULUMI_DIGESTS, "https://api.github.com/repos");
+    this.digests = address(environment.XSCHED_TRITON_PULUMI_DIGESTS, `${GITHUB}/repos`);
     /** Why a server is unreachable, once known: a closed network costs one timeout, not four. */
     this.outOfReach = new Map();
   }
@@ -135,7 +146,13 @@ export class Downloads {
     };
     expectMore();
     try {
-      const response = await fetch(url, { signal: abort.signal });
+      const headers = origin === GITHUB ? authorization(this.environment) : {};
+      const response = await fetch(url, { signal: abort.signal, headers });
+      if (response.headers.get("x-ratelimit-remaining") === "0" && !response.ok) {
+        throw new NotThisWay(
+          `${origin} answers this address no more for up to an hour; set GITHUB_TOKEN for a limit of your own`,
+        );
+      }
       if (!response.ok) throw new NotThisWay(`${url}: HTTP ${response.status}`);
       return await read(response, expectMore);
     } catch (error) {

@@ -14,6 +14,17 @@ describe("shellQuote", () => {
     );
   });
 
+  it("leaves no backslash in quotes that fish takes for an escape", () => {
+    for (const [word, line] of [
+      [String.raw`a\b\n`, String.raw`'a\b\n'`],
+      [String.raw`a\\b`, String.raw`'a'\\'\b'`],
+      [String.raw`a\'b`, String.raw`'a'\\''\''b'`],
+      ["a\\", String.raw`'a'\\''`],
+    ] as const) {
+      assert.equal(shellQuote([word]), line);
+    }
+  });
+
   it("gives a shell exactly the words, whatever they contain", () => {
     const word = fc.string({ unit: "grapheme" }).filter((text) => !text.includes("\0"));
     fc.assert(
