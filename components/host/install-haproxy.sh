@@ -9,7 +9,10 @@ if ! command -v apt-get >/dev/null; then
   echo "fix: install HAProxy 2.4 or newer" >&2
   exit 1
 fi
-if ! sudo -n true; then
+as_root=(sudo -n)
+# A machine without sudo is deployed to as root.
+[ "$(id -u)" != 0 ] || as_root=()
+if ! "${as_root[@]}" true; then
   echo "error: HAProxy is missing, and $(id -un) may not use sudo without a password" >&2
   echo "fix: sudo apt-get install haproxy" >&2
   exit 1
@@ -20,7 +23,7 @@ echo "installing HAProxy" >&2
 wait_seconds=300
 update() {
   local said
-  until said=$(sudo -n env LC_ALL=C apt-get -qq update 2>&1); do
+  until said=$("${as_root[@]}" env LC_ALL=C apt-get -qq update 2>&1); do
     if [[ $said != *'Could not get lock'* ]] || ((SECONDS >= wait_seconds)); then
       printf '%s\n' "$said"
       return 1
@@ -28,12 +31,12 @@ update() {
     sleep "${RETRY_SECONDS:-5}"
   done
 }
-install=(sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -o "DPkg::Lock::Timeout=$wait_seconds" -qq -y --no-install-recommends install haproxy)
+install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o "DPkg::Lock::Timeout=$wait_seconds" -qq -y --no-install-recommends install haproxy)
 if ! { update && "${install[@]}"; } >&2; then
   echo "error: HAProxy cannot be installed; the reason stands above" >&2
   echo "fix: give the machine a way to its package archive, or an image that has HAProxy" >&2
   exit 1
 fi
 if command -v systemctl >/dev/null; then
-  sudo -n systemctl disable --now haproxy.service >&2 || true
+  "${as_root[@]}" systemctl disable --now haproxy.service >&2 || true
 fi

@@ -26,8 +26,8 @@ describe("the scripts of the gateway", () => {
 
   describe("that installs HAProxy", () => {
     /** Runs it where these programs are, and no others that it could use. */
-    const install = () => {
-      fs.writeFileSync(path.join(folder, "bin/id"), "#!/bin/sh\necho somebody\n", { mode: 0o755 });
+    const install = (user = "somebody") => {
+      fs.writeFileSync(path.join(folder, "bin/id"), `#!/bin/sh\necho ${user}\n`, { mode: 0o755 });
       // Nothing of this machine: it may have HAProxy.
       const script = textOf("host/install-haproxy.sh").replace(":/usr/sbin:/sbin", "");
       assert.notEqual(script, textOf("host/install-haproxy.sh"));
@@ -58,6 +58,14 @@ describe("the scripts of the gateway", () => {
       assert.match(calls, /^-qq update$/m);
       assert.match(calls, /^-o DPkg::Lock::Timeout=300 -qq -y --no-install-recommends install haproxy$/m);
       assert.match(calls, /^disable --now haproxy\.service$/m);
+    });
+
+    it("needs no sudo as root", () => {
+      program("env", '#!/bin/bash\nshift\nexec "$@"\n');
+      program("apt-get", record);
+      const { status, stderr } = install("0");
+      assert.equal(status, 0, stderr);
+      assert.match(fs.readFileSync(path.join(folder, "calls"), "utf8"), /^-qq update\n.* install haproxy\n$/);
     });
 
     // As apt says it, which waits for dpkg's lock alone.

@@ -16,7 +16,7 @@ import pytest
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.gateway import lifecycle, proxy
-from agent.gateway.proxy import Proxy, find_program
+from agent.gateway.proxy import INSTALL, Proxy, find_program
 from agent.gateway.record import configured
 from agent.gateway.rendering import CONFIG, KEEP_IDLE
 from agent.gateway.settings import parse_gateway
@@ -238,7 +238,7 @@ def test_a_server_stays_where_it_is_while_haproxy_is_missing(
     monkeypatch.setattr("agent.gateway.proxy._USUAL", "/nowhere/haproxy")
     with pytest.raises(HostError, match="the gateway needs HAProxy, which this host does not have") as error:
         gateway.host.start(gateway=True, httpPort=free_ports(1)[0])
-    assert error.value.fix == "sudo apt-get install haproxy"
+    assert error.value.fix == INSTALL
     assert gateway.host.server_pid == former
     assert gateway.ask("GET", "/v2/health/live", port=http_port).status == 200
 

@@ -274,6 +274,23 @@ def test_says_what_to_type_if_nothing_helps(
     assert raised.value.fix == "sudo apt-get install python3 libpython3-dev python3-pip"
 
 
+@pytest.mark.parametrize("version", ["3.8.10", "3.13.5"])
+def test_says_that_the_hosts_python_is_of_another_version(
+    machine: Machine, python: Interpreter, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    # As on Ubuntu 20.04 and Debian 13, where apt-get has no other one.
+    own = version.rpartition(".")[0]
+    monkeypatch.setattr(module, "python_candidates", lambda: [str(Interpreter(machine, own).path)])
+    monkeypatch.setattr(platform, "python_version_tuple", lambda: tuple(version.split(".")))
+    with pytest.raises(HostError) as raised:
+        find(machine)
+    assert raised.value.what == (
+        f"this host has no Python 3.9, 3.10, 3.11 or 3.12, which Triton's package is for, but {own}"
+    )
+    assert "apt-get" not in raised.value.fix
+    assert "/usr/local/bin/python3.12" in raised.value.fix
+
+
 def test_a_host_without_debians_tools_fetches_nothing(
     machine: Machine, python: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,7 +49,7 @@ PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 #: Memory that HAProxy keeps for the next requests.
 _HOT_BYTES = 64 << 20
-INSTALL = "sudo apt-get install haproxy"
+INSTALL = "sudo apt-get install haproxy (Debian, Ubuntu), or sudo dnf install haproxy (Red Hat)"
 
 
 def find_program() -> str:

@@ -224,6 +224,15 @@ def find_host_python(staging: Path) -> HostPython:
             if library and pip:
                 return HostPython(path, version, library, pip)
         tried = seen
+    own = ".".join(platform.python_version_tuple()[:2])
+    if not tried and own not in SUPPORTED_PYTHONS:
+        # What a distribution has beside it, if anything, has other names in each.
+        raise HostError(
+            f"this host has no Python {', '.join(SUPPORTED_PYTHONS[:-1])} or {SUPPORTED_PYTHONS[-1]}, which Triton's "
+            f"package is for, but {own}",
+            "use Debian 12, Ubuntu 22.04 or 24.04, add one of these versions with its shared library as "
+            f"/usr/local/bin/python{SUPPORTED_PYTHONS[-1]}, or use the container runtime",
+        )
     version = Path(tried[0]).name[len("python") :] if tried else ""
     library = f"libpython{version}" if re.fullmatch(r"3\.\d+", version) else "libpython3-dev"
     raise HostError(
