@@ -210,7 +210,9 @@ if core.register_filter then
   end
 
   function Messages:http_headers(txn, headers)
-    if not headers.channel:is_resp() then filter.register_data_filter(self, headers.channel) end
+    -- Answers too, although they pass unseen: HAProxy 3.0 to 3.4 keep those of a stream back otherwise, from the second
+    -- on, until the stream ends.
+    filter.register_data_filter(self, headers.channel)
     return filter.CONTINUE
   end
 
