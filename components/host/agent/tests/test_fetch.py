@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 from agent import disk, s3
@@ -361,30 +361,45 @@ def test_what_an_interrupted_fetch_has_left_does_no_harm(model: Model) -> None:
     assert model.fetched("v1") == ["1/model.py", "2/model.py"]
 
 
+class Clock:
+    """Stands in for the module `time` where S3 is waited for: nobody sleeps."""
+
+    def __init__(self, on_sleep: Callable[[], None] = lambda: None) -> None:
+        self.now = 1000.0
+        self.pauses: List[float] = []
+        self._on_sleep = on_sleep
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.pauses.append(seconds)
+        self._on_sleep()
+
+
 def test_a_right_that_is_on_its_way_is_waited_for(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "GRANT_SECONDS", 60)
-    monkeypatch.setattr(s3, "GRANT_PAUSE", 0.01)
     said: List[str] = []
-
-    def progress(line: str) -> None:
-        said.append(line)
-        if len(said) == 4:
-            model.server.mischief.clear()
-
-    monkeypatch.setattr(s3, "progress", progress)
+    clock = Clock(lambda: model.server.mischief.clear() if len(clock.pauses) == 3 else None)
+    monkeypatch.setattr(s3, "time", clock)
+    monkeypatch.setattr(s3, "progress", said.append)
+    monkeypatch.setattr(s3, "GRANT_SECONDS", 30)
     model.server.mischief["team/scale/1/weights.bin"] = "deny"
     assert model.fetched("v1") == ["1/model.py", *["1/weights.bin"] * 4]
-    # The first line is about the transfer.
-    waiting = r"S3 denies s3:.*/1/weights\.bin; trying for \d+ s more, in case the right to it is new"
-    assert [re.fullmatch(waiting, line) is not None for line in said] == [False, True, True, True]
+    waiting = r"S3 denies s3:.*/1/weights\.bin; trying for (\d+) s more, in case the right to it is new"
+    # The others are about the transfer.
+    found = [re.fullmatch(waiting, line) for line in said if line.startswith("S3 denies")]
+    assert [match and match.group(1) for match in found] == ["30", "27", "24"]
 
 
 def test_what_stays_denied_is_given_up(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(s3, "GRANT_SECONDS", 3)
-    monkeypatch.setattr(s3, "GRANT_PAUSE", 1)
+    clock = Clock()
+    monkeypatch.setattr(s3, "time", clock)
+    monkeypatch.setattr(s3, "GRANT_SECONDS", 7)
     model.server.mischief["team/scale/1/weights.bin"] = "deny"
     model.refused("v1", r"S3 denies this host access to s3:.*weights\.bin", "allow its role")
-    assert 1 < model.server.fetched.count("team/scale/1/weights.bin") <= 4
+    assert clock.pauses == [3, 3, 1]
+    assert model.server.fetched.count("team/scale/1/weights.bin") == 4
 
 
 def test_the_reason_of_s3_is_named_with_a_fix(model: Model) -> None:
