@@ -1,12 +1,15 @@
 import { mapped, secret, text } from "./rules";
 
-/** Kinds of host key that the SSH client of the command provider checks. */
+/**
+ * Kinds of host key that the SSH client of the command provider checks. Not RSA: it offers the signature that is called like
+ * the key, `ssh-rsa`, which is with SHA-1 and which OpenSSH refuses since 8.8 (`HostKeyAlgorithms` in
+ * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/remote/connection.go).
+ */
 const HOST_KEY_KINDS: readonly string[] = [
   "ssh-ed25519",
   "ecdsa-sha2-nistp256",
   "ecdsa-sha2-nistp384",
   "ecdsa-sha2-nistp521",
-  "ssh-rsa",
 ];
 
 export const hostKey = mapped(
@@ -18,6 +21,9 @@ export const hostKey = mapped(
         return undefined;
       }
       const fields = value.split(" ");
+      if (fields.slice(0, 2).includes("ssh-rsa")) {
+        return "give the machine's ed25519 or ECDSA key, since OpenSSH refuses what would be asked of its RSA key: ssh-keyscan -t ed25519 ADDRESS | cut -d' ' -f2-, and compare what it prints";
+      }
       return fields.length > 1 && isHostKey(fields.slice(1).join(" "))
         ? "remove the host name at the start of the line"
         : "on the machine, run: cat /etc/ssh/ssh_host_ed25519_key.pub";

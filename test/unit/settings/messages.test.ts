@@ -28,8 +28,16 @@ const PUBLIC_KEY = generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.
   ...{ type: "spki", format: "pem" },
 }) as string;
 
+/** The body of an RSA host key: its kind, exponent and modulus. */
+const RSA_KEY = ["ssh-rsa", "\x01\0\x01", `\0${"\xff".repeat(256)}`]
+  .map((text) => Buffer.from(text, "latin1"))
+  .flatMap((bytes) => [Buffer.from([0, 0, bytes.length >> 8, bytes.length & 255]), bytes])
+  .reduce((sum, bytes) => Buffer.concat([sum, bytes]))
+  .toString("base64");
+
 /** A config and its only fault: path, given value, what is allowed, fix. */
-const cases: readonly (readonly [string, unknown, readonly [string, string, string, string]])[] = [
+type Case = readonly [string, unknown, readonly [string, string, string, string]];
+const cases: readonly Case[] = [
   [
     "an unknown top-level key",
     { sever: {} },
@@ -542,6 +550,16 @@ const cases: readonly (readonly [string, unknown, readonly [string, string, stri
       "remove the host name at the start of the line",
     ],
   ],
+  ...["ssh-rsa", "gpu1 ssh-rsa"].map((kind): Case => [
+    `an RSA host key: ${kind}`,
+    { host: { ...SSH, hostKey: `${kind} ${RSA_KEY}` } },
+    [
+      "host.hostKey",
+      `a string of ${kind.length + 1 + RSA_KEY.length} characters`,
+      "the machine's public key in one line: ssh-ed25519 AAAA…",
+      "give the machine's ed25519 or ECDSA key, since OpenSSH refuses what would be asked of its RSA key: ssh-keyscan -t ed25519 ADDRESS | cut -d' ' -f2-, and compare what it prints",
+    ],
+  ]),
   [
     "a malformed private key",
     { host: { ...SSH, privateKey: "hunter2" } },
