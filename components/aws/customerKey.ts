@@ -60,7 +60,7 @@ export function startInstances(key: string): PolicyStatement[] {
  * What EC2's own role for spot needs, which starts a spot instance whenever there is capacity.
  * https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html
  */
-export const SPOT_OPERATIONS: readonly string[] = [
+export const SPOT_OPERATIONS = [
   "CreateGrant",
   "Decrypt",
   "DescribeKey",
@@ -69,7 +69,7 @@ export const SPOT_OPERATIONS: readonly string[] = [
   "GenerateDataKeyWithoutPlaintext",
   "ReEncryptFrom",
   "ReEncryptTo",
-];
+] as const;
 
 /**
  * The ARN of that role in the account of a resource.

@@ -1,5 +1,7 @@
 import type { EC2Client, ServiceDetail } from "@aws-sdk/client-ec2";
 
+import { SPOT_OPERATIONS, spotRole } from "../../components/aws/customerKey";
+
 /** An instance that counts for a quota. */
 export interface RunningInstance {
   readonly id: string;
@@ -34,6 +36,8 @@ export interface Account {
   /** The value of a public parameter. */
   parameter(name: string): Promise<string | undefined>;
   key(arn: string): Promise<{ state: string; symmetric: boolean } | undefined>;
+  /** Whether EC2's own role for spot can get a grant of a key, which is only tried. */
+  spotGrant(key: string): Promise<"possible" | "denied" | "no role">;
   /** Whether a token for ECR can be had. */
   registryLogin(): Promise<void>;
   repository(region: string, name: string): Promise<boolean>;
@@ -233,6 +237,26 @@ export async function awsAccount({ region, profile }: AccountOptions): Promise<A
       const found = await orUndefined(clients.kms.send(new kms.DescribeKeyCommand({ KeyId: arn })));
       const key = found?.KeyMetadata;
       return key && { state: key.KeyState ?? "", symmetric: key.KeySpec === "SYMMETRIC_DEFAULT" };
+    },
+    async spotGrant(key) {
+      const { Arn: arn = "" } = await clients.sts.send(new sts.GetCallerIdentityCommand());
+      const wanted = {
+        KeyId: key,
+        GranteePrincipal: spotRole(arn),
+        Operations: [...SPOT_OPERATIONS],
+        DryRun: true,
+      };
+      try {
+        await clients.kms.send(new kms.CreateGrantCommand(wanted));
+      } catch (error) {
+        const { name } = error as Error;
+        // Of a role that is not there.
+        if (name === "InvalidArnException") return "no role";
+        if (name === "AccessDeniedException") return "denied";
+        // https://docs.aws.amazon.com/kms/latest/developerguide/testing-permissions.html
+        if (name !== "DryRunOperationException") throw error;
+      }
+      return "possible";
     },
     async registryLogin() {
       await clients.ecr.send(new ecr.GetAuthorizationTokenCommand({}));

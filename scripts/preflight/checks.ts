@@ -103,6 +103,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   "endpoint for S3": endpoint,
   "endpoints of services": endpoints,
   "KMS key": key,
+  "KMS key on spot capacity": spotGrant,
   "access to ECR": registry,
   "repository on ECR": repository,
   buckets,
@@ -324,7 +325,10 @@ async function endpoints(
   });
 }
 
-async function key({ kmsKeyId }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
+async function key(
+  { kmsKeyId }: Pick<Wanted, "kmsKeyId">,
+  account: RegionalAccount,
+): Promise<readonly Fault[]> {
   if (kmsKeyId === undefined) return [];
   const fix = "correct host.kmsKeyId: aws kms list-keys";
   const [, , , region = ""] = kmsKeyId.split(":");
@@ -341,6 +345,34 @@ async function key({ kmsKeyId }: Wanted, account: RegionalAccount): Promise<read
       fix: `aws kms ${found.state === "PendingDeletion" ? "cancel-key-deletion" : "enable-key"} --region ${region} --key-id ${kmsKeyId}`,
     },
   ];
+}
+
+/** EC2 starts a spot instance in its own role, which gets a grant of the key before the launch. */
+async function spotGrant({ kmsKeyId, choices }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {
+  if (kmsKeyId === undefined || !choices.some(({ spot }) => spot)) return [];
+  // What is wrong with the key itself comes first.
+  if ((await key({ kmsKeyId }, account)).length > 0) return [];
+  const answer = await account.spotGrant(kmsKeyId);
+  switch (answer) {
+    case "possible":
+      return [];
+    case "no role":
+      return [
+        {
+          what: "EC2's own role for spot capacity, which has to get a grant of host.kmsKeyId, does not exist in this account",
+          fix: "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        },
+      ];
+    case "denied":
+      return [
+        {
+          what: `AWS lets you make no grant of the key ${kmsKeyId}: kms:CreateGrant is denied`,
+          fix: "allow it to who deploys (docs/how-to/aws.md#use-a-key-of-your-own), or remove host.spot",
+        },
+      ];
+    default:
+      return answer satisfies never;
+  }
 }
 
 async function registry({ registry: wanted }: Wanted, account: RegionalAccount): Promise<readonly Fault[]> {

@@ -119,6 +119,17 @@ describe("what the preflight asks, as the stand-in for AWS understands it", () =
     const zone = { name: "example.com", private: false };
     assert.deepEqual(await account.hostedZone("Z0123456789ABCDEFGHIJ"), zone);
     assert.equal(await account.hostedZone("Z1"), undefined);
+    const key = "arn:aws:kms:us-east-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef";
+    for (const [error, answer] of [
+      ["DryRunOperationException", "possible"],
+      ["InvalidArnException", "no role"],
+      ["AccessDeniedException", "denied"],
+    ] as const) {
+      api.account.spotGrant = error;
+      assert.equal(await account.spotGrant(key), answer);
+    }
+    api.account.spotGrant = "DisabledException";
+    await assert.rejects(account.spotGrant(key), { name: "DisabledException" });
     api.account = { ...api.account, credentials: false, registryLogin: false };
     await assert.rejects(account.identity(), { name: "InvalidClientTokenId" });
     await assert.rejects(account.registryLogin(), { name: "AccessDeniedException" });

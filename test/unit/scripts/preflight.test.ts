@@ -31,6 +31,7 @@ function account(changes: Partial<Account> = {}): RegionalAccount {
     image: () => Promise.resolve({ architecture: "x86_64", state: "available" }),
     parameter: () => Promise.resolve("ami-0123456789abcdef0"),
     key: () => Promise.resolve({ state: "Enabled", symmetric: true }),
+    spotGrant: () => Promise.resolve("possible"),
     registryLogin: () => Promise.resolve(),
     repository: () => Promise.resolve(true),
     bucket: () => Promise.resolve("readable"),
@@ -532,6 +533,40 @@ describe("the preflight of a stack on AWS", () => {
       await fault({ host: { kmsKeyId: KEY }, account: leaving }),
       /fix: aws kms cancel-key-deletion /,
     );
+  });
+
+  describe("with a key of one's own on spot capacity", () => {
+    const host = { kmsKeyId: KEY, spot: true };
+    const lacking = { spotGrant: () => Promise.resolve("no role" as const) };
+
+    it("finds that EC2's role for it is not there, or may get no grant", async () => {
+      assert.equal(
+        await fault({ host, account: lacking }),
+        `  EC2's own role for spot capacity, which has to get a grant of host.kmsKeyId, does not exist in this account
+    fix: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`,
+      );
+      const denied = { spotGrant: () => Promise.resolve("denied" as const) };
+      assert.match(await fault({ host, account: denied }), /kms:CreateGrant is denied\n {4}fix: allow it/);
+    });
+
+    it("finds it even if the instance may be on demand, which gets the grant all the same", async () => {
+      await fault({ host: { ...host, onDemandFallback: true }, account: lacking });
+    });
+
+    it("tries no grant where none will be made, or the key itself is at fault", async () => {
+      const asked: string[] = [];
+      const spotGrant = (key: string): Promise<"possible"> => {
+        asked.push(key);
+        return Promise.resolve("possible");
+      };
+      await ask({ host: { kmsKeyId: KEY }, account: { spotGrant } });
+      await ask({ host: { spot: true }, account: { spotGrant } });
+      const leaving = { key: () => Promise.resolve({ state: "PendingDeletion", symmetric: true }) };
+      await fault({ host, account: { spotGrant, ...leaving } });
+      assert.deepEqual(asked, []);
+      assert.equal((await ask({ host, account: { spotGrant } })).kind, "possible");
+      assert.deepEqual(asked, [KEY]);
+    });
   });
 
   it("goes on without what it may not ask, and says so", async () => {
