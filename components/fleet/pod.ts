@@ -128,7 +128,7 @@ export function podTemplate(fleet: string, settings: PodSettings, parts: PodPart
       ],
       volumes: [
         ...models.flatMap((files) => modelVolumes(fleet, files, live)),
-        ...scratchVolumes(),
+        ...scratchVolumes(settings.memoryGiB),
         ...(agent === undefined ? [] : agentVolumes(fleet, live, agent)),
       ],
     },
@@ -244,9 +244,10 @@ function modelMounts(files: ModelFiles): VolumeMount[] {
   ];
 }
 
-function scratchVolumes(): Volume[] {
+/** @param memoryGiB memory of the pod; half of it may be in /dev/shm, as of a container on a host */
+function scratchVolumes(memoryGiB: number): Volume[] {
   return [
-    { name: "shm", emptyDir: { medium: "Memory", sizeLimit: "1Gi" } },
+    { name: "shm", emptyDir: { medium: "Memory", sizeLimit: `${Math.max(1, Math.floor(memoryGiB / 2))}Gi` } },
     ...Object.keys(WRITABLE).map((name) => ({ name, emptyDir: {} })),
   ];
 }

@@ -148,9 +148,14 @@ export const fleetFields = {
   ),
   cpus: plain(defaulted(integer(1, 1024, 4), 2, "Processors that a pod asks for. It may use more.")),
   memoryGiB: plain(
-    defaulted(integer(1, 65536, 16), 8, "Memory of a pod, with what it writes to `/dev/shm`.", {
-      unit: "GiB",
-    }),
+    defaulted(
+      integer(1, 65536, 16),
+      8,
+      "Memory of a pod, with what it writes to `/dev/shm`, which takes up to half of it.",
+      {
+        unit: "GiB",
+      },
+    ),
   ),
   drainSeconds: plain(
     defaulted(

@@ -273,7 +273,7 @@ export const containerOptions = {
   ),
   memoryGiB: optional(
     integer(1, 65536, 48),
-    "How much memory of the machine the container may use, with what it writes to `/dev/shm`. Beyond that, the kernel ends Triton, which starts again.",
+    "How much memory of the machine the container may use, with what it writes to `/dev/shm`, which takes up to half of it, or 1 GiB. Beyond that, the kernel ends Triton, which starts again.",
     "nearly all of the machine: a twentieth is left to the rest of it",
     { unit: "GiB" },
   ),

@@ -185,7 +185,8 @@ export interface TritonFleetArgs {
    */
   cpus?: number;
   /**
-   * Memory of a pod, with what it writes to `/dev/shm`. An integer from 1 to 65536 (GiB).
+   * Memory of a pod, with what it writes to `/dev/shm`, which takes up to half of it. An integer from
+   * 1 to 65536 (GiB).
    * @default 8
    * @example 16
    */

@@ -145,8 +145,9 @@ export interface TritonServerArgs {
    */
   drainSeconds?: pulumi.Input<number>;
   /**
-   * How much memory of the machine the container may use, with what it writes to `/dev/shm`. Beyond
-   * that, the kernel ends Triton, which starts again. An integer from 1 to 65536 (GiB).
+   * How much memory of the machine the container may use, with what it writes to `/dev/shm`, which
+   * takes up to half of it, or 1 GiB. Beyond that, the kernel ends Triton, which starts again. An
+   * integer from 1 to 65536 (GiB).
    * @default nearly all of the machine: a twentieth is left to the rest of it
    * @example 48
    */

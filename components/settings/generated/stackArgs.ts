@@ -363,8 +363,8 @@ export interface RuntimeArgs {
   drainSeconds?: pulumi.Input<number>;
   /**
    * With kind container: How much memory of the machine the container may use, with what it writes to
-   * `/dev/shm`. Beyond that, the kernel ends Triton, which starts again. An integer from 1 to 65536
-   * (GiB).
+   * `/dev/shm`, which takes up to half of it, or 1 GiB. Beyond that, the kernel ends Triton, which
+   * starts again. An integer from 1 to 65536 (GiB).
    * @default nearly all of the machine: a twentieth is left to the rest of it
    * @example 48
    */

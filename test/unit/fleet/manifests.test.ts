@@ -236,6 +236,18 @@ describe("a fleet on Kubernetes", () => {
       assert.ok(itemsAt(container, "volumeMounts").some((each) => isDeepStrictEqual(each, mount)));
   });
 
+  it("lets half of a pod's memory be shared by the processes of Python models, and 1 GiB at least", () => {
+    const shared = (memoryGiB: number): unknown => {
+      const volumes = itemsAt(podOf(manifestsOf({ memoryGiB })), "volumes");
+      return at(
+        volumes.find((volume) => at(volume, "name") === "shm"),
+        "emptyDir",
+        "sizeLimit",
+      );
+    };
+    assert.deepEqual([1, 2, 9, 64].map(shared), ["1Gi", "1Gi", "4Gi", "32Gi"]);
+  });
+
   it("gives the agent all modules that it needs, and none that it does not", () => {
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-triton-fleet-"));
     try {

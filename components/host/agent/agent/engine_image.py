@@ -24,6 +24,7 @@ from .trtexec import (
     Target,
     builder_fault,
     engine_key,
+    entered,
     gpu_kind,
     last_step,
     read_options,
@@ -167,7 +168,7 @@ def _build(wanted: Wanted, target: Target, version: Path, key: str, scratch: Pat
         wanted.options, _usage(), onnx=str(version / "model.onnx"), engine=str(plan)
     )
     log = scratch / f"{key}.log"
-    with log.open("wb") as output, running(["trtexec", *arguments], output) as builder:
+    with log.open("wb") as output, running(entered("trtexec", *arguments), output) as builder:
         status = await_end(
             builder,
             lambda seconds: progress(f"building the engine of {title} ({seconds} s): {last_step(log)}"),
@@ -190,7 +191,7 @@ def _build(wanted: Wanted, target: Target, version: Path, key: str, scratch: Pat
 
 
 def _usage() -> str:
-    answer = call(["trtexec", "--help"])
+    answer = call(entered("trtexec", "--help"))
     return answer.out + answer.err
 
 

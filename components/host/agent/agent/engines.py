@@ -32,6 +32,7 @@ from .trtexec import (
     Target,
     builder_fault,
     engine_key,
+    entered_in,
     gpu_kind,
     last_step,
     read_options,
@@ -354,8 +355,9 @@ def _link(source: str, target: str) -> None:
 
 def _usage(builder: str) -> str:
     """What trtexec says of its flags. It gets the GPU as for a build: nothing says that it starts without a driver."""
-    options = ["--rm", "--gpus", "all", "--network", "none", "--entrypoint", "trtexec"]
-    answer = call(["docker", "run", *options, builder, "--help"], environment=outward_environment())
+    options = ["--rm", "--gpus", "all", "--network", "none"]
+    words = entered_in(builder, "trtexec", "--help")
+    answer = call(["docker", "run", *options, *words], environment=outward_environment())
     return answer.out + answer.err
 
 

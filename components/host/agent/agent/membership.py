@@ -18,6 +18,7 @@ from .models.store import readable
 from .programs import Finished, call, outward_environment
 from .server.container import CONTAINER_DIRECTORY, DOMAIN, ContainerRuntime
 from .server.settings import read_settings
+from .trtexec import entered_in
 
 #: Where the builder's container has the core.
 CORE = f"{CONTAINER_DIRECTORY}/core"
@@ -68,8 +69,8 @@ class Member(NamedTuple):
 
     def command(self, program: str) -> List[str]:
         """The end of the options of `docker run`, the image, and what comes before the program's arguments."""
-        run = ["--entrypoint", f"{CORE}/bin/xsched-run", self.image]
-        return [*run, "--priority", "min", "--name", NAME, "--", program]
+        run = [f"{CORE}/bin/xsched-run", "--priority", "min", "--name", NAME]
+        return entered_in(self.image, *run, "--", program)
 
     def reads(self, folder: Path) -> bool:
         """Whether the domain's user can read all of a folder, by its mode. Without capabilities, root is as others."""

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from .commands import Request
-from .programs import call
+from .programs import SMI_SECONDS, call
 
 
 def gpus() -> List[str]:
     """The name of each NVIDIA GPU. Triton cannot use one without a driver that works."""
     if shutil.which("nvidia-smi") is None:
         return []
-    found = call(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], seconds=20)
+    found = call(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], seconds=SMI_SECONDS)
     return [line.strip() for line in found.out.splitlines() if line.strip()] if found.ok else []
 
 

@@ -11,6 +11,10 @@ from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequen
 #: The status of a program that took too long, as of timeout(1).
 TIMED_OUT = 124
 
+#: Seconds for an answer of nvidia-smi. Without NVIDIA's persistence daemon, it first starts each GPU, eight of them one
+#: after another.
+SMI_SECONDS = 60
+
 
 class Finished:
     """How a program ended."""

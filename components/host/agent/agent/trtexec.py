@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, List, Mapping, NamedTuple, Optional, Sequence
 
 from .errors import HostError
-from .programs import call
+from .programs import SMI_SECONDS, call
 
 PRECISIONS = ("fp32", "fp16", "best")
+
+#: Where NVIDIA's images have what they start with.
+_ENTER = 'entry=/opt/nvidia/nvidia_entrypoint.sh; [ ! -x "$entry" ] || set -- "$entry" "$@"; exec "$@"'
 
 #: What of a source is no part of a model.
 IGNORED = ("config.pbtxt", "__pycache__")
@@ -59,7 +62,7 @@ def read_options(given: Mapping[str, Any]) -> Options:
 
 def gpu_kind() -> str:
     """Name and compute capability of this host's GPUs. An engine runs on the kind of GPU that it was built on."""
-    found = call(["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"], seconds=20)
+    found = call(["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"], seconds=SMI_SECONDS)
     kinds = sorted({line.strip() for line in found.out.splitlines() if line.strip()})
     if not found.ok or not kinds:
         raise HostError(
@@ -73,6 +76,21 @@ def gpu_kind() -> str:
             "build model.plan by hand for the GPU that serves it, and give that as the source",
         )
     return kinds[0]
+
+
+def entered(*words: str) -> List[str]:
+    """
+    A program with CUDA, run through what NVIDIA's images start with. That puts the image's own driver first where the
+    host's is older than the image's CUDA (https://docs.nvidia.com/deploy/cuda-compatibility). Other images run it as
+    it is.
+    """
+    return ["sh", "-c", _ENTER, "sh", *words]
+
+
+def entered_in(image: str, *words: str) -> List[str]:
+    """The same as the end of the words of `docker run`, whatever the image starts with."""
+    shell, *others = entered(*words)
+    return ["--entrypoint", shell, image, *others]
 
 
 def tensorrt_in(environment: str) -> Optional[str]:

@@ -15,7 +15,7 @@ from .membership import Member, OutsideError, domain_of, join, quoted
 from .models.store import readable
 from .programs import call
 from .server.container import gpu_options
-from .trtexec import links_in
+from .trtexec import entered_in, links_in
 
 
 class Workplace(NamedTuple):
@@ -32,15 +32,15 @@ class Workplace(NamedTuple):
         """The command that builds."""
         if self.member is None:
             user = ["--user", f"{os.getuid()}:{os.getgid()}"]
-            entrypoint, program = ["--entrypoint", "trtexec"], [image]
+            program = entered_in(image, "trtexec")
         else:
             user = self.member.options
-            entrypoint, program = [], self.member.command("trtexec")
+            program = self.member.command("trtexec")
         return [
             *("docker", "run", "--rm", "--name", container, *gpu_options()),
             # Models that are served on this host get the CPU before the builder.
             *("--cpu-shares", "64"),
-            *(*user, "--network", "none", *entrypoint),
+            *(*user, "--network", "none"),
             *("--mount", f'type=bind,"source={quoted(self.onnx)}",target=/onnx,readonly'),
             *("--mount", f'type=bind,"source={quoted(self.engine)}",target=/engine'),
             *(*program, *arguments),

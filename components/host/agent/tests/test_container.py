@@ -204,7 +204,6 @@ def test_runs_the_image_with_limited_logs_and_private_ports(docker: Docker) -> N
     bound = [mount for mount in option(words, "--mount") if mount.startswith("type=bind")]
     assert bound == [f'type=bind,"source={docker.directory.models}",target=/xsched-triton/models,readonly']
     assert option(words, "--stop-timeout") == ["40"]
-    assert option(words, "--shm-size") == ["1g"]
     assert option(words, "--log-opt") == ["max-size=10m", "max-file=2"]
     assert option(words, "--env") == [
         "XSCHED_POLICY=HPF",
@@ -306,12 +305,15 @@ def test_a_container_has_as_much_memory_as_it_is_given(
     def limits(**changes: int) -> List[str]:
         settings = parse_settings({**SETTINGS, **changes})
         words = ContainerRuntime(docker.directory, settings).options()
-        return [word for word in words if word.startswith("--memory")]
+        shared = words[words.index("--shm-size") + 1]
+        return [*(word for word in words if word.startswith("--memory")), shared]
 
-    assert limits() == []
+    assert limits() == ["1024m"]
     facts.write_text("MemFree: 1 kB\nMemTotal:       16384000 kB\n")
-    assert limits() == ["--memory=15200m", "--memory-swap=15200m"]
-    assert limits(memoryMegabytes=2048) == ["--memory=2048m", "--memory-swap=2048m"]
+    assert limits() == ["--memory=15200m", "--memory-swap=15200m", "7600m"]
+    assert limits(memoryMegabytes=2048) == ["--memory=2048m", "--memory-swap=2048m", "1024m"]
+    # What NVIDIA advises at least; it counts as memory, too.
+    assert limits(memoryMegabytes=1024)[-1] == "1024m"
 
 
 def test_a_container_has_a_network_of_its_own_as_long_as_it_lives(docker: Docker) -> None:

@@ -22,9 +22,19 @@ def test_replaces_the_onnx_model_and_its_weights_by_an_engine_and_keeps_the_rest
     assert sorted(path.name for path in workshop.ready.iterdir()) == ["1", "labels.txt"]
     assert [path.name for path in (workshop.ready / "1").iterdir()] == ["model.plan"]
     assert (workshop.ready / "1/model.plan").read_text() == (
-        "onnx\n--rm\n--name\n--gpus\n--cpu-shares\n--user\n--network\n--entrypoint\n--mount\n--mount\n"
+        "onnx\n--rm\n--name\n--gpus\n--cpu-shares\n--user\n--network\n--mount\n--mount\n--entrypoint\n"
         "--onnx=/onnx/model.onnx\n--saveEngine=/engine/model.plan\n--workspace=1024\n--buildOnly\n--fp16\n"
     )
+
+
+def test_the_builder_gets_the_driver_that_nvidias_image_chooses(workshop: Workshop) -> None:
+    entry = workshop.folder / "state/nvidia/nvidia_entrypoint.sh"
+    entry.parent.mkdir()
+    entry.write_text('#!/bin/sh\necho "$@" >>"$STATE/entered"\nexec "$@"\n')
+    entry.chmod(0o755)
+    workshop.build()
+    (words,) = (workshop.folder / "state/entered").read_text().splitlines()
+    assert words.startswith("trtexec --onnx=") and words.endswith(" --buildOnly --fp16")
 
 
 #: Keys and digest that the release before the agent has computed, by its script, for the same files and options.
@@ -497,7 +507,7 @@ def test_is_built_even_if_s3_fails_with_a_remark(shared: Shared, capsys: pytest.
 
 def test_is_built_on_a_host_without_the_cli(workshop: Workshop, capsys: pytest.CaptureFixture) -> None:
     workshop.options["shared"] = "s3://engines-of-the-test/team"
-    for program in ("bash", "cat", "cp", "grep", "sleep"):
+    for program in ("bash", "cat", "cp", "grep", "sh", "sleep"):
         (workshop.folder / "programs" / program).symlink_to(f"/bin/{program}")
     workshop.machine.set("PATH", f"{BUILDER}:{workshop.folder / 'programs'}")
     workshop.build()

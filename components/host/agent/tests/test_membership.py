@@ -12,6 +12,7 @@ from agent import engines
 from agent.commands import run
 from agent.membership import Member, why_not_joined
 from agent.server.settings import parse_settings, write_settings
+from agent.trtexec import entered_in
 from engine_workshop import Workshop
 from stand_in_machine import CONTAINER
 
@@ -106,7 +107,7 @@ def test_builds_below_all_models_in_the_domain_of_the_server_as_its_user(
     assert " --env XSCHED_DOMAIN_DIR=/xsched-triton/domain/gpus " in call
     assert f" --mount type=volume,source={volume},target=/xsched-triton/domain " in call
     assert ",target=/xsched-triton/core,readonly " in call
-    assert " --entrypoint /xsched-triton/core/bin/xsched-run nvcr.io/nvidia/tensorrt:22.06-py3 " in call
+    assert " --entrypoint sh nvcr.io/nvidia/tensorrt:22.06-py3 -c entry=/opt/nvidia/" in call
     assert call.endswith(
         " -- trtexec --onnx=/onnx/model.onnx --saveEngine=/engine/model.plan --workspace=1024 --buildOnly --fp16"
     )
@@ -148,6 +149,7 @@ def test_without_a_domain_all_is_as_it_was(domain: Domain, what: str, capsys: py
     workshop.build()
     builder = "nvcr.io/nvidia/tensorrt:22.06-py3"
     name = f"xsched-engine-{workshop.directory.identity}-bert"
+    program = " ".join(entered_in(builder, "trtexec"))
     (entry,) = workshop.cache.iterdir()
     run = f"run --rm --name {name} --gpus all --cpu-shares 64 --user {os.getuid()}:{os.getgid()}"
     onnx = str(workshop.source / "1").replace('"', '""')
@@ -160,9 +162,9 @@ def test_without_a_domain_all_is_as_it_was(domain: Domain, what: str, capsys: py
         "version --format {{.Server.Version}}",
         f"image inspect {builder}",
         f"image inspect --format {{{{range .Config.Env}}}}{{{{println .}}}}{{{{end}}}} {builder}",
-        f"run --rm --gpus all --network none --entrypoint trtexec {builder} --help",
+        f"run --rm --gpus all --network none {program} --help",
         f"rm --force {name}",
-        f"{run} --network none --entrypoint trtexec {mounts} {builder} {words}",
+        f"{run} --network none {mounts} {program} {words}",
     ]
     assert capsys.readouterr().err.splitlines()[0] == (
         "building the engine of bert, version 1 on Tesla T4, 7.5 with TensorRT 8.2.5.1; this can take many minutes"
@@ -216,10 +218,7 @@ def test_builds_outside_and_says_why_where_the_builder_cannot_be_in_the_domain(
     lines = [line for line in capsys.readouterr().err.splitlines() if "outside" in line]
     assert len(lines) == 1
     assert lines[0].startswith(OUTSIDE + why)
-    assert (
-        f" --user {os.getuid()}:{os.getgid()} --network none --entrypoint trtexec --mount "
-        in domain.build_call()
-    )
+    assert f" --user {os.getuid()}:{os.getgid()} --network none --mount " in domain.build_call()
     assert left(workshop) == []
 
 
