@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -560,10 +561,16 @@ def test_a_system_that_lets_nobody_have_memory_of_its_own(monkeypatch: pytest.Mo
     assert own_memory.own_memory() is None
 
 
-def test_the_processes_of_a_model_end_with_it(host: Host) -> None:
+@pytest.mark.parametrize("brought", [False, True], ids=["runtime's stub", "model's own stub"])
+def test_the_processes_of_a_model_end_with_it(host: Host, brought: bool) -> None:
     settings = parse_settings({**host.settings, "runtime": RUNTIME})
     runtime = ProcessRuntime(host.directory, settings)
     stub = host.directory.path / "runtime" / RUNTIME / "py/triton_python_backend_stub"
+    if brought:
+        own = host.directory.store / "scale/1234" / stub.name
+        own.parent.mkdir(parents=True)
+        shutil.copy2(stub, own)
+        stub = own
     words = [str(stub), "-ISBc", "input()"]
     with contextlib.ExitStack() as stack:
         mine, other = (

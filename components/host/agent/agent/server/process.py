@@ -1,6 +1,6 @@
 """The process runtime: tritonserver as a process of this user.
 
-A process is ours if its executable lies in this folder's runtime, whatever a file says.
+A process is ours if its executable lies in this folder's runtime, or is a stub in its store, whatever a file says.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Optional
 
 from ..directory import HostDirectory
+from ..models.store import STUB
 from ..processes import command_line, executable, how_ended, process_ids, process_start, send_signal
 from ..programs import call
 from .concealed import ConcealError, spawn
@@ -26,10 +27,15 @@ _REPOSITORY = "--model-repository="
 
 
 def runtime_processes(directory: HostDirectory, pattern: str = "*") -> List[int]:
-    """Our processes whose program's name matches."""
-    below = f"{directory.path}/runtime/"
+    """Our processes whose program's name matches: the runtime's, and stubs that models bring themselves."""
+    runtime, store = f"{directory.path}/runtime/", f"{directory.store}/"
     found = ((pid, executable(pid)) for pid in process_ids())
-    return [pid for pid, path in found if path.startswith(below) and fnmatch(Path(path).name, pattern)]
+    return [
+        pid
+        for pid, path in found
+        if (path.startswith(runtime) or (path.startswith(store) and Path(path).name == STUB))
+        and fnmatch(Path(path).name, pattern)
+    ]
 
 
 class ProcessRuntime:
@@ -180,7 +186,7 @@ class ProcessRuntime:
 
     def _model_processes(self) -> Iterator["tuple[str, int]"]:
         """The processes in which models' code runs, and whose it is."""
-        for pid in runtime_processes(self._directory, "triton_python_backend_stub"):
+        for pid in runtime_processes(self._directory, STUB):
             found = re.search(r"/repository/([^/]+)/", " ".join(command_line(pid)))
             if found is not None:
                 yield found.group(1), pid
