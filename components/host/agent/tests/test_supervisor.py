@@ -148,6 +148,8 @@ class Scene:
         #: What each load does, by model; it may end the server.
         self.loads: Dict[str, Callable[[], None]] = {}
         self.tried: List[str] = []
+        #: How long each load was allowed to take, in seconds.
+        self.timeouts: List[int] = []
         self.monkeypatch = monkeypatch
         self._play: Iterator[None] = iter(())
         monkeypatch.setattr(module, "time", self)
@@ -175,7 +177,8 @@ class Scene:
             self.supervisor.leave()
 
     # What loads.
-    def loader(self, *_: Any) -> "Scene":
+    def loader(self, _: HostDirectory, settings: Settings, *__: Any) -> "Scene":
+        self.timeouts.append(settings.load_timeout_seconds)
         return self
 
     def load_all(self, models: List[Wanted], last: Set[str], done: Callable[..., None]) -> None:
@@ -426,6 +429,20 @@ def test_of_several_loads_at_once_none_is_to_blame_yet(scene: Scene) -> None:
     scene.play(steps())
     assert scene.aside == ["bad"]
     assert scene.triton.loaded == {"a", "c"}
+
+
+def test_a_limit_of_loads_that_was_changed_meanwhile_applies_to_the_next(scene: Scene) -> None:
+    scene.models("one")
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        settings = parse_settings(SETTINGS)
+        write_settings(scene.directory, settings._replace(load_timeout_seconds=7))
+        scene.runtime.end()
+        yield from scene.phase(SERVING, launches=2)
+
+    scene.play(steps())
+    assert scene.timeouts == [parse_settings(SETTINGS).load_timeout_seconds, 7]
 
 
 def test_a_load_that_never_ends_is_to_blame_whatever_else_was_loaded(scene: Scene) -> None:

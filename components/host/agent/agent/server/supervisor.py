@@ -246,8 +246,14 @@ class Supervisor:
                 self._suspects = set()
                 self._enter(SERVING)
 
+    def _loader(self) -> Loader:
+        """How long a load may take can be changed while the server and this supervisor go on."""
+        current = read_settings(self._directory) or self._settings
+        settings = self._settings._replace(load_timeout_seconds=current.load_timeout_seconds)
+        return Loader(self._directory, settings, self._runtime, self.note)
+
     def _load_models(self) -> None:
-        loader = Loader(self._directory, self._settings, self._runtime, self.note)
+        loader = self._loader()
 
         def done(model: Wanted, loaded: Loaded) -> None:
             if not loaded.ok:
@@ -327,7 +333,7 @@ class Supervisor:
             self._healing.start()
 
     def _heal(self, models: List[Wanted]) -> None:
-        loader = Loader(self._directory, self._settings, self._runtime, self.note)
+        loader = self._loader()
         for model in models:
             self.note(f"the model {model.name} has lost a process of its own, so it is loaded again")
             try:
