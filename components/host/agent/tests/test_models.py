@@ -153,6 +153,21 @@ def test_a_state_that_triton_refuses_leaves_the_former(host: Host) -> None:
     assert linked(host.directory)["scale"] == good["digest"]
 
 
+def test_each_model_that_triton_refuses_has_a_line_of_its_own(host: Host) -> None:
+    """What Triton says of a version ends with a semicolon and may have several lines."""
+    bad = host.store("bad", {"refuse": "Internal: ModuleNotFoundError: No module named 'torchh';\n"})
+    worse = host.store("worse", {"refuse": "no such device;"})
+    with pytest.raises(HostError) as raised:
+        host.serve(bad, worse)
+    lines = raised.value.what.splitlines()
+    assert [line[: line.index(":")] for line in lines] == [
+        "Triton cannot load the model bad",
+        "Triton cannot load the model worse",
+    ]
+    assert lines[0].endswith("No module named 'torchh'")
+    assert lines[1].endswith("no such device")
+
+
 def test_a_first_state_that_triton_refuses_is_named(host: Host) -> None:
     with pytest.raises(HostError, match="no such device") as raised:
         host.serve(host.store("other"), host.store("scale", {"refuse": "no such device"}))
@@ -351,6 +366,8 @@ def test_of_models_loaded_together_the_one_that_ends_the_server_is_found(host: H
     with pytest.raises(HostError, match="Triton cannot load the model bad") as raised:
         host.serve(*good, bad)
     assert "good" not in raised.value.what
+    assert "not affected" not in raised.value.fix
+    assert "the server had to start again, and the other models serve again" in raised.value.fix
     assert host.ready("good0", "good1", "good2")
     assert host.aside() == ["bad"]
 

@@ -100,7 +100,9 @@ class Loader:
 
     def _reason(self, model: Wanted, answered: str, mark: str) -> str:
         """Why a load failed. What Triton finds while it reads a configuration is in its log only."""
-        reason = answered or self._triton.reason(model.name) or "Triton does not say why"
+        # Triton ends what it says of each version of a model with a semicolon.
+        told = (answered or self._triton.reason(model.name)).rstrip("; \n")
+        reason = told or "Triton does not say why"
         if "failed to poll" in reason:
             # The log may come a moment later than the answer.
             for _ in range(5):

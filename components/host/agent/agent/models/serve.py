@@ -47,7 +47,7 @@ def serve(request: Request) -> Dict[str, Any]:
         change = Change(directory, settings, models)
         change.apply()
     if change.failures:
-        raise HostError("; ".join(change.failures), change.advice)
+        raise HostError("\n".join(change.failures), change.advice)
     triton = settings.triton(directory)
     return {"models": [{"name": model.name, "version": triton.model_version(model.name)} for model in models]}
 
@@ -98,14 +98,19 @@ class Change:
         #: What is wrong, one sentence a model.
         self.failures: List[str] = []
         self._still_served = True
+        #: Whether the server has ended meanwhile, because of one of them.
+        self._server_ended = False
 
     @property
     def advice(self) -> str:
-        outcome = (
-            "the version that served before still serves"
-            if self._still_served
-            else "it does not serve; the other models are not affected"
-        )
+        if self._still_served:
+            outcome = "the version that served before still serves"
+        elif self._server_ended:
+            outcome = "it does not serve"
+        else:
+            outcome = "it does not serve; the other models are not affected"
+        if self._server_ended:
+            outcome += "; the server had to start again, and the other models serve again"
         return f"correct the model and deploy again; {outcome}"
 
     def apply(self) -> None:
@@ -239,6 +244,7 @@ class Change:
             f"the server ended while it loaded {', '.join(model.name for model in lost)}; it starts again"
         )
         self._await_restart(run)
+        self._server_ended = self._server_ended or read_run(self._directory) != run
         with self._directory.lock("loads"):
             for model in lost:
                 conduct = self._conduct.of(model.name, model.digest)
@@ -347,7 +353,7 @@ def unserve(request: Request) -> None:
             change.apply()
             if change.failures:
                 raise HostError(
-                    "; ".join(change.failures), f"see the log in {directory.server}/logs and try again"
+                    "\n".join(change.failures), f"see the log in {directory.server}/logs and try again"
                 )
             return
         for name in linked(directory):
