@@ -372,6 +372,15 @@ def test_of_models_loaded_together_the_one_that_ends_the_server_is_found(host: H
     assert host.aside() == ["bad"]
 
 
+def test_a_model_that_is_set_aside_is_forgotten_when_it_leaves_the_deployment(host: Host) -> None:
+    good = host.store("good")
+    with pytest.raises(HostError, match="Triton cannot load the model bad"):
+        host.serve(good, host.store("bad", {"ends_at_load": 99}))
+    assert host.aside() == ["bad"]
+    host.serve(good)
+    assert host.aside() == []
+
+
 def test_a_server_that_ends_once_at_load_is_no_fault_of_the_model(host: Host) -> None:
     model = host.store("scale")
     host.serve(model)

@@ -123,6 +123,10 @@ class Change:
             for name in self._triton.serving():
                 if name not in names and name not in self._before:
                     self._unload(name)
+            # One that was set aside at its first load has never been linked.
+            for name in self._conduct.aside():
+                if name not in names:
+                    self._conduct.forget(name)
             self._unload_dependents([model.name for model in waiting])
         runtime_of(self._directory, self._settings).prepare(
             [self._directory.store / model.name / model.digest for model in waiting]
