@@ -14,6 +14,7 @@ import {
 import { EcrRepository, TritonImage } from "./image";
 import { AwsLoadBalancer, type LoadBalancerNames } from "./loadBalancer";
 import {
+  type ModelAccess,
   modelAccess,
   ModelBucket,
   ModelRepository,
@@ -152,7 +153,7 @@ export class TritonStack extends pulumi.ComponentResource {
             {
               clientPorts: clientPorts(settings),
               repositoryArn: registry?.arn,
-              policyStatements: modelAccess(models, bucket, { parent: this }),
+              ...modelAccess(models, bucket, { parent: this }),
               services: servicesOf({
                 container: settings.runtime.kind === "container",
                 cloudwatch: monitoring.kind === "cloudwatch",
@@ -340,10 +341,9 @@ function throughBalancer(access: GatewayAccess): GatewayAccess {
 }
 
 /** What a machine on AWS serves, and what it may do. */
-interface MachineUse {
+interface MachineUse extends ModelAccess {
   readonly clientPorts: pulumi.Input<number>[];
   readonly repositoryArn: pulumi.Input<string> | undefined;
-  readonly policyStatements: ReturnType<typeof modelAccess>;
   readonly services: string[];
 }
 

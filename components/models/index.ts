@@ -1,5 +1,5 @@
 export { attempt, type FolderItem, gather, readModelFolder } from "./modelFolder";
-export { modelAccess } from "./modelAccess";
+export { type ModelAccess, modelAccess } from "./modelAccess";
 export { ModelBucket } from "./modelBucket";
 export { ModelRepository, type StoredModel } from "./modelRepository";
 export { configOfFolder, renderKnownConfigs } from "./renderedConfig";

@@ -7,9 +7,12 @@ import type { ModelObject } from "./s3";
 /** Each file is a resource; a model of more files is better put into S3 by a tool made for that. */
 const MOST_FILES = 200;
 
-/** What the keys of a model's files begin with in the bucket that they travel through. */
-export function keysOf(model: string): string {
-  return `models/${model}`;
+/** What the keys of all models' files begin with in the bucket that they travel through. */
+export const MODEL_KEYS = "models";
+
+/** What the keys of a model's files begin with there. */
+function keysOf(model: string): string {
+  return `${MODEL_KEYS}/${model}`;
 }
 
 /** Where hosts share engines in that bucket, if there is one. */

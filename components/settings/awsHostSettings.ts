@@ -469,7 +469,18 @@ export const awsGpuHostInputs = object({
       "ARN of the one ECR repository that the instance may pull from.",
       "none",
     ),
-    policyStatements: defaulted(policyStatements, [], "What else the instance's role may do."),
+    policyStatements: defaulted(
+      policyStatements,
+      [],
+      "What else the instance's role may do, in its inline policy. IAM takes 10,240 characters of inline policies for a role, without white space.",
+    ),
+    managedPolicies: plain(
+      defaulted(
+        list(policyStatements, { allowed: "a list of lists of statements" }),
+        [],
+        "What else the instance's role may do, in managed policies: one for each list of statements, of at most 6,144 characters. A role has at most 10 of them, unless the account's quota is higher.",
+      ),
+    ),
     services: plain(
       defaulted(
         list(awsService, { allowed: "a list of AWS's services, none twice", check: refuseRepeats }),

@@ -67,6 +67,7 @@ export {
   tritonImageInputs,
   usualVariant,
 } from "./runtimeSettings";
+export { placesByPolicy, placesOf } from "./modelPlaces";
 export { type S3Location, s3Location } from "./s3Location";
 export { serverOptions, type ServerOptions, tritonServerInputs } from "./serverSettings";
 export { type ImageSignature, imageSignature, publicKey } from "./signatureSettings";

@@ -6,6 +6,7 @@ import { limitsRate } from "./extraFlags";
 import { checkStackGateway, stackGatewayRule } from "./gatewaySettings";
 import { hostRule } from "./hostSettings";
 import { isLoopback } from "./listenAddress";
+import { refuseTooManyPlaces } from "./modelPlaces";
 import { modelsRule } from "./modelSettings";
 import { monitoringRule } from "./monitoringSettings";
 import { Place } from "./place";
@@ -167,6 +168,7 @@ function checkAgainstAws(raw: unknown, at: Place): void {
   for (const { type, at: place } of instanceTypesIn(host, at.at("host"))) {
     refuseUnsuitedGpu(type, tritonRelease(runtime), place);
   }
+  refuseTooManyPlaces(keyOf(raw, "models"), at.at("models"));
   const enabled = keyOf(keyOf(raw, "gateway"), "enabled");
   const listens = keyOf(server, "address");
   const gateway =

@@ -119,6 +119,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
     super("xsched-triton:index:AwsGpuHost", name, {}, opts);
     const {
       policyStatements,
+      managedPolicies,
       setUp,
       spot,
       protect,
@@ -173,6 +174,15 @@ export class AwsGpuHost extends pulumi.ComponentResource {
       },
       child,
     );
+    const further = managedPolicies.flatMap((each, index) => {
+      const called = `${name}-policy-${index + 1}`;
+      const allowed = inputs.resolve(policyStatementsRule, each, "managedPolicies", index);
+      const managed = new sdk.iam.Policy(called, { policy: allowed.apply(policyDocument), tags }, child);
+      return [
+        managed,
+        new sdk.iam.RolePolicyAttachment(called, { role: role.name, policyArn: managed.arn }, child),
+      ];
+    });
     const profile = new sdk.iam.InstanceProfile(`${name}-profile`, { role: role.name, tags }, child);
 
     const subnet =
@@ -213,7 +223,7 @@ export class AwsGpuHost extends pulumi.ComponentResource {
           )
         : undefined;
     // Without the policy or a way to AWS, the first boot would wait for its host key.
-    const before = [policy, ...(grant === undefined ? [] : [grant]), ...(network?.ways ?? [])];
+    const before = [policy, ...further, ...(grant === undefined ? [] : [grant]), ...(network?.ways ?? [])];
     const choices = wanted.apply(choicesOf);
     const place = isToBeChosen(inputs.known)
       ? chosenPlace(

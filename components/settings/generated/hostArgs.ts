@@ -524,10 +524,17 @@ export interface AwsGpuHostArgs {
    */
   repositoryArn?: pulumi.Input<string>;
   /**
-   * What else the instance's role may do.
+   * What else the instance's role may do, in its inline policy. IAM takes 10,240 characters of inline
+   * policies for a role, without white space.
    * @default []
    */
   policyStatements?: pulumi.Input<PolicyStatementArgs[]>;
+  /**
+   * What else the instance's role may do, in managed policies: one for each list of statements, of at
+   * most 6,144 characters. A role has at most 10 of them, unless the account's quota is higher.
+   * @default []
+   */
+  managedPolicies?: PolicyStatementArgs[][];
   /**
    * In a network of its own with `egress: endpoints`: the services of AWS that the instance reaches
    * beside S3, Session Manager and the ECR of `repositoryArn`, by the names of their endpoints. Cost:

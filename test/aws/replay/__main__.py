@@ -28,6 +28,8 @@ from .user_data import CloudInit
 
 FOLDER = needed.ROOT / "docs/reference/permissions"
 
+INLINE, MANAGED = "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"
+
 #: What stands in the place of the placeholders when the documents are checked.
 VALUES = {
     "REGION": "us-east-1",
@@ -90,15 +92,33 @@ def _stack(
 ) -> Iterator[str]:
     yield from partitions.faults(stack)
     yield from ways.faults(stack)
+    yield from _long_policies(stack["resources"])
     for resource in stack["resources"]:
         for place, document in policies.policies_in(resource["inputs"], resource["name"]):
             yield from (f"{place}: {text}" for text in policies.faults(document, stack["partition"]))
-            if resource["type"] == "aws:iam/rolePolicy:RolePolicy":
+            if resource["type"] in {INLINE, MANAGED}:
                 roles.append(document)
     try:
         calls |= replay(stack, subnet)
     except ReplayError as error:
         yield str(error)
+
+
+def _long_policies(resources: List[Dict[str, Any]]) -> Iterator[str]:
+    """What IAM would not take of the policies of roles, as it counts them."""
+    inline: Dict[str, int] = {}
+    for resource in resources:
+        if resource["type"] not in {INLINE, MANAGED}:
+            continue
+        size = documents.size(json.loads(resource["inputs"]["policy"]))
+        if resource["type"] == INLINE:
+            role = resource["inputs"]["role"]
+            inline[role] = inline.get(role, 0) + size
+        elif size > documents.MOST_CHARACTERS:
+            yield f"{resource['name']}: {size} characters, IAM takes {documents.MOST_CHARACTERS}"
+    for role, size in inline.items():
+        if size > documents.MOST_INLINE_CHARACTERS:
+            yield f"{role}: {size} characters of inline policies, IAM takes {documents.MOST_INLINE_CHARACTERS}"
 
 
 def _user_data(stacks: List[Dict[str, Any]], cloud_init: CloudInit) -> Iterator[str]:

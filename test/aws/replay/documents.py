@@ -9,6 +9,8 @@ from . import policies, reference
 #: IAM's limit of a managed policy, without white space:
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 MOST_CHARACTERS = 6144
+#: Of all inline policies of a role together.
+MOST_INLINE_CHARACTERS = 10240
 
 #: What a user puts in the place of these, as docs/reference/permissions.md says.
 PLACEHOLDERS = ("PARTITION", "REGION", "ACCOUNT", "KEY", "ZONE")
@@ -41,6 +43,7 @@ _SCOPES: Dict[str, Tuple[str, Dict[str, str]]] = {
         {
             "role": "arn:PARTITION:iam::ACCOUNT:role/triton-*",
             "instance-profile": "arn:PARTITION:iam::ACCOUNT:instance-profile/triton-*",
+            "policy": "arn:PARTITION:iam::ACCOUNT:policy/triton-*",
         },
     ),
     "ssm": (ACCESS, {"parameter": _regional("ssm", "parameter/xsched-triton/*")}),
@@ -175,6 +178,7 @@ _SPECIAL: Dict[str, Tuple[Home, ...]] = {
     "ec2:DeleteTags": (Home(MACHINE, "ChangeOwn", _ec2(*_TAGGED), _OWN),),
     "iam:CreateRole": (Home(ACCESS, "BoundRoles", (_SCOPES["iam"][1]["role"],), _BOUND),),
     "iam:PutRolePolicy": (Home(ACCESS, "BoundRoles", (_SCOPES["iam"][1]["role"],), _BOUND),),
+    "iam:AttachRolePolicy": (Home(ACCESS, "BoundRoles", (_SCOPES["iam"][1]["role"],), _BOUND),),
     "iam:PutRolePermissionsBoundary": (Home(ACCESS, "BoundRoles", (_SCOPES["iam"][1]["role"],), _BOUND),),
     "iam:PassRole": (
         Home(

@@ -641,6 +641,55 @@ class RolePolicy(Resource):
         self.aws.iam.delete_role_policy(**self.of)
 
 
+@resource("aws:iam/policy:Policy")
+class Policy(Resource):
+    """https://github.com/hashicorp/terraform-provider-aws/blob/v6.0.0/internal/service/iam/policy.go"""
+
+    def create(self) -> str:
+        made = self.aws.iam.create_policy(
+            PolicyName=self.inputs.get("name") or self.outputs["name"],
+            PolicyDocument=self.inputs["policy"],
+            Path="/",
+            Tags=tag_list(self.inputs.get("tags")),
+        )
+        self.own = made["Policy"]["Arn"]
+        self.real["arn"] = self.own
+        return self.own
+
+    def read(self) -> None:
+        iam = self.aws.iam
+        version = iam.get_policy(PolicyArn=self.own)["Policy"]["DefaultVersionId"]
+        iam.get_policy_version(PolicyArn=self.own, VersionId=version)
+
+    def update(self) -> None:
+        iam = self.aws.iam
+        # IAM keeps 5 versions; the provider makes room for the next one.
+        first = iam.list_policy_versions(PolicyArn=self.own)["Versions"][0]["VersionId"]
+        iam.create_policy_version(PolicyArn=self.own, PolicyDocument=self.inputs["policy"], SetAsDefault=True)
+        iam.delete_policy_version(PolicyArn=self.own, VersionId=first)
+        iam.tag_policy(PolicyArn=self.own, Tags=[{"Key": "team", "Value": "inference"}])
+        iam.untag_policy(PolicyArn=self.own, TagKeys=["former"])
+
+    def delete(self) -> None:
+        iam = self.aws.iam
+        iam.list_policy_versions(PolicyArn=self.own)
+        iam.delete_policy(PolicyArn=self.own)
+
+
+@resource("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+class RolePolicyAttachment(Resource):
+    def create(self) -> str:
+        self.of = {"RoleName": self.inputs["role"], "PolicyArn": self.inputs["policyArn"]}
+        self.aws.iam.attach_role_policy(**self.of)
+        return f"{self.of['RoleName']}/{self.of['PolicyArn']}"
+
+    def read(self) -> None:
+        self.aws.iam.list_attached_role_policies(RoleName=self.of["RoleName"])
+
+    def delete(self) -> None:
+        self.aws.iam.detach_role_policy(**self.of)
+
+
 @resource("aws:iam/instanceProfile:InstanceProfile")
 class InstanceProfile(Resource):
     def create(self) -> str:

@@ -91,7 +91,15 @@ def _allowed(resources: List[Dict[str, Any]], profile: str) -> Iterator[Tuple[st
         for each in _of(resources, "aws:iam/instanceProfile:InstanceProfile")
         if profile in (each["id"], each["outputs"].get("name"))
     }
-    for each in _of(resources, "aws:iam/rolePolicy:RolePolicy"):
-        if each["inputs"]["role"] in roles:
-            for _, document in policies.policies_in(each["inputs"], each["name"]):
-                yield from policies.statements_of(document)
+    attached = {
+        each["inputs"]["policyArn"]
+        for each in _of(resources, "aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        if each["inputs"]["role"] in roles
+    }
+    inline = (
+        each for each in _of(resources, "aws:iam/rolePolicy:RolePolicy") if each["inputs"]["role"] in roles
+    )
+    managed = (each for each in _of(resources, "aws:iam/policy:Policy") if each["outputs"]["arn"] in attached)
+    for each in (*inline, *managed):
+        for _, document in policies.policies_in(each["inputs"], each["name"]):
+            yield from policies.statements_of(document)

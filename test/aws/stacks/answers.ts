@@ -147,6 +147,10 @@ const RESOURCES: Readonly<Record<string, Answer>> = {
     id: `${String(role)}:${autonamed(name)}`,
     nameProperty: "name",
   }),
+  "aws:iam/policy:Policy": arn("iam", (name) => `policy/${name}`, "name", "arn"),
+  "aws:iam/rolePolicyAttachment:RolePolicyAttachment": (_, { role, policyArn }) => ({
+    id: `${String(role)}/${String(policyArn)}`,
+  }),
   "aws:ssm/parameter:Parameter": (name, inputs, place) => {
     const made = arn("ssm", (called) => `parameter${called}`, "name")(name, inputs, place);
     return { ...made, outputs: { ...made.outputs, region: place.region } };

@@ -208,6 +208,23 @@ export const CASES: readonly StackCase[] = [
     models: [{ name: "bert", source: `s3://${BUCKET}/models/bert` }],
   })),
   {
+    title: "more models in S3 than the inline policies of a role can name",
+    base: "prod",
+    region: "us-gov-west-1",
+    settings: {
+      ...NOTIFY,
+      host: {
+        ...zonesIn("us-gov-west-1"),
+        kmsKeyId: keyIn("us-gov-west-1", "aws-us-gov"),
+        permissionsBoundary: boundaryIn("aws-us-gov"),
+      },
+    },
+    models: Array.from({ length: 250 }, (_, index) => ({
+      name: `model-${index}`,
+      source: `s3://${BUCKET}/models/model-${index}`,
+    })),
+  },
+  {
     title: "an instance that stops, and a budget",
     base: "prod",
     region: "eu-central-1",

@@ -6,6 +6,7 @@ import * as path from "node:path";
 
 import * as pulumi from "@pulumi/pulumi";
 
+import { policyDocument } from "../../../components/aws";
 import { modelAccess } from "../../../components/models";
 import { PARTITION, type Registered, Recording, record, valueOf } from "./mocks";
 
@@ -168,22 +169,42 @@ describe("a bucket for models with a key of your own", () => {
 });
 
 describe("what a host may read", () => {
-  const allowed = async (
+  type Statement = [actions: string[], resources: string[]];
+
+  /** Of the role's own policy, and of each further one. */
+  const policies = async (
     models: Parameters<typeof modelAccess>[0],
     bucket?: pulumi.Input<string>,
     partition = PARTITION,
-  ): Promise<unknown[]> => {
-    const found: unknown[] = [];
+  ): Promise<Statement[][]> => {
+    const found: Statement[][] = [];
     const program = async (): Promise<void> => {
-      for (const { actions, resources } of modelAccess(models, bucket)) {
-        found.push([actions, await valueOf(pulumi.output(resources))]);
+      const { policyStatements, managedPolicies } = modelAccess(models, bucket);
+      for (const statements of [policyStatements, ...managedPolicies]) {
+        const known = statements.map(async ({ actions, resources }): Promise<Statement> => {
+          const [allowed, arns] = [
+            await valueOf(pulumi.output(actions)),
+            await valueOf(pulumi.output(resources)),
+          ];
+          return [allowed ?? [], arns ?? []];
+        });
+        found.push(await Promise.all(known));
       }
     };
     await record(false, outputs, program, partition);
     return found;
   };
+  const allowed = async (...given: Parameters<typeof policies>): Promise<Statement[]> => {
+    const [own = [], ...further] = await policies(...given);
+    assert.deepEqual(further, []);
+    return own;
+  };
   const read = ["s3:GetObject", "s3:GetObjectVersion"];
   const share = ["s3:GetObject", "s3:PutObject"];
+  const inS3 = (source: string, shared?: string) => ({
+    ...{ name: source.replace(/.*\//, ""), source, upload: "auto" as const },
+    ...(shared !== undefined && { engine: { shared } }),
+  });
 
   it("is only its models, wherever they are", async () => {
     const models = [
@@ -192,8 +213,44 @@ describe("what a host may read", () => {
       { name: "c", source: "/folder", upload: "ssh" as const },
     ];
     assert.deepEqual(await allowed(models, pulumi.output("own-bucket")), [
-      [read, ["arn:aws:s3:::team-bucket/models/a/*", "arn:aws:s3:::own-bucket/models/b/*"]],
+      [read, ["arn:aws:s3:::team-bucket/models/a/*", "arn:aws:s3:::own-bucket/models/*"]],
     ]);
+  });
+
+  it("names no place twice, nor one that is below another", async () => {
+    const models = ["s3://team/a/b", "s3://team/a", "s3://team/a", "s3://team/ab", "s3://other/a/b/c"];
+    assert.deepEqual(await allowed(models.map((source) => inS3(source, "s3://team/engines"))), [
+      [read, ["arn:aws:s3:::team/a/*", "arn:aws:s3:::team/ab/*", "arn:aws:s3:::other/a/b/c/*"]],
+      [share, ["arn:aws:s3:::team/engines/*"]],
+    ]);
+  });
+
+  it("is in further policies where IAM takes no more in the role's own, and still only its models", async () => {
+    const govCloud = { partition: "aws-us-gov", dnsSuffix: "amazonaws.com" };
+    const sources = Array.from(
+      { length: 400 },
+      (_, index) => `s3://models-of-the-company/production/m${index}`,
+    );
+    const models = sources.map((source, index) => inS3(source, `s3://engines-of-the-company/m${index}`));
+    const found = await policies(models, undefined, govCloud);
+    const sizes = found.map((statements) => {
+      const named = statements.map(([actions, resources], index) => ({
+        sid: `S${index}`,
+        actions,
+        resources,
+      }));
+      return policyDocument(named).length;
+    });
+    const [own = 0, ...further] = sizes;
+    assert.ok(own > 7000 && own < 7500 + 250, `${own}`);
+    assert.ok(further.length > 1 && further.every((size) => size <= 6144), further.join(", "));
+    const named = (wanted: string[]): string[] =>
+      found.flat().flatMap(([actions, resources]) => (actions[1] === wanted[1] ? resources : []));
+    assert.deepEqual(
+      named(read),
+      sources.map((source) => `arn:aws-us-gov:s3:::${source.slice("s3://".length)}/*`),
+    );
+    assert.equal(named(share).length, 400);
   });
 
   it("includes the place of shared engines, where it may add some", async () => {
@@ -206,20 +263,14 @@ describe("what a host may read", () => {
   });
 
   it("is named as its part of AWS names it", async () => {
-    const model = {
-      name: "a",
-      source: "s3://team/a",
-      upload: "auto" as const,
-      engine: { shared: "s3://team/b" },
-    };
     const china = { partition: "aws-cn", dnsSuffix: "amazonaws.com.cn" };
-    assert.deepEqual(await allowed([model], undefined, china), [
+    assert.deepEqual(await allowed([inS3("s3://team/a", "s3://team/b")], undefined, china), [
       [read, ["arn:aws-cn:s3:::team/a/*"]],
       [share, ["arn:aws-cn:s3:::team/b/*"]],
     ]);
   });
 
-  it("is nothing without a model in S3", () => {
-    assert.deepEqual(modelAccess([{ name: "c", source: "/folder", upload: "ssh" }], undefined), []);
+  it("is nothing without a model in S3", async () => {
+    assert.deepEqual(await allowed([{ name: "c", source: "/folder", upload: "ssh" }]), []);
   });
 });

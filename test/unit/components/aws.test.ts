@@ -33,6 +33,7 @@ const OUTPUTS: Readonly<Record<string, Record<string, unknown>>> = {
   },
   "aws:ec2/eip:Eip": { publicIp: "198.51.100.2" },
   "aws:iam/role:Role": { name: "role" },
+  "aws:iam/policy:Policy": { arn: "arn:aws:iam::111122223333:policy/gpu-policy" },
   "aws:ecr/repository:Repository": {
     arn: REPOSITORY,
     repositoryUrl: "111122223333.dkr.ecr.us-east-1.amazonaws.com/triton",
@@ -244,6 +245,39 @@ for (const preview of [true, false]) {
       assert.ok(userData.includes('"/xsched-triton/project/stack/gpu/ssh-host-key"'));
       assert.ok(!userData.includes("c2VjcmV0"));
       assert.ok(userData.length < 4096, "EC2 takes 16 KiB");
+    });
+
+    it("have a managed policy for each list of statements that their role's own has no room for", async () => {
+      const reading = (model: string) => ({
+        sid: "Models",
+        actions: ["s3:GetObject"],
+        resources: [pulumi.output(`arn:aws:s3:::models/${model}/*`)],
+      });
+      await host({ managedPolicies: [[reading("a")], [reading("b"), { ...reading("c"), sid: "Others" }]] });
+      const named = (type: string) => registered.filter((each) => each.type === type);
+      const policies = named("aws:iam/policy:Policy");
+      const attachments = named("aws:iam/rolePolicyAttachment:RolePolicyAttachment");
+      const names = ["gpu-policy-1", "gpu-policy-2"];
+      assert.deepEqual(
+        [policies, attachments].map((found) => found.map(({ name }) => name)),
+        [names, names],
+      );
+      if (preview) return;
+      const read = (model: string, Sid: string) => ({
+        ...{ Sid, Effect: "Allow", Action: ["s3:GetObject"], Resource: [`arn:aws:s3:::models/${model}/*`] },
+      });
+      assert.deepEqual(
+        policies.map(({ inputs }) => JSON.parse(inputs.policy as string) as unknown),
+        [[read("a", "Models")], [read("b", "Models"), read("c", "Others")]].map((Statement) => ({
+          ...{ Version: "2012-10-17", Statement },
+        })),
+      );
+      const policyArn = "arn:aws:iam::111122223333:policy/gpu-policy";
+      assert.deepEqual(
+        attachments.map(({ inputs }) => inputs),
+        names.map(() => ({ role: "role", policyArn })),
+      );
+      assert.ok(!(only("aws:iam/rolePolicy:RolePolicy").policy as string).includes("s3:GetObject"));
     });
 
     it("have a role that may do what they need, and nothing else", async () => {

@@ -597,3 +597,37 @@ describe("ranges of IP addresses", () => {
     assert.ok(isOpenToTheWorld("fc00::/6"));
   });
 });
+
+describe("places of models in S3", () => {
+  const models = (count: number, prefix: string) =>
+    Array.from({ length: count }, (_, index) => ({
+      name: `m${index}`,
+      source: `s3://models-of-the-company/${prefix}/m${index}`,
+    }));
+  const raw = (given: readonly object[], host: object = AWS) => ({
+    host,
+    runtime: CONTAINER,
+    models: given,
+  });
+
+  it("may be several hundred, or any number on a host that names none", () => {
+    assert.equal(parsed(raw(models(900, "production"))).models.length, 900);
+    const { runtime, ...onCpu } = raw(models(1500, "production"), { kind: "local" });
+    assert.equal(parsed(onCpu).models.length, 1500);
+  });
+
+  it("are refused where the policies of a role have no room for them", () => {
+    const given = models(1500, "production");
+    const characters = given
+      .map(({ source }) => `"arn:aws-us-gov:s3:::${source.slice("s3://".length)}/*",`.length)
+      .reduce((sum, each) => sum + each);
+    const [fault, ...others] = refusal(raw(given)).faults;
+    assert.deepEqual(others, []);
+    assert.deepEqual(fault, {
+      path: "models",
+      value: "a list of 1500",
+      allowed: `models whose places in S3 the role of the host can name, in some 66000 characters of ARNs: these are 1500 places of ${characters} characters`,
+      fix: "shorten the prefixes in S3, or divide the models among several stacks",
+    });
+  });
+});
