@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Any, Dict, List
 
 import pytest
 from agent.directory import HostDirectory
@@ -159,7 +159,8 @@ def test_each_model_that_triton_refuses_has_a_line_of_its_own(host: Host) -> Non
     worse = host.store("worse", {"refuse": "no such device;"})
     with pytest.raises(HostError) as raised:
         host.serve(bad, worse)
-    lines = raised.value.what.splitlines()
+    # They are loaded side by side.
+    lines = sorted(raised.value.what.splitlines())
     assert [line[: line.index(":")] for line in lines] == [
         "Triton cannot load the model bad",
         "Triton cannot load the model worse",
@@ -265,6 +266,44 @@ def test_a_step_that_its_ensemble_cannot_use_goes_back(host: Host) -> None:
         host.serve(host.store("step", {"tensor": "Y"}), whole)
     assert host.ready("step", "ensemble")
     assert linked(host.directory)["step"] == step["digest"]
+
+
+@pytest.mark.parametrize("added", [False, True], ids=["as it was", "with a new model"])
+def test_an_ensemble_that_cannot_come_back_alone_takes_its_steps_back(host: Host, added: bool) -> None:
+    """Both steps change together with the ensembles, one in a way that only one of the ensembles has followed."""
+
+    def models(first: str, second: str, wanted: str) -> List[Dict[str, Any]]:
+        return [
+            host.store("first", {"tensor": first}),
+            host.store("second", {"tensor": second}),
+            {
+                **host.store("both", {"needs": {"first": first, "second": wanted}}),
+                "dependsOn": ["first", "second"],
+            },
+            {**host.store("other", {"needs": {"first": first}}), "dependsOn": ["first"]},
+            host.store("aside", {"tensor": first}),
+        ]
+
+    former = models("X", "X", "X")
+    host.serve(*former)
+    changed = models("Y", "Z", "Y")
+    if added:
+        changed.append({**host.store("more", {"needs": {"first": "Y"}}), "dependsOn": ["first"]})
+    with pytest.raises(HostError, match=r"cannot load the model both: .*has no input 'Y'") as raised:
+        host.serve(*changed)
+    undone = ["first", "other", "second", *(["more"] if added else [])]
+    assert sorted(raised.value.what.splitlines()[1:]) == sorted(
+        f"the change of the model {name} is undone, too: both cannot come back without that"
+        for name in undone
+    )
+    assert "the version that served before still serves" in raised.value.fix
+    assert host.ready("first", "second", "both", "other", "aside")
+    assert linked(host.directory) == {
+        **{model["name"]: model["digest"] for model in former},
+        "aside": changed[4]["digest"],
+    }
+    host.serve(*models("Y", "Y", "Y"))
+    assert host.ready("first", "second", "both", "other", "aside")
 
 
 def test_a_step_may_change_when_its_ensemble_goes(host: Host) -> None:

@@ -95,6 +95,8 @@ class Change:
         self._changing = {model.name: model for model in models if self._differs(model)}
         #: Those that are set aside and not tried again.
         self._unusable: List[Wanted] = []
+        #: Those whose wanted state does not serve.
+        self._failed: List[Wanted] = []
         #: What is wrong, one sentence a model.
         self.failures: List[str] = []
         self._still_served = True
@@ -139,6 +141,7 @@ class Change:
             waiting = [model for model in waiting if model.name not in ended]
         for model in self._unusable:
             self._keep_former(model)
+        self._go_back_together()
         self._put_scheduling_back()
         self._note()
 
@@ -280,6 +283,7 @@ class Change:
         return runtime.find() and runtime.identity == run.identity and self._triton.health() == Health.LIVE
 
     def _fail(self, model: Wanted, reason: str, served: bool) -> None:
+        self._failed.append(model)
         self.failures.append(f"Triton cannot load the model {model.name}: {reason}")
         self._still_served = self._still_served and served
 
@@ -301,6 +305,51 @@ class Change:
         for name in reversed(dependents(model.name, self._staying)):
             if name in self._served and name not in self._changing and not self._triton.ready(name):
                 loader.load(self._before[name])
+
+    def _go_back_together(self) -> None:
+        """A model may not have come back alone: its former state does not fit the new one of a model that it depends
+        on. Then those that changed together with it go back as well."""
+        lost = self._lost()
+        group = self._together(lost)
+        if len(group) > len(lost):
+            loader = self._loader()
+            former = [self._before[model.name] for model in group if model.name in self._before]
+            with self._directory.lock("loads"):
+                for model in reversed(load_order(group)):
+                    loader.unload(model.name)
+                    self._unlink(model.name)
+                for model in load_order(former):
+                    self._link(model)
+                    loader.load(model)
+            failed = {model.name for model in self._failed}
+            self.failures.extend(
+                f"the change of the model {model.name} is undone, too: {', '.join(lost)} cannot come back without that"
+                for model in group
+                if model.name not in failed
+            )
+        self._still_served = self._still_served and not self._lost()
+
+    def _lost(self) -> List[str]:
+        """Models that served before, are still wanted, and do not serve now."""
+        return [
+            model.name
+            for model in self._staying
+            if model.name in self._served and not self._triton.ready(model.name)
+        ]
+
+    def _together(self, lost: List[str]) -> List[Wanted]:
+        """These models, and all that change and are tied to them by what depends on what."""
+        states = [*self._staying, *self._changing.values()]
+        pairs = [
+            {model.name, other}
+            for model in states
+            for other in model.depends_on
+            if other in self._changing and (model.name in self._changing or model.name in lost)
+        ]
+        group = set(lost)
+        for _ in pairs:
+            group = group.union(*(pair for pair in pairs if group & pair))
+        return [model for model in self._wanted if model.name in group]
 
     def _keep_former(self, model: Wanted) -> None:
         """Fails a model that is set aside. A deployment that was killed while the model ended the server has left its
