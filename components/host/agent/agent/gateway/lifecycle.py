@@ -25,7 +25,7 @@ from .certificate import certificate_of, show_certificate, warnings_of
 from .grpc_messages import FILTERS
 from .proxy import Proxy, check, complaints, find_program, knows, unprivileged_account, version_of
 from .record import configured, folder_of, is_whole, other_folders
-from .rendering import KEEP_IDLE, Rendered, render
+from .rendering import HANDSHAKE_DEADLINE, KEEP_IDLE, Rendered, render
 from .settings import GatewaySettings, parse_gateway
 from .supervisor import log_of
 
@@ -46,7 +46,8 @@ def gateway(request: Request) -> Dict[str, Any]:
     directory = request.directory
     settings = parse_gateway(request.body)
     program = find_program()
-    has_filters = version_of(program) >= FILTERS
+    version = version_of(program)
+    has_filters = version >= FILTERS
     with directory.lock("gateway"):
         new = not directory.gateway.is_dir()
         directory.gateway.mkdir(parents=True, exist_ok=True)
@@ -62,6 +63,7 @@ def gateway(request: Request) -> Dict[str, Any]:
                 group=group,
                 keeps_idle=knows(program, KEEP_IDLE),
                 has_filters=has_filters,
+                limits_handshakes=version >= HANDSHAKE_DEADLINE,
             )
             state = _apply(directory, program, settings, rendered)
             certificate = show_certificate(directory, settings, pem)

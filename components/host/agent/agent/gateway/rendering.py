@@ -30,8 +30,8 @@ _SERVICE = "/inference.GRPCInferenceService"
 _GRPC_HEALTH = (
     f"{_SERVICE}/ServerLive",
     f"{_SERVICE}/ServerReady",
+    # Not Watch: Triton never answers it. A client that hears so of it goes on without.
     "/grpc.health.v1.Health/Check",
-    "/grpc.health.v1.Health/Watch",
 )
 _GRPC_OTHER = tuple(
     f"{_SERVICE}/{name}"
@@ -48,6 +48,8 @@ _GRPC_OTHER = tuple(
 
 #: A client may send its next request just when the configuration changes. The first updates of 2.4 lack it.
 KEEP_IDLE = "option idle-close-on-response"
+#: Since which HAProxy a TLS handshake has a deadline of its own.
+HANDSHAKE_DEADLINE = (2, 9)
 
 #: gRPC's status codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 3, 8, 12, 16
@@ -55,6 +57,10 @@ _INVALID_ARGUMENT, _RESOURCE_EXHAUSTED, _UNIMPLEMENTED, _UNAUTHENTICATED = 3, 8,
 #: Seconds in which the headers of a request must be there, and the part of its body that is looked at.
 _HEADER_SECONDS = 10
 _BODY_SECONDS = 30
+#: Bytes of a call that asks for health: it names a service at most.
+_HEALTH_BYTES = 1024
+#: What part of all connections those may take that come from one address which has shown no right, and the fewest.
+_PART_OF_A_STRANGER, _FEWEST_OF_A_STRANGER = 4, 16
 #: Seconds that a connection of before a change of the configuration may last: the longest life of a stream under it.
 _FORMER_SECONDS = 3600
 #: More threads than these would only wait for each other.
@@ -70,6 +76,13 @@ _CLIENT = "req.fhdr(authorization),word(2,' '),sha2(256),hex,lower,map_str(token
 _TOKENS = (
     "backend tokens",
     "  stick-table type string len 64 size 10k expire 10s store gpc0,gpc0_rate(1s)",
+    "",
+)
+#: What is known of each address, or of a network of 64 bits in IPv6: how many connections it has, and whether one of
+#: them has shown a right. It is forgotten an hour after the last one.
+_SOURCES = (
+    "backend sources",
+    "  stick-table type ipv6 size 100k expire 1h store conn_cur,gpt0",
     "",
 )
 #: Bytes of a large message of gRPC in which all but its raw contents has to be.
@@ -97,6 +110,7 @@ def render(
     group: str,
     keeps_idle: bool = True,
     has_filters: bool = True,
+    limits_handshakes: bool = False,
 ) -> Rendered:
     """
     :param certificate: PEM of the certificate and its key; empty without TLS
@@ -105,14 +119,16 @@ def render(
     :param group: of that user
     :param keeps_idle: whether HAProxy knows `KEEP_IDLE`
     :param has_filters: whether it lets Lua look at messages as they pass
+    :param limits_handshakes: whether it is as new as `HANDSHAKE_DEADLINE`
     """
     config = [
         *_global(settings, min(threads, _MOST_THREADS), user, group),
-        *_defaults(settings, keeps_idle),
+        *_defaults(settings, keeps_idle, limits_handshakes),
         *_http(settings),
         *_grpc(settings, has_filters),
         *(_metrics(settings) if settings.ports.metrics is not None else []),
         *(_TOKENS if settings.tokens else []),
+        *(_SOURCES if settings.knows_clients else []),
     ]
     files = {
         CONFIG: "\n".join(config) + "\n",
@@ -197,7 +213,7 @@ def _global(settings: GatewaySettings, threads: int, user: str, group: str) -> L
     return [*lines, ""]
 
 
-def _defaults(settings: GatewaySettings, keeps_idle: bool) -> List[str]:
+def _defaults(settings: GatewaySettings, keeps_idle: bool, limits_handshakes: bool) -> List[str]:
     seconds = settings.limits.request_seconds
     lines = [
         "defaults",
@@ -208,6 +224,9 @@ def _defaults(settings: GatewaySettings, keeps_idle: bool) -> List[str]:
         f"  timeout http-request {_HEADER_SECONDS}s",
         f"  timeout http-keep-alive {seconds}s",
         f"  timeout client {seconds}s",
+        *([f"  timeout client-hs {_HEADER_SECONDS}s"] if limits_handshakes else []),
+        # HAProxy 3.4 waits so long for the client of an idle connection to end it as well.
+        f"  timeout client-fin {_BODY_SECONDS}s",
         f"  timeout server {seconds}s",
         *([f"  {KEEP_IDLE}"] if keeps_idle else []),
         # An answer of a stream must not wait for the next one.
@@ -258,6 +277,23 @@ def _bind(settings: GatewaySettings, port: int, protocol: str) -> str:
     return " ".join(words)
 
 
+def _sources(settings: GatewaySettings) -> List[str]:
+    """How many connections come from one address. Whoever shows no right must not hold those of all others: HAProxy
+    before 2.9 waits for a TLS handshake as long as for an answer, and each one for the first byte of HTTP/2."""
+    if not settings.knows_clients:
+        return []
+    most = max(_FEWEST_OF_A_STRANGER, settings.limits.connections // _PART_OF_A_STRANGER)
+    return [
+        # IPv4, also where IPv6 listens for it: all its addresses would be one network of 64 bits.
+        "  tcp-request connection track-sc1 src table sources if { src 0.0.0.0/0 }",
+        "  tcp-request connection track-sc1 src,ipmask(32,64) table sources",
+        "  acl stranger sc_get_gpt0(1,sources) eq 0",
+        f"  tcp-request connection reject if stranger {{ sc_conn_cur(1,sources) gt {most} }}",
+        # Only after a handshake, and so with a certificate.
+        *([] if settings.tokens else ["  tcp-request session sc-set-gpt0(1) 1"]),
+    ]
+
+
 def _admission(settings: GatewaySettings, *, grpc: bool, free: str) -> List[str]:
     """Who may come, and how often.
 
@@ -278,9 +314,6 @@ def _admission(settings: GatewaySettings, *, grpc: bool, free: str) -> List[str]
             f"  http-request return status 429 hdr retry-after 1 {_json(many)} if !{free} limited over",
         ]
     return [
-        "  acl one_bearer req.fhdr(authorization) -m reg -i '^bearer +[^ ]+ *$'",
-        f"  http-request set-var(txn.client) {_CLIENT} if one_bearer {{ req.fhdr_cnt(authorization) eq 1 }}",
-        "  acl known var(txn.client) -m found",
         f"  http-request set-var(txn.rate) var(txn.client),map_str_int(rates.map,0) if !{free} known",
         "  acl limited var(txn.rate) -m int gt 0",
         f"  http-request track-sc0 var(txn.client) table tokens if !{free} limited",
@@ -292,13 +325,31 @@ def _admission(settings: GatewaySettings, *, grpc: bool, free: str) -> List[str]
     ]
 
 
-def _start(settings: GatewaySettings) -> List[str]:
-    """What holds for each request."""
+def _start(settings: GatewaySettings, *, grpc: bool) -> List[str]:
+    """What holds for each connection and each request."""
     return [
+        *_sources(settings),
         "  http-request set-var(txn.path) path",
         # Headers that control Triton are the deployment's own.
         f"  http-request del-header {KEY_HEADER}",
         f"  http-request del-header {GRPC_KEY_HEADER}",
+        *_recognition(settings, grpc=grpc),
+    ]
+
+
+def _recognition(settings: GatewaySettings, *, grpc: bool) -> List[str]:
+    """Whose token a request shows, and what follows for its connection and its address."""
+    if not settings.tokens:
+        return []
+    return [
+        "  acl one_bearer req.fhdr(authorization) -m reg -i '^bearer +[^ ]+ *$'",
+        f"  http-request set-var(txn.client) {_CLIENT} if one_bearer {{ req.fhdr_cnt(authorization) eq 1 }}",
+        "  acl known var(txn.client) -m found",
+        "  acl proven var(sess.proven) -m bool",
+        "  http-request sc-set-gpt0(1) 1 if known !proven",
+        "  http-request set-var(sess.proven) bool(true) if known !proven",
+        # Nobody else's connection is kept for the next request. With HTTP/2 HAProxy has no means for that.
+        *([] if grpc else ["  http-after-response set-header connection close if !proven"]),
     ]
 
 
@@ -323,7 +374,7 @@ def _http(settings: GatewaySettings) -> List[str]:
     return [
         "frontend http",
         _bind(settings, settings.ports.http, "h1"),
-        *_start(settings),
+        *_start(settings, grpc=False),
         f"  acl health path {' '.join(_HEALTH)}",
         f"  acl reads path -m reg '{_READS}'",
         f"  acl infers path -m reg '{_INFERS}'",
@@ -409,7 +460,7 @@ def _grpc(settings: GatewaySettings, has_filters: bool) -> List[str]:
     return [
         "frontend grpc",
         _bind(settings, settings.ports.grpc, "h2"),
-        *_start(settings),
+        *_start(settings, grpc=True),
         f"  acl health path {' '.join(_GRPC_HEALTH)}",
         f"  acl other path {' '.join(_GRPC_OTHER)}",
         f"  acl infers path {_SERVICE}/ModelInfer",
@@ -430,6 +481,13 @@ def _grpc(settings: GatewaySettings, has_filters: bool) -> List[str]:
             _compressed("grpc-encoding"),
         ),
         _grpc_answer(_RESOURCE_EXHAUSTED, too_large, f"if {{ req.hdr_val(content-length) gt {most + 5} }}"),
+        # Nobody has shown a token yet, and Triton waits for the end of a message.
+        f"  http-request wait-for-body time {_BODY_SECONDS}s at-least {_HEALTH_BYTES + 1} if health",
+        _grpc_answer(
+            _RESOURCE_EXHAUSTED,
+            f"a request for health may have {_HEALTH_BYTES} bytes",
+            f"if health {{ req.body_len gt {_HEALTH_BYTES} }}",
+        ),
         # A message begins with a byte and its length. A stream may begin long before its first message.
         f"  http-request wait-for-body time {_BODY_SECONDS}s at-least 5 if infers",
         "  http-request set-var(txn.message_bytes) req.body,bytes(1,4),hex,hex2i if infers",
@@ -477,7 +535,7 @@ def _metrics(settings: GatewaySettings) -> List[str]:
     return [
         "frontend metrics",
         _bind(settings, settings.ports.metrics, "h1"),
-        *_start(settings),
+        *_start(settings, grpc=False),
         _answer(
             431,
             f"the headers of a request may have {settings.limits.header_kilobytes} KB",

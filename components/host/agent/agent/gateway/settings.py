@@ -77,6 +77,11 @@ class GatewaySettings(NamedTuple):
     def encrypted(self) -> bool:
         return self.tls.mode != "off"
 
+    @property
+    def knows_clients(self) -> bool:
+        """Whether not everybody has the right to use it."""
+        return bool(self.tokens) or self.client_ca != ""
+
 
 def parse_gateway(body: Dict[str, Any]) -> GatewaySettings:
     """
