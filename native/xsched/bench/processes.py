@@ -76,13 +76,13 @@ class WorkerError(Exception):
 class Worker:
     """A process that answers each job, a line of JSON, with a line of JSON."""
 
-    def __init__(self, name, words, environment, log):
+    def __init__(self, name, words, environment, log, program=WORKER):
         self.name = name
         self._log = log
         self._answers = queue.Queue()
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, WORKER, *words],
+                [sys.executable, program, *words],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

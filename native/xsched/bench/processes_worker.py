@@ -44,8 +44,8 @@ def wait_until(due):
 
 
 class Foreground:
-    def __init__(self, network, batches):
-        self.stream = torch.cuda.Stream()
+    def __init__(self, network, batches, priority=0):
+        self.stream = torch.cuda.Stream(priority=priority)
         self.data = torch.randn(batches[0], SEQUENCE, HIDDEN, device="cuda", dtype=torch.float16)
         with torch.cuda.stream(self.stream):
             for _ in range(WARM_UP):
@@ -64,7 +64,7 @@ class Foreground:
         self.stream.synchronize()
 
     def work(self, job):
-        """Infers each period. The latencies count from the time at which a request was due."""
+        """Infers each period; with 0, back to back. The latencies count from the time at which a request was due."""
         latencies = []
         due = job["begin"]
         # If it cannot keep up, what is overdue at the end is left out.
@@ -120,14 +120,18 @@ class Bounded(Background):
         super().__init__(network, batches)
 
 
+def make_network():
+    """On the current device."""
+    torch.manual_seed(0)
+    layer = torch.nn.TransformerEncoderLayer(HIDDEN, HEADS, 4 * HIDDEN, batch_first=True, dtype=torch.float16)
+    return torch.nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False).cuda().eval()
+
+
 def main():
     role = {"foreground": Foreground, "background": Background, "bounded": Bounded}[sys.argv[1]]
     batches = [int(each) for each in sys.argv[2:]]
-    torch.manual_seed(0)
-    layer = torch.nn.TransformerEncoderLayer(HIDDEN, HEADS, 4 * HIDDEN, batch_first=True, dtype=torch.float16)
-    network = torch.nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False).cuda().eval()
     with torch.no_grad():
-        worker = role(network, batches)
+        worker = role(make_network(), batches)
         torch.cuda.synchronize()
         # No collection during a request: the objects made so far stay.
         gc.collect()
