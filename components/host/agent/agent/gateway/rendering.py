@@ -284,8 +284,7 @@ def _sources(settings: GatewaySettings) -> List[str]:
         return []
     most = max(_FEWEST_OF_A_STRANGER, settings.limits.connections // _PART_OF_A_STRANGER)
     return [
-        # IPv4, also where IPv6 listens for it: all its addresses would be one network of 64 bits.
-        "  tcp-request connection track-sc1 src table sources if { src 0.0.0.0/0 }",
+        # An address of IPv4 is taken as such, also where IPv6 listens for it.
         "  tcp-request connection track-sc1 src,ipmask(32,64) table sources",
         "  acl stranger sc_get_gpt0(1,sources) eq 0",
         f"  tcp-request connection reject if stranger {{ sc_conn_cur(1,sources) gt {most} }}",
