@@ -46,45 +46,50 @@ const LIMIT_OF_ONE_ENGINE_TEST = 10 * 60;
 
 /** Roughly how many seconds the long files of engine tests take. Long ones start first, so that none is left at the end. */
 const SECONDS = {
-  fleet: 350,
-  image: 300,
-  reuse: 270,
-  local: 220,
-  awsSession: 190,
-  aws: 160,
-  awsCapacity: 160,
-  awsImage: 150,
+  awsImage: 740,
+  reuse: 620,
+  fleet: 430,
+  awsSession: 390,
+  local: 290,
+  image: 280,
+  container: 260,
+  aws: 250,
+  awsCapacity: 210,
+  patchedImage: 190,
   // It takes longer, but measures times: so it begins when the compilers have ended.
   bench: 150,
-  agent: 120,
-  fleetEngines: 140,
-  fleetModels: 120,
-  fleetLosses: 110,
-  hooks: 110,
-  ssh: 110,
-  container: 100,
+  agent: 150,
+  hooks: 130,
+  ssh: 120,
+  fleetEngines: 120,
+  spot: 110,
+  fleetLosses: 100,
   drift: 90,
-  gateway: 90,
-  patchedImage: 90,
-  spot: 90,
-  interrupted: 70,
+  awsProd: 90,
+  fleetModels: 80,
+  policy: 80,
+  s3Model: 70,
+  interrupted: 60,
+  gateway: 60,
 };
 
 /**
  * A check for each file of engine tests. Of those that use Docker, each with an engine of its own, two run at a time,
- * so they come first.
+ * so they come first. One BuildKit at a time has the layers in the user's cache; another one would compile all again.
  */
 function engineTests() {
   const files = projectFiles("test/engine/*.test.ts").map((file) => {
     const name = path.basename(file, ".test.ts");
-    const docker = fs.readFileSync(path.join(ROOT, file), "utf8").includes('"./dockerEngine"');
+    const source = fs.readFileSync(path.join(ROOT, file), "utf8");
+    const docker = source.includes('"./dockerEngine"');
+    const layers = source.includes('disk: "user"');
     return {
       docker,
       seconds: SECONDS[name] ?? 0,
       title: `engine tests, ${name}`,
       mocha: ["--timeout", String(LIMIT_OF_ONE_ENGINE_TEST * 1000), file],
       limit: LIMIT_OF_ENGINE_TESTS,
-      uses: docker ? ["engine", "docker"] : ["engine"],
+      uses: ["engine", ...(docker ? ["docker"] : []), ...(layers ? ["layers"] : [])],
       after: name.startsWith("fleet") ? KUBERNETES : TOOLCHAIN,
     };
   });
