@@ -130,8 +130,11 @@ def load(name, override):
         # As Triton does: what depends on a model that was loaded is checked again.
         for other in list(MODELS.values()):
             if name in other.behaviour.get("needs", {}):
-                with contextlib.suppress(RefusedError):
+                try:
                     check_steps(other)
+                except RefusedError:
+                    # Why is in its log only.
+                    FAILED[other.name] = "unloaded"
 
 
 def make(name, override):

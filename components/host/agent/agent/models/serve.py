@@ -224,7 +224,10 @@ class Change:
                     # It was not this model that broke them.
                     ended[model.name] = Loaded(False, "the server ended", lost=True)
                     return
-                reason = f"{', '.join(broken)} cannot work with it: {self._triton.reason(broken[0])}"
+                # Of a model that it has unloaded for that, Triton says why when it is loaded again.
+                first = broken[-1]
+                reason = loader.load(self._before[first]).reason or self._triton.reason(first)
+                reason = f"{', '.join(broken)} cannot work with it: {reason}"
                 ended[model.name] = loaded = Loaded(False, reason)
             self._fail(model, loaded.reason, model.name in self._served)
             self._go_back(model, replaced)
