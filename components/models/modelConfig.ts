@@ -15,21 +15,39 @@ export function ownConfig(source: string): string | undefined | Promise<string |
   return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : undefined;
 }
 
-/** Whether a version folder in a model's source has the file of a TensorRT engine. */
-export function hasPlan(source: string): boolean | Promise<boolean> {
+/** The version folders of a model's source, each with the names of the files that are directly in it. */
+export type Versions = ReadonlyMap<string, readonly string[]>;
+
+export function versionsOf(source: string): Versions | Promise<Versions> {
   if (s3Location(source) !== undefined) {
-    return readS3Model(source).then(({ objects }) => objects.some((object) => isPlan(object.path)));
+    return readS3Model(source).then(({ objects }) => versionsAmong(objects.map((object) => object.path)));
   }
-  if (!fs.existsSync(source)) return false;
-  return fs
+  if (!fs.existsSync(source)) return new Map();
+  const folders = fs
     .readdirSync(source)
-    .some((folder) => isVersion(folder) && fs.existsSync(path.join(source, folder, TENSORRT_FILE)));
+    .filter((name) => isVersion(name) && isFolder(path.join(source, name)));
+  return new Map(folders.map((name) => [name, fs.readdirSync(path.join(source, name))]));
 }
 
-/** @param file its path below the model's folder */
-function isPlan(file: string): boolean {
-  const [folder = "", ...steps] = file.split("/");
-  return isVersion(folder) && steps.join("/") === TENSORRT_FILE;
+/** A link that leads nowhere is refused where the folder is read. */
+function isFolder(place: string): boolean {
+  return fs.statSync(place, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+/** @param files their paths below the model's folder */
+function versionsAmong(files: readonly string[]): Versions {
+  const versions = new Map<string, string[]>();
+  for (const file of files) {
+    const [folder = "", ...steps] = file.split("/");
+    if (!isVersion(folder) || steps.length === 0) continue;
+    versions.set(folder, [...(versions.get(folder) ?? []), steps.join("/")]);
+  }
+  return versions;
+}
+
+/** Whether a version has the file of a TensorRT engine. */
+export function hasPlan(versions: Versions): boolean {
+  return [...versions.values()].some((files) => files.includes(TENSORRT_FILE));
 }
 
 /** Names a configuration together with the files that it belongs to: 16 hexadecimal digits. */

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { type ComponentInputs, modelRule, type ModelSettings } from "../settings";
-import { renderModelConfig } from "./config";
-import { hasPlan, ownConfig } from "./modelConfig";
+import { refuseMissingCode, renderModelConfig } from "./config";
+import { hasPlan, ownConfig, type Versions, versionsOf } from "./modelConfig";
 
 /** What has been rendered, by the settings that it comes from; those never change. */
 const RENDERED = new WeakMap<object, pulumi.Output<string>>();
@@ -16,13 +16,13 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
   const earlier = RENDERED.get(model);
   if (earlier !== undefined) return earlier;
   const own = model.config ?? ownConfig(model.source);
+  const versions = versionsOf(model.source);
   // What is known is rendered at once, for its faults, even where the files are not known yet.
-  const plan = hasPlan(model.source);
-  const known = typeof own === "object" ? undefined : renderModelConfig(own, model, plan === true);
+  if (typeof own !== "object" && versions instanceof Promise) void renderModelConfig(own, model);
   const rendered =
-    known !== undefined && typeof plan === "boolean"
-      ? pulumi.output(known)
-      : pulumi.all([own, plan]).apply(([text, found]) => renderModelConfig(text, model, found));
+    typeof own === "object" || versions instanceof Promise
+      ? pulumi.output(Promise.all([own, versions]).then(([text, found]) => render(text, model, found)))
+      : pulumi.output(render(own, model, versions));
   RENDERED.set(model, rendered);
   return rendered;
 }
@@ -34,11 +34,18 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
  */
 export function configOfFolder(model: ModelSettings): string {
   const own = model.config ?? ownConfig(model.source);
-  const plan = hasPlan(model.source);
-  if (typeof own === "object" || typeof plan === "object") {
+  const versions = versionsOf(model.source);
+  if (typeof own === "object" || versions instanceof Promise) {
     throw new Error(`${model.source} is not a folder`);
   }
-  return renderModelConfig(own, model, plan);
+  return render(own, model, versions);
+}
+
+/** @throws ModelConfigError */
+function render(own: string | undefined, model: ModelSettings, versions: Versions): string {
+  const config = renderModelConfig(own, model, hasPlan(versions));
+  refuseMissingCode(config, model.source, versions);
+  return config;
 }
 
 /**

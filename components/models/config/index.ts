@@ -1,4 +1,5 @@
 export { modelDependencies } from "./modelDependencies";
 export { ModelConfigError } from "./modelConfigError";
+export { refuseMissingCode } from "./pythonCode";
 export { renderModelConfig } from "./renderModelConfig";
 export { TENSORRT_FILE } from "./tensorRt";

@@ -37,7 +37,7 @@ for (const preview of [true, false]) {
       folder = fs.mkdtempSync(path.join(os.tmpdir(), "xsched-bucket-"));
       fs.mkdirSync(path.join(folder, "1/empty"), { recursive: true });
       fs.writeFileSync(path.join(folder, "1/weights.bin"), "weights");
-      fs.writeFileSync(path.join(folder, "config.pbtxt"), 'backend: "python"\n');
+      fs.writeFileSync(path.join(folder, "config.pbtxt"), 'backend: "onnxruntime"\n');
       program = await record(preview, outputs, async () => {
         const { ModelBucket, ModelRepository } = await import("../../../components");
         const made = new ModelBucket("files", { keepDays: 7, tags: { team: "vision" } });

@@ -301,7 +301,7 @@ describe("a fleet on Kubernetes", () => {
         fs.writeFileSync(path.join(folder, name, "1/nul.txt"), "a\0b");
         fs.writeFileSync(path.join(folder, name, "1/run me.sh"), "#!/bin/sh\n", { mode: 0o755 });
       }
-      const config = 'backend: "python"';
+      const config = 'backend: "onnxruntime"';
       const models = ["a.b", "A_b"].map((name) => ({ name, source: path.join(folder, name), config }));
       const manifests = manifestsOf({ models });
       const maps = configMapsOf(manifests);

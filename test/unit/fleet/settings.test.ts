@@ -242,7 +242,7 @@ describe("arguments of a fleet", () => {
     const source = path.join(folder, "large");
     const shown = JSON.stringify(source);
     const message = refusal(
-      { models: [realtime, { name: "large", source, config: 'backend: "python"' }] },
+      { models: [realtime, { name: "large", source, config: 'backend: "onnxruntime"' }] },
       "Edge",
     );
     assert.equal(
