@@ -1,4 +1,4 @@
-import { Span } from "./lexer";
+import { Span, withoutMark } from "./lexer";
 import { Field, MessageValue, parseTextFormat, ScalarValue, Value } from "./parser";
 import { NewField, NewMessage, NewScalar, printField, printMessage, printScalar } from "./printer";
 
@@ -13,9 +13,13 @@ export class TextDocument {
   private readonly appended: string[] = [];
   private readonly newline: string;
 
+  private readonly text: string;
+
   /** @throws TextFormatError */
-  public constructor(private readonly text: string) {
-    this.fields = parseTextFormat(text);
+  public constructor(text: string) {
+    // Triton takes no byte order mark, which some editors on Windows write.
+    this.text = withoutMark(text);
+    this.fields = parseTextFormat(this.text);
     // Whatever the edits take away, a second look at the result comes to the same answer.
     this.newline = text.includes("\r\n") && !/(?<!\r)\n/.test(text) ? "\r\n" : "\n";
   }

@@ -23,6 +23,11 @@ const TOKENS: readonly (readonly [TokenKind, RegExp])[] = [
   ["symbol", /[{}<>[\]:;,/.-]/y],
 ];
 
+/** A text without the byte order mark that it may begin with. */
+export function withoutMark(text: string): string {
+  return text.startsWith("\uFEFF") ? text.slice(1) : text;
+}
+
 /** Cuts a text into tokens; the last one is of kind `end`. */
 export function tokenize(text: string): readonly Token[] {
   const tokens: Token[] = [];
@@ -53,7 +58,11 @@ function tokenAt(text: string, start: number): Token {
       : /[0-9.]/.test(character)
         ? "a number, with a space after it"
         : "a field name, a value or a bracket";
-  throw new TextFormatError(text, start, expected, JSON.stringify(character));
+  // A space that is none, such as one that was copied from a web page, would look like one in the message.
+  const found = /[\p{Cf}\p{Z}]/u.test(character)
+    ? `the invisible character U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0")}`
+    : JSON.stringify(character);
+  throw new TextFormatError(text, start, expected, found);
 }
 
 function matchAt(pattern: RegExp, text: string, position: number): string | undefined {

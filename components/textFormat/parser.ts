@@ -1,4 +1,4 @@
-import { Span, Token, tokenize, TokenKind } from "./lexer";
+import { Span, Token, tokenize, TokenKind, withoutMark } from "./lexer";
 import { decodeStrings } from "./stringLiteral";
 import { TextFormatError } from "./textFormatError";
 
@@ -39,9 +39,12 @@ export interface ScalarValue extends Span {
 /** Messages deeper than this cannot be a model config, and would exhaust the stack. */
 const DEEPEST = 100;
 
-/** @throws TextFormatError */
+/**
+ * @param text may begin with a byte order mark; positions are those behind it
+ * @throws TextFormatError
+ */
 export function parseTextFormat(text: string): readonly Field[] {
-  const parser = new Parser(text);
+  const parser = new Parser(withoutMark(text));
   return parser.fields("end", "");
 }
 

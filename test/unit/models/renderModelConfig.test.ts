@@ -40,6 +40,12 @@ const PRIORITY_BLOCK = `parameters {
 `;
 
 describe("renderModelConfig", () => {
+  it("takes a file that begins with a byte order mark, which Triton does not", () => {
+    const own = 'backend: "python"\n';
+    assert.equal(renderModelConfig(`\uFEFF${own}`, model()), renderModelConfig(own, model()));
+    assert.throws(() => renderModelConfig(`${own}\uFEFF`, model()), ModelConfigError);
+  });
+
   it("writes a complete config for a model without one", () => {
     assert.equal(
       renderModelConfig(undefined, model()),

@@ -76,7 +76,12 @@ describe("parser of protobuf text format", () => {
     ["# é\n a: 1 @", 2, 7, 'expected a field name, a value or a bracket, found "@"'],
     ["}", 1, 1, "expected a field name, found }"],
     ["[a.b: 1", 1, 5, "expected ], found :"],
-    ["\ufeffa: 1", 1, 1, 'expected a field name, a value or a bracket, found "\ufeff"'],
+    [
+      "\ufeffa:\u00a01",
+      1,
+      3,
+      "expected a field name, a value or a bracket, found the invisible character U+00A0",
+    ],
   ];
   for (const [text, line, column, message] of faults) {
     it(`says where ${JSON.stringify(text)} is malformed`, () => {
