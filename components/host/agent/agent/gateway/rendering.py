@@ -59,8 +59,9 @@ _HEADER_SECONDS = 10
 _BODY_SECONDS = 30
 #: Bytes of a call that asks for health: it names a service at most.
 _HEALTH_BYTES = 1024
-#: What part of all connections those may take that come from one address which has shown no right, and the fewest.
-_PART_OF_A_STRANGER, _FEWEST_OF_A_STRANGER = 4, 16
+#: What part of all connections those may take that come from one address which has shown no right, and the fewest. A
+#: client may open hundreds at once before the first one has shown its token.
+_PART_OF_A_STRANGER, _FEWEST_OF_A_STRANGER = 2, 16
 #: Seconds that a connection of before a change of the configuration may last: the longest life of a stream under it.
 _FORMER_SECONDS = 3600
 #: More threads than these would only wait for each other.
