@@ -72,11 +72,24 @@ async function reload(api: DeployedApi, model: string, priority: number, asDeplo
 async function configOf(api: DeployedApi, model: string): Promise<ModelConfig> {
   const config = await api.config(model);
   if (config.ensemble_scheduling === undefined) return config;
-  const steps = new Set(config.ensemble_scheduling.step?.map((step) => step.model_name));
   throw new UserError(
     `${model} is an ensemble, which has no priority on the GPU`,
-    `set the priority of the models that it is made of: ${[...steps].join(", ")}`,
+    `set the priority of the models that it is made of: ${(await partsOf(api, config)).join(", ")}`,
   );
+}
+
+/** The models that an ensemble is made of, each once; of ensembles among them, theirs. */
+async function partsOf(
+  api: DeployedApi,
+  { ensemble_scheduling: scheduling }: ModelConfig,
+): Promise<string[]> {
+  const parts = new Set<string>();
+  for (const name of new Set(scheduling?.step?.map((step) => step.model_name))) {
+    const config = await api.config(name);
+    const own = config.ensemble_scheduling === undefined ? [name] : await partsOf(api, config);
+    own.forEach((part) => parts.add(part));
+  }
+  return [...parts];
 }
 
 /** How long it lasts, and how to make it last. */

@@ -67,8 +67,10 @@ describe("set-priority", () => {
 
   it("names the models of an ensemble, which runs nothing itself", async () => {
     const server = new StandInServer(MODELS);
-    const step = [{ model_name: "prep" }, { model_name: "chat" }, { model_name: "prep" }];
-    server.deploy({ name: "batch", ensemble_scheduling: { step } });
+    const steps = (...names: string[]) => ({ step: names.map((name) => ({ model_name: name })) });
+    server.deploy({ name: "prep" });
+    server.deploy({ name: "inner", ensemble_scheduling: steps("chat", "prep") });
+    server.deploy({ name: "batch", ensemble_scheduling: steps("prep", "inner", "prep") });
     await assert.rejects(setPriority(server, "batch", 7), {
       message:
         "batch is an ensemble, which has no priority on the GPU\n" +
