@@ -20,6 +20,8 @@ export function refuseMissingCode(
   const fields = parseTextFormat(config);
   const file = textOf(fields, "default_model_filename") ?? PYTHON_FILE;
   if (textOf(fields, "backend") !== "python" || file.includes("/")) return;
+  // An agent can make the model's files when it is loaded, as of one that is stored encrypted.
+  if (named(fields, "model_repository_agents").length > 0) return;
   const missing = servedVersions(fields, [...versions.keys()]).find(
     (version) => versions.get(version)?.includes(file) !== true,
   );

@@ -49,6 +49,11 @@ describe("the code of a model of the Python backend", () => {
     }
   });
 
+  it("may come from an agent of the model repository", () => {
+    const agents = 'model_repository_agents { agents { name: "decrypt" } }';
+    assert.equal(refusal(`${PYTHON}${agents}`, { 1: ["model.py.encrypted"] }), undefined);
+  });
+
   it("is not asked of other backends", () => {
     for (const config of ["", 'backend: "vllm"', 'platform: "ensemble"']) {
       assert.equal(refusal(config, { 1: [] }), undefined);
