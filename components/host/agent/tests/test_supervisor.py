@@ -109,6 +109,9 @@ class StandInRuntime:
         assert mark == "now"
         return self.log
 
+    def stub_fault(self, model: str) -> str:
+        return ""
+
     def adopt(self) -> bool:
         return self.found
 

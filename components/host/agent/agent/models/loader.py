@@ -54,6 +54,9 @@ class Loader:
         :param config: a model configuration, as JSON, in place of the model's own
         :param whole: starts its instances anew, which Triton keeps where only the configuration is newer
         """
+        fault = self._runtime.stub_fault(model.name)
+        if fault:
+            return Loaded(False, fault)
         mark = mark_load(self._directory, model.name, model.digest)
         if whole:
             touch_versions(self._directory, model.name)

@@ -402,6 +402,10 @@ class ContainerRuntime:
     def prepare(self, folders: List[Path]) -> None:
         """A container cannot write to the models, so nothing appears beside their code."""
 
+    def stub_fault(self, model: str) -> str:
+        """Nor is a process in it tried before the load."""
+        return ""
+
     def log_mark(self) -> str:
         """Docker takes seconds since 1970."""
         return f"{time.time():.3f}"

@@ -22,6 +22,7 @@ from .control import can_lock, forget_key, locking_arguments, read_key, renew_ke
 from .log import ProcessLog
 from .own_memory import own_memory
 from .settings import Settings
+from .stub import stub_fault
 
 _REPOSITORY = "--model-repository="
 
@@ -218,6 +219,16 @@ class ProcessRuntime:
                 [str(self._runtime / "python/bin/python3"), "-I", "-m", "compileall", "-q", *code],
                 seconds=120,
             )
+
+    def stub_fault(self, model: str) -> str:
+        """Why the process in which a model's code is to run cannot start; empty if nothing is known."""
+        folder = plain_folder(self._directory)
+        return stub_fault(
+            f"{folder}/models/repository/{model}",
+            f"{folder}/runtime/{self._settings.runtime}/tritonserver/backends/python",
+            self.environment(),
+            self._directory.path,
+        )
 
     def log_mark(self) -> str:
         return str(self.log.mark())
