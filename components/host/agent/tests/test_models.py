@@ -169,6 +169,28 @@ def test_each_model_that_triton_refuses_has_a_line_of_its_own(host: Host) -> Non
     assert lines[1].endswith("no such device")
 
 
+def test_of_an_exception_only_the_frames_of_the_model_are_shown(host: Host) -> None:
+    frames = "".join(
+        f"  {frame}\n"
+        for frame in (
+            "<frozen importlib._bootstrap>(241): _call_with_frames_removed",
+            "<frozen importlib._bootstrap_external>(940): exec_module",
+            "/models/repository/scale/1/helper.py(3): <module>",
+            "<frozen importlib._bootstrap>(1178): _find_and_load",
+            "/models/repository/scale/1/model.py(1): <module>",
+            "<frozen importlib._bootstrap>(1178): _find_and_load",
+        )
+    )
+    refuse = f"Internal: ModuleNotFoundError: No module named 'torch'\n\nAt:\n{frames};"
+    with pytest.raises(HostError) as raised:
+        host.serve(host.store("scale", {"refuse": refuse}))
+    assert raised.value.what.splitlines()[-3:] == [
+        "At:",
+        "  /models/repository/scale/1/helper.py(3): <module>",
+        "  /models/repository/scale/1/model.py(1): <module>",
+    ]
+
+
 def test_a_first_state_that_triton_refuses_is_named(host: Host) -> None:
     with pytest.raises(HostError, match="no such device") as raised:
         host.serve(host.store("other"), host.store("scale", {"refuse": "no such device"}))

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import os
+import re
 import time
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
 
@@ -17,6 +18,9 @@ from .wanted import Wanted
 
 #: Loads side by side: of independent models, since one of gigabytes mostly waits for a disk.
 SIDE_BY_SIDE = 4
+
+#: What Python itself did while it imported a model's code. The Python backend names every frame.
+_FRAME = re.compile(r"^[ \t]*<frozen importlib\.[^>\n]*>\(\d+\): .*\n?", re.MULTILINE)
 
 #: Seconds that a load has to end after its model's processes were ended.
 _AFTER_END = 10
@@ -104,7 +108,7 @@ class Loader:
     def _reason(self, model: Wanted, answered: str, mark: str) -> str:
         """Why a load failed. What Triton finds while it reads a configuration is in its log only."""
         # Triton ends what it says of each version of a model with a semicolon.
-        told = (answered or self._triton.reason(model.name)).rstrip("; \n")
+        told = _FRAME.sub("", answered or self._triton.reason(model.name)).rstrip("; \n")
         reason = told or "Triton does not say why"
         if "failed to poll" in reason:
             # The log may come a moment later than the answer.
