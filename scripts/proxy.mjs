@@ -20,3 +20,6 @@ export function withoutProxy({ no_proxy, NO_PROXY, no_grpc_proxy }) {
     ...(no_grpc_proxy && { no_grpc_proxy: list(no_grpc_proxy) }),
   };
 }
+
+/** Whether a host, as in a URL, is this machine itself. */
+export const isLoopback = (host) => host === "localhost" || host === "[::1]" || host.startsWith("127.");

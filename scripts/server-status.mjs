@@ -1,6 +1,7 @@
 // Asks a stack's host what its Triton serves now, and prints it as a table.
 import { clientAccess, preparations } from "./client-access.mjs";
 import { exampleRequest } from "./example-request.mjs";
+import { isLoopback } from "./proxy.mjs";
 import { stackOutputs, tryOnHost } from "./stack-host.mjs";
 
 /**
@@ -134,8 +135,6 @@ export function outsiderLines({ outsiders }) {
 }
 
 const upOf = (stack) => `npm run up${stack === "local" ? "" : ` -- ${stack}`}`;
-
-const isLoopback = (host) => host === "localhost" || host === "[::1]" || host.startsWith("127.");
 
 /** Left-aligned columns, with a line under the head. */
 export function table(head, rows) {

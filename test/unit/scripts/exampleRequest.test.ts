@@ -27,7 +27,7 @@ const { exampleRequest } = loadScript("example-request.mjs") as {
   exampleRequest: (server: object, access: Access) => string | undefined;
 };
 const { clientAccess, preparations } = loadScript("client-access.mjs") as {
-  clientAccess: (server: object) => Access;
+  clientAccess: (server: object, environment: Readonly<Record<string, string>>) => Access;
   preparations: (server: object, stack: string) => string[];
 };
 
@@ -48,8 +48,9 @@ function request(
   models: readonly Model[],
   version = "2.51.0",
   server: object = { http: "127.0.0.1:8000", outputs: {} },
+  environment: Readonly<Record<string, string>> = {},
 ): unknown[] | undefined {
-  const command = exampleRequest({ version, models }, clientAccess(server));
+  const command = exampleRequest({ version, models }, clientAccess(server, environment));
   if (command === undefined) return undefined;
   const printed = execFileSync("sh", ["-c", `printf '%s\\0' ${command}`], { encoding: "utf8" });
   const words = printed.split("\0").slice(0, -1);
@@ -57,6 +58,18 @@ function request(
 }
 
 describe("request to try", () => {
+  it("does not ask a proxy of the user for this machine", () => {
+    const words = (http: string, environment: Readonly<Record<string, string>>): unknown[] =>
+      request([model("a", [tensor("x", [1])])], "2.51.0", { http, outputs: {} }, environment)!.slice(2, -3);
+    const direct = ["--noproxy", "*"];
+    for (const name of ["http_proxy", "all_proxy", "ALL_PROXY"]) {
+      assert.deepEqual(words("127.0.0.1:8000", { [name]: "http://proxy:3128" }), direct);
+      assert.deepEqual(words("[::1]:8000", { [name]: "http://proxy:3128" }), direct);
+      assert.deepEqual(words("gpu1:8000", { [name]: "http://proxy:3128" }), []);
+    }
+    assert.deepEqual(words("127.0.0.1:8000", { http_proxy: "" }), []);
+  });
+
   it("is for the model with the smallest inputs, each filled with ones, in one row", () => {
     const models = [
       model("big", [tensor("x", [-1, 100])]),
