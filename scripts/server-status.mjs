@@ -12,8 +12,25 @@ export function describeServer(stack, outputs = stackOutputs(stack)) {
   if (outputs.host === undefined) {
     return { running: false, models: [], outputs, healthy: false };
   }
-  const server = JSON.parse(runOnHost(["status"], outputs.host, stack));
+  const server = answerOf(runOnHost(["status"], outputs.host, stack));
   return { ...server, outputs, healthy: isHealthy(server, outputs) };
+}
+
+/**
+ * What the agent has answered, from JSON.
+ *
+ * @throws Error for the user, if something else has answered in its place
+ */
+export function answerOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const printed = text.trim();
+    const what = `the host has not run the command${printed && `; its shell has printed: ${printed.slice(-1000)}`}`;
+    const fix =
+      "where a start-up file of the user's shell there, such as ~/.bashrc, ends with exit or exec, let it do so in interactive shells only";
+    throw Object.assign(new Error(`error: ${what}\nfix: ${fix}`), { isForUser: true });
+  }
 }
 
 /** Whether a server, as the agent's `status` describes it, is all that the stack's outputs promise. */
@@ -150,6 +167,9 @@ export function table(head, rows) {
 /** Runs a command of the host's agent, `[name, ...arguments]`, and returns its result as JSON. */
 function runOnHost(words, host, stack) {
   const { status, stdout } = tryOnHost(words, host, stack);
-  if (status !== 0) throw new Error(`${words[0]} failed on the host; see its error above.`);
+  if (status !== 0) {
+    const what = `${words[0]} failed on the host; see its error above.`;
+    throw Object.assign(new Error(what), { isForUser: true });
+  }
   return stdout;
 }

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 
 import { loadScript } from "../../scripts";
 
-const { buildLines, modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
+const { answerOf, buildLines, modelTable, outsiderLines, placeLines } = loadScript("server-status.mjs") as {
+  readonly answerOf: (text: string) => unknown;
   readonly modelTable: (models: readonly object[]) => string;
   readonly placeLines: (outputs: { aws?: object }) => string[];
   readonly buildLines: (server: { builds?: readonly object[] }) => string[];
@@ -126,5 +127,18 @@ describe("what is said of the instance on AWS", () => {
   it("is nothing for another host, or before an up of this release", () => {
     assert.deepEqual(placeLines({}), []);
     assert.deepEqual(placeLines({ aws: { instanceId: "i-0123456789abcdef0" } }), []);
+  });
+});
+
+describe("the answer of a host's agent", () => {
+  it("is what its JSON says", () => {
+    assert.deepEqual(answerOf('{"running":true}\n'), { running: true });
+  });
+
+  it("is an error for the user where the login shell has ended before", () => {
+    const told = (text: RegExp) => (error: { message: string; isForUser?: boolean }) =>
+      error.isForUser === true && text.test(error.message);
+    assert.throws(() => answerOf(""), told(/^error: the host has not run the command\nfix: .*\.bashrc/));
+    assert.throws(() => answerOf("Welcome\n"), told(/its shell has printed: Welcome\nfix: /));
   });
 });
