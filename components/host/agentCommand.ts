@@ -5,6 +5,7 @@ import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { HostLocationArgs } from "./hostCommand";
+import { HostError } from "./hostError";
 
 const AGENT = path.join(__dirname, "agent");
 
@@ -116,13 +117,19 @@ export function stopping(
 /**
  * What a command of the agent has answered.
  *
- * @throws Error if it has not
+ * @throws HostError if something else has answered in its place
  */
 export function resultOf(stdout: string): unknown {
   const line = stdout
     .split("\n")
     .reverse()
     .find((text) => text.startsWith(RESULT));
-  if (line === undefined) throw new Error(`the host has not answered: ${stdout.slice(-1000)}`);
+  if (line === undefined) {
+    const printed = stdout.trim().slice(-1000);
+    throw new HostError(
+      `the host has not run the command${printed && `; its shell has printed: ${printed}`}`,
+      "where a start-up file of the user's shell there, such as ~/.bashrc, ends with exit or exec, let it do so in interactive shells only",
+    );
+  }
   return JSON.parse(line.slice(RESULT.length));
 }
