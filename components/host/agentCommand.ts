@@ -9,7 +9,7 @@ import { HostError } from "./hostError";
 
 const AGENT = path.join(__dirname, "agent");
 
-/** What the line with a command's result begins with; a login shell may print lines of its own before. */
+/** What comes before a command's result in its line; a login shell may print before. */
 const RESULT = "xsched-triton-result ";
 
 /** The words that run install-agent.py, which puts the agent into the host's folder. */
@@ -123,7 +123,7 @@ export function resultOf(stdout: string): unknown {
   const line = stdout
     .split("\n")
     .reverse()
-    .find((text) => text.startsWith(RESULT));
+    .find((text) => text.includes(RESULT));
   if (line === undefined) {
     const printed = stdout.trim().slice(-1000);
     throw new HostError(
@@ -131,5 +131,23 @@ export function resultOf(stdout: string): unknown {
       "where a start-up file of the user's shell there, such as ~/.bashrc, ends with exit or exec, let it do so in interactive shells only",
     );
   }
-  return JSON.parse(line.slice(RESULT.length));
+  return JSON.parse(line.slice(line.indexOf(RESULT) + RESULT.length));
+}
+
+/**
+ * The folder that create-directory.sh has made. A login shell may print before it, even in the same line.
+ *
+ * @param wanted as the settings name it, from the user's home if it is relative
+ * @throws HostError if something else has answered in its place. Pulumi keeps that answer as long as the resource.
+ */
+export function directoryIn(stdout: string, wanted: string): string {
+  const line = stdout.trimEnd().split("\n").at(-1) ?? "";
+  const start = line.indexOf("/");
+  if (start === 0) return line;
+  if (wanted.startsWith("/") && (start < 0 || line.endsWith(wanted))) return wanted;
+  if (start > 0) return line.slice(start);
+  throw new HostError(
+    "the host has not made the folder of this deployment: the user's shell there ended before",
+    "where one of its start-up files, such as ~/.bashrc, ends with exit or exec, let it do so in interactive shells only; then npm run down, and npm run up",
+  );
 }

@@ -8,7 +8,7 @@ import {
   tritonHostDirectory,
   tritonHostInputs,
 } from "../settings";
-import { agentBundle, installation, resultOf, textOf } from "./agentCommand";
+import { agentBundle, directoryIn, installation, resultOf, textOf } from "./agentCommand";
 import { hostCommand } from "./hostCommand";
 import { inspectHost } from "./inspection";
 import { onceReachable } from "./reachability";
@@ -80,8 +80,7 @@ export class TritonHost extends pulumi.ComponentResource {
       { parent: this },
     );
 
-    // A login shell may print lines of its own before.
-    const directory = folder.stdout.apply((text) => text.trimEnd().split("\n").at(-1) ?? "");
+    const directory = pulumi.all([folder.stdout, wanted]).apply(([text, named]) => directoryIn(text, named));
     this.repairs = inspectHost({ directory, ssh }, this);
     const agent = hostCommand(
       `${name}-agent`,
