@@ -169,6 +169,25 @@ def test_each_model_that_triton_refuses_has_a_line_of_its_own(host: Host) -> Non
     assert lines[1].endswith("no such device")
 
 
+def test_a_model_that_becomes_ready_while_it_is_described(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two questions about it get different answers."""
+    host.serve(host.store("scale"))
+    asked: List[str] = []
+    whole, is_ready = Triton.facts, Triton.ready
+
+    def late(triton: Triton, model: str, question: Any) -> Any:
+        asked.append(model)
+        return question(triton, model) if len(asked) > 1 else None
+
+    monkeypatch.setattr(Triton, "facts", lambda triton, model: late(triton, model, whole))
+    monkeypatch.setattr(Triton, "ready", lambda triton, model: late(triton, model, is_ready) is True)
+    for ready, inputs in ((False, []), (True, ["INPUT"])):
+        (model,) = status.describe(host.directory)["models"]
+        assert (model["ready"], [each["name"] for each in model["inputs"]]) == (ready, inputs)
+
+
 def test_of_an_exception_only_the_frames_of_the_model_are_shown(host: Host) -> None:
     frames = "".join(
         f"  {frame}\n"

@@ -70,7 +70,9 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
     triton = settings.triton(directory) if settings is not None and runtime is not None else None
     aside = ConductBook(directory).aside()
     names = sorted({*linked(directory), *aside})
-    facts = {name: triton.facts(name) if triton is not None else None for name in names}
+    # In this order: a model that becomes ready meanwhile is not, rather than one of which nothing is known.
+    ready = {name for name in names if triton is not None and triton.ready(name)}
+    facts = {name: triton.facts(name) if triton is not None and name in ready else None for name in names}
     return {
         "running": runtime is not None,
         "pid": runtime.pid if runtime is not None else None,
@@ -79,18 +81,18 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "gateway": describe_gateway(directory),
         "outsiders": describe_outsiders(directory) if runtime is not None else None,
         "builds": describe_builds(directory),
-        "models": [_describe_model(name, triton, aside.get(name), facts) for name in names],
+        "models": [_describe_model(name, name in ready, triton, aside.get(name), facts) for name in names],
     }
 
 
 def _describe_model(
     name: str,
+    ready: bool,
     triton: Optional[Triton],
     conduct: Optional[Conduct],
     known: Dict[str, Optional[ModelFacts]],
 ) -> Dict[str, Any]:
-    ready = triton is not None and triton.ready(name)
-    facts = known[name] if ready else None
+    facts = known[name]
     parts = [entry for entry in map(known.get, _with_steps(name, known)) if entry is not None]
     reason = conduct.aside if conduct is not None else ""
     if not ready and not reason and triton is not None:
