@@ -58,7 +58,10 @@ export function tryOnHost(words, { directory, ssh }, stack, { input, stderr = "i
     : spawnSync(command[0], command.slice(1), options);
   if (finished.error) throw finished.error;
   const result = finished.stdout.split("\n").findLast((line) => line.includes(RESULT));
-  return { ...finished, ...(result !== undefined && { stdout: result.slice(result.indexOf(RESULT) + RESULT.length) }) };
+  return {
+    ...finished,
+    ...(result !== undefined && { stdout: result.slice(result.indexOf(RESULT) + RESULT.length) }),
+  };
 }
 
 /** The private key for a stack's host, read once: the one in its config, or the one that the stack generated. */
