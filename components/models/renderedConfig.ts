@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { type ComponentInputs, modelRule, type ModelSettings } from "../settings";
-import { refuseMissingCode, renderModelConfig } from "./config";
+import { refuseMissingCode, refuseUnknownToTriton, renderModelConfig } from "./config";
 import { hasPlan, ownConfig, type Versions, versionsOf } from "./modelConfig";
 
 /** What has been rendered, by the settings that it comes from; those never change. */
@@ -18,7 +18,7 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
   const own = model.config ?? ownConfig(model.source);
   const versions = versionsOf(model.source);
   // What is known is rendered at once, for its faults, even where the files are not known yet.
-  if (typeof own !== "object" && versions instanceof Promise) void renderModelConfig(own, model);
+  if (typeof own !== "object" && versions instanceof Promise) void renderChecked(own, model);
   const rendered =
     typeof own === "object" || versions instanceof Promise
       ? pulumi.output(Promise.all([own, versions]).then(([text, found]) => render(text, model, found)))
@@ -43,8 +43,14 @@ export function configOfFolder(model: ModelSettings): string {
 
 /** @throws ModelConfigError */
 function render(own: string | undefined, model: ModelSettings, versions: Versions): string {
-  const config = renderModelConfig(own, model, hasPlan(versions));
+  const config = renderChecked(own, model, hasPlan(versions));
   refuseMissingCode(config, model.source, versions);
+  return config;
+}
+
+function renderChecked(own: string | undefined, model: ModelSettings, plan?: boolean): string {
+  const config = renderModelConfig(own, model, plan);
+  refuseUnknownToTriton(config, own, model.source);
   return config;
 }
 

@@ -54,6 +54,7 @@ export {
 export { isLoopback } from "./listenAddress";
 export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
 export { isVersion } from "./modelSource";
+export { nearest } from "./nearest";
 export { awsMonitoringInputs, watchedHost, watchedLoadBalancer } from "./monitoringSettings";
 export { unixLines } from "./pem";
 export { type KnownBy } from "./rules";

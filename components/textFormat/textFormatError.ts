@@ -7,8 +7,12 @@ export class TextFormatError extends Error {
   public constructor(text: string, position: number, expected: string, found: string) {
     super(`expected ${expected}, found ${found}`);
     this.name = "TextFormatError";
-    const before = text.slice(0, position).split("\n");
-    this.line = before.length;
-    this.column = Array.from(before.at(-1) ?? "").length + 1;
+    ({ line: this.line, column: this.column } = placeIn(text, position));
   }
+}
+
+/** Both count from 1; the column counts characters. */
+export function placeIn(text: string, position: number): { readonly line: number; readonly column: number } {
+  const before = text.slice(0, position).split("\n");
+  return { line: before.length, column: Array.from(before.at(-1) ?? "").length + 1 };
 }

@@ -3,3 +3,4 @@ export { ModelConfigError } from "./modelConfigError";
 export { refuseMissingCode } from "./pythonCode";
 export { renderModelConfig } from "./renderModelConfig";
 export { TENSORRT_FILE } from "./tensorRt";
+export { refuseUnknownToTriton } from "./unknownToTriton";

@@ -1,5 +1,3 @@
-import * as path from "node:path";
-
 import { FLOOR_PARAMETER } from "../../floor";
 import {
   ensembleSteps,
@@ -7,10 +5,10 @@ import {
   ModelSettings,
   MOVE_INSIDE,
   NOT_FOR_ENSEMBLES,
-  s3Location,
 } from "../../settings";
 import { Field, message, named, scalar, TextDocument, TextFormatError } from "../../textFormat";
 import { WEIGHT_PARAMETER } from "../../weight";
+import { configPlace } from "./configPlace";
 import { withInstancesParameter } from "./instances";
 import { ModelConfigError } from "./modelConfigError";
 import { parametersOf, putParameter } from "./parameters";
@@ -77,11 +75,6 @@ export function renderModelConfig(own: string | undefined, model: RenderedSettin
   putShare(document, FLOOR_PARAMETER, model.floor);
   putShare(document, WEIGHT_PARAMETER, model.weight);
   return withInstancesParameter(document.toString(), hasPlan);
-}
-
-/** Where a model's own configuration is, for messages. */
-function configPlace(source: string): string {
-  return s3Location(source) === undefined ? path.join(source, "config.pbtxt") : `${source}/config.pbtxt`;
 }
 
 function open(text: string, file: string): TextDocument {
