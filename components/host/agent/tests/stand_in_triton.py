@@ -8,6 +8,7 @@ It runs as a program of its own; `stand_in_host.py` puts it where the agent star
     {"text_format": REASON}        as above, found by the parser of protocol buffers
     {"hold": FILE}                 the load ends as soon as there is this file
     {"stub": true}                 the load waits in a process of its own, for ever
+    {"lost": true}                 the load waits for ever for a process of its own, which has ended with status 3
     {"ends_at_load": TIMES}        the server ends as it loads the model, so often
     {"ends_after_load": TIMES}     the server ends a moment after it has loaded the model, so often
     {"ends_at_inference": TIMES}   the server ends as it answers a request, so often
@@ -163,6 +164,12 @@ def make(name, override):
         os._exit(7)
     while "hold" in behaviour and not Path(behaviour["hold"]).exists():
         time.sleep(0.01)
+    if "lost" in behaviour:
+        stub = str(Path(sys.executable).with_name("triton_python_backend_stub"))
+        code = "import os; os._exit(3)"
+        lost = subprocess.Popen([stub, "-ISBc", code, f"{repository()}/{name}/1/model.py"])
+        threading.Event().wait()
+        lost.wait()
     if "stub" in behaviour:
         stub = str(Path(sys.executable).with_name("triton_python_backend_stub"))
         code = "import time; time.sleep(3600)"

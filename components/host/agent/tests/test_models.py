@@ -517,6 +517,21 @@ def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> N
     assert host.ready("good")
 
 
+def test_a_load_whose_process_has_ended_is_not_waited_for(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.server.load_watch.PATIENCE", 0)
+    host.start()
+    good = host.store("good")
+    host.serve(good)
+    with pytest.raises(HostError, match=r"did not finish loading: its process ended with status 3\n"):
+        host.serve(good, host.store("lost", {"lost": True}))
+    eventually(lambda: host.ready("good"), "it is ready again")
+    assert host.aside() == ["lost"]
+    host.serve(good, host.store("lost"))
+    assert host.ready("good", "lost")
+
+
 def test_a_load_that_hangs_for_ever_ends_the_server(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

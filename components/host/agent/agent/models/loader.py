@@ -10,9 +10,17 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 from ..console import progress
 from ..directory import HostDirectory
 from ..server.log import poll_reason
-from ..server.record import SETTLING_SECONDS, ConductBook, Mark, clear_marks, mark_load, write_mark
+from ..server.record import (
+    SETTLING_SECONDS,
+    ConductBook,
+    Mark,
+    clear_marks,
+    mark_load,
+    read_marks,
+    write_mark,
+)
 from ..server.settings import Settings
-from ..triton import Health
+from ..triton import Health, LoadAnswer
 from .store import restored_note
 from .wanted import Wanted
 
@@ -21,6 +29,9 @@ SIDE_BY_SIDE = 4
 
 #: What Python itself did while it imported a model's code. The Python backend names every frame.
 _FRAME = re.compile(r"^[ \t]*<frozen importlib\.[^>\n]*>\(\d+\): .*\n?", re.MULTILINE)
+
+#: What the Python backend says of a process that has ended.
+_NOT_HEALTHY = "is not healthy"
 
 #: Seconds that a load has to end after its model's processes were ended.
 _AFTER_END = 10
@@ -33,6 +44,10 @@ class Loaded(NamedTuple):
     reason: str = ""
     #: The server ended, or was ended, meanwhile.
     lost: bool = False
+
+
+class _HopelessError(Exception):
+    """A load that Triton will never end, and why."""
 
 
 class Loader:
@@ -76,24 +91,37 @@ class Loader:
         seconds = self._settings.load_timeout_seconds
         mark = self._runtime.log_mark()
         touch_config(self._directory, model.name)
-        late: List[bool] = []
+        late: List[str] = []
         said = [0.0]
 
         def waiting(waited: float) -> None:
+            ended = watch.ended(alone=not self._others_load(model.name))
+            if ended:
+                raise _HopelessError(ended)
             if waited >= seconds and not late:
-                late.append(True)
+                late.append(f" within {seconds} s: {watch.unfinished()}")
                 self._runtime.end_model(model.name)
             elif waited >= said[0] + 5:
                 said[0] = waited
                 self._say(f"loading the model {model.name} ({waited:.0f} s)")
 
         # Ends the model's processes when its time is over; a load that then does not end, either, ends the server.
-        answer = self._triton.load(model.name, seconds + _AFTER_END, config, waiting)
+        try:
+            with self._runtime.watch_load(model.name).watching() as watch:
+                answer = self._triton.load(model.name, seconds + _AFTER_END, config, waiting)
+        except _HopelessError as error:
+            return self._end_server(model, f": {error}")
         if answer.late:
-            self._end_server(model, seconds)
-            return Loaded(False, f"it did not finish loading within {seconds} s", lost=True)
+            return self._end_server(model, late[0] if late else f" within {seconds} s")
         if late and not answer.ok:
-            return Loaded(False, f"it did not finish loading within {seconds} s", lost=answer.lost)
+            return Loaded(False, f"it did not finish loading{late[0]}", lost=answer.lost)
+        loaded = self._outcome(model, answer, mark)
+        if _NOT_HEALTHY in loaded.reason and watch.last_end:
+            return Loaded(False, f"its process ended with {watch.last_end} while it was loaded")
+        return loaded
+
+    def _outcome(self, model: Wanted, answer: LoadAnswer, mark: str) -> Loaded:
+        """How a load has ended that Triton has answered."""
         if answer.lost:
             return Loaded(False, "the server ended while it was loaded", lost=True)
         if answer.ok and self._triton.ready(model.name):
@@ -104,6 +132,9 @@ class Loader:
         if answer.ok and self._triton.health() == Health.DOWN:
             return Loaded(False, "the server ended when it had loaded it", lost=True)
         return Loaded(False, self._reason(model, answer.reason, mark))
+
+    def _others_load(self, model: str) -> bool:
+        return any(mark.model != model and not mark.loaded for mark in read_marks(self._directory))
 
     def _reason(self, model: Wanted, answered: str, mark: str) -> str:
         """Why a load failed. What Triton finds while it reads a configuration is in its log only."""
@@ -119,12 +150,16 @@ class Loader:
                 time.sleep(0.1)
         return reason
 
-    def _end_server(self, model: Wanted, seconds: int) -> None:
+    def _end_server(self, model: Wanted, why: str) -> Loaded:
+        """
+        :param why: what follows "it did not finish loading"
+        """
         self._say(
-            f"the model {model.name} has been loading for {seconds} s; ending the server, which starts again"
+            f"the model {model.name} does not finish loading{why}; ending the server, which starts again"
         )
-        write_mark(self._directory, Mark(model.name, model.digest, 0, "", late=True))
+        write_mark(self._directory, Mark(model.name, model.digest, 0, "", late=True, why=why))
         self._runtime.kill()
+        return Loaded(False, f"it did not finish loading{why}", lost=True)
 
     def load_all(
         self,

@@ -15,6 +15,7 @@ from ..errors import HostError
 from ..programs import call
 from .container_lock import PLACE, PROGRAM, look_into, parcel
 from .control import forget_key, locking_arguments, read_key, renew_key
+from .load_watch import LoadWatch
 from .log import without_usage
 from .settings import Settings
 
@@ -375,6 +376,10 @@ class ContainerRuntime:
 
     def kill(self) -> None:
         docker("kill", self.name)
+
+    def watch_load(self, model: str) -> LoadWatch:
+        """Nor are the processes of a load to be watched."""
+        return LoadWatch(list)
 
     def end_model(self, model: str) -> bool:
         """A process in a container is not ours to find."""

@@ -15,10 +15,20 @@ from typing import IO, Any, Dict, Iterator, List, Optional
 
 from ..directory import HostDirectory
 from ..models.store import STUB
-from ..processes import command_line, executable, how_ended, process_ids, process_start, send_signal
+from ..processes import (
+    command_line,
+    executable,
+    how_ended,
+    parent_process,
+    process_ids,
+    process_start,
+    process_state,
+    send_signal,
+)
 from ..programs import call
 from .concealed import ConcealError, spawn
 from .control import can_lock, forget_key, locking_arguments, read_key, renew_key
+from .load_watch import LoadWatch
 from .log import ProcessLog
 from .own_memory import own_memory
 from .settings import Settings
@@ -191,6 +201,18 @@ class ProcessRuntime:
             found = re.search(r"/repository/([^/]+)/", " ".join(command_line(pid)))
             if found is not None:
                 yield found.group(1), pid
+
+    def watch_load(self, model: str) -> LoadWatch:
+        """Watches the processes that a load of this model starts."""
+        return LoadWatch(
+            lambda: [pid for name, pid in self._model_processes() if name == model], self._uncollected
+        )
+
+    def _uncollected(self) -> List[int]:
+        """The processes that the server has started, and not collected since they ended."""
+        return [
+            pid for pid in process_ids() if process_state(pid) == "Z" and parent_process(pid) == self._pid
+        ]
 
     def end_model(self, model: str) -> bool:
         """Ends the processes in which a model's code runs, if it has some."""

@@ -88,10 +88,12 @@ class Mark(NamedTuple):
     #: Who loads.
     pid: int
     start: str
-    #: The load took too long, so the server is ended.
+    #: The load does not end, so the server is ended.
     late: bool = False
     #: When the load ended well, in seconds since 1970; 0 while it is under way.
     loaded: float = 0
+    #: What follows "it did not finish loading".
+    why: str = ""
 
     @property
     def settled(self) -> bool:

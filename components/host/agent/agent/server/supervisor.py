@@ -388,9 +388,9 @@ class Supervisor:
         # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory. So
         # do one whose load had ended well, and one that the Python backend has given up on a busy machine.
         chance = conduct.served or _GAVE_UP in self._runtime.log_since(self._log_mark)
-        aside = f"it {what}{' twice' if crashes > 1 else ''}" if crashes > 1 or not chance else ""
+        aside = f"it {what}{' twice' if crashes > 1 else ''}{mark.why}" if crashes > 1 or not chance else ""
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
-        self.note(f"the model {mark.model} {what}" + (": it is set aside" if aside else ""))
+        self.note(f"the model {mark.model} {what}{mark.why}" + ("; it is set aside" if aside else ""))
 
     def _count_end(self) -> int:
         """How many ends belong together with the one that has just been."""
