@@ -9,6 +9,7 @@ import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { withoutDebugLogs } from "./debug-log.mjs";
 import { withoutProxy } from "./proxy.mjs";
 import { withoutDeadAgent } from "./ssh-agent.mjs";
 import { defaultTools, ensureTools, isReady } from "./toolchain.mjs";
@@ -111,6 +112,7 @@ function pulumiHome(tools) {
     fs.rmSync(plugins, { recursive: true, force: true });
     fs.symlinkSync(shared, plugins);
   }
+  withoutDebugLogs(home);
   return home;
 }
 

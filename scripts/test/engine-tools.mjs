@@ -3,6 +3,7 @@
 // --kubernetes, it gets those of the test on Kubernetes, too, which take long to build.
 import * as path from "node:path";
 
+import { withoutDebugLogs } from "../debug-log.mjs";
 import { defaultTools, ensureTools, ToolchainError } from "../toolchain.mjs";
 
 /** The tools that the engine tests need: those of `npm run up`, and one more. */
@@ -30,6 +31,7 @@ try {
       log(error.message);
     }
   }
+  withoutDebugLogs(found.home);
   console.log(path.dirname(found.path));
 } catch (error) {
   if (!(error instanceof ToolchainError)) throw error;

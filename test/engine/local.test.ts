@@ -106,6 +106,7 @@ describe("the local stack on the real engine, from a fresh clone", () => {
       assert.match(output, new RegExp(`^${name} +1 +${priority.xsched} +yes$`, "m"));
     }
     assert.match(output, /^ {2}curl .*\/v2\/models\/\w+\/infer/m);
+    assert.ok(fs.statSync(workspace.file(".local/pulumi/logs")).isFile(), "Pulumi writes no debug logs");
   });
 
   it("the request that `up` prints works", async () => {

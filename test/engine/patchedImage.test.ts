@@ -13,7 +13,7 @@ import { DockerEngine, hasProgram, startDaemon, stopDaemon } from "./dockerEngin
 import { freePorts } from "./ports";
 import { Registry } from "./registry";
 import { StandInImages } from "./standInImage";
-import { IMAGE_PROVIDER, PLUGINS } from "./toolchain";
+import { IMAGE_PROVIDER, PLUGINS, withoutDebugLogs } from "./toolchain";
 import { execute, type Finished, requireSuccess, Workspace } from "./workspace";
 import { skipWithout } from "./needs";
 
@@ -275,6 +275,7 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
     const home = workspace.file("home");
     fs.mkdirSync(home);
     fs.symlinkSync(PLUGINS, path.join(home, "plugins"));
+    withoutDebugLogs(home);
     Object.assign(workspace.environment, {
       PULUMI_BACKEND_URL: `file://${workspace.file("home")}`,
       PULUMI_CONFIG_PASSPHRASE: "of the test",

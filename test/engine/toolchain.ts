@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import * as path from "node:path";
 
+import { loadScript } from "../scripts";
+
 const SCRIPT = path.resolve(__dirname, "../../scripts/test/engine-tools.mjs");
 
 /** The folder of the tools; gets them first where `npm test` has not. */
@@ -25,3 +27,8 @@ export const IMAGE_PROVIDER = path.join(
   PLUGINS,
   "resource-docker-build-v0.0.22/pulumi-resource-docker-build",
 );
+
+/** Keeps Pulumi from writing debug logs into a PULUMI_HOME of a test's own. TOOLS_HOME has none. */
+export const { withoutDebugLogs } = loadScript("debug-log.mjs") as {
+  withoutDebugLogs: (home: string) => void;
+};

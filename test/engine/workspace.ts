@@ -7,6 +7,7 @@ import { type Document, parseDocument } from "yaml";
 
 import { execute, type Finished } from "./processes";
 import { linkPackages, linkTriton } from "./ready";
+import { withoutDebugLogs } from "./toolchain";
 
 export { type Change, changesIn, execute, type Finished, requireSuccess } from "./processes";
 
@@ -87,6 +88,8 @@ export class Workspace {
     this.environment.PULUMI_CONFIG_PASSPHRASE = "of the test";
     this.environment.PULUMI_BACKEND_URL = `file://${this.directory}`;
     this.environment.PULUMI_HOME = this.file("home");
+    fs.mkdirSync(this.file("home"), { recursive: true });
+    withoutDebugLogs(this.file("home"));
     if (!fs.existsSync(this.file(`Pulumi.${stack}.yaml`))) {
       const local = fs.readFileSync(this.file("Pulumi.local.yaml"), "utf8");
       fs.writeFileSync(this.file(`Pulumi.${stack}.yaml`), local.replace(/^encryptionsalt:.*\n/m, ""));
