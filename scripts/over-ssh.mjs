@@ -90,6 +90,8 @@ class Login {
       "IdentitiesOnly=yes",
       "BatchMode=yes",
       "ConnectTimeout=15",
+      // Without the host's banner.
+      "LogLevel=ERROR",
       // A tunnel that is dead is noticed within a minute.
       ...(proxyCommand === undefined
         ? []

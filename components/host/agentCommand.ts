@@ -114,24 +114,30 @@ export function stopping(
   return ["sh", "-c", textOf("stop.sh"), "stop.sh", ...agentCommand(location, command)];
 }
 
+/** What a command has answered, in whatever else is printed; undefined if it has not. */
+export function answerIn(stdout: string): unknown {
+  const line = stdout
+    .split("\n")
+    .reverse()
+    .find((text) => text.includes(RESULT));
+  return line === undefined ? undefined : JSON.parse(line.slice(line.indexOf(RESULT) + RESULT.length));
+}
+
 /**
  * What a command of the agent has answered.
  *
  * @throws HostError if something else has answered in its place
  */
 export function resultOf(stdout: string): unknown {
-  const line = stdout
-    .split("\n")
-    .reverse()
-    .find((text) => text.includes(RESULT));
-  if (line === undefined) {
+  const answer = answerIn(stdout);
+  if (answer === undefined) {
     const printed = stdout.trim().slice(-1000);
     throw new HostError(
       `the host has not run the command${printed && `; its shell has printed: ${printed}`}`,
       "where a start-up file of the user's shell there, such as ~/.bashrc, ends with exit or exec, let it do so in interactive shells only",
     );
   }
-  return JSON.parse(line.slice(line.indexOf(RESULT) + RESULT.length));
+  return answer;
 }
 
 /**

@@ -1,4 +1,6 @@
 # inspect-host.sh DIR: what has to be put right on a host, as its agent tells, or all of it if there is no agent to ask.
+# What the login shell has printed comes before this line.
+echo xsched-triton-messages >&2
 agent=$1/bin/agent
 if [ -x "$agent" ] && "$agent" inspect; then
   exit 0

@@ -1,11 +1,8 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-
 import * as pulumi from "@pulumi/pulumi";
 
-import { resultOf, textOf } from "./agentCommand";
+import { answerIn, resultOf, textOf } from "./agentCommand";
 import type { HostLocationArgs } from "./hostCommand";
-import { HostError } from "./hostError";
+import { refusalOf, runToEnd, runWithKey, type SshRun } from "./hostCheck";
 import { keyOf, overSsh } from "./overSsh";
 import type { Repairs } from "./repairs";
 import { shellQuote } from "./shellQuote";
@@ -23,56 +20,35 @@ export function inspectHost(location: HostLocationArgs, host: pulumi.Resource): 
   if (!pulumi.runtime.hasEngine()) return pulumi.output("{}");
   const asked = pulumi.all([location.directory, location.ssh]).apply(async ([directory, ssh]) => {
     const onHost = ["sh", "-c", textOf("inspect-host.sh"), "inspect-host.sh", directory];
-    if (ssh === undefined) return ask(onHost, "", host);
+    if (ssh === undefined) return inspected(await runToEnd(onHost, ""), "", host);
     if (ssh.proxyCommand !== undefined) {
-      return ask(overSsh(ssh, shellQuote(onHost), 1), "", host, { ...process.env, ...keyOf(ssh) });
+      const env = { ...process.env, ...keyOf(ssh) };
+      return inspected(await runToEnd(overSsh(ssh, shellQuote(onHost), 1), "", env), ssh.address, host);
     }
-    const { address, port = 22, user = "root", hostKey, privateKey } = ssh;
-    const words = [
-      "sh",
-      "-c",
-      textOf("inspect-over-ssh.sh"),
-      "inspect-over-ssh.sh",
-      address,
-      String(port),
-      user,
-    ];
-    return ask([...words, hostKey, shellQuote(onHost)], `${privateKey.trimEnd()}\n`, host);
+    return inspected(await runWithKey(ssh, onHost), ssh.address, host);
   });
   return pulumi.unsecret(asked);
 }
 
-/** How ssh ends where it cannot run the command. */
-const SSH_FAILED = 255;
+/** What precedes the messages of inspect-host.sh, after those of the login shell. */
+const MESSAGES = "xsched-triton-messages\n";
 
-/** What ssh says of a login that is refused, by the machine or by itself. */
-const REFUSAL = /Permission denied \(|Host key verification failed/;
-
-async function ask(
-  [program = "", ...words]: string[],
-  input: string,
-  host: pulumi.Resource,
-  env = process.env,
-): Promise<string> {
-  const child = spawn(program, words, { env });
-  let stdout = "";
-  let stderr = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-  // One that fails early does not read it.
-  child.stdin.on("error", () => undefined).end(input);
-  const [code] = (await once(child, "close")) as [number | null];
-  const lines = stderr.split("\n").filter((text) => text.trim() !== "");
-  const refusal = code === SSH_FAILED ? lines.find((line) => REFUSAL.test(line)) : undefined;
-  if (refusal !== undefined && !pulumi.runtime.isDryRun()) {
-    throw new HostError(
-      `the host cannot be logged in to, so nothing is changed on it: ${refusal.trim()}`,
-      "check host.user, host.privateKey and host.hostKey",
-    );
+/**
+ * What a host has answered. One that cannot be asked has nothing known to be wrong.
+ *
+ * @param address what messages call a host that is another machine
+ */
+async function inspected(run: SshRun, address: string, host: pulumi.Resource): Promise<string> {
+  const refusal = refusalOf(run);
+  if (refusal !== undefined && !pulumi.runtime.isDryRun()) throw refusal;
+  const { code, stdout, stderr } = run;
+  const begin = stderr.indexOf(MESSAGES);
+  const lines = (begin < 0 ? stderr : stderr.slice(begin + MESSAGES.length)).split("\n");
+  for (const line of lines.filter((text) => text.trim() !== "")) await pulumi.log.warn(line, host);
+  if (address !== "" && code !== 0 && answerIn(stdout) === undefined) {
+    await pulumi.log.warn(`the host ${address} cannot be asked what has changed on it`, host);
+    return "{}";
   }
-  for (const line of lines) await pulumi.log.warn(line, host);
-  // Through a proxy, nobody answers for a machine that cannot be asked.
-  if (code === SSH_FAILED && stdout === "") return "{}";
   const { repairs } = resultOf(stdout) as { repairs: Repairs };
   return JSON.stringify(repairs);
 }

@@ -28,7 +28,7 @@ for ((attempt = 1; ; attempt++)); do
   code=0
   # ssh runs both commands with SHELL. What it says itself goes to a file, as the command's own messages are on standard error.
   # A tunnel that is dead is noticed within a minute.
-  SHELL=/bin/sh ssh -F none -T -E "$XSCHED_TRITON_SSH/messages" -i "$XSCHED_TRITON_SSH/key" \
+  SHELL=/bin/sh ssh -F none -T -o LogLevel=ERROR -E "$XSCHED_TRITON_SSH/messages" -i "$XSCHED_TRITON_SSH/key" \
     -o "UserKnownHostsFile=$XSCHED_TRITON_SSH/known_hosts" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes \
     -o BatchMode=yes -o ConnectTimeout="${CONNECT_SECONDS:-30}" -o ServerAliveInterval=15 -o ServerAliveCountMax=4 \
     -o "ProxyCommand=$proxy 2>>\"\$XSCHED_TRITON_SSH/messages\"" \

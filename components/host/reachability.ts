@@ -6,6 +6,7 @@ import { setTimeout } from "node:timers/promises";
 import * as pulumi from "@pulumi/pulumi";
 
 import type { SshConnectionArgs } from "../settings";
+import { unfit } from "./hostCheck";
 import { HostError } from "./hostError";
 import { keyOf, overSsh } from "./overSsh";
 
@@ -25,16 +26,27 @@ type Connection = pulumi.Output<pulumi.Unwrap<SshConnectionArgs>>;
 
 /**
  * A connection, once an SSH server answers there. Whatever is done on a machine goes through its connection, so an `up`
- * ends here, before anything is changed, if the machine cannot be reached. A preview changes nothing and does not ask.
+ * ends here, before anything is changed, if the machine cannot be reached or cannot take the deployment. A preview changes
+ * nothing and does not ask.
+ *
+ * @param directory the folder of the deployment, as the settings name it
+ * @param host warnings are shown at it
  */
-export function onceReachable(ssh: Connection): Connection {
+export function onceReachable(
+  ssh: Connection,
+  directory: pulumi.Output<string>,
+  host: pulumi.Resource,
+): Connection {
   // Without an engine, in tests of a program, there is no machine.
   if (!pulumi.runtime.hasEngine() || pulumi.runtime.isDryRun()) return ssh;
-  return ssh.apply(async (connection) => {
-    const problem =
-      connection.proxyCommand === undefined
-        ? await unreachable(connection)
-        : await unreachableThroughProxy(connection);
+  return pulumi.all([ssh, directory]).apply(async ([connection, folder]) => {
+    const { machine, proxyCommand } = connection;
+    let problem =
+      proxyCommand === undefined ? await unreachable(connection) : await unreachableThroughProxy(connection);
+    // A machine with a name was made by the program.
+    if (machine === undefined && proxyCommand === undefined) {
+      problem ??= await unfit(connection, folder, (text) => pulumi.log.warn(text, host));
+    }
     if (problem !== undefined) throw problem;
     return connection;
   });

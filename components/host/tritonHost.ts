@@ -62,9 +62,9 @@ export class TritonHost extends pulumi.ComponentResource {
     const inputs = new ComponentInputs("TritonHost", name, tritonHostInputs(remote), args);
     super("xsched-triton:index:TritonHost", name, {}, opts);
     const checked = inputs.resolveOptional(sshConnection, "ssh");
-    const ssh = checked && onceReachable(checked);
     const { proxied } = inputs.known;
     const wanted = inputs.resolve(tritonHostDirectory(remote), inputs.known.directory, "directory");
+    const ssh = checked && onceReachable(checked, wanted, this);
 
     // The folder is a separate resource because its path must stay known while the agent changes. For the same reason
     // its two scripts stay as they are, word for word: a preview knows no result of a command that has changed.

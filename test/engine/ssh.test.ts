@@ -86,6 +86,20 @@ describe("a stack on an existing machine over SSH", function () {
     assert.ok(!fs.existsSync(workspace.file("remote host")));
   });
 
+  it("refuses a host that runs no commands for the user, before anything is created", async () => {
+    ssh.force("echo Backups only");
+    const { code, output } = await up();
+    ssh.force(undefined);
+    assert.notEqual(code, 0);
+    const message =
+      /error: the host 127\.0\.0\.1 runs no commands for .*, so nothing is changed on it; it answers: Backups only$/m;
+    assert.match(output, message);
+    assert.match(output, /fix: let the user run any: .* without command= before the key/);
+    const state = await workspace.run("pulumi", ["stack", "export", "--stack", STACK]);
+    assert.ok(!state.output.includes("triton-host-directory"), "nothing is in the state");
+    assert.ok(!fs.existsSync(workspace.file("remote host")));
+  });
+
   it("serves every model, and prints the table", async () => {
     const { code, output } = await up();
     requireSuccess({ code, output });

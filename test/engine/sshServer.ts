@@ -100,6 +100,13 @@ export class SshServer {
     fs.renameSync(path.join(this.folder, "taken_away"), path.join(this.folder, "authorized_keys"));
   }
 
+  /** The user's key may run one command alone; undefined lets it run any. */
+  public force(command: string | undefined): void {
+    const restriction = command === undefined ? "" : `command="${command}",restrict `;
+    const key = fs.readFileSync(path.join(this.folder, "user.pub"), "utf8");
+    fs.writeFileSync(path.join(this.folder, "authorized_keys"), restriction + key);
+  }
+
   public stop(): void {
     this.daemon.kill();
     fs.rmSync(this.folder, { recursive: true });
