@@ -7,6 +7,7 @@ It runs as a program of its own; `stand_in_host.py` puts it where the agent star
     {"poll": REASON}               the configuration is none: the reason is in the log only
     {"text_format": REASON}        as above, found by the parser of protocol buffers
     {"hold": FILE}                 the load ends as soon as there is this file
+    {"unpack": PLACE}              the load is refused while this folder is there
     {"stub": true}                 the load waits in a process of its own, for ever
     {"lost": true}                 the load waits for ever for a process of its own, which has ended with status 3
     {"ends_at_load": TIMES}        the server ends as it loads the model, so often
@@ -164,6 +165,11 @@ def make(name, override):
         os._exit(7)
     while "hold" in behaviour and not Path(behaviour["hold"]).exists():
         time.sleep(0.01)
+    if "unpack" in behaviour and Path(behaviour["unpack"]).exists():
+        raise RefusedError(
+            f"load failed for model '{name}': version 1 is at UNAVAILABLE state: "
+            f"Internal: Failed to create environment directory for '{behaviour['unpack']}'.;"
+        )
     if "lost" in behaviour:
         stub = str(Path(sys.executable).with_name("triton_python_backend_stub"))
         code = "import os; os._exit(3)"

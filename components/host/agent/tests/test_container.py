@@ -16,8 +16,8 @@ from agent.commands import run
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.exposition import merged_metrics
-from agent.processes import command_line
-from agent.programs import Finished
+from agent.processes import command_line, executable
+from agent.programs import Finished, call
 from agent.server import container as module
 from agent.server import lifecycle
 from agent.server.container import ContainerRuntime, scheduling_required
@@ -682,6 +682,58 @@ def test_kills_at_once(docker: Docker) -> None:
     assert docker.runtime.end_model("scale") is False
     docker.runtime.prepare([])
     assert docker.runtime.housekeep() is False
+
+
+def test_tries_in_the_container_what_a_model_brings_for_its_process(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mounted").symlink_to(docker.directory.path)
+    asked: List[Tuple[str, ...]] = []
+    started = True
+
+    def inside(*words: str, seconds: float) -> Finished:
+        """As in the container, where the models are elsewhere and tritonserver has another environment."""
+        asked.append(words)
+        if not started:
+            return Finished(1, "", "Error response from daemon: container is not running")
+        script = words[-1].replace("/xsched-triton/", f"{tmp_path}/mounted/")
+        return call([*words[2:-1], script], seconds=seconds)
+
+    monkeypatch.setattr(module, "docker", inside)
+    model = docker.directory.repository / "own"
+    model.mkdir(parents=True)
+    (model / "config.pbtxt").write_text('backend: "python"')
+    assert docker.runtime.stub_fault("own") == ""
+    assert not asked
+    (model / "triton_python_backend_stub").write_text("#!/bin/sh\necho too old >&2\nexit 127\n")
+    assert docker.runtime.stub_fault("own") == "its process cannot start: too old"
+    assert asked[0][:4] == ("exec", docker.runtime.name, "bash", "-pc")
+    started = False
+    assert docker.runtime.stub_fault("own") == ""
+
+
+def test_clears_in_the_container_what_could_not_be_unpacked(
+    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "docker", lambda *words: call(words[2:]))
+    base = tmp_path / "base"
+    (base / "0/bin").mkdir(parents=True)
+    assert docker.runtime.clear_unpacked(f"{base}/0")
+    [left] = base.iterdir()
+    assert left.name.startswith("0.")
+    assert not list(left.iterdir())
+    assert not docker.runtime.clear_unpacked(f"{base}/0")
+
+
+def test_the_environment_of_a_try_is_that_of_tritonserver(tmp_path: Path) -> None:
+    program = tmp_path / "tritonserver"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([str(program), "60"], env={"SHIM": "a b", "PATH": os.environ["PATH"]}) as process:
+        eventually(lambda: executable(process.pid) == str(program))
+        script = module._AS_TRITONSERVER.replace("/proc/[0-9]*", f"/proc/{process.pid}")
+        found = call(["bash", "-pc", f'{script}\nprintf %s "$SHIM"'])
+        process.kill()
+    assert found.out == "a b"
 
 
 def test_shows_the_log_without_pages_of_usage(docker: Docker) -> None:

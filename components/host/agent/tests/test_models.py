@@ -3,7 +3,9 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Dict, List
@@ -515,6 +517,18 @@ def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> N
         host.serve(good, host.store("hanging", {"stub": True}))
     assert host.server_pid == pid
     assert host.ready("good")
+
+
+def test_an_environment_that_could_not_be_unpacked_is_in_nobodys_way(host: Host) -> None:
+    """Triton itself refuses every archive from then on, until it starts again."""
+    made = subprocess.run(["mktemp", "-d", "/tmp/python_env_XXXXXX"], capture_output=True, check=True)
+    base = Path(made.stdout.decode().strip())
+    (base / "0/bin").mkdir(parents=True)
+    try:
+        host.serve(host.store("packed", {"unpack": str(base / "0")}))
+    finally:
+        shutil.rmtree(base)
+    assert host.ready("packed")
 
 
 def test_a_load_whose_process_has_ended_is_not_waited_for(

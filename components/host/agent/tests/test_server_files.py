@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 import pytest
 from agent import directory as directory_module
@@ -596,64 +596,3 @@ def test_code_is_compiled_before_it_is_loaded(host: Host, tmp_path: Path) -> Non
     runtime.prepare([tmp_path / "model", tmp_path / "weights"])
     assert list((tmp_path / "model/1/__pycache__").iterdir())
     assert not (tmp_path / "weights/1/__pycache__").exists()
-
-
-def _own_stub(host: Host, text: str, activate: Optional[str] = None) -> str:
-    """What is known of a model with a stub and perhaps an environment of its own, before it is loaded."""
-    model = host.directory.repository / "own"
-    model.mkdir(parents=True)
-    # Git and archives lose the permission.
-    (model / "triton_python_backend_stub").write_text(f"#!/bin/sh\n{text}\n")
-    config = 'backend: "python"\n'
-    if activate is not None:
-        (model / "env/bin").mkdir(parents=True)
-        (model / "env/bin/activate").write_text(f"{activate}\n")
-        config += (
-            'parameters: { key: "EXECUTION_ENV_PATH" '
-            'value: { string_value: "$$TRITON_MODEL_DIRECTORY/env" } }\n'
-        )
-    (model / "config.pbtxt").write_text(config)
-    runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
-    return runtime.stub_fault("own")
-
-
-#: What the Python backend's stub does without arguments.
-_WELL = "echo 'Expected 9 arguments, found 1 arguments.'; exit 1"
-
-
-@pytest.mark.parametrize(
-    ("text", "activate", "said"),
-    [
-        ("echo 'libpython3.8.so.1.0: cannot open' >&2; exit 127", None, "libpython3.8.so.1.0: cannot open"),
-        ("echo \"version 'GLIBC_2.99' not found (required by stub)\" >&2; exit 1", None, "GLIBC_2.99"),
-        ("kill -ILL $$", None, "its process cannot start: status -4"),
-        (_WELL, "echo 'no such interpreter' >&2; exit 3", "status 3: no such interpreter"),
-        (_WELL, "false", "env/bin/activate ended with status 1"),
-    ],
-)
-def test_a_process_that_cannot_start_is_found_before_its_load(
-    host: Host, text: str, activate: Optional[str], said: str
-) -> None:
-    """Triton would wait for it without end."""
-    assert said in _own_stub(host, text, activate)
-
-
-@pytest.mark.parametrize("activate", [None, "echo Welcome"])
-def test_a_process_that_can_start_is_left_to_triton(host: Host, activate: Optional[str]) -> None:
-    assert _own_stub(host, _WELL, activate) == ""
-
-
-def test_an_own_stub_finds_the_libraries_of_its_environment(host: Host) -> None:
-    assert _own_stub(host, 'test -d "${LD_LIBRARY_PATH%%/lib:*}/bin" && exit 1; exit 127', "true") == ""
-
-
-def test_an_environment_in_an_archive_is_left_to_triton(host: Host) -> None:
-    """The stub beside it may need what only Triton unpacks."""
-    model = host.directory.repository / "own"
-    model.mkdir(parents=True)
-    (model / "triton_python_backend_stub").write_text("#!/bin/sh\nexit 127\n")
-    (model / "config.pbtxt").write_text(
-        'parameters [ { key: "EXECUTION_ENV_PATH", value { string_value: "/somewhere/env.tar.gz" } } ]'
-    )
-    runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
-    assert runtime.stub_fault("own") == ""

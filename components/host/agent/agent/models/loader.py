@@ -33,6 +33,11 @@ _FRAME = re.compile(r"^[ \t]*<frozen importlib\.[^>\n]*>\(\d+\): .*\n?", re.MULT
 #: What the Python backend says of a process that has ended.
 _NOT_HEALTHY = "is not healthy"
 
+#: What Triton (r24.10) says of each archive after one that it could not unpack, whose place is taken.
+_PLACE_TAKEN = re.compile(
+    r"Failed to create environment directory for '(/tmp/python_env_[A-Za-z0-9]{6}/\d+)'"
+)
+
 #: Seconds that a load has to end after its model's processes were ended.
 _AFTER_END = 10
 
@@ -80,6 +85,9 @@ class Loader:
         if whole:
             touch_versions(self._directory, model.name)
         loaded = self._load(model, config)
+        taken = _PLACE_TAKEN.search(loaded.reason)
+        if taken is not None and self._runtime.clear_unpacked(taken.group(1)):
+            loaded = self._load(model, config)
         # For the supervisor: the mark of a load in which the server ended, and of one that has just ended well.
         if loaded.ok:
             write_mark(self._directory, mark._replace(loaded=time.time()))

@@ -12,12 +12,13 @@ from typing import Any, Dict, List, Optional
 from ..console import progress
 from ..directory import HostDirectory
 from ..errors import HostError
-from ..programs import call
+from ..programs import Finished, call
 from .container_lock import PLACE, PROGRAM, look_into, parcel
 from .control import forget_key, locking_arguments, read_key, renew_key
 from .load_watch import LoadWatch
 from .log import without_usage
 from .settings import Settings
+from .stub import Place, stub_fault
 
 #: Where the container has the models, whatever the host's folder is called: Triton's Python backend pastes paths into a
 #: shell command without quotes.
@@ -50,6 +51,18 @@ _NO_REASON = ("Error: failed to start containers", "See 'docker ", "Run 'docker 
 
 #: Seconds for an answer of Docker that needs no work. A Docker that is busy with an image can be slow.
 _SOON = 60
+
+
+#: Where NVIDIA's images have the Python backend.
+_PYTHON_BACKEND = "/opt/tritonserver/backends/python"
+
+#: Bash that takes over the environment of the tritonserver in the container, which the entrypoint has made.
+_AS_TRITONSERVER = """
+for process in /proc/[0-9]*; do
+  [ "$(cat "$process/comm")" = tritonserver ] || continue
+  while IFS= read -rd '' pair; do export "$pair"; done <"$process/environ"
+done 2>/dev/null
+"""
 
 
 def docker(*words: str, seconds: Optional[float] = _SOON) -> "Any":
@@ -408,8 +421,26 @@ class ContainerRuntime:
         """A container cannot write to the models, so nothing appears beside their code."""
 
     def stub_fault(self, model: str) -> str:
-        """Nor is a process in it tried before the load."""
-        return ""
+        """Why the process in which a model's code is to run cannot start; empty if nothing is known. Only a model that
+        brings something for it is tried."""
+
+        def run(script: str, seconds: float) -> Finished:
+            words = ("exec", self.name, "bash", "-pc", f"{_AS_TRITONSERVER}\n{script}")
+            finished: Finished = docker(*words, seconds=seconds)
+            return finished
+
+        return stub_fault(
+            self._directory.repository / model,
+            f"{CONTAINER_DIRECTORY}/models/repository/{model}",
+            Place(run, _PYTHON_BACKEND, self._settings.image),
+            self._directory.server / "tried" / model,
+        )
+
+    def clear_unpacked(self, place: str) -> bool:
+        """Takes away what an environment has left that Triton could not unpack. The folder stays, under another name:
+        Triton works in it since."""
+        script = 'mv "$1" "$1.$$" && rm -rf "$1.$$"/*'
+        return bool(docker("exec", self.name, "sh", "-c", script, "sh", place).ok)
 
     def log_mark(self) -> str:
         """Docker takes seconds since 1970."""

@@ -6,8 +6,10 @@ A process is ours if its executable lies in this folder's runtime, or is a stub 
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
+import time
 from collections import Counter
 from fnmatch import fnmatch
 from pathlib import Path
@@ -25,14 +27,14 @@ from ..processes import (
     process_state,
     send_signal,
 )
-from ..programs import call
+from ..programs import Finished, call
 from .concealed import ConcealError, spawn
 from .control import can_lock, forget_key, locking_arguments, read_key, renew_key
 from .load_watch import LoadWatch
 from .log import ProcessLog
 from .own_memory import own_memory
 from .settings import Settings
-from .stub import stub_fault
+from .stub import Place, stub_fault
 
 _REPOSITORY = "--model-repository="
 
@@ -245,12 +247,36 @@ class ProcessRuntime:
     def stub_fault(self, model: str) -> str:
         """Why the process in which a model's code is to run cannot start; empty if nothing is known."""
         folder = plain_folder(self._directory)
+        backend = f"{folder}/runtime/{self._settings.runtime}/tritonserver/backends/python"
+
+        def run(script: str, seconds: float) -> Finished:
+            return call(
+                ["bash", "-c", script],
+                seconds=seconds,
+                environment=self.environment(),
+                cwd=str(self._directory.path),
+            )
+
         return stub_fault(
+            self._directory.repository / model,
             f"{folder}/models/repository/{model}",
-            f"{folder}/runtime/{self._settings.runtime}/tritonserver/backends/python",
-            self.environment(),
-            self._directory.path,
+            Place(run, backend, self._settings.runtime),
+            self._directory.server / "tried" / model,
         )
+
+    def clear_unpacked(self, place: str) -> bool:
+        """Takes away what an environment has left that Triton could not unpack. The folder stays, under another name:
+        Triton works in it since."""
+        away = Path(f"{place}.{time.time_ns()}")
+        with contextlib.suppress(OSError):
+            Path(place).rename(away)
+            for path in away.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
+            return True
+        return False
 
     def log_mark(self) -> str:
         return str(self.log.mark())
