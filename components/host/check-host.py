@@ -6,6 +6,7 @@ Prints the machine's time, in seconds since 1970. Of a folder that a deployment 
 there must not keep the next deployment from mending it, nor one that changes nothing from saying so.
 """
 
+import errno
 import json
 import os
 import pwd
@@ -47,6 +48,16 @@ def require_home(directory: str, user: "pwd.struct_passwd") -> None:
         )
 
 
+def is_read_only(place: Path) -> bool:
+    """Whether nothing can be made there, although it is mounted for writing: what the kernel does after a fault of the
+    disk. The file has no name, and is gone at once."""
+    try:
+        os.close(os.open(place, os.O_TMPFILE | os.O_RDWR, 0o600))
+    except OSError as error:
+        return error.errno == errno.EROFS
+    return False
+
+
 def require_place(folder: Path, user: "pwd.struct_passwd") -> None:
     """The folder can be made, or used if it is there, and programs run from it."""
     place = folder
@@ -58,7 +69,7 @@ def require_place(folder: Path, user: "pwd.struct_passwd") -> None:
     mount = place.resolve()
     while not mount.is_mount():
         mount = mount.parent
-    if found.f_flag & os.ST_RDONLY:
+    if found.f_flag & os.ST_RDONLY or is_read_only(place):
         fail(
             f"the file system {mount} is read-only, so {folder} cannot be made there",
             f"mount it for writing: sudo mount -o remount,rw {mount}; if the kernel made it read-only, dmesg says why; "

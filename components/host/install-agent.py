@@ -7,6 +7,7 @@ Each WORD goes to the agent's command `probe`. Standard input: the agent's sourc
 """
 
 import compileall
+import errno
 import grp
 import hashlib
 import json
@@ -88,6 +89,29 @@ def require_programs(folder: Path) -> None:
         fail(
             f"{folder} is on a file system that is mounted with noexec, so nothing can run from it",
             "choose a folder elsewhere (host.directory), such as /opt/xsched-triton, or mount it without noexec",
+        )
+
+
+def explain_disk(error: OSError, folder: Path) -> None:
+    """Ends with a message if a disk is full or read-only. What serves from the folder goes on."""
+    place = Path(error.filename or folder)
+    while not place.exists():
+        place = place.parent
+    mount = place.resolve()
+    while not mount.is_mount():
+        mount = mount.parent
+    if error.errno == errno.EROFS:
+        fail(
+            f"the file system {mount} is read-only, so the agent cannot be installed in {folder}",
+            f"mount it for writing (sudo mount -o remount,rw {mount}); if the kernel made it read-only because of a "
+            "fault, dmesg says which, and the disk has to be checked first; then deploy again",
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        found = os.statvfs(place)
+        fail(
+            f"there is no space left on the disk {mount} for the agent in {folder} "
+            f"({found.f_bavail * found.f_frsize // 1_000_000} MB and {found.f_favail} inodes are free)",
+            f"free some on {mount} (df -h, df -i), or raise this user's quota (quota -s); then deploy again",
         )
 
 
@@ -218,6 +242,7 @@ def main(argv: "list[str]") -> None:
             file.unlink()
         install(folder, sources)
     except OSError as error:
+        explain_disk(error, folder)
         fail(f"cannot install the agent in {folder}: {error.strerror} ({error.filename})", "read the reason")
     agent = str(folder / "bin/agent")
     os.execv(agent, [agent, "probe", *words])

@@ -136,6 +136,38 @@ describe("the agent's installation", () => {
     assert.equal(stdout, "");
   });
 
+  it("names a disk that is full, or a file system that has become read-only, and keeps the former agent", function () {
+    fs.mkdirSync(folder);
+    const within = ["--map-root-user", "--mount", "/bin/sh", "-c"];
+    if (spawnSync("unshare", [...within, 'mount -t tmpfs tmpfs "$0"', folder]).status !== 0) this.skip();
+    for (const [options, what, fix] of [
+      [
+        "size=2500k",
+        /^error: there is no space left on the disk .*'s folder for the agent in .* \(\d MB and \d+ inodes are free\)$/m,
+        /^fix: free some on .*df -i/m,
+      ],
+      [
+        "ro",
+        /^error: the file system .*'s folder is read-only, so the agent cannot be installed in /m,
+        /^fix: mount it for writing \(sudo mount -o remount,rw /m,
+      ],
+    ] as const) {
+      const twice =
+        'mount -t tmpfs -o mode=755 tmpfs "$0" && options=$1 && shift && cat >/dev/shm/$$ && ' +
+        '/bin/sh "$@" </dev/shm/$$ >/dev/null && mount -o "remount,$options" "$0" && sum=$(md5sum "$0"/bin/*) && ' +
+        '{ ! /bin/sh "$@" </dev/shm/$$; } && [ "$sum" = "$(md5sum "$0"/bin/*)" ]; code=$?; rm /dev/shm/$$; exit $code';
+      const { status, stdout, stderr } = spawnSync(
+        "unshare",
+        [...within, twice, folder, options, ...installation(folder, OWNER)],
+        { input: agentBundle(), encoding: "utf8" },
+      );
+      assert.equal(status, 0, stderr);
+      assert.match(stderr, what);
+      assert.match(stderr, fix);
+      assert.equal(stdout, "");
+    }
+  });
+
   it("refuses a folder with files of somebody else, and leaves it alone", () => {
     write("thesis.txt", "mine");
     refused(install(), /^error: .* holds files that no deployment has put there$/m);

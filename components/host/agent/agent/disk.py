@@ -1,8 +1,9 @@
-"""Disks that are full: which one, and what of ours lies on it."""
+"""Disks that are full or read-only: which one, and what of ours lies on it."""
 
 import contextlib
 import errno
 import os
+import pwd
 from pathlib import Path
 from typing import Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -47,6 +48,11 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def is_read_only(error: OSError) -> bool:
+    """Whether an operation failed because the file system may not be written to."""
+    return error.errno == errno.EROFS
+
+
 def free_bytes(path: Path) -> int:
     """What this user may still write where this path is, or would be."""
     found = os.statvfs(_nearest(path))
@@ -61,13 +67,63 @@ def mount_point(path: Path) -> Path:
     return nearest
 
 
-def no_space(directory: HostDirectory, path: Path, what: str) -> HostError:
-    """The error of a full disk: `what` was to be written to `path`."""
+def lacks_inodes(path: Path) -> bool:
+    """Whether the disk with this path has no room for another file, however small."""
+    found = os.statvfs(_nearest(path))
+    # Some file systems make inodes as they need them, and count none.
+    return found.f_files > 0 and found.f_favail == 0
+
+
+def no_space(directory: HostDirectory, path: Path, what: str, error: Optional[OSError] = None) -> HostError:
+    """The error of a full disk: `what` was to be written to `path`.
+
+    :param error: how the system has said so, if it has
+    """
+    disk = mount_point(path)
+    free = megabytes(free_bytes(path))
+    if error is not None and error.errno == errno.EDQUOT:
+        user = _user_name()
+        return HostError(
+            f"the quota of {user} on the disk {disk} leaves no room for {what} ({free} are free for others)",
+            f"raise it (sudo edquota {user}), or free some space or inodes there (quota -s)",
+        )
+    if lacks_inodes(path):
+        return HostError(
+            f"there are no inodes left on the disk {disk} for {what} ({free} are free, but no further file fits)",
+            f"remove files on {disk} that are not needed (df -i; du --inodes -x {disk} | sort -n), then deploy again",
+        )
+    return HostError(
+        f"there is no space left on the disk {disk} for {what} ({free} are free)", room(directory, path)
+    )
+
+
+def read_only(path: Path, what: str) -> HostError:
+    """The error of a read-only file system: `what` was to be written to `path`."""
     disk = mount_point(path)
     return HostError(
-        f"there is no space left on the disk {disk} for {what} ({megabytes(free_bytes(path))} are free)",
-        room(directory, path),
+        f"the file system {disk} is read-only, so {what} cannot write to {path}",
+        f"mount it for writing (sudo mount -o remount,rw {disk}); if the kernel made it read-only because of a fault, "
+        "dmesg says which, and the disk has to be checked first; then deploy again",
     )
+
+
+def disk_error(directory: HostDirectory, error: OSError, path: Path, what: str) -> Optional[HostError]:
+    """What the failure of a full or read-only disk means; None if it is another.
+
+    :param path: where `what` was to be written, if the failure does not tell
+    """
+    place = Path(os.fsdecode(error.filename or path))
+    if is_read_only(error):
+        return read_only(place, what)
+    return no_space(directory, place, what, error) if is_full(error) else None
+
+
+def _user_name() -> str:
+    """The name of this user, or the number if it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def room(directory: HostDirectory, path: Path) -> str:
@@ -81,13 +137,14 @@ def room(directory: HostDirectory, path: Path) -> str:
 
 @contextlib.contextmanager
 def explained(directory: HostDirectory, path: Path, what: str) -> Iterator[None]:
-    """Turns the failure of a full disk into an error that says which disk, and what to remove."""
+    """Turns the failure of a full or read-only disk into an error that says which disk, and what to do."""
     try:
         yield
     except OSError as error:
-        if not is_full(error):
+        explanation = disk_error(directory, error, path, what)
+        if explanation is None:
             raise
-        raise no_space(directory, Path(os.fsdecode(error.filename or path)), what) from error
+        raise explanation from error
 
 
 def largest(directory: HostDirectory, path: Path) -> List[Thing]:

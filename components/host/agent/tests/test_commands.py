@@ -97,6 +97,21 @@ def test_a_full_disk_is_an_error_of_every_command(
     assert said[-1].startswith("fix: free some space on /")
 
 
+def test_a_read_only_file_system_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path / "locks/server"))
+
+    monkeypatch.setattr(commands, "run", refuse)
+    assert main([str(tmp_path / "bin/agent"), "start"]) == 1
+    assert re.match(
+        rf"error: the file system /\S* is read-only, so the command start cannot write to {tmp_path}/locks/server"
+        r"\nfix: mount it for writing \(sudo mount -o remount,rw /\S*\); .* dmesg says which",
+        capsys.readouterr().err,
+    )
+
+
 def test_a_disk_quota_is_one_too_and_another_fault_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
@@ -108,7 +123,12 @@ def test_a_disk_quota_is_one_too_and_another_fault_is_not(
 
     failed(errno.EDQUOT)
     assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
-    assert "there is no space left" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert re.match(
+        r"error: the quota of \S+ on the disk /\S* leaves no room for the command probe \(\d+ MB are free for others\)"
+        r"\nfix: raise it \(sudo edquota ",
+        said,
+    )
     failed(errno.EIO)
     assert main([str(tmp_path / "bin/agent"), "probe"]) == 1
     assert capsys.readouterr().err.startswith("error: Input/output error\nfix: ")

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,9 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 from agent import directory as directory_module
+from agent.directory import HostDirectory
 from agent.errors import HostError
+from agent.models.store import store_model
 from free_ports import free_ports
 from stand_in_host import Host, eventually, lose
 
@@ -143,19 +146,25 @@ def test_a_log_that_somebody_removes_keeps_its_limit_and_can_be_read(host: Host)
     assert host.log
 
 
+#: Before a command that only root may run, or sudo as CI machines have it.
+ROOT = [] if os.geteuid() == 0 else ["sudo", "-n"]
+
+
+def mount(folder: Path, options: str) -> None:
+    subprocess.run([*ROOT, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes. Mounting one takes root, or sudo as CI machines have it."""
+    """A disk of a few megabytes and files."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    options = f"size=12m,mode=0755,uid={os.geteuid()}"
     try:
-        subprocess.run([*root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
+        mount(folder, f"size=12m,nr_inodes=500,mode=0755,uid={os.geteuid()}")
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this user may not mount a disk")
     yield folder
-    subprocess.run([*root, "umount", "--lazy", str(folder)], check=True)
+    subprocess.run([*ROOT, "umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder: Path) -> Path:
@@ -204,6 +213,71 @@ def test_a_full_disk_then_a_crash_then_room_again(
         eventually(lambda: host.phase == "serving" and host.ready("scale", "other"))
         converges(host, [scale, other])
     finally:
+        host.clean()
+
+
+def test_a_disk_without_inodes_says_so(small_disk: Path, tmp_path: Path) -> None:
+    host = HostDirectory(small_disk / "host")
+    host.path.mkdir()
+    source = tmp_path / "source"
+    (source / "1").mkdir(parents=True)
+    (source / "1/model.py").write_text("pass")
+    former = store_of(host, source, "d1")
+    with contextlib.suppress(OSError):
+        for number in range(1000):
+            (small_disk / f"file{number}").touch()
+    with pytest.raises(HostError, match="no inodes left") as raised:
+        store_of(host, source, "d2")
+    assert re.fullmatch(
+        rf"there are no inodes left on the disk {small_disk} for the model scale \(\d+ MB are free, .*\)",
+        raised.value.what,
+    )
+    assert former.is_dir()
+    assert not (host.store / "scale/d2").exists()
+    for file in small_disk.glob("file*"):
+        file.unlink()
+    assert (store_of(host, source, "d2") / "config.pbtxt").is_file()
+
+
+def store_of(host: HostDirectory, source: Path, digest: str) -> Path:
+    store_model(host, "scale", digest, f"f-{digest}", str(source), "platform: 'python'")
+    return host.store / "scale" / digest
+
+
+def test_a_file_system_that_becomes_read_only_then_a_crash_then_writable_again(
+    small_disk: Path, shipped_agent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XSCHED_TRITON_SYSTEMD", str(tmp_path / "none"))
+    host = Host(small_disk / "host", shipped_agent)
+    monkeypatch.setattr("sys.argv", [str(host.directory.agent)])
+    try:
+        host.start()
+        scale = host.store("scale")
+        host.serve(scale)
+        former, supervisor = host.server_pid, host.supervisor_pid
+        # Nobody may have a file open for writing, as the kernel itself would not mind.
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(former, signal.SIGKILL)
+        eventually(lambda: former not in host.servers)
+        mount(small_disk, "remount,ro")
+        os.kill(supervisor, signal.SIGCONT)
+        # It serves, though nothing can be written down, its log included.
+        eventually(lambda: host.servers and host.servers != [former] and host.ready("scale"))
+        assert host.supervisor_pid == supervisor
+        assert host.infer("scale")
+        changing = host.spawn("serve", body={"models": [scale]})
+        _, err = changing.communicate(timeout=300)
+        assert changing.returncode == 1
+        assert (
+            f"error: the file system {small_disk} is read-only, so the command serve cannot write to"
+            in err.decode()
+        )
+        assert "Traceback" not in err.decode()
+        assert host.ready("scale")
+        mount(small_disk, "remount,rw")
+        converges(host, [scale])
+    finally:
+        subprocess.run([*ROOT, "mount", "-o", "remount,rw", str(small_disk)], check=True)
         host.clean()
 
 

@@ -5,10 +5,12 @@ import contextlib
 import os
 import re
 import time
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
 
 from ..console import progress
 from ..directory import HostDirectory
+from ..disk import is_read_only
 from ..server.log import poll_reason
 from ..server.record import (
     SETTLING_SECONDS,
@@ -254,7 +256,7 @@ def touch_versions(directory: HostDirectory, model: str) -> None:
     """Triton takes the files of a model for newer if their folder is. The files themselves are shared between entries
     of the store."""
     for path in (directory.repository / model).glob("*/"):
-        os.utime(path)
+        _touch(path)
 
 
 def touch_config(directory: HostDirectory, model: str) -> None:
@@ -262,4 +264,14 @@ def touch_config(directory: HostDirectory, model: str) -> None:
     entries of the store, the config is not."""
     path = directory.repository / model / "config.pbtxt"
     if path.exists():
-        path.touch()
+        _touch(path)
+
+
+def _touch(path: Path) -> None:
+    """On a file system that has become read-only nothing can be made newer. A server that has just started loads it all
+    the same."""
+    try:
+        os.utime(path)
+    except OSError as error:
+        if not is_read_only(error):
+            raise

@@ -15,7 +15,7 @@ from typing import Dict, List, Optional, Set
 from ..commands import Request
 from ..console import progress
 from ..directory import HostDirectory, require_path_segment, write_file
-from ..disk import is_full, no_space, says_full
+from ..disk import disk_error, says_full
 from ..errors import HostError
 from .wanted import linked, read_noted
 
@@ -90,8 +90,9 @@ def store_model(
             put_in_place(staging, entry)
         _drop_others(directory, model, {digest, files.name, f"{files.name}.objects"})
     except OSError as error:
-        if is_full(error):
-            raise no_space(directory, folder, f"the model {model}") from error
+        explanation = disk_error(directory, error, folder, f"the model {model}")
+        if explanation is not None:
+            raise explanation from error
         raise HostError(
             f"cannot store the model {model}: {error.strerror or error} ({error.filename or folder})",
             "read the reason",

@@ -36,11 +36,13 @@ def read_key(directory: HostDirectory) -> str:
 
 def forget_key(directory: HostDirectory) -> None:
     with contextlib.suppress(FileNotFoundError):
-        _file(directory).unlink()
+        # A file system that is read-only refuses that also where there is no such file.
+        if _file(directory).exists():
+            _file(directory).unlink()
 
 
 def renew_key(directory: HostDirectory) -> str:
-    """A new key, for a server that is about to start. On a disk that is full, the former one has to do.
+    """A new key, for a server that is about to start. On a disk that is full or read-only, the former one has to do.
 
     :raises OSError: if there is no former one, either
     """

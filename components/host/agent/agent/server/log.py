@@ -5,7 +5,9 @@ import os
 import re
 import stat
 from pathlib import Path
-from typing import List
+from typing import IO, Iterator, List
+
+from ..disk import is_full, is_read_only
 
 #: What Triton prints when it refuses an argument, up to the supervisor's next line: pages of usage.
 _USAGE = re.compile(
@@ -32,6 +34,20 @@ class ProcessLog:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_symlink():
             self.path.unlink()
+
+    @contextlib.contextmanager
+    def opened(self) -> "Iterator[IO[bytes]]":
+        """The file, for a process that is about to start. A server without a log is better than none: where the file
+        can be neither opened nor made, as on a file system that has become read-only, its output is lost."""
+        with contextlib.ExitStack() as stack:
+            try:
+                self.prepare()
+                log = stack.enter_context(self.path.open("ab"))
+            except OSError as error:
+                if not (is_read_only(error) or is_full(error)):
+                    raise
+                log = stack.enter_context(Path(os.devnull).open("ab"))
+            yield log
 
     def recover(self, output: Path) -> None:
         """Somebody may have removed the file, which the process goes on to fill: it stays within its limit, and can be

@@ -100,8 +100,7 @@ class ProcessRuntime:
         # Stubs of a server that was killed hold the shared memory that is removed next.
         send_signal(runtime_processes(self._directory), signal.SIGKILL)
         self.remove_shared_memory()
-        self.log.prepare()
-        with self.log.path.open("ab") as log:
+        with self.log.opened() as log:
             self._child = self._spawn(log)
         self._pid = self._child.pid
         self._start = process_start(self._pid)
