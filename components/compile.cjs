@@ -1,5 +1,5 @@
-// Lets Node load the TypeScript of this checkout with swc, for the program (Pulumi.yaml) and the plugin. ts-node would
-// check the types of all sources at each start of the plugin, and add a fifth to an `up` without changes. With
+// Lets Node load the TypeScript of this checkout with swc, for the program (Pulumi.yaml), the plugin and the tests. ts-node
+// would check the types of all sources at each start of the plugin, and add a fifth to an `up` without changes. With
 // SOURCE_MAPS=1, stack traces show lines of the TypeScript instead of the JavaScript that it becomes.
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
@@ -22,7 +22,9 @@ const ofSdk = (name) => require.resolve(name, { paths: [require.resolve("@pulumi
 
 // The SDK notes where each resource and each promise is made. For that it looks up the whole stack in source maps, its own
 // among them, unless it is told that there are none. V8's own text of a stack is the same without maps, and cheaper.
-if (!withMaps) {
+if (withMaps) {
+  process.setSourceMapsEnabled(true);
+} else {
   const noMaps = { retrieveSourceMap: () => null, overrideRetrieveSourceMap: true };
   require(ofSdk("source-map-support")).install(noMaps);
   Error.prepareStackTrace = undefined;

@@ -50,7 +50,9 @@ describe("npm test", () => {
     execFileSync("git", ["init", "--quiet", project]);
     for (const file of ["package.json", "package-lock.json", ".mocharc.json", "tsconfig.json", "scripts"])
       fs.cpSync(path.join(repository, file), path.join(project, file), { recursive: true });
-    for (const file of ["test/counting-reporter.cjs", "test/properties.ts", "test/setup.ts"])
+    for (const file of [
+      ...["components/compile.cjs", "test/counting-reporter.cjs", "test/properties.ts", "test/setup.ts"],
+    ])
       write(file, fs.readFileSync(path.join(repository, file), "utf8"));
     // The packages of this repository, as what `npm ci` has installed already.
     const packages = path.join(repository, "node_modules");

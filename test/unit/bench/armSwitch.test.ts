@@ -216,7 +216,7 @@ describe("switching arms", () => {
   it("refuses a server that another benchmark is using", async () => {
     const server = serverOf(new StandInServer(MODELS));
     const other = spawn(process.execPath, [
-      ...["-r", require.resolve("ts-node/register/transpile-only"), "-e"],
+      ...["-r", path.resolve(__dirname, "../../../components/compile.cjs"), "-e"],
       `const { Journal } = require(${JSON.stringify(path.resolve(__dirname, "../../../scripts/bench/arms/journal.ts"))});
        new Journal(${JSON.stringify(path.join(folder, "journals"))}, "here").write({ place: "here", configs: {}, queues: {} });
        console.log("written"); setInterval(() => {}, 1000);`,

@@ -133,7 +133,8 @@ describe("a benchmark of a fleet", function () {
 
   before(async () => {
     const file = path.join(__dirname, "servingProcess.ts");
-    triton = spawn(process.execPath, ["-r", "ts-node/register/transpile-only", file], {
+    triton = spawn(process.execPath, ["-r", "./components/compile.cjs", file], {
+      cwd: path.resolve(__dirname, "../../.."),
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [text] = (await once(triton.stdout!, "data")) as [Buffer];
