@@ -40,8 +40,17 @@ export interface OwnNames {
 /** The same process becomes the program, in its own mount namespace. */
 const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
 
-/** Starts a daemon that `stopDaemon` ends; MOCHA_VERBOSE shows its output. */
-export function startDaemon(program: string, words: readonly string[], names?: OwnNames): ChildProcess {
+/**
+ * Starts a daemon that `stopDaemon` ends; MOCHA_VERBOSE shows its output.
+ *
+ * @param environment more of its environment
+ */
+export function startDaemon(
+  program: string,
+  words: readonly string[],
+  names?: OwnNames,
+  environment: NodeJS.ProcessEnv = {},
+): ChildProcess {
   const output = process.env.MOCHA_VERBOSE ? "inherit" : "ignore";
   const [first = "", ...others] = [
     ...(names ? ["unshare", "--mount", "sh", "-c", WITH_HOSTS, "sh", names.hosts] : []),
@@ -49,7 +58,12 @@ export function startDaemon(program: string, words: readonly string[], names?: O
   ];
   return spawn(first, others, {
     stdio: ["ignore", output, output],
-    env: { ...process.env, PATH: SYSTEM_PATH, ...(names && { SSL_CERT_FILE: names.certificates }) },
+    env: {
+      ...process.env,
+      PATH: SYSTEM_PATH,
+      ...(names && { SSL_CERT_FILE: names.certificates }),
+      ...environment,
+    },
   });
 }
 

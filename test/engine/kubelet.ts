@@ -12,8 +12,8 @@ import { makePodImage, type PodImage } from "./podImage";
 import { type ConfigMap, type GivenFiles, hasToken } from "./podVolumes";
 import { loopbackOf, type PodSpec, RunningPod } from "./runningPod";
 
-/** How often nodes look at their pods, in milliseconds. */
-const PERIOD = 100;
+/** How often nodes look at their pods, and a Service at its endpoints, in milliseconds. */
+const PERIOD = 250;
 
 /** How often they look at ConfigMaps. A real one takes up to about two minutes. */
 const REFRESH_PERIOD = 1000;
