@@ -4,6 +4,7 @@ import * as path from "node:path";
 
 import { isVersion, s3Location } from "../settings";
 import { TENSORRT_FILE } from "./config";
+import { isLeftover } from "./leftovers";
 import { readS3Model } from "./s3";
 
 /** The text of the `config.pbtxt` in a model's source, or undefined if there is none. */
@@ -15,18 +16,20 @@ export function ownConfig(source: string): string | undefined | Promise<string |
   return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : undefined;
 }
 
-/** The version folders of a model's source, each with the names of the files that are directly in it. */
-export type Versions = ReadonlyMap<string, readonly string[]>;
+/** The folders in a model's source, each version with the names of the files that are directly in it. */
+export type Folders = ReadonlyMap<string, readonly string[]>;
 
-export function versionsOf(source: string): Versions | Promise<Versions> {
+export function foldersOf(source: string): Folders | Promise<Folders> {
   if (s3Location(source) !== undefined) {
-    return readS3Model(source).then(({ objects }) => versionsAmong(objects.map((object) => object.path)));
+    return readS3Model(source).then(({ objects }) => foldersAmong(objects.map((object) => object.path)));
   }
   if (!fs.existsSync(source)) return new Map();
   const folders = fs
     .readdirSync(source)
-    .filter((name) => isVersion(name) && isFolder(path.join(source, name)));
-  return new Map(folders.map((name) => [name, fs.readdirSync(path.join(source, name))]));
+    .filter((name) => !isLeftover(name) && isFolder(path.join(source, name)));
+  return new Map(
+    folders.map((name) => [name, isVersion(name) ? fs.readdirSync(path.join(source, name)) : []]),
+  );
 }
 
 /** A link that leads nowhere is refused where the folder is read. */
@@ -35,18 +38,23 @@ function isFolder(place: string): boolean {
 }
 
 /** @param files their paths below the model's folder */
-function versionsAmong(files: readonly string[]): Versions {
-  const versions = new Map<string, string[]>();
+function foldersAmong(files: readonly string[]): Folders {
+  const folders = new Map<string, string[]>();
   for (const file of files) {
     const [folder = "", ...steps] = file.split("/");
-    if (!isVersion(folder) || steps.length === 0) continue;
-    versions.set(folder, [...(versions.get(folder) ?? []), steps.join("/")]);
+    if (steps.length === 0) continue;
+    folders.set(folder, [...(folders.get(folder) ?? []), steps.join("/")]);
   }
-  return versions;
+  return folders;
+}
+
+/** Those of the folders that are versions. */
+export function versionsAmong(folders: Folders): Folders {
+  return new Map([...folders].filter(([name]) => isVersion(name)));
 }
 
 /** Whether a version has the file of a TensorRT engine. */
-export function hasPlan(versions: Versions): boolean {
+export function hasPlan(versions: Folders): boolean {
   return [...versions.values()].some((files) => files.includes(TENSORRT_FILE));
 }
 

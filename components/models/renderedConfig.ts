@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
 import { type ComponentInputs, modelRule, type ModelSettings } from "../settings";
-import { refuseMissingCode, refuseUnknownToTriton, renderModelConfig } from "./config";
-import { hasPlan, ownConfig, type Versions, versionsOf } from "./modelConfig";
+import { refuseMissingCode, refuseTakenForVersion, refuseUnknownToTriton, renderModelConfig } from "./config";
+import { type Folders, foldersOf, hasPlan, ownConfig, versionsAmong } from "./modelConfig";
 
 /** What has been rendered, by the settings that it comes from; those never change. */
 const RENDERED = new WeakMap<object, pulumi.Output<string>>();
@@ -16,13 +16,13 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
   const earlier = RENDERED.get(model);
   if (earlier !== undefined) return earlier;
   const own = model.config ?? ownConfig(model.source);
-  const versions = versionsOf(model.source);
+  const folders = foldersOf(model.source);
   // What is known is rendered at once, for its faults, even where the files are not known yet.
-  if (typeof own !== "object" && versions instanceof Promise) void renderChecked(own, model);
+  if (typeof own !== "object" && folders instanceof Promise) void renderChecked(own, model);
   const rendered =
-    typeof own === "object" || versions instanceof Promise
-      ? pulumi.output(Promise.all([own, versions]).then(([text, found]) => render(text, model, found)))
-      : pulumi.output(render(own, model, versions));
+    typeof own === "object" || folders instanceof Promise
+      ? pulumi.output(Promise.all([own, folders]).then(([text, found]) => render(text, model, found)))
+      : pulumi.output(render(own, model, folders));
   RENDERED.set(model, rendered);
   return rendered;
 }
@@ -34,15 +34,17 @@ export function renderedConfig(model: ModelSettings): pulumi.Output<string> {
  */
 export function configOfFolder(model: ModelSettings): string {
   const own = model.config ?? ownConfig(model.source);
-  const versions = versionsOf(model.source);
-  if (typeof own === "object" || versions instanceof Promise) {
+  const folders = foldersOf(model.source);
+  if (typeof own === "object" || folders instanceof Promise) {
     throw new Error(`${model.source} is not a folder`);
   }
-  return render(own, model, versions);
+  return render(own, model, folders);
 }
 
 /** @throws ModelConfigError */
-function render(own: string | undefined, model: ModelSettings, versions: Versions): string {
+function render(own: string | undefined, model: ModelSettings, folders: Folders): string {
+  refuseTakenForVersion(model.source, [...folders.keys()]);
+  const versions = versionsAmong(folders);
   const config = renderChecked(own, model, hasPlan(versions));
   refuseMissingCode(config, model.source, versions);
   return config;

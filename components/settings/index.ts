@@ -53,7 +53,7 @@ export {
 } from "./modelSettings";
 export { isLoopback } from "./listenAddress";
 export { leavesModelFolder, MOVE_INSIDE } from "./modelFile";
-export { isVersion } from "./modelSource";
+export { isVersion, MAX_VERSION } from "./modelSource";
 export { nearest } from "./nearest";
 export { awsMonitoringInputs, watchedHost, watchedLoadBalancer } from "./monitoringSettings";
 export { unixLines } from "./pem";

@@ -53,10 +53,13 @@ export const modelSource: Rule<string> = mapped(place, (value, at) => {
       );
 });
 
+/** Versions are numbers of 64 bits: `ModelVersionPolicy.Specific` of model_config.proto. */
+export const MAX_VERSION = 2n ** 63n - 1n;
+
 /**
- * Whether Triton takes a folder of this name for a version.
+ * Whether a folder of this name is a version.
  * https://github.com/triton-inference-server/server/blob/r22.06/docs/model_repository.md#model-versions
  */
 export function isVersion(name: string): boolean {
-  return /^[1-9][0-9]{0,18}$/.test(name);
+  return /^[1-9][0-9]{0,18}$/.test(name) && BigInt(name) <= MAX_VERSION;
 }

@@ -47,3 +47,11 @@ def test_a_model_that_does_not_serve_has_no_number_of_instances(missing: str) ->
     assert AnsweringTriton(answers).instances("a") == 1
     del answers[missing]
     assert AnsweringTriton(answers).instances("a") is None
+
+
+def test_a_model_of_the_python_backend_runs_apart() -> None:
+    answers: Dict[str, Any] = {"/v2/models/a/ready": "", "/v2/models/a/config": {"backend": "python"}}
+    assert AnsweringTriton(answers).runs_apart("a")
+    answers["/v2/models/a/config"] = {"backend": "onnxruntime"}
+    assert not AnsweringTriton(answers).runs_apart("a")
+    assert not AnsweringTriton({}).runs_apart("a")

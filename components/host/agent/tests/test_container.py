@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -723,6 +724,16 @@ def test_clears_in_the_container_what_could_not_be_unpacked(
     assert left.name.startswith("0.")
     assert not list(left.iterdir())
     assert not docker.runtime.clear_unpacked(f"{base}/0")
+
+
+def test_tells_how_much_shared_memory_is_left(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    unknown = "/dev/shm of the container; it is half of the container's memory"
+    docker.refuse("exec", 1, "no such container")
+    assert docker.runtime.shared_memory_left().startswith(unknown)
+    monkeypatch.setattr(module, "docker", lambda *words: call(words[2:]))
+    assert re.match(
+        r"/dev/shm of the container has \d+ of \d+ MB left; it", docker.runtime.shared_memory_left()
+    )
 
 
 def test_the_environment_of_a_try_is_that_of_tritonserver(tmp_path: Path) -> None:

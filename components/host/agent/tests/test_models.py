@@ -519,6 +519,20 @@ def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> N
     assert host.ready("good")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Internal: Unable to initialize shared memory key 'x' to requested size (1 bytes). Error: No space left on device",
+        "Internal: Failed to preinitialize Python stub: No space left on device",
+    ],
+)
+def test_a_full_shared_memory_is_named(host: Host, said: str) -> None:
+    with pytest.raises(
+        HostError, match=r"model scale: its process finds no room in shared memory: /dev/shm has \d+ of"
+    ):
+        host.serve(host.store("scale", {"refuse": said}))
+
+
 def test_an_environment_that_could_not_be_unpacked_is_in_nobodys_way(host: Host) -> None:
     """Triton itself refuses every archive from then on, until it starts again."""
     made = subprocess.run(["mktemp", "-d", "/tmp/python_env_XXXXXX"], capture_output=True, check=True)

@@ -54,6 +54,8 @@ class StandInTriton:
         self.loaded: Set[str] = set()
         self.busy: List[str] = []
         self.worked: Dict[str, int] = {}
+        #: Models of the Python backend.
+        self.apart: Set[str] = set()
         #: Where it is not one.
         self.several: Dict[str, int] = {}
         #: Level of verbosity, if Triton lets it be changed.
@@ -67,6 +69,9 @@ class StandInTriton:
 
     def instances(self, model: str) -> Optional[int]:
         return self.several.get(model, 1) if self.ready(model) else None
+
+    def runs_apart(self, model: str) -> bool:
+        return model in self.apart and self.ready(model)
 
     def loading(self) -> List[str]:
         return self.busy
@@ -625,6 +630,18 @@ def test_a_model_that_has_lost_a_process_is_loaded_again(scene: Scene) -> None:
     assert "the model a has lost a process of its own, so it is loaded again" in scene.log
 
 
+def test_a_model_whose_first_request_ends_its_process_is_loaded_again(scene: Scene) -> None:
+    scene.models("a", "b")
+    scene.triton.apart = {"a"}
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        yield from scene.until(lambda: "a again" in scene.tried)
+
+    scene.play(steps())
+    assert "b again" not in scene.tried
+
+
 def test_a_model_whose_process_ends_at_once_is_loaded_again_and_again(scene: Scene) -> None:
     """As a client can make it, who sends the same again as soon as the model is back."""
     scene.models("a")
@@ -647,7 +664,11 @@ class Looks:
         self.instances: Optional[int] = 1
         #: Runs whenever Triton is asked.
         self.meanwhile: Callable[[], None] = lambda: None
-        self.processes = ModelProcesses(lambda: {"a": self.count} if self.count else {}, self.ask)
+        #: Whether it is one of the Python backend.
+        self.apart = False
+        self.processes = ModelProcesses(
+            lambda: {"a": self.count} if self.count else {}, self.ask, lambda _: self.apart
+        )
 
     def ask(self, model: str) -> Optional[int]:
         assert model == "a"
@@ -671,6 +692,16 @@ def test_a_model_that_does_not_get_its_process_back_is_loaded_ever_less_often() 
     assert looks.lost(1) == []
     looks.count = 0
     assert looks.lost(2) == [2]
+
+
+def test_a_process_that_ends_before_the_first_look_is_lost() -> None:
+    looks = Looks()
+    looks.count = 0
+    assert looks.lost(20) == []
+    looks.apart = True
+    assert looks.lost(7, digest="2") == [3, 7]
+    looks.count = 1
+    assert looks.lost(20, digest="3") == []
 
 
 def test_processes_of_a_former_state_that_end_later_are_not_lost() -> None:

@@ -35,6 +35,12 @@ _FRAME = re.compile(r"^[ \t]*<frozen importlib\.[^>\n]*>\(\d+\): .*\n?", re.MULT
 #: What the Python backend says of a process that has ended.
 _NOT_HEALTHY = "is not healthy"
 
+#: What the Python backend says where /dev/shm is full, when it starts a process and when that begins.
+_NO_SHARED_MEMORY = re.compile(
+    r"shared memory.*No space left on device|Failed to preinitialize Python stub|Failed to increase the shared memory",
+    re.DOTALL,
+)
+
 #: What Triton (r24.10) says of each archive after one that it could not unpack, whose place is taken.
 _PLACE_TAKEN = re.compile(
     r"Failed to create environment directory for '(/tmp/python_env_[A-Za-z0-9]{6}/\d+)'"
@@ -151,6 +157,9 @@ class Loader:
         # Triton ends what it says of each version of a model with a semicolon.
         told = _FRAME.sub("", answered or self._triton.reason(model.name)).rstrip("; \n")
         reason = told or "Triton does not say why"
+        if _NO_SHARED_MEMORY.search(reason):
+            # Triton names an option of Docker, which is not to be given here.
+            return f"its process finds no room in shared memory: {self._runtime.shared_memory_left()}"
         if "failed to poll" in reason:
             # The log may come a moment later than the answer.
             for _ in range(5):

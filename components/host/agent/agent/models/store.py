@@ -27,8 +27,8 @@ LEFTOVERS = re.compile(
     re.DOTALL,
 )
 
-#: Names of folders that Triton takes for versions; components/settings/modelSource.ts has the same.
-VERSION = re.compile(r"[1-9][0-9]{0,18}")
+#: Names of version folders, which are numbers of 64 bits; components/settings/modelSource.ts has the same.
+_VERSION = re.compile(r"[1-9][0-9]{0,18}")
 
 #: What the Python backend runs in place of its own, if a model has it: with a Python of another version.
 STUB = "triton_python_backend_stub"
@@ -215,11 +215,15 @@ def readable(path: Path) -> None:
 def _link_files(files: Path, staging: Path, config: str) -> None:
     """Hard links: a new config must not cost a second copy of the weights."""
     shutil.copytree(files, staging, copy_function=os.link)
-    if not any(VERSION.fullmatch(path.name) for path in staging.iterdir()):
+    if not any(_is_version(path.name) for path in staging.iterdir()):
         # Of an ensemble, whose version folder is empty, so that Git and S3 do not keep it.
         (staging / "1").mkdir(mode=0o755)
     (staging / "config.pbtxt").write_text(config, "utf-8")
     (staging / "config.pbtxt").chmod(0o644)
+
+
+def _is_version(name: str) -> bool:
+    return _VERSION.fullmatch(name) is not None and int(name) < 2**63
 
 
 def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:

@@ -436,6 +436,18 @@ class ContainerRuntime:
             self._directory.server / "tried" / model,
         )
 
+    def shared_memory_left(self) -> str:
+        """How much there is, and what to do about it."""
+        found = docker("exec", self.name, "df", "-BM", "--output=avail,size", "/dev/shm")
+        words = found.out.split()[-2:] if found.ok else []
+        left = (
+            " has {} of {} MB left".format(*(word.rstrip("M") for word in words)) if len(words) == 2 else ""
+        )
+        return (
+            f"/dev/shm of the container{left}; it is half of the container's memory: raise runtime.memoryGiB, or serve "
+            "fewer instances of Python models"
+        )
+
     def clear_unpacked(self, place: str) -> bool:
         """Takes away what an environment has left that Triton could not unpack. The folder stays, under another name:
         Triton works in it since."""

@@ -25,6 +25,7 @@ class ModelProcesses:
 
     :param count: tells how many each model has now that has some
     :param instances: how many instances of a model serve, each in a process of its own; None if it does not serve
+    :param apart: whether a model runs in processes of its own, also if it has none any more
     """
 
     #: Looks that have to find fewer: a model that is just loaded anew may have fewer for a moment. Twice as many each
@@ -33,10 +34,14 @@ class ModelProcesses:
     MOST_LOOKS = 64
 
     def __init__(
-        self, count: Callable[[], Dict[str, int]], instances: Callable[[str], Optional[int]]
+        self,
+        count: Callable[[], Dict[str, int]],
+        instances: Callable[[str], Optional[int]],
+        apart: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._count = count
         self._instances = instances
+        self._apart = apart
         self._seen: Dict[str, _Seen] = {}
 
     def look(self, models: Iterable[Wanted]) -> List[Wanted]:
@@ -49,7 +54,11 @@ class ModelProcesses:
         for model in models:
             count = counts.get(model.name, 0)
             before = self._seen.get(model.name)
-            if before is None or before.digest != model.digest or count >= before.processes:
+            if before is None or before.digest != model.digest:
+                # The first request may have ended it before the first look.
+                processes = 1 if count == 0 and self._apart(model.name) else count
+                seen[model.name] = _Seen(model.digest, processes, 0, self.LOOKS)
+            elif count >= before.processes:
                 seen[model.name] = _Seen(model.digest, count, 0, self.LOOKS)
             elif before.missing + 1 < before.patience:
                 seen[model.name] = before._replace(missing=before.missing + 1)

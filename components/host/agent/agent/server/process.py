@@ -286,6 +286,19 @@ class ProcessRuntime:
     def log_tail(self, lines: int) -> List[str]:
         return self.log.tail(lines)
 
+    def shared_memory_left(self) -> str:
+        """How much there is, and what to do about it."""
+        left = ""
+        with contextlib.suppress(OSError):
+            # It may be the server's own.
+            memory = os.statvfs(f"/proc/{self._pid}/root/dev/shm")
+            free, size = (blocks * memory.f_frsize // 2**20 for blocks in (memory.f_bavail, memory.f_blocks))
+            left = f" has {free} of {size} MB left"
+        return (
+            f"/dev/shm{left}; remove files there that nobody uses, serve fewer instances of Python models, or make it "
+            "larger with 'mount -o remount,size=SIZE /dev/shm' and start the server again"
+        )
+
     @property
     def shared_memory_prefix(self) -> str:
         return f"xsched-triton-{self._directory.identity}-"

@@ -89,7 +89,7 @@ class Supervisor:
         self._loading: Optional[threading.Thread] = None
         #: Whether every model was tried.
         self._loaded = False
-        self._processes = ModelProcesses(runtime.model_processes, self._triton.instances)
+        self._processes = ModelProcesses(runtime.model_processes, self._triton.instances, self._runs_apart)
         self._healing: Optional[threading.Thread] = None
 
     def leave(self) -> None:
@@ -331,6 +331,10 @@ class Supervisor:
         if lost:
             self._healing = threading.Thread(target=self._heal, args=(lost,), daemon=True)
             self._healing.start()
+
+    def _runs_apart(self, model: str) -> bool:
+        """Whether a model runs in processes that this runtime can count."""
+        return self._settings.kind == "process" and self._triton.runs_apart(model)
 
     def _heal(self, models: List[Wanted]) -> None:
         loader = self._loader()

@@ -127,6 +127,11 @@ class Triton:
         )
         return each * len(metadata.get("versions", []))
 
+    def runs_apart(self, model: str) -> bool:
+        """Whether a model that serves runs in processes of its own."""
+        config = self._json("GET", f"/v2/models/{quote(model)}/config")
+        return isinstance(config, dict) and config.get("backend") == "python" and self.ready(model)
+
     def model_version(self, model: str) -> str:
         """The highest version that serves; empty if none does."""
         versions = (self._json("GET", f"/v2/models/{quote(model)}") or {}).get("versions", [])
