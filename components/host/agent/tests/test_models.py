@@ -522,7 +522,7 @@ def test_a_load_that_hangs_in_a_process_of_its_own_ends_with_it(host: Host) -> N
 @pytest.mark.parametrize(
     "said",
     [
-        "Internal: Unable to initialize shared memory key 'x' to requested size (1 bytes). Error: No space left on device",
+        "Internal: Unable to initialize shared memory key 'x' to requested size. Error: No space left on device",
         "Internal: Failed to preinitialize Python stub: No space left on device",
     ],
 )
