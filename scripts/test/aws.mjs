@@ -11,7 +11,7 @@ import path from "node:path";
 const ROOT = path.resolve(import.meta.dirname, "../..");
 process.chdir(ROOT);
 const load = createRequire(import.meta.url);
-load("ts-node/register/transpile-only");
+load("../../components/compile.cjs");
 
 const { dump } = load("../../test/aws/stacks/dump.ts");
 const { userCache } = load("../../test/userCache.ts");
