@@ -4,14 +4,18 @@
 // Processes that a backend starts for an instance, as Triton's Python backend
 // does. What they do is the instance's work: their environment has its name,
 // priority, floor and weight, and they inherit the shim with it. So do the processes that
-// these start.
+// these start, such as one for each GPU of a model that is spread over several: all of
+// them together are the instance's gang.
 //
 // Between fork and exec only the forking thread is there, and the locks of
 // others stay locked. So everything is prepared before.
 
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <cinttypes>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <iterator>
@@ -26,8 +30,9 @@ constexpr char kName[] = "XSCHED_AUTO_XQUEUE_NAME=";
 constexpr char kPriority[] = "XSCHED_AUTO_XQUEUE_PRIORITY=";
 constexpr char kFloor[] = "XSCHED_AUTO_XQUEUE_FLOOR=";
 constexpr char kWeight[] = "XSCHED_AUTO_XQUEUE_WEIGHT=";
+constexpr char kGang[] = "XSCHED_GANG=";
 constexpr const char* kReplaced[] = {
-    "XSCHED_AUTO_XQUEUE=", kName, kPriority, kFloor, kWeight};
+    "XSCHED_AUTO_XQUEUE=", kName, kPriority, kFloor, kWeight, kGang};
 constexpr size_t kAdded = std::size(kReplaced);
 // More than any environment has. A process with more is started as it is.
 constexpr size_t kMostVariables = 4096;
@@ -39,10 +44,13 @@ struct Variables {
   char priority[sizeof(kPriority) + 8];
   char floor[sizeof(kFloor) + 8];
   char weight[sizeof(kWeight) + 8];
+  char gang[sizeof(kGang) + 64 + 2 * 17];
 };
 thread_local Variables variables;
 // Whether this is a child that has not become another program.
 bool is_child = false;
+// When this library was loaded: tells its instances from those of other containers.
+uint64_t loaded_ns = 0;
 
 void
 BeforeFork()
@@ -62,6 +70,9 @@ BeforeFork()
     snprintf(own.priority, sizeof(own.priority), "%s%d", kPriority, priority);
     snprintf(own.floor, sizeof(own.floor), "%s%d", kFloor, floor);
     snprintf(own.weight, sizeof(own.weight), "%s%d", kWeight, weight);
+    snprintf(
+        own.gang, sizeof(own.gang), "%s%s.%" PRIx64 ".%" PRIx64, kGang, name,
+        loaded_ns, static_cast<uint64_t>(owner));
     NextExecvp();
   }
 }
@@ -75,6 +86,10 @@ InChild()
 __attribute__((constructor)) void
 AttendForks()
 {
+  struct timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  loaded_ns = static_cast<uint64_t>(now.tv_sec) * 1000000000 +
+              static_cast<uint64_t>(now.tv_nsec);
   pthread_atfork(BeforeFork, nullptr, InChild);
 }
 
@@ -107,6 +122,7 @@ AddVariables()
   changed[count++] = variables.priority;
   changed[count++] = variables.floor;
   changed[count++] = variables.weight;
+  changed[count++] = variables.gang;
   changed[count] = nullptr;
   environ = changed;
 }

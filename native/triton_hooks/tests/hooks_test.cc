@@ -122,12 +122,12 @@ TEST_F(HooksTest, ThreadsThatABackendStartsWorkForTheirInstance)
 
 // What a process finds in its environment that the calling thread starts.
 std::string
-VariablesOfAChild()
+VariablesOfAChild(
+    const char* command =
+        "echo $XSCHED_AUTO_XQUEUE $XSCHED_AUTO_XQUEUE_NAME "
+        "$XSCHED_AUTO_XQUEUE_PRIORITY $XSCHED_AUTO_XQUEUE_FLOOR "
+        "$XSCHED_AUTO_XQUEUE_WEIGHT $BESIDE")
 {
-  const char* command =
-      "echo $XSCHED_AUTO_XQUEUE $XSCHED_AUTO_XQUEUE_NAME "
-      "$XSCHED_AUTO_XQUEUE_PRIORITY $XSCHED_AUTO_XQUEUE_FLOOR "
-      "$XSCHED_AUTO_XQUEUE_WEIGHT $BESIDE";
   const char* words[] = {"sh", "-c", command, nullptr};
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
@@ -170,6 +170,26 @@ TEST_F(HooksTest, ProcessesThatABackendStartsBelongToTheirInstance)
   EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
   unsetenv("BESIDE");
   unsetenv("XSCHED_AUTO_XQUEUE_PRIORITY");
+}
+
+TEST_F(HooksTest, ProcessesOfAnInstanceAreAGang)
+{
+  const char* gang = "echo $XSCHED_GANG";
+  EXPECT_EQ(VariablesOfAChild(gang), "\n");
+  std::vector<std::string> gangs;
+  for (const char* instance : {"chat/chat_0_0", "chat/chat_0_1"}) {
+    XOwnerHandle owner = 0;
+    ASSERT_EQ(XOwnerCreate(&owner, instance, 0), kXSchedSuccess);
+    XOwnerExchange(owner);
+    gangs.push_back(VariablesOfAChild(gang));
+    EXPECT_EQ(gangs.back().rfind(std::string(instance) + ".", 0), 0U)
+        << gangs.back();
+    // As for the next one of the instance.
+    EXPECT_EQ(VariablesOfAChild(gang), gangs.back());
+    XOwnerExchange(0);
+    EXPECT_EQ(XOwnerDestroy(owner), kXSchedSuccess);
+  }
+  EXPECT_NE(gangs[0], gangs[1]);
 }
 
 TEST_F(HooksTest, OneThreadMayExecuteAllInstances)

@@ -3,6 +3,7 @@
 //
 // xsched-run: runs a program under XSched, in the user's scheduling domain.
 
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -24,7 +25,8 @@ constexpr const char* kHelp =
 
 Runs COMMAND so that all its work on GPUs has one priority among the processes
 of this user: a training job or a notebook below the models of a server, for
-example. What COMMAND starts runs the same way.
+example. What COMMAND starts runs the same way, and its processes on several GPUs
+together.
 
 options:
   --priority N           -255 to 255, max (255), default (0) or min (-255), the
@@ -51,6 +53,16 @@ if there is none
 constexpr int kFailed = 125;
 constexpr int kNotExecutable = 126;
 constexpr int kNotFound = 127;
+
+// What no other run has: the processes of this one work together.
+std::string
+GangOf(const std::string& name)
+{
+  struct timespec now = {};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return name + "." + std::to_string(getpid()) + "." +
+         std::to_string(now.tv_sec) + "." + std::to_string(now.tv_nsec);
+}
 
 int
 Fail(const std::string& message)
@@ -198,7 +210,8 @@ main(int argc, char** argv)
       (settings.run_ahead >= 0 &&
        setenv(
            "XSCHED_RUN_AHEAD", std::to_string(settings.run_ahead).c_str(), 1) !=
-           0)) {
+           0) ||
+      setenv("XSCHED_GANG", GangOf(settings.name).c_str(), 0) != 0) {
     return Fail(strerror(errno));
   }
   execvp(argv[next], argv + next);

@@ -34,6 +34,7 @@ Unload(const Call& call)
     RunAhead::Drain(call.Name());
     ForgetKernelParameters();
   }
+  Collectives::ForgetNames();
   Scheduler::Get().ForgetDurations();
   return call();
 }

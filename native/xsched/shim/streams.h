@@ -466,6 +466,7 @@ EndContext(CUcontext context, const char* by)
     RunAhead::ForgetStream();
     ForgetKernelParameters();
   }
+  Collectives::ForgetNames();
   Captures::Get().ForgetContext(context);
   Scheduler::Get().ForgetContext(Number(context));
 }
@@ -497,6 +498,7 @@ ReleasePrimary(const Call& call, CUdevice device)
     RunAhead::ForgetStream();
     ForgetKernelParameters();
   }
+  Collectives::ForgetNames();
   Inquiries::ForbidContext(Number(context));
   const CUresult result = call();
   if (ActivePrimary(device) == nullptr) {

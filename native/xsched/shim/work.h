@@ -13,6 +13,7 @@
 #include "cuda/functions.h"
 #include "preempt/scheduler.h"
 #include "shim/call.h"
+#include "shim/collectives.h"
 #include "shim/kernel_copy.h"
 #include "shim/run_ahead.h"
 #include "shim/transparent.h"
@@ -29,7 +30,7 @@ Grid(
   uint64_t shape = Mix(gx | static_cast<uint64_t>(gy) << 32);
   shape = Mix(shape ^ (gz | static_cast<uint64_t>(bx) << 32));
   shape = Mix(shape ^ (by | static_cast<uint64_t>(bz) << 32));
-  return {Number(function), shape};
+  return {Number(function), shape, LaunchKey::kKernel};
 }
 
 // The driver says what is wrong with a null configuration.
@@ -159,6 +160,25 @@ class Working {
   const bool unasked_;
 };
 
+// In a gang. Apart, so as not to slow down the others' launches.
+__attribute__((noinline)) inline LaunchTicket
+BeforeLaunchInGang(
+    Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience)
+{
+  const bool collective = Collectives::Include(key);
+  LaunchTicket ticket;
+  if (collective && !Gate::AwaitGang(queue, patience)) {
+    ticket.deferred = true;
+    return ticket;
+  }
+  ticket = Scheduler::Get().BeforeLaunch(
+      queue, stream, [&key] { return key; }, patience);
+  if (!ticket.deferred) {
+    Gate::GoInGang(queue, ticket, collective);
+  }
+  return ticket;
+}
+
 // The same for a launch, which waits for its turn first.
 class Launching {
  public:
@@ -167,7 +187,10 @@ class Launching {
       Queue* queue, uint64_t stream, const LazyGrid& grid,
       Patience patience = Patience::kWaits)
       : queue_(queue), stream_(stream),
-        ticket_(Scheduler::Get().BeforeLaunch(queue, stream, grid, patience))
+        ticket_(
+            __builtin_expect(Scheduler::InGang(), 0)
+                ? BeforeLaunchInGang(queue, stream, grid(), patience)
+                : Scheduler::Get().BeforeLaunch(queue, stream, grid, patience))
   {
   }
   // Inlined, as is the rest: a launch takes less than a call.
@@ -395,7 +418,9 @@ template <typename Call>
 CUresult
 LaunchGraph(const Call& call, CUstream stream, CUgraphExec graph)
 {
-  const auto grid = [graph] { return Grid(graph); };
+  const auto grid = [graph] {
+    return LaunchKey{Number(graph), Grid(nullptr).shape, LaunchKey::kGraph};
+  };
   if (RunAhead::On() && RunAhead::GraphsHaveEvents()) {
     RunAhead::Drain(call.Name());
     return Launch(call, stream, grid);
@@ -527,7 +552,7 @@ Copy(const Call& call, CUstream stream, size_t bytes, const Kept& kept = {})
   // One per function, and so one per direction.
   static const char way = 0;
   const auto grid = [bytes] {
-    return LaunchKey{Number(&way), SizeClass(bytes)};
+    return LaunchKey{Number(&way), SizeClass(bytes), LaunchKey::kCopy};
   };
   return Launch(call, stream, grid, kept);
 }

@@ -93,7 +93,7 @@ class DomainTest : public testing::Test {
  protected:
   using Process = std::unique_ptr<ChildProcess>;
 
-  Process Start(int priority, Environment more = {})
+  Process Start(int priority, Environment more = {}, int device = 0)
   {
     Environment environment = {
         {"LD_LIBRARY_PATH", kShimFolder},
@@ -105,7 +105,8 @@ class DomainTest : public testing::Test {
       environment[each.first] = each.second;
     }
     auto process = std::make_unique<ChildProcess>(
-        std::vector<std::string>{kCompetitor, std::to_string(priority)},
+        std::vector<std::string>{
+            kCompetitor, std::to_string(priority), std::to_string(device)},
         environment);
     EXPECT_EQ(process->ReadLine(), "ready") << process->Errors();
     return process;
@@ -192,6 +193,83 @@ TEST_F(DomainTest, TheHigherProcessHoldsTheLowerBack)
   EXPECT_TRUE(IsHeldBack(low));
   Do(high, "release");
   EXPECT_TRUE(Proceeds(low));
+}
+
+// A model over two devices, with something more urgent on one of them.
+class GangTest : public DomainTest {
+ protected:
+  Process StartMember(int device)
+  {
+    return Start(-10, {{"XSCHED_GANG", "model"}}, device);
+  }
+
+  // Whether it launches exactly so many, and no more.
+  static bool Launches(const Process& process, int64_t launches)
+  {
+    return ComesTrue([&] { return Count(process) == launches; }) &&
+           IsHeldBack(process) && Count(process) == launches;
+  }
+};
+
+TEST_F(GangTest, WhatOneMemberHasBegunTheOtherFinishes)
+{
+  const Process urgent = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  // Its device waits for the other one's.
+  Do(first, "hold");
+  for (int i = 0; i < 3; ++i) {
+    Do(first, "begin");
+  }
+  Do(urgent, "hold");
+  Do(second, "collectives");
+  EXPECT_TRUE(Launches(second, 3)) << Count(second);
+}
+
+TEST_F(GangTest, AProcessOnItsOwnFinishesNothingOutOfTurn)
+{
+  const Process urgent = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process other = Start(-10, {{"XSCHED_GANG", "another"}}, 1);
+  Do(first, "hold");
+  Do(first, "begin");
+  Do(urgent, "hold");
+  Do(other, "collectives");
+  EXPECT_TRUE(Launches(other, 0)) << Count(other);
+}
+
+TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
+{
+  const Process urgent = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  const Process neighbour = Start(-10);
+  Do(neighbour, "run");
+  Do(first, "collectives");
+  Do(second, "collectives");
+  ASSERT_TRUE(Proceeds(first));
+  ASSERT_TRUE(Proceeds(second));
+  Do(urgent, "hold");
+  EXPECT_TRUE(IsHeldBack(second));
+  EXPECT_TRUE(IsHeldBack(first));
+  EXPECT_TRUE(Proceeds(neighbour));
+  Do(urgent, "release");
+  EXPECT_TRUE(Proceeds(first));
+  EXPECT_TRUE(Proceeds(second));
+}
+
+TEST_F(GangTest, AMemberThatEndsHoldsNobodyUp)
+{
+  const Process urgent = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  Do(first, "collectives");
+  Do(second, "collectives");
+  ASSERT_TRUE(Proceeds(second));
+  Do(urgent, "hold");
+  EXPECT_TRUE(IsHeldBack(first));
+  kill(second->Pid(), SIGKILL);
+  EXPECT_TRUE(Proceeds(first));
 }
 
 // What floor_test says in numbers, between real processes: which of them comes

@@ -158,6 +158,16 @@ class XSchedRunTest(unittest.TestCase):
             result = self.execute(*words, "sh", "-c", "echo $XSCHED_RUN_AHEAD")
             self.assertEqual(result.stdout, f"{expected}\n")
 
+    def test_the_processes_of_a_run_are_a_gang(self):
+        words = ("--name", "train", "sh", "-c", "echo $XSCHED_GANG; sh -c 'echo $XSCHED_GANG'")
+        gangs = [self.execute(*words).stdout.split() for _ in range(2)]
+        for first, child in gangs:
+            self.assertRegex(first, r"^train\.\d+\.\d+\.\d+$")
+            self.assertEqual(child, first)
+        self.assertNotEqual(gangs[0], gangs[1])
+        self.environment["XSCHED_GANG"] = "ours"
+        self.assertEqual(self.execute(*words).stdout, "ours\nours\n")
+
     def test_says_what_is_wrong(self):
         for words, code, message in (
             ((), 125, "no command was given"),

@@ -61,6 +61,9 @@ XSCHED_DRIVER_FUNCTION(cuFuncGetAttribute, CUresult(int*, int, CUfunction));
 // Since CUDA 12.0.
 XSCHED_DRIVER_FUNCTION(
     cuKernelGetAttribute, CUresult(int*, int, CUkernel, CUdevice));
+// Since CUDA 12.3.
+XSCHED_DRIVER_FUNCTION(cuFuncGetName, CUresult(const char**, CUfunction));
+XSCHED_DRIVER_FUNCTION(cuKernelGetName, CUresult(const char**, CUkernel));
 // Since CUDA 12.4.
 XSCHED_DRIVER_FUNCTION(
     cuFuncGetParamInfo, CUresult(CUfunction, size_t, size_t*, size_t*));

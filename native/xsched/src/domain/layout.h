@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "xsched/types.h"
 
@@ -120,6 +121,13 @@ struct alignas(128) Slot {
   // The weights of its models that have work of the claim's priority, together;
   // 0: it shares by none.
   std::atomic<uint32_t> weight;
+  // Of the file of gangs, and of no device's: see Gang. Whether the device has
+  // work of this process; whether it is not its turn.
+  std::atomic<uint32_t> busy;
+  std::atomic<uint32_t> held;
+  // A hash of the gang's name; 0: none. How many collectives it has launched.
+  std::atomic<uint64_t> gang;
+  std::atomic<uint64_t> collectives;
 };
 
 struct Layout {
@@ -134,6 +142,35 @@ static_assert(
     std::atomic<uint64_t>::is_always_lock_free &&
         sizeof(std::atomic<uint64_t>) == sizeof(uint64_t),
     "shared between processes");
+
+inline int
+UsedSlots(const Layout& shared)
+{
+  return static_cast<int>(std::min<uint32_t>(
+      shared.header.used.load(std::memory_order_acquire), kSlots));
+}
+
+// Enough slots to see this one.
+inline void
+UseSlot(Layout* shared, int slot)
+{
+  uint32_t used = shared->header.used.load(std::memory_order_relaxed);
+  const uint32_t least = static_cast<uint32_t>(slot) + 1;
+  while (used < least && !shared->header.used.compare_exchange_weak(
+                             used, least, std::memory_order_seq_cst)) {
+  }
+}
+
+// Of a name, and never 0. FNV-1a, which is the same in every process.
+inline uint64_t
+HashOf(const std::string& name)
+{
+  uint64_t hash = UINT64_C(0xCBF29CE484222325);
+  for (const char c : name) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * UINT64_C(0x100000001B3);
+  }
+  return hash | 1;
+}
 
 // What a process shares by; whatever somebody scribbled there. Relaxed: it
 // changes no order.

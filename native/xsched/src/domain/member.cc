@@ -60,13 +60,6 @@ WaitsOf(const Slot& slot)
                                    level, PRIORITY_MAX - PRIORITY_NO_EXECUTE));
 }
 
-int
-UsedSlots(const Layout& shared)
-{
-  return static_cast<int>(std::min<uint32_t>(
-      shared.header.used.load(std::memory_order_acquire), kSlots));
-}
-
 // Whatever the slice.
 void
 Unite(const Claim& claim, Demand* all)
@@ -74,17 +67,6 @@ Unite(const Claim& claim, Demand* all)
   all->ready = std::max(all->ready, claim.Ready());
   all->ceiling = std::max(all->ceiling, claim.Ceiling());
   all->floors += claim.Floors();
-}
-
-// Enough slots to see this one.
-void
-Use(Layout* shared, int slot)
-{
-  uint32_t used = shared->header.used.load(std::memory_order_relaxed);
-  const uint32_t least = static_cast<uint32_t>(slot) + 1;
-  while (used < least && !shared->header.used.compare_exchange_weak(
-                             used, least, std::memory_order_seq_cst)) {
-  }
 }
 
 }  // namespace
@@ -132,7 +114,7 @@ void
 Member::WriteClaim()
 {
   // Also in the memory that took the place of a file.
-  Use(region_->Shared(), region_->Own());
+  UseSlot(region_->Shared(), region_->Own());
   const uint64_t beat = beat_.load(std::memory_order_relaxed) + 1;
   beat_.store(beat, std::memory_order_relaxed);
   // Sequentially consistent, as is all of the protocol: see Settle and Publish.
@@ -285,14 +267,9 @@ Member::Describe() const
 void
 Member::WorkFor(const std::string& model)
 {
-  // FNV-1a, which is the same in every process.
-  uint64_t hash = UINT64_C(0xCBF29CE484222325);
-  for (const char c : model) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * UINT64_C(0x100000001B3);
-  }
   // Relaxed: it changes no order.
   OwnSlot().model.store(
-      model.empty() ? 0 : hash | 1, std::memory_order_relaxed);
+      model.empty() ? 0 : HashOf(model), std::memory_order_relaxed);
 }
 
 uint64_t
@@ -384,7 +361,7 @@ Member::LookAtOthers(int64_t now_ns, bool at_all)
         shared->slots[slot].claim.load(std::memory_order_seq_cst));
     Seen& seen = seen_[static_cast<size_t>(slot)];
     if (!claim.IsEmpty()) {
-      Use(shared, slot);
+      UseSlot(shared, slot);
     }
     if (claim.Word() != seen.claim) {
       seen = {claim.Word(), now_ns};

@@ -392,6 +392,9 @@ Device::Decide(Queue* cause, Wakes* wakes)
     policy_->SetElsewhere(elsewhere);
   }
   decision_ = policy_->Decide();
+  if (domain::Gang* const gang = GetGang()) {
+    gang->SetBusy(ready_.Total() != 0);
+  }
   bool others_slice = false;
   if (in_domain) {
     member_->ShareBy(decision_.weights);
@@ -831,6 +834,15 @@ Device::Join(domain::Member* member)
   member_ = member;
   turn_.Follow(member->Top(), member->OwnSlice());
   Decide(nullptr, &wakes);
+}
+
+void
+Device::Join(domain::Gang* gang)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  gang->SetBusy(ready_.Total() != 0);
+  // Release: it is complete before a launch finds it.
+  gang_.store(gang, std::memory_order_release);
 }
 
 bool

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "domain/gang.h"
 #include "domain/member.h"
 #include "preempt/durations.h"
 #include "preempt/lateness.h"
@@ -170,6 +171,13 @@ class Device {
   // Takes part in a domain from now on. Once.
   void Join(domain::Member* member);
   bool HasJoined();
+  // Its part in the gang of the process from now on. Once.
+  void Join(domain::Gang* gang);
+  // Null if the process is in none.
+  domain::Gang* GetGang() const
+  {
+    return gang_.load(std::memory_order_acquire);
+  }
   // Its part in a domain; null if it has none.
   const domain::Member* Domain();
   // Something may have changed in the domain's other processes.
@@ -295,6 +303,8 @@ class Device {
   // Null if there is no domain; never destroyed.
   domain::Member* member_ = nullptr;
   bool in_domain_ = true;
+  // The same; set under the lock.
+  std::atomic<domain::Gang*> gang_{nullptr};
   std::vector<Queue*> queues_;
   // Of each priority: how often its turn has ended (read by anyone); those that
   // are ready; those that launches wait in.

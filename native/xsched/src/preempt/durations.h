@@ -17,6 +17,7 @@ namespace xsched {
 struct LaunchKey {
   uint64_t function;
   uint64_t shape;
+  enum Kind : uint8_t { kKernel, kGraph, kCopy } kind = kKernel;
 };
 
 // What is believed of the device time of a launch.

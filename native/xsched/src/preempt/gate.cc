@@ -33,6 +33,14 @@ constexpr int64_t kAwakeLookPart = 8;
 // has one in flight.
 constexpr int64_t kUnknownLookNs = 50000;
 
+// How often those look at the rest of their gang that wait for it, and how often
+// they look whether it lives.
+constexpr int64_t kGangLookNs = 50000;
+constexpr int64_t kGangLivesNs = 100000000;
+// How long a higher priority keeps one from finishing what others have begun. It
+// is quickest done if what is urgent is done before.
+constexpr int64_t kFollowAfterNs = 5000000;
+
 // A kernel whose time is known is timed again in one of so many slow passes.
 constexpr uint32_t kSampleEvery = 32;
 
@@ -107,6 +115,28 @@ class Waiting {
   Waiter* const waiter_;
 };
 
+// The part of the queue's device in a gang, if it is in one.
+domain::Gang*
+GangOf(const Queue& queue)
+{
+  return Scheduler::InGang() ? queue.Home()->GetDevice()->GetGang() : nullptr;
+}
+
+// Whether the launch goes although it is not its turn, as others wait on their
+// devices for what it is a part of. What the application has suspended stays so.
+bool
+Follows(domain::Gang* gang, const Queue& queue)
+{
+  if (gang == nullptr ||
+      (queue.held_back.load(std::memory_order_relaxed) & kSuspended) != 0) {
+    return false;
+  }
+  const bool is_equals_turn =
+      queue.priority.load(std::memory_order_relaxed) >=
+      queue.turn.load(std::memory_order_relaxed)->Closely().open_from;
+  return gang->IsBehindFor(is_equals_turn ? 0 : kFollowAfterNs, NowNs());
+}
+
 // Awake, for a turn that is close, if this is the thread that may be.
 void
 SpinForTurn(Device* device, const Waiter& waiter)
@@ -127,14 +157,20 @@ void
 SleepUntilWoken(Device* device, Waiter* waiter, int64_t expected_ns)
 {
   bool may_spin = expected_ns != 0;
-  while (!waiter->Woken() && !Scheduler::Unwatched()) {
+  domain::Gang* const gang = GangOf(*waiter->GetQueue());
+  const int64_t look_ns = gang == nullptr ? kCancelLookNs : kGangLookNs;
+  if (gang != nullptr) {
+    gang->SetHeld(true);
+  }
+  while (!waiter->Woken() && !Scheduler::Unwatched() &&
+         !Follows(gang, *waiter->GetQueue())) {
     const int64_t rest_ns = expected_ns - NowNs() - kSpinNs;
     if (may_spin && rest_ns <= 0) {
       may_spin = false;
       SpinForTurn(device, *waiter);
       continue;
     }
-    waiter->Sleep(may_spin ? std::min(rest_ns, kCancelLookNs) : kCancelLookNs);
+    waiter->Sleep(may_spin ? std::min(rest_ns, look_ns) : look_ns);
     pthread_testcancel();
   }
 }
@@ -226,6 +262,7 @@ Gate::PassSlowly(
       const Outcome outcome = WaitForTurn(queue, generation, patience);
       ticket.deferred = outcome == Outcome::kDeferred;
       if (outcome == Outcome::kGoesAnyway) {
+        ticket.out_of_turn = true;
         break;
       }
     } else if (IsBounded(*queue)) {
@@ -284,8 +321,9 @@ Gate::Outcome
 Gate::WaitForTurn(Queue* queue, uint32_t generation, Patience patience)
 {
   Device* const device = queue->Home()->GetDevice();
+  domain::Gang* const gang = GangOf(*queue);
   Waiter waiter(queue);
-  while (!Scheduler::Unwatched()) {
+  while (!Scheduler::Unwatched() && !Follows(gang, *queue)) {
     // The thread that suspended the queue is not held back by that: nobody
     // else might resume it.
     uint8_t may_ignore = MayIgnore(patience);
@@ -308,6 +346,47 @@ Gate::WaitForTurn(Queue* queue, uint32_t generation, Patience patience)
     SleepUntilWoken(device, &waiter, answer.expected_ns);
   }
   return Outcome::kGoesAnyway;
+}
+
+bool
+Gate::AwaitGang(Queue* queue, Patience patience)
+{
+  domain::Gang* const gang = GangOf(*queue);
+  if (gang == nullptr) {
+    return true;
+  }
+  const Turn& turn = *queue->turn.load(std::memory_order_relaxed);
+  int64_t look_ns = 0;
+  while (
+      gang->OthersAreHeld() && !gang->IsBehind() && !Scheduler::Unwatched() &&
+      !(queue->in_slice.load(std::memory_order_acquire) && turn.SliceHolds())) {
+    if (patience == Patience::kDefers) {
+      return false;
+    }
+    const int64_t now_ns = NowNs();
+    if (look_ns != 0 && now_ns >= look_ns) {
+      gang->LookForDead();
+    }
+    look_ns =
+        look_ns == 0 || now_ns >= look_ns ? now_ns + kGangLivesNs : look_ns;
+    gang->SetHeld(IsClosed(*queue, patience));
+    pthread_testcancel();
+    SleepNs(kGangLookNs);
+  }
+  return true;
+}
+
+void
+Gate::GoInGang(Queue* queue, const LaunchTicket& ticket, bool collective)
+{
+  domain::Gang* const gang = GangOf(*queue);
+  if (gang == nullptr) {
+    return;
+  }
+  gang->SetHeld(ticket.out_of_turn);
+  if (collective) {
+    gang->Launches();
+  }
 }
 
 // 0 if the launch is in flight now. Otherwise when to ask again, in

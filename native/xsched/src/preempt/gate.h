@@ -19,6 +19,8 @@ struct LaunchTicket {
   bool counted = false;
   // It is in flight, and its time is not known.
   bool unknown = false;
+  // It goes although it is not its turn.
+  bool out_of_turn = false;
   // It goes to a stream that cannot be asked: see StreamEnds.
   bool unasked = false;
   // It would have had to wait, and may not: it is given up, and AfterLaunch must
@@ -46,6 +48,13 @@ class XSCHED_INTERNAL Gate {
   // does not return; its launch is given up.
   static LaunchTicket Pass(
       Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience);
+  // Before a launch that the same launches on other devices wait for: waits while
+  // another member of the gang is held back, unless this one is behind. False if
+  // it would have to, and may not.
+  static bool AwaitGang(Queue* queue, Patience patience);
+  // A launch of a process in a gang goes to the driver now.
+  static void GoInGang(
+      Queue* queue, const LaunchTicket& ticket, bool collective);
   // After the launch, if its ticket says anything.
   static void AfterLaunch(
       Queue* queue, uint64_t stream, LaunchTicket ticket, bool launched);

@@ -94,6 +94,7 @@ constexpr const char* kWithMeaning[] = {
     "XSCHED_CONTROL_DIR",
     "XSCHED_CUDA_LIB",
     "XSCHED_DOMAIN_DIR",
+    "XSCHED_GANG",
     "XSCHED_INFLIGHT_US",
     "XSCHED_LOG_LEVEL",
     "XSCHED_METRICS_FILE",
@@ -226,6 +227,7 @@ ReadOptions()
   }
   options.control = ReadSwitch("XSCHED_CONTROL", true);
   options.control_directory = ReadText("XSCHED_CONTROL_DIR");
+  options.gang = ReadText("XSCHED_GANG");
   options.domain_directory = ReadText("XSCHED_DOMAIN_DIR");
   options.metrics_file = ReadText("XSCHED_METRICS_FILE");
   if (ReadInteger("XSCHED_METRICS_INTERVAL_MS", 100, 3600000, &value)) {

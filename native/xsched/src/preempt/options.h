@@ -51,6 +51,9 @@ struct Options {
   bool control = true;
   // XSCHED_CONTROL_DIR: where the socket is; empty: see ControlDirectories.
   std::string control_directory;
+  // XSCHED_GANG: what the processes have in common that work on one model
+  // together, each on a GPU of its own; empty: it works alone. With GLB.
+  std::string gang;
   // XSCHED_DOMAIN_DIR: where the domain's files are; empty: see domain::Folder.
   std::string domain_directory;
   // XSCHED_METRICS_FILE: no metrics are written if it is empty.

@@ -23,10 +23,14 @@ constexpr int kSlotShift = 48;
 constexpr uint64_t kLegacyBit = UINT64_C(1) << 47;
 constexpr uint64_t kLaunchedMask = kLegacyBit - 1;
 
+// Of a model in a gang that has none of its own.
+constexpr int kWeightOfGangs = 10;
+
 }  // namespace
 
 std::atomic<bool> Scheduler::disabled_{false};
 std::atomic<bool> Scheduler::unwatched_{false};
+std::atomic<bool> Scheduler::in_gang_{false};
 std::atomic<Owner*> Scheduler::process_owner_{nullptr};
 
 Scheduler&
@@ -86,6 +90,38 @@ Scheduler::JoinDomain(Hardware* hardware, int device)
   home->Join(member);
   Log(LogLevel::kInfo, "device %d is in the scheduling domain %s/%s", device,
       folder.c_str(), name.c_str());
+  JoinGang(home, folder);
+}
+
+void
+Scheduler::JoinGang(Device* device, const std::string& folder)
+{
+  const std::string& name = GetOptions().gang;
+  if (name.empty()) {
+    return;
+  }
+  std::string error;
+  domain::Gang* const gang = domain::Gang::Join(folder, name, &error);
+  if (gang == nullptr) {
+    Log(LogLevel::kError,
+        "device %d is not in the gang %s: %s; its collectives wait for each "
+        "other on the devices",
+        device->Id(), name.c_str(), error.c_str());
+    return;
+  }
+  device->Join(gang);
+  in_gang_.store(true, std::memory_order_relaxed);
+}
+
+// Gangs that only took the turns that the device gives their processes would
+// hold one device each and wait for the other.
+void
+Scheduler::BeginsCollectives()
+{
+  const Options& options = GetOptions();
+  if (options.auto_weight == 0 && !options.auto_name.empty()) {
+    SetWeightOfModel(ModelOf(options.auto_name), kWeightOfGangs, nullptr);
+  }
 }
 
 XResult

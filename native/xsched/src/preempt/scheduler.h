@@ -335,6 +335,15 @@ class XSCHED_INTERNAL Scheduler {
   {
     unwatched_.store(true, std::memory_order_relaxed);
   }
+  // Whether the process is in a gang: see domain::Gang.
+  static bool InGang()
+  {
+    // Relaxed: set before the first launch.
+    return in_gang_.load(std::memory_order_relaxed);
+  }
+  // It is about to launch the first collective in one. Gangs of one priority
+  // take turns from now on, as those with weights do.
+  void BeginsCollectives();
   static bool Unwatched()
   {
     // Relaxed: whoever waits looks again and again.
@@ -347,12 +356,14 @@ class XSCHED_INTERNAL Scheduler {
   XResult Synchronize(Queue* queue);
   // Before the first queue of a device: other processes count from now on.
   void JoinDomain(Hardware* hardware, int device);
+  static void JoinGang(Device* device, const std::string& folder);
   static void MarkReady(Queue* queue);
   // Until what is kept of the queue has been launched: see CommandBuffer.
   static void AwaitKept(const Queue* queue);
 
   static std::atomic<bool> disabled_;
   static std::atomic<bool> unwatched_;
+  static std::atomic<bool> in_gang_;
   // The owner of threads that have no other; null in most processes.
   static std::atomic<Owner*> process_owner_;
 

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A program that competes for the device with other processes:
-//   competitor PRIORITY
+//   competitor PRIORITY [DEVICE]
 // It makes a queue of that priority, writes "ready", and does what the lines of
 // its standard input say, each with a line of output:
 //   hold        work that the device does not finish until "finish" or "release"
@@ -11,7 +11,9 @@
 //   pass        launches once; the line says how many milliseconds that took
 //   keep        launches some times, without waiting for the device
 //   launched    how many launches of the queue have been made
+//   begin       launches a collective, without waiting for the device
 //   run, stop   launches all the time, from a thread of its own
+//   collectives   the same, collectives
 //   count       how many launches "run" has made
 //   priority N  the queue's priority from now on
 //   floor N     its floor, in percent
@@ -42,9 +44,9 @@ constexpr unsigned kChildSeconds = 10;
 
 class Competitor {
  public:
-  explicit Competitor(Priority priority)
+  Competitor(Priority priority, CUdevice device) : device_(device)
   {
-    if (cuInit(0) != 0 || cuCtxCreate_v2(&context_, 0, 0) != 0 ||
+    if (cuInit(0) != 0 || cuCtxCreate_v2(&context_, 0, device) != 0 ||
         cuStreamCreate(&stream_, 0) != 0 ||
         CudaQueueCreate(&hwq_, stream_) != kXSchedSuccess ||
         XQueueCreate(&xq_, hwq_, kPreemptLevelBlock, 0) != kXSchedSuccess) {
@@ -56,13 +58,15 @@ class Competitor {
   std::string Do(const std::string& line)
   {
     if (line == "hold") {
-      simulated::Hold(true);
+      simulated::Hold(true, device_);
       Launch();
     } else if (line == "release") {
-      simulated::Hold(false);
+      simulated::Hold(false, device_);
       cuStreamSynchronize(stream_);
     } else if (line == "finish") {
-      simulated::Hold(false);
+      simulated::Hold(false, device_);
+    } else if (line == "begin") {
+      LaunchOn(stream_, simulated::Collective(kKernelUs));
     } else if (line == "pass") {
       const auto begin = std::chrono::steady_clock::now();
       Launch();
@@ -78,12 +82,15 @@ class Competitor {
       XQueueStats stats = {};
       XQueueGetStats(xq_, &stats);
       return std::to_string(stats.launches);
-    } else if (line == "run") {
+    } else if (line == "run" || line == "collectives") {
       runs_ = true;
-      thread_ = std::thread([this] {
+      const CUfunction kernel = line == "run"
+                                    ? simulated::Kernel(kKernelUs)
+                                    : simulated::Collective(kKernelUs);
+      thread_ = std::thread([this, kernel] {
         cuCtxSetCurrent(context_);
         while (runs_) {
-          Launch();
+          LaunchOn(stream_, kernel);
           if (++launches_ % kAtOnce == 0) {
             cuStreamSynchronize(stream_);
           }
@@ -123,6 +130,7 @@ class Competitor {
   void Launch() { LaunchOn(stream_, simulated::Kernel(kKernelUs)); }
   void SetPriority(Priority priority) { XHintPriority(xq_, priority); }
 
+  const CUdevice device_;
   CUcontext context_ = nullptr;
   CUstream stream_ = nullptr;
   HwQueueHandle hwq_ = 0;
@@ -135,9 +143,9 @@ class Competitor {
 }  // namespace
 
 int
-main(int, char** argv)
+main(int count, char** argv)
 {
-  Competitor competitor(atoi(argv[1]));
+  Competitor competitor(atoi(argv[1]), count < 3 ? 0 : atoi(argv[2]));
   std::cout << "ready" << std::endl;
   std::string line;
   while (std::getline(std::cin, line)) {

@@ -26,6 +26,14 @@ Kernel(uint64_t microseconds, uint64_t id = 1)
   return reinterpret_cast<xsched::CUfunction>((id << 32) | microseconds);
 }
 
+// One that NCCL would launch, by its name.
+constexpr uint64_t kCollective = 4096;
+inline xsched::CUfunction
+Collective(uint64_t microseconds)
+{
+  return Kernel(microseconds, kCollective);
+}
+
 // One kernel that ran: the stream, and when it was given to the driver and
 // when it began, by the monotonic clock. Default streams appear under handles
 // of their own.
