@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from .console import write_result
+from .console import concealed, write_result
 from .deployments import noted
 from .directory import HostDirectory
 from .disk import explained
@@ -134,10 +134,10 @@ def main(argv: List[str]) -> int:
         if result is not None:
             write_result(result)
     except HostError as error:
-        print(error, file=sys.stderr)
+        print(concealed(str(error)), file=sys.stderr)
         return 1
     except OSError as error:
-        print(_explain(error), file=sys.stderr)
+        print(concealed(str(_explain(error))), file=sys.stderr)
         return 1
     return 0
 

@@ -7,6 +7,10 @@ import sys
 import threading
 import time
 from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Set, Union
+from urllib.parse import urlsplit
+
+from .console import proxies
+from .errors import HostError
 
 #: The status of a program that took too long, as of timeout(1).
 TIMED_OUT = 124
@@ -118,6 +122,27 @@ def outward_environment(changes: Optional[Mapping[str, str]] = None) -> Dict[str
     environment["no_proxy"] = environment["NO_PROXY"] = direct
     environment.update(changes or {})
     return environment
+
+
+def require_proxies() -> None:
+    """
+    :raises HostError: if the URL of a proxy is none, mostly for a password in it. A program that cannot read it would
+        print it, or take a part of the password for the proxy's name.
+    """
+    for name, url in proxies().items():
+        with contextlib.suppress(ValueError):
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+            fits = parts.hostname and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+            # A port that is no number raises an error.
+            if fits and parts.port != 0:
+                continue
+        login, at, place = url.rpartition("@")
+        shown = f"{login.rpartition('://')[0] or 'http'}://***@{place}" if at else url
+        raise HostError(
+            f"{name} of the user on this host is not the URL of a proxy: {shown}",
+            "write it as http://USER:PASSWORD@HOST:PORT; in the password, write / as %2F, # as %23, ? as %3F and @ "
+            "as %40",
+        )
 
 
 #: Asks the kernel to end a program with the one that started it (PR_SET_PDEATHSIG), then becomes that program. Not a

@@ -23,7 +23,7 @@ from .directory import HostDirectory, require_path_segment, write_file
 from .disk import explained, free_bytes, megabytes, no_space, room, says_full
 from .errors import HostError
 from .models.store import damaged, put_in_place
-from .programs import Children, Finished, outward_environment
+from .programs import Children, Finished, outward_environment, require_proxies
 
 #: Larger objects are fetched in parts side by side, which only `aws s3 cp` does.
 LARGE_BYTES = 64 << 20
@@ -148,7 +148,11 @@ def require_aws_cli(fix: Optional[str] = None) -> None:
 
 
 def aws_environment(attempts: int = 5) -> Dict[str, str]:
-    """For the AWS CLI."""
+    """For the AWS CLI.
+
+    :raises HostError: if a proxy's URL is none
+    """
+    require_proxies()
     changes = {"AWS_PAGER": "", "AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": str(attempts)}
     return outward_environment(changes)
 
@@ -243,7 +247,7 @@ FAULTS: Sequence[Tuple[Sequence[str], str, str]] = (
     (
         ("ProxyConnectionError", "Failed to connect to proxy"),
         "this host cannot reach S3: {message}",
-        "check HTTPS_PROXY and NO_PROXY of the user on the host",
+        "check HTTPS_PROXY and NO_PROXY of the user on the host, and the name and password that the proxy may want",
     ),
     (
         ("Could not connect", "EndpointConnectionError", "Connect timeout", "Connection was closed"),

@@ -17,6 +17,7 @@ from agent.commands import run
 from agent.errors import HostError
 from s3_server import S3Server, aws_tools
 from stand_in_machine import Machine
+from stand_in_proxy import proxy_to
 
 BUCKET = "models-of-the-test"
 SOURCE = f"s3://{BUCKET}/team/scale"
@@ -455,6 +456,50 @@ def test_a_disk_that_fills_up_is_named(machine: Machine, model: Model) -> None:
         rf"there is no space left on the disk {mount} for s3:.* \(\d+ MB are free\)",
         rf"free some space on {mount}, or give the host a larger disk",
     )
+
+
+LOGIN = "the-user:a%2Fsecret"
+
+
+def test_a_proxy_that_wants_a_login_is_used_and_its_faults_are_named_without_it(
+    machine: Machine, model: Model, capfd: pytest.CaptureFixture
+) -> None:
+    # What no_proxy lists is asked directly, as this machine is: here, nobody else listens.
+    machine.set("AWS_ENDPOINT_URL", "http://127.0.0.2:9")
+    machine.set("NO_PROXY", "intranet.example")
+    with proxy_to(model.server.proxy.server_address[1], LOGIN) as proxy:
+
+        def through(login: str) -> None:
+            machine.set("HTTP_PROXY", f"http://{login}127.0.0.1:{proxy.server_address[1]}")
+            machine.set("http_proxy", os.environ["HTTP_PROXY"])
+
+        through(f"{LOGIN}@")
+        proxy.cuts_at = 100_000
+        with pytest.raises(HostError, match=r"does not return|cannot reach") as cut:
+            model.fetch("v1")
+        assert not (model.store / "files-v1").exists()
+        proxy.cuts_at = 1 << 40
+        # What came whole is kept.
+        assert model.fetched("v1") == ["1/weights.bin"]
+        assert set(proxy.asked) == {"127.0.0.2:9"}
+        refusals = [str(cut.value)]
+        model.put("1/model.py", b"other code\n")
+        for login in ("", "the-user:another@"):
+            through(login)
+            with pytest.raises(HostError, match="S3") as refused:
+                model.fetch("v2")
+            refusals.append(str(refused.value))
+        assert all("407" in text or "proxy" in text.lower() for text in refusals[1:])
+    through("the-user:a/secret@")
+    model.refused(
+        "v3",
+        r"https?_proxy of the user on this host is not the URL of a proxy: http://\*\*\*@127\.0\.0\.1:\d+",
+        r"write it as http://USER:PASSWORD@HOST:PORT; in the password, write / as %2F",
+    )
+    printed = capfd.readouterr()
+    for text in (*refusals, printed.out, printed.err):
+        assert "secret" not in text
+        assert "another" not in text
 
 
 def test_a_host_without_credentials_or_cli_is_told_so(machine: Machine, model: Model) -> None:

@@ -26,7 +26,10 @@ case "$*" in
   */pip" --version") true ;;
   *install*)
     [ ! -e "$folder/refuses" ] || { echo "ERROR: no matching distribution"; exit 1; }
+    [ ! -e "$folder/has-full-disk" ] || { echo "ERROR: [Errno 28] No space left on device" >&2; exit 1; }
+    [ ! -e "$folder/tells-proxy" ] || { echo "InvalidURL: Failed to parse: $HTTPS_PROXY" >&2; exit 1; }
     printf '%s\\n' "$@" >"$folder/installed"
+    [ -d "$TMPDIR" ] && echo "$TMPDIR" >"$folder/temporary"
     while [ "$1" != --target ]; do shift; done
     server=$2/pytriton/tritonserver
     mkdir -p "$server/bin" "$server/backends/python" "$2/nvidia_pytriton.libs"
@@ -173,6 +176,37 @@ def test_pip_says_why(machine: Machine, python: Interpreter, capfd: pytest.Captu
         install(machine)
     assert "ERROR: no matching distribution" in capfd.readouterr().err
     assert list((machine.directory.path / "runtime").iterdir()) == []
+
+
+def test_pip_has_a_temporary_folder_on_the_host_s_disk(machine: Machine, python: Interpreter) -> None:
+    install(machine)
+    temporary = Path((python.folder / "temporary").read_text().strip())
+    assert machine.directory.path in temporary.parents
+    assert not temporary.exists()
+
+
+def test_a_disk_without_room_for_triton_is_named(machine: Machine, python: Interpreter) -> None:
+    python.note("has-full-disk")
+    with pytest.raises(
+        HostError, match=r"there is no space left on the disk /\S* for Triton's packages \(\d+ MB are free\)"
+    ):
+        install(machine)
+    assert list((machine.directory.path / "runtime").iterdir()) == []
+
+
+def test_the_login_of_a_proxy_is_not_printed(
+    machine: Machine, python: Interpreter, capfd: pytest.CaptureFixture
+) -> None:
+    python.note("tells-proxy")
+    machine.set("HTTPS_PROXY", "http://the-user:a-secret@127.0.0.1:9")
+    with pytest.raises(HostError, match="pip cannot install Triton's packages"):
+        install(machine)
+    assert "InvalidURL: Failed to parse: http://***@127.0.0.1:9\n" in capfd.readouterr().err
+    # pip prints one that it cannot read.
+    machine.set("HTTPS_PROXY", "http://the-user:a#secret@127.0.0.1:9")
+    with pytest.raises(HostError, match=r"HTTPS_PROXY of .*: http://\*\*\*@127\.0\.0\.1:9\n") as refused:
+        install(machine)
+    assert "secret" not in f"{refused.value}{capfd.readouterr().err}"
 
 
 def test_a_package_without_a_stub_for_this_python(machine: Machine, python: Interpreter) -> None:

@@ -1,6 +1,7 @@
 """Other programs that the agent calls, and that end with it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from agent.console import PROXIES, concealed
+from agent.errors import HostError
 from agent.programs import (
     Children,
     EndedError,
@@ -17,6 +20,7 @@ from agent.programs import (
     await_end,
     call,
     outward_environment,
+    require_proxies,
     running,
     tied,
 )
@@ -145,6 +149,45 @@ def test_a_watched_program_ends_with_its_block() -> None:
     ) as process:
         raise KeyboardInterrupt
     assert gone(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        ("http://proxy.example:3128", True),
+        ("http://proxy.example:3128/", True),
+        ("proxy.example:3128", True),
+        ("https://user:p%40ss%2Fword@[::1]:3128", True),
+        ("socks5h://user:p@ss@proxy.example", True),
+        ("http://user:pass/word@proxy.example:3128", False),
+        ("http://user:12/word@proxy.example:3128", False),
+        ("http://user:pass#word@proxy.example:3128", False),
+        ("user:pass?word@proxy.example:3128", False),
+        ("http://user:password@proxy.example:port", False),
+        ("http://user:pass[word@proxy.example:3128", False),
+        ("http://:3128", False),
+    ],
+)
+def test_the_url_of_a_proxy(url: str, fits: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ALL_PROXY", url)
+    if fits:
+        require_proxies()
+        return
+    with pytest.raises(HostError, match="ALL_PROXY of the user on this host is") as refused:
+        require_proxies()
+    assert not re.search("user:|word", refused.value.what)
+    assert "write / as %2F" in refused.value.fix
+
+
+def test_a_message_conceals_the_login_of_a_proxy_in_each_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:p%40ssword@proxy.example:3128")
+    said = "tried http://user:p%40ssword@proxy.example:3128 as user with p@ssword or p%40ssword"
+    assert concealed(said) == "tried http://***@proxy.example:3128 as user with *** or ***"
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    assert concealed(said) == said
 
 
 def test_the_user_s_exceptions_of_a_proxy_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

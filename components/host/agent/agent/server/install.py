@@ -10,10 +10,11 @@ from typing import List, NamedTuple, Optional
 
 from ..commands import Request
 from ..console import progress
-from ..directory import point_link
+from ..directory import HostDirectory, point_link
+from ..disk import no_space, says_full
 from ..errors import HostError
 from ..models.store import readable
-from ..programs import call
+from ..programs import call, outward_environment, require_proxies
 
 #: nvidia-pytriton includes stubs for these, and the pinned numpy has wheels for them.
 SUPPORTED_PYTHONS = ("3.9", "3.10", "3.11", "3.12")
@@ -72,7 +73,7 @@ def install_runtime(request: Request) -> None:
         if not runtime_works(runtime):
             staging = runtimes / f".staging-{os.getpid()}"
             try:
-                _install(staging, requirements, version)
+                _install(directory, staging, requirements, version)
                 shutil.rmtree(runtime, ignore_errors=True)
                 staging.rename(runtime)
             finally:
@@ -106,7 +107,7 @@ def runtime_works(runtime: Path) -> bool:
     )
 
 
-def _install(staging: Path, requirements: str, version: str) -> None:
+def _install(directory: HostDirectory, staging: Path, requirements: str, version: str) -> None:
     machine = platform.machine()
     if machine != "x86_64":
         raise HostError(
@@ -116,7 +117,7 @@ def _install(staging: Path, requirements: str, version: str) -> None:
     python = find_host_python(staging)
     progress(f"installing Triton (nvidia-pytriton {version}) for {python.path} (Python {python.version})")
     packages = _make_environment(staging, python)
-    _install_packages(staging, python, packages, requirements)
+    _install_packages(directory, staging, python, packages, requirements)
     _arrange(staging, python, packages, version)
     shutil.rmtree(staging / "downloads", ignore_errors=True)
     if not runtime_works(staging):
@@ -142,7 +143,9 @@ def _make_environment(staging: Path, python: HostPython) -> Path:
     return packages
 
 
-def _install_packages(staging: Path, python: HostPython, packages: Path, requirements: str) -> None:
+def _install_packages(
+    directory: HostDirectory, staging: Path, python: HostPython, packages: Path, requirements: str
+) -> None:
     file = staging / "requirements.txt"
     file.write_text(f"{requirements}\n", "utf-8")
     options = [
@@ -150,12 +153,18 @@ def _install_packages(staging: Path, python: HostPython, packages: Path, require
         *("--only-binary=:all:", "--no-compile", "--no-warn-script-location"),
         *("--target", str(packages), "--requirement", str(file)),
     ]
+    require_proxies()
+    # /tmp may be small, or read-only.
+    temporary = staging / "downloads/tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     # pip finds the package index in its own configuration, which may name a mirror.
-    environment = {**os.environ, "PIP_ROOT_USER_ACTION": "ignore", "PYTHONNOUSERSITE": "1"}
-    found = call([*python.pip, *options], environment=environment)
+    changes = {"PIP_ROOT_USER_ACTION": "ignore", "PYTHONNOUSERSITE": "1", "TMPDIR": str(temporary)}
+    found = call([*python.pip, *options], environment=outward_environment(changes))
     if not found.ok:
         for line in (found.out + found.err).splitlines()[-15:]:
             progress(line)
+        if says_full(found.err):
+            raise no_space(directory, staging, "Triton's packages")
         raise HostError(
             "pip cannot install Triton's packages (its message is above)",
             "check that this host reaches its Python package index, or set index-url in pip's configuration",
