@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional
 
 import pytest
 from agent.directory import HostDirectory
 from agent.errors import HostError
-from agent.models.wanted import linked, read_noted, read_wanted
+from agent.models.loader import Loader
+from agent.models.wanted import Wanted, linked, read_noted, read_wanted
 from agent.server import status
+from agent.server.load_watch import SHORT_PATIENCE, LoadWatch
 from agent.server.record import ConductBook, mark_load, read_marks
+from agent.server.settings import require_settings
 from agent.triton import Triton
 from stand_in_host import Host, eventually, lose
 
@@ -558,6 +562,39 @@ def test_a_load_whose_process_has_ended_is_not_waited_for(
     assert host.aside() == ["lost"]
     host.serve(good, host.store("lost"))
     assert host.ready("good", "lost")
+
+
+class _Ended(LoadWatch):
+    """A load whose process has ended a while ago, or goes on."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(list)
+        self._how = how
+
+    def ended(self, alone: bool, patience: Optional[float] = None) -> str:
+        assert not alone
+        assert patience == SHORT_PATIENCE
+        return self._how
+
+
+def test_a_server_that_is_ended_for_one_load_is_ended_for_all_whose_processes_have_ended(host: Host) -> None:
+    killed: List[bool] = []
+    settings = require_settings(host.directory)
+    runtime = SimpleNamespace(kill=lambda: killed.append(True))
+    loader = Loader(host.directory, settings, runtime, lambda _: None)
+    loader._watches = {
+        Wanted("two", "2"): _Ended("its process ended with status 3"),
+        Wanted("slow", "3"): _Ended(""),
+    }
+    loaded = loader._end_server(Wanted("one", "1"), ": its process ended with status 4", certain=True)
+    assert loaded == (False, "it did not finish loading: its process ended with status 4", True)
+    assert killed
+    assert [
+        (mark.model, mark.digest, mark.late, mark.why, mark.certain) for mark in read_marks(host.directory)
+    ] == [
+        ("one", "1", True, ": its process ended with status 4", True),
+        ("two", "2", True, ": its process ended with status 3", True),
+    ]
 
 
 def test_a_load_that_hangs_for_ever_ends_the_server(

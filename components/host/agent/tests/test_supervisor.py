@@ -470,6 +470,30 @@ def test_a_load_that_never_ends_is_to_blame_whatever_else_was_loaded(scene: Scen
     assert scene.aside == ["bad"]
 
 
+def test_models_that_are_certain_never_to_load_cost_one_restart_together(scene: Scene) -> None:
+    scene.models("bad", "good", "worse")
+
+    def ended() -> None:
+        why = ": its process ended with status 3"
+        for name in ("bad", "worse"):
+            write_mark(scene.directory, Mark(name, "1", 1, "0", late=True, why=why, certain=True))
+        write_mark(scene.directory, Mark("good", "1", 1, "0", late=True))
+        scene.runtime.end("signal 9")
+
+    scene.loads["bad"] = ended
+
+    def steps() -> Iterator[None]:
+        yield from scene.phase(SERVING)
+        assert scene.runtime.launches == 2
+        assert scene.triton.loaded == {"good"}
+
+    scene.play(steps())
+    assert scene.aside == ["bad", "worse"]
+    assert (
+        scene.conduct.aside()["worse"].aside == "it did not finish loading: its process ended with status 3"
+    )
+
+
 def test_the_model_that_ends_a_server_at_work_is_found_among_many(scene: Scene) -> None:
     """Whichever it is, also the least likely: the one that was changed first and answers often."""
     names = [f"model{number}" for number in range(5)]

@@ -6,11 +6,12 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Set
 
 from ..console import progress
 from ..directory import HostDirectory
 from ..disk import is_read_only
+from ..server.load_watch import SHORT_PATIENCE, LoadWatch
 from ..server.log import poll_reason
 from ..server.record import (
     SETTLING_SECONDS,
@@ -79,6 +80,8 @@ class Loader:
         self._triton = settings.triton(directory)
         self._conduct = ConductBook(directory)
         self._say = say
+        #: Those of the loads that are under way.
+        self._watches: Dict[Wanted, LoadWatch] = {}
 
     def load(self, model: Wanted, config: Optional[str] = None, whole: bool = False) -> Loaded:
         """Loads one model from the repository. If it fails, Triton keeps what it served before.
@@ -123,10 +126,10 @@ class Loader:
 
         # Ends the model's processes when its time is over; a load that then does not end, either, ends the server.
         try:
-            with self._runtime.watch_load(model.name).watching() as watch:
+            with self._watched(model) as watch:
                 answer = self._triton.load(model.name, seconds + _AFTER_END, config, waiting)
         except _HopelessError as error:
-            return self._end_server(model, f": {error}")
+            return self._end_server(model, f": {error}", certain=True)
         if answer.late:
             return self._end_server(model, late[0] if late else f" within {seconds} s")
         if late and not answer.ok:
@@ -169,14 +172,31 @@ class Loader:
                 time.sleep(0.1)
         return reason
 
-    def _end_server(self, model: Wanted, why: str) -> Loaded:
+    @contextlib.contextmanager
+    def _watched(self, model: Wanted) -> Iterator[LoadWatch]:
+        with self._runtime.watch_load(model.name).watching() as watch:
+            self._watches[model] = watch
+            try:
+                yield watch
+            finally:
+                del self._watches[model]
+
+    def _end_server(self, model: Wanted, why: str, certain: bool = False) -> Loaded:
         """
         :param why: what follows "it did not finish loading"
         """
         self._say(
             f"the model {model.name} does not finish loading{why}; ending the server, which starts again"
         )
-        write_mark(self._directory, Mark(model.name, model.digest, 0, "", late=True, why=why))
+        write_mark(
+            self._directory, Mark(model.name, model.digest, 0, "", late=True, why=why, certain=certain)
+        )
+        # Not one restart for each of them.
+        for other, watch in list(self._watches.items()):
+            ended = watch.ended(alone=False, patience=SHORT_PATIENCE)
+            if ended:
+                mark = Mark(other.name, other.digest, 0, "", late=True, why=f": {ended}", certain=True)
+                write_mark(self._directory, mark)
         self._runtime.kill()
         return Loaded(False, f"it did not finish loading{why}", lost=True)
 

@@ -17,8 +17,9 @@ from ..processes import busy_share, process_start, process_state, remaining_stat
 _LOOK = 0.1
 _LOOK_LATER = 1.0
 _LATER = 15.0
-#: Seconds that Triton has to notice an end by itself.
+#: Seconds that Triton has to notice an end by itself: before the server is ended for it, and where it is ended anyway.
 PATIENCE = 15.0
+SHORT_PATIENCE = 3.0
 #: A process that has computed for a smaller part of its time waits for something.
 _IDLE = 0.05
 
@@ -74,17 +75,19 @@ class LoadWatch:
             self._ended[pid] = time.monotonic()
             self.last_end = _named(remaining_status(pid))
 
-    def ended(self, alone: bool) -> str:
+    def ended(self, alone: bool, patience: Optional[float] = None) -> str:
         """How a process has ended that Triton still waits for; empty while there is none.
 
         :param alone: whether no other load is under way, to which a process could belong that ended before it was seen
+        :param patience: seconds that Triton has to notice it; `PATIENCE` without
         """
+        least = PATIENCE if patience is None else patience
         if alone and not any(self._find()):
             for pid in set(self._uncollected()) - self._before:
                 self._note(pid)
         for pid, since in list(self._ended.items()):
             self._note(pid)
-            if pid in self._ended and time.monotonic() - since >= PATIENCE:
+            if pid in self._ended and time.monotonic() - since >= least:
                 return f"its process ended with {_named(remaining_status(pid))}"
         return ""
 

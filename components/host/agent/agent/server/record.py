@@ -94,6 +94,8 @@ class Mark(NamedTuple):
     loaded: float = 0
     #: What follows "it did not finish loading".
     why: str = ""
+    #: Whether it is this load that does not end, and not another one in its way.
+    certain: bool = False
 
     @property
     def settled(self) -> bool:

@@ -378,13 +378,15 @@ class Supervisor:
 
     def _blame_loads(self, marks: List[Mark]) -> None:
         late = [mark for mark in marks if mark.late]
+        certain = [mark for mark in late if mark.certain]
         # Suspects are loaded after all others, one at a time.
         suspects = late or [mark for mark in marks if mark.model in self._suspects] or marks
         self._suspects |= {mark.model for mark in suspects}
-        if len(suspects) > 1:
-            # Each is tried alone.
-            return
-        [mark] = suspects
+        # Of several of which none is certain, each is tried alone.
+        for mark in certain or (suspects if len(suspects) == 1 else []):
+            self._blame_load(mark)
+
+    def _blame_load(self, mark: Mark) -> None:
         conduct = self._conduct.of(mark.model, mark.digest)
         crashes = conduct.load_crashes + 1
         when = "a moment after" if mark.loaded else "while"
