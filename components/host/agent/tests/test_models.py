@@ -371,7 +371,7 @@ def test_a_model_that_ends_the_server_at_load_is_set_aside(host: Host) -> None:
     good = host.store("good")
     host.serve(good)
     bad = host.store("bad", {"ends_at_load": 99})
-    with pytest.raises(HostError, match="it ended the server while it was loaded"):
+    with pytest.raises(HostError, match="it ended the server while it was loaded: status 7\n"):
         host.serve(good, bad)
     assert host.ready("good")
     # Once more, and not again.

@@ -17,7 +17,7 @@ from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.processes import boot_id, command_line, executable, process_start, send_signal
 from agent.server import own_memory, ports, supervision
-from agent.server.log import ProcessLog, poll_reason, without_usage
+from agent.server.log import ProcessLog, exception_in, poll_reason, without_usage
 from agent.server.process import ProcessRuntime, plain_folder
 from agent.server.record import (
     SERVING,
@@ -596,3 +596,14 @@ def test_code_is_compiled_before_it_is_loaded(host: Host, tmp_path: Path) -> Non
     runtime.prepare([tmp_path / "model", tmp_path / "weights"])
     assert list((tmp_path / "model/1/__pycache__").iterdir())
     assert not (tmp_path / "weights/1/__pycache__").exists()
+
+
+def test_the_exception_that_has_ended_a_server_is_found_in_its_log() -> None:
+    assert exception_in("I1130 loading: a:1\n") == ""
+    assert (
+        exception_in(
+            "I1130 x\nterminate called after throwing an instance of 'std::out_of_range'\n  what():  stoll\nSignal (6)"
+        )
+        == ", std::out_of_range: stoll"
+    )
+    assert exception_in("terminate called after throwing an instance of 'int'\n") == ", int"

@@ -379,7 +379,7 @@ def test_a_model_that_ends_the_server_at_its_first_load_is_set_aside_at_once(sce
         assert scene.runtime.launches == 2
 
     scene.play(steps())
-    assert "the model bad stays aside: it ended the server while it was loaded" in scene.log
+    assert "the model bad stays aside: it ended the server while it was loaded: status 7\n" in scene.log
     assert read_marks(scene.directory) == []
 
 
@@ -418,7 +418,7 @@ def test_a_model_that_has_served_gets_a_second_chance_last_and_alone(scene: Scen
 
     scene.play(steps())
     assert scene.tried == ["bad", "good", "bad", "good"]
-    assert scene.conduct.aside()["bad"].aside == "it ended the server while it was loaded twice"
+    assert scene.conduct.aside()["bad"].aside == "it ended the server while it was loaded twice: status 7"
 
 
 def test_of_several_loads_at_once_none_is_to_blame_yet(scene: Scene) -> None:

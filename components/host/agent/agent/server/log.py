@@ -135,3 +135,18 @@ def poll_reason(text: str, model: str) -> str:
     if poll and not (details and "failed to read text proto" in poll[-1]):
         return poll[-1].strip()
     return details[-1] if details else ""
+
+
+#: What C++ says at the end of a process.
+_EXCEPTION = re.compile(
+    r"^terminate called after throwing an instance of '(.+)'\n(?:\s*what\(\):\s*(.+))?", re.MULTILINE
+)
+
+
+def exception_in(text: str) -> str:
+    """The exception that has ended a process, after a comma; empty if there is none."""
+    found = list(_EXCEPTION.finditer(text))
+    if not found:
+        return ""
+    kind, what = found[-1].groups()
+    return f", {kind}: {what.strip()}" if what else f", {kind}"

@@ -16,6 +16,7 @@ from ..errors import HostError
 from ..models.loader import Loaded, Loader
 from ..models.wanted import Wanted, load_order, read_wanted
 from ..triton import Health
+from .log import exception_in
 from .model_processes import ModelProcesses
 from .record import (
     ENDED,
@@ -364,7 +365,7 @@ class Supervisor:
         if self._run.phase in (LOADING, SERVING):
             tried = any(mark.late or mark.model in self._suspects for mark in marks)
             if marks and (not at_work or tried):
-                self._blame_loads(marks)
+                self._blame_loads(marks, ended)
                 if all(mark.loaded for mark in marks):
                     # It may have been a request as well.
                     self._count_end()
@@ -376,7 +377,7 @@ class Supervisor:
         self._pause(self._delay)
         self._delay = min(self._delay * 2, _LONGEST_DELAY)
 
-    def _blame_loads(self, marks: List[Mark]) -> None:
+    def _blame_loads(self, marks: List[Mark], ended: str) -> None:
         late = [mark for mark in marks if mark.late]
         certain = [mark for mark in late if mark.certain]
         # Suspects are loaded after all others, one at a time.
@@ -384,19 +385,21 @@ class Supervisor:
         self._suspects |= {mark.model for mark in suspects}
         # Of several of which none is certain, each is tried alone.
         for mark in certain or (suspects if len(suspects) == 1 else []):
-            self._blame_load(mark)
+            self._blame_load(mark, ended)
 
-    def _blame_load(self, mark: Mark) -> None:
+    def _blame_load(self, mark: Mark, ended: str) -> None:
         conduct = self._conduct.of(mark.model, mark.digest)
         crashes = conduct.load_crashes + 1
         when = "a moment after" if mark.loaded else "while"
         what = "did not finish loading" if mark.late else f"ended the server {when} it was loaded"
         # One that has served before gets a second chance: the fault may lie elsewhere, for instance in full memory. So
         # do one whose load had ended well, and one that the Python backend has given up on a busy machine.
-        chance = conduct.served or _GAVE_UP in self._runtime.log_since(self._log_mark)
-        aside = f"it {what}{' twice' if crashes > 1 else ''}{mark.why}" if crashes > 1 or not chance else ""
+        log = self._runtime.log_since(self._log_mark)
+        chance = conduct.served or _GAVE_UP in log
+        why = mark.why if mark.late else f": {ended}{exception_in(log)}"
+        aside = f"it {what}{' twice' if crashes > 1 else ''}{why}" if crashes > 1 or not chance else ""
         self._conduct.update(mark.model, mark.digest, load_crashes=crashes, aside=aside)
-        self.note(f"the model {mark.model} {what}{mark.why}" + ("; it is set aside" if aside else ""))
+        self.note(f"the model {mark.model} {what}{why}" + ("; it is set aside" if aside else ""))
 
     def _count_end(self) -> int:
         """How many ends belong together with the one that has just been."""
