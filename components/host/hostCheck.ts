@@ -64,6 +64,15 @@ export function refusalOf({ code, stderr }: SshRun): HostError | undefined {
   );
 }
 
+/** What a command of ours says is wrong on a host, as find-python.sh and the agent do; undefined if it says nothing. */
+export function faultOf({ stderr }: SshRun): { readonly what: string; readonly fix: string } | undefined {
+  const lines = stderr.trim().split("\n");
+  const at = (word: string): string | undefined =>
+    lines.findLast((line) => line.startsWith(`${word}: `))?.slice(word.length + 2);
+  const what = at("error");
+  return what === undefined ? undefined : { what, fix: at("fix") ?? "read the reason" };
+}
+
 /**
  * Logs in to a machine that exists and asks whether it can take the folder of a deployment, before anything is made there:
  * Pulumi's own error would show a script, and the folder would stay in the stack's state.
@@ -112,14 +121,11 @@ export async function judge(
   if (run.code === NO_SSH && run.stdout === "" && run.stderr === "") return undefined;
   const refusal = refusalOf(run);
   if (refusal !== undefined) return refusal;
-  const lines = run.stderr.trim().split("\n");
-  const at = (word: string): string | undefined =>
-    lines.findLast((line) => line.startsWith(`${word}: `))?.slice(word.length + 2);
-  const error = at("error");
-  if (error !== undefined) {
+  const fault = faultOf(run);
+  if (fault !== undefined) {
     return new HostError(
-      `the host ${address} cannot take the deployment, so nothing is changed on it: ${error}`,
-      at("fix") ?? "read the reason",
+      `the host ${address} cannot take the deployment, so nothing is changed on it: ${fault.what}`,
+      fault.fix,
     );
   }
   // A fault of the connection, which Pulumi's own attempts may outlast.

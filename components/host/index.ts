@@ -18,6 +18,8 @@ export {
 } from "./aws";
 export { DIAL_ATTEMPTS as ATTEMPTS_OVER_SSH, toRemoteConnection } from "./connection";
 export { hostCommand, hostIdentity, type HostLocationArgs, resolveLocation } from "./hostCommand";
+export { faultOf, runWithKey } from "./hostCheck";
+export { HostError } from "./hostError";
 export { shellQuote } from "./shellQuote";
 export { HostServices } from "./hostServices";
 export { type HostLocation, type SshMachine, TritonHost } from "./tritonHost";

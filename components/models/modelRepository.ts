@@ -20,7 +20,7 @@ import {
   type ModelSettings,
   s3Location,
 } from "../settings";
-import { digestDirectory } from "./digest";
+import { digestDirectory, type DirectoryDigest } from "./digest";
 import { modelDependencies } from "./config";
 import { withPrioritiesOfEnsembles } from "./ensemblePriorities";
 import { buildEngines, type DeliveredFiles } from "./engine";
@@ -29,8 +29,9 @@ import { modelDigest } from "./modelConfig";
 import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
 import { digestObjects, type ModelObject, readS3Model } from "./s3";
 import { sendFiles } from "./sendFiles";
-import { type Travelling, travelsThroughBucket } from "./travel";
+import { isSent, type Travelling, travelsThroughBucket } from "./travel";
 import { sharedEngines, uploadFiles } from "./uploadFiles";
+import { roomForUploads } from "./uploadRoom";
 
 /** A model that is on the host, ready to be served. */
 export interface StoredModel {
@@ -64,6 +65,10 @@ interface CheckedModel extends Travelling {
   readonly served: ReadonlySet<string>;
   /** Bucket that folders travel through. */
   readonly bucket: pulumi.Output<string> | undefined;
+  /** Its folder, if that is sent to the host over SSH. */
+  readonly sent: DirectoryDigest | undefined;
+  /** Path of the host's folder of what is sent, once there is room. */
+  readonly uploads: pulumi.Output<string>;
   /** Options of what is on the host. */
   readonly onHost: pulumi.CustomResourceOptions;
   readonly part: PartOfModel;
@@ -87,6 +92,21 @@ export class ModelRepository extends pulumi.ComponentResource {
     const onHost = { parent: this, deletedWith };
     const location = resolveLocation(inputs, inputs.known);
     const bucket = inputs.resolveOptional(bucketName, "bucket");
+    const sent = new Map(
+      models
+        .filter((model) => isSent(model, location, bucket !== undefined))
+        .map(({ name: called, source, allowOutsideLinks }) => [
+          called,
+          digestDirectory(source, allowOutsideLinks),
+        ]),
+    );
+    const uploads = roomForUploads(
+      location,
+      models.flatMap(({ name: called, engine }) => {
+        const folder = sent.get(called);
+        return folder === undefined ? [] : [{ model: called, folder, built: engine !== undefined }];
+      }),
+    );
     const served = new Set(models.map(({ name: called }) => called));
     const checked = withPrioritiesOfEnsembles(
       models.map((model, index) => ({
@@ -114,6 +134,8 @@ export class ModelRepository extends pulumi.ComponentResource {
           hasEngine,
           served,
           bucket,
+          sent: sent.get(called),
+          uploads,
           onHost,
           part,
         },
@@ -176,7 +198,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       const digest = objects.apply((listed) => digestObjects(listed));
       return this.fetch(location, model, { digest, source: model.source, objects });
     }
-    const folder = digestDirectory(model.source, model.allowOutsideLinks);
+    const folder = model.sent ?? digestDirectory(model.source, model.allowOutsideLinks);
     const { digest, items } = folder;
     if (model.bucket !== undefined && travelsThroughBucket(model)) {
       const { source, objects } = uploadFiles(name, model.bucket, model, items, { parent: this });
@@ -186,7 +208,7 @@ export class ModelRepository extends pulumi.ComponentResource {
       return { source: model.source, digest, dependsOn: [] };
     }
     // A separate folder for each state of the files: neither tar nor SFTP ever removes a file that is gone here.
-    const source = pulumi.interpolate`${location.directory}/uploads/${model.name}/${digest}`;
+    const source = pulumi.interpolate`${model.uploads}/${model.name}/${digest}`;
     const [filesName, opts] = model.part("files", { ...model.onHost, deleteBeforeReplace: true });
     // What was uploaded is gone when it is stored.
     const triggers = pulumi

@@ -1,3 +1,4 @@
+import type { HostLocationArgs } from "../host";
 import { type ModelUpload, s3Location } from "../settings";
 import { readModelFolder } from "./modelFolder";
 
@@ -12,6 +13,16 @@ export interface Travelling {
 
 /** From this size on a folder travels through a bucket: over SSH, a single stream, it would take minutes. */
 const LARGE_BYTES = 64 << 20;
+
+/** Whether a model's folder is sent to the host over SSH. */
+export function isSent(
+  model: Travelling,
+  { ssh }: Pick<HostLocationArgs, "ssh">,
+  hasBucket: boolean,
+): boolean {
+  if (ssh === undefined || s3Location(model.source) !== undefined) return false;
+  return !(hasBucket && travelsThroughBucket(model));
+}
 
 /** Whether a model is to travel through a bucket, if there is one. */
 export function travelsThroughBucket({ source, upload, allowOutsideLinks }: Travelling): boolean {

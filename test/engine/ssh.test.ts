@@ -1,6 +1,7 @@
 import * as assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import * as path from "node:path";
 
 import { MODELS } from "./examples";
 import { missingHaproxy } from "./haproxy";
@@ -224,6 +225,27 @@ describe("a stack on an existing machine over SSH", function () {
       ["triton-models-batch", "triton-models-batch/files", "triton-server-models"],
     );
     assert.ok(await triton.isReady("batch"));
+  });
+
+  it("refuses files for which the host has no room before they are sent, and sends them once there is some", async function () {
+    const uploads = workspace.file("remote host/uploads");
+    const left = path.join(uploads, "gone/0123456789abcdef");
+    fs.mkdirSync(left, { recursive: true });
+    fs.writeFileSync(workspace.file("examples/models/batch/1/weights"), Buffer.alloc(3 << 20));
+    const full = await workspace.run("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", uploads]);
+    skipWithout(this, full.code === 0 ? undefined : "this user may not mount a disk");
+    const { code, output } = await up();
+    requireSuccess(await workspace.run("umount", ["--lazy", uploads]));
+    assert.notEqual(code, 0);
+    assert.match(
+      output,
+      /error: there is no room for the files of the model batch: until they are stored, they take 4 MB on the disk .*uploads, and \d MB are free\n.*fix: free some space on .*uploads/,
+    );
+    assert.deepEqual(changesIn(output), []);
+    assert.ok(await triton.isReady("batch"));
+    requireSuccess(await up());
+    assert.ok(await triton.isReady("batch"));
+    assert.ok(!fs.existsSync(left), "what an interrupted deployment has left is gone");
   });
 
   it("lets clients in through the gateway, and its outputs tell them how", async function () {

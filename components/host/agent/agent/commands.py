@@ -35,6 +35,7 @@ COMMANDS: Dict[str, str] = {
     "ask": "server.status:ask",
     "scheduler": "server.status:scheduler",
     "store": "models.store:store",
+    "make-room": "models.uploads:make_room",
     "remove-model": "models.store:remove_model",
     "serve": "models.serve:serve",
     "unserve": "models.serve:unserve",

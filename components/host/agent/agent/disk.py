@@ -67,11 +67,11 @@ def mount_point(path: Path) -> Path:
     return nearest
 
 
-def lacks_inodes(path: Path) -> bool:
-    """Whether the disk with this path has no room for another file, however small."""
+def free_inodes(path: Path) -> Optional[int]:
+    """How many files this user may still make where this path is, or would be; None where the file system makes inodes
+    as it needs them, and counts none."""
     found = os.statvfs(_nearest(path))
-    # Some file systems make inodes as they need them, and count none.
-    return found.f_files > 0 and found.f_favail == 0
+    return found.f_favail if found.f_files > 0 else None
 
 
 def no_space(directory: HostDirectory, path: Path, what: str, error: Optional[OSError] = None) -> HostError:
@@ -87,7 +87,7 @@ def no_space(directory: HostDirectory, path: Path, what: str, error: Optional[OS
             f"the quota of {user} on the disk {disk} leaves no room for {what} ({free} are free for others)",
             f"raise it (sudo edquota {user}), or free some space or inodes there (quota -s)",
         )
-    if lacks_inodes(path):
+    if free_inodes(path) == 0:
         return HostError(
             f"there are no inodes left on the disk {disk} for {what} ({free} are free, but no further file fits)",
             f"remove files on {disk} that are not needed (df -i; du --inodes -x {disk} | sort -n), then deploy again",
