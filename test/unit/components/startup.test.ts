@@ -23,7 +23,7 @@ function loadedBy(program: string): string[] {
       const found = Object.keys(require.cache).map((file) => /node_modules\\/@pulumi\\/([a-z-]+)\\//.exec(file)?.[1]);
       console.log([...new Set(found)].filter((name) => name !== undefined).sort().join(" "));
     })();`;
-  const words = ["-r", "ts-node/register/transpile-only", "-e", script];
+  const words = ["-r", "./components/compile.cjs", "-e", script];
   return execFileSync("node", words, { cwd: ROOT, encoding: "utf8" }).trim().split(" ");
 }
 

@@ -166,7 +166,7 @@ describe("a model in S3, read with the SDK", () => {
 describe("a program that does not use AWS", () => {
   it("loads no part of AWS's SDKs", () => {
     const program = `
-      require("ts-node/register/transpile-only");
+      require("./components/compile.cjs");
       require("./components");
       require("./components/settings");
       const loaded = Object.keys(require.cache).filter((file) => /node_modules.(@aws-sdk|@smithy|@pulumi.aws)\\b/.test(file));
