@@ -1,4 +1,5 @@
 import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -130,6 +131,8 @@ export class Workspace {
   }
 
   public remove(): void {
+    // For the packages' 44,000 files, rm takes half of the processor time of Node.
+    spawnSync("rm", ["-rf", this.file("node_modules")]);
     fs.rmSync(this.directory, { recursive: true, force: true, maxRetries: 20 });
   }
 }
