@@ -9,6 +9,7 @@ from typing import Dict, Optional
 
 import pytest
 from agent.directory import point_link
+from agent.server import process
 from agent.server.process import ProcessRuntime
 from agent.server.settings import parse_settings
 from stand_in_host import RUNTIME, Host
@@ -31,6 +32,31 @@ def _own_stub(host: Host, text: str, activate: Optional[str] = None) -> str:
     (model / "config.pbtxt").write_text(config)
     runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
     return runtime.stub_fault("own")
+
+
+def test_a_python_model_is_not_loaded_where_its_backend_would_end_the_server(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As with a /tmp that is read-only, or full."""
+    model = host.directory.repository / "own"
+    (model / "1").mkdir(parents=True)
+    (model / "config.pbtxt").write_text('backend: "python"\n')
+    runtime = ProcessRuntime(host.directory, parse_settings({**host.settings, "runtime": RUNTIME}))
+    temporary = tmp_path / "tmp"
+    monkeypatch.setattr(process, "TEMPORARY", temporary)
+    # Another backend needs none.
+    assert runtime.stub_fault("own") == ""
+    (model / "1/model.py").write_text("pass")
+    assert runtime.stub_fault("own").startswith(
+        f"Triton's Python backend cannot make a folder in {temporary} on this host: No such file or directory; make it"
+    )
+    temporary.mkdir()
+    assert runtime.stub_fault("own") == ""
+    assert list(temporary.iterdir()) == []
+    temporary.rmdir()
+    # It has made its folder.
+    monkeypatch.setattr(ProcessRuntime, "_model_processes", lambda _: iter([("other", 1)]))
+    assert runtime.stub_fault("own") == ""
 
 
 #: What the Python backend's stub does without arguments.

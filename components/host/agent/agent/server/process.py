@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections import Counter
 from fnmatch import fnmatch
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Dict, Iterator, List, Optional
 
 from ..directory import HostDirectory
+from ..disk import mount_point
 from ..models.store import STUB
 from ..processes import (
     command_line,
@@ -35,6 +37,9 @@ from .log import ProcessLog
 from .own_memory import own_memory
 from .settings import Settings
 from .stub import Place, stub_fault
+
+#: Where Triton's Python backend makes its folder.
+TEMPORARY = Path("/tmp")
 
 _REPOSITORY = "--model-repository="
 
@@ -245,6 +250,9 @@ class ProcessRuntime:
 
     def stub_fault(self, model: str) -> str:
         """Why the process in which a model's code is to run cannot start; empty if nothing is known."""
+        fault = self._temporary_fault(model)
+        if fault:
+            return fault
         folder = plain_folder(self._directory)
         backend = f"{folder}/runtime/{self._settings.runtime}/tritonserver/backends/python"
 
@@ -262,6 +270,22 @@ class ProcessRuntime:
             Place(run, backend, self._settings.runtime),
             self._directory.server / "tried" / model,
         )
+
+    def _temporary_fault(self, model: str) -> str:
+        """With its first model, Triton's Python backend makes a folder in /tmp, whatever TMPDIR says. Where it cannot,
+        it ends the server, once for each model (seen with r24.10)."""
+        has_code = any((self._directory.repository / model).glob("*/model.py"))
+        if not has_code or any(self._model_processes()):
+            return ""
+        try:
+            Path(tempfile.mkdtemp(prefix="xsched-triton-", dir=TEMPORARY)).rmdir()
+        except OSError as error:
+            return (
+                f"Triton's Python backend cannot make a folder in {TEMPORARY} on this host: {error.strerror}; make it "
+                f"writable, with space and inodes (df -h, df -i; sudo mount -o remount,rw {mount_point(TEMPORARY)}), "
+                "and deploy again"
+            )
+        return ""
 
     def clear_unpacked(self, place: str) -> bool:
         """Takes away what an environment has left that Triton could not unpack. The folder stays, under another name:
