@@ -238,6 +238,19 @@ TEST_F(GangTest, AProcessOnItsOwnFinishesNothingOutOfTurn)
   EXPECT_TRUE(Launches(other, 0)) << Count(other);
 }
 
+TEST_F(GangTest, WhatAMemberHasBegunThatEndedIsNotFinished)
+{
+  const Process urgent = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  Do(first, "hold");
+  Do(first, "begin");
+  kill(first->Pid(), SIGKILL);
+  Do(urgent, "hold");
+  Do(second, "collectives");
+  EXPECT_TRUE(Launches(second, 0)) << Count(second);
+}
+
 TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
 {
   const Process urgent = Start(10, {}, 1);

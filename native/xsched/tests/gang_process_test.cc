@@ -20,6 +20,10 @@ namespace {
 
 using xsched::Scheduler;
 using xsched::domain::Layout;
+using xsched::domain::Slot;
+
+constexpr char kGangs[] = "gangs";
+constexpr char kDevice[] = "gpu-01000000000000000000000000000000";
 
 std::string
 MakeFolder()
@@ -45,57 +49,73 @@ class GangProcessTest : public DriverTest {
     ASSERT_TRUE(kEnvironment);
     ASSERT_NO_FATAL_FAILURE(DriverTest::SetUp());
     ASSERT_EQ(cuStreamCreate(&stream_, 0), 0);
-    // Not closed: that would give up this process's lock.
-    const int fd = open((kFolder + "/gangs").c_str(), O_RDONLY | O_CLOEXEC);
-    ASSERT_GE(fd, 0);
-    shared_ = static_cast<const Layout*>(
-        mmap(nullptr, sizeof(Layout), PROT_READ, MAP_SHARED, fd, 0));
   }
   void TearDown() override
   {
     EXPECT_EQ(cuStreamDestroy_v2(stream_), 0);
     DriverTest::TearDown();
-    for (const char* file :
-         {"/gangs", "/gpu-01000000000000000000000000000000"}) {
-      EXPECT_EQ(unlink((kFolder + file).c_str()), 0);
+    for (const char* file : {kGangs, kDevice}) {
+      EXPECT_EQ(unlink((kFolder + "/" + file).c_str()), 0);
     }
     EXPECT_EQ(rmdir(kFolder.c_str()), 0);
   }
 
-  uint64_t Launched() const { return shared_->slots[0].collectives.load(); }
+  // What the process says there. Not closed: that would give up its lock.
+  static const Slot& SlotIn(const char* file)
+  {
+    const int fd = open((kFolder + "/" + file).c_str(), O_RDONLY | O_CLOEXEC);
+    EXPECT_GE(fd, 0);
+    return static_cast<const Layout*>(
+               mmap(nullptr, sizeof(Layout), PROT_READ, MAP_SHARED, fd, 0))
+        ->slots[0];
+  }
+  // What it shares by, and what a person sees of that.
+  static unsigned Shares() { return SlotIn(kDevice).weight.load(); }
   static int Weight() { return Scheduler::Get().ReportAll().front().weight; }
 
   CUstream stream_ = nullptr;
-  const Layout* shared_ = nullptr;
 };
 
-TEST_F(GangProcessTest, TheFirstCollectiveGivesTheModelAWeight)
+TEST_F(GangProcessTest, TheFirstCollectiveJoinsTheGangAndTakesTurns)
 {
-  EXPECT_NE(shared_->slots[0].gang.load(), 0U);
   // Of the simulated driver's.
   const auto exec = reinterpret_cast<CUgraphExec>(simulated::Kernel(1, 7));
 
   EXPECT_EQ(LaunchOn(stream_, simulated::Kernel(1)), 0);
   EXPECT_EQ(cuGraphLaunch(exec, stream_), 0);
-  EXPECT_EQ(Launched(), 0U);
-  EXPECT_EQ(Weight(), 0);
+  EXPECT_NE(access((kFolder + "/" + kGangs).c_str(), F_OK), 0);
+  EXPECT_EQ(cuStreamSynchronize(stream_), 0);
 
+  simulated::Hold(true);
+  EXPECT_EQ(Shares(), 0U);
   EXPECT_EQ(LaunchOn(stream_, simulated::Collective(1)), 0);
-  EXPECT_EQ(Launched(), 1U);
-  EXPECT_EQ(Weight(), 10);
+  const Slot& slot = SlotIn(kGangs);
+  const auto launched = [&slot] { return slot.collectives.load(); };
+  EXPECT_NE(slot.gang.load(), 0U);
+  EXPECT_NE(slot.busy.load(), 0U);
+  EXPECT_EQ(launched(), 1U);
+  EXPECT_EQ(Shares(), 10U);
+  // It is nobody's setting, which somebody would put back.
+  EXPECT_EQ(Weight(), 0);
 
   // A graph may have some from now on.
   EXPECT_EQ(LaunchOn(stream_, simulated::Kernel(1)), 0);
   EXPECT_EQ(cuGraphLaunch(exec, stream_), 0);
-  EXPECT_EQ(Launched(), 2U);
+  EXPECT_EQ(launched(), 2U);
 
-  // Whoever wants it to have none has said so.
-  xsched::AnswerRequest({}, "weight chat 0");
-  EXPECT_EQ(LaunchOn(stream_, simulated::Collective(1)), 0);
-  EXPECT_EQ(Launched(), 3U);
-  EXPECT_EQ(Weight(), 0);
+  xsched::AnswerRequest({}, "weight chat 7");
+  EXPECT_EQ(Shares(), 7U);
+  EXPECT_EQ(Weight(), 7);
+  // A stream that comes later is the model's, too.
+  CUstream other = nullptr;
+  EXPECT_EQ(cuStreamCreate(&other, 0), 0);
+  EXPECT_EQ(LaunchOn(other, simulated::Collective(1)), 0);
+  EXPECT_EQ(launched(), 3U);
+  EXPECT_EQ(Shares(), 7U);
 
+  simulated::Hold(false);
   EXPECT_EQ(cuStreamSynchronize(stream_), 0);
+  EXPECT_EQ(cuStreamDestroy_v2(other), 0);
 }
 
 }  // namespace

@@ -80,6 +80,11 @@ Gang::IsBehindFor(int64_t least_ns, int64_t now_ns)
   }
   int64_t since_ns = behind_since_ns_.load(std::memory_order_relaxed);
   if (since_ns == 0) {
+    // Nobody waits for what has ended.
+    LookForDead();
+    if (!IsBehind()) {
+      return false;
+    }
     since_ns = now_ns;
     behind_since_ns_.store(now_ns, std::memory_order_relaxed);
   }
@@ -113,6 +118,7 @@ Gang::LookForDead()
 {
   AnyOther([this](Slot* slot, int number) {
     if (!region_->IsTaken(number)) {
+      // If it is taken now, whoever has it says so again: see SetBusy.
       slot->gang.store(0, std::memory_order_seq_cst);
     }
     return false;
@@ -127,6 +133,7 @@ Gang::SetBusy(bool busy)
     return;
   }
   busy_ = busy;
+  Own().gang.store(name_, std::memory_order_seq_cst);
   if (busy) {
     uint64_t most = Own().collectives.load(std::memory_order_seq_cst);
     const bool others_work = AnyOther([&most](const Slot* slot, int) {

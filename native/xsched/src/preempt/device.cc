@@ -16,6 +16,9 @@
 namespace xsched {
 namespace {
 
+// What a model in a gang has that has no weight of its own.
+constexpr int kWeightOfGangs = 10;
+
 // However many queues share the limit, each may keep its part of the device
 // busy.
 constexpr int kMaxSharers = 8;
@@ -392,9 +395,6 @@ Device::Decide(Queue* cause, Wakes* wakes)
     policy_->SetElsewhere(elsewhere);
   }
   decision_ = policy_->Decide();
-  if (domain::Gang* const gang = GetGang()) {
-    gang->SetBusy(ready_.Total() != 0);
-  }
   bool others_slice = false;
   if (in_domain) {
     member_->ShareBy(decision_.weights);
@@ -445,6 +445,9 @@ Device::Decide(Queue* cause, Wakes* wakes)
   GiveSlice(Shared(decision_.slice), wakes);
   GiveTurn(Shared(decision_.turn), wakes);
   turn_.Set(decision_);
+  if (domain::Gang* const gang = GetGang()) {
+    TellGang(gang);
+  }
   waiting_.ForEach(
       decision_.open_from, before.open_from, [&](Priority priority) {
         Queue* next = nullptr;
@@ -459,6 +462,19 @@ Device::Decide(Queue* cause, Wakes* wakes)
   if (change_ns < watched_change_ns_ - kChangeSlackNs) {
     watched_change_ns_ = change_ns;
     wakes->watcher = &watcher_;
+  }
+}
+
+// A launch says when it is held back. That it is not any more is also said if none
+// comes, since the device may wait for others of the gang.
+void
+Device::TellGang(domain::Gang* gang) const
+{
+  const bool busy = ready_.Total() != 0;
+  gang->SetBusy(busy);
+  if (busy && waiting_.Total() == 0 &&
+      IsOpen(*levels_[LevelOf(ready_.Highest())].first_ready)) {
+    gang->SetHeld(false);
   }
 }
 
@@ -717,16 +733,43 @@ Device::SetWeight(
 {
   Wakes wakes;
   std::lock_guard<std::mutex> lock(mutex_);
-  Entitle(PresentOf(queues), model, &ModelShare::weight, weight, &wakes);
+  if (ModelShare* const share = Entitle(
+          PresentOf(queues), model, &ModelShare::weight, weight, &wakes)) {
+    share->weight_is_gangs = false;
+  }
 }
 
 void
+Device::SetWeightOfGang(
+    const std::vector<Queue*>& queues, const std::string& model)
+{
+  Wakes wakes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  EntitleGang(PresentOf(queues), model, &wakes);
+}
+
+void
+Device::EntitleGang(
+    const std::vector<Queue*>& queues, const std::string& model, Wakes* wakes)
+{
+  if (queues.empty()) {
+    return;
+  }
+  const ModelShare* const before = FindShare(model, *queues.front());
+  if (before == nullptr || before->weight == 0) {
+    Entitle(queues, model, &ModelShare::weight, kWeightOfGangs, wakes)
+        ->weight_is_gangs = true;
+  }
+}
+
+// The share that the queues have after that; null: none.
+ModelShare*
 Device::Entitle(
     const std::vector<Queue*>& queues, const std::string& model,
     int ModelShare::*right, int value, Wakes* wakes)
 {
   if (queues.empty()) {
-    return;
+    return nullptr;
   }
   ModelShare* share = FindShare(model, *queues.front());
   if (share == nullptr && value != 0) {
@@ -744,6 +787,7 @@ Device::Entitle(
     SetShare(queue, share, wakes);
   }
   Decide(nullptr, wakes);
+  return share;
 }
 
 void
@@ -758,6 +802,9 @@ Device::JoinModel(const std::string& model, Queue* queue)
   if (share != queue->seat.share) {
     SetShare(queue, share, &wakes);
     Decide(nullptr, &wakes);
+  }
+  if (share == nullptr && !model.empty() && GetGang() != nullptr) {
+    EntitleGang({queue}, model, &wakes);
   }
 }
 
@@ -948,7 +995,7 @@ Device::Describe(const Queue& queue)
           (share == nullptr || share != slice_),
       queue.held_back.load(std::memory_order_relaxed),
       share == nullptr ? 0 : share->floor,
-      share == nullptr ? 0 : share->weight,
+      share == nullptr || share->weight_is_gangs ? 0 : share->weight,
       share == nullptr ? 0 : share->recent_use.Sum(NowNs())};
 }
 

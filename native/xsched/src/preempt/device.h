@@ -64,6 +64,8 @@ struct ModelShare {
   std::string model;
   int floor = 0;  // percent
   int weight = 0;
+  // Nobody gave it the weight: it is of a gang.
+  bool weight_is_gangs = false;
   // Never none.
   std::vector<Queue*> queues;
   // What is known of their device time.
@@ -163,6 +165,9 @@ class Device {
   // The same for a weight, which there is always room for.
   void SetWeight(
       const std::vector<Queue*>& queues, const std::string& model, int weight);
+  // The same for those of a gang to which nobody has given one.
+  void SetWeightOfGang(
+      const std::vector<Queue*>& queues, const std::string& model);
   // It is one of the model's queues from now on, and has a part in what that
   // shares here.
   void JoinModel(const std::string& model, Queue* queue);
@@ -247,6 +252,7 @@ class Device {
   bool TryToBeIdle(Queue* queue);
   // After every change. 'cause' is blamed for the queues that have to stop.
   void Decide(Queue* cause, Wakes* wakes);
+  void TellGang(domain::Gang* gang) const;
   int CountSharers() const;
   // Who has a slice from now on; null: nobody.
   void GiveSlice(ModelShare* share, Wakes* wakes);
@@ -256,9 +262,12 @@ class Device {
   void GiveTurn(const ModelShare* share, Wakes* wakes);
   void PassOver(Queue* queue, Wakes* wakes);
   static std::vector<Queue*> PresentOf(const std::vector<Queue*>& queues);
-  void Entitle(
+  ModelShare* Entitle(
       const std::vector<Queue*>& queues, const std::string& model,
       int ModelShare::*right, int value, Wakes* wakes);
+  void EntitleGang(
+      const std::vector<Queue*>& queues, const std::string& model,
+      Wakes* wakes);
   ModelShare* FindShare(const std::string& model, const Queue& queue);
   int RoomBeside(const ModelShare* share) const;
   // Null: it shares nothing any more.

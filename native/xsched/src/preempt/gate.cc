@@ -356,6 +356,7 @@ Gate::AwaitGang(Queue* queue, Patience patience)
     return true;
   }
   const Turn& turn = *queue->turn.load(std::memory_order_relaxed);
+  int64_t began_ns = 0;
   int64_t look_ns = 0;
   while (
       gang->OthersAreHeld() && !gang->IsBehind() && !Scheduler::Unwatched() &&
@@ -364,14 +365,20 @@ Gate::AwaitGang(Queue* queue, Patience patience)
       return false;
     }
     const int64_t now_ns = NowNs();
-    if (look_ns != 0 && now_ns >= look_ns) {
+    if (began_ns == 0) {
+      began_ns = now_ns;
+      look_ns = now_ns + kGangLivesNs;
+      queue->blocked.fetch_add(1, std::memory_order_relaxed);
+    } else if (now_ns >= look_ns) {
+      look_ns = now_ns + kGangLivesNs;
       gang->LookForDead();
     }
-    look_ns =
-        look_ns == 0 || now_ns >= look_ns ? now_ns + kGangLivesNs : look_ns;
     gang->SetHeld(IsClosed(*queue, patience));
     pthread_testcancel();
     SleepNs(kGangLookNs);
+  }
+  if (began_ns != 0) {
+    queue->blocked_ns.fetch_add(NowNs() - began_ns, std::memory_order_relaxed);
   }
   return true;
 }

@@ -569,6 +569,17 @@ Registry::SetWeightOfModel(
   GiveWeight(model, weight, owners);
 }
 
+void
+Registry::GiveWeightOfGang(const std::string& model)
+{
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!model.empty()) {
+    for (const auto& each : QueuesOf(model)) {
+      each.first->SetWeightOfGang(each.second, model);
+    }
+  }
+}
+
 XResult
 Registry::SetWeight(XQueueHandle handle, int weight)
 {

@@ -101,6 +101,8 @@ class XSCHED_INTERNAL Registry {
   void SetWeightOfModel(
       const std::string& model, int weight,
       std::vector<std::pair<std::string, int>>* owners);
+  // That of a gang, where the model has none.
+  void GiveWeightOfGang(const std::string& model);
   XResult SetWeight(XQueueHandle handle, int weight);
   XResult SetWeightOfOwner(uint64_t owner, int weight);
   XResult WeightOfOwner(uint64_t owner, int* weight);

@@ -23,9 +23,6 @@ constexpr int kSlotShift = 48;
 constexpr uint64_t kLegacyBit = UINT64_C(1) << 47;
 constexpr uint64_t kLaunchedMask = kLegacyBit - 1;
 
-// Of a model in a gang that has none of its own.
-constexpr int kWeightOfGangs = 10;
-
 }  // namespace
 
 std::atomic<bool> Scheduler::disabled_{false};
@@ -90,38 +87,43 @@ Scheduler::JoinDomain(Hardware* hardware, int device)
   home->Join(member);
   Log(LogLevel::kInfo, "device %d is in the scheduling domain %s/%s", device,
       folder.c_str(), name.c_str());
-  JoinGang(home, folder);
+  std::lock_guard<std::mutex> lock(domain_mutex_);
+  domain_homes_.push_back(home);
+  if (begins_collectives_) {
+    JoinGang(home);
+  }
+  in_gang_.store(!GetOptions().gang.empty(), std::memory_order_relaxed);
 }
 
 void
-Scheduler::JoinGang(Device* device, const std::string& folder)
+Scheduler::JoinGang(Device* device)
 {
-  const std::string& name = GetOptions().gang;
-  if (name.empty()) {
-    return;
-  }
   std::string error;
-  domain::Gang* const gang = domain::Gang::Join(folder, name, &error);
+  domain::Gang* const gang = domain::Gang::Join(
+      domain::Folder(GetOptions().domain_directory), GetOptions().gang, &error);
   if (gang == nullptr) {
     Log(LogLevel::kError,
-        "device %d is not in the gang %s: %s; its collectives wait for each "
-        "other on the devices",
-        device->Id(), name.c_str(), error.c_str());
+        "device %d is in no gang: %s; if this process is held back, the others "
+        "that work on the model wait for it on their devices",
+        device->Id(), error.c_str());
     return;
   }
   device->Join(gang);
-  in_gang_.store(true, std::memory_order_relaxed);
 }
 
-// Gangs that only took the turns that the device gives their processes would
-// hold one device each and wait for the other.
+// Equals that only had the turns that the device gives their processes would keep
+// one device each and wait for the other. So they take turns by the clock.
 void
 Scheduler::BeginsCollectives()
 {
-  const Options& options = GetOptions();
-  if (options.auto_weight == 0 && !options.auto_name.empty()) {
-    SetWeightOfModel(ModelOf(options.auto_name), kWeightOfGangs, nullptr);
+  {
+    std::lock_guard<std::mutex> lock(domain_mutex_);
+    begins_collectives_ = true;
+    for (Device* device : domain_homes_) {
+      JoinGang(device);
+    }
   }
+  registry_.GiveWeightOfGang(ModelOf(GetOptions().auto_name));
 }
 
 XResult
