@@ -61,7 +61,7 @@ IsCollective(uint64_t function)
 }  // namespace
 
 bool
-Collectives::Include(const LaunchKey& key)
+Collectives::Include(const LaunchKey& key, const Queue& queue)
 {
   if (key.kind != LaunchKey::kKernel) {
     return key.kind == LaunchKey::kGraph && any.load(std::memory_order_relaxed);
@@ -83,7 +83,7 @@ Collectives::Include(const LaunchKey& key)
         "works in a gang: what one of its processes has begun, the others may "
         "finish; its first collective is %s",
         KernelName(key.function).c_str());
-    Scheduler::Get().BeginsCollectives();
+    Scheduler::Get().JoinGang(queue.Home()->GetDevice());
   }
   return entry.collective;
 }

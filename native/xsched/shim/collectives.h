@@ -5,6 +5,7 @@
 #define XSCHED_SHIM_COLLECTIVES_H_
 
 #include "preempt/durations.h"
+#include "preempt/queue.h"
 
 namespace xsched {
 
@@ -17,8 +18,8 @@ namespace xsched {
 // as programs do before they capture one: what is in a graph is not known here.
 class Collectives {
  public:
-  // Of a process in a gang.
-  static bool Include(const LaunchKey& key);
+  // Of a process in a gang, which joins it with the first one.
+  static bool Include(const LaunchKey& key, const Queue& queue);
   // The driver uses handles of functions again.
   static void ForgetNames();
 };

@@ -165,7 +165,7 @@ __attribute__((noinline)) inline LaunchTicket
 BeforeLaunchInGang(
     Queue* queue, uint64_t stream, const LaunchKey& key, Patience patience)
 {
-  const bool collective = Collectives::Include(key);
+  const bool collective = Collectives::Include(key, *queue);
   LaunchTicket ticket;
   if (collective && !Gate::AwaitGang(queue, patience)) {
     ticket.deferred = true;

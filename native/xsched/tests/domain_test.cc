@@ -271,6 +271,46 @@ TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
   EXPECT_TRUE(Proceeds(second));
 }
 
+// Each has a device that waits for nobody: only the core keeps them together.
+TEST_F(GangTest, MembersBeginTogetherWhereSomethingUrgentMayCome)
+{
+  const Process urgent = Start(10);
+  const Process urgent_there = Start(10, {}, 1);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  Do(first, "collectives");
+  Do(second, "collectives");
+  ASSERT_TRUE(Proceeds(first));
+  const std::string file = Folder() + "/gangs";
+  const auto are_together = [&file] {
+    const std::string content = ReadFile(file);
+    const auto* const shared = reinterpret_cast<const Layout*>(content.data());
+    const uint64_t ahead = shared->slots[0].collectives.load() -
+                           shared->slots[1].collectives.load();
+    return content.size() == sizeof(Layout) && ahead + 1 <= 2;
+  };
+  EXPECT_TRUE(ComesTrue([&] {
+    const int64_t before = Count(first);
+    bool together = true;
+    for (int i = 0; i < 20 && together; ++i) {
+      together = are_together();
+      std::this_thread::sleep_for(1ms);
+    }
+    return together && Count(first) > before;
+  }));
+}
+
+TEST_F(GangTest, NobodyWaitsForLongForOneThatDoesNotCome)
+{
+  const Process urgent = Start(10);
+  const Process first = StartMember(0);
+  const Process second = StartMember(1);
+  Do(second, "begin");
+  Do(second, "hold");
+  Do(first, "collectives");
+  EXPECT_TRUE(ComesTrue([&] { return Count(first) > 100; }));
+}
+
 TEST_F(GangTest, AMemberThatEndsHoldsNobodyUp)
 {
   const Process urgent = Start(10, {}, 1);

@@ -30,6 +30,7 @@ Gang::Gang(Region* region, uint64_t name) : region_(region), name_(name)
   own.held.store(0, std::memory_order_seq_cst);
   own.busy.store(0, std::memory_order_seq_cst);
   own.collectives.store(0, std::memory_order_seq_cst);
+  own.arrived.store(0, std::memory_order_seq_cst);
   own.gang.store(name_, std::memory_order_seq_cst);
   UseSlot(region_->Shared(), region_->Own());
 }
@@ -103,6 +104,35 @@ Gang::OthersAreHeld() const
 }
 
 void
+Gang::Arrives()
+{
+  Slot& own = Own();
+  own.arrived.store(
+      own.collectives.load(std::memory_order_seq_cst) + 1,
+      std::memory_order_seq_cst);
+}
+
+bool
+Gang::OthersHaveArrived() const
+{
+  const uint64_t own = Own().arrived.load(std::memory_order_seq_cst);
+  return !AnyOther([own](const Slot* slot, int) {
+    return slot->busy.load(std::memory_order_seq_cst) != 0 &&
+           slot->arrived.load(std::memory_order_seq_cst) < own;
+  });
+}
+
+void
+Gang::Met(bool came)
+{
+  if (!came) {
+    missed_.fetch_add(1, std::memory_order_relaxed);
+  } else if (missed_.load(std::memory_order_relaxed) != 0) {
+    missed_.store(0, std::memory_order_relaxed);
+  }
+}
+
+void
 Gang::SetHeld(bool held)
 {
   std::atomic<uint32_t>& own = Own().held;
@@ -142,6 +172,7 @@ Gang::SetBusy(bool busy)
     });
     if (!others_work) {
       Own().collectives.store(most, std::memory_order_seq_cst);
+      Own().arrived.store(most, std::memory_order_seq_cst);
     }
   }
   Own().busy.store(busy ? 1 : 0, std::memory_order_seq_cst);

@@ -20,7 +20,8 @@ namespace xsched { namespace domain {
 //
 //   - what one member has begun, all others may finish, whatever holds them back:
 //     a member that has launched fewer collectives than another one is behind;
-//   - no member begins a collective while another one is held back.
+//   - no member begins a collective while another one is held back, nor, where
+//     something urgent may come, before all others would begin it at once.
 //
 // The members of all gangs of a domain meet in a file of their own, and each
 // writes only its slot. All launch the same collectives in the same order. Where
@@ -44,6 +45,16 @@ class Gang {
   bool IsBehindFor(int64_t least_ns, int64_t now_ns);
   // Whether it is not another member's turn.
   bool OthersAreHeld() const;
+  // It is about to launch the next collective, and would do so at once.
+  void Arrives();
+  // Whether all others that work would launch it, too, or have.
+  bool OthersHaveArrived() const;
+  // Whether they are worth waiting for; 'came' says whether they did.
+  bool Meets() const
+  {
+    return missed_.load(std::memory_order_relaxed) < kMissed;
+  }
+  void Met(bool came);
   // Frees what a member has left that ended: it holds up the others otherwise.
   void LookForDead();
 
@@ -61,6 +72,9 @@ class Gang {
 
   Region* const region_;
   const uint64_t name_;
+  // So often in a row they did not come: they launch other collectives.
+  static constexpr int kMissed = 16;
+  std::atomic<int> missed_{0};
   bool busy_ = false;
   // Since when it has been behind; 0: it is not. And whether it goes out of turn
   // until it no longer is.

@@ -128,6 +128,8 @@ struct alignas(128) Slot {
   // A hash of the gang's name; 0: none. How many collectives it has launched.
   std::atomic<uint64_t> gang;
   std::atomic<uint64_t> collectives;
+  // With the one that it is about to launch.
+  std::atomic<uint64_t> arrived;
 };
 
 struct Layout {

@@ -41,6 +41,12 @@ constexpr int64_t kGangLivesNs = 100000000;
 // is quickest done if what is urgent is done before.
 constexpr int64_t kFollowAfterNs = 5000000;
 
+// How long a member waits for others that are not held back to come to the same
+// collective, for how long of that it is awake, and how often it looks then.
+constexpr int64_t kMeetNs = 2000000;
+constexpr int64_t kMeetAwakeNs = 50000;
+constexpr int64_t kMeetLookNs = 10000;
+
 // A kernel whose time is known is timed again in one of so many slow passes.
 constexpr uint32_t kSampleEvery = 32;
 
@@ -72,6 +78,39 @@ IsBounded(const Queue& queue)
 {
   return queue.priority.load(std::memory_order_relaxed) <
          queue.turn.load(std::memory_order_relaxed)->Closely().bounded_below;
+}
+
+// Waits until all members of the gang would launch the collective, so that none has
+// it on its device when another one is held back.
+void
+MeetGang(domain::Gang* gang)
+{
+  gang->Arrives();
+  if (!gang->Meets() || gang->OthersHaveArrived()) {
+    gang->Met(true);
+    return;
+  }
+  int64_t since_ns = NowNs();
+  int64_t dead_ns = since_ns + kGangLivesNs;
+  while (!gang->OthersHaveArrived() && !Scheduler::Unwatched()) {
+    const int64_t now_ns = NowNs();
+    if (gang->OthersAreHeld()) {
+      since_ns = now_ns;
+      if (now_ns >= dead_ns) {
+        dead_ns = now_ns + kGangLivesNs;
+        gang->LookForDead();
+      }
+    } else if (now_ns - since_ns > kMeetNs) {
+      gang->Met(false);
+      return;
+    }
+    if (now_ns - since_ns < kMeetAwakeNs) {
+      SpinPause();
+    } else {
+      SleepNs(kMeetLookNs);
+    }
+  }
+  gang->Met(true);
 }
 
 // A launch that is under way here. If the thread is cancelled, it asks for
@@ -392,6 +431,9 @@ Gate::GoInGang(Queue* queue, const LaunchTicket& ticket, bool collective)
   }
   gang->SetHeld(ticket.out_of_turn);
   if (collective) {
+    if (IsBounded(*queue)) {
+      MeetGang(gang);
+    }
     gang->Launches();
   }
 }

@@ -87,20 +87,20 @@ Scheduler::JoinDomain(Hardware* hardware, int device)
   home->Join(member);
   Log(LogLevel::kInfo, "device %d is in the scheduling domain %s/%s", device,
       folder.c_str(), name.c_str());
-  std::lock_guard<std::mutex> lock(domain_mutex_);
-  domain_homes_.push_back(home);
-  if (begins_collectives_) {
-    JoinGang(home);
-  }
   in_gang_.store(!GetOptions().gang.empty(), std::memory_order_relaxed);
 }
 
+// Equals that only had the turns that the device gives their processes would keep
+// one device each and wait for the other. So they take turns by the clock.
 void
 Scheduler::JoinGang(Device* device)
 {
-  std::string error;
-  domain::Gang* const gang = domain::Gang::Join(
-      domain::Folder(GetOptions().domain_directory), GetOptions().gang, &error);
+  std::string error = "it is in no scheduling domain";
+  domain::Gang* const gang =
+      device->HasJoined() ? domain::Gang::Join(
+                                domain::Folder(GetOptions().domain_directory),
+                                GetOptions().gang, &error)
+                          : nullptr;
   if (gang == nullptr) {
     Log(LogLevel::kError,
         "device %d is in no gang: %s; if this process is held back, the others "
@@ -109,20 +109,6 @@ Scheduler::JoinGang(Device* device)
     return;
   }
   device->Join(gang);
-}
-
-// Equals that only had the turns that the device gives their processes would keep
-// one device each and wait for the other. So they take turns by the clock.
-void
-Scheduler::BeginsCollectives()
-{
-  {
-    std::lock_guard<std::mutex> lock(domain_mutex_);
-    begins_collectives_ = true;
-    for (Device* device : domain_homes_) {
-      JoinGang(device);
-    }
-  }
   registry_.GiveWeightOfGang(ModelOf(GetOptions().auto_name));
 }
 

@@ -342,9 +342,9 @@ class XSCHED_INTERNAL Scheduler {
     // Relaxed: set before the first launch.
     return in_gang_.load(std::memory_order_relaxed);
   }
-  // It is about to launch the first one. Gangs of one priority take turns, as
-  // those with weights do.
-  void BeginsCollectives();
+  // It is about to launch the first one, on that device. Gangs of one priority
+  // take turns, as those with weights do.
+  void JoinGang(Device* device);
   static bool Unwatched()
   {
     // Relaxed: whoever waits looks again and again.
@@ -357,7 +357,6 @@ class XSCHED_INTERNAL Scheduler {
   XResult Synchronize(Queue* queue);
   // Before the first queue of a device: other processes count from now on.
   void JoinDomain(Hardware* hardware, int device);
-  static void JoinGang(Device* device);
   static void MarkReady(Queue* queue);
   // Until what is kept of the queue has been launched: see CommandBuffer.
   static void AwaitKept(const Queue* queue);
@@ -376,8 +375,6 @@ class XSCHED_INTERNAL Scheduler {
   // The devices that have joined a domain, or tried to. With a lock of its own.
   std::mutex domain_mutex_;
   std::set<int> domain_devices_;
-  std::vector<Device*> domain_homes_;
-  bool begins_collectives_ = false;
   std::atomic<bool> domain_failed_{false};
 };
 
