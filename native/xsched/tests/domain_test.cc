@@ -222,7 +222,7 @@ TEST_F(GangTest, WhatOneMemberHasBegunTheOtherFinishes)
     Do(first, "begin");
   }
   Do(urgent, "hold");
-  Do(second, "collectives");
+  Do(second, "collectives 200");
   EXPECT_TRUE(Launches(second, 3)) << Count(second);
 }
 
@@ -234,7 +234,7 @@ TEST_F(GangTest, AProcessOnItsOwnFinishesNothingOutOfTurn)
   Do(first, "hold");
   Do(first, "begin");
   Do(urgent, "hold");
-  Do(other, "collectives");
+  Do(other, "collectives 200");
   EXPECT_TRUE(Launches(other, 0)) << Count(other);
 }
 
@@ -247,7 +247,7 @@ TEST_F(GangTest, WhatAMemberHasBegunThatEndedIsNotFinished)
   Do(first, "begin");
   kill(first->Pid(), SIGKILL);
   Do(urgent, "hold");
-  Do(second, "collectives");
+  Do(second, "collectives 200");
   EXPECT_TRUE(Launches(second, 0)) << Count(second);
 }
 
@@ -258,8 +258,8 @@ TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
   const Process second = StartMember(1);
   const Process neighbour = Start(-10);
   Do(neighbour, "run");
-  Do(first, "collectives");
-  Do(second, "collectives");
+  Do(first, "collectives 200");
+  Do(second, "collectives 200");
   ASSERT_TRUE(Proceeds(first));
   ASSERT_TRUE(Proceeds(second));
   Do(urgent, "hold");
@@ -271,15 +271,16 @@ TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
   EXPECT_TRUE(Proceeds(second));
 }
 
-// Each has a device that waits for nobody: only the core keeps them together.
+// Each has a device that waits for nobody, and one is five times as fast: only the
+// core keeps them together.
 TEST_F(GangTest, MembersBeginTogetherWhereSomethingUrgentMayCome)
 {
   const Process urgent = Start(10);
   const Process urgent_there = Start(10, {}, 1);
   const Process first = StartMember(0);
   const Process second = StartMember(1);
-  Do(first, "collectives");
-  Do(second, "collectives");
+  Do(first, "collectives 200");
+  Do(second, "collectives 1000");
   ASSERT_TRUE(Proceeds(first));
   const std::string file = Folder() + "/gangs";
   const auto are_together = [&file] {
@@ -307,7 +308,7 @@ TEST_F(GangTest, NobodyWaitsForLongForOneThatDoesNotCome)
   const Process second = StartMember(1);
   Do(second, "begin");
   Do(second, "hold");
-  Do(first, "collectives");
+  Do(first, "collectives 200");
   EXPECT_TRUE(ComesTrue([&] { return Count(first) > 100; }));
 }
 
@@ -316,8 +317,8 @@ TEST_F(GangTest, AMemberThatEndsHoldsNobodyUp)
   const Process urgent = Start(10, {}, 1);
   const Process first = StartMember(0);
   const Process second = StartMember(1);
-  Do(first, "collectives");
-  Do(second, "collectives");
+  Do(first, "collectives 200");
+  Do(second, "collectives 200");
   ASSERT_TRUE(Proceeds(second));
   Do(urgent, "hold");
   EXPECT_TRUE(IsHeldBack(first));

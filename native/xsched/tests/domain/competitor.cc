@@ -13,7 +13,7 @@
 //   launched    how many launches of the queue have been made
 //   begin       launches a collective, without waiting for the device
 //   run, stop   launches all the time, from a thread of its own
-//   collectives   the same, collectives
+//   collectives N   the same, collectives of N microseconds
 //   count       how many launches "run" has made
 //   priority N  the queue's priority from now on
 //   floor N     its floor, in percent
@@ -82,11 +82,12 @@ class Competitor {
       XQueueStats stats = {};
       XQueueGetStats(xq_, &stats);
       return std::to_string(stats.launches);
-    } else if (line == "run" || line == "collectives") {
+    } else if (line == "run" || line.rfind("collectives ", 0) == 0) {
       runs_ = true;
-      const CUfunction kernel = line == "run"
-                                    ? simulated::Kernel(kKernelUs)
-                                    : simulated::Collective(kKernelUs);
+      const CUfunction kernel =
+          line == "run" ? simulated::Kernel(kKernelUs)
+                        : simulated::Collective(
+                              static_cast<uint64_t>(atoi(line.c_str() + 12)));
       thread_ = std::thread([this, kernel] {
         cuCtxSetCurrent(context_);
         while (runs_) {
