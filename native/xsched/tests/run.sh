@@ -5,8 +5,9 @@
 # Builds the XSched core and runs its tests on the simulated driver: plain,
 # under ThreadSanitizer, and under AddressSanitizer with UBSan. With the plain
 # tests, it also tests the installed package and what it needs of the C library,
-# compares the shim with the toolkits' headers, and tests what stops programs for
-# soak.sh, and the benchmark of processes.
+# compares the shim with the toolkits' headers, looks whether the mutations can
+# still be made, and tests what stops programs for soak.sh, and the benchmark of
+# processes.
 #   usage: run.sh [plain|thread|address]...
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,6 +29,7 @@ driver=$(bash "$tests/../../package.sh" "$installed")
 "$integration/integration"
 "$package/bin/xsched-ctl" --version
 printf 'package: found, linked and called from another project\n'
+python3 -B "$tests/mutations/run.py" --check
 python3 -B "$tests/exports.py" "$package"
 python3 -B "$tests/c_library.py" "$package"
 python3 -B "$tests/stop_at_random_test.py"

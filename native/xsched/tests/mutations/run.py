@@ -6,7 +6,8 @@
 Applies each mutation of mutations.txt to a copy of the sources, builds the plain tests that it names, and runs them.
 A mutation is caught if a test fails, crashes or does not end in time; the script fails if fewer than 95 % are.
 
-usage: run.py [--scratch FOLDER] [--jobs N] [PART OF A NAME ...]
+usage: run.py [--check] [--scratch FOLDER] [--jobs N] [PART OF A NAME ...]
+  --check: only says which mutations are of lines that have changed
 """
 
 import argparse
@@ -60,6 +61,12 @@ def build(folder, tests, jobs):
     return run(["cmake", "--build", folder, "--parallel", jobs, "--target", *tests])
 
 
+def place_fault(folder, mutation):
+    """What keeps the mutation from being made; None if nothing does."""
+    times = (folder / mutation.file).read_text(encoding="utf-8").count(mutation.old)
+    return None if times == 1 else f"{mutation.name}: {mutation.file} has its lines {times} times, not once"
+
+
 def verdict(folder, mutation, jobs):
     built = build(folder, mutation.tests, jobs)
     if built.returncode != 0:
@@ -81,6 +88,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--scratch", type=pathlib.Path, default=CORE / "build" / "mutations")
     parser.add_argument("--jobs", default="2")
     options = parser.parse_args()
@@ -89,6 +97,12 @@ def main():
         for each in read_mutations(LIST.read_text(encoding="utf-8"))
         if not options.names or any(name in each.name for name in options.names)
     ]
+    misplaced = [each for each in (place_fault(CORE, mutation) for mutation in mutations) if each]
+    if misplaced:
+        sys.exit("\n".join(misplaced))
+    if options.check:
+        print(f"mutations: {len(mutations)} can be made")
+        return
     source, folder = options.scratch / "source", options.scratch / "build"
     shutil.rmtree(source, ignore_errors=True)
     for name in FOLDERS:
@@ -112,10 +126,6 @@ def main():
     for mutation in mutations:
         path = source / mutation.file
         text = path.read_text(encoding="utf-8")
-        if text.count(mutation.old) != 1:
-            sys.exit(
-                f"{mutation.name}: {mutation.file} has its lines {text.count(mutation.old)} times, not once"
-            )
         begin = time.monotonic()
         path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
         result = verdict(folder, mutation, options.jobs)
