@@ -51,6 +51,8 @@ describe("an image that goes through ECR, on a stand-in for AWS", function () {
   };
 
   before(async function () {
+    // The stand-in images may have to be made, or another file be making them, on a busy machine.
+    this.timeout(1_200_000);
     skipWithout(this, whatIsMissing());
     stack = await AwsStack.create("dev");
     ecr = await Ecr.serve(stack.cloud);

@@ -80,6 +80,8 @@ describe("the container runtime on a real Docker", function () {
   const grpcAt = (port: number): GrpcAccess => ({ port, credentials: credentials.createInsecure() });
 
   before(async function () {
+    // The stand-in images may have to be made, or another file be making them, on a busy machine.
+    this.timeout(1_200_000);
     skipWithout(this, DockerEngine.missing ?? StandInImages.missing ?? missingHaproxy);
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);

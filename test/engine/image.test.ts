@@ -126,6 +126,8 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     (await Promise.all(MODELS.map((model) => triton.isReady(model)))).every(Boolean);
 
   before(async function () {
+    // The stand-in images may have to be made, or another file be making them, on a busy machine.
+    this.timeout(1_200_000);
     skipWithout(this, whatIsMissing());
     engine = await DockerEngine.start();
     kit = await BuildKit.start({ disk: "user" });

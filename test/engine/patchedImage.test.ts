@@ -246,6 +246,8 @@ describe("the image's variant patched, every stage, on stand-ins for NVIDIA's im
   };
 
   before(async function () {
+    // The stand-in images may have to be made, or another file be making them, on a busy machine.
+    this.timeout(1_200_000);
     skipWithout(this, whatIsMissing());
     engine = await DockerEngine.start();
     kit = await BuildKit.start({ disk: "user" });

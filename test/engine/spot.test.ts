@@ -69,6 +69,8 @@ describe("the interruption of a spot instance, with a container on a real Docker
   };
 
   before(async function () {
+    // The stand-in images may have to be made, or another file be making them, on a busy machine.
+    this.timeout(1_200_000);
     skipWithout(this, DockerEngine.missing ?? StandInImages.missing);
     engine = await DockerEngine.start();
     images = await StandInImages.serve(engine);
