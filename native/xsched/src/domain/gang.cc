@@ -11,6 +11,8 @@ namespace {
 constexpr char kFile[] = "gangs";
 // Who is further behind launches other collectives than the rest.
 constexpr uint64_t kMostBehind = 4096;
+// How often one that is behind looks whether the others live.
+constexpr int64_t kLookNs = 100000000;
 
 }  // namespace
 
@@ -80,12 +82,16 @@ Gang::IsBehindFor(int64_t least_ns, int64_t now_ns)
     return false;
   }
   int64_t since_ns = behind_since_ns_.load(std::memory_order_relaxed);
-  if (since_ns == 0) {
+  if (since_ns == 0 ||
+      now_ns >= next_look_ns_.load(std::memory_order_relaxed)) {
+    next_look_ns_.store(now_ns + kLookNs, std::memory_order_relaxed);
     // Nobody waits for what has ended.
     LookForDead();
     if (!IsBehind()) {
       return false;
     }
+  }
+  if (since_ns == 0) {
     since_ns = now_ns;
     behind_since_ns_.store(now_ns, std::memory_order_relaxed);
   }

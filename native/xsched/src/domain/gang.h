@@ -80,6 +80,7 @@ class Gang {
   // until it no longer is.
   std::atomic<int64_t> behind_since_ns_{0};
   std::atomic<bool> follows_{false};
+  std::atomic<int64_t> next_look_ns_{0};
 };
 
 }}  // namespace xsched::domain
