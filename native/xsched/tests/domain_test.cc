@@ -195,7 +195,7 @@ TEST_F(DomainTest, TheHigherProcessHoldsTheLowerBack)
   EXPECT_TRUE(Proceeds(low));
 }
 
-// A model over two devices, with something more urgent on one of them.
+// A model over two devices, with something more urgent on the second one.
 class GangTest : public DomainTest {
  protected:
   Process StartMember(int device)
@@ -209,83 +209,73 @@ class GangTest : public DomainTest {
     return ComesTrue([&] { return Count(process) == launches; }) &&
            IsHeldBack(process) && Count(process) == launches;
   }
+
+  const Process urgent_ = Start(10, {}, 1);
+  const Process first_ = StartMember(0);
+  const Process second_ = StartMember(1);
 };
 
 TEST_F(GangTest, WhatOneMemberHasBegunTheOtherFinishes)
 {
-  const Process urgent = Start(10, {}, 1);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
   // Its device waits for the other one's.
-  Do(first, "hold");
+  Do(first_, "hold");
   for (int i = 0; i < 3; ++i) {
-    Do(first, "begin");
+    Do(first_, "begin");
   }
-  Do(urgent, "hold");
-  Do(second, "collectives 200");
-  EXPECT_TRUE(Launches(second, 3)) << Count(second);
+  Do(urgent_, "hold");
+  Do(second_, "collectives 200");
+  EXPECT_TRUE(Launches(second_, 3)) << Count(second_);
 }
 
 TEST_F(GangTest, AProcessOnItsOwnFinishesNothingOutOfTurn)
 {
-  const Process urgent = Start(10, {}, 1);
-  const Process first = StartMember(0);
   const Process other = Start(-10, {{"XSCHED_GANG", "another"}}, 1);
-  Do(first, "hold");
-  Do(first, "begin");
-  Do(urgent, "hold");
+  Do(first_, "hold");
+  Do(first_, "begin");
+  Do(urgent_, "hold");
   Do(other, "collectives 200");
   EXPECT_TRUE(Launches(other, 0)) << Count(other);
 }
 
 TEST_F(GangTest, WhatAMemberHasBegunThatEndedIsNotFinished)
 {
-  const Process urgent = Start(10, {}, 1);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
-  Do(first, "hold");
+  Do(first_, "hold");
   for (int i = 0; i < 1000; ++i) {
-    Do(first, "begin");
+    Do(first_, "begin");
   }
-  Do(urgent, "hold");
-  Do(second, "collectives 4000");
-  ASSERT_TRUE(Proceeds(second));
-  kill(first->Pid(), SIGKILL);
-  EXPECT_TRUE(IsHeldBack(second));
-  EXPECT_LT(Count(second), 1000);
+  Do(urgent_, "hold");
+  Do(second_, "collectives 4000");
+  ASSERT_TRUE(Proceeds(second_));
+  kill(first_->Pid(), SIGKILL);
+  EXPECT_TRUE(IsHeldBack(second_));
+  EXPECT_LT(Count(second_), 1000);
 }
 
 TEST_F(GangTest, WhileOneMemberIsHeldBackTheOtherBeginsNothing)
 {
-  const Process urgent = Start(10, {}, 1);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
   const Process neighbour = Start(-10);
   Do(neighbour, "run");
-  Do(first, "collectives 200");
-  Do(second, "collectives 200");
-  ASSERT_TRUE(Proceeds(first));
-  ASSERT_TRUE(Proceeds(second));
-  Do(urgent, "hold");
-  EXPECT_TRUE(IsHeldBack(second));
-  EXPECT_TRUE(IsHeldBack(first));
+  Do(first_, "collectives 200");
+  Do(second_, "collectives 200");
+  ASSERT_TRUE(Proceeds(first_));
+  ASSERT_TRUE(Proceeds(second_));
+  Do(urgent_, "hold");
+  EXPECT_TRUE(IsHeldBack(second_));
+  EXPECT_TRUE(IsHeldBack(first_));
   EXPECT_TRUE(Proceeds(neighbour));
-  Do(urgent, "release");
-  EXPECT_TRUE(Proceeds(first));
-  EXPECT_TRUE(Proceeds(second));
+  Do(urgent_, "release");
+  EXPECT_TRUE(Proceeds(first_));
+  EXPECT_TRUE(Proceeds(second_));
 }
 
 // Each has a device that waits for nobody, and one is five times as fast: only the
 // core keeps them together.
 TEST_F(GangTest, MembersBeginTogetherWhereSomethingUrgentMayCome)
 {
-  const Process urgent = Start(10);
-  const Process urgent_there = Start(10, {}, 1);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
-  Do(first, "collectives 200");
-  Do(second, "collectives 1000");
-  ASSERT_TRUE(Proceeds(first));
+  const Process urgent_here = Start(10);
+  Do(first_, "collectives 200");
+  Do(second_, "collectives 1000");
+  ASSERT_TRUE(Proceeds(first_));
   const std::string file = Folder() + "/gangs";
   const auto are_together = [&file] {
     const std::string content = ReadFile(file);
@@ -295,39 +285,34 @@ TEST_F(GangTest, MembersBeginTogetherWhereSomethingUrgentMayCome)
     return content.size() == sizeof(Layout) && ahead + 1 <= 2;
   };
   EXPECT_TRUE(ComesTrue([&] {
-    const int64_t before = Count(first);
+    const int64_t before = Count(first_);
     bool together = true;
     for (int i = 0; i < 20 && together; ++i) {
       together = are_together();
       std::this_thread::sleep_for(1ms);
     }
-    return together && Count(first) > before;
+    return together && Count(first_) > before;
   }));
 }
 
 TEST_F(GangTest, NobodyWaitsForLongForOneThatDoesNotCome)
 {
-  const Process urgent = Start(10);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
-  Do(second, "begin");
-  Do(second, "hold");
-  Do(first, "collectives 200");
-  EXPECT_TRUE(ComesTrue([&] { return Count(first) > 100; }));
+  const Process urgent_here = Start(10);
+  Do(second_, "begin");
+  Do(second_, "hold");
+  Do(first_, "collectives 200");
+  EXPECT_TRUE(ComesTrue([&] { return Count(first_) > 100; }));
 }
 
 TEST_F(GangTest, AMemberThatEndsHoldsNobodyUp)
 {
-  const Process urgent = Start(10, {}, 1);
-  const Process first = StartMember(0);
-  const Process second = StartMember(1);
-  Do(first, "collectives 200");
-  Do(second, "collectives 200");
-  ASSERT_TRUE(Proceeds(second));
-  Do(urgent, "hold");
-  EXPECT_TRUE(IsHeldBack(first));
-  kill(second->Pid(), SIGKILL);
-  EXPECT_TRUE(Proceeds(first));
+  Do(first_, "collectives 200");
+  Do(second_, "collectives 200");
+  ASSERT_TRUE(Proceeds(second_));
+  Do(urgent_, "hold");
+  EXPECT_TRUE(IsHeldBack(first_));
+  kill(second_->Pid(), SIGKILL);
+  EXPECT_TRUE(Proceeds(first_));
 }
 
 // What floor_test says in numbers, between real processes: which of them comes
