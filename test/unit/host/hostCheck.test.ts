@@ -6,6 +6,7 @@ import * as path from "node:path";
 
 import { textOf } from "../../../components/host/agentCommand";
 import { judge, type SshRun } from "../../../components/host/hostCheck";
+import { skipWithoutMounts, whereItMayMount } from "../../mounts";
 
 const HOST = { address: "gpu.example.com", user: "me" };
 
@@ -35,14 +36,9 @@ describe("whether a machine can take a deployment", () => {
   }
   /** Asks on a machine where a small file system is mounted at `base`. */
   function checkMounted(test: Mocha.Context, options: string, prepare = ":"): SshRun {
-    const within = ["--map-root-user", "--mount", "/bin/sh", "-c"];
-    const mount = `mount -t tmpfs -o mode=755 tmpfs "$0" || exit 77; cd "$0"; ${prepare}; mount -o "remount,$1" "$0"; shift; "$@"`;
-    const { status, stdout, stderr } = spawnSync(
-      "unshare",
-      [...within, mount, base, options, ...words(`${base}/a folder`)],
-      { encoding: "utf8" },
-    );
-    if (status === 77 || status === null || stderr.startsWith("unshare: ")) test.skip();
+    skipWithoutMounts(test, base);
+    const mount = `mount -t tmpfs -o mode=755 tmpfs "$0" && cd "$0"; ${prepare}; mount -o "remount,$1" "$0"; shift; "$@"`;
+    const { status, stdout, stderr } = whereItMayMount(mount, [base, options, ...words(`${base}/a folder`)]);
     return { code: status, stdout, stderr };
   }
   async function verdict(run: SshRun, now = Date.now() / 1000): Promise<string | undefined> {

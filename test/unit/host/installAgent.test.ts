@@ -6,6 +6,7 @@ import * as path from "node:path";
 
 import { agentBundle } from "../../../components/host/agentCommand";
 import { type AgentRun, callAgent, ended, installation } from "../../agent";
+import { skipWithoutMounts, whereItMayMount } from "../../mounts";
 
 const OWNER = { project: "vision", stack: "prod", id: "id-1" };
 
@@ -122,24 +123,18 @@ describe("the agent's installation", () => {
 
   it("refuses a folder from which nothing can run, and leaves it alone", function () {
     fs.mkdirSync(folder);
-    // In a namespace of its own, whether or not it is root who tests.
+    skipWithoutMounts(this, folder);
     const mounted =
       'mount -t tmpfs -o noexec,mode=755 tmpfs "$0" && /bin/sh "$@" && exit; code=$?; ls -A "$0"; exit $code';
-    const within = ["--map-root-user", "--mount", "/bin/sh", "-c"];
-    if (spawnSync("unshare", [...within, 'mount -t tmpfs tmpfs "$0"', folder]).status !== 0) this.skip();
-    const { status, stdout, stderr } = spawnSync(
-      "unshare",
-      [...within, mounted, folder, ...installation(folder, OWNER)],
-      { input: agentBundle(), encoding: "utf8" },
-    );
+    const words = [folder, ...installation(folder, OWNER)];
+    const { status, stdout, stderr } = whereItMayMount(mounted, words, agentBundle());
     refused(ended(status, stdout, stderr), /^error: .* is mounted with noexec, so nothing can run from it$/m);
     assert.equal(stdout, "");
   });
 
   it("names a disk that is full, or a file system that has become read-only, and keeps the former agent", function () {
     fs.mkdirSync(folder);
-    const within = ["--map-root-user", "--mount", "/bin/sh", "-c"];
-    if (spawnSync("unshare", [...within, 'mount -t tmpfs tmpfs "$0"', folder]).status !== 0) this.skip();
+    skipWithoutMounts(this, folder);
     for (const [options, what, fix] of [
       [
         "size=2500k",
@@ -156,11 +151,8 @@ describe("the agent's installation", () => {
         'mount -t tmpfs -o mode=755 tmpfs "$0" && options=$1 && shift && cat >/dev/shm/$$ && ' +
         '/bin/sh "$@" </dev/shm/$$ >/dev/null && mount -o "remount,$options" "$0" && sum=$(md5sum "$0"/bin/*) && ' +
         '{ ! /bin/sh "$@" </dev/shm/$$; } && [ "$sum" = "$(md5sum "$0"/bin/*)" ]; code=$?; rm /dev/shm/$$; exit $code';
-      const { status, stdout, stderr } = spawnSync(
-        "unshare",
-        [...within, twice, folder, options, ...installation(folder, OWNER)],
-        { input: agentBundle(), encoding: "utf8" },
-      );
+      const words = [folder, options, ...installation(folder, OWNER)];
+      const { status, stdout, stderr } = whereItMayMount(twice, words, agentBundle());
       assert.equal(status, 0, stderr);
       assert.match(stderr, what);
       assert.match(stderr, fix);
