@@ -1,25 +1,14 @@
-import { configOfFolder } from "../models";
+import { configOfFolder, type LiveValues, withoutScheduling } from "../models";
 import { ensembleStepsOf, type FleetSettings, type ModelSettings } from "../settings";
 import { type Item, keyOf } from "./configMapFiles";
 import type { ModelFiles, ForImage } from "./modelFiles";
 import { digestOf } from "./names";
-
-/**
- * What of a model is changed in pods that serve: what a running scheduler takes
- * (components/host/agent/agent/server/scheduling.py). All else of a model is changed by a rollout.
- */
-export const LIVE = ["priority", "floor", "weight"] as const;
-
-type LiveValues = Pick<ModelSettings, (typeof LIVE)[number]>;
 
 /** What a model is to have in the scheduler. */
 export type FollowedModel = LiveValues & Pick<ModelSettings, "name">;
 
 /** What of a model is read here. */
 type Configured = Pick<ModelFiles | ForImage, "model" | "config">;
-
-/** Value of each where it says nothing. */
-const NEUTRAL: LiveValues = { priority: 0, floor: 0, weight: 0 };
 
 /** Key of what the agent beside Triton follows: components/host/agent/agent/follow.py. */
 export const FOLLOWED = "models.json";
@@ -49,7 +38,7 @@ export function live(
     item: { key: keyOf(`${model}.pbtxt`, index), path: "config.pbtxt", mode: 0o444 },
   }));
   const fixed = isLive(settings)
-    ? models.map((model) => configOfFolder({ ...model, ...NEUTRAL }))
+    ? models.map((model) => configOfFolder(withoutScheduling(model)))
     : files.map(({ config }) => config);
   const data = {
     [FOLLOWED]: followedText(followed(models, files)),

@@ -28,6 +28,7 @@ import { folderToTransfer } from "./modelFolder";
 import { modelDigest } from "./modelConfig";
 import { renderedConfig, renderKnownConfigs } from "./renderedConfig";
 import { digestObjects, type ModelObject, readS3Model } from "./s3";
+import { withoutScheduling } from "./scheduling";
 import { sendFiles } from "./sendFiles";
 import { isSent, type Travelling, travelsThroughBucket } from "./travel";
 import { sharedEngines, uploadFiles } from "./uploadFiles";
@@ -39,6 +40,8 @@ export interface StoredModel {
   readonly name: string;
   /** Identifies the configuration and files that are on the host; known when they are there. */
   readonly digest: pulumi.Output<string>;
+  /** The same for states that differ in priority, floor and weight alone, which a running scheduler takes without a load. */
+  readonly loadDigest: pulumi.Output<string>;
   /** How urgent its requests are: −255 to 255, larger first. */
   readonly priority: pulumi.Output<number>;
   /** The share of a GPU's time that it gets at least while it has requests, in percent: 0 to 50. */
@@ -170,6 +173,9 @@ export class ModelRepository extends pulumi.ComponentResource {
     return {
       name: model.name,
       digest: pulumi.all([digest, stored.stdout]).apply(([known]) => known),
+      loadDigest: pulumi
+        .all([model.settings.apply((settings) => renderedConfig(withoutScheduling(settings))), files])
+        .apply(([text, known]) => modelDigest(text, known)),
       priority: model.settings.apply(({ priority }) => priority),
       floor: model.settings.apply(({ floor }) => floor),
       weight: model.settings.apply(({ weight }) => weight),

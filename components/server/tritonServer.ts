@@ -27,7 +27,7 @@ import { renderStartOptions } from "./startOptions";
 
 /**
  * An NVIDIA Triton Inference Server in explicit model-control mode, and the models that it serves. A model that
- * changes is reloaded under traffic; another server setting restarts the process with all its models. Only the host itself
+ * changes is reloaded under traffic, or changed in the running scheduler if that is enough; another server setting restarts the process with all its models. Only the host itself
  * reaches it; a `Gateway` lets others in.
  */
 export class TritonServer extends pulumi.ComponentResource {

@@ -631,6 +631,11 @@ export const servedModel = object({
   fields: {
     name: plain(required(modelName, "Name of the model.")),
     digest: required(storedDigest, "Which stored state of the model is served."),
+    loadDigest: optional(
+      storedDigest,
+      "The same for states that differ in priority, floor and weight alone, which a running scheduler takes without a load of the model.",
+      "each change is a load",
+    ),
     priority: defaulted(priority, "default", "The model's priority: the most urgent is loaded first."),
     floor: defaulted(floor, 0, "The model's floor.", { unit: "percent" }),
     weight: defaulted(weight, 0, "The model's weight among models of its priority."),

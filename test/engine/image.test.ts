@@ -699,6 +699,91 @@ describe("an image that the stack builds, on a real Docker and BuildKit", functi
     });
   });
 
+  describe("where a GPU is simulated", () => {
+    /** The image that runs, with the driver that the suite above has made. */
+    const withSimulatedGpu = async (): Promise<string> => {
+      const [image, login] = [`${registry.address}/team/simulated`, workspace.file("login")];
+      const container = await docker("create", "--network", "none", await inspect("{{.Image}}"));
+      const folder = workspace.file("simulated");
+      await docker("cp", folder, `${container}:/simulated`);
+      await docker("cp", path.join(folder, "nvidia-smi"), `${container}:/usr/bin/nvidia-smi`);
+      // Triton itself leaves the driver alone.
+      const environment = "ENV XSCHED_CUDA_LIB=/simulated/driver.so SIMULATED_VERSION=10000";
+      await docker("commit", "--change", environment, container, image);
+      await docker("rm", container);
+      const { username, password } = Registry.login;
+      await docker(
+        "--config",
+        login,
+        "login",
+        "--username",
+        username,
+        "--password",
+        password,
+        registry.address,
+      );
+      await docker("--config", login, "push", image);
+      const pushed = await docker("inspect", "--format", "{{index .RepoDigests 0}}", image);
+      await docker("image", "rm", image);
+      return pushed;
+    };
+
+    const configure = (batch: number): void => {
+      const models = { chat: 200, batch };
+      set(
+        ["xsched-triton:models"],
+        Object.entries(models).map(([name, priority]) => ({
+          name,
+          priority,
+          source: workspace.file(`simulated/models/${name}`),
+        })),
+      );
+    };
+
+    it("takes another priority of a model in the running scheduler, without a load", async () => {
+      const image = await withSimulatedGpu();
+      workspace.edit(STACK, (config) => {
+        for (const key of ["build", "signature", "publicKey"]) {
+          config.deleteIn(["config", "xsched-triton:runtime", key]);
+        }
+      });
+      set(["xsched-triton:runtime", "image"], image);
+      for (const [model, backend] of [
+        ["chat", "one_stream"],
+        ["batch", "default_stream"],
+      ] as const) {
+        const library = `libtriton_${backend}.so`;
+        fs.copyFileSync(
+          workspace.file(`simulated/backends/${backend}/${library}`),
+          workspace.file(`simulated/models/${model}/1/${library}`),
+        );
+      }
+      configure(-100);
+      requireSuccess(await npm("up"));
+      const tensor = { name: "INPUT", shape: [1], datatype: "INT32", data: [1] };
+      // With its first request, a model has a queue in the default stream.
+      assert.equal((await triton.infer("batch", JSON.stringify({ inputs: [tensor] }))).status, 200);
+      const before = await running();
+
+      configure(150);
+      const { code, output } = await npm("up");
+      requireSuccess({ code, output });
+      assert.deepEqual(changed(output), ["triton-models-batch updated", "triton-server-models updated"]);
+      assert.match(output, /the model batch is changed in the running scheduler, without a load/);
+      assert.equal(await running(), before);
+      const [container = ""] = await containers();
+      const stats = await docker("exec", container, "/opt/xsched/bin/xsched-ctl", "stats", "--json");
+      const { queues } = JSON.parse(stats) as { queues: { name: string; priority: number }[] };
+      assert.deepEqual(queues.map(({ name, priority }) => `${name} ${priority}`).sort(), [
+        "batch/batch_0_0 150",
+        "chat/chat_0_0 200",
+      ]);
+      assert.equal((await triton.priority("batch")).xsched, "-100");
+      const status = await workspace.npm("status", "--", STACK);
+      assert.match(status.output, /^batch +1 +150 +yes/m);
+    });
+  });
+
   // Runs after the suites before it.
   describe("at the end", () => {
     it("leaves the host with `npm run down`, and stays in the registry", async () => {

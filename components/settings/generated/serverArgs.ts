@@ -18,6 +18,13 @@ export interface ServedModelArgs {
    */
   digest: pulumi.Input<string>;
   /**
+   * The same for states that differ in priority, floor and weight alone, which a running scheduler
+   * takes without a load of the model.
+   * @default each change is a load
+   * @example "0123456789abcdef"
+   */
+  loadDigest?: pulumi.Input<string>;
+  /**
    * The model's priority: the most urgent is loaded first. An integer from -255 to 255, or one of max
    * (255), default (0), min (-255).
    * @default "default"

@@ -153,11 +153,38 @@ for (const preview of [true, false]) {
       assert.deepEqual(
         models.map((model) => Object.keys(model)),
         [
-          ["name", "digest", "priority", "dependsOn"],
-          ["name", "digest", "priority", "dependsOn", "floor"],
-          ["name", "digest", "priority", "dependsOn", "weight"],
+          ["name", "digest", "loadDigest", "priority", "dependsOn"],
+          ["name", "digest", "loadDigest", "priority", "dependsOn", "floor"],
+          ["name", "digest", "loadDigest", "priority", "dependsOn", "weight"],
         ],
       );
+    });
+
+    it("tell the host which states of a model differ in priority, floor and weight alone", async () => {
+      const batch = { name: "batch", source: path.join(MODELS, "batch") };
+      const served = async (model: object): Promise<{ digest: string; loadDigest: string }> => {
+        await deploy({ models: [{ ...batch, ...model }] });
+        const { models } = stdinOf("edge-server-models") as {
+          models: { digest: string; loadDigest: string }[];
+        };
+        return models[0]!;
+      };
+      // In a preview, what is to be served is not known yet.
+      if (preview) return;
+      const first = await served({ priority: -100 });
+      for (const change of [{ priority: 100 }, { floor: 20 }, { weight: 3 }]) {
+        const other = await served(change);
+        assert.notEqual(other.digest, first.digest, JSON.stringify(change));
+        assert.equal(other.loadDigest, first.loadDigest, JSON.stringify(change));
+      }
+      for (const change of [{ parameters: { more: "1" } }, { instanceGroups: [{ count: 2 }] }]) {
+        assert.notEqual((await served(change)).loadDigest, first.loadDigest, JSON.stringify(change));
+      }
+      const source = path.join(MODELS, "interactive");
+      const config = fs.readFileSync(path.join(batch.source, "config.pbtxt"), "utf8");
+      const own = config.replace(/^name: .*$/m, "");
+      const [one, two] = [await served({ config: own }), await served({ config: own, source })];
+      assert.notEqual(one.loadDigest, two.loadDigest);
     });
 
     it("name the instances of a model with a model.plan in its configuration, and change nothing of others", async () => {

@@ -143,10 +143,11 @@ def _served_otherwise(directory: HostDirectory) -> Optional[str]:
 
 def _scheduled_otherwise(model: Wanted, facts: Optional[ModelFacts], live: LiveScheduling) -> List[str]:
     """How Triton's configuration of a model, or else the scheduler, differs from what was deployed."""
+    now = model.served(facts) if facts else model.scheduling
     values = (
-        ("priority", "", model.priority, facts.priority if facts else None, live.priorities),
-        ("floor", " %", model.floor, facts.floor if facts else None, live.floors),
-        ("weight", "", model.weight, facts.weight if facts else None, live.weights),
+        ("priority", "", model.priority, now.priority, live.priorities),
+        ("floor", " %", model.floor, now.floor, live.floors),
+        ("weight", "", model.weight, now.weight, live.weights),
     )
     for what, unit, wanted, served, _ in values:
         if served not in (None, wanted):

@@ -15,6 +15,7 @@ import pytest
 from agent.directory import HostDirectory
 from agent.errors import HostError
 from agent.models.loader import Loader
+from agent.models.store import restored_note
 from agent.models.wanted import Wanted, linked, read_noted, read_wanted
 from agent.server import status
 from agent.server.load_watch import SHORT_PATIENCE, LoadWatch
@@ -1051,3 +1052,141 @@ def test_a_scheduler_that_does_not_take_a_priority_back_fails_the_deployment(
         HostError, match=r"does not take the priority of the model stubborn: .*no queue is called"
     ):
         host.serve(host.store("stubborn"))
+
+
+class Changeable:
+    """A model of which only what the scheduler follows changes, unless said otherwise."""
+
+    def __init__(self, host: Host, name: str = "one", load: str = "load-1") -> None:
+        self._host = host
+        self._name = name
+        self._load = load
+
+    def state(self, priority: int, floor: int = 0, weight: int = 0, load: str = "") -> Dict[str, Any]:
+        config = (
+            PRIORITY.format(name=self._name, priority=priority)
+            + FLOOR.format(floor=floor)
+            + WEIGHT.format(weight=weight)
+        )
+        model = self._host.store(self._name, config=config)
+        values = {"priority": priority, "floor": floor, "weight": weight}
+        return {**model, **values, "loadDigest": load or self._load}
+
+    @property
+    def loaded(self) -> List[Optional[int]]:
+        """What Triton's configuration says."""
+        return [*self._host.triton.facts(self._name).scheduling]
+
+    @property
+    def told(self) -> List[int]:
+        """What `status` says."""
+        [model] = [model for model in self._host.run("status")["models"] if model["name"] == self._name]
+        return [model["priority"], model["floor"], model["weight"]]
+
+
+def test_a_running_scheduler_takes_another_priority_floor_and_weight_without_a_load(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    queues.set_floors(one=20)
+    queues.set_weights(one=3)
+    model = Changeable(host)
+    host.serve(model.state(40, 20, 3))
+    for values in ([90, 10, 5], [-7, 30, 0]):
+        state = model.state(*values)
+        capsys.readouterr()
+        host.serve(state)
+        assert "the model one is changed in the running scheduler, without a load" in capsys.readouterr().err
+        assert [queues.get(key)["one/1"] for key in ("priority", "floor_percent", "weight")] == values
+        assert (model.loaded, model.told) == ([40, 20, 3], values)
+        assert linked(host.directory) == {"one": state["digest"]}
+        assert host.run("inspect") == {"repairs": {}}
+        # The same again, which changes nothing.
+        host.serve(state)
+        assert (model.loaded, model.told) == ([40, 20, 3], values)
+    # What starts again, loads the new state.
+    host.kill_server()
+    eventually(lambda: host.ready("one"))
+    assert (model.loaded, model.told) == (values, values)
+    host.serve(state)
+    assert [known.loaded for known in read_noted(host.directory)] == [None]
+
+
+def test_back_to_the_values_that_are_loaded_is_no_load_either(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    host.serve(model.state(40))
+    host.serve(model.state(90))
+    config = model.state(40)
+    host.serve(config)
+    touched = host.directory.repository / "one/config.pbtxt"
+    assert queues.get()["one/0"] == 40
+    assert [known.loaded for known in read_noted(host.directory)] == [None]
+    before = touched.stat().st_mtime_ns
+    host.serve(config)
+    assert touched.stat().st_mtime_ns == before
+    assert host.run("inspect") == {"repairs": {}}
+
+
+@pytest.mark.parametrize("why", ["no queue", "another file", "no digest", "loaded otherwise", "damaged"])
+def test_a_priority_takes_a_load_where_the_scheduler_does_not_do(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(**{"other" if why == "no queue" else "one": 40})
+    model = Changeable(host)
+    first = model.state(40)
+    if why == "no digest":
+        del first["loadDigest"]
+    host.serve(first)
+    if why == "loaded otherwise":
+        host.run(
+            "reload", "one", body={"name": "one", "parameters": {"xsched_priority": {"string_value": "7"}}}
+        )
+        assert model.loaded[0] == 7
+    second = model.state(90, load="load-2" if why == "another file" else "")
+    if why == "damaged":
+        restored_note(host.directory, "one", str(first["digest"])).touch()
+    host.serve(second)
+    assert model.loaded[0] == 90
+    assert [known.loaded for known in read_noted(host.directory)] == [None]
+
+
+def test_a_floor_that_there_is_no_room_for_is_said_and_asked_for_again(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=0, other=0)
+    queues.set_floors(one=20, other=50)
+    model, other = Changeable(host), Changeable(host, "other")
+    unchanged = other.state(0, 50)
+    host.serve(model.state(0, 20), unchanged)
+    grown = model.state(0, 45)
+    for _ in range(2):
+        with pytest.raises(HostError, match=r"does not take the floor of the model one: .*more than 90 %"):
+            host.serve(grown, unchanged)
+        assert model.loaded == [0, 20, 0]
+    # There is room once the other one gives it, in the same deployment.
+    host.serve(grown, other.state(0, 45))
+    assert queues.get_floors() == {"one/0": 45, "one/1": 45, "other/0": 45, "other/1": 45, "": 0}
+    assert (model.loaded, model.told) == ([0, 20, 0], [0, 45, 0])
+
+
+def test_a_change_in_the_scheduler_is_noted_before_the_loads_of_other_models(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    host.serve(model.state(40), host.store("other"))
+    changed = model.state(90)
+    with pytest.raises(HostError, match=r"Triton cannot load the model other: .*no memory"):
+        host.serve(changed, host.store("other", {"refuse": "no memory"}))
+    assert queues.get()["one/0"] == 90
+    assert model.loaded[0] == 40
+    [noted] = [known for known in read_noted(host.directory) if known.name == "one"]
+    assert (noted.digest, noted.priority, noted.loaded) == (changed["digest"], 90, (40, 0, 0))

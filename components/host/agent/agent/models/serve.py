@@ -1,7 +1,7 @@
 """What is served: exactly the models that the deployment names."""
 
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Optional
 
 from ..commands import Request
 from ..console import progress
@@ -10,11 +10,11 @@ from ..errors import HostError
 from ..server.lifecycle import await_service
 from ..server.record import ConductBook, Run, read_run
 from ..server.runtime import runtime_of
-from ..server.scheduling import put_scheduling
+from ..server.scheduling import Refusal, put_scheduling
 from ..server.settings import Settings, read_settings, require_settings
 from ..server.status import control_scheduler, live_scheduling, running_server
 from ..server.supervision import ensure_supervisor, read_supervisor
-from ..triton import Health
+from ..triton import Health, Scheduling
 from .loader import Loaded, Loader
 from .store import require_stored, restored_note
 from .wanted import (
@@ -92,7 +92,10 @@ class Change:
         names = {model.name for model in models}
         #: Those of the models before that stay.
         self._staying = [model for model in self._before.values() if model.name in names]
-        self._changing = {model.name: model for model in models if self._differs(model)}
+        differing = [model for model in models if self._differs(model)]
+        #: Those that are changed in the running scheduler, without a load.
+        self._scheduled = self._without_load(differing)
+        self._changing = {model.name: model for model in differing if model not in self._scheduled}
         #: Those that are set aside and not tried again.
         self._unusable: List[Wanted] = []
         #: Those whose wanted state does not serve.
@@ -130,6 +133,7 @@ class Change:
                 if name not in names:
                     self._conduct.forget(name)
             self._unload_dependents([model.name for model in waiting])
+            self._change_scheduling()
         runtime_of(self._directory, self._settings).prepare(
             [self._directory.store / model.name / model.digest for model in waiting]
         )
@@ -155,11 +159,50 @@ class Change:
             return True
         facts = self._triton.facts(model.name)
         # Changed live, by somebody.
-        return facts is not None and (
-            facts.priority not in (None, model.priority)
-            or facts.floor not in (None, model.floor)
-            or facts.weight not in (None, model.weight)
+        return facts is not None and model._replace(loaded=before.loaded).served_otherwise(facts)
+
+    def _without_load(self, models: List[Wanted]) -> List[Wanted]:
+        """Those of which only what the scheduler follows has changed, and whose queues it knows by name. A load would
+        take a large model minutes, and the memory of two of it."""
+        candidates = [model for model in models if self._differs_in_scheduling_alone(model)]
+        known = live_scheduling(self._directory).priorities if candidates else {}
+        # An ensemble has no queue: it runs nothing itself.
+        return [model for model in candidates if model.name in known or self._is_ensemble(model)]
+
+    def _differs_in_scheduling_alone(self, model: Wanted) -> bool:
+        """Whether Triton serves the state before as it was deployed, and a load would find no other file of it."""
+        before = self._before.get(model.name)
+        if before is None or "" in (before.load_digest, model.load_digest):
+            return False
+        facts = self._triton.facts(model.name) if model.name in self._served else None
+        return (
+            facts is not None
+            and not before.served_otherwise(facts)
+            and before.load_digest == model.load_digest
+            and before.digest == self._linked.get(model.name)
+            and not any(
+                restored_note(self._directory, model.name, digest).exists()
+                for digest in (before.digest, model.digest)
+            )
         )
+
+    def _is_ensemble(self, model: Wanted) -> bool:
+        facts = self._triton.facts(model.name)
+        return facts is not None and facts.ensemble
+
+    def _change_scheduling(self) -> None:
+        """Changes models in the running scheduler. The server loads their new states when it starts again."""
+        if not self._scheduled:
+            return
+        for model in self._scheduled:
+            progress(f"the model {model.name} is changed in the running scheduler, without a load")
+            before = self._before[model.name]
+            self._link(model)
+            self._before[model.name] = model._replace(loaded=before.loaded or before.scheduling)
+        # Noted at once: the loads that follow may take minutes.
+        write_wanted(self._directory, self._before.values())
+        # What there is no room for yet is put in at the end, and told then.
+        list(self._put_scheduling(self._scheduled))
 
     def _may_load(self, model: Wanted) -> bool:
         """A model that has ended the server is tried again once: the fault may have been elsewhere."""
@@ -384,13 +427,25 @@ class Change:
         """What somebody has set in the running scheduler ends with the next deployment, without a reload. So does a
         floor that there was no room for while a model had its former one, and what a state that failed to load has
         brought to the instances that still serve."""
+        self.failures.extend(map(str, self._put_scheduling(self._kept())))
+
+    def _put_scheduling(self, models: Iterable[Wanted]) -> Iterator[Refusal]:
         live = live_scheduling(self._directory)
-        refusals = put_scheduling(self._kept(), live, lambda words: control_scheduler(self._directory, words))
-        self.failures.extend(map(str, refusals))
+        return put_scheduling(models, live, lambda words: control_scheduler(self._directory, words))
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""
-        write_wanted(self._directory, self._kept())
+        kept = [model._replace(loaded=self._loaded(model)) for model in self._kept()]
+        write_wanted(self._directory, kept)
+
+    def _loaded(self, model: Wanted) -> Optional[Scheduling]:
+        """What Triton has loaded of a model that was changed in the scheduler; None of one that was loaded since."""
+        before = self._before.get(model.name)
+        loaded = before.loaded if before is not None else None
+        if loaded in (None, model.scheduling):
+            return None
+        facts = self._triton.facts(model.name)
+        return loaded if facts is not None and facts.scheduling == loaded else None
 
 
 #: Stands for a load that has not begun.

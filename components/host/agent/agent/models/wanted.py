@@ -3,10 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 from ..directory import HostDirectory, require_path_segment, write_file
 from ..errors import HostError
+from ..triton import ModelFacts, Scheduling
 
 
 class Wanted(NamedTuple):
@@ -22,6 +23,23 @@ class Wanted(NamedTuple):
     floor: int = 0
     #: What it shares a GPU's time by with models of its priority, 1 to 100; 0: nothing.
     weight: int = 0
+    #: The same for states that differ in the priority, the floor and the weight alone; empty if that is not known.
+    load_digest: str = ""
+    #: What the configuration says that Triton has loaded, where it was changed in the running scheduler since.
+    loaded: Optional[Scheduling] = None
+
+    @property
+    def scheduling(self) -> Scheduling:
+        return Scheduling(self.priority, self.floor, self.weight)
+
+    def served(self, facts: ModelFacts) -> Scheduling:
+        """What it is served with: as Triton's configuration says, but for what was changed in the scheduler since."""
+        return self.scheduling if facts.scheduling == self.loaded else facts.scheduling
+
+    def served_otherwise(self, facts: ModelFacts) -> bool:
+        """Whether somebody has loaded it with other values, such as through Triton's API."""
+        pairs = zip(self.served(facts), self.scheduling)
+        return any(value not in (None, own) for value, own in pairs)
 
 
 def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
@@ -36,6 +54,8 @@ def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
             tuple(str(name) for name in entry.get("dependsOn", ())),
             int(entry.get("floor", 0)),
             int(entry.get("weight", 0)),
+            require_path_segment("digest", str(entry["loadDigest"])) if "loadDigest" in entry else "",
+            Scheduling(*map(int, entry["loaded"])) if "loaded" in entry else None,
         )
         for entry in entries
     ]
@@ -138,6 +158,8 @@ def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
             "dependsOn": list(model.depends_on),
             "floor": model.floor,
             "weight": model.weight,
+            **({"loadDigest": model.load_digest} if model.load_digest else {}),
+            **({"loaded": model.loaded} if model.loaded is not None else {}),
         }
         for model in models
     ]

@@ -11,9 +11,9 @@ from ..directory import HostDirectory
 from ..errors import HostError
 from ..exposition import merged_metrics
 from ..gateway.record import describe as describe_gateway
-from ..models.wanted import linked
+from ..models.wanted import Wanted, linked, read_wanted
 from ..programs import Finished, call
-from ..triton import Health, ModelFacts, Triton
+from ..triton import Health, ModelFacts, Scheduling, Triton
 from ..triton.http import request as http_request
 from .container import CONTAINER_STATE, ContainerRuntime, container_name, docker
 from .outsiders import describe_outsiders
@@ -73,6 +73,7 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
     # In this order: a model that becomes ready meanwhile is not, rather than one of which nothing is known.
     ready = {name for name in names if triton is not None and triton.ready(name)}
     facts = {name: triton.facts(name) if triton is not None and name in ready else None for name in names}
+    deployed = {model.name: model for model in read_wanted(directory)}
     return {
         "running": runtime is not None,
         "pid": runtime.pid if runtime is not None else None,
@@ -81,18 +82,25 @@ def describe(directory: HostDirectory) -> Dict[str, Any]:
         "gateway": describe_gateway(directory),
         "outsiders": describe_outsiders(directory) if runtime is not None else None,
         "builds": describe_builds(directory),
-        "models": [_describe_model(name, name in ready, triton, aside.get(name), facts) for name in names],
+        "models": [
+            _describe_model(
+                deployed.get(name, Wanted(name, "")), name in ready, triton, aside.get(name), facts
+            )
+            for name in names
+        ],
     }
 
 
 def _describe_model(
-    name: str,
+    model: Wanted,
     ready: bool,
     triton: Optional[Triton],
     conduct: Optional[Conduct],
     known: Dict[str, Optional[ModelFacts]],
 ) -> Dict[str, Any]:
+    name = model.name
     facts = known[name]
+    now = model.served(facts) if facts is not None else Scheduling(None, None, None)
     parts = [entry for entry in map(known.get, _with_steps(name, known)) if entry is not None]
     reason = conduct.aside if conduct is not None else ""
     if not ready and not reason and triton is not None:
@@ -100,9 +108,9 @@ def _describe_model(
     return {
         "name": name,
         "version": triton.model_version(name) if triton is not None and ready else "",
-        "priority": facts.priority if facts is not None else None,
-        "floor": facts.floor if facts is not None else None,
-        "weight": facts.weight if facts is not None else None,
+        "priority": now.priority,
+        "floor": now.floor,
+        "weight": now.weight,
         "ready": ready,
         "reason": reason,
         "setAside": conduct is not None,

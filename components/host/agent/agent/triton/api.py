@@ -40,6 +40,14 @@ class LoadAnswer(NamedTuple):
     late: bool = False
 
 
+class Scheduling(NamedTuple):
+    """What of a model the scheduler follows; None where a configuration says something else than a number."""
+
+    priority: Optional[int] = 0
+    floor: Optional[int] = 0
+    weight: Optional[int] = 0
+
+
 class ModelFacts(NamedTuple):
     """What a client must know of a model."""
 
@@ -55,6 +63,10 @@ class ModelFacts(NamedTuple):
     ensemble: bool
     #: The models of its steps, if it is an ensemble.
     steps: List[str]
+
+    @property
+    def scheduling(self) -> Scheduling:
+        return Scheduling(self.priority, self.floor, self.weight)
 
 
 class Triton:
