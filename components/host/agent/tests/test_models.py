@@ -1105,6 +1105,9 @@ def test_a_running_scheduler_takes_another_priority_floor_and_weight_without_a_l
         # The same again, which changes nothing.
         host.serve(state)
         assert (model.loaded, model.told) == ([40, 20, 3], values)
+    # It has a second chance if it ends a server that starts again: it has served, also before its load had settled.
+    eventually(lambda: not read_marks(host.directory))
+    assert ConductBook(host.directory).of("one", state["digest"]).served
     # What starts again, loads the new state.
     host.kill_server()
     eventually(lambda: host.ready("one"))

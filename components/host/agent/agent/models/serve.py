@@ -198,6 +198,7 @@ class Change:
             progress(f"the model {model.name} is changed in the running scheduler, without a load")
             before = self._before[model.name]
             self._link(model)
+            self._conduct.carry(model.name, before.digest, model.digest)
             self._before[model.name] = model._replace(loaded=before.loaded or before.scheduling)
         # Noted at once: the loads that follow may take minutes.
         write_wanted(self._directory, self._before.values())

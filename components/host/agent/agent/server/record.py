@@ -186,6 +186,15 @@ class ConductBook:
             self._write(entries)
             return entries[model]
 
+    def carry(self, model: str, former: str, digest: str) -> None:
+        """A model goes on as another state, which has done what the former one has."""
+        with self._locked():
+            entries = self._read()
+            entry = entries.get(model)
+            if entry is not None and entry.digest == former:
+                entries[model] = entry._replace(digest=digest)
+                self._write(entries)
+
     def forget(self, model: str) -> None:
         with self._locked():
             entries = self._read()

@@ -311,7 +311,9 @@ class Supervisor:
         marks = read_marks(self._directory)
         for mark in marks:
             if mark.settled:
-                self._conduct.update(mark.model, mark.digest, load_crashes=0)
+                # Meanwhile, the model may go on as another state.
+                if self._conduct.of(mark.model, mark.digest).load_crashes:
+                    self._conduct.update(mark.model, mark.digest, load_crashes=0)
                 clear_marks(self._directory, [mark.model])
         # A late one is for the end that is about to come.
         left = [mark.model for mark in marks if not (mark.late or mark.loaded or mark.loader_lives)]
