@@ -29,6 +29,17 @@ export function configuredPriority({ optimization, parameters }: ModelConfig): C
   return { cuda: optimization?.priority, xsched: Number.isInteger(xsched) ? xsched : undefined };
 }
 
+/** What the scheduler follows of a model, as far as it is known. */
+export type Scheduling = Readonly<Partial<Record<"priority" | "floor" | "weight", number | null>>>;
+
+/** Whether a configuration gives the scheduler other values than these. */
+export function schedulesOtherwise({ parameters }: ModelConfig, values: Scheduling): boolean {
+  return (["priority", "floor", "weight"] as const).some((key) => {
+    const value = values[key] ?? undefined;
+    return value !== undefined && Number(parameters?.[`xsched_${key}`]?.string_value ?? 0) !== value;
+  });
+}
+
 /** The configuration with other priorities and no other change. */
 export function withPriorities(config: ModelConfig, cuda: string, xsched: number): ModelConfig {
   return {

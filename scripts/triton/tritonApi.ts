@@ -1,6 +1,6 @@
 import { type DeployedServer } from "./deployedServer";
 import { UserError } from "./userError";
-import { type ModelConfig } from "./modelConfig";
+import { type ModelConfig, type Scheduling, schedulesOtherwise } from "./modelConfig";
 
 /** An input of a model, as Triton's metadata describes it. */
 export interface TensorDescription {
@@ -77,6 +77,9 @@ export abstract class TritonApi {
    */
   public abstract reload(model: string, config?: ModelConfig): Promise<void>;
 
+  /** Loads a model that was deployed without a load, so that its configuration is the deployed one. */
+  public abstract loadDeployed(model: string): Promise<void>;
+
   protected abstract ask(method: string, path: string, body?: string): Promise<Answer>;
 
   private async get<T>(path: string): Promise<T> {
@@ -118,6 +121,11 @@ export class RemoteApi extends TritonApi {
     }
   }
 
+  /** Without a stack, all is loaded as it is. */
+  public loadDeployed(): Promise<void> {
+    return Promise.resolve();
+  }
+
   protected async ask(
     method: string,
     path: string,
@@ -154,6 +162,15 @@ export class DeployedApi extends TritonApi {
   public reload(model: string, config?: ModelConfig): Promise<void> {
     this.run(["reload", model], config === undefined ? "" : JSON.stringify(config));
     return Promise.resolve();
+  }
+
+  /** A running scheduler takes another priority, floor or weight without a load; the host's agent tells what was deployed. */
+  public async loadDeployed(model: string): Promise<void> {
+    const status = JSON.parse(this.run(["status"])) as { models: (Scheduling & { readonly name: string })[] };
+    const deployed = status.models.find(({ name }) => name === model);
+    if (deployed !== undefined && schedulesOtherwise(await this.config(model), deployed)) {
+      await this.reload(model);
+    }
   }
 
   protected ask(method: string, path: string): Promise<Answer> {

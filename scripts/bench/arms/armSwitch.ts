@@ -48,7 +48,10 @@ export class ArmSwitch {
     }
     for (const { model } of contenders) await api.requireReady(model);
     const configs: Record<string, ModelConfig> = {};
-    for (const { model } of contenders) configs[model] = await api.config(model);
+    for (const { model } of contenders) {
+      await api.loadDeployed(model);
+      configs[model] = await api.config(model);
+    }
     const entry = {
       place: api.place,
       stack,

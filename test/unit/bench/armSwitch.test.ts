@@ -74,6 +74,21 @@ describe("switching arms", () => {
     );
   });
 
+  it("loads what was deployed without a load, so that its own arm has what the stack says", async () => {
+    const standIn = new StandInServer(MODELS, "explicit");
+    const [{ model }] = CONTENDERS as [Contender];
+    standIn.deployWithoutLoad(model, 33);
+    const arms = await ArmSwitch.begin(serverOf(standIn), CONTENDERS);
+    assert.equal(arms.priorityOf(model).xsched, 33);
+    assert.deepEqual(standIn.loads, [model]);
+    for (const setting of ["none", "own"] as const) await arms.use(setting);
+    assert.deepEqual(await arms.restore(), []);
+    assert.deepEqual(
+      [configuredPriority(standIn.config(model)).xsched, standIn.queuePriority(model)],
+      [33, 33],
+    );
+  });
+
   const priorities = (standIn: StandInServer) =>
     CONTENDERS.map(({ model }) => configuredPriority(standIn.config(model)));
 

@@ -61,6 +61,14 @@ export class StandInServer implements DeployedServer {
     return this.of(model).served;
   }
 
+  /** The state after an `up` that changed a priority in the running scheduler, without a load. */
+  public deployWithoutLoad(model: string, priority: number): void {
+    this.of(model).deployed = modelConfig(model, priority);
+    this.changedInScheduler.set(model, priority);
+    const queue = this.queueOf(model);
+    this.queues = this.queues?.map((each) => (each === queue ? { ...each, priority } : each));
+  }
+
   /** The state after another `up`. */
   public deploy(config: ModelConfig): void {
     this.served.set(config.name, { deployed: config, served: config });
@@ -80,9 +88,19 @@ export class StandInServer implements DeployedServer {
         return this.reload(rest[0] ?? "", input);
       case "scheduler":
         return this.control(rest);
+      case "status":
+        return done(JSON.stringify({ models: [...this.served.keys()].map((name) => this.describe(name)) }));
       default:
         return failed(1, `no command ${command}`);
     }
+  }
+
+  private readonly changedInScheduler = new Map<string, number>();
+
+  /** As the host's agent: what was changed in the scheduler counts in the place of what is loaded. */
+  private describe(name: string): { name: string; priority: number; floor: number; weight: number } {
+    const loaded = Number(this.of(name).served.parameters?.xsched_priority?.string_value);
+    return { name, priority: this.changedInScheduler.get(name) ?? loaded, floor: 0, weight: 0 };
   }
 
   private of(model: string): Served {
@@ -105,6 +123,7 @@ export class StandInServer implements DeployedServer {
     this.loads.push(`${model}${input === "" ? "" : " overridden"}`);
     if (this.loads.length === this.failingLoad) return failed(1, "error: out of memory");
     const found = this.of(model);
+    this.changedInScheduler.delete(model);
     found.served = input === "" ? found.deployed : (JSON.parse(input) as ModelConfig);
     if (this.queues) {
       this.queues = this.queues.filter((queue) => queue !== this.queueOf(model));

@@ -113,6 +113,12 @@ def count_down(model, name):
 
 def load(name, override):
     current = MODELS.get(name)
+    # As Triton does: of the steps of an ensemble, those that are newer than what it has loaded are loaded with it.
+    with contextlib.suppress(OSError):
+        needs = json.loads((repository() / name / "1/behaviour.json").read_text("utf-8")).get("needs", {})
+        for step in needs:
+            if step in MODELS and newest(repository() / step) > MODELS[step].when:
+                load(step, None)
     if current and not override and current.when == newest(repository() / name):
         return
     LOADING.add(name)

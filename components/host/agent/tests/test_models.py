@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Dict, List, Optional
@@ -19,7 +20,7 @@ from agent.models.store import restored_note
 from agent.models.wanted import Wanted, linked, read_noted, read_wanted
 from agent.server import status
 from agent.server.load_watch import SHORT_PATIENCE, LoadWatch
-from agent.server.record import ConductBook, mark_load, read_marks
+from agent.server.record import ConductBook, mark_load, read_marks, write_mark
 from agent.server.settings import require_settings
 from agent.triton import Triton
 from stand_in_host import Host, eventually, lose
@@ -1128,7 +1129,6 @@ def test_back_to_the_values_that_are_loaded_is_no_load_either(
     host.serve(config)
     touched = host.directory.repository / "one/config.pbtxt"
     assert queues.get()["one/0"] == 40
-    assert [known.loaded for known in read_noted(host.directory)] == [None]
     before = touched.stat().st_mtime_ns
     host.serve(config)
     assert touched.stat().st_mtime_ns == before
@@ -1192,4 +1192,116 @@ def test_a_change_in_the_scheduler_is_noted_before_the_loads_of_other_models(
     assert queues.get()["one/0"] == 90
     assert model.loaded[0] == 40
     [noted] = [known for known in read_noted(host.directory) if known.name == "one"]
-    assert (noted.digest, noted.priority, noted.loaded) == (changed["digest"], 90, (40, 0, 0))
+    assert noted.loaded is not None
+    assert (noted.digest, noted.priority, noted.loaded.scheduling) == (changed["digest"], 90, (40, 0, 0))
+
+
+def _served_without_load(host: Host, model: Changeable, queues: Queues, priority: int, loaded: int) -> None:
+    host.serve(model.state(priority))
+    assert (queues.get()["one/0"], model.told[0], model.loaded[0]) == (priority, priority, loaded)
+    assert host.run("inspect") == {"repairs": {}}
+
+
+@pytest.mark.parametrize("how", ["a crash", "a reload", "another setting"])
+def test_a_change_in_the_scheduler_goes_by_what_the_server_has_loaded_since(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    host.serve(model.state(40))
+    _served_without_load(host, model, queues, 90, loaded=40)
+    if how == "a crash":
+        host.kill_server()
+        eventually(lambda: host.ready("one"))
+    elif how == "a reload":
+        host.run("reload", "one")
+    else:
+        host.start("x")
+    for priority in (20, 40, 90):
+        _served_without_load(host, model, queues, priority, loaded=90)
+
+
+def test_the_load_of_an_ensemble_does_not_load_a_step_that_was_changed_in_the_scheduler(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+
+    def whole(number: int) -> Dict[str, Any]:
+        stored = host.store("both", {"needs": {"one": "INPUT"}, "number": number})
+        return {**stored, "dependsOn": ["one"], "loadDigest": f"both-{number}"}
+
+    first = {**host.store("one", config=PRIORITY.format(name="one", priority=40)), "priority": 40}
+    first["loadDigest"] = "load-1"
+    # The same files, as another priority has them.
+    body = {**host.stored, "digest": "other", "config": PRIORITY.format(name="one", priority=90)}
+    both = whole(1)
+    host.serve(first, both)
+    host.run("store", body=body)
+    changed = {**first, "digest": "other", "priority": 90}
+    host.serve(changed, both)
+    host.serve(changed, whole(2))
+    assert host.ready("one", "both")
+    assert host.triton.facts("one").priority == 40
+
+
+def test_a_scheduler_is_told_although_it_does_not_say_what_it_has(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    host.serve(model.state(40))
+    asked = []
+    answer = status.queues_of_scheduler
+
+    def once(directory: HostDirectory) -> Any:
+        asked.append(directory)
+        return answer(directory) if len(asked) == 1 else None
+
+    monkeypatch.setattr(status, "queues_of_scheduler", once)
+    host.serve(model.state(90))
+    assert len(asked) > 1
+    assert queues.get()["one/0"] == 90
+
+
+def test_the_files_of_what_is_loaded_are_kept_while_it_is_changed_in_the_scheduler(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    states = []
+    for priority in (40, 90, 20, 10):
+        states.append(model.state(priority))
+        host.serve(states[-1])
+    stored = [(host.directory.store / "one" / str(state["digest"])).is_dir() for state in states]
+    # The state before the last one is dropped with the next one that is stored.
+    assert stored == [True, False, True, True]
+    host.kill_server()
+    eventually(lambda: host.ready("one"))
+    host.serve(states[-1])
+    model.state(5)
+    assert not (host.directory.store / "one" / str(states[0]["digest"])).exists()
+
+
+def test_a_load_that_has_not_settled_is_that_of_the_state_as_which_the_model_goes_on(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = Queues(tmp_path / "queues", monkeypatch)
+    queues.set(one=40)
+    model = Changeable(host)
+    first = model.state(40)
+    host.serve(first)
+    eventually(lambda: not read_marks(host.directory))
+    book = ConductBook(host.directory)
+    book.update("one", str(first["digest"]), load_crashes=1)
+    write_mark(
+        host.directory, mark_load(host.directory, "one", str(first["digest"]))._replace(loaded=time.time())
+    )
+    second = model.state(90)
+    host.serve(second)
+    eventually(lambda: not read_marks(host.directory))
+    conduct = book.of("one", str(second["digest"]))
+    assert (conduct.served, conduct.load_crashes) == (True, 0)

@@ -699,12 +699,20 @@ class Looks:
         self.meanwhile()
         return self.instances
 
-    def lost(self, looks: int, digest: str = "1") -> List[int]:
+    def lost(self, looks: int, digest: str = "1", load_digest: str = "") -> List[int]:
         """After which of so many looks the model had lost a process."""
-        model = Wanted("a", digest)
+        model = Wanted("a", digest, load_digest=load_digest)
         told = [self.processes.look([model]) for _ in range(looks)]
         assert all(models in ([], [model]) for models in told)
         return [look for look, models in enumerate(told, 1) if models]
+
+
+def test_a_lost_process_is_missed_although_the_model_was_changed_in_the_scheduler_meanwhile() -> None:
+    looks = Looks()
+    assert looks.lost(1, "1", "same") == []
+    looks.count = 0
+    assert looks.lost(1, "1", "same") == []
+    assert looks.lost(1, "2", "same") == [1]
 
 
 def test_a_model_that_does_not_get_its_process_back_is_loaded_ever_less_often() -> None:

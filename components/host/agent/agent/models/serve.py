@@ -8,16 +8,17 @@ from ..console import progress
 from ..directory import HostDirectory, point_link, require_path_segment
 from ..errors import HostError
 from ..server.lifecycle import await_service
-from ..server.record import ConductBook, Run, read_run
+from ..server.record import ConductBook, Run, carry_marks, read_run
 from ..server.runtime import runtime_of
 from ..server.scheduling import Refusal, put_scheduling
 from ..server.settings import Settings, read_settings, require_settings
 from ..server.status import control_scheduler, live_scheduling, running_server
 from ..server.supervision import ensure_supervisor, read_supervisor
-from ..triton import Health, Scheduling
+from ..triton import Health
 from .loader import Loaded, Loader
-from .store import require_stored, restored_note
+from .store import keep_times, require_stored, restored_note
 from .wanted import (
+    LoadedState,
     Wanted,
     dependents,
     link_target,
@@ -122,6 +123,10 @@ class Change:
         """Makes the change, as far as it can be made."""
         names = {model.name for model in self._wanted}
         waiting = [model for model in load_order(self._changing.values()) if self._may_load(model)]
+        # Before they are linked: what compiles code makes its folder newer.
+        runtime_of(self._directory, self._settings).prepare(
+            [self._directory.store / model.name / model.digest for model in [*waiting, *self._scheduled]]
+        )
         with self._directory.lock("loads"):
             self._remove([name for name in self._before if name not in names])
             # What a deployment has left that was killed after it had removed the link.
@@ -134,9 +139,6 @@ class Change:
                     self._conduct.forget(name)
             self._unload_dependents([model.name for model in waiting])
             self._change_scheduling()
-        runtime_of(self._directory, self._settings).prepare(
-            [self._directory.store / model.name / model.digest for model in waiting]
-        )
         # Each round ends the list, or one model of it ends the server.
         while waiting:
             run = read_run(self._directory)
@@ -197,9 +199,11 @@ class Change:
         for model in self._scheduled:
             progress(f"the model {model.name} is changed in the running scheduler, without a load")
             before = self._before[model.name]
+            keep_times(self._directory, model.name, before.digest, model.digest)
             self._link(model)
             self._conduct.carry(model.name, before.digest, model.digest)
-            self._before[model.name] = model._replace(loaded=before.loaded or before.scheduling)
+            carry_marks(self._directory, model.name, before.digest, model.digest)
+            self._before[model.name] = model._replace(loaded=self._loaded_of(before))
         # Noted at once: the loads that follow may take minutes.
         write_wanted(self._directory, self._before.values())
         # What there is no room for yet is put in at the end, and told then.
@@ -420,7 +424,7 @@ class Change:
         by_name = {model.name: model for model in every}
         by_state = {(model.name, model.digest): model for model in every}
         return [
-            by_state.get((name, digest)) or by_name.get(name, Wanted(name, digest))._replace(digest=digest)
+            by_state.get((name, digest)) or by_name.get(name, Wanted(name, digest)).with_digest(digest)
             for name, digest in linked(self._directory).items()
         ]
 
@@ -432,21 +436,31 @@ class Change:
 
     def _put_scheduling(self, models: Iterable[Wanted]) -> Iterator[Refusal]:
         live = live_scheduling(self._directory)
-        return put_scheduling(models, live, lambda words: control_scheduler(self._directory, words))
+        # What the scheduler knew a moment ago is told in any case, also if it does not say now what it has.
+        also = {model.name for model in self._scheduled if not self._is_ensemble(model)}
+        return put_scheduling(models, live, lambda words: control_scheduler(self._directory, words), also)
 
     def _note(self) -> None:
         """Notes what is linked now: that is what a server which starts again loads."""
         kept = [model._replace(loaded=self._loaded(model)) for model in self._kept()]
         write_wanted(self._directory, kept)
 
-    def _loaded(self, model: Wanted) -> Optional[Scheduling]:
+    def _loaded_of(self, before: Wanted) -> LoadedState:
+        """What Triton has loaded of a model that serves as it was deployed: what it had loaded before it was changed in
+        the scheduler, or this state, with a start of the server or by somebody."""
+        facts = self._triton.facts(before.name)
+        if before.loaded is not None and facts is not None and before.is_loaded_before(facts):
+            return before.loaded
+        return LoadedState(before.digest, before.scheduling)
+
+    def _loaded(self, model: Wanted) -> Optional[LoadedState]:
         """What Triton has loaded of a model that was changed in the scheduler; None of one that was loaded since."""
         before = self._before.get(model.name)
         loaded = before.loaded if before is not None else None
-        if loaded in (None, model.scheduling):
+        if loaded is None or loaded.digest == model.digest:
             return None
         facts = self._triton.facts(model.name)
-        return loaded if facts is not None and facts.scheduling == loaded else None
+        return loaded if facts is not None and facts.scheduling == loaded.scheduling else None
 
 
 #: Stands for a load that has not begun.

@@ -229,8 +229,10 @@ def _is_version(name: str) -> bool:
 def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:
     """Removes what neither serves, nor did when the last deployment ended, nor was asked for."""
     active: Optional[str] = linked(directory).get(model)
-    noted = [entry.digest for entry in read_noted(directory) if entry.name == model]
-    kept = {*kept, *noted, *([active] if active else [])}
+    noted = [entry for entry in read_noted(directory) if entry.name == model]
+    # What is loaded may open its files later.
+    loaded = [entry.loaded.digest for entry in noted if entry.loaded is not None]
+    kept = {*kept, *(entry.digest for entry in noted), *loaded, *([active] if active else [])}
     for entry in (directory.store / model).iterdir():
         # What is noted of an entry goes with it.
         noted = entry.name.endswith((".manifest", ".restored"))
@@ -241,6 +243,17 @@ def _drop_others(directory: HostDirectory, model: str, kept: Set[str]) -> None:
             shutil.rmtree(entry)
         else:
             entry.unlink()
+
+
+def keep_times(directory: HostDirectory, model: str, former: str, digest: str) -> None:
+    """Gives a stored state the times of another one of the same files. With an ensemble, Triton loads each model of its
+    steps that is newer than what it has loaded (`PollModels` of its core's model_repository_manager.cc)."""
+    folder = directory.store / model
+    new = folder / digest
+    for path in (new / "config.pbtxt", *new.glob("*/"), new):
+        with contextlib.suppress(OSError):
+            status = (folder / former / path.relative_to(new)).stat()
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def require_stored(directory: HostDirectory, model: str, digest: str) -> None:

@@ -10,6 +10,15 @@ from ..errors import HostError
 from ..triton import ModelFacts, Scheduling
 
 
+class LoadedState(NamedTuple):
+    """What Triton has loaded of a model that was changed in the running scheduler since."""
+
+    #: Of its files, which it may still open.
+    digest: str
+    #: What its configuration says.
+    scheduling: Scheduling
+
+
 class Wanted(NamedTuple):
     """A model that is to be served."""
 
@@ -25,8 +34,8 @@ class Wanted(NamedTuple):
     weight: int = 0
     #: The same for states that differ in the priority, the floor and the weight alone; empty if that is not known.
     load_digest: str = ""
-    #: What the configuration says that Triton has loaded, where it was changed in the running scheduler since.
-    loaded: Optional[Scheduling] = None
+    #: None where Triton has loaded this state.
+    loaded: Optional[LoadedState] = None
 
     @property
     def scheduling(self) -> Scheduling:
@@ -34,7 +43,15 @@ class Wanted(NamedTuple):
 
     def served(self, facts: ModelFacts) -> Scheduling:
         """What it is served with: as Triton's configuration says, but for what was changed in the scheduler since."""
-        return self.scheduling if facts.scheduling == self.loaded else facts.scheduling
+        return self.scheduling if self.is_loaded_before(facts) else facts.scheduling
+
+    def is_loaded_before(self, facts: ModelFacts) -> bool:
+        """Whether Triton still has what it had loaded before the model was changed in the scheduler."""
+        return self.loaded is not None and facts.scheduling == self.loaded.scheduling
+
+    def with_digest(self, digest: str) -> "Wanted":
+        """The same in another state, of which nothing else is known."""
+        return self if digest == self.digest else self._replace(digest=digest, load_digest="", loaded=None)
 
     def served_otherwise(self, facts: ModelFacts) -> bool:
         """Whether somebody has loaded it with other values, such as through Triton's API."""
@@ -55,12 +72,17 @@ def parse_wanted(entries: Iterable[Dict[str, Any]]) -> List[Wanted]:
             int(entry.get("floor", 0)),
             int(entry.get("weight", 0)),
             require_path_segment("digest", str(entry["loadDigest"])) if "loadDigest" in entry else "",
-            Scheduling(*map(int, entry["loaded"])) if "loaded" in entry else None,
+            _parse_loaded(entry["loaded"]) if "loaded" in entry else None,
         )
         for entry in entries
     ]
     load_order(models)
     return models
+
+
+def _parse_loaded(entry: Dict[str, Any]) -> LoadedState:
+    values = Scheduling(*(int(entry[key]) for key in Scheduling._fields))
+    return LoadedState(require_path_segment("digest", str(entry["digest"])), values)
 
 
 def load_order(models: Iterable[Wanted]) -> List[Wanted]:
@@ -144,7 +166,7 @@ def read_wanted(directory: HostDirectory) -> List[Wanted]:
     """The models that the repository links, with what is known of them. A release before the agent left links only."""
     known = {model.name: model for model in read_noted(directory)}
     return [
-        known.get(name, Wanted(name, digest))._replace(digest=digest)
+        known.get(name, Wanted(name, digest)).with_digest(digest)
         for name, digest in linked(directory).items()
     ]
 
@@ -159,7 +181,11 @@ def write_wanted(directory: HostDirectory, models: Iterable[Wanted]) -> None:
             "floor": model.floor,
             "weight": model.weight,
             **({"loadDigest": model.load_digest} if model.load_digest else {}),
-            **({"loaded": model.loaded} if model.loaded is not None else {}),
+            **(
+                {"loaded": {"digest": model.loaded.digest, **model.loaded.scheduling._asdict()}}
+                if model.loaded is not None
+                else {}
+            ),
         }
         for model in models
     ]

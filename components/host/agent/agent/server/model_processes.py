@@ -11,6 +11,7 @@ from ..models.wanted import Wanted
 
 
 class _Seen(NamedTuple):
+    #: Of what its processes have loaded.
     digest: str
     #: The most at once since this state of the model is served.
     processes: int
@@ -53,13 +54,15 @@ class ModelProcesses:
         counts = self._count()
         for model in models:
             count = counts.get(model.name, 0)
+            # Another priority is no other processes.
+            digest = model.load_digest or model.digest
             before = self._seen.get(model.name)
-            if before is None or before.digest != model.digest:
+            if before is None or before.digest != digest:
                 # The first request may have ended it before the first look.
                 processes = 1 if count == 0 and self._apart(model.name) else count
-                seen[model.name] = _Seen(model.digest, processes, 0, self.LOOKS)
+                seen[model.name] = _Seen(digest, processes, 0, self.LOOKS)
             elif count >= before.processes:
-                seen[model.name] = _Seen(model.digest, count, 0, self.LOOKS)
+                seen[model.name] = _Seen(digest, count, 0, self.LOOKS)
             elif before.missing + 1 < before.patience:
                 seen[model.name] = before._replace(missing=before.missing + 1)
             else:
@@ -72,9 +75,9 @@ class ModelProcesses:
                     lost.append(model)
                     # Its process may end again before it was seen.
                     patience = min(before.patience * 2, self.MOST_LOOKS)
-                    seen[model.name] = _Seen(model.digest, wanted, 0, patience)
+                    seen[model.name] = _Seen(digest, wanted, 0, patience)
                 else:
-                    seen[model.name] = _Seen(model.digest, wanted, 0, before.patience)
+                    seen[model.name] = _Seen(digest, wanted, 0, before.patience)
         self._seen = seen
         return lost
 

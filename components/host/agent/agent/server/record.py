@@ -138,6 +138,13 @@ def read_marks(directory: HostDirectory) -> List[Mark]:
     return marks
 
 
+def carry_marks(directory: HostDirectory, model: str, former: str, digest: str) -> None:
+    """A model goes on as another state, which ends the server if the former one's load does."""
+    for mark in read_marks(directory):
+        if (mark.model, mark.digest) == (model, former):
+            write_mark(directory, mark._replace(digest=digest))
+
+
 def clear_marks(directory: HostDirectory, models: "List[str] | None" = None) -> None:
     for mark in read_marks(directory):
         if models is None or mark.model in models:
